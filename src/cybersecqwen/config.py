@@ -1,0 +1,260 @@
+"""A recipe: every number of one model's making, in one TOML file.
+
+>>> recipe = load_recipe("smoke", overrides=("training.epochs=1",))
+>>> recipe.training.epochs
+1.0
+
+A key that does not exist is refused with the nearest one that does. Evaluation
+settings are not here: a recipe names a protocol and never edits it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+import types
+from pathlib import Path
+from typing import Any, Literal, Self, Union, get_args, get_origin
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from cybersecqwen.errors import RecipeError
+
+_SHIPPED = (Path(__file__).parent / "recipes", Path(__file__).parents[2] / "recipes")
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class RandomModel(_Section):
+    """The size of a randomly initialised base model, with a tokenizer learned from the corpus."""
+
+    architecture: Literal["qwen3", "gemma4"]
+    vocab_size: int = Field(ge=300)
+    hidden_size: int = Field(ge=8)
+    intermediate_size: int = Field(ge=8)
+    layers: int = Field(ge=1)
+    heads: int = Field(ge=1)
+    kv_heads: int = Field(ge=1)
+    head_dim: int = Field(ge=8)
+
+
+class Model(_Section):
+    """The base model: a hub id, a folder, or `random` with its sizes beside it."""
+
+    base: str
+    revision: str = "main"
+    kind: Literal["instruct", "base"] = "instruct"
+    chat_template: Literal["qwen3", "gemma4"]
+    attention: Literal["flash_attention_2", "sdpa", "eager"]
+    precision: Literal["bfloat16", "float32"]
+    random: RandomModel | None = None
+
+    @model_validator(mode="after")
+    def _random_has_sizes(self) -> Self:
+        if (self.base == "random") != (self.random is not None):
+            raise ValueError('base = "random" and the table [model.random] go together')
+        return self
+
+
+class Inputs(_Section):
+    """Where the records and the benchmark come from unless the command line says otherwise.
+
+    `sample` is what ships with the package, `cache` what `cybersecqwen fetch` downloaded.
+    """
+
+    records: Literal["sample", "cache"]
+    benchmark: Literal["sample", "cache"]
+
+
+class Corpus(_Section):
+    """Which records become examples, and how."""
+
+    years: tuple[int, int]  # first and last, both included
+    year_by: Literal["cve_id", "published"] = "cve_id"
+    label_sources: tuple[Literal["nvd", "cna", "cisa_adp"], ...] = ("nvd", "cna", "cisa_adp")
+    categories: Literal["drop", "keep"] = "drop"
+    discouraged: Literal["drop", "keep"] = "keep"
+    min_words: int = Field(default=5, ge=1)
+    max_examples: int | None = Field(default=None, ge=1)
+    validation_fraction: float = Field(default=0.02, gt=0, lt=1)
+    seed: int = 42
+
+    @model_validator(mode="before")
+    @classmethod
+    def _toml_has_no_tuples(cls, value: Any) -> Any:
+        return _tuples(value)
+
+    @model_validator(mode="after")
+    def _years_in_order(self) -> Self:
+        if self.years[0] > self.years[1]:
+            raise ValueError(f"years {self.years[0]} to {self.years[1]} run backwards")
+        if not self.label_sources:
+            raise ValueError("label_sources is empty: name at least one of nvd, cna, cisa_adp")
+        return self
+
+
+class Contamination(_Section):
+    """Which overlap with a benchmark item removes a record."""
+
+    ngram: int = Field(default=13, ge=2)
+    containment: float = Field(default=0.5, gt=0, le=1)
+
+
+class Adapter(_Section):
+    """The LoRA adapter; `target_modules` is a list of names or one regular expression."""
+
+    r: int = Field(ge=1)
+    alpha: int = Field(ge=1)
+    dropout: float = Field(ge=0, lt=1)
+    target_modules: tuple[str, ...] | str
+    modules_to_save: tuple[str, ...] = ()  # trained whole beside the adapter, e.g. embed_tokens
+
+    @model_validator(mode="before")
+    @classmethod
+    def _toml_has_no_tuples(cls, value: Any) -> Any:
+        return _tuples(value)
+
+
+class Training(_Section):
+    """The optimisation; one epoch is one pass over the examples, packed or not."""
+
+    learning_rate: float = Field(gt=0)
+    schedule: Literal["cosine", "linear", "constant"]
+    warmup_ratio: float = Field(ge=0, lt=1)
+    weight_decay: float = Field(ge=0)
+    per_device_batch_size: int = Field(ge=1)
+    gradient_accumulation: int = Field(ge=1)
+    epochs: float = Field(gt=0)
+    max_length: int = Field(ge=16)
+    packing: bool
+    checkpoint_steps: int = Field(default=100, ge=1)
+    log_steps: int = Field(default=10, ge=1)
+    tensorboard: bool = False
+    seed: int
+
+
+class Evaluation(_Section):
+    """What the model is measured on; the protocol holds the numbers."""
+
+    protocol: str
+    tasks: tuple[str, ...] = Field(min_length=1)
+    batch_size: int = Field(default=32, ge=1)  # of the engine; no effect on the answers
+
+    @model_validator(mode="before")
+    @classmethod
+    def _toml_has_no_tuples(cls, value: Any) -> Any:
+        return _tuples(value)
+
+
+class Recipe(_Section):
+    """Everything that makes one model, complete in itself."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    summary: str
+    license: str
+    inputs: Inputs
+    model: Model
+    corpus: Corpus
+    contamination: Contamination = Contamination()
+    adapter: Adapter
+    training: Training
+    evaluation: Evaluation
+
+
+def load_recipe(reference: str | Path, *, overrides: tuple[str, ...] = ()) -> Recipe:
+    """Load a recipe file, or one shipped under that name, and apply `key.path=value` overrides.
+
+    Raises RecipeError that names the file, the key and the nearest known key.
+    """
+    path = _find(reference)
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"no valid TOML: {error}", where=path) from error
+    for override in overrides:
+        _apply(table, override)
+    try:
+        return Recipe.model_validate(table)
+    except ValidationError as error:
+        raise RecipeError(_explain(error), where=path) from error
+
+
+def dump_recipe(recipe: Recipe) -> str:
+    """Write a recipe as resolved, defaults included, as TOML."""
+    return tomli_w.dumps(recipe.model_dump(mode="json", exclude_none=True))
+
+
+def shipped_recipes() -> dict[str, Path]:
+    """Name the recipes that come with the package."""
+    return {p.stem: p for folder in _SHIPPED for p in sorted(folder.glob("*.toml"))}
+
+
+def _find(reference: str | Path) -> Path:
+    path = Path(reference)
+    if path.is_file():
+        return path
+    known = shipped_recipes()
+    if str(reference) in known:
+        return known[str(reference)]
+    raise RecipeError(
+        "no such recipe", where=path, tip=f"give a TOML file or one of {', '.join(sorted(known))}"
+    )
+
+
+def _apply(table: dict[str, Any], override: str) -> None:
+    """Set `a.b=value` in the table; the value is TOML, or a bare word taken as text."""
+    key, separator, text = override.partition("=")
+    if not separator or not key.strip():
+        raise RecipeError(
+            f"--set {override!r} has no key=value form", tip="for example training.epochs=1"
+        )
+    *path, last = key.strip().split(".")
+    for part in path:
+        table = table.setdefault(part, {})
+        if not isinstance(table, dict):
+            raise RecipeError(f"--set {override!r}: {part} is a value, not a table")
+    try:
+        table[last] = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        table[last] = text.strip()
+
+
+def _tuples(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: tuple(v) if isinstance(v, list) else v for k, v in value.items()}
+    return value
+
+
+def _explain(error: ValidationError) -> str:
+    """Say in one line what is wrong with the recipe, the first problem of several."""
+    # A misspelled key is also a missing one: the misspelling is the cause.
+    problems = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
+    first = problems[0]
+    path = [str(part) for part in first["loc"]]
+    more = f"; {len(problems) - 1} more" if len(problems) > 1 else ""
+    if first["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(path[-1], _keys(path[:-1]), n=1, cutoff=0.4)
+        hint = f", did you mean {near[0]!r}?" if near else f", known: {', '.join(_keys(path[:-1]))}"
+        return f"unknown key {'.'.join(path)!r}{hint}{more}"
+    if first["type"] == "missing":
+        return f"the key {'.'.join(path)!r} is missing{more}"
+    return f"{'.'.join(path) or 'recipe'}: {re.sub('^Value error, ', '', first['msg'])}{more}"
+
+
+def _keys(path: list[str]) -> list[str]:
+    """List the keys of the section at `path`."""
+    section: type[BaseModel] = Recipe
+    for part in path:
+        section = _section(section.model_fields[part].annotation)
+    return sorted(section.model_fields)
+
+
+def _section(annotation: Any) -> type[BaseModel]:
+    if get_origin(annotation) in (Union, types.UnionType):
+        annotation = next(a for a in get_args(annotation) if a is not type(None))
+    found: type[BaseModel] = annotation
+    return found

@@ -1,0 +1,175 @@
+"""Read and write the files that stages exchange, so that a reader never sees half of one.
+
+Everything is written beside its target and renamed into place when complete.
+
+>>> import tempfile, pathlib
+>>> path = pathlib.Path(tempfile.mkdtemp()) / "rows.jsonl"
+>>> write_jsonl(path, [{"a": 1}])
+1
+>>> list(read_jsonl(path))
+[{'a': 1}]
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from cybersecqwen.errors import CyberSecQwenError, InputError
+
+Json = dict[str, Any]
+_BLOCK = 1 << 20
+
+
+@contextmanager
+def atomic_write(path: Path) -> Iterator[IO[str]]:
+    """Open a UTF-8 text file that appears at `path` only once written whole and synced.
+
+    Raises CyberSecQwenError when the disk refuses it (full, read-only, no
+    permission); nothing is left behind and an older file stays as it was.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        # mkstemp makes the file private to its owner; an output is as open as the umask allows.
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _unwritable(path: Path, error: OSError) -> CyberSecQwenError:
+    return CyberSecQwenError(
+        f"cannot write: {error.strerror}",
+        where=path,
+        tip="free some space or choose another folder with --out",
+    )
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a whole text file atomically."""
+    with atomic_write(path) as file:
+        file.write(text)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a value as indented JSON with sorted keys: same value, same bytes."""
+    write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def write_jsonl(path: Path, rows: Iterable[Any]) -> int:
+    """Write one JSON object a line and return how many lines there are."""
+    count = 0
+    with atomic_write(path) as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+            count += 1
+    return count
+
+
+def read_text(path: Path) -> str:
+    """Read a UTF-8 text file; raises InputError when it is missing or not UTF-8."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise InputError("no such file", where=path, tip="check the path") from error
+    except (UnicodeDecodeError, OSError) as error:
+        raise InputError(f"cannot be read as UTF-8 text: {error}", where=path) from error
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file, gzipped where the name ends in .gz.
+
+    Raises InputError that says what is wrong and where: a missing file, a
+    truncated gzip stream, bytes that are no JSON.
+    """
+    opened = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opened(path, "rb") as file:
+            return json.loads(file.read())
+    except FileNotFoundError as error:
+        raise InputError("no such file", where=path, tip="check the path") from error
+    except (EOFError, gzip.BadGzipFile) as error:
+        raise InputError(
+            f"the gzip file is truncated or damaged: {error}", where=path, tip="download it again"
+        ) from error
+    except json.JSONDecodeError as error:
+        raise InputError(
+            f"no valid JSON: {error.msg}",
+            where=f"{path}:{error.lineno}",
+            tip="the file may be truncated; download it again",
+        ) from error
+    except (UnicodeDecodeError, OSError) as error:
+        raise InputError(f"cannot be read: {error}", where=path) from error
+
+
+def read_jsonl(path: Path) -> Iterator[Json]:
+    """Yield the objects of a JSONL file; raises InputError with file and line on a bad one."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            for number, line in enumerate(file, start=1):
+                if line.strip():
+                    yield parse_line(line, where=f"{path}:{number}")
+    except FileNotFoundError as error:
+        raise InputError("no such file", where=path, tip="check the path") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"not UTF-8: {error}", where=path) from error
+
+
+def parse_line(line: str, *, where: str) -> Json:
+    """Parse one JSONL line into an object; raises InputError at `where`."""
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise InputError(f"no valid JSON: {error.msg}", where=where, tip="fix the line") from error
+    if not isinstance(row, dict):
+        raise InputError("not a JSON object", where=where, tip="one {…} a line is expected")
+    return row
+
+
+def sha256_file(path: Path) -> str:
+    """Hash a file's bytes as lower-case hex."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def sha256_tree(path: Path) -> dict[str, str]:
+    """Hash a file, or every file below a folder, by its path relative to `path`.
+
+    Hidden files are left out: caches and temporaries are no part of an output.
+    """
+    if path.is_file():
+        return {path.name: sha256_file(path)}
+    names = sorted(p for p in path.rglob("*") if p.is_file())
+    relative = (p.relative_to(path) for p in names)
+    return {
+        str(name): sha256_file(path / name)
+        for name in relative
+        if not any(part.startswith(".") for part in name.parts)
+    }

@@ -1,0 +1,117 @@
+"""A stage's proof of completion: what its folder was made from, and the checksums of it.
+
+    make_stage(run / "corpus", made_from, lambda folder: build(recipe, inputs, folder))
+
+A stage whose manifest matches is skipped, one that was made from something else refuses
+and names what changed, and one that was killed goes on in its folder.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from cybersecqwen import __version__
+from cybersecqwen.errors import StageError
+from cybersecqwen.files import Json, read_json, sha256_file, sha256_tree, write_json
+
+_NAME = "manifest.json"
+_TIP = "choose another --out, or delete the folder to make it again"
+
+
+def make_stage(folder: Path, made_from: Json, make: Callable[[Path], object]) -> None:
+    """Make a stage's folder, unless its manifest proves that it is made from exactly this.
+
+    `made_from` is JSON-able: settings and checksums of inputs. The manifest is written
+    last. Raises StageError when the folder was made or begun from something else, holds
+    files of no stage, or is no longer what its manifest proves.
+    """
+    made_from = json.loads(json.dumps(made_from))  # a tuple and a list are the same setting
+    if _is_done(folder, made_from):
+        _say(f"{folder}: done already, skipped")
+        return
+    _say(f"{folder}: making it")
+    make(folder)
+    manifest = {"made_from": made_from, "outputs": sha256_tree(folder), "version": __version__}
+    write_json(folder / _NAME, manifest)
+    _begun(folder).unlink(missing_ok=True)
+
+
+def finished(folder: Path, *, tip: str) -> Path:
+    """Give back the folder of a finished stage; raises StageError where it is not."""
+    if not (folder / _NAME).is_file():
+        raise StageError("this stage is not finished", where=folder, tip=tip)
+    return folder
+
+
+def made_from_of(folder: Path) -> Json | None:
+    """Give what a finished or begun stage is made from; None for a folder of no stage."""
+    for path in (folder / _NAME, _begun(folder)):
+        if path.is_file():
+            made_from: Json = read_json(path)["made_from"]
+            return made_from
+    return None
+
+
+def outputs_of(folder: Path, *names: str) -> dict[str, str]:
+    """Take the checksums of a finished stage's outputs, or of some, from its manifest."""
+    outputs: dict[str, str] = read_json(folder / _NAME)["outputs"]
+    return {name: outputs[name] for name in names or outputs}
+
+
+def refuse_changes(folder: Path, old: Json, new: Json) -> None:
+    """Raise StageError that names every key in which two nested objects differ."""
+    before, after = _flatten(old), _flatten(new)
+    changed = [
+        f"{key} was {before.get(key, 'absent')}, is {after.get(key, 'absent')}"
+        for key in sorted(before.keys() | after.keys())
+        if before.get(key) != after.get(key)
+    ]
+    if changed:
+        raise StageError(f"made from something else: {'; '.join(changed)}", where=folder, tip=_TIP)
+
+
+def _is_done(folder: Path, made_from: Json) -> bool:
+    old = made_from_of(folder)
+    if old is None:
+        if folder.is_dir() and any(folder.iterdir()):
+            raise StageError("holds files of no stage", where=folder, tip=_TIP)
+        write_json(_begun(folder), {"made_from": made_from})
+        return False
+    refuse_changes(folder, old, made_from)
+    if not (folder / _NAME).is_file():
+        return False
+    _refuse_damage(folder)
+    return True
+
+
+def _begun(folder: Path) -> Path:
+    """Name the mark of a begun stage: beside the folder, which a stage may replace whole."""
+    return folder.parent / f".{folder.name}.begun.json"
+
+
+def _refuse_damage(folder: Path) -> None:
+    for name, expected in outputs_of(folder).items():
+        path = folder / name
+        if not path.is_file() or sha256_file(path) != expected:
+            raise StageError(
+                "missing or changed since its manifest was written",
+                where=path,
+                tip=f"delete {folder} to make it again",
+            )
+
+
+def _flatten(value: Json, prefix: str = "") -> Json:
+    flat: Json = {}
+    for key, inner in value.items():
+        if isinstance(inner, dict):
+            flat |= _flatten(inner, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = inner
+    return flat
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")

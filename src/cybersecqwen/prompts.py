@@ -1,0 +1,78 @@
+"""Every prompt and chat template, once.
+
+The zero-shot prompts are CTI-Bench's own (arXiv:2406.07599), to the character: the
+double space before "CVE Description" and the space at the end are part of them. A
+model trained on them meets the same text in the evaluation.
+
+>>> rcm_prompt("A buffer overflow.").endswith("CVE Description: A buffer overflow. ")
+True
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+_RCM = (
+    "Analyze the following CVE description and map it to the appropriate CWE. "
+    "Provide a brief justification for your choice. "
+    "Ensure the last line of your response contains only the CWE ID.  "
+    "CVE Description: {description} "
+)
+
+_MCQ = (
+    "You are given a multiple-choice question (MCQ) from a Cyber Threat Intelligence (CTI) "
+    "knowledge benchmark dataset. Your task is to choose the best option among the four provided. "
+    "Return your answer as a single uppercase letter: A, B, C, or D.  "
+    "**Question:** {question}  **Options:** {options}  "
+    "**Important:** The last line of your answer should contain only the single letter "
+    "corresponding to the best option, with no additional text. "
+)
+
+# The few-shot preambles of the model card's protocol, for base models.
+BASE_MCQ_PREAMBLE = "The following are multiple choice questions about computer security.\n\n"
+BASE_RCM_PREAMBLE = ""
+
+# Minimal templates, aligned with training: user and assistant turns and nothing else. A
+# system turn is rendered only if a caller gives one.
+CHAT_TEMPLATES = {
+    "qwen3": (
+        "{%- for message in messages %}"
+        "{{- '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}"
+        "{%- endfor %}"
+        "{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{%- endif %}"
+    ),
+    "gemma4": (
+        "{{- bos_token }}"
+        "{%- for message in messages %}"
+        "{%- set role = 'model' if message['role'] == 'assistant' else message['role'] %}"
+        "{{- '<|turn>' + role + '\\n' + message['content'] | trim + '<turn|>\\n' }}"
+        "{%- endfor %}"
+        "{%- if add_generation_prompt %}{{- '<|turn>model\\n' }}{%- endif %}"
+    ),
+}
+
+# The token that ends an assistant turn under each template.
+END_OF_TURN = {"qwen3": "<|im_end|>", "gemma4": "<turn|>"}
+
+
+def rcm_prompt(description: str) -> str:
+    """Write the CTI-RCM prompt for a CVE description."""
+    return _RCM.format(description=description)
+
+
+def mcq_prompt(question: str, options: Sequence[str]) -> str:
+    """Write the CTI-MCQ prompt for a question and its four options."""
+    lettered = " ".join(f"{letter}) {text}" for letter, text in zip("ABCD", options, strict=True))
+    return _MCQ.format(question=question, options=lettered)
+
+
+def rcm_shot(description: str, cwe: str = "") -> str:
+    """Write one CTI-RCM exemplar, or the open question when `cwe` is empty."""
+    return f"CVE Description: {description}\nAnswer: {cwe}".rstrip()
+
+
+def mcq_shot(question: str, options: Sequence[str], letter: str = "") -> str:
+    """Write one CTI-MCQ exemplar, or the open question when `letter` is empty."""
+    lines = [f"Question: {question}"]
+    lines += [f"{name}. {text}" for name, text in zip("ABCD", options, strict=True)]
+    return "\n".join([*lines, f"Answer: {letter}"]).rstrip()

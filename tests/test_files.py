@@ -1,0 +1,122 @@
+"""A reader never sees half a file, and an error says where."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cybersecqwen.errors import CyberSecQwenError, InputError
+from cybersecqwen.files import (
+    atomic_write,
+    read_json,
+    read_jsonl,
+    sha256_tree,
+    write_json,
+    write_jsonl,
+)
+
+
+def test_a_failed_write_leaves_the_older_file_and_no_temporary(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    write_jsonl(path, [{"a": 1}])
+
+    def rows() -> object:
+        yield {"a": 2}
+        raise RuntimeError("source broke")
+
+    with pytest.raises(RuntimeError, match="source broke"):
+        write_jsonl(path, rows())
+    assert list(read_jsonl(path)) == [{"a": 1}]
+    assert [p.name for p in tmp_path.iterdir()] == ["rows.jsonl"]
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
+    # A limit on the size of files is a real refusal by the kernel, as a full disk is.
+    code = """
+import resource, signal, sys
+from pathlib import Path
+from cybersecqwen.errors import CyberSecQwenError
+from cybersecqwen.files import write_jsonl
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+try:
+    write_jsonl(Path(sys.argv[1]), ({"text": "x" * 100} for _ in range(1000)))
+except CyberSecQwenError as error:
+    print(error)
+"""
+    target = tmp_path / "train.jsonl"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(target)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.count("\n") == 1
+    assert "train.jsonl: cannot write: File too large" in done.stdout
+    assert "--out" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_written_file_is_readable_by_others(tmp_path: Path) -> None:
+    mask = os.umask(0o022)
+    try:
+        write_json(tmp_path / "a.json", {})
+    finally:
+        os.umask(mask)
+    assert (tmp_path / "a.json").stat().st_mode & 0o777 == 0o644
+
+
+def test_json_is_written_the_same_whatever_the_order_of_keys(tmp_path: Path) -> None:
+    write_json(tmp_path / "a", {"b": 1, "a": "é"})
+    write_json(tmp_path / "b", {"a": "é", "b": 1})
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_a_broken_line_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"a": 1}\n{"a": \n')
+    with pytest.raises(InputError, match=r"rows\.jsonl:2: no valid JSON"):
+        list(read_jsonl(path))
+    path.write_text("[1]\n")
+    with pytest.raises(InputError, match=r"rows\.jsonl:1: not a JSON object"):
+        list(read_jsonl(path))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (gzip.compress(json.dumps({"a": "x" * 999}).encode())[:-20], "truncated or damaged"),
+        (b"no gzip at all", "truncated or damaged"),
+        (gzip.compress(b'{"a":'), "no valid JSON"),
+    ],
+)
+def test_a_damaged_json_gz_is_named(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "feed.json.gz"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        read_json(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such file"):
+        read_json(tmp_path / "none.json")
+
+
+def test_an_unwritable_place_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(CyberSecQwenError, match="cannot write"),
+        atomic_write(tmp_path / "file" / "below") as file,
+    ):
+        file.write("never")
+
+
+def test_a_tree_is_hashed_without_hidden_files(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "a").write_text("a")
+    (tmp_path / ".cache").mkdir()
+    (tmp_path / ".cache" / "b").write_text("b")
+    assert list(sha256_tree(tmp_path)) == ["sub/a"]

@@ -1,0 +1,72 @@
+"""A stage is skipped only if its folder is exactly what its manifest proves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cybersecqwen.errors import StageError
+from cybersecqwen.manifest import finished, make_stage, outputs_of
+
+SETTINGS = {"config": {"epochs": 1, "names": ("a", "b")}, "inputs": {"train": "abc"}}
+
+
+class Maker:
+    """Writes one output and counts how often it is asked to."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, folder: Path) -> None:
+        self.calls += 1
+        folder.mkdir(exist_ok=True)
+        (folder / "output").write_text("made")
+
+
+def test_a_finished_stage_is_skipped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make = Maker()
+    make_stage(tmp_path / "stage", SETTINGS, make)
+    make_stage(tmp_path / "stage", SETTINGS, make)
+    assert make.calls == 1
+    assert "skipped" in capsys.readouterr().err
+    assert list(outputs_of(tmp_path / "stage")) == ["output"]
+
+
+def test_changed_settings_are_named_and_nothing_is_touched(tmp_path: Path) -> None:
+    make = Maker()
+    make_stage(tmp_path / "stage", SETTINGS, make)
+    changed = {"config": {"epochs": 2, "names": ("a", "b")}, "inputs": {"train": "xyz"}}
+    with pytest.raises(StageError) as caught:
+        make_stage(tmp_path / "stage", changed, make)
+    assert "config.epochs was 1, is 2; inputs.train was abc, is xyz" in str(caught.value)
+    assert make.calls == 1
+
+
+def test_a_killed_stage_goes_on_but_not_with_other_settings(tmp_path: Path) -> None:
+    def killed(folder: Path) -> None:
+        folder.mkdir()
+        (folder / "partial").write_text("half")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make_stage(tmp_path / "stage", SETTINGS, killed)
+    with pytest.raises(StageError, match="is not finished"):
+        finished(tmp_path / "stage", tip="run it")
+    with pytest.raises(StageError, match=r"config\.epochs"):
+        make_stage(tmp_path / "stage", {"config": {"epochs": 9}}, Maker())
+    make_stage(tmp_path / "stage", SETTINGS, Maker())
+    assert set(outputs_of(tmp_path / "stage")) == {"output", "partial"}
+
+
+def test_a_changed_output_is_not_trusted(tmp_path: Path) -> None:
+    make_stage(tmp_path / "stage", SETTINGS, Maker())
+    (tmp_path / "stage" / "output").write_text("edited")
+    with pytest.raises(StageError, match=r"stage/output: missing or changed .*delete"):
+        make_stage(tmp_path / "stage", SETTINGS, Maker())
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.docx").write_text("mine")
+    with pytest.raises(StageError, match="holds files of no stage"):
+        make_stage(tmp_path, SETTINGS, Maker())
