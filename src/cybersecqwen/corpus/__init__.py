@@ -1,0 +1,1 @@
+"""From vulnerability records to a decontaminated corpus with its certificate."""

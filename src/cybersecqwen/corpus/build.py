@@ -1,0 +1,205 @@
+"""Turn records into a training corpus, a ledger of what was dropped, and a certificate.
+
+    vulnerabilities ─cohort─▶ candidates ─deduplicate─▶ ─decontaminate─▶ ─limit─▶ examples
+
+Everything is ordered by CVE id and drawn with the recipe's seed: the same input gives the
+same bytes. The certificate is written after the files are read back and checked again.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from cybersecqwen import __version__
+from cybersecqwen.config import Recipe
+from cybersecqwen.corpus.cohort import Candidate, in_cohort, select
+from cybersecqwen.corpus.contamination import (
+    RULES,
+    BenchmarkIndex,
+    Hit,
+    describe_rules,
+    normalised,
+)
+from cybersecqwen.corpus.dataset_card import dataset_card
+from cybersecqwen.corpus.rationale import Phrases, completion
+from cybersecqwen.errors import InputError, StageError
+from cybersecqwen.files import Json, read_jsonl, sha256_file, write_json, write_jsonl, write_text
+from cybersecqwen.prompts import rcm_prompt
+from cybersecqwen.records import Dropped, Example, Item, Vulnerability, Weakness
+
+_FILES = ("train.jsonl", "validation.jsonl")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a corpus is made from; `checksums` go into the certificate as they are."""
+
+    vulnerabilities: Iterable[Vulnerability]
+    benchmark: Mapping[str, tuple[Item, ...]]
+    catalogue: Mapping[str, Weakness]
+    checksums: Json
+
+
+def build(recipe: Recipe, inputs: Inputs, out: Path) -> Json:
+    """Write train.jsonl, validation.jsonl, dropped.jsonl, the dataset card and the certificate.
+
+    Returns the certificate. Raises InputError when no record is left, StageError when a
+    written file does not pass the check it is certified for.
+    """
+    ledger: list[Dropped] = []
+    candidates, read = _cohort(inputs, recipe, ledger)
+    candidates = _deduplicate(candidates, ledger)
+    index = BenchmarkIndex(inputs.benchmark, recipe.contamination)
+    candidates, contaminated = _decontaminate(candidates, index, ledger)
+    candidates = _limit(candidates, recipe, ledger)
+    if len(candidates) < 2:
+        raise InputError(
+            f"{len(candidates)} of {read} records are left for the corpus",
+            where=recipe.name,
+            tip=f"most were dropped as {_commonest(ledger)}; look at the cohort's filters",
+        )
+    parts = _split(_examples(candidates, inputs.catalogue), recipe)
+    for name, examples in zip(_FILES, parts, strict=True):
+        write_jsonl(out / name, map(asdict, examples))
+    write_jsonl(out / "dropped.jsonl", (d._asdict() for d in sorted(ledger)))
+    certificate = _certificate(recipe, inputs, out, index)
+    certificate["counts"] |= {
+        "records": read,
+        "cohort": len(candidates) + len(ledger),
+        "dropped": dict(sorted(Counter(d.reason for d in ledger).items())),
+        "contaminated": contaminated,
+    }
+    write_text(out / "DATASET_CARD.md", dataset_card(recipe, certificate, parts))
+    write_json(out / "certificate.json", certificate)
+    return certificate
+
+
+def _cohort(inputs: Inputs, recipe: Recipe, ledger: list[Dropped]) -> tuple[list[Candidate], int]:
+    """Keep the candidates of the cohort by CVE id, and count the records read."""
+    read = 0
+    chosen: dict[str, Candidate] = {}
+    first: dict[str, str] = {}  # the text that a CVE id came with first
+    for read, vulnerability in enumerate(inputs.vulnerabilities, start=1):  # noqa: B007
+        if not in_cohort(vulnerability, recipe.corpus):
+            continue
+        cve_id, text = vulnerability.cve_id, vulnerability.description
+        if cve_id in first:
+            reason = "duplicate-id" if first[cve_id] == text else "duplicate-id-other-text"
+            ledger.append(Dropped(cve_id, reason, where=vulnerability.where))
+            continue
+        first[cve_id] = text
+        outcome = select(vulnerability, recipe.corpus, inputs.catalogue)
+        if isinstance(outcome, Dropped):
+            ledger.append(outcome)
+        else:
+            chosen[cve_id] = outcome
+    return [chosen[cve_id] for cve_id in sorted(chosen)], read
+
+
+def _deduplicate(candidates: list[Candidate], ledger: list[Dropped]) -> list[Candidate]:
+    """Keep one record of each text; drop every record of a text that carries two labels."""
+    by_text: dict[str, list[Candidate]] = defaultdict(list)
+    for candidate in candidates:
+        by_text[normalised(candidate.vulnerability.description)].append(candidate)
+    kept = []
+    for same in by_text.values():
+        labels = sorted({candidate.cwe for candidate in same})
+        if len(labels) == 1:
+            kept.append(same[0])
+            ledger += [
+                _dropped(c, "duplicate-text", same[0].vulnerability.cve_id) for c in same[1:]
+            ]
+        else:
+            ledger += [_dropped(c, "label-conflict", " ".join(labels)) for c in same]
+    return kept
+
+
+def _decontaminate(
+    candidates: list[Candidate], index: BenchmarkIndex, ledger: list[Dropped]
+) -> tuple[list[Candidate], dict[str, dict[str, int]]]:
+    """Drop what overlaps with the benchmark; count the records by strongest rule and task."""
+    counts: dict[str, Counter[str]] = {rule: Counter() for rule in RULES}
+    kept = []
+    for candidate in candidates:
+        vulnerability = candidate.vulnerability
+        hits = index.hits(vulnerability.cve_id, vulnerability.description)
+        if not hits:
+            kept.append(candidate)
+            continue
+        counts[hits[0].rule].update({hit.task for hit in hits})
+        detail = " ".join(f"{_item(hit)}={hit.score:g}" for hit in hits)
+        ledger.append(_dropped(candidate, f"contaminated-{hits[0].rule}", detail, _item(hits[0])))
+    return kept, {rule: dict(sorted(tasks.items())) for rule, tasks in counts.items()}
+
+
+def _limit(candidates: list[Candidate], recipe: Recipe, ledger: list[Dropped]) -> list[Candidate]:
+    """Draw the recipe's number of records where there are more."""
+    limit = recipe.corpus.max_examples
+    if limit is None or len(candidates) <= limit:
+        return candidates
+    drawn = set(random.Random(recipe.corpus.seed).sample(range(len(candidates)), limit))
+    ledger += [_dropped(c, "over-limit") for i, c in enumerate(candidates) if i not in drawn]
+    return [candidate for i, candidate in enumerate(candidates) if i in drawn]
+
+
+def _examples(candidates: list[Candidate], catalogue: Mapping[str, Weakness]) -> list[Example]:
+    phrases = Phrases.learn((c.vulnerability.description, c.cwe) for c in candidates)
+    return [
+        Example(
+            cve_id=vulnerability.cve_id,
+            prompt=rcm_prompt(vulnerability.description),
+            completion=completion(vulnerability.description, catalogue[cwe], phrases),
+            cwe=cwe,
+            label_source=label_source,
+            published=vulnerability.published,
+            description=vulnerability.description,
+        )
+        for vulnerability, cwe, label_source in candidates
+    ]
+
+
+def _split(examples: list[Example], recipe: Recipe) -> tuple[list[Example], list[Example]]:
+    """Cut the validation part off; no text stands in both, since each stands once in all."""
+    size = max(1, round(len(examples) * recipe.corpus.validation_fraction))
+    held_out = set(random.Random(recipe.corpus.seed).sample(range(len(examples)), size))
+    train = [e for i, e in enumerate(examples) if i not in held_out]
+    return train, [e for i, e in enumerate(examples) if i in held_out]
+
+
+def _certificate(recipe: Recipe, inputs: Inputs, out: Path, index: BenchmarkIndex) -> Json:
+    """Check the written files again, row by row, and state what was checked with what."""
+    counts = {}
+    for name in _FILES:
+        rows = list(read_jsonl(out / name))
+        counts[name.removesuffix(".jsonl")] = len(rows)
+        for row in rows:
+            if index.hits(row["cve_id"], row["description"]):
+                raise StageError(f"{row['cve_id']} overlaps with the benchmark", where=out / name)
+    return {
+        "tool": {"name": "cybersecqwen", "version": __version__},
+        "recipe": recipe.name,
+        "inputs": inputs.checksums,
+        "outputs": {name: sha256_file(out / name) for name in (*_FILES, "dropped.jsonl")},
+        "rules": describe_rules(recipe.contamination),
+        "benchmark_items": {task: len(items) for task, items in inputs.benchmark.items()},
+        "counts": counts,
+        "clean": True,
+    }
+
+
+def _dropped(candidate: Candidate, reason: str, detail: str = "", item: str = "") -> Dropped:
+    vulnerability = candidate.vulnerability
+    return Dropped(vulnerability.cve_id, reason, detail, item, vulnerability.where)
+
+
+def _item(hit: Hit) -> str:
+    return f"{hit.task}/{hit.item}"
+
+
+def _commonest(ledger: list[Dropped]) -> str:
+    reasons = Counter(d.reason for d in ledger)
+    return reasons.most_common(1)[0][0] if reasons else "outside the cohort's years"

@@ -1,0 +1,97 @@
+"""Choose the records that a corpus is made of, by filters that a recipe states.
+
+A record passes or gets a reason; nothing is left out in silence:
+
+>>> from cybersecqwen.config import Corpus
+>>> v = Vulnerability("CVE-2021-1", "2021-01-01", "")
+>>> select(v, Corpus(years=(2021, 2021)), {}).reason
+'no-english-text'
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from cybersecqwen.config import Corpus
+from cybersecqwen.records import Dropped, Vulnerability, Weakness
+
+_CVE_ID = re.compile(r"CVE-(\d{4})-\d+")
+_PLACEHOLDERS = {"NVD-CWE-noinfo", "NVD-CWE-Other"}
+
+
+class Candidate(NamedTuple):
+    """A record of the cohort with the one label it is trained on."""
+
+    vulnerability: Vulnerability
+    cwe: str
+    label_source: str
+
+
+def in_cohort(vulnerability: Vulnerability, corpus: Corpus) -> bool:
+    """Say whether the record's year, by CVE id or publication, lies in the recipe's years."""
+    if corpus.year_by == "cve_id":
+        match = _CVE_ID.fullmatch(vulnerability.cve_id)
+        year = match.group(1) if match else ""
+    else:
+        year = vulnerability.published[:4]
+    # A malformed id or date passes on to `select`, whose ledger names it.
+    return not year.isdigit() or corpus.years[0] <= int(year) <= corpus.years[1]
+
+
+def select(
+    vulnerability: Vulnerability, corpus: Corpus, catalogue: Mapping[str, Weakness]
+) -> Candidate | Dropped:
+    """Turn a record of the cohort's years into a candidate, or say why it is none.
+
+    The label is the first usable one of the first source that has any, in the
+    recipe's order of sources: a weakness of the catalogue, and a category or a
+    discouraged weakness only where the recipe keeps those. NVD's placeholders
+    and deprecated entries are never usable.
+    """
+    reason = _unfit(vulnerability, corpus)
+    if reason:
+        return _drop(vulnerability, *reason)
+    refused: list[tuple[str, str]] = []
+    for source in corpus.label_sources:
+        for label in getattr(vulnerability, f"cwe_{source}"):
+            problem = _label_problem(label, corpus, catalogue)
+            if not problem:
+                return Candidate(vulnerability, label, source)
+            refused.append((problem, label))
+    # The first refused label is the one the sources would have given.
+    return _drop(vulnerability, *(refused[0] if refused else ("no-label", "")))
+
+
+def _unfit(vulnerability: Vulnerability, corpus: Corpus) -> tuple[str, str] | None:
+    if not _CVE_ID.fullmatch(vulnerability.cve_id):
+        return "bad-cve-id", vulnerability.cve_id
+    if corpus.year_by == "published" and not vulnerability.published[:4].isdigit():
+        return "no-publication-date", vulnerability.published
+    if vulnerability.rejected or vulnerability.description.startswith("** REJECT **"):
+        return "rejected", ""
+    if not vulnerability.description.strip():
+        return "no-english-text", ""
+    words = len(vulnerability.description.split())
+    return ("too-short", f"{words} words") if words < corpus.min_words else None
+
+
+def _label_problem(label: str, corpus: Corpus, catalogue: Mapping[str, Weakness]) -> str:
+    """Name what keeps a label from being used, "" where nothing does."""
+    if label in _PLACEHOLDERS:
+        return "placeholder-label"
+    entry = catalogue.get(label)
+    if entry is None or entry.kind == "view":
+        return "label-is-no-cwe"
+    if entry.status == "Deprecated":
+        return "deprecated-label"
+    if entry.kind == "category":
+        return "category-label" if corpus.categories == "drop" else ""
+    if entry.usage == "Discouraged" and corpus.discouraged == "drop":
+        return "discouraged-label"
+    return ""
+
+
+def _drop(vulnerability: Vulnerability, reason: str, detail: str) -> Dropped:
+    return Dropped(vulnerability.cve_id, reason, detail, where=vulnerability.where)

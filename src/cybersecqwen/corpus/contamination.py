@@ -1,0 +1,131 @@
+"""Find the overlap of a text with the items of a benchmark, by four rules.
+
+Strongest first: the same CVE id, the same text once case and punctuation are
+folded, the same text once versions and numbers are masked too, and n-gram
+containment. The n-gram rule asks for a share of the n-grams, in either
+direction, because CVE texts are boilerplate: one shared 13-gram alone hits 386 of the
+1,000 cti-rcm items.
+
+>>> from cybersecqwen.records import Item
+>>> item = Item("cti-rcm", 0, "", "CWE-79", text="XSS in Foo 1.2 allows script injection.")
+>>> index = BenchmarkIndex({"cti-rcm": (item,)}, Contamination())
+>>> index.hits("CVE-2021-7", "XSS in Foo 3 allows script injection")[0].rule
+'masked'
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from cybersecqwen.config import Contamination
+from cybersecqwen.records import Item
+
+RULES = ("cve-id", "normalised", "masked", "ngram")
+
+_CVE_ID = re.compile(r"CVE-\d{4}-\d+", re.IGNORECASE)
+_WORD = re.compile(r"[^\W_]+")
+_NUMBER = r"\b[^\W\d]*\d\w*"
+_NUMBERS = re.compile(rf"{_NUMBER}(?: {_NUMBER})*")
+
+
+class Hit(NamedTuple):
+    """One benchmark item that a text overlaps with, and by which rule."""
+
+    rule: str
+    task: str
+    item: int
+    score: float  # 1.0 for equality, the larger containment for n-grams
+
+
+def tokens(text: str) -> tuple[str, ...]:
+    """Split a text into case-folded words of letters and digits (Unicode NFKC)."""
+    return tuple(_WORD.findall(unicodedata.normalize("NFKC", text).casefold()))
+
+
+def normalised(text: str) -> str:
+    """Fold case, punctuation and white space: texts that read the same become equal."""
+    return " ".join(tokens(text))
+
+
+def masked(folded: str) -> str:
+    """Put one `#` for every run of words that hold a digit: 1.2, v3 and 4.5.6 become alike."""
+    return _NUMBERS.sub("#", folded)
+
+
+def ngrams(words: tuple[str, ...], n: int) -> set[tuple[str, ...]]:
+    """List every run of `n` words once; empty for a text of fewer words."""
+    return {words[i : i + n] for i in range(len(words) - n + 1)}
+
+
+class BenchmarkIndex:
+    """The items of a benchmark, ready to be asked about one text after another."""
+
+    def __init__(
+        self, benchmark: Mapping[str, Iterable[Item]], contamination: Contamination
+    ) -> None:
+        self._settings = contamination
+        self._ids: dict[str, list[Item]] = defaultdict(list)
+        self._normalised: dict[str, list[Item]] = defaultdict(list)
+        self._masked: dict[str, list[Item]] = defaultdict(list)
+        self._ngrams: dict[tuple[str, ...], list[int]] = defaultdict(list)
+        self._sizes: list[tuple[Item, int]] = []  # by position: the item and its n-gram count
+        for items in benchmark.values():
+            for item in items:
+                self._add(item)
+
+    def _add(self, item: Item) -> None:
+        text = " ".join((item.text, *item.options))
+        # An item that discusses a CVE gives its answer away as much as one that links to it.
+        for cve_id in {c.upper() for c in _CVE_ID.findall(f"{item.url} {text}")}:
+            self._ids[cve_id].append(item)
+        words = tokens(text)
+        folded = " ".join(words)
+        self._normalised[folded].append(item)
+        self._masked[masked(folded)].append(item)
+        grams = ngrams(words, self._settings.ngram)
+        for gram in grams:
+            self._ngrams[gram].append(len(self._sizes))
+        self._sizes.append((item, len(grams)))
+
+    def hits(self, cve_id: str, text: str) -> list[Hit]:
+        """List every item the text overlaps with under the strongest rule that finds any."""
+        words = tokens(text)
+        folded = " ".join(words)
+        equal = (
+            ("cve-id", self._ids.get(cve_id.upper())),
+            ("normalised", self._normalised.get(folded)),
+            ("masked", self._masked.get(masked(folded))),
+        )
+        for rule, items in equal:
+            if items:
+                return [Hit(rule, item.task, item.index, 1.0) for item in items]
+        return self._ngram_hits(words)
+
+    def _ngram_hits(self, words: tuple[str, ...]) -> list[Hit]:
+        grams = ngrams(words, self._settings.ngram)
+        shared = Counter(i for gram in grams if gram in self._ngrams for i in self._ngrams[gram])
+        found = []
+        for position, count in shared.items():
+            item, size = self._sizes[position]
+            containment = count / min(len(grams), size)
+            if containment >= self._settings.containment:
+                found.append(Hit("ngram", item.task, item.index, round(containment, 4)))
+        return sorted(found, key=lambda hit: (-hit.score, hit.task, hit.item))
+
+
+def describe_rules(settings: Contamination) -> dict[str, dict[str, object]]:
+    """State each rule and its parameters, for the certificate."""
+    return {
+        "cve-id": {"description": "the item's link or text names the record's CVE id"},
+        "normalised": {"description": "equal after NFKC, case folding and dropping punctuation"},
+        "masked": {"description": "equal after words with digits are masked too"},
+        "ngram": {
+            "description": "share of the record's or of the item's word n-grams that both hold",
+            "n": settings.ngram,
+            "containment": settings.containment,
+        },
+    }

@@ -1,0 +1,173 @@
+"""Write a completion that argues from the record itself.
+
+A rationale quotes what the text says about the weakness, where it sits, how it is reached
+and what it leads to. Which words carry a weakness is learned from the cohort: a phrase is
+telling when it is frequent in records of that CWE and rare elsewhere.
+
+>>> phrases = Phrases.learn([("stored cross-site scripting in Foo", "CWE-79")] * 3
+...                         + [("sql injection in Foo", "CWE-89")] * 3)
+>>> phrases.quote("A cross-site scripting flaw in Bar", Weakness("CWE-79", "XSS", "weakness"))
+'cross-site scripting'
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from cybersecqwen.records import Weakness
+
+_WORD = re.compile(r"[A-Za-z][\w'/-]*[A-Za-z0-9]|[A-Za-z]")
+_STOP = frozenset(
+    re.findall(
+        r"\w+",
+        """
+    a an and any are as at be been before by can could due earlier for from has have in into is
+    it its may might not of on or other prior some such than that the then there these this
+    through to up use used user users using version versions via was were when where which while
+    will with within without allow allows attacker attackers vulnerability vulnerabilities issue
+    issues affected affects product exists
+    """,
+    )
+)
+_LONGEST = 4  # words of a phrase: "out of bounds write"
+_RARE = 2  # a phrase seen once tells nothing
+_TELLING = 0.1  # a phrase of less weight is chance
+_LEARN_FROM = 20_000  # records are enough to know the words of a weakness
+
+_WHERE = re.compile(
+    r"\b(?:in|of) (?:the )?((?:`[^`]{2,60}`|[\w.:/$-]{2,60}(?:\(\))?) "
+    r"(?:function|method|component|module|plugin|parameter|endpoint|driver|handler|library|page|"
+    r"subsystem|parser|interface|service|script|field))\b"
+    r"|\bin ((?:[\w-]+/)*[\w-]+\.(?:c|cc|cpp|h|go|php|py|js|java|rb|asp|aspx|jsp|cgi|so|dll|sys))\b"
+)
+_VIA = re.compile(r"\bvia ((?:a |an |the )?[^,.;()]{3,70})")
+_IMPACT = re.compile(
+    r"\b(?:allow(?:s|ed|ing)?|enabl(?:es|ed|ing)|could|can|may|might|lead(?:s|ing)? to|"
+    r"result(?:s|ed|ing)? in|caus(?:es|ed|ing)|let(?:s|ting)?)\b"
+    r"[^.;]{0,80}?\b((?:execut|obtain|gain|caus|bypass|read|writ|inject|disclos|escalat|access|"
+    r"crash|overwrit|modif|delet|upload|hijack|impersonat|steal|perform|trigger|conduct|denial|"
+    r"arbitrary code|information disclosure|privilege)(?:[^.;]|\.(?=\S)){2,90})(?=[\s.;]|$)"
+)
+
+
+@dataclass(frozen=True)
+class Phrases:
+    """For each CWE the phrases that speak for it, with their weights."""
+
+    weights: Mapping[str, Mapping[str, float]]
+
+    @classmethod
+    def learn(cls, labelled: Iterable[tuple[str, str]]) -> Phrases:
+        """Weigh the phrases of (description, CWE) pairs: share in the class times log odds."""
+        by_class: dict[str, Counter[str]] = defaultdict(Counter)
+        records: Counter[str] = Counter()
+        for count, (description, cwe) in enumerate(labelled):
+            if count == _LEARN_FROM:
+                break
+            records[cwe] += 1
+            by_class[cwe].update({phrase.casefold() for phrase in _phrases(description)})
+        overall: Counter[str] = Counter()
+        for counts in by_class.values():
+            overall.update(counts)
+        total = records.total()
+        return cls(
+            {
+                cwe: _weigh(counts, overall, of=records[cwe], total=total)
+                for cwe, counts in by_class.items()
+            }
+        )
+
+    def quote(self, description: str, weakness: Weakness) -> str:
+        """Give the words of the text that speak most for the weakness, verbatim; "" if none do.
+
+        A phrase that shares a word with the weakness's own name counts threefold: what
+        merely goes along with it (a vendor's boilerplate) is frequent too.
+        """
+        weights = self.weights.get(weakness.cwe_id, {})
+        name = weakness.name.casefold()
+        best, best_weight = "", 0.0
+        for phrase in _phrases(description):
+            weight = weights.get(phrase.casefold(), 0.0)
+            if weight and any(w in name for w in phrase.casefold().split() if w not in _STOP):
+                weight *= 3
+            if weight > best_weight:
+                best, best_weight = phrase, weight
+        return best
+
+
+def _weigh(counts: Counter[str], overall: Counter[str], *, of: int, total: int) -> dict[str, float]:
+    weights = {}
+    for phrase, count in counts.items():
+        if count < _RARE:
+            continue
+        inside = (count + 0.5) / (of + 1)
+        outside = (overall[phrase] - count + 0.5) / (total - of + 1)
+        # A longer phrase that is as telling says more: "use after free", not "free".
+        weights[phrase] = inside * math.log(inside / outside) * (1 + 0.5 * phrase.count(" "))
+    return {phrase: weight for phrase, weight in weights.items() if weight > _TELLING}
+
+
+def _phrases(description: str) -> Iterator[str]:
+    """Yield runs of up to four words of one clause, neither end of them an empty word."""
+    words = [
+        (*match.span(), match.group().casefold() in _STOP) for match in _WORD.finditer(description)
+    ]
+    for first, (start, _, empty) in enumerate(words):
+        previous = start
+        if empty:
+            continue
+        for begin, end, last_empty in words[first : first + _LONGEST]:
+            if begin > previous + 1:
+                break  # punctuation lies between: another clause begins
+            previous = end
+            if not last_empty:
+                yield description[start:end]
+
+
+def _widen(description: str, phrase: str) -> str:
+    """Add up to three words on either side of a one-word phrase, within its clause."""
+    if not phrase or " " in phrase:
+        return phrase
+    around = rf"(?:[\w/'-]+ ){{0,3}}\b{re.escape(phrase)}\b(?: [\w/'-]+){{0,3}}"
+    match = re.search(around, description)
+    words = match.group().split() if match else [phrase]
+    while words[0].casefold() in _STOP or words[0].isdigit():
+        words = words[1:]
+    while words[-1].casefold() in _STOP:
+        words = words[:-1]
+    return " ".join(words)
+
+
+def completion(description: str, weakness: Weakness, phrases: Phrases) -> str:
+    """Write the answer to learn: what the text says, what it maps to, last the bare CWE id."""
+    sentences = [_evidence(description, weakness, phrases)]
+    impact = _first(_IMPACT, description)
+    if impact:
+        sentences.append(f"The stated consequence: {impact}.")
+    sentences.append(f"This corresponds to {weakness.cwe_id}, {weakness.name}.")
+    if weakness.usage == "Discouraged":
+        sentences.append("The entry is broad; the text gives no ground for a more specific one.")
+    return f"{' '.join(sentences)}\n\n{weakness.cwe_id}"
+
+
+def _evidence(description: str, weakness: Weakness, phrases: Phrases) -> str:
+    """Say what in the text points to the weakness, where it lies and how it is reached."""
+    quote = _widen(description, phrases.quote(description, weakness))
+    # Without a telling phrase the opening words of the record are the evidence there is.
+    quote = quote or " ".join(description.split()[:10]).rstrip(".,;:")
+    where, via = _first(_WHERE, description), _first(_VIA, description)
+    sentence = f'The description reports "{quote}"'
+    if where and where.casefold() not in quote.casefold():
+        sentence += f" in {where}"
+    if via and via.casefold() not in quote.casefold():
+        sentence += f", reached via {via}"
+    return f"{sentence}."
+
+
+def _first(pattern: re.Pattern[str], text: str) -> str:
+    match = pattern.search(text)
+    return " ".join(next(filter(None, match.groups())).split()) if match else ""

@@ -1,0 +1,86 @@
+"""Each rule finds what it is for, and a sibling of the same boilerplate stays."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cybersecqwen.config import Contamination
+from cybersecqwen.corpus.contamination import BenchmarkIndex, masked, normalised, tokens
+from cybersecqwen.records import Item
+
+TEXT = (
+    "Example Shop 2.4.1 before build 77 does not escape the search term on the results page, "
+    "which allows remote attackers to run script code in the browser of a visitor who follows "
+    "a crafted link, as shown by the q parameter."
+)
+ITEM = Item(
+    "cti-rcm", 17, "", "CWE-79", url="https://nvd.nist.gov/vuln/detail/CVE-2024-1111", text=TEXT
+)
+INDEX = BenchmarkIndex({"cti-rcm": (ITEM,)}, Contamination())
+
+
+def hit(text: str, cve_id: str = "CVE-2021-1") -> tuple[str, str, int] | None:
+    hits = INDEX.hits(cve_id, text)
+    return hits[0][:3] if hits else None
+
+
+@pytest.mark.parametrize(
+    ("rule", "text", "cve_id"),
+    [
+        ("cve-id", "another text", "CVE-2024-1111"),
+        ("cve-id", "another text", "cve-2024-1111"),
+        ("normalised", TEXT.upper().replace(",", " -"), "CVE-2021-1"),
+        ("masked", TEXT.replace("2.4.1", "3.0").replace("77", "1203-rc2"), "CVE-2021-1"),
+        ("ngram", "Unlike before, " + TEXT, "CVE-2021-1"),
+        ("ngram", TEXT[: len(TEXT) * 2 // 3], "CVE-2021-1"),
+        ("ngram", f"{TEXT} {'It was found by a reader. ' * 30}", "CVE-2021-1"),
+    ],
+)
+def test_each_rule_finds_its_kind_of_copy(rule: str, text: str, cve_id: str) -> None:
+    assert hit(text, cve_id) == (rule, "cti-rcm", 17)
+
+
+def test_a_sibling_with_the_same_closing_words_is_no_copy() -> None:
+    sibling = (
+        "An integer overflow in the image decoder of Example Viewer 9 corrupts memory when a file "
+        "is opened and allows remote attackers to run script code in the browser of a visitor"
+    )
+    shared = set(tokens(sibling)[-13:])
+    assert shared <= set(tokens(TEXT))  # a whole 13-gram is shared
+    assert hit(sibling) is None
+
+
+def test_an_item_that_discusses_a_cve_is_hit_by_its_id() -> None:
+    question = Item("cti-mcq", 3, "", "B", text="Which weakness does CVE-2021-44228 show?")
+    index = BenchmarkIndex({"cti-mcq": (question,)}, Contamination())
+    assert index.hits("CVE-2021-44228", "Log4j2 resolves attacker-controlled names.")[0].item == 3
+
+
+def test_every_item_that_is_hit_is_named() -> None:
+    twin = Item("cti-vsp", 17, "", "CVSS:3.1/…", text=TEXT)
+    index = BenchmarkIndex({"cti-rcm": (ITEM,), "cti-vsp": (twin,)}, Contamination())
+    assert [h.task for h in index.hits("CVE-2021-1", TEXT)] == ["cti-rcm", "cti-vsp"]
+
+
+def test_the_recipe_sets_length_and_share_of_ngrams() -> None:
+    half = " ".join(TEXT.split()[:14])
+    strict = BenchmarkIndex({"cti-rcm": (ITEM,)}, Contamination(ngram=5, containment=0.2))
+    loose = BenchmarkIndex({"cti-rcm": (ITEM,)}, Contamination(ngram=13, containment=1.0))
+    longer = half + " something else entirely follows here and goes on for a while longer"
+    assert strict.hits("CVE-2021-1", longer)
+    assert not loose.hits("CVE-2021-1", longer)
+
+
+def test_masking_makes_versions_alike_and_words_not() -> None:
+    assert masked(normalised("Foo 1.2.3-rc4 and v7")) == "foo # and #"
+    assert masked(normalised("Foo 10 and v7.1")) == "foo # and #"
+    assert masked(normalised("Bar 10 and v7.1")) != "foo # and #"
+
+
+@given(st.text(max_size=80))
+def test_folding_twice_changes_nothing(text: str) -> None:
+    once = normalised(text)
+    assert normalised(once) == once
+    assert masked(masked(once)) == masked(once)

@@ -1,0 +1,40 @@
+"""What ships is what its certificate says, and is built again byte for byte."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from cybersecqwen.embedded.artifacts import FOLDER, load_catalogue
+from cybersecqwen.errors import InputError
+from cybersecqwen.tuning.embedded import build
+
+
+def test_the_catalogue_knows_kind_usage_and_parents() -> None:
+    catalogue = load_catalogue()
+    xss = catalogue["CWE-79"]
+    assert (xss.kind, xss.abstraction, xss.usage) == ("weakness", "Base", "Allowed")
+    assert xss.parents["1003"] == ("CWE-74",)
+    assert catalogue["CWE-264"].kind == "category"
+    assert catalogue["CWE-1003"].kind == "view"
+    assert catalogue["CWE-20"].usage == "Discouraged"
+
+
+def test_a_damaged_artifact_is_refused(tmp_path: Path) -> None:
+    folder = shutil.copytree(FOLDER, tmp_path / "data")
+    path = folder / "cwe.json"
+    path.write_bytes(path.read_bytes().replace(b"Cross-site", b"Cross-sine", 1))
+    with pytest.raises(InputError, match=r"cwe\.json: damaged"):
+        load_catalogue(folder)
+    path.unlink()
+    with pytest.raises(InputError, match="cannot be read"):
+        load_catalogue(folder)
+
+
+@pytest.mark.shared
+def test_the_shipped_facts_are_built_again_byte_for_byte(shared: Path, tmp_path: Path) -> None:
+    build(shared / "cwec_v4.16.xml.gz", folder=tmp_path)
+    for path in sorted(FOLDER.iterdir()):
+        assert (tmp_path / path.name).read_bytes() == path.read_bytes(), path.name
