@@ -1,0 +1,68 @@
+"""What is evaluated: a model folder, a model behind a URL, or recorded answers.
+
+>>> subject = served("http://localhost:8000/v1", "CyberSecQwen-4B", kind="instruct")
+>>> subject.name
+'CyberSecQwen-4B'
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from cybersecqwen.engines import Engine
+from cybersecqwen.engines.http import HttpEngine
+from cybersecqwen.engines.replay import ReplayEngine
+from cybersecqwen.engines.transformers import TransformersEngine
+from cybersecqwen.errors import InputError
+from cybersecqwen.files import Json, sha256_tree
+
+Kind = Literal["instruct", "base"]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model under test: how to reach it, and what tells it from every other one."""
+
+    name: str
+    engine: Engine
+    kind: Kind
+    identity: Json  # JSON-able, goes into the manifest
+
+
+def find_subject(
+    *, model: str | None, url: str | None, responses: Path | None, kind: Kind
+) -> Subject:
+    """Take the model that a command line names: a folder, a server's, or recorded answers."""
+    if responses is not None:
+        return recorded(responses, kind=kind)
+    if model is None:
+        raise InputError(
+            "no model to evaluate", tip="give a recipe, --model FOLDER, or --url URL --model NAME"
+        )
+    return served(url, model, kind=kind) if url else local(Path(model), kind=kind)
+
+
+def local(
+    folder: Path, *, kind: Kind, batch_size: int = 32, outputs: Json | None = None
+) -> Subject:
+    """Take a model folder, known by the checksums of its files (`outputs`, where at hand)."""
+    if not folder.is_dir():
+        raise InputError("no such model folder", where=folder, tip="check --model")
+    engine = TransformersEngine(folder, kind=kind, batch_size=batch_size)
+    name = folder.resolve().name
+    return Subject(name, engine, kind, {"files": outputs or sha256_tree(folder)})
+
+
+def served(url: str, model: str, *, kind: Kind, concurrency: int = 32) -> Subject:
+    """Take a model of an OpenAI-compatible server, known by the server's URL and its name."""
+    engine = HttpEngine(url, model, concurrency=concurrency)
+    return Subject(model.rsplit("/", 1)[-1], engine, kind, {"url": url, "model": model})
+
+
+def recorded(path: Path, *, kind: Kind) -> Subject:
+    """Take recorded answers, known by the checksums of the files."""
+    if not path.exists():
+        raise InputError("no such file or folder", where=path, tip="check --responses")
+    return Subject(path.stem, ReplayEngine(path), kind, {"responses": sha256_tree(path)})

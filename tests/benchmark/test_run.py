@@ -1,0 +1,123 @@
+"""Every answer is kept, none is asked for twice, and a failure has no score."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cybersecqwen.benchmark.protocol import PROTOCOLS, find_protocol
+from cybersecqwen.benchmark.run import evaluate, read_responses
+from cybersecqwen.benchmark.subject import Subject, find_subject, recorded
+from cybersecqwen.errors import CyberSecQwenError, EngineError, InputError, StageError
+from cybersecqwen.files import read_json
+from cybersecqwen.records import Request, Response
+from cybersecqwen.sample import BENCHMARK
+from cybersecqwen.sources.ctibench import read_items
+
+CARD = PROTOCOLS["model-card"]
+ITEMS = read_items(BENCHMARK, "cti-rcm")
+
+
+class GoldEngine:
+    """Knows the gold, counts what it is asked, and breaks where it is told to."""
+
+    def __init__(self, breaks_after: int | None = None) -> None:
+        self.asked: list[tuple[int, int]] = []
+        self.breaks_after = breaks_after
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[Response]:
+        for request in requests:
+            if self.breaks_after is not None and len(self.asked) == self.breaks_after:
+                raise EngineError("the server is gone")
+            self.asked.append((request.trial, request.item))
+            yield Response(request.item, request.trial, f"It is {ITEMS[request.item].gold}.")
+
+    def describe(self) -> dict[str, Any]:
+        return {"engine": "gold"}
+
+
+def measure(engine: GoldEngine, out: Path, *, trials: int = 2, identity: str = "a") -> Any:
+    subject = Subject("gold", engine, "instruct", {"id": identity})
+    protocol = find_protocol("model-card", trials=trials)
+    evaluate(subject, "cti-rcm", protocol, benchmark=BENCHMARK, out=out)
+    return read_json(out / "evaluation" / "cti-rcm" / "model-card" / "scores.json")
+
+
+def test_every_trial_is_answered_scored_and_kept(tmp_path: Path) -> None:
+    summary = measure(GoldEngine(), tmp_path, trials=5)
+    assert summary["strict_accuracy"]["mean"] == 1
+    assert summary["strict_accuracy"]["std"] == 0
+    assert summary["modified"] == []
+    assert summary["benchmark"]["name"] == "sample"
+    folder = tmp_path / "evaluation" / "cti-rcm" / "model-card"
+    for trial in range(5):
+        kept = read_responses(folder / f"trial-{trial}" / "responses.jsonl")
+        assert [(r.trial, r.item) for r in kept] == [(trial, i) for i in range(len(ITEMS))]
+
+
+def test_a_broken_evaluation_goes_on_without_repeating_or_losing_an_answer(
+    tmp_path: Path,
+) -> None:
+    broken, whole = GoldEngine(breaks_after=70), GoldEngine()
+    with pytest.raises(EngineError, match="the server is gone"):
+        measure(broken, tmp_path)
+    folder = tmp_path / "evaluation" / "cti-rcm" / "model-card"
+    assert not (folder / "scores.json").exists()
+    assert not (folder / "manifest.json").exists()
+    # What a kill leaves: the last line cut short.
+    path = folder / "trial-1" / "responses.jsonl"
+    path.write_bytes(path.read_bytes()[:-9])
+    assert measure(whole, tmp_path)["strict_accuracy"]["mean"] == 1
+    torn = broken.asked.pop()
+    assert whole.asked[0] == torn
+    assert sorted(broken.asked + whole.asked) == [
+        (trial, item) for trial in range(2) for item in range(len(ITEMS))
+    ]
+
+
+def test_a_finished_evaluation_is_skipped_and_another_model_refused(tmp_path: Path) -> None:
+    measure(GoldEngine(), tmp_path)
+    again = GoldEngine()
+    measure(again, tmp_path)
+    assert again.asked == []
+    with pytest.raises(StageError, match=r"inputs\.model\.id was a, is b"):
+        measure(again, tmp_path, identity="b")
+    with pytest.raises(StageError, match="protocol"):
+        measure(again, tmp_path, trials=3)
+
+
+def test_recorded_answers_are_scored_like_any_model(tmp_path: Path) -> None:
+    path = tmp_path / "answers.jsonl"
+    rows = [{"item": i, "text": "CWE-79"} for i in range(len(ITEMS))]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    protocol = find_protocol("model-card", trials=1)
+    subject = recorded(path, kind="instruct")
+    evaluate(subject, "cti-rcm", protocol, benchmark=BENCHMARK, out=tmp_path / "run")
+    scores = read_json(tmp_path / "run" / "evaluation" / "cti-rcm" / "model-card" / "scores.json")
+    share = sum(item.gold == "CWE-79" for item in ITEMS) / len(ITEMS)
+    assert scores["strict_accuracy"]["mean"] == pytest.approx(share)
+    assert scores["modified"] == ["trials=1"]
+
+
+def test_an_unknown_task_is_named(tmp_path: Path) -> None:
+    subject = Subject("gold", GoldEngine(), "instruct", {})
+    with pytest.raises(CyberSecQwenError, match="unknown task 'cti-rmc'"):
+        evaluate(subject, "cti-rmc", CARD, benchmark=BENCHMARK, out=tmp_path)
+
+
+def test_a_missing_model_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no model to evaluate"):
+        find_subject(model=None, url=None, responses=None, kind="instruct")
+    with pytest.raises(InputError, match="no such model folder"):
+        find_subject(model=str(tmp_path / "none"), url=None, responses=None, kind="instruct")
+
+
+@pytest.mark.shared
+def test_the_real_benchmark_is_known_by_its_items(shared: Path) -> None:
+    from cybersecqwen.benchmark.run import benchmark_facts
+
+    assert benchmark_facts(shared / "cti-bench")["name"] == "cti-bench"
