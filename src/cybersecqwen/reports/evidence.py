@@ -1,0 +1,146 @@
+"""What a run folder holds, read back and checked: the only source of a report's numbers.
+
+    evidence = load_evidence(Path("runs/smoke"))
+    evidence.results[0].strict_accuracy.mean
+
+A stage that has not run is None, or an empty list. A file that does not read as what it
+should be raises InputError with its path and the field.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, Field, ValidationError
+
+from cybersecqwen.benchmark.statistics import wilson
+from cybersecqwen.config import Recipe, load_recipe
+from cybersecqwen.errors import InputError
+from cybersecqwen.files import Json, read_json
+
+CTI_BENCH = "cti-bench"
+
+
+class Spread(BaseModel):
+    """A mean over trials and their standard deviation, None for a single trial."""
+
+    mean: float = Field(ge=0, le=1)
+    std: float | None = None
+
+
+class Benchmark(BaseModel):
+    """Which benchmark was asked: its name and the sha256 of each file."""
+
+    name: str = "unknown"
+    sha256: dict[str, str] = {}
+
+
+class Result(BaseModel):
+    """The scores of one task under one protocol (`scores.json`)."""
+
+    task: str
+    protocol: str
+    protocol_version: int | str
+    modified: list[str] = []
+    kind: str = ""  # of the model as it was asked: instruct or base
+    benchmark: Benchmark = Benchmark()
+    items: int = Field(ge=1)
+    trials: list[dict[str, Any]] = Field(min_length=1)
+    strict_accuracy: Spread
+    parseable_rate: Spread
+
+    @property
+    def comparable(self) -> bool:
+        """Tell whether the items are CTI-Bench's, so that published numbers may stand beside."""
+        return self.benchmark.name == CTI_BENCH
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Give the 95 % Wilson interval over items, which repeated trials say nothing about."""
+        return wilson(self.strict_accuracy.mean, self.items)
+
+
+class Inputs(BaseModel):
+    """The sha256 of each feed and each benchmark file that a corpus was made from."""
+
+    records: dict[str, str]
+    benchmark: dict[str, str]
+
+
+class Counts(BaseModel):
+    """How many records came in, stayed, and were dropped: by reason, and by rule and task."""
+
+    records: int
+    cohort: int | None = None
+    train: int
+    validation: int
+    dropped: dict[str, int]
+    contaminated: dict[str, dict[str, int]]
+
+
+class Certificate(BaseModel):
+    """The evidence that a corpus holds no benchmark item (`certificate.json`)."""
+
+    tool: dict[str, str]
+    inputs: Inputs
+    outputs: dict[str, str]
+    rules: dict[str, dict[str, Any]]
+    counts: Counts
+    benchmark_items: dict[str, int]
+    clean: bool
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything on disk that a report may state."""
+
+    recipe: Recipe
+    certificate: Certificate | None
+    summary: Json | None
+    parity: Json | None
+    results: list[Result]
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def load_evidence(run: Path) -> Evidence:
+    """Read a run folder; raises InputError where it is none or one of its files is damaged."""
+    if not (run / "recipe.toml").is_file():
+        raise InputError("no recipe.toml here", where=run, tip="give the folder of a run")
+    certificate = run / "corpus" / "certificate.json"
+    return Evidence(
+        recipe=load_recipe(run / "recipe.toml"),
+        certificate=_read(Certificate, certificate) if certificate.is_file() else None,
+        summary=_object(run / "adapter" / "summary.json"),
+        parity=_object(run / "merged" / "parity.json"),
+        results=load_results(run),
+    )
+
+
+def load_results(run: Path) -> list[Result]:
+    """Read the scores of every task and protocol of a run, by task and protocol name."""
+    files = sorted(run.glob("evaluation/*/*/scores.json"))
+    return [_read(Result, path) for path in files]
+
+
+def _read(model: type[Model], path: Path) -> Model:
+    try:
+        return model.model_validate(read_json(path))
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"])) or "file"
+        raise InputError(
+            f"{field}: {first['msg']}", where=path, tip="run the stage that wrote it again"
+        ) from error
+
+
+def _object(path: Path) -> Json | None:
+    if not path.is_file():
+        return None
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise InputError("not a JSON object", where=path, tip="run the stage that wrote it again")
+    return value
