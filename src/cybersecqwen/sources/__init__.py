@@ -1,0 +1,51 @@
+"""Sources: public feeds into records. Reading is offline and pure; `fetch` is apart.
+
+for vulnerability in read_vulnerabilities(Path("nvdcve-2.0-2015.json.gz")):
+    print(vulnerability.cve_id, vulnerability.description)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from cybersecqwen.errors import InputError
+from cybersecqwen.records import Vulnerability
+from cybersecqwen.sources import cvelist, nvd, store
+from cybersecqwen.sources.inputs import entries
+
+READERS: dict[str, Callable[[Path], Iterator[Vulnerability]]] = {
+    "nvd": nvd.read,
+    "cvelist": cvelist.read,
+    "store": store.read,
+}
+
+_HEAD = 4096  # bytes; both JSON formats name themselves in their first keys
+
+
+def read_vulnerabilities(path: Path) -> Iterator[Vulnerability]:
+    """Yield the records of a file or folder in any format of READERS, recognised by itself.
+
+    Raises InputError, at once, when it is none of them.
+    """
+    return READERS[_recognise(path)](path)
+
+
+def _recognise(path: Path) -> str:
+    if path.suffix in (".parquet", ".jsonl"):
+        return "store"
+    for entry in entries(path):
+        if cvelist.RECORD_FILE.search(entry.name):
+            return "cvelist"
+        if entry.name.endswith((".json", ".json.gz")):
+            head = entry.read()[:_HEAD]
+            if b'"resultsPerPage"' in head:
+                return "nvd"
+            if b'"CVE_RECORD"' in head or b'"containers"' in head:
+                return "cvelist"
+    raise InputError(
+        "no vulnerability format that is known",
+        where=path,
+        tip="accepted are NVD JSON 2.0 (feed or API pages), CVE JSON 5 (file, folder, zip, tar), "
+        "and a .parquet or .jsonl table of records",
+    )

@@ -1,0 +1,157 @@
+"""CTI-Bench (arXiv:2406.07599): the task files as the dataset AI4Sec/cti-bench serves them.
+
+    items = read_items(Path("cti-bench"), "cti-rcm")
+    items[0].text, items[0].gold        # a CVE description, its CWE id
+
+Licence of the data: CC BY-NC-SA 4.0. It is downloaded or pointed at, never shipped.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+
+from cybersecqwen.errors import InputError
+from cybersecqwen.records import Item
+from cybersecqwen.sources.inputs import readable
+
+_OPTIONS = ("Option A", "Option B", "Option C", "Option D")
+
+# The columns each task needs; the second is the text that its prompt is about.
+TASKS: dict[str, tuple[str, ...]] = {
+    "cti-mcq": ("URL", "Question", *_OPTIONS, "Prompt", "GT"),
+    "cti-rcm": ("URL", "Description", "Prompt", "GT"),
+    "cti-rcm-2021": ("URL", "Description", "Prompt", "GT"),
+    "cti-vsp": ("URL", "Description", "Prompt", "GT"),
+    "cti-taa": ("URL", "Text", "Prompt"),  # upstream keeps the gold out of the task file
+    "cti-ate": ("URL", "Description", "Prompt", "GT"),
+}
+_TAA_GOLD = "cti-taa-gold.tsv"
+
+# A file in which every cell is either free of quotes or quoted as a whole, its own
+# quotes doubled. In any other file a quote is a character like the rest.
+_QUOTED = re.compile(r'(?:(?:"(?:[^"]|"")*+"|[^"\t\r\n]*+)(?:\t|\r?\n|\Z))*+')
+
+_Row = tuple[str, dict[str, str]]  # file:line and the cells by column
+
+
+def read_items(folder: Path, task: str) -> tuple[Item, ...]:
+    """Read the items of one task; `index` is the 0-based row.
+
+    The gold is stripped, and upper case for cti-mcq; that of cti-taa is "" where its
+    file is absent. Raises InputError with file and line on anything missing or empty.
+    """
+    if task not in TASKS:
+        raise InputError(f"unknown task {task!r}", tip=f"known are {', '.join(TASKS)}")
+    rows = _rows(folder / f"{task}.tsv", TASKS[task])
+    golds = _taa_golds(folder, rows) if task == "cti-taa" else [_gold(row) for row in rows]
+    items = zip(rows, golds, strict=True)
+    return tuple(_item(task, index, row, gold) for index, (row, gold) in enumerate(items))
+
+
+def read_benchmark(folder: Path) -> dict[str, tuple[Item, ...]]:
+    """Read every task whose file is in the folder, in the order of TASKS; at least one."""
+    present = [task for task in TASKS if (folder / f"{task}.tsv").is_file()]
+    if not present:
+        raise InputError(
+            "holds no CTI-Bench task",
+            where=folder,
+            tip="get it with: cybersecqwen fetch cti-bench",
+        )
+    return {task: read_items(folder, task) for task in present}
+
+
+def _item(task: str, index: int, row: _Row, gold: str) -> Item:
+    where, cells = row
+    if task == "cti-mcq":
+        gold = gold.upper()  # one upstream gold is a lower-case b
+        if gold not in ("A", "B", "C", "D"):
+            raise InputError(f"gold {gold!r} is none of A, B, C, D", where=where, tip="fix the row")
+    return Item(
+        task=task,
+        index=index,
+        prompt=cells["Prompt"],
+        gold=gold,
+        url=cells["URL"],
+        text=cells[TASKS[task][1]],
+        options=tuple(cells[name] for name in _OPTIONS if name in TASKS[task]),
+    )
+
+
+def _gold(row: _Row) -> str:
+    where, cells = row
+    gold = cells["GT"].strip()
+    if not gold:
+        raise InputError("the gold answer is empty", where=where, tip="fill or remove the row")
+    return gold
+
+
+def _taa_golds(folder: Path, rows: list[_Row]) -> list[str]:
+    path = folder / _TAA_GOLD
+    if not path.exists():
+        return [""] * len(rows)
+    golds = _rows(path, ("URL", "GT"))
+    if len(golds) != len(rows):
+        raise InputError(
+            f"{len(golds)} golds for {len(rows)} items", where=path, tip="use the file's own pair"
+        )
+    for (where, gold), (_, item) in zip(golds, rows, strict=True):
+        if gold["URL"].strip() != item["URL"].strip():
+            raise InputError(
+                f"the URL {gold['URL']!r} is not that of the item, {item['URL']!r}",
+                where=where,
+                tip="both files list the items in one order",
+            )
+    return [_gold(row) for row in golds]
+
+
+def _rows(path: Path, columns: tuple[str, ...]) -> list[_Row]:
+    """Read a TSV file into its cells by column, checked for the wanted columns."""
+    table = _table(path)
+    _, header = next(table, (0, [""]))
+    missing = [name for name in columns if name not in header]
+    if missing:
+        raise InputError(
+            f"the column {missing[0]!r} is missing",
+            where=f"{path}:1",
+            tip=f"expected are {', '.join(columns)}",
+        )
+    rows = []
+    for line, cells in table:
+        if len(cells) != len(header):
+            raise InputError(
+                f"{len(cells)} cells where the header has {len(header)}",
+                where=f"{path}:{line}",
+                tip="the file may be truncated; download it again",
+            )
+        rows.append((f"{path}:{line}", dict(zip(header, cells, strict=True))))
+    if not rows:
+        raise InputError("holds no item", where=path, tip="download it again")
+    return rows
+
+
+def _table(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield the line number and cells of each row, whichever way the file treats quotes."""
+    text = _text(path).rstrip("\r\n")
+    if _QUOTED.fullmatch(text):
+        reader = csv.reader(StringIO(text, newline=""), delimiter="\t")
+        yield from ((reader.line_num, cells) for cells in reader)
+        return
+    for number, line in enumerate(text.split("\n"), start=1):
+        yield number, line.removesuffix("\r").split("\t")
+
+
+def _text(path: Path) -> str:
+    if not path.exists():
+        raise InputError(
+            "no such file", where=path, tip="get it with: cybersecqwen fetch cti-bench"
+        )
+    with readable(path):
+        data = path.read_bytes()
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"not UTF-8: {error}", where=path, tip="download it again") from error

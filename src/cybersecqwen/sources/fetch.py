@@ -1,0 +1,236 @@
+"""Fetch a source into the cache, from where the readers take it, online no more.
+
+    fetch("nvd", default_cache(), years=(2021,))      # [.../nvd/nvdcve-2.0-2021.json.gz]
+
+Run again, it fetches only what is missing or has changed. NVD_API_KEY raises the rate
+limit of nvd-api; HF_ENDPOINT and HF_TOKEN are those of the Hugging Face hub.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlencode
+
+from cybersecqwen.errors import CyberSecQwenError, InputError
+from cybersecqwen.files import write_text
+from cybersecqwen.sources.ctibench import TASKS
+from cybersecqwen.sources.download import Patience, download, get, open_client, retried
+from cybersecqwen.sources.inputs import parse, readable
+from cybersecqwen.sources.nvd import Page
+
+_PAGE = 2000  # records, the most the NVD API gives at once
+_WINDOW = timedelta(days=120)  # the longest period it takes
+_RATE_PERIOD = 30.0  # seconds, rolling, in which NVD counts requests
+_OVER_RATE = frozenset({403})  # what NVD answers to one too many
+_DATASET = "AI4Sec/cti-bench"
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What to fetch from where: the arguments of `fetch`, resolved."""
+
+    url: str
+    folder: Path
+    years: Sequence[int]
+    period: tuple[date, date] | None
+    patience: Patience
+
+
+def default_cache() -> Path:
+    """Give the cache folder: $CYBERSECQWEN_CACHE, or the platform's own place for caches."""
+    import platformdirs
+
+    chosen = os.environ.get("CYBERSECQWEN_CACHE")
+    return Path(chosen) if chosen else platformdirs.user_cache_path("cybersecqwen")
+
+
+def fetch(
+    source: str,
+    cache: Path,
+    *,
+    url: str | None = None,
+    years: Sequence[int] = (),
+    period: tuple[date, date] | None = None,
+    patience: Patience | None = None,
+) -> list[Path]:
+    """Fetch a source of SOURCES into its folder in `cache` and list the files to read.
+
+    `url` replaces the upstream address: the folder of the feeds for nvd, the end point
+    for nvd-api and cti-bench, the file for the others. `years` are those of the nvd
+    feeds, `period` the first and last day of publication for nvd-api (all if None).
+    Raises CyberSecQwenError when upstream fails for good.
+    """
+    if source not in SOURCES:
+        raise InputError(f"unknown source {source!r}", tip=f"known are {', '.join(SOURCES)}")
+    upstream, fetcher = SOURCES[source]
+    return fetcher(
+        _Order(
+            url=(url or upstream).rstrip("/"),
+            folder=cache / source,
+            years=years,
+            period=period,
+            patience=patience or Patience(),
+        )
+    )
+
+
+def _fetch_file(order: _Order) -> list[Path]:
+    # The reader knows an archive by its ending, which another address may not have.
+    name = PurePosixPath(SOURCES[order.folder.name][0]).name
+    return [download(order.url, order.folder / name, patience=order.patience)]
+
+
+def _fetch_nvd_feeds(order: _Order) -> list[Path]:
+    """Fetch yearly feeds, each checked against the hash in its `.meta`."""
+    if not order.years:
+        raise InputError("no year is given", tip="for example --years 2021-2024")
+    files = []
+    for year in order.years:
+        base = f"{order.url}/nvdcve-2.0-{year}"
+        target = order.folder / f"nvdcve-2.0-{year}.json.gz"
+        sha256 = _meta_sha256(f"{base}.meta", order.patience)
+        files.append(download(f"{base}.json.gz", target, sha256=sha256, patience=order.patience))
+    return files
+
+
+def _meta_sha256(url: str, patience: Patience) -> str:
+    with open_client(follow_redirects=True) as client:
+        text = retried(lambda: get(client, url), url, patience).decode("utf-8", "replace")
+    match = re.search(r"^sha256:([0-9A-Fa-f]{64})\s*$", text, re.MULTILINE)
+    if not match:
+        raise CyberSecQwenError("holds no sha256", where=url, tip="check the URL of the feeds")
+    return match.group(1)
+
+
+def _fetch_nvd_api(order: _Order) -> list[Path]:
+    """Fetch page after page, each saved as it comes; pages that are there are not asked for.
+
+    Each window of at most 120 days has its folder. To renew one, delete it.
+    """
+    key = os.environ.get("NVD_API_KEY", "")
+    pace = _Pace(50 if key else 5, order.patience.sleep)
+    with open_client(follow_redirects=False) as client:
+        if key:
+            client.headers["apiKey"] = key
+
+        def ask(url: str) -> bytes:
+            def once() -> bytes:
+                pace.keep()
+                return get(client, url, passing=_OVER_RATE)
+
+            return retried(once, url, order.patience)
+
+        return [
+            path
+            for name, query in _windows(order.period)
+            for path in _fetch_window(order.folder / name, f"{order.url}?{query}", ask)
+        ]
+
+
+def _fetch_window(folder: Path, query: str, ask: Callable[[str], bytes]) -> Iterator[Path]:
+    position, total = 0, 1
+    while position < total:
+        path = folder / f"{position:07d}.json"
+        url = f"{query}{urlencode({'resultsPerPage': _PAGE, 'startIndex': position})}"
+        data = _saved(path) or ask(url)
+        page = parse(Page, data, path if path.exists() else url)
+        if page.start != position or (page.total and not page.vulnerabilities):
+            raise InputError(
+                f"page at {page.start} with {len(page.vulnerabilities)} records, not at {position}",
+                where=path if path.exists() else url,
+                tip="delete the folder of the window and fetch it again",
+            )
+        if not path.exists():  # only what has proved to be a page is kept
+            write_text(path, data.decode("utf-8"))
+        yield path
+        position, total = position + len(page.vulnerabilities), page.total
+
+
+def _saved(path: Path) -> bytes:
+    if not path.exists():
+        return b""
+    with readable(path):
+        return path.read_bytes()
+
+
+def _windows(period: tuple[date, date] | None) -> Iterator[tuple[str, str]]:
+    """Cut a period into windows that NVD takes: the folder's name and the open query."""
+    if period is None:
+        yield "all", ""
+        return
+    start, last = period
+    if start > last:
+        raise InputError(f"the period {start} to {last} runs backwards", tip="swap the dates")
+    while start <= last:
+        end = min(start + _WINDOW - timedelta(days=1), last)
+        query = {
+            "pubStartDate": f"{start}T00:00:00.000",
+            "pubEndDate": f"{end}T23:59:59.999",
+        }
+        yield f"{start}_{end}", f"{urlencode(query)}&"
+        start = end + timedelta(days=1)
+
+
+class _Pace:
+    """Keep requests below a limit in any NVD rate period, retries included."""
+
+    def __init__(self, limit: int, sleep: Callable[[float], None]) -> None:
+        self._sent: deque[float] = deque(maxlen=limit)
+        self._sleep = sleep
+
+    def keep(self) -> None:
+        if len(self._sent) == self._sent.maxlen:
+            wait = self._sent[0] + _RATE_PERIOD - time.monotonic()
+            if wait > 0:
+                self._sleep(wait)
+        self._sent.append(time.monotonic())
+
+
+def _fetch_cti_bench(order: _Order) -> list[Path]:
+    """Fetch the task files from the hub, whose client has its own cache, resume and retries."""
+    import httpx2
+    from huggingface_hub import hf_hub_download
+
+    try:
+        return [
+            Path(
+                hf_hub_download(
+                    _DATASET,
+                    f"{task}.tsv",
+                    repo_type="dataset",
+                    local_dir=order.folder,
+                    endpoint=order.url or None,
+                )
+            )
+            for task in TASKS
+        ]
+    except (OSError, httpx2.HTTPError) as error:
+        raise CyberSecQwenError(
+            f"the hub does not give the dataset: {error}",
+            where=_DATASET,
+            tip="check the network, HF_ENDPOINT and HF_TOKEN",
+        ) from error
+
+
+# The upstream address and what fetches it; the hub's client knows its own.
+SOURCES: dict[str, tuple[str, Callable[[_Order], list[Path]]]] = {
+    "nvd": ("https://nvd.nist.gov/feeds/json/cve/2.0", _fetch_nvd_feeds),
+    "nvd-api": ("https://services.nvd.nist.gov/rest/json/cves/2.0", _fetch_nvd_api),
+    "cvelist": (
+        "https://github.com/CVEProject/cvelistV5/archive/refs/heads/main.zip",
+        _fetch_file,
+    ),
+    "vulnrichment": (
+        "https://github.com/cisagov/vulnrichment/archive/refs/heads/develop.zip",
+        _fetch_file,
+    ),
+    "cwe": ("https://cwe.mitre.org/data/xml/cwec_latest.xml.zip", _fetch_file),
+    "cti-bench": ("", _fetch_cti_bench),
+}

@@ -1,0 +1,145 @@
+"""Vulnerability records in a table of our own: Parquet or JSONL, one row a record.
+
+    for vulnerability in read(Path("cve.parquet")):
+        print(vulnerability.cve_id)
+
+Columns: cve_id, published, description, cwe_nvd, cwe_cna, cwe_cisa_adp (lists),
+cvss3_vector, assigner, description_source, and rejected where the table has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ConfigDict, ValidationError
+
+from cybersecqwen.errors import InputError
+from cybersecqwen.files import Json, read_jsonl
+from cybersecqwen.records import Vulnerability
+from cybersecqwen.sources.inputs import Schema, invalid, iso_date, readable
+
+if TYPE_CHECKING:
+    import pyarrow
+
+_TEXT = ("cve_id", "published", "description", "cvss3_vector", "assigner", "description_source")
+_LABELS = ("cwe_nvd", "cwe_cna", "cwe_cisa_adp")
+_BATCH = 8192  # rows held as Python objects at once
+
+
+class _Row(Schema):
+    model_config = ConfigDict(title="a row of Vulnerability columns")
+
+    cve_id: str
+    published: str | None
+    description: str | None
+    cwe_nvd: list[str] | None
+    cwe_cna: list[str] | None
+    cwe_cisa_adp: list[str] | None
+    cvss3_vector: str | None
+    assigner: str | None
+    description_source: str | None
+    rejected: bool | None = None
+
+
+def read(path: Path) -> Iterator[Vulnerability]:
+    """Yield the records of a `.parquet` or `.jsonl` table in the order of its rows.
+
+    `where` is the file and the row, from 1. A null is "" for a text and () for
+    labels. Raises InputError that names a missing or wrongly typed column.
+    """
+    rows = _parquet_rows(path) if path.suffix == ".parquet" else _jsonl_rows(path)
+    for number, row in enumerate(rows, start=1):
+        yield _record(row, f"{path}:{number}")
+
+
+def _record(row: Json, where: str) -> Vulnerability:
+    published = row["published"]
+    if isinstance(published, date):  # a datetime is one too
+        published = published.isoformat()
+    if not row["cve_id"]:
+        raise InputError("the cve_id is empty", where=where, tip="fix or remove the row")
+    return Vulnerability(
+        cve_id=row["cve_id"],
+        published=iso_date(published, where) if published else "",
+        description=row["description"] or "",
+        cwe_nvd=tuple(row["cwe_nvd"] or ()),
+        cwe_cna=tuple(row["cwe_cna"] or ()),
+        cwe_cisa_adp=tuple(row["cwe_cisa_adp"] or ()),
+        cvss3_vector=row["cvss3_vector"],
+        assigner=row["assigner"],
+        description_source=row["description_source"],
+        rejected=bool(row.get("rejected")),
+        where=where,
+    )
+
+
+def _jsonl_rows(path: Path) -> Iterator[Json]:
+    for number, row in enumerate(read_jsonl(path), start=1):
+        try:
+            _Row.model_validate(row)
+        except ValidationError as error:
+            raise invalid(error, f"{path}:{number}") from error
+        yield row
+
+
+def _parquet_rows(path: Path) -> Iterator[Json]:
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        with readable(path), parquet.ParquetFile(path) as file:
+            columns = _columns(file.schema_arrow, path)
+            for batch in file.iter_batches(batch_size=_BATCH, columns=columns):
+                values = [batch.column(name).to_pylist() for name in columns]
+                for row in zip(*values, strict=True):
+                    yield dict(zip(columns, row, strict=True))
+    except pyarrow.ArrowException as error:
+        raise InputError(
+            f"no valid Parquet: {error}", where=path, tip="the file may be truncated"
+        ) from error
+
+
+def _columns(schema: pyarrow.Schema, path: Path) -> list[str]:
+    """Check the columns and their types and list those to read."""
+    for name in (*_TEXT, *_LABELS):
+        if name not in schema.names:
+            raise InputError(
+                f"the column {name!r} is missing",
+                where=path,
+                tip=f"expected are {', '.join((*_TEXT, *_LABELS))}",
+            )
+    names = [name for name in schema.names if name in _Row.model_fields]
+    for name in names:
+        wanted = _wanted_type(name, schema.field(name).type)
+        if wanted:
+            raise InputError(
+                f"the column {name!r} is {schema.field(name).type}, not {wanted}",
+                where=path,
+                tip="convert the column",
+            )
+    return names
+
+
+def _wanted_type(name: str, kind: Any) -> str:
+    """Name the type that the column should have, or nothing when it has it."""
+    from pyarrow import types
+
+    if name in _LABELS:
+        listed = types.is_list(kind) or types.is_large_list(kind)
+        listed = types.is_null(kind) or (listed and _is_text(kind.value_type))
+        return "" if listed else "a list of text"
+    if name == "rejected":
+        return "" if types.is_boolean(kind) else "boolean"
+    if name == "published" and (types.is_date(kind) or types.is_timestamp(kind)):
+        return ""
+    return "" if _is_text(kind) else "text"
+
+
+def _is_text(kind: Any) -> bool:
+    from pyarrow import types
+
+    # A column that holds nothing but nulls has the type null.
+    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_null(kind))

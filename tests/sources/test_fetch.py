@@ -1,0 +1,269 @@
+"""Every source is fetched from a server that speaks its real protocol."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import re
+import zipfile
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from cybersecqwen.errors import CyberSecQwenError, InputError
+from cybersecqwen.sources import nvd
+from cybersecqwen.sources.ctibench import TASKS
+from cybersecqwen.sources.cwe import read_catalogue
+from cybersecqwen.sources.download import Patience
+from cybersecqwen.sources.fetch import SOURCES, default_cache, fetch
+
+from .conftest import Answer, Seen, Upstream
+from .test_cwe import CATALOGUE
+from .test_nvd import cve, page
+
+FEEDS = "/feeds/json/cve/2.0"
+API = "/rest/json/cves/2.0"
+
+
+def put_feed(upstream: Upstream, year: int, count: int) -> bytes:
+    content = page([cve(f"CVE-{year}-{1000 + i}") for i in range(count)])
+    digest = hashlib.sha256(content).hexdigest().upper()
+    meta = f"lastModifiedDate:2026-01-01T00:00:00\r\nsize:{len(content)}\r\nsha256:{digest}\r\n"
+    upstream.files[f"{FEEDS}/nvdcve-2.0-{year}.meta"] = meta.encode()
+    upstream.files[f"{FEEDS}/nvdcve-2.0-{year}.json.gz"] = gzip.compress(content, mtime=0)
+    return content
+
+
+def test_nvd_feeds_of_the_years_are_verified_by_their_meta(
+    upstream: Upstream, tmp_path: Path, patience: Patience
+) -> None:
+    put_feed(upstream, 2020, 3)
+    put_feed(upstream, 2021, 2)
+    files = fetch(
+        "nvd", tmp_path, url=upstream.url + FEEDS + "/", years=(2020, 2021), patience=patience
+    )
+    assert [path.name for path in files] == [f"nvdcve-2.0-{y}.json.gz" for y in (2020, 2021)]
+    assert len(list(nvd.read(tmp_path / "nvd"))) == 5
+
+
+def test_nvd_feed_is_fetched_again_only_when_its_meta_says_so(
+    upstream: Upstream, tmp_path: Path, patience: Patience
+) -> None:
+    feed = f"{FEEDS}/nvdcve-2.0-2020.json.gz"
+    for count in (3, 3, 4):
+        put_feed(upstream, 2020, count)
+        fetch("nvd", tmp_path, url=upstream.url + FEEDS, years=(2020,), patience=patience)
+    assert len(upstream.of(feed)) == 2
+    assert len(list(nvd.read(tmp_path / "nvd"))) == 4
+
+
+def test_nvd_feed_that_is_not_what_its_meta_says_is_refused(
+    upstream: Upstream, tmp_path: Path, patience: Patience
+) -> None:
+    put_feed(upstream, 2020, 3)
+    upstream.files[f"{FEEDS}/nvdcve-2.0-2020.json.gz"] = gzip.compress(b"{}")
+    with pytest.raises(InputError, match=r"2020\.json\.gz: the sha256 is"):
+        fetch("nvd", tmp_path, url=upstream.url + FEEDS, years=(2020,), patience=patience)
+    assert not list((tmp_path / "nvd").glob("*.gz"))
+
+
+def test_nvd_needs_a_year_and_a_meta(
+    upstream: Upstream, tmp_path: Path, patience: Patience
+) -> None:
+    with pytest.raises(InputError, match="no year"):
+        fetch("nvd", tmp_path, url=upstream.url, patience=patience)
+    upstream.files["/nvdcve-2.0-2020.meta"] = b"<html>moved</html>"
+    with pytest.raises(CyberSecQwenError, match=r"2020\.meta: holds no sha256"):
+        fetch("nvd", tmp_path, url=upstream.url, years=(2020,), patience=patience)
+
+
+class Api:
+    """The NVD API over a list of records, with its limits on page and window."""
+
+    def __init__(self, upstream: Upstream, count: int, most: int = 2000) -> None:
+        self.records = [cve(f"CVE-2024-{10000 + i}") for i in range(count)]
+        self.most = most
+        upstream.routes[API] = self.answer
+
+    def answer(self, seen: Seen) -> Answer:
+        if "pubStartDate" in seen.query:
+            first, last = (
+                date.fromisoformat(seen.query[f"pub{x}Date"][:10]) for x in ("Start", "End")
+            )
+            if (last - first).days >= 120:
+                return Answer(404, headers={"message": "the date range is too long"})
+        start = int(seen.query["startIndex"])
+        size = min(int(seen.query["resultsPerPage"]), self.most)
+        body = page(self.records[start : start + size], start=start, total=len(self.records))
+        return Answer(200, body)
+
+
+def test_api_pages_are_saved_and_read_back_whole(
+    upstream: Upstream, tmp_path: Path, patience: Patience
+) -> None:
+    Api(upstream, 2500)
+    files = fetch("nvd-api", tmp_path, url=upstream.url + API, patience=patience)
+    assert [path.name for path in files] == ["0000000.json", "0002000.json"]
+    records = list(nvd.read(tmp_path / "nvd-api"))
+    assert len({record.cve_id for record in records}) == len(records) == 2500
+
+
+def test_api_resumes_at_the_first_missing_page(
+    upstream: Upstream, tmp_path: Path, patience: Patience
+) -> None:
+    Api(upstream, 30, most=10)
+    upstream.faults[API] = [lambda a: a, lambda a: a, *[lambda _: Answer(503)] * 4]
+    with pytest.raises(CyberSecQwenError, match="run it again"):
+        fetch("nvd-api", tmp_path, url=upstream.url + API, patience=patience)
+    before = len(upstream.seen)
+    fetch("nvd-api", tmp_path, url=upstream.url + API, patience=patience)
+    assert [seen.query["startIndex"] for seen in upstream.seen[before:]] == ["20"]
+    assert len(list(nvd.read(tmp_path / "nvd-api"))) == 30
+
+
+def test_api_period_is_cut_into_windows_the_server_takes(
+    upstream: Upstream, tmp_path: Path, patience: Patience
+) -> None:
+    Api(upstream, 1)
+    period = (date(2024, 1, 1), date(2024, 12, 31))
+    fetch("nvd-api", tmp_path, url=upstream.url + API, period=period, patience=patience)
+    names = sorted(path.name for path in (tmp_path / "nvd-api").iterdir())
+    assert names == ["2024-01-01_2024-04-29", "2024-04-30_2024-08-27", "2024-08-28_2024-12-25",
+                     "2024-12-26_2024-12-31"]  # fmt: skip
+    assert upstream.seen[0].query["pubEndDate"] == "2024-04-29T23:59:59.999"
+
+
+def test_api_key_goes_along_and_raises_the_limit(
+    upstream: Upstream,
+    tmp_path: Path,
+    patience: Patience,
+    waits: list[float],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Api(upstream, 12, most=1)
+    monkeypatch.setenv("NVD_API_KEY", "a-key")
+    fetch("nvd-api", tmp_path, url=upstream.url + API, patience=patience)
+    assert {seen.headers["apiKey"] for seen in upstream.seen} == {"a-key"}
+    assert waits == []
+
+
+def test_without_a_key_the_sixth_request_waits_for_the_period_to_roll(
+    upstream: Upstream,
+    tmp_path: Path,
+    patience: Patience,
+    waits: list[float],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Api(upstream, 6, most=1)
+    monkeypatch.delenv("NVD_API_KEY", raising=False)
+    fetch("nvd-api", tmp_path, url=upstream.url + API, patience=patience)
+    assert len(waits) == 1
+    assert 0 < waits[0] <= 30
+
+
+def test_api_key_is_not_carried_to_another_host_by_a_redirect(
+    upstream: Upstream, tmp_path: Path, patience: Patience, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NVD_API_KEY", "a-key")
+    upstream.routes[API] = lambda _: Answer(302, headers={"Location": "/elsewhere"})
+    with pytest.raises(CyberSecQwenError, match="HTTP 302"):
+        fetch("nvd-api", tmp_path, url=upstream.url + API, patience=patience)
+    assert upstream.of("/elsewhere") == []
+
+
+@pytest.mark.parametrize("code", [403, 429, 503])
+def test_api_over_the_rate_is_tried_again(
+    upstream: Upstream, tmp_path: Path, patience: Patience, waits: list[float], code: int
+) -> None:
+    Api(upstream, 3)
+    upstream.faults[API] = [lambda _: Answer(code, headers={"Retry-After": "6"})]
+    fetch("nvd-api", tmp_path, url=upstream.url + API, patience=patience)
+    assert waits == [6.0]
+
+
+def test_api_tells_its_own_reason(upstream: Upstream, tmp_path: Path, patience: Patience) -> None:
+    upstream.routes[API] = lambda _: Answer(404, headers={"message": "Invalid apiKey."})
+    with pytest.raises(CyberSecQwenError, match=r"HTTP 404 Not Found: Invalid apiKey\."):
+        fetch("nvd-api", tmp_path, url=upstream.url + API, patience=patience)
+
+
+@pytest.mark.parametrize(
+    "body", [b"<html>gateway</html>", b'{"format": "other"}', page([], start=0, total=9)]
+)
+def test_api_answer_that_is_no_page_is_never_saved(
+    upstream: Upstream, tmp_path: Path, patience: Patience, body: bytes
+) -> None:
+    upstream.routes[API] = lambda _: Answer(200, body)
+    with pytest.raises(InputError, match=re.escape(API)):
+        fetch("nvd-api", tmp_path, url=upstream.url + API, patience=patience)
+    assert not list(tmp_path.rglob("*.json"))
+
+
+def test_api_period_that_runs_backwards_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="backwards"):
+        fetch("nvd-api", tmp_path, period=(date(2024, 2, 1), date(2024, 1, 1)))
+
+
+@pytest.mark.parametrize("source", ["cvelist", "vulnrichment", "cwe"])
+def test_archives_keep_the_name_their_reader_knows(
+    upstream: Upstream, tmp_path: Path, patience: Patience, source: str
+) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("cwec_v4.16.xml", CATALOGUE)
+    upstream.files["/mirror/x"] = buffer.getvalue()
+    (file,) = fetch(source, tmp_path, url=f"{upstream.url}/mirror/x", patience=patience)
+    assert file.parent == tmp_path / source
+    assert file.name == SOURCES[source][0].rpartition("/")[2]
+    assert "CWE-79" in read_catalogue(file)
+
+
+def put_dataset(upstream: Upstream) -> None:
+    for task, columns in TASKS.items():
+        path = f"/datasets/AI4Sec/cti-bench/resolve/main/{task}.tsv"
+        upstream.files[path] = "\t".join(columns).encode() + b"\r\n"
+
+
+def test_cti_bench_comes_through_the_hub_client(upstream: Upstream, tmp_path: Path) -> None:
+    put_dataset(upstream)
+    files = fetch("cti-bench", tmp_path, url=upstream.url)
+    assert [path.name for path in files] == [f"{task}.tsv" for task in TASKS]
+    assert files[0].parent == tmp_path / "cti-bench"
+    assert files[0].read_bytes().startswith(b"URL\tQuestion")
+
+
+def test_cti_bench_that_the_hub_lacks_is_one_line(upstream: Upstream, tmp_path: Path) -> None:
+    with pytest.raises(CyberSecQwenError, match="AI4Sec/cti-bench: the hub does not give"):
+        fetch("cti-bench", tmp_path, url=upstream.url)
+
+
+def test_cti_bench_cut_on_the_way_arrives_whole(upstream: Upstream, tmp_path: Path) -> None:
+    put_dataset(upstream)
+    path = "/datasets/AI4Sec/cti-bench/resolve/main/cti-mcq.tsv"
+    upstream.faults[path] = [lambda a: a, lambda a: replace(a, cut=4)]  # a HEAD comes first
+    files = fetch("cti-bench", tmp_path, url=upstream.url)
+    assert files[0].read_bytes() == upstream.files[path]
+
+
+def test_unknown_source_names_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nvd, nvd-api, cvelist, vulnrichment, cwe, cti-bench"):
+        fetch("nvdd", tmp_path)
+
+
+def test_default_cache_can_be_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CYBERSECQWEN_CACHE", str(tmp_path))
+    assert default_cache() == tmp_path
+    monkeypatch.delenv("CYBERSECQWEN_CACHE")
+    assert default_cache().name == "cybersecqwen"
+
+
+def test_a_saved_page_holds_what_the_server_sent(
+    upstream: Upstream, tmp_path: Path, patience: Patience
+) -> None:
+    Api(upstream, 2)
+    (file,) = fetch("nvd-api", tmp_path, url=upstream.url + API, patience=patience)
+    assert json.loads(file.read_text())["totalResults"] == 2

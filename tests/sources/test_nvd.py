@@ -1,0 +1,202 @@
+"""NVD JSON 2.0: feeds, pages, and what must not pass as one."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cybersecqwen.errors import InputError
+from cybersecqwen.records import Vulnerability
+from cybersecqwen.sources import nvd
+
+CISA = "134c704f-9b21-4f2e-91b3-4a467353bcc0"
+
+
+def cve(cve_id: str, **changes: Any) -> dict[str, Any]:
+    return {
+        "id": cve_id,
+        "sourceIdentifier": "cve@mitre.org",
+        "published": "2015-04-05T01:59:03.837",
+        "vulnStatus": "Analyzed",
+        "descriptions": [{"lang": "es", "value": "Una."}, {"lang": "en", "value": "One."}],
+        "metrics": {},
+        "weaknesses": [],
+        "references": [],
+        **changes,
+    }
+
+
+def page(records: list[dict[str, Any]], *, start: int = 0, total: int | None = None) -> bytes:
+    head = {
+        "resultsPerPage": len(records),
+        "startIndex": start,
+        "totalResults": len(records) if total is None else total,
+        "format": "NVD_CVE",
+        "version": "2.0",
+        "timestamp": "2026-02-28T03:02:16.253",
+    }
+    return json.dumps({**head, "vulnerabilities": [{"cve": r} for r in records]}).encode()
+
+
+def weakness(source: str, *values: str) -> dict[str, Any]:
+    texts = [{"lang": "en", "value": value} for value in values]
+    return {"source": source, "type": "Primary", "description": texts}
+
+
+def metric(kind: str, vector: str) -> dict[str, Any]:
+    return {"source": "x", "type": kind, "cvssData": {"version": "3.1", "vectorString": vector}}
+
+
+def write(path: Path, *records: dict[str, Any]) -> Path:
+    path.write_bytes(gzip.compress(page(list(records))))
+    return path
+
+
+def test_labels_are_kept_apart_by_source_in_order_verbatim_and_once(tmp_path: Path) -> None:
+    feed = write(
+        tmp_path / "f.json.gz",
+        cve(
+            "CVE-2015-0001",
+            weaknesses=[
+                weakness("cna@vuldb.com", "CWE-89"),
+                weakness("nvd@nist.gov", "NVD-CWE-noinfo", "CWE-79", "NVD-CWE-noinfo"),
+                weakness(CISA, "CWE-80"),
+                weakness("security@wordfence.com", "CWE-74", "CWE-89"),
+            ],
+        ),
+    )
+    (record,) = nvd.read(feed)
+    assert record.cwe_nvd == ("NVD-CWE-noinfo", "CWE-79")
+    assert record.cwe_cna == ("CWE-89", "CWE-74")
+    assert record.cwe_cisa_adp == ("CWE-80",)
+
+
+@pytest.mark.parametrize(
+    ("metrics", "vector"),
+    [
+        ({}, None),
+        ({"cvssMetricV2": [metric("Primary", "AV:N")]}, None),
+        ({"cvssMetricV30": [metric("Secondary", "s30")]}, "s30"),
+        (
+            {
+                "cvssMetricV30": [metric("Primary", "p30")],
+                "cvssMetricV31": [metric("Secondary", "s31")],
+            },
+            "s31",
+        ),
+        ({"cvssMetricV31": [metric("Secondary", "s31"), metric("Primary", "p31")]}, "p31"),
+    ],
+)
+def test_vector_is_31_before_30_and_primary_before_secondary(
+    tmp_path: Path, metrics: dict[str, Any], vector: str | None
+) -> None:
+    (record,) = nvd.read(write(tmp_path / "f.json.gz", cve("CVE-2015-0001", metrics=metrics)))
+    assert record.cvss3_vector == vector
+
+
+def test_the_other_fields(tmp_path: Path) -> None:
+    spanish = [{"lang": "es", "value": "Una."}]
+    feed = write(
+        tmp_path / "f.json.gz",
+        cve("CVE-2015-0001"),
+        cve("CVE-2015-0002", vulnStatus="Rejected", descriptions=spanish),
+    )
+    one, other = nvd.read(feed)
+    assert (one.published, one.description, one.assigner) == ("2015-04-05", "One.", "cve@mitre.org")
+    assert (one.rejected, one.description_source) == (False, "nvd")
+    assert (other.rejected, other.description) == (True, "")
+    assert other.where == f"{feed}:2"
+
+
+def test_plain_gzipped_and_zipped_feeds_read_the_same(tmp_path: Path) -> None:
+    content = page([cve("CVE-2015-0001")])
+    (tmp_path / "f.json").write_bytes(content)
+    (tmp_path / "f.json.gz").write_bytes(gzip.compress(content))
+    with zipfile.ZipFile(tmp_path / "f.json.zip", "w") as archive:
+        archive.writestr("f.json", content)
+    read = [list(nvd.read(tmp_path / name)) for name in ("f.json", "f.json.gz", "f.json.zip")]
+    assert read[0] == read[1] == read[2] != []
+
+
+def save_pages(folder: Path, starts: list[int], total: int, size: int = 2) -> None:
+    folder.mkdir(parents=True)
+    for number, start in enumerate(starts):
+        ids = range(start, min(start + size, total))
+        records = [cve(f"CVE-2024-{1000 + i}") for i in ids]
+        (folder / f"{9 - number}.json").write_bytes(page(records, start=start, total=total))
+
+
+def test_pages_are_joined_by_their_index_whatever_their_names(tmp_path: Path) -> None:
+    save_pages(tmp_path / "a", [0, 2, 4], total=5)
+    save_pages(tmp_path / "b", [0, 2], total=4)
+    ids = [record.cve_id for record in nvd.read(tmp_path)]
+    assert ids == [f"CVE-2024-{1000 + i}" for i in (0, 1, 2, 3, 4, 0, 1, 2, 3)]
+
+
+@pytest.mark.parametrize(
+    ("starts", "gap"), [([2, 4], 0), ([0, 4], 2), ([0, 2], 4), ([0, 2, 2, 4], 4)]
+)
+def test_pages_that_do_not_cover_their_total_are_refused(
+    tmp_path: Path, starts: list[int], gap: int
+) -> None:
+    save_pages(tmp_path / "pages", starts, total=5)
+    with pytest.raises(InputError, match=f"do not continue at record {gap} of 5"):
+        list(nvd.read(tmp_path / "pages"))
+
+
+def test_a_single_page_of_more_is_refused(tmp_path: Path) -> None:
+    save_pages(tmp_path / "pages", [0], total=5)
+    with pytest.raises(InputError, match="record 2 of 5"):
+        list(nvd.read(tmp_path / "pages" / "9.json"))
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (gzip.compress(page([cve("CVE-2015-0001")] * 200))[:-200], "truncated or damaged"),
+        (b"not gzip at all", "truncated or damaged"),
+        (gzip.compress(page([cve("CVE-2015-0001")])[:-40]), "no valid JSON"),
+        (gzip.compress(page([]).replace(b"NVD_CVE", b"NVD_CPE")), "format: .*NVD_CVE"),
+        (gzip.compress(page([]).replace(b'"2.0"', b'"1.1"')), "version: .*2.0"),
+        (gzip.compress(b"[1, 2]"), "NVD JSON 2.0 is expected"),
+        (gzip.compress(page([cve("CVE-XSS")])), r"vulnerabilities\.0\.cve\.id"),
+        (gzip.compress(page([cve("CVE-2015-0001", published="soon")])), "'soon' is no ISO date"),
+        (gzip.compress(page([cve("CVE-2015-0001", weaknesses=["CWE-1"])])), "cve.weaknesses.0"),
+    ],
+)
+def test_a_damaged_or_foreign_feed_says_what_and_where(
+    tmp_path: Path, content: bytes, says: str
+) -> None:
+    feed = tmp_path / "f.json.gz"
+    feed.write_bytes(content)
+    with pytest.raises(InputError, match=says) as caught:
+        list(nvd.read(feed))
+    assert str(feed) in str(caught.value)
+    assert caught.value.tip
+
+
+def test_nothing_to_read_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="holds no NVD record"):
+        list(nvd.read(tmp_path))
+    with pytest.raises(InputError, match="no such file"):
+        list(nvd.read(tmp_path / "absent.json"))
+
+
+@pytest.mark.shared
+def test_real_feed_counts_and_labels(shared: Path, table: dict[str, Vulnerability]) -> None:
+    records = list(nvd.read(shared / "nvd" / "nvdcve-2.0-2015.json.gz"))
+    assert len(records) == 8769
+    assert sum(record.rejected for record in records) == 668
+    both = [(r, table[r.cve_id]) for r in records if r.cve_id in table]
+    # The table was made from another day's feed, without NVD's own "no information".
+    same = [
+        tuple(label for label in mine.cwe_nvd if label.startswith("CWE-")) == other.cwe_nvd
+        for mine, other in both
+    ]
+    assert len(both) == 8101
+    assert all(same)
