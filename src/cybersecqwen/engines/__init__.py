@@ -1,0 +1,44 @@
+"""Engines: one file per way of getting text from a model.
+
+An engine takes requests and yields one response for each, in the order of the
+requests; how it batches or overlaps them inside never changes an answer.
+
+    engine = ENGINES["http"]("http://localhost:8000/v1", "CyberSecQwen-4B")
+    for response in engine.generate(requests):
+        print(response.item, response.text)
+
+A model or server that fails raises EngineError. It never yields an empty
+response instead: an empty text is an answer, and is scored as one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
+
+from cybersecqwen.engines.http import HttpEngine
+from cybersecqwen.engines.replay import ReplayEngine
+from cybersecqwen.engines.transformers import TransformersEngine
+from cybersecqwen.records import Request, Response
+
+
+class Engine(Protocol):
+    """What every engine can do."""
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[Response]:
+        """Yield the response to each request, in order; raises EngineError on a failure.
+
+        Closing the iterator early stops the work that is under way.
+        """
+        ...
+
+    def describe(self) -> dict[str, Any]:
+        """Say, in JSON-able values, what a reader needs to make the same texts again."""
+        ...
+
+
+ENGINES: dict[str, Callable[..., Engine]] = {
+    "transformers": TransformersEngine,
+    "http": HttpEngine,
+    "replay": ReplayEngine,
+}

@@ -1,0 +1,304 @@
+"""A local model folder as an engine, in process, on a GPU where there is one.
+
+    engine = TransformersEngine("runs/smoke/merged", kind="instruct")
+    for response in engine.generate(requests):
+        ...
+
+The folder is what `save_pretrained` writes: config.json, *.safetensors, a tokenizer and,
+for an instruct model, a chat template. Nothing is fetched.
+
+Each row of a batch draws with a random generator of its own, seeded from (seed, trial,
+item). So an answer does not depend on which others share its batch, nor on where a run
+was resumed, up to the rounding of the arithmetic: batches of another shape can differ in
+the last bits, which bfloat16 has few of. CPU and GPU draw different numbers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from cybersecqwen.engines.sampling import Draws, Ends, decode
+from cybersecqwen.errors import EngineError, extra
+from cybersecqwen.files import sha256_file
+from cybersecqwen.prompts import END_OF_TURN
+from cybersecqwen.records import Request, Response
+
+# Batches sorted by length together: less padding, and answers still come in small portions.
+_WINDOW = 4
+# What the library raises on damaged files, sizes that differ, a missing attention kernel.
+_UNLOADABLE = (
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    RuntimeError,
+    ImportError,
+)
+
+
+class _Row(NamedTuple):
+    """A request and its tokens, ready for a batch."""
+
+    request: Request
+    tokens: list[int]
+
+
+class TransformersEngine:
+    """Generate with the model in `folder`, loaded at the first request.
+
+    `kind` "instruct" needs a chat template; "base" takes raw prompts only. `precision`
+    ("bfloat16", "float32") and `attention` ("sdpa", "flash_attention_2", "eager") are by
+    default the folder's and the library's own. Raises EngineError on a folder that is
+    missing, incomplete or damaged.
+    """
+
+    def __init__(
+        self,
+        folder: Path | str,
+        *,
+        kind: Literal["instruct", "base"],
+        batch_size: int = 32,
+        precision: str | None = None,
+        attention: str | None = None,
+    ) -> None:
+        self._folder = Path(folder)
+        self._kind = kind
+        self._batch_size = batch_size
+        self._precision = precision
+        self._attention = attention
+        _check_files(self._folder)
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[Response]:
+        """Yield the answers in order, `batch_size` of them at a time.
+
+        Raises EngineError, before anything is generated, on a request that does not fit.
+        """
+        rows = [_Row(request, self._encode(request)) for request in requests]
+        portion = self._batch_size * _WINDOW
+        for start in range(0, len(rows), portion):
+            window = rows[start : start + portion]
+            # The longest first: if memory does not suffice, it shows at once.
+            order = sorted(range(len(window)), key=lambda i: -len(window[i].tokens))
+            answers = dict(zip(order, self._in_batches([window[i] for i in order]), strict=True))
+            yield from (answers[i] for i in range(len(window)))
+
+    def describe(self) -> dict[str, Any]:
+        """Name the model with the sha256 of its files, and what it runs on. Loads no weights."""
+        template = self._tokenizer.chat_template if self._kind == "instruct" else None
+        weights = sorted(self._folder.glob("*.safetensors"))
+        return {
+            "engine": "transformers",
+            "model": str(self._folder),
+            "kind": self._kind,
+            "weights_sha256": {file.name: sha256_file(file) for file in weights},
+            "chat_template_sha256": template and hashlib.sha256(template.encode()).hexdigest(),
+            "dtype": self._precision or str(self._config.dtype).removeprefix("torch."),
+            "attention": self._attention or "default",
+            "device": _device(),
+            "versions": {name: version(name) for name in ("torch", "transformers")},
+        }
+
+    @cached_property
+    def _config(self) -> Any:
+        with extra("train"):
+            from transformers import AutoConfig
+        return self._load(AutoConfig.from_pretrained)
+
+    @cached_property
+    def _tokenizer(self) -> Any:
+        with extra("train"):
+            from transformers import AutoTokenizer
+        tokenizer = self._load(AutoTokenizer.from_pretrained)
+        if self._kind == "instruct" and not tokenizer.chat_template:
+            raise EngineError(
+                "this model has no chat template",
+                where=self._folder,
+                tip='add chat_template.jinja, or evaluate it as kind "base"',
+            )
+        return tokenizer
+
+    @cached_property
+    def _model(self) -> Any:
+        with extra("train"):
+            from transformers import AutoModelForCausalLM, GenerationConfig
+        model, info = self._load(
+            AutoModelForCausalLM.from_pretrained,
+            output_loading_info=True,
+            use_safetensors=True,
+            dtype=self._precision or "auto",
+            device_map=_device(),
+            attn_implementation=_attention(self._config, self._attention),
+        )
+        if info["missing_keys"]:  # the library would go on with random numbers
+            missing = sorted(info["missing_keys"])
+            raise EngineError(
+                f"{len(missing)} weights are missing, the first is {missing[0]}", where=self._folder
+            )
+        # A model's own defaults (Qwen3: top_k 20, temperature 0.7; others a repetition
+        # penalty) would be mixed into every request.
+        ends = self._ends(model.generation_config.eos_token_id)
+        pad = self._tokenizer.pad_token_id
+        pad = pad if pad is not None else next(iter(ends), 0)
+        model.generation_config = GenerationConfig(eos_token_id=ends or None, pad_token_id=pad)
+        return model.eval()
+
+    def _load(self, loader: Any, **options: Any) -> Any:
+        """Call a `from_pretrained` on the folder, offline, without running code from it."""
+        from huggingface_hub.errors import StrictDataclassError
+        from safetensors import SafetensorError
+        from transformers.utils import logging
+
+        if not sys.stderr.isatty():
+            logging.disable_progress_bar()
+        try:
+            return loader(self._folder, local_files_only=True, trust_remote_code=False, **options)
+        except (*_UNLOADABLE, SafetensorError, StrictDataclassError) as error:
+            raise EngineError(
+                f"the model cannot be loaded: {type(error).__name__} {error}",
+                where=self._folder,
+                tip="is the folder complete?",
+            ) from error
+
+    def _ends(self, configured: int | list[int] | None) -> list[int]:
+        """List the tokens that end an answer: the model's own and the chat templates'."""
+        own = configured if isinstance(configured, list) else [configured]
+        known = self._tokenizer.get_vocab()
+        turns = [known.get(token) for token in END_OF_TURN.values()]
+        ends = {*own, *turns, self._tokenizer.eos_token_id}
+        return sorted(end for end in ends if end is not None)
+
+    def _encode(self, request: Request) -> list[int]:
+        text, raw = self._text(request), isinstance(request.prompt, str)
+        tokens: list[int] = self._tokenizer(text, add_special_tokens=raw)["input_ids"]
+        room = self._config.get_text_config().max_position_embeddings
+        if not tokens:
+            raise self._error(request, "the prompt is empty")
+        if len(tokens) + request.sampling.max_tokens > room:
+            raise self._error(
+                request,
+                f"{len(tokens)} prompt tokens and {request.sampling.max_tokens} to generate "
+                f"do not fit into the context of {room}",
+            )
+        return tokens
+
+    def _text(self, request: Request) -> str:
+        from jinja2 import TemplateError
+
+        if isinstance(request.prompt, str):
+            return request.prompt
+        if self._kind == "base":
+            raise self._error(request, "a base model takes raw prompts, and this is a chat")
+        try:
+            text: str = self._tokenizer.apply_chat_template(
+                request.messages, tokenize=False, add_generation_prompt=True
+            )
+        except TemplateError as error:
+            raise self._error(request, f"the chat template refuses it: {error}") from error
+        return text
+
+    def _error(self, request: Request, what: str) -> EngineError:
+        return EngineError(
+            f"item {request.item}, trial {request.trial}: {what}", where=self._folder
+        )
+
+    def _in_batches(self, rows: list[_Row]) -> Iterator[Response]:
+        """Answer rows in their order; where memory runs out, go on with half the batch size."""
+        import torch
+
+        while rows:
+            batch, answers = rows[: self._batch_size], None
+            try:
+                answers = self._answer(batch)
+            except torch.OutOfMemoryError as error:
+                if len(batch) == 1:
+                    raise self._error(batch[0].request, f"out of memory: {error}") from error
+            # After the handler, whose traceback keeps the tensors of the failed batch alive.
+            if answers is None:
+                torch.cuda.empty_cache()
+                self._batch_size = len(batch) // 2
+                continue
+            yield from answers
+            rows = rows[len(batch) :]
+
+    def _answer(self, batch: list[_Row]) -> list[Response]:
+        import torch
+
+        model, width = self._model, max(len(row.tokens) for row in batch)
+        pad = model.generation_config.pad_token_id
+        padded = [[pad] * (width - len(row.tokens)) + row.tokens for row in batch]
+        mask = [[0] * (width - len(row.tokens)) + [1] * len(row.tokens) for row in batch]
+        ends = Ends(self._tokenizer, [row.request.sampling for row in batch], width)
+        output = model.generate(
+            input_ids=torch.tensor(padded, device=model.device),
+            attention_mask=torch.tensor(mask, device=model.device),
+            do_sample=False,  # the argmax of what Draws makes of the scores
+            max_new_tokens=max(row.request.sampling.max_tokens for row in batch),
+            logits_processor=[Draws([row.request for row in batch], model.device)],
+            stopping_criteria=[ends],
+        )
+        made = output[:, width:].tolist()
+        return [
+            self._response(row, tokens[: ends.lengths.get(i, len(tokens))])
+            for i, (row, tokens) in enumerate(zip(batch, made, strict=True))
+        ]
+
+    def _response(self, row: _Row, tokens: list[int]) -> Response:
+        """Cut what a row made at its first end; the token that ends it counts as generated."""
+        ends = set(self._model.generation_config.eos_token_id or ())
+        closing = next((i for i, token in enumerate(tokens) if token in ends), None)
+        tokens = tokens if closing is None else tokens[: closing + 1]
+        text = decode(self._tokenizer, tokens)
+        cut = min(
+            (at for s in row.request.sampling.stop if (at := text.find(s)) >= 0), default=None
+        )
+        return Response(
+            row.request.item,
+            row.request.trial,
+            text[:cut],
+            "length" if closing is None and cut is None else "stop",
+            len(row.tokens),
+            len(tokens),
+        )
+
+
+def _device() -> str:
+    with extra("train"):
+        import torch
+    return "cuda" if torch.cuda.is_available() else "cpu"  # "cuda" is ROCm's name too
+
+
+def _attention(config: Any, attention: str | None) -> str | dict[str, str] | None:
+    # The towers of a multimodal model have needs of their own (Gemma 4's audio: no sdpa).
+    composite = config.get_text_config() is not config
+    return {"text_config": attention} if attention and composite else attention
+
+
+def _check_files(folder: Path) -> None:
+    if not folder.is_dir():
+        raise EngineError(
+            "no such model folder",
+            where=folder,
+            tip="give a folder with config.json; `hf download` fetches one",
+        )
+    if (folder / "adapter_config.json").exists() and not (folder / "config.json").exists():
+        raise EngineError(
+            "this is an adapter, not a model",
+            where=folder,
+            tip="merge it into its base model first",
+        )
+    # Without its file the library would make an empty tokenizer up.
+    tokenizers = ("tokenizer.json", "tokenizer.model", "vocab.json")
+    for names in (("config.json",), ("*.safetensors",), tokenizers):
+        if not any(file for name in names for file in folder.glob(name)):
+            raise EngineError(
+                f"no {' or '.join(names)} in this folder",
+                where=folder,
+                tip="is the model complete? weights in another format need saving as safetensors",
+            )

@@ -1,0 +1,307 @@
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cybersecqwen.engines.transformers import TransformersEngine
+from cybersecqwen.errors import EngineError
+from cybersecqwen.prompts import CHAT_TEMPLATES
+from cybersecqwen.records import Request, Response
+
+Ask = Callable[..., Request]
+Variant = Callable[[], Path]
+
+
+@pytest.fixture(scope="module")
+def instruct(model_folder: Path) -> TransformersEngine:
+    return TransformersEngine(model_folder, kind="instruct")
+
+
+@pytest.fixture(scope="module")
+def base(model_folder: Path) -> TransformersEngine:
+    return TransformersEngine(model_folder, kind="base")
+
+
+@pytest.fixture
+def folder(model_folder: Path, tmp_path: Path) -> Path:
+    """Copy the model, for a test to damage."""
+    return Path(shutil.copytree(model_folder, tmp_path / "copy"))
+
+
+def texts(engine: TransformersEngine, requests: list[Request]) -> list[str]:
+    return [answer.text for answer in engine.generate(requests)]
+
+
+def mixed(ask: Ask, n: int = 48, **sampling: Any) -> list[Request]:
+    """Make requests whose prompts differ in length, so that batches are padded."""
+    settings = {"temperature": 0.8, "max_tokens": 24} | sampling
+    return [ask(i, f"question {i} " + "parser " * (i * 5 % 13), **settings) for i in range(n)]
+
+
+def test_an_answer_does_not_depend_on_its_batch(
+    model_folder: Path, instruct: TransformersEngine, ask: Ask
+) -> None:
+    requests = mixed(ask)
+    together = list(instruct.generate(requests))
+    alone = TransformersEngine(model_folder, kind="instruct", batch_size=1)
+    assert list(alone.generate(requests)) == together
+    # Nor on where a run was resumed.
+    assert list(instruct.generate(requests[17:])) == together[17:]
+
+
+def test_the_seed_and_the_trial_decide_the_text(instruct: TransformersEngine, ask: Ask) -> None:
+    first = texts(instruct, mixed(ask, 8))
+    assert texts(instruct, mixed(ask, 8)) == first
+    for other in ({"seed": 43}, {"trial": 1}):
+        assert not set(texts(instruct, mixed(ask, 8, **other))) & set(first)
+
+
+def test_greedy_is_the_models_own_greedy(
+    model_folder: Path, instruct: TransformersEngine, ask: Ask
+) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+
+    model = AutoModelForCausalLM.from_pretrained(model_folder)
+    tokenizer = AutoTokenizer.from_pretrained(model_folder)
+    # The fixture's generation_config has top_k and a repetition penalty: not to be used.
+    model.generation_config = GenerationConfig(eos_token_id=tokenizer.eos_token_id, pad_token_id=0)
+    expected = []
+    requests = mixed(ask, 12, temperature=0.0, max_tokens=32)
+    for request in requests:
+        prompt = f"<|im_start|>user\n{request.messages[0]['content']}<|im_end|>\n"
+        tokens = tokenizer(prompt + "<|im_start|>assistant\n", return_tensors="pt").input_ids
+        with torch.no_grad():
+            output = model.generate(tokens, max_new_tokens=32, do_sample=False)
+        made = output[0, tokens.shape[1] :]
+        expected.append((tokenizer.decode(made, skip_special_tokens=True), tokens.shape[1]))
+    answers = list(instruct.generate(requests))
+    assert [(answer.text, answer.prompt_tokens) for answer in answers] == expected
+
+
+def test_first_tokens_follow_the_models_distribution(
+    model_folder: Path, base: TransformersEngine, ask: Ask
+) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    n, tokenizer = 4000, AutoTokenizer.from_pretrained(model_folder)
+    model = AutoModelForCausalLM.from_pretrained(model_folder)
+    with torch.no_grad():
+        logits = model(tokenizer("a buffer", return_tensors="pt").input_ids).logits[0, -1]
+    # Single bytes that are no text all read as one replacement character: one cell.
+    mean: dict[str, float] = {}
+    for token, probability in enumerate((logits / 0.5).softmax(-1).tolist()):
+        text = tokenizer.decode([token], skip_special_tokens=True)
+        mean[text] = mean.get(text, 0.0) + n * probability
+    requests = [ask(i, "a buffer", raw=True, temperature=0.5, max_tokens=1) for i in range(n)]
+    seen = texts(base, requests)
+    cells = {text: expected for text, expected in mean.items() if expected >= 5}
+    cells["other"] = n - sum(cells.values())
+    found = {text: seen.count(text) for text in cells}
+    found["other"] = n - sum(found.values())
+    statistic = sum((found[text] - cells[text]) ** 2 / cells[text] for text in cells)
+    freedom = len(cells) - 1
+    assert freedom > 10
+    assert abs(statistic - freedom) < 3.5 * (2 * freedom) ** 0.5
+
+
+def test_each_row_ends_at_its_own_max_tokens(instruct: TransformersEngine, ask: Ask) -> None:
+    lengths = [1, 40, 7, 19]
+    answers = list(instruct.generate([ask(i, max_tokens=n) for i, n in enumerate(lengths)]))
+    ends = [(answer.completion_tokens, answer.finish_reason) for answer in answers]
+    assert ends == [(n, "length") for n in lengths]
+    longest = texts(instruct, [ask(0, max_tokens=40)])[0]
+    assert longest.startswith(answers[0].text)
+
+
+def test_stop_strings_cut_the_text_and_end_the_row(instruct: TransformersEngine, ask: Ask) -> None:
+    (whole,) = instruct.generate([ask(0, max_tokens=60)])
+    # Over a token's border, and with a later one that must not win.
+    stop, later = whole.text[20:23], whole.text[30:34]
+    at = min(whole.text.find(stop), whole.text.find(later))
+    cut, untouched = instruct.generate(
+        [ask(0, max_tokens=60, stop=(later, stop)), ask(0, max_tokens=60)]
+    )
+    assert (cut.text, cut.finish_reason) == (whole.text[:at], "stop")
+    assert 0 < cut.completion_tokens < whole.completion_tokens
+    assert untouched == whole
+    (never,) = instruct.generate([ask(0, max_tokens=60, stop=("no such text",))])
+    assert never == whole
+
+
+def test_the_end_of_the_turn_ends_the_row_and_is_no_text(
+    folder: Path, instruct: TransformersEngine, ask: Ask
+) -> None:
+    answers = list(instruct.generate(mixed(ask, 64, max_tokens=60, temperature=1.5)))
+    ended = [answer for answer in answers if answer.finish_reason == "stop"]
+    assert 0 < len(ended) < len(answers)
+    assert all(answer.completion_tokens <= 60 for answer in ended)
+    assert not any("<|" in answer.text for answer in answers)
+    # The template's token counts even where the folder names another end, as base models do.
+    path = folder / "tokenizer_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"eos_token": "<|endoftext|>"}))
+    again = TransformersEngine(folder, kind="instruct").generate(
+        mixed(ask, 64, max_tokens=60, temperature=1.5)
+    )
+    for answer, before in zip(again, answers, strict=True):
+        assert before.text.startswith(answer.text)  # one more token may end it now, none fewer
+
+
+def test_a_base_model_completes_raw_prompts_and_refuses_chats(
+    base: TransformersEngine, ask: Ask
+) -> None:
+    (answer,) = base.generate([ask(0, "a buffer overflow", raw=True)])
+    assert answer.prompt_tokens < 10  # no template around it
+    with pytest.raises(EngineError, match="item 1, trial 0: a base model takes raw prompts"):
+        list(base.generate([ask(0, "x", raw=True), ask(1)]))
+
+
+def test_a_request_that_does_not_fit_is_named_before_anything_runs(
+    instruct: TransformersEngine, ask: Ask
+) -> None:
+    (fits,) = instruct.generate([ask(0, max_tokens=8)])
+    room = 256 - fits.prompt_tokens
+    assert texts(instruct, [ask(0, max_tokens=room)])
+    answers = instruct.generate([ask(0), ask(5, trial=2, max_tokens=250)])
+    with pytest.raises(EngineError, match=r"item 5, trial 2: \d+ prompt tokens and 250"):
+        next(answers)
+
+
+def test_an_empty_raw_prompt_is_refused(base: TransformersEngine, ask: Ask) -> None:
+    with pytest.raises(EngineError, match="item 0, trial 0: the prompt is empty"):
+        list(base.generate([ask(0, "", raw=True)]))
+
+
+def test_a_chat_the_template_refuses_is_named(folder: Path, ask: Ask) -> None:
+    refusing = "{{ raise_exception('no system turn') }}"
+    (folder / "chat_template.jinja").write_text(refusing)
+    with pytest.raises(EngineError, match="item 0, trial 0: the chat template refuses it: no sys"):
+        list(TransformersEngine(folder, kind="instruct").generate([ask(0)]))
+
+
+def test_running_out_of_memory_halves_the_batch(
+    model_folder: Path, instruct: TransformersEngine, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    expected = list(instruct.generate(mixed(ask, 20)))
+    engine = TransformersEngine(model_folder, kind="instruct", batch_size=16)
+    generate, sizes = engine._model.generate, []
+
+    # A CPU does not run out in a way a test could provoke; the limit stands in for it.
+    def limited(**arguments: Any) -> Any:
+        sizes.append(len(arguments["input_ids"]))
+        if sizes[-1] > limit:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return generate(**arguments)
+
+    limit = 5
+    monkeypatch.setattr(engine._model, "generate", limited)
+    assert list(engine.generate(mixed(ask, 20))) == expected
+    assert sizes == [16, 8, 4, 4, 4, 4, 4]  # it stays halved
+    limit = 0
+    with pytest.raises(EngineError, match=r"item \d+, trial 0: out of memory"):
+        list(engine.generate(mixed(ask, 20)))
+
+
+def test_an_instruct_model_without_a_template_is_refused_with_the_way_out(
+    folder: Path, ask: Ask
+) -> None:
+    (folder / "chat_template.jinja").unlink()
+    with pytest.raises(EngineError, match=r"no chat template.*chat_template.jinja"):
+        list(TransformersEngine(folder, kind="instruct").generate([ask(0)]))
+    raw = [ask(0, "a buffer", raw=True)]
+    assert isinstance(next(TransformersEngine(folder, kind="base").generate(raw)), Response)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("config.json", "no config.json"),
+        ("model.safetensors", r"no \*.safetensors"),
+        # The library would make up an empty one.
+        ("tokenizer.json", "no tokenizer.json or"),
+    ],
+)
+def test_an_incomplete_folder_is_refused_at_once(folder: Path, name: str, message: str) -> None:
+    (folder / name).unlink()
+    with pytest.raises(EngineError, match=message):
+        TransformersEngine(folder, kind="base")
+
+
+def test_a_missing_folder_and_an_adapter_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match="none: no such model folder"):
+        TransformersEngine(tmp_path / "none", kind="base")
+    (tmp_path / "adapter_config.json").write_text("{}")
+    with pytest.raises(EngineError, match="an adapter, not a model"):
+        TransformersEngine(tmp_path, kind="base")
+
+
+def drop_a_weight(path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(path)
+    del weights["model.layers.1.mlp.up_proj.weight"]
+    save_file(weights, path, metadata={"format": "pt"})
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "message"),
+    [
+        ("config.json", lambda p: p.write_text("{"), "cannot be loaded: OSError"),
+        ("config.json", lambda p: p.write_text('{"model_type": "nope"}'), "model type `nope`"),
+        (
+            "config.json",
+            lambda p: p.write_text(p.read_text().replace('_size": 32', '_size": "x"')),
+            "'hidden_size'",
+        ),
+        ("tokenizer.json", lambda p: p.write_text("{}"), "cannot be loaded"),
+        ("model.safetensors", lambda p: p.write_bytes(p.read_bytes()[:-9]), "SafetensorError"),
+        # The library would go on with random numbers in its place.
+        ("model.safetensors", drop_a_weight, "1 weights are missing.*layers.1.mlp.up_proj"),
+    ],
+)
+def test_a_damaged_folder_is_refused(
+    folder: Path, ask: Ask, name: str, damage: Callable[[Path], Any], message: str
+) -> None:
+    damage(folder / name)
+    with pytest.raises(EngineError, match=message) as caught:
+        list(TransformersEngine(folder, kind="instruct").generate([ask(0)]))
+    assert str(folder) in str(caught.value)
+
+
+def test_an_unknown_precision_or_attention_is_refused(model_folder: Path, ask: Ask) -> None:
+    for option in ({"precision": "float12"}, {"attention": "flash_attention_9"}):
+        engine = TransformersEngine(model_folder, kind="instruct", **option)
+        with pytest.raises(EngineError, match="cannot be loaded"):
+            list(engine.generate([ask(0)]))
+
+
+def test_the_precision_is_the_folders_unless_asked_otherwise(model_folder: Path, ask: Ask) -> None:
+    import torch
+
+    for precision, dtype in ((None, torch.float32), ("bfloat16", torch.bfloat16)):
+        engine = TransformersEngine(model_folder, kind="instruct", precision=precision)
+        assert texts(engine, [ask(0)])
+        assert engine._model.dtype == dtype
+        assert engine.describe()["dtype"] == str(dtype).removeprefix("torch.")
+
+
+def test_the_description_pins_weights_and_template(folder: Path, model_folder: Path) -> None:
+    import hashlib
+
+    engine = TransformersEngine(model_folder, kind="instruct")
+    about = engine.describe()
+    template = hashlib.sha256(CHAT_TEMPLATES["qwen3"].encode()).hexdigest()
+    assert about["chat_template_sha256"] == template
+    drop_a_weight(folder / "model.safetensors")
+    other = TransformersEngine(folder, kind="base").describe()
+    assert other["weights_sha256"].keys() == about["weights_sha256"].keys()
+    assert other["weights_sha256"] != about["weights_sha256"]
+    assert other["chat_template_sha256"] is None
