@@ -74,13 +74,13 @@ def test_the_recipe_sets_length_and_share_of_ngrams() -> None:
 
 
 def test_masking_makes_versions_alike_and_words_not() -> None:
-    assert masked(normalised("Foo 1.2.3-rc4 and v7")) == "foo # and #"
-    assert masked(normalised("Foo 10 and v7.1")) == "foo # and #"
-    assert masked(normalised("Bar 10 and v7.1")) != "foo # and #"
+    assert masked(tokens("Foo 1.2.3-rc4 and v7")) == ("foo", "and")
+    assert masked(tokens("Foo 10 and v7.1")) == ("foo", "and")
+    assert masked(tokens("Bar 10 and v7.1")) == ("bar", "and")
 
 
 @given(st.text(max_size=80))
 def test_folding_twice_changes_nothing(text: str) -> None:
-    once = normalised(text)
-    assert normalised(once) == once
-    assert masked(masked(once)) == masked(once)
+    once = tokens(text)
+    assert tokens(" ".join(once)) == once
+    assert normalised(normalised(text)) == normalised(text)

@@ -15,15 +15,15 @@ from cybersecqwen.sources import read_vulnerabilities
 
 PHRASES = Phrases.learn(
     [("A cross-site scripting flaw in the guest book.", "CWE-79")] * 3
-    + [("A SQL injection flaw in the guest book.", "CWE-89")] * 3
+    + [("A SQL injection flaw in the guest book.", "CWE-89")] * 3,
+    load_catalogue(),
 )
 
 
 def test_the_quote_is_what_tells_the_weakness_from_others_not_what_all_share() -> None:
-    weakness = load_catalogue()["CWE-79"]
     text = "The guest book of Foo has a Cross-Site Scripting flaw."
-    assert PHRASES.quote(text, weakness) == "Cross-Site Scripting flaw"
-    assert PHRASES.quote("Nothing of the kind.", weakness) == ""
+    assert PHRASES.quote(text, "CWE-79") == "Cross-Site Scripting flaw"
+    assert PHRASES.quote("Nothing of the kind.", "CWE-79") == ""
 
 
 def test_place_way_and_consequence_are_taken_from_the_text() -> None:
@@ -50,7 +50,8 @@ def test_no_sentence_serves_many_records_of_the_sample() -> None:
         for v in read_vulnerabilities(FEED)
         if in_cohort(v, corpus) and isinstance(outcome := select(v, corpus, catalogue), Candidate)
     ]
-    phrases = Phrases.learn((c.vulnerability.description, c.cwe) for c in chosen)
+    labelled = [(c.vulnerability.description, c.cwe) for c in chosen]
+    phrases = Phrases.learn(labelled, catalogue)
     written = [completion(c.vulnerability.description, catalogue[c.cwe], phrases) for c in chosen]
     assert [last_cwe(text) for text in written] == [c.cwe for c in chosen]
     assert Counter(written).most_common(1)[0][1] <= 0.05 * len(written)

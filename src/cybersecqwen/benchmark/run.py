@@ -10,6 +10,7 @@ engine's failure ends it without a score, never as wrong answers.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Sequence
@@ -31,7 +32,11 @@ from cybersecqwen.records import Item, Request, Response, Scores
 from cybersecqwen.sample import BENCHMARK
 from cybersecqwen.sources.ctibench import read_benchmark, read_items
 
-_ITEMS = {"cti-mcq": 2500, "cti-rcm": 1000}  # of the published benchmark
+# Of the published benchmark: a hash over links and golds, which no re-quoting of a TSV changes.
+_PUBLISHED = {
+    "cti-mcq": "87f4a0788de0d53eb84c658f75a69734a8c0e89bbab9271fa27b1f6ac86b014c",
+    "cti-rcm": "a755b8d44b1654d0a857154b141f8b0927076b06593c41fffabe63f2314ddd24",
+}
 
 
 def evaluate(
@@ -70,14 +75,24 @@ def evaluate(
 def benchmark_facts(folder: Path) -> Json:
     """Name a benchmark folder and the checksums of its task files.
 
-    It is "cti-bench" when its tasks have the published numbers of items; scores on
-    anything else do not compare with published ones.
+    It is "cti-bench" when it holds the published items of cti-mcq or cti-rcm and no other
+    ones; scores on anything else do not compare with published ones.
     """
     benchmark = read_benchmark(folder)
-    published = all(len(benchmark.get(task, ())) == count for task, count in _ITEMS.items())
+    known = [
+        _fingerprint(benchmark[task]) == _PUBLISHED[task]
+        for task in _PUBLISHED
+        if task in benchmark
+    ]
+    published = bool(known) and all(known)
     name = "cti-bench" if published else "sample" if folder == BENCHMARK else "custom"
     checksums = {f"{task}.tsv": sha256_file(folder / f"{task}.tsv") for task in benchmark}
     return {"name": name, "sha256": checksums}
+
+
+def _fingerprint(items: Sequence[Item]) -> str:
+    lines = "".join(f"{item.url}\t{item.gold}\n" for item in items)
+    return hashlib.sha256(lines.encode()).hexdigest()
 
 
 def _trial(

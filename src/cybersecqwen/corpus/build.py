@@ -147,7 +147,8 @@ def _limit(candidates: list[Candidate], recipe: Recipe, ledger: list[Dropped]) -
 
 
 def _examples(candidates: list[Candidate], catalogue: Mapping[str, Weakness]) -> list[Example]:
-    phrases = Phrases.learn((c.vulnerability.description, c.cwe) for c in candidates)
+    labelled = [(c.vulnerability.description, c.cwe) for c in candidates]
+    phrases = Phrases.learn(labelled, catalogue)
     return [
         Example(
             cve_id=vulnerability.cve_id,

@@ -4,10 +4,12 @@ A rationale quotes what the text says about the weakness, where it sits, how it 
 and what it leads to. Which words carry a weakness is learned from the cohort: a phrase is
 telling when it is frequent in records of that CWE and rare elsewhere.
 
->>> phrases = Phrases.learn([("stored cross-site scripting in Foo", "CWE-79")] * 3
-...                         + [("sql injection in Foo", "CWE-89")] * 3)
->>> phrases.quote("A cross-site scripting flaw in Bar", Weakness("CWE-79", "XSS", "weakness"))
-'cross-site scripting'
+>>> names = {"CWE-79": Weakness("CWE-79", "Cross-site Scripting", "weakness"),
+...          "CWE-89": Weakness("CWE-89", "SQL Injection", "weakness")}
+>>> labelled = [("stored cross-site scripting in Foo", "CWE-79")] * 3
+>>> labelled += [("sql injection in Foo", "CWE-89")] * 3
+>>> Phrases.learn(labelled, names).quote("Bar suffers from Cross-Site Scripting.", "CWE-79")
+'Cross-Site Scripting'
 """
 
 from __future__ import annotations
@@ -15,8 +17,9 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from cybersecqwen.records import Weakness
 
@@ -56,47 +59,39 @@ _IMPACT = re.compile(
 
 @dataclass(frozen=True)
 class Phrases:
-    """For each CWE the phrases that speak for it, with their weights."""
+    """For each CWE the phrases that speak for it, in lower case, the most telling first."""
 
-    weights: Mapping[str, Mapping[str, float]]
+    ranked: Mapping[str, tuple[str, ...]]
 
     @classmethod
-    def learn(cls, labelled: Iterable[tuple[str, str]]) -> Phrases:
-        """Weigh the phrases of (description, CWE) pairs: share in the class times log odds."""
+    def learn(
+        cls, labelled: Sequence[tuple[str, str]], catalogue: Mapping[str, Weakness]
+    ) -> Phrases:
+        """Rank the phrases of (description, CWE) pairs: share in the class times log odds.
+
+        Of a large cohort evenly spaced records are looked at.
+        """
         by_class: dict[str, Counter[str]] = defaultdict(Counter)
         records: Counter[str] = Counter()
-        for count, (description, cwe) in enumerate(labelled):
-            if count == _LEARN_FROM:
-                break
+        for description, cwe in labelled[:: len(labelled) // _LEARN_FROM + 1]:
             records[cwe] += 1
-            by_class[cwe].update({phrase.casefold() for phrase in _phrases(description)})
+            by_class[cwe].update({phrase.lower() for phrase in _phrases(description)})
         overall: Counter[str] = Counter()
         for counts in by_class.values():
             overall.update(counts)
-        total = records.total()
-        return cls(
-            {
-                cwe: _weigh(counts, overall, of=records[cwe], total=total)
-                for cwe, counts in by_class.items()
-            }
-        )
+        ranked = {}
+        for cwe, counts in by_class.items():
+            weights = _weigh(counts, overall, of=records[cwe], total=records.total())
+            ranked[cwe] = _rank(weights, catalogue[cwe].name.lower())
+        return cls(ranked)
 
-    def quote(self, description: str, weakness: Weakness) -> str:
-        """Give the words of the text that speak most for the weakness, verbatim; "" if none do.
-
-        A phrase that shares a word with the weakness's own name counts threefold: what
-        merely goes along with it (a vendor's boilerplate) is frequent too.
-        """
-        weights = self.weights.get(weakness.cwe_id, {})
-        name = weakness.name.casefold()
-        best, best_weight = "", 0.0
-        for phrase in _phrases(description):
-            weight = weights.get(phrase.casefold(), 0.0)
-            if weight and any(w in name for w in phrase.casefold().split() if w not in _STOP):
-                weight *= 3
-            if weight > best_weight:
-                best, best_weight = phrase, weight
-        return best
+    def quote(self, description: str, cwe: str) -> str:
+        """Give the words of the text that speak most for the CWE, verbatim; "" if none do."""
+        text = description.lower()
+        for phrase in self.ranked.get(cwe, ()):
+            if phrase in text and (match := _whole_words(phrase).search(description)):
+                return match.group()
+        return ""
 
 
 def _weigh(counts: Counter[str], overall: Counter[str], *, of: int, total: int) -> dict[str, float]:
@@ -108,23 +103,40 @@ def _weigh(counts: Counter[str], overall: Counter[str], *, of: int, total: int) 
         outside = (overall[phrase] - count + 0.5) / (total - of + 1)
         # A longer phrase that is as telling says more: "use after free", not "free".
         weights[phrase] = inside * math.log(inside / outside) * (1 + 0.5 * phrase.count(" "))
-    return {phrase: weight for phrase, weight in weights.items() if weight > _TELLING}
+    return weights
+
+
+def _rank(weights: Mapping[str, float], name: str) -> tuple[str, ...]:
+    """Order the telling phrases; sharing a word with the weakness's name counts threefold.
+
+    What merely goes along with a weakness, such as a vendor's boilerplate, is frequent too.
+    """
+    ranked = {
+        phrase: 3 * weight if any(w in name for w in phrase.split() if w not in _STOP) else weight
+        for phrase, weight in weights.items()
+        if weight > _TELLING
+    }
+    return tuple(sorted(ranked, key=lambda phrase: (-ranked[phrase], phrase)))
+
+
+@cache
+def _whole_words(phrase: str) -> re.Pattern[str]:
+    """Match a phrase where it is no part of a word: "rce" is in "source" too."""
+    return re.compile(rf"(?<!\w){re.escape(phrase)}(?!\w)", re.IGNORECASE)
 
 
 def _phrases(description: str) -> Iterator[str]:
     """Yield runs of up to four words of one clause, neither end of them an empty word."""
-    words = [
-        (*match.span(), match.group().casefold() in _STOP) for match in _WORD.finditer(description)
-    ]
-    for first, (start, _, empty) in enumerate(words):
-        previous = start
-        if empty:
+    words = [(*match.span(), match.group().lower()) for match in _WORD.finditer(description)]
+    for first, (start, _, word) in enumerate(words):
+        if word in _STOP:
             continue
-        for begin, end, last_empty in words[first : first + _LONGEST]:
-            if begin > previous + 1:
+        previous = start
+        for begin, end, last in words[first : first + _LONGEST]:
+            if description[previous:begin] not in ("", " "):
                 break  # punctuation lies between: another clause begins
             previous = end
-            if not last_empty:
+            if last not in _STOP:
                 yield description[start:end]
 
 
@@ -135,9 +147,9 @@ def _widen(description: str, phrase: str) -> str:
     around = rf"(?:[\w/'-]+ ){{0,3}}\b{re.escape(phrase)}\b(?: [\w/'-]+){{0,3}}"
     match = re.search(around, description)
     words = match.group().split() if match else [phrase]
-    while words[0].casefold() in _STOP or words[0].isdigit():
+    while words[0].lower() in _STOP or words[0].isdigit():
         words = words[1:]
-    while words[-1].casefold() in _STOP:
+    while words[-1].lower() in _STOP:
         words = words[:-1]
     return " ".join(words)
 
@@ -156,14 +168,14 @@ def completion(description: str, weakness: Weakness, phrases: Phrases) -> str:
 
 def _evidence(description: str, weakness: Weakness, phrases: Phrases) -> str:
     """Say what in the text points to the weakness, where it lies and how it is reached."""
-    quote = _widen(description, phrases.quote(description, weakness))
+    quote = _widen(description, phrases.quote(description, weakness.cwe_id))
     # Without a telling phrase the opening words of the record are the evidence there is.
     quote = quote or " ".join(description.split()[:10]).rstrip(".,;:")
     where, via = _first(_WHERE, description), _first(_VIA, description)
     sentence = f'The description reports "{quote}"'
-    if where and where.casefold() not in quote.casefold():
+    if where and where.lower() not in quote.lower():
         sentence += f" in {where}"
-    if via and via.casefold() not in quote.casefold():
+    if via and via.lower() not in quote.lower():
         sentence += f", reached via {via}"
     return f"{sentence}."
 

@@ -1,0 +1,125 @@
+"""The command line starts fast and light, documents itself, and fails in one line."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from cybersecqwen.cli import main
+from cybersecqwen.config import shipped_recipes
+
+DOCS = Path(__file__).parents[1]
+
+
+def commands(group: click.Group = main, path: str = "") -> Iterator[tuple[str, click.Command]]:
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{path}{name} ")
+        else:
+            yield f"{path}{name}", command
+
+
+def run(*arguments: str) -> tuple[int, str, str]:
+    result = CliRunner().invoke(main, arguments)
+    return result.exit_code, result.stdout, result.stderr
+
+
+@pytest.mark.parametrize(("name", "command"), list(commands()))
+def test_every_command_and_option_has_help_and_stands_in_the_docs(
+    name: str, command: click.Command
+) -> None:
+    assert command.help
+    options = [p for p in command.params if isinstance(p, click.Option)]
+    assert all(option.help for option in options)
+    pages = [DOCS / "README.md", *sorted((DOCS / "docs").glob("*.md"))]
+    assert any(f"cybersecqwen {name}" in page.read_text() for page in pages)
+
+
+def test_help_names_the_shipped_recipes() -> None:
+    code, out, _ = run("--help")
+    assert code == 0
+    assert all(name in out for name in shipped_recipes())
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["evaluate", "--help"]])
+def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
+    code = (
+        "import sys, cybersecqwen.cli as c\n"
+        f"try: c.main({arguments})\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'transformers', 'trl', 'pyarrow', 'pydantic', 'aiohttp', 'numpy'}\n"
+        "sys.exit(' '.join(heavy & set(sys.modules)) or 0)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "smok"], "smok: no such recipe"),
+        (["corpus", "smoke", "--set", "corpus.year=1"], "did you mean 'years'?"),
+        (["corpus", "smoke", "--records", "none.json"], "none.json: no such file"),
+        (["corpus", "smoke", "--benchmark", "none"], "none: holds no CTI-Bench task"),
+        (["train", "smoke"], "run it first: cybersecqwen corpus smoke --out out"),
+        (["merge", "smoke"], "run it first: cybersecqwen train smoke --out out"),
+        (["evaluate", "smoke"], "run it first: cybersecqwen merge smoke --out out"),
+        (["evaluate"], "give a recipe, --model FOLDER"),
+        (["evaluate", "smoke", "--protocol", "paperr"], "run it first"),
+        (["fetch", "nvdd"], "unknown source 'nvdd'"),
+        (["fetch", "nvd", "--years", "twenty"], "--years 'twenty' is no year or range"),
+    ],
+)
+def test_a_mistake_is_one_line_with_a_way_out(
+    arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    where = [] if arguments[0] == "fetch" else ["--out", "out"]
+    code, out, err = run(*arguments, *where)
+    assert (code, out) == (1, "")
+    assert message in err
+    assert err.startswith("cybersecqwen: ")
+    assert err.count("\n") == 1
+
+
+def test_records_that_are_not_fetched_name_the_command_that_fetches_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CYBERSECQWEN_CACHE", str(tmp_path))
+    code, _, err = run("corpus", "cybersecqwen-4b", "--out", str(tmp_path / "out"))
+    assert code == 1
+    assert "cybersecqwen fetch nvd --years 2021" in err
+    assert not (tmp_path / "out" / "corpus").exists()
+
+
+def test_corpus_prints_data_on_stdout_and_progress_on_stderr(tmp_path: Path) -> None:
+    code, out, err = run("corpus", "smoke", "--out", str(tmp_path / "run"), "--json")
+    assert code == 0
+    assert json.loads(out)["contaminated"]["cve-id"] == {"cti-rcm": 2}
+    assert "corpus" in err
+
+
+def test_a_changed_recipe_is_refused_before_anything_is_touched(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    run("corpus", "smoke", "--out", str(out))
+    before = (out / "recipe.toml").read_text()
+    code, _, err = run("corpus", "smoke", "--out", str(out), "--set", "corpus.min_words=9")
+    assert code == 1
+    assert "corpus.min_words was 5, is 9" in err
+    assert (out / "recipe.toml").read_text() == before
+
+
+def test_the_package_runs_from_a_fresh_interpreter() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "cybersecqwen.cli", "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith("cybersecqwen, version ")
