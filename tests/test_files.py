@@ -89,6 +89,7 @@ def test_a_broken_line_is_named(tmp_path: Path) -> None:
     ("content", "message"),
     [
         (gzip.compress(json.dumps({"a": "x" * 999}).encode())[:-20], "truncated or damaged"),
+        (gzip.compress(b"{}" * 99)[:12] + b"\xff" * 40, "truncated or damaged"),
         (b"no gzip at all", "truncated or damaged"),
         (gzip.compress(b'{"a":'), "no valid JSON"),
     ],
@@ -103,6 +104,8 @@ def test_a_damaged_json_gz_is_named(tmp_path: Path, content: bytes, message: str
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file"):
         read_json(tmp_path / "none.json")
+    with pytest.raises(InputError, match="cannot be read"):
+        list(read_jsonl(tmp_path))
 
 
 def test_an_unwritable_place_is_named(tmp_path: Path) -> None:

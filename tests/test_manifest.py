@@ -24,12 +24,13 @@ class Maker:
         (folder / "output").write_text("made")
 
 
-def test_a_finished_stage_is_skipped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_finished_stage_is_skipped(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
     make = Maker()
     make_stage(tmp_path / "stage", SETTINGS, make)
     make_stage(tmp_path / "stage", SETTINGS, make)
     assert make.calls == 1
-    assert "skipped" in capsys.readouterr().err
+    assert "skipped" in caplog.text
     assert list(outputs_of(tmp_path / "stage")) == ["output"]
 
 

@@ -7,7 +7,9 @@ exit status 1.
 from __future__ import annotations
 
 import json
+import logging
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -92,6 +94,10 @@ def main() -> None:
     RECIPE is a TOML file, or the name of one that ships: smoke, smoke-2021,
     cybersecqwen-4b, gemma4defense-2b.
     """
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("cybersecqwen").setLevel(logging.INFO)
+    # What the libraries plan for their next major is nothing a user of this command can act on.
+    warnings.filterwarnings("ignore", category=FutureWarning)
 
 
 @main.command()

@@ -17,6 +17,7 @@ import hashlib
 import json
 import os
 import tempfile
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -112,7 +113,7 @@ def read_json(path: Path) -> Any:
             return json.loads(file.read())
     except FileNotFoundError as error:
         raise InputError("no such file", where=path, tip="check the path") from error
-    except (EOFError, gzip.BadGzipFile) as error:
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise InputError(
             f"the gzip file is truncated or damaged: {error}", where=path, tip="download it again"
         ) from error
@@ -135,8 +136,8 @@ def read_jsonl(path: Path) -> Iterator[Json]:
                     yield parse_line(line, where=f"{path}:{number}")
     except FileNotFoundError as error:
         raise InputError("no such file", where=path, tip="check the path") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"not UTF-8: {error}", where=path) from error
+    except (UnicodeDecodeError, OSError) as error:
+        raise InputError(f"cannot be read as UTF-8 text: {error}", where=path) from error
 
 
 def parse_line(line: str, *, where: str) -> Json:

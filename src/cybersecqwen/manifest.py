@@ -9,13 +9,15 @@ and names what changed, and one that was killed goes on in its folder.
 from __future__ import annotations
 
 import json
-import sys
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
 from cybersecqwen import __version__
 from cybersecqwen.errors import StageError
 from cybersecqwen.files import Json, read_json, sha256_file, sha256_tree, write_json
+
+_log = logging.getLogger(__name__)
 
 _NAME = "manifest.json"
 _TIP = "choose another --out, or delete the folder to make it again"
@@ -30,9 +32,9 @@ def make_stage(folder: Path, made_from: Json, make: Callable[[Path], object]) ->
     """
     made_from = json.loads(json.dumps(made_from))  # a tuple and a list are the same setting
     if _is_done(folder, made_from):
-        _say(f"{folder}: done already, skipped")
+        _log.info("%s: done already, skipped", folder)
         return
-    _say(f"{folder}: making it")
+    _log.info("%s: making it", folder)
     make(folder)
     manifest = {"made_from": made_from, "outputs": sha256_tree(folder), "version": __version__}
     write_json(folder / _NAME, manifest)
@@ -111,7 +113,3 @@ def _flatten(value: Json, prefix: str = "") -> Json:
         else:
             flat[f"{prefix}{key}"] = inner
     return flat
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(f"{line}\n")

@@ -10,7 +10,8 @@ changed; a killed one goes on where it stopped.
 
 from __future__ import annotations
 
-import sys
+import logging
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import chain
@@ -38,6 +39,8 @@ from cybersecqwen.sample import BENCHMARK, FEED
 from cybersecqwen.sources import read_vulnerabilities
 from cybersecqwen.sources.ctibench import read_benchmark
 from cybersecqwen.sources.fetch import default_cache
+
+_log = logging.getLogger(__name__)
 
 _PARITY_PROMPTS = 16
 
@@ -108,6 +111,7 @@ def train(run: Run) -> None:
     def make(folder: Path) -> None:
         base = prepare_base(run.recipe, source / "train.jsonl", run.out / "base")
         fine_tune(run.recipe, source, folder, base=base)
+        shutil.rmtree(folder / "checkpoints")  # what a resume needed, and many times the adapter
         loss_plot(folder / "training_log.jsonl", run.out / "report" / "plots" / "loss.svg")
 
     _stage(run, "adapter", {"corpus": outputs_of(source, "train.jsonl", "validation.jsonl")}, make)
@@ -167,7 +171,7 @@ def card(run: Run) -> None:
     """Write the model card from what the run folder holds."""
     path = run.out / "report" / "MODEL_CARD.md"
     write_text(path, render(run.out))
-    sys.stderr.write(f"{path}: written\n")
+    _log.info("%s: written", path)
 
 
 STAGES: dict[str, Callable[[Run], None]] = {

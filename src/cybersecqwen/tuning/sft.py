@@ -106,7 +106,7 @@ def make_trainer(recipe: Recipe, corpus: Path, out: Path, *, base: str | Path) -
         train_dataset=examples,
         eval_dataset=validation,
         processing_class=tokenizer,
-        callbacks=[_journal(out)],
+        callbacks=[_journal(out), *_tensorboard(recipe, out)],
     )
     trainer.remove_callback(PrinterCallback)  # it prints to stdout, which is for data
     trainer.args.eval_steps = steps_per_epoch(trainer)
@@ -151,7 +151,7 @@ def training_settings(recipe: Recipe, *, parameters: int) -> dict[str, Any]:
         "logging_steps": training.log_steps,
         "logging_nan_inf_filter": False,
         "include_num_input_tokens_seen": "non_padding",
-        "report_to": "tensorboard" if training.tensorboard else "none",
+        "report_to": "none",
         "disable_tqdm": True,
         "push_to_hub": False,
     }
@@ -249,6 +249,18 @@ def _journal(out: Path) -> Any:
             self.bar.close()
 
     return Journal()
+
+
+def _tensorboard(recipe: Recipe, out: Path) -> list[Any]:
+    """Make the callback that logs for TensorBoard into `out`/tensorboard, if asked to."""
+    from accelerate import PartialState
+    from transformers.integrations import TensorBoardCallback
+
+    if not recipe.training.tensorboard or not PartialState().is_main_process:
+        return []
+    with extra("train"):
+        from torch.utils.tensorboard import SummaryWriter
+    return [TensorBoardCallback(SummaryWriter(log_dir=str(out / "tensorboard")))]
 
 
 def _log_rows(history: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
