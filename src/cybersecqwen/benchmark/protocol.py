@@ -42,36 +42,30 @@ class Protocol:
         return asdict(self)
 
 
-PROTOCOLS: dict[str, Protocol] = {
-    "model-card": Protocol(
-        name="model-card",
-        version=1,
-        source="CyberSecQwen-4B model card, after arXiv:2504.21039 B.3-B.4",
-        seeds=(42, 43, 44, 45, 46),
-        temperature=0.3,
-        top_p=1.0,
-        max_tokens=512,
-        concurrency=32,
-        base_shots=5,
-        extractors={"cti-rcm": "last-cwe", "cti-mcq": "cascade"},
-        ddof=1,
-    ),
-    # For a tiny model on a CPU: the prompts and extractors of model-card, one greedy trial,
-    # short answers. Its numbers compare with nothing published.
-    "smoke": Protocol(
-        name="smoke",
-        version=1,
-        source="model-card, cut to one greedy trial of 96 tokens",
-        seeds=(42,),
-        temperature=0.0,
-        top_p=1.0,
-        max_tokens=96,
-        concurrency=32,
-        base_shots=5,
-        extractors={"cti-rcm": "last-cwe", "cti-mcq": "cascade"},
-        ddof=1,
-    ),
-}
+_MODEL_CARD = Protocol(
+    name="model-card",
+    version=1,
+    source="CyberSecQwen-4B model card, after arXiv:2504.21039 B.3-B.4",
+    seeds=(42, 43, 44, 45, 46),
+    temperature=0.3,
+    top_p=1.0,
+    max_tokens=512,
+    concurrency=32,
+    base_shots=5,
+    extractors={"cti-rcm": "last-cwe", "cti-mcq": "cascade"},
+    ddof=1,
+)
+# For a tiny model on a CPU. Its numbers compare with nothing published.
+_SMOKE = replace(
+    _MODEL_CARD,
+    name="smoke",
+    source="model-card, cut to one greedy trial of 96 tokens",
+    seeds=(42,),
+    temperature=0.0,
+    max_tokens=96,
+)
+
+PROTOCOLS: dict[str, Protocol] = {p.name: p for p in (_MODEL_CARD, _SMOKE)}
 
 
 def find_protocol(name: str, *, trials: int | None = None) -> Protocol:
