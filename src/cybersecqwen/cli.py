@@ -203,7 +203,7 @@ def card(**options: Any) -> None:
 
 @main.command()
 @click.argument("source")
-@click.option("--years", metavar="Y[-Y]", help="Years of the NVD feeds, for example 2015-2021.")
+@click.option("--years", metavar="Y[-Y]", help="Years of nvd and nvd-api, say 2015-2021.")
 @click.option("--cache", type=_FILE, help="Cache folder.  [default: $CYBERSECQWEN_CACHE]")
 @click.option("--url", help="Fetch from here instead of upstream.")
 def fetch(source: str, years: str | None, cache: Path | None, url: str | None) -> None:

@@ -214,3 +214,12 @@ def test_damaged_file_is_named_with_its_field(
 @pytest.mark.parametrize("recipe", shipped_recipes())
 def test_every_shipped_recipe_renders(make_run: MakeRun, recipe: str) -> None:
     assert ModelCard(render(make_run(recipe))).data.license in {"apache-2.0", "gemma"}
+
+
+def test_the_loss_plot_is_shown_where_it_was_drawn(make_run: MakeRun) -> None:
+    run = make_run()
+    assert "loss.svg" not in render(run)
+    plot = run / "report" / "plots" / "loss.svg"
+    plot.parent.mkdir(parents=True)
+    plot.write_text("<svg/>")
+    assert "](plots/loss.svg)" in render(run)

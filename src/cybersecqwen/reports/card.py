@@ -44,7 +44,7 @@ def render(run: Path) -> str:
         "Intended use": prose.INTENDED_USE,
         "How to use": usage(recipe),
         "Results": _results(evidence),
-        "Training": _training(recipe, evidence.summary),
+        "Training": _training(evidence),
         "Training data and decontamination": _data(recipe, evidence.certificate),
         "Merge": _merge(evidence.parity),
         "Limitations": prose.limitations(*recipe.corpus.years),
@@ -126,7 +126,8 @@ def _coverage(evidence: Evidence) -> str:
     )
 
 
-def _training(recipe: Recipe, summary: Json | None) -> str:
+def _training(evidence: Evidence) -> str:
+    recipe, summary = evidence.recipe, evidence.summary
     settings = _settings(recipe, "model", "adapter", "training")
     settings["effective batch"] = _effective_batch(recipe, (summary or {}).get("world_size"))
     parts = [
@@ -141,7 +142,10 @@ def _training(recipe: Recipe, summary: Json | None) -> str:
         for key, value in known.items()
     }
     versions = {f"version of {k}": str(v) for k, v in summary.get("versions", {}).items()}
-    return "\n\n".join([*parts, "### The training run", _table("measure", measured | versions)])
+    parts += ["### The training run", _table("measure", measured | versions)]
+    if evidence.loss_plot:
+        parts.append(f"![Training and validation loss by optimiser step]({evidence.loss_plot})")
+    return "\n\n".join(parts)
 
 
 def _effective_batch(recipe: Recipe, world_size: int | None) -> str:

@@ -21,6 +21,7 @@ from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json, read_json
 
 CTI_BENCH = "cti-bench"
+_LOSS_PLOT = "plots/loss.svg"
 
 
 class Spread(BaseModel):
@@ -101,6 +102,7 @@ class Evidence:
     summary: Json | None
     parity: Json | None
     results: list[Result]
+    loss_plot: str  # its path as the card links to it, "" where there is none
 
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -117,6 +119,7 @@ def load_evidence(run: Path) -> Evidence:
         summary=_object(run / "adapter" / "summary.json"),
         parity=_object(run / "merged" / "parity.json"),
         results=load_results(run),
+        loss_plot=_LOSS_PLOT if (run / "report" / _LOSS_PLOT).is_file() else "",
     )
 
 

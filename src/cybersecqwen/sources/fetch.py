@@ -39,7 +39,6 @@ class _Order:
     url: str
     folder: Path
     years: Sequence[int]
-    period: tuple[date, date] | None
     patience: Patience
 
 
@@ -57,14 +56,13 @@ def fetch(
     *,
     url: str | None = None,
     years: Sequence[int] = (),
-    period: tuple[date, date] | None = None,
     patience: Patience | None = None,
 ) -> list[Path]:
     """Fetch a source of SOURCES into its folder in `cache` and list the files to read.
 
     `url` replaces the upstream address: the folder of the feeds for nvd, the end point
     for nvd-api and cti-bench, the file for the others. `years` are those of the nvd
-    feeds, `period` the first and last day of publication for nvd-api (all if None).
+    feeds, or of publication for nvd-api (all if there are none).
     Raises CyberSecQwenError when upstream fails for good.
     """
     if source not in SOURCES:
@@ -75,7 +73,6 @@ def fetch(
             url=(url or upstream).rstrip("/"),
             folder=cache / source,
             years=years,
-            period=period,
             patience=patience or Patience(),
         )
     )
@@ -129,7 +126,7 @@ def _fetch_nvd_api(order: _Order) -> list[Path]:
 
         return [
             path
-            for name, query in _windows(order.period)
+            for name, query in _windows(order.years)
             for path in _fetch_window(order.folder / name, f"{order.url}?{query}", ask)
         ]
 
@@ -160,14 +157,12 @@ def _saved(path: Path) -> bytes:
         return path.read_bytes()
 
 
-def _windows(period: tuple[date, date] | None) -> Iterator[tuple[str, str]]:
-    """Cut a period into windows that NVD takes: the folder's name and the open query."""
-    if period is None:
+def _windows(years: Sequence[int]) -> Iterator[tuple[str, str]]:
+    """Cut a span of years into windows that NVD takes: the folder's name and the open query."""
+    if not years:
         yield "all", ""
         return
-    start, last = period
-    if start > last:
-        raise InputError(f"the period {start} to {last} runs backwards", tip="swap the dates")
+    start, last = date(min(years), 1, 1), date(max(years), 12, 31)
     while start <= last:
         end = min(start + _WINDOW - timedelta(days=1), last)
         query = {
