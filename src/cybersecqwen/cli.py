@@ -176,9 +176,10 @@ def evaluate(
 
     model = {name: options.pop(name) for name in ("model", "url", "responses", "kind")}
     if recipe is None:
+        found = find_protocol(protocol or "model-card", trials=trials)
         out = pipeline.evaluate_model(
-            find_subject(**model),
-            find_protocol(protocol or "model-card", trials=trials),
+            find_subject(**model, concurrency=found.concurrency),
+            found,
             tasks=tasks,
             benchmark=options["benchmark"],
             out=options["out"],

@@ -110,10 +110,11 @@ def test_an_unknown_task_is_named(tmp_path: Path) -> None:
 
 
 def test_a_missing_model_is_named(tmp_path: Path) -> None:
+    given = {"url": None, "responses": None, "kind": "instruct", "concurrency": 32}
     with pytest.raises(InputError, match="no model to evaluate"):
-        find_subject(model=None, url=None, responses=None, kind="instruct")
+        find_subject(model=None, **given)
     with pytest.raises(InputError, match="no such model folder"):
-        find_subject(model=str(tmp_path / "none"), url=None, responses=None, kind="instruct")
+        find_subject(model=str(tmp_path / "none"), **given)
 
 
 @pytest.mark.shared

@@ -1,6 +1,7 @@
 """What is evaluated: a model folder, a model behind a URL, or recorded answers.
 
->>> subject = served("http://localhost:8000/v1", "CyberSecQwen-4B", kind="instruct")
+>>> url = "http://localhost:8000/v1"
+>>> subject = served(url, "CyberSecQwen-4B", kind="instruct", concurrency=32)
 >>> subject.name
 'CyberSecQwen-4B'
 """
@@ -32,7 +33,7 @@ class Subject:
 
 
 def find_subject(
-    *, model: str | None, url: str | None, responses: Path | None, kind: Kind
+    *, model: str | None, url: str | None, responses: Path | None, kind: Kind, concurrency: int
 ) -> Subject:
     """Take the model that a command line names: a folder, a server's, or recorded answers."""
     if responses is not None:
@@ -41,7 +42,9 @@ def find_subject(
         raise InputError(
             "no model to evaluate", tip="give a recipe, --model FOLDER, or --url URL --model NAME"
         )
-    return served(url, model, kind=kind) if url else local(Path(model), kind=kind)
+    if url is not None:
+        return served(url, model, kind=kind, concurrency=concurrency)
+    return local(Path(model), kind=kind)
 
 
 def local(
@@ -55,7 +58,7 @@ def local(
     return Subject(name, engine, kind, {"files": outputs or sha256_tree(folder)})
 
 
-def served(url: str, model: str, *, kind: Kind, concurrency: int = 32) -> Subject:
+def served(url: str, model: str, *, kind: Kind, concurrency: int) -> Subject:
     """Take a model of an OpenAI-compatible server, known by the server's URL and its name."""
     engine = HttpEngine(url, model, concurrency=concurrency)
     return Subject(model.rsplit("/", 1)[-1], engine, kind, {"url": url, "model": model})

@@ -102,7 +102,7 @@ class Evidence:
     summary: Json | None
     parity: Json | None
     results: list[Result]
-    loss_plot: str  # its path as the card links to it, "" where there is none
+    loss_plot: str = ""  # its path as the card links to it, "" where there is none
 
 
 Model = TypeVar("Model", bound=BaseModel)
