@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -74,6 +75,10 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
         (["evaluate", "smoke", "--protocol", "paperr"], "run it first"),
         (["fetch", "nvdd"], "unknown source 'nvdd'"),
         (["fetch", "nvd", "--years", "twenty"], "--years 'twenty' is no year or range"),
+        (["fetch", "nvd", "--years", "2021-2015"], "--years '2021-2015' is no year or range"),
+        (["corpus", "smoke", "--set", "evaluation.protocol=model-crad"], "unknown protocol"),
+        (["corpus", "smoke", "--set", "evaluation.tasks=['cti-rmc']"], "unknown task 'cti-rmc'"),
+        (["corpus", "smoke", "--set", "evaluation.tasks=['cti-rcm-2021']"], "unknown task"),
     ],
 )
 def test_a_mistake_is_one_line_with_a_way_out(
@@ -86,6 +91,50 @@ def test_a_mistake_is_one_line_with_a_way_out(
     assert message in err
     assert err.startswith("cybersecqwen: ")
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["evaluate", "smoke", "--url", "http://localhost:1/v1"],
+        ["evaluate", "--model", "folder", "--set", "training.epochs=1"],
+        ["evaluate", "--responses", "answers.jsonl", "--model", "folder"],
+        ["fetch", "cwe", "--years", "2021"],
+    ],
+)
+def test_options_that_would_have_no_effect_are_refused(arguments: list[str]) -> None:
+    code, out, err = run(*arguments)
+    assert (code, out) == (2, "")
+    assert "Error: " in err
+
+
+def test_a_benchmark_without_a_task_of_the_recipe_is_refused_before_any_training(
+    tmp_path: Path,
+) -> None:
+    from cybersecqwen.sample import BENCHMARK
+
+    folder = tmp_path / "benchmark"
+    folder.mkdir()
+    shutil.copy(BENCHMARK / "cti-rcm.tsv", folder)
+    arguments = ("run", "smoke", "--out", str(tmp_path / "run"), "--benchmark", str(folder))
+    code, _, err = run(*arguments)
+    assert code == 1
+    assert "benchmark: holds no cti-mcq.tsv" in err
+
+
+def test_the_order_and_the_number_of_record_files_count(tmp_path: Path) -> None:
+    from cybersecqwen.sample import FEED
+
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        shutil.copy(FEED, tmp_path / name / "feed.json")
+    feed = tmp_path / "b" / "feed.json"
+    feed.write_text(feed.read_text() + " ")
+    paths = [f"--records={tmp_path / name / 'feed.json'}" for name in ("a", "b")]
+    out = ("corpus", "smoke", "--out", str(tmp_path / "run"))
+    assert run(*out, *paths)[0] == 0
+    assert "inputs.records.1/feed.json" in run(*out, *reversed(paths))[2]
+    assert "inputs.records.feed.json" in run(*out, paths[0])[2]
 
 
 def test_records_that_are_not_fetched_name_the_command_that_fetches_them(

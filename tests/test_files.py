@@ -56,7 +56,7 @@ except CyberSecQwenError as error:
     )
     assert done.stdout.count("\n") == 1
     assert "train.jsonl: cannot write: File too large" in done.stdout
-    assert "--out" in done.stdout
+    assert "free some space" in done.stdout
     assert list(tmp_path.iterdir()) == []
 
 
@@ -79,6 +79,9 @@ def test_a_broken_line_is_named(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text('{"a": 1}\n{"a": \n')
     with pytest.raises(InputError, match=r"rows\.jsonl:2: no valid JSON"):
+        list(read_jsonl(path))
+    path.write_text('{"a": "\\ud83d\\ude00"}\n{"a": "\\ud83d"}\n')
+    with pytest.raises(InputError, match=r"rows\.jsonl:2: no valid Unicode"):
         list(read_jsonl(path))
     path.write_text("[1]\n")
     with pytest.raises(InputError, match=r"rows\.jsonl:1: not a JSON object"):

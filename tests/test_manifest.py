@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -71,3 +72,43 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.docx").write_text("mine")
     with pytest.raises(StageError, match="holds files of no stage"):
         make_stage(tmp_path, SETTINGS, Maker())
+
+
+def test_a_start_that_came_to_nothing_binds_nobody(tmp_path: Path) -> None:
+    def failing(folder: Path) -> None:
+        raise StageError("this cannot run here")
+
+    folder = tmp_path / "stage"
+    with pytest.raises(StageError, match="cannot run here"):
+        make_stage(folder, {"config": {"attention": "fast"}}, failing)
+    assert not list(tmp_path.iterdir())
+    make_stage(folder, SETTINGS, Maker())
+
+
+def test_deleting_the_folder_frees_it_as_the_message_says(tmp_path: Path) -> None:
+    def killed(folder: Path) -> None:
+        folder.mkdir()
+        (folder / "partial").write_text("half")
+        raise KeyboardInterrupt
+
+    folder = tmp_path / "stage"
+    with pytest.raises(KeyboardInterrupt):
+        make_stage(folder, SETTINGS, killed)
+    shutil.rmtree(folder)
+    make_stage(folder, {"config": {"epochs": 9}}, Maker())
+
+
+def test_a_later_stage_does_not_read_changed_files(tmp_path: Path) -> None:
+    make_stage(tmp_path / "stage", SETTINGS, Maker())
+    assert finished(tmp_path / "stage", tip="") == tmp_path / "stage"
+    (tmp_path / "stage" / "output").write_text("edited")
+    with pytest.raises(StageError, match="changed since its manifest"):
+        finished(tmp_path / "stage", tip="")
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", '{"made_from": 1}'])
+def test_a_manifest_that_is_none_is_named(tmp_path: Path, content: str) -> None:
+    make_stage(tmp_path / "stage", SETTINGS, Maker())
+    (tmp_path / "stage" / "manifest.json").write_text(content)
+    with pytest.raises(StageError, match=r"manifest\.json: no manifest"):
+        make_stage(tmp_path / "stage", SETTINGS, Maker())

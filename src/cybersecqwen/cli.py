@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 import warnings
 from collections.abc import Callable
@@ -175,6 +176,10 @@ def evaluate(
     from cybersecqwen.benchmark.subject import find_subject
 
     model = {name: options.pop(name) for name in ("model", "url", "responses", "kind")}
+    if recipe is None and (options["records"] or options["overrides"]):
+        raise click.UsageError("--records and --set are a recipe's, and none is given")
+    if model["responses"] and (model["model"] or model["url"]):
+        raise click.UsageError("give --responses, or --model with or without --url, not both")
     if recipe is None:
         found = find_protocol(protocol or "model-card", trials=trials)
         out = pipeline.evaluate_model(
@@ -212,6 +217,8 @@ def fetch(source: str, years: str | None, cache: Path | None, url: str | None) -
     from cybersecqwen.sources.fetch import default_cache
     from cybersecqwen.sources.fetch import fetch as download
 
+    if years and source not in ("nvd", "nvd-api"):
+        raise click.UsageError(f"--years is of nvd and nvd-api, not of {source}")
     for path in download(source, cache or default_cache(), url=url, years=_years(years)):
         click.echo(path)
 
@@ -219,12 +226,13 @@ def fetch(source: str, years: str | None, cache: Path | None, url: str | None) -
 def _years(text: str | None) -> tuple[int, ...]:
     if text is None:
         return ()
-    first, _, last = text.partition("-")
-    if not first.isdigit() or not (last or first).isdigit():
+    match = re.fullmatch(r"(\d{4})(?:-(\d{4}))?", text)
+    first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+    if first > last:
         raise CyberSecQwenError(
             f"--years {text!r} is no year or range", tip="say 2021 or 2015-2021"
         )
-    return tuple(range(int(first), int(last or first) + 1))
+    return tuple(range(first, last + 1))
 
 
 @main.group(cls=_Group)

@@ -12,6 +12,7 @@ Everything is written beside its target and renamed into place when complete.
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import json
@@ -63,10 +64,11 @@ def _umask() -> int:
 
 
 def _unwritable(path: Path, error: OSError) -> CyberSecQwenError:
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     return CyberSecQwenError(
         f"cannot write: {error.strerror}",
         where=path,
-        tip="free some space or choose another folder with --out",
+        tip="free some space, or choose another folder" if full else "choose another folder",
     )
 
 
@@ -148,6 +150,11 @@ def parse_line(line: str, *, where: str) -> Json:
         raise InputError(f"no valid JSON: {error.msg}", where=where, tip="fix the line") from error
     if not isinstance(row, dict):
         raise InputError("not a JSON object", where=where, tip="one {…} a line is expected")
+    if "\\ud" in line.lower():  # half of a surrogate pair is no text that can be written again
+        try:
+            json.dumps(row, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise InputError(f"no valid Unicode: {error.reason}", where=where) from error
     return row
 
 

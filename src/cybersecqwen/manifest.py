@@ -35,31 +35,40 @@ def make_stage(folder: Path, made_from: Json, make: Callable[[Path], object]) ->
         _log.info("%s: done already, skipped", folder)
         return
     _log.info("%s: making it", folder)
-    make(folder)
+    try:
+        make(folder)
+    finally:
+        if not _holds_files(folder):  # it failed before there was anything to go on from
+            _begun(folder).unlink(missing_ok=True)
     manifest = {"made_from": made_from, "outputs": sha256_tree(folder), "version": __version__}
     write_json(folder / _NAME, manifest)
     _begun(folder).unlink(missing_ok=True)
 
 
 def finished(folder: Path, *, tip: str) -> Path:
-    """Give back the folder of a finished stage; raises StageError where it is not."""
+    """Give back the folder of a finished stage; raises StageError where it is not.
+
+    Its files are checked against the manifest: what a later stage reads has to be what
+    that stage is then recorded as made from.
+    """
     if not (folder / _NAME).is_file():
         raise StageError("this stage is not finished", where=folder, tip=tip)
+    _refuse_damage(folder)
     return folder
 
 
 def made_from_of(folder: Path) -> Json | None:
     """Give what a finished or begun stage is made from; None for a folder of no stage."""
-    for path in (folder / _NAME, _begun(folder)):
-        if path.is_file():
-            made_from: Json = read_json(path)["made_from"]
-            return made_from
+    if (folder / _NAME).is_file():
+        return _field(folder / _NAME, "made_from")
+    if _holds_files(folder) and _begun(folder).is_file():
+        return _field(_begun(folder), "made_from")
     return None
 
 
 def outputs_of(folder: Path, *names: str) -> dict[str, str]:
     """Take the checksums of a finished stage's outputs, or of some, from its manifest."""
-    outputs: dict[str, str] = read_json(folder / _NAME)["outputs"]
+    outputs: dict[str, str] = _field(folder / _NAME, "outputs")
     return {name: outputs[name] for name in names or outputs}
 
 
@@ -78,7 +87,7 @@ def refuse_changes(folder: Path, old: Json, new: Json) -> None:
 def _is_done(folder: Path, made_from: Json) -> bool:
     old = made_from_of(folder)
     if old is None:
-        if folder.is_dir() and any(folder.iterdir()):
+        if _holds_files(folder):
             raise StageError("holds files of no stage", where=folder, tip=_TIP)
         write_json(_begun(folder), {"made_from": made_from})
         return False
@@ -87,6 +96,18 @@ def _is_done(folder: Path, made_from: Json) -> bool:
         return False
     _refuse_damage(folder)
     return True
+
+
+def _holds_files(folder: Path) -> bool:
+    return folder.is_dir() and any(folder.iterdir())
+
+
+def _field(path: Path, name: str) -> Json:
+    content = read_json(path)
+    field = content.get(name) if isinstance(content, dict) else None
+    if not isinstance(field, dict):
+        raise StageError(f"no manifest: {name!r} is missing", where=path, tip=_TIP)
+    return field
 
 
 def _begun(folder: Path) -> Path:

@@ -11,9 +11,10 @@ changed; a killed one goes on where it stopped.
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
 
@@ -21,11 +22,12 @@ from cybersecqwen.benchmark.protocol import Protocol, find_protocol
 from cybersecqwen.benchmark.run import benchmark_facts
 from cybersecqwen.benchmark.run import evaluate as evaluate_task
 from cybersecqwen.benchmark.subject import Subject, local
+from cybersecqwen.benchmark.tasks import find_task
 from cybersecqwen.config import Recipe, dump_recipe, load_recipe
 from cybersecqwen.corpus.build import Inputs, build
 from cybersecqwen.embedded.artifacts import FOLDER, load_catalogue
 from cybersecqwen.errors import InputError
-from cybersecqwen.files import Json, read_jsonl, sha256_tree, write_text
+from cybersecqwen.files import Json, read_jsonl, sha256_tree, write_json, write_text
 from cybersecqwen.manifest import (
     finished,
     made_from_of,
@@ -34,7 +36,9 @@ from cybersecqwen.manifest import (
     refuse_changes,
 )
 from cybersecqwen.reports.card import render
+from cybersecqwen.reports.comparison import results
 from cybersecqwen.reports.plots import loss_plot
+from cybersecqwen.reports.published import BASELINES, PUBLISHED
 from cybersecqwen.sample import BENCHMARK, FEED
 from cybersecqwen.sources import read_vulnerabilities
 from cybersecqwen.sources.ctibench import read_benchmark
@@ -43,6 +47,8 @@ from cybersecqwen.sources.fetch import default_cache
 _log = logging.getLogger(__name__)
 
 _PARITY_PROMPTS = 16
+_NO_TASK = "the recipe is evaluated on it: add the file, or --set evaluation.tasks"
+_FIRST_FEED = 2002  # NVD's feed of that year holds the older records too
 
 
 @dataclass(frozen=True)
@@ -78,6 +84,9 @@ def open_run(
     Raises StageError, naming the keys, when a stage in it was made by other settings.
     """
     loaded = load_recipe(recipe, overrides=overrides)
+    find_protocol(loaded.evaluation.protocol)
+    for task in loaded.evaluation.tasks:
+        find_task(task)
     folder = out or Path("runs") / loaded.name
     run = Run(loaded, folder, records, benchmark)
     _refuse_other_settings(run)
@@ -88,14 +97,17 @@ def open_run(
 def corpus(run: Run) -> None:
     """Choose the cohort, decontaminate it and write the corpus with its certificate."""
     checksums = {
-        "records": _checksums(*run.records),
+        "records": _records_read(run.records),
         "benchmark": benchmark_facts(run.benchmark)["sha256"],
-        "cwe": _checksums(FOLDER / "cwe.json"),
+        "cwe": sha256_tree(FOLDER / "cwe.json"),
     }
 
     def make(folder: Path) -> None:
         records = chain.from_iterable(read_vulnerabilities(path) for path in run.records)
         benchmark = read_benchmark(run.benchmark)
+        missing = [task for task in run.recipe.evaluation.tasks if task not in benchmark]
+        if missing:  # said now, not after hours of training
+            raise InputError(f"holds no {missing[0]}.tsv", where=run.benchmark, tip=_NO_TASK)
         build(run.recipe, Inputs(records, benchmark, load_catalogue(), checksums), folder)
 
     _stage(run, "corpus", checksums, make)
@@ -111,10 +123,14 @@ def train(run: Run) -> None:
     def make(folder: Path) -> None:
         base = prepare_base(run.recipe, source / "train.jsonl", run.out / "base")
         fine_tune(run.recipe, source, folder, base=base)
-        shutil.rmtree(folder / "checkpoints")  # what a resume needed, and many times the adapter
-        loss_plot(folder / "training_log.jsonl", run.out / "report" / "plots" / "loss.svg")
 
-    _stage(run, "adapter", {"corpus": outputs_of(source, "train.jsonl", "validation.jsonl")}, make)
+    if os.environ.get("RANK", "0") != "0":  # of torchrun: the first process keeps the books
+        if not (run.out / "adapter" / "manifest.json").is_file():
+            make(run.out / "adapter")
+        return
+    _stage(run, "adapter", _made_from_corpus(source), make)
+    # What a resume needed, and many times the adapter.
+    shutil.rmtree(run.out / "adapter" / ".checkpoints", ignore_errors=True)
 
 
 def merge(run: Run) -> None:
@@ -130,7 +146,7 @@ def merge(run: Run) -> None:
         prompts = [row["prompt"] for row, _ in zip(rows, range(_PARITY_PROMPTS), strict=False)]
         fold(run.recipe, adapter, prompts, folder, base=base)
 
-    _stage(run, "merged", {"adapter": outputs_of(adapter, "adapter_model.safetensors")}, make)
+    _stage(run, "merged", _made_from_adapter(adapter), make)
 
 
 def evaluate(
@@ -168,10 +184,23 @@ def evaluate_model(
 
 
 def card(run: Run) -> None:
-    """Write the model card from what the run folder holds."""
-    path = run.out / "report" / "MODEL_CARD.md"
-    write_text(path, render(run.out))
-    _log.info("%s: written", path)
+    """Write the model card, the loss plot and comparison.json from what the run folder holds.
+
+    The card is also the README.md of the merged folder. Raises StageError when a stage was
+    made from another one than now lies beside it.
+    """
+    _refuse_stale(run)
+    report, merged = run.out / "report", run.out / "merged"
+    log = run.out / "adapter" / "training_log.jsonl"
+    folders = [report, merged] if merged.is_dir() else [report]
+    for folder in folders if log.is_file() else []:
+        loss_plot(log, folder / "plots" / "loss.svg")
+    text = render(run.out)
+    for path in (report / "MODEL_CARD.md", merged / "README.md")[: len(folders)]:
+        write_text(path, text)
+        _log.info("%s: written", path)
+    published = [asdict(row) for row in (*PUBLISHED, *BASELINES)]
+    write_json(report / "comparison.json", {"results": results(run.out), "published": published})
 
 
 STAGES: dict[str, Callable[[Run], None]] = {
@@ -202,6 +231,23 @@ def _stage(run: Run, name: str, inputs: Json, make: Callable[[Path], object]) ->
     make_stage(run.out / name, made_from, make)
 
 
+def _made_from_corpus(source: Path) -> Json:
+    return {"corpus": outputs_of(source, "train.jsonl", "validation.jsonl")}
+
+
+def _made_from_adapter(adapter: Path) -> Json:
+    return {"adapter": outputs_of(adapter, "adapter_model.safetensors")}
+
+
+def _refuse_stale(run: Run) -> None:
+    """Refuse to describe a run whose stages are not made from one another."""
+    chain = (("corpus", "adapter", _made_from_corpus), ("adapter", "merged", _made_from_adapter))
+    for source, target, inputs in chain:
+        made_from = made_from_of(run.out / target)
+        if made_from and (run.out / source / "manifest.json").is_file():
+            refuse_changes(run.out / target, made_from["inputs"], inputs(run.out / source))
+
+
 def _refuse_other_settings(run: Run) -> None:
     """Compare the recipe with all that is made already before anything is touched."""
     for name, config in _CONFIG.items():
@@ -218,7 +264,9 @@ def _finished(run: Run, name: str, stage: str) -> Path:
 def _records(recipe: Recipe) -> tuple[Path, ...]:
     if recipe.inputs.records == "sample":
         return (FEED,)
-    first, last = recipe.corpus.years
+    first, last = (max(year, _FIRST_FEED) for year in recipe.corpus.years)
+    if recipe.corpus.year_by == "published":
+        first = _FIRST_FEED  # an older id may be published in any later year
     feeds = [default_cache() / "nvd" / f"nvdcve-2.0-{y}.json.gz" for y in range(first, last + 1)]
     missing = [feed for feed in feeds if not feed.is_file()]
     if missing:
@@ -249,11 +297,13 @@ def default_benchmark() -> Path:
     return folder
 
 
-def _checksums(*paths: Path) -> Json:
+def _records_read(paths: tuple[Path, ...]) -> Json:
+    """Hash the files of records in the order they are read in, which decides between duplicates."""
     found: Json = {}
-    for path in paths:
+    for position, path in enumerate(paths, start=1):
         if not path.exists():
-            raise InputError("no such file or folder", where=path, tip="check the path")
-        tree = sha256_tree(path)
-        found |= tree if path.is_file() else {f"{path.name}/{n}": s for n, s in tree.items()}
+            raise InputError("no such file or folder", where=path, tip="check --records")
+        prefix = f"{position}/" if len(paths) > 1 else ""
+        prefix += "" if path.is_file() else f"{path.name}/"
+        found |= {f"{prefix}{name}": sha256 for name, sha256 in sha256_tree(path).items()}
     return found

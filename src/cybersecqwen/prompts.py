@@ -2,7 +2,9 @@
 
 The zero-shot prompts are CTI-Bench's own (arXiv:2406.07599), to the character: the
 double space before "CVE Description" and the space at the end are part of them. A
-model trained on them meets the same text in the evaluation.
+model trained on them meets the same text in the evaluation, which asks with the `Prompt`
+column itself. (Nine upstream prompts of cti-mcq differ from their own columns: five show an
+empty option as "nan", four lost a space.)
 
 >>> rcm_prompt("A buffer overflow.").endswith("CVE Description: A buffer overflow. ")
 True

@@ -36,6 +36,7 @@ def test_an_unparseable_answer_is_wrong_and_stays_in_the_denominator() -> None:
         (responses("CWE-79", "CWE-89"), "1 items have no response, the first is 2"),
         ([*responses("a", "b", "c"), Response(1, 0, "b")], "two responses to item 1"),
         ([*responses("a", "b", "c"), Response(9, 0, "b")], "a response to item 9"),
+        (responses("a", "b", "c", trial=3), "a response of trial 3"),
     ],
 )
 def test_missing_duplicate_and_unknown_answers_are_named(
@@ -47,7 +48,7 @@ def test_missing_duplicate_and_unknown_answers_are_named(
 
 def test_trials_are_put_together_with_the_protocols_spread() -> None:
     trials = [
-        score_trial(CARD, ITEMS, responses("CWE-79", "CWE-89", text), trial=trial)
+        score_trial(CARD, ITEMS, responses("CWE-79", "CWE-89", text, trial=trial), trial=trial)
         for trial, text in enumerate(["CWE-20", "", "CWE-20"])
     ]
     summary = summarise(CARD, trials)

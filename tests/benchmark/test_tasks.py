@@ -30,6 +30,7 @@ def test_a_tasks_own_gold_is_extracted_and_nothing_is_unparseable(name: str) -> 
         ("CWE-79 (not CWE-89)", "CWE-89"),  # the last one counts, whatever it says
         ("**cwe-502**", "CWE-502"),
         ("CWE-079", "CWE-79"),
+        ("CWE-" + "9" * 5000, "CWE-" + "9" * 5000),  # a loop that never ended
         ("CWE 79", None),
         ("79", None),
         ("This is XSS.", None),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +12,9 @@ from hypothesis import strategies as st
 from cybersecqwen.config import Contamination
 from cybersecqwen.corpus.contamination import BenchmarkIndex, masked, normalised, tokens
 from cybersecqwen.records import Item
+from cybersecqwen.sample import BENCHMARK, FEED
+from cybersecqwen.sources import read_vulnerabilities
+from cybersecqwen.sources.ctibench import read_benchmark
 
 TEXT = (
     "Example Shop 2.4.1 before build 77 does not escape the search term on the results page, "
@@ -36,6 +42,7 @@ def hit(text: str, cve_id: str = "CVE-2021-1") -> tuple[str, str, int] | None:
         ("ngram", "Unlike before, " + TEXT, "CVE-2021-1"),
         ("ngram", TEXT[: len(TEXT) * 2 // 3], "CVE-2021-1"),
         ("ngram", f"{TEXT} {'It was found by a reader. ' * 30}", "CVE-2021-1"),
+        ("ngram", f"{TEXT.replace('2.4.1', '9')} (severity: high)", "CVE-2021-1"),
     ],
 )
 def test_each_rule_finds_its_kind_of_copy(rule: str, text: str, cve_id: str) -> None:
@@ -84,3 +91,38 @@ def test_folding_twice_changes_nothing(text: str) -> None:
     once = tokens(text)
     assert tokens(" ".join(once)) == once
     assert normalised(normalised(text)) == normalised(text)
+
+
+def plainly_contaminated(cve_id: str, text: str, items: list[Item]) -> bool:
+    """Decide by the rules' definitions alone, item by item, without any index."""
+
+    def words(value: str) -> list[str]:
+        folded = unicodedata.normalize("NFKC", value).casefold()
+        return "".join(c if c.isalnum() else " " for c in folded).split()
+
+    def grams(value: str) -> set[str]:
+        kept = [w for w in words(value) if not any(c.isdigit() for c in w)]
+        return {" ".join(kept[i : i + 13]) for i in range(len(kept) - 12)}
+
+    for item in items:
+        asked = " ".join((item.text, *item.options))
+        if re.search(rf"{cve_id}(?!\d)", f"{item.url} {asked}", re.IGNORECASE):
+            return True
+        if words(asked) == words(text):
+            return True
+        ours, theirs = grams(text), grams(asked)
+        if ours and theirs and len(ours & theirs) >= 0.5 * min(len(ours), len(theirs)):
+            return True
+    return False
+
+
+def test_the_index_decides_as_the_plain_definitions_do() -> None:
+    benchmark = read_benchmark(BENCHMARK)
+    items = [item for of_task in benchmark.values() for item in of_task]
+    index = BenchmarkIndex(benchmark, Contamination())
+    decided = [(bool(index.hits(v.cve_id, v.description)), v) for v in read_vulnerabilities(FEED)]
+    assert sum(hit for hit, _ in decided) == 8
+    for hit, v in decided:
+        rules = {h.rule for h in index.hits(v.cve_id, v.description)}
+        if rules != {"masked"}:  # equality without numbers is a rule of its own
+            assert hit == plainly_contaminated(v.cve_id, v.description, items), v.cve_id

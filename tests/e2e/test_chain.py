@@ -127,7 +127,7 @@ def test_changed_records_are_refused_by_name(whole: Path, tmp_path: Path) -> Non
 def test_killed_in_training_and_in_evaluation_it_ends_the_same(whole: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     arguments = ("run", "smoke", "--out", out, *TINY)
-    checkpoints = out / "adapter" / "checkpoints"
+    checkpoints = out / "adapter" / ".checkpoints"
     kill_when(lambda: bool(list(checkpoints.glob("checkpoint-[4-8]"))), *arguments)
     assert not (out / "adapter" / "manifest.json").exists()
     answers = out / "evaluation" / "cti-rcm" / "smoke" / "trial-0" / "responses.jsonl"

@@ -223,3 +223,19 @@ def test_the_loss_plot_is_shown_where_it_was_drawn(make_run: MakeRun) -> None:
     plot.parent.mkdir(parents=True)
     plot.write_text("<svg/>")
     assert "](plots/loss.svg)" in render(run)
+
+
+def test_the_scores_of_another_model_are_not_claimed(make_run: MakeRun) -> None:
+    run = make_run()
+    assert "0.6512" in render(run)
+    write_scores(run, scores("cti-rcm", 1_000, 0.9999), model={"model.safetensors": "0" * 64})
+    card = render(run)
+    assert "0.9999" not in card
+    assert "0.5934" in card
+    assert "cti-rcm/model-card is of another model" in card
+
+
+def test_an_evaluation_that_was_not_finished_has_no_score(make_run: MakeRun) -> None:
+    run = make_run()
+    (run / "evaluation" / "cti-rcm" / "model-card" / "manifest.json").unlink()
+    assert "0.6512" not in render(run)

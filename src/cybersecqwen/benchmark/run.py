@@ -3,7 +3,7 @@
 Answers are appended as they come, so a killed evaluation goes on where it stopped; an
 engine's failure ends it without a score, never as wrong answers.
 
-    evaluation/cti-rcm/model-card/trial-0/responses.jsonl   one answer a line, in item order
+    evaluation/cti-rcm/model-card/trial-0/responses.jsonl   one answer a line
     evaluation/cti-rcm/model-card/trial-0/scores.json
     evaluation/cti-rcm/model-card/scores.json               the trials together
 """
@@ -18,24 +18,28 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Never
 
+from pydantic import TypeAdapter, ValidationError
 from tqdm import tqdm
 
 from cybersecqwen.benchmark.protocol import Protocol, requests
 from cybersecqwen.benchmark.score import score_trial, summarise, trial_row
 from cybersecqwen.benchmark.subject import Subject
-from cybersecqwen.benchmark.tasks import TASKS
+from cybersecqwen.benchmark.tasks import find_task
 from cybersecqwen.engines import Engine
 from cybersecqwen.errors import CyberSecQwenError, InputError
-from cybersecqwen.files import Json, read_jsonl, sha256_file, write_json
+from cybersecqwen.files import Json, read_jsonl, sha256_file, write_json, write_jsonl
 from cybersecqwen.manifest import make_stage
 from cybersecqwen.records import Item, Request, Response, Scores
 from cybersecqwen.sample import BENCHMARK
 from cybersecqwen.sources.ctibench import read_benchmark, read_items
 
-# Of the published benchmark: a hash over links and golds, which no re-quoting of a TSV changes.
+_RESPONSE = TypeAdapter(Response)
+
+# Of the published benchmark: a hash over links, prompts and golds, which re-quoting a TSV or
+# another white space does not change.
 _PUBLISHED = {
-    "cti-mcq": "87f4a0788de0d53eb84c658f75a69734a8c0e89bbab9271fa27b1f6ac86b014c",
-    "cti-rcm": "a755b8d44b1654d0a857154b141f8b0927076b06593c41fffabe63f2314ddd24",
+    "cti-mcq": "a6b51d23debc8a111660a217e70f3b8c433cc31de55dc4aac710cba6615af960",
+    "cti-rcm": "3d693a7a1a77351d864ecbd68ec06dd66d08a3455003b0b5bf123e2b6623d896",
 }
 
 
@@ -47,8 +51,7 @@ def evaluate(
     Raises EngineError when the model fails, with every answer so far kept: the same call
     goes on from there.
     """
-    if task not in TASKS:
-        raise CyberSecQwenError(f"unknown task {task!r}", tip=f"known are {', '.join(TASKS)}")
+    find_task(task)
     if task not in protocol.extractors:
         raise CyberSecQwenError(f"the protocol {protocol.name!r} does not cover {task}")
     facts = benchmark_facts(benchmark)
@@ -91,7 +94,7 @@ def benchmark_facts(folder: Path) -> Json:
 
 
 def _fingerprint(items: Sequence[Item]) -> str:
-    lines = "".join(f"{item.url}\t{item.gold}\n" for item in items)
+    lines = "".join(f"{item.url}\t{' '.join(item.prompt.split())}\t{item.gold}\n" for item in items)
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
@@ -107,21 +110,26 @@ def _trial(
         done, total = len(answered), len(asked)
         with tqdm(total=total, initial=done, desc=label, unit="item", disable=None) as bar:
             _answer(subject.engine, pending, path, bar)
-    scores = score_trial(protocol, items, read_responses(path), trial=trial)
+    responses = sorted(read_responses(path), key=lambda response: response.item)
+    scores = score_trial(protocol, items, responses, trial=trial)
+    # Engines answer in the order of their convenience; a whole trial is kept in that of the items.
+    write_jsonl(path, map(asdict, responses))
     write_json(folder / "scores.json", trial_row(scores, seed=protocol.seeds[trial]))
     return scores
 
 
 def _answer(engine: Engine, pending: list[Request], path: Path, bar: tqdm[Never]) -> None:
-    """Append the answers to the pending requests, each one whole before the next."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Append each answer as it comes, whole before the next."""
+    for response in engine.generate(pending):
+        _append(path, json.dumps(asdict(response), ensure_ascii=False) + "\n")
+        bar.update()
+
+
+def _append(path: Path, line: str) -> None:
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="utf-8") as file:
-            for response in engine.generate(pending):
-                file.write(json.dumps(asdict(response), ensure_ascii=False) + "\n")
-                file.flush()
-                bar.update()
-            os.fsync(file.fileno())
+            file.write(line)
     except OSError as error:
         raise CyberSecQwenError(
             f"cannot write: {error.strerror}",
@@ -136,9 +144,11 @@ def read_responses(path: Path) -> list[Response]:
     responses = []
     for number, row in enumerate(read_jsonl(path), start=1):
         try:
-            responses.append(Response(**row))
-        except TypeError as error:
-            raise InputError(f"no response: {error}", where=f"{path}:{number}") from error
+            responses.append(_RESPONSE.validate_python(row))
+        except ValidationError as error:
+            first = error.errors()[0]
+            what = f"no response: {'.'.join(map(str, first['loc']))} {first['msg']}"
+            raise InputError(what, where=f"{path}:{number}") from error
     return responses
 
 

@@ -20,8 +20,8 @@ def score_trial(
 ) -> Scores:
     """Score one trial; an unparseable answer is wrong.
 
-    Raises InputError for a response to no item, two to one, or an item without any:
-    what was not asked or not answered is never scored.
+    Raises InputError for a response of another trial, a response to no item, two to one, or
+    an item without any: what was not asked or not answered is never scored.
     """
     task = items[0].task
     extract = TASKS[task].extractors[protocol.extractors[task]]
@@ -44,6 +44,8 @@ def _by_item(items: Sequence[Item], responses: Iterable[Response], *, trial: int
     for response in responses:
         if response.item not in known:
             raise InputError(f"a response to item {response.item}, which is none", where=where)
+        if response.trial != trial:
+            raise InputError(f"a response of trial {response.trial}", where=where)
         if response.item in answers:
             raise InputError(f"two responses to item {response.item}", where=where)
         answers[response.item] = response.text

@@ -79,25 +79,29 @@ def build(recipe: Recipe, inputs: Inputs, out: Path) -> Json:
 
 
 def _cohort(inputs: Inputs, recipe: Recipe, ledger: list[Dropped]) -> tuple[list[Candidate], int]:
-    """Keep the candidates of the cohort by CVE id, and count the records read."""
+    """Keep the first usable record of each CVE id in the cohort, and count the records read."""
     read = 0
     chosen: dict[str, Candidate] = {}
-    first: dict[str, str] = {}  # the text that a CVE id came with first
     for read, vulnerability in enumerate(inputs.vulnerabilities, start=1):  # noqa: B007
         if not in_cohort(vulnerability, recipe.corpus):
             continue
-        cve_id, text = vulnerability.cve_id, vulnerability.description
-        if cve_id in first:
-            reason = "duplicate-id" if first[cve_id] == text else "duplicate-id-other-text"
-            ledger.append(Dropped(cve_id, reason, where=vulnerability.where))
+        before = chosen.get(vulnerability.cve_id)
+        if before:
+            reason = _duplicate(before.vulnerability, vulnerability)
+            ledger.append(Dropped(vulnerability.cve_id, reason, where=vulnerability.where))
             continue
-        first[cve_id] = text
         outcome = select(vulnerability, recipe.corpus, inputs.catalogue)
         if isinstance(outcome, Dropped):
             ledger.append(outcome)
         else:
-            chosen[cve_id] = outcome
+            chosen[vulnerability.cve_id] = outcome
     return [chosen[cve_id] for cve_id in sorted(chosen)], read
+
+
+def _duplicate(first: Vulnerability, again: Vulnerability) -> str:
+    if first.description != again.description:
+        return "duplicate-id-other-text"
+    return "duplicate-id" if first == again else "duplicate-id-other-facts"
 
 
 def _deduplicate(candidates: list[Candidate], ledger: list[Dropped]) -> list[Candidate]:

@@ -30,7 +30,7 @@ _STOP = frozenset(
         """
     a an and any are as at be been before by can could due earlier for from has have in into is
     it its may might not of on or other prior some such than that the then there these this
-    through to up use used user users using version versions via was were when where which while
+    through to up used user users using version versions via was were when where which while
     will with within without allow allows attacker attackers vulnerability vulnerabilities issue
     issues affected affects product exists
     """,
@@ -38,7 +38,8 @@ _STOP = frozenset(
 )
 _LONGEST = 4  # words of a phrase: "out of bounds write"
 _RARE = 2  # a phrase seen once tells nothing
-_TELLING = 0.1  # a phrase of less weight is chance
+_TELLING = 0.5  # a phrase of less weight is chance
+_SHORTEST = 3  # letters: "XSS" says something, "g" does not
 _LEARN_FROM = 20_000  # records are enough to know the words of a weakness
 
 _WHERE = re.compile(
@@ -49,11 +50,11 @@ _WHERE = re.compile(
 )
 _VIA = re.compile(r"\bvia ((?:a |an |the )?[^,.;()]{3,70})")
 _IMPACT = re.compile(
-    r"\b(?:allow(?:s|ed|ing)?|enabl(?:es|ed|ing)|could|can|may|might|lead(?:s|ing)? to|"
-    r"result(?:s|ed|ing)? in|caus(?:es|ed|ing)|let(?:s|ting)?)\b"
-    r"[^.;]{0,80}?\b((?:execut|obtain|gain|caus|bypass|read|writ|inject|disclos|escalat|access|"
+    r"\b((?:allow(?:s|ed|ing)?|enabl(?:es|ed|ing)|could|can be|may|might|lead(?:s|ing)? to|"
+    r"result(?:s|ed|ing)? in|caus(?:es|ed|ing)|lets) "
+    r"[^.;]{0,80}?\b(?:execut|obtain|gain|caus|bypass|read|writ|inject|disclos|escalat|access|"
     r"crash|overwrit|modif|delet|upload|hijack|impersonat|steal|perform|trigger|conduct|denial|"
-    r"arbitrary code|information disclosure|privilege)(?:[^.;]|\.(?=\S)){2,90})(?=[\s.;]|$)"
+    r"arbitrary code|information|privilege)(?:[^.;]|\.(?=\S)){2,90})(?=[\s.;]|$)"
 )
 
 
@@ -114,7 +115,7 @@ def _rank(weights: Mapping[str, float], name: str) -> tuple[str, ...]:
     ranked = {
         phrase: 3 * weight if any(w in name for w in phrase.split() if w not in _STOP) else weight
         for phrase, weight in weights.items()
-        if weight > _TELLING
+        if weight > _TELLING and len(phrase) >= _SHORTEST
     }
     return tuple(sorted(ranked, key=lambda phrase: (-ranked[phrase], phrase)))
 
@@ -159,10 +160,10 @@ def completion(description: str, weakness: Weakness, phrases: Phrases) -> str:
     sentences = [_evidence(description, weakness, phrases)]
     impact = _first(_IMPACT, description)
     if impact:
-        sentences.append(f"The stated consequence: {impact}.")
+        sentences.append(f'The stated consequence: "{impact.rstrip(",")}".')
     sentences.append(f"This corresponds to {weakness.cwe_id}, {weakness.name}.")
     if weakness.usage == "Discouraged":
-        sentences.append("The entry is broad; the text gives no ground for a more specific one.")
+        sentences.append("The entry is broad: MITRE prefers a more specific one where it fits.")
     return f"{' '.join(sentences)}\n\n{weakness.cwe_id}"
 
 

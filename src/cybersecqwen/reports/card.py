@@ -96,8 +96,12 @@ def _memory(recipe: Recipe, summary: Json | None) -> str:
 
 
 def _results(evidence: Evidence) -> str:
+    others = [
+        f"Not counted here: {name} is of another model than the merged folder."
+        for name in evidence.others
+    ]
     if not evidence.results:
-        return NO_EVALUATION
+        return "\n\n".join([NO_EVALUATION, *others])
     parts = [measured_table(evidence.results), prose.SPREADS, _coverage(evidence)]
     official = [result for result in evidence.results if result.comparable]
     if len(official) < len(evidence.results):
@@ -110,7 +114,7 @@ def _results(evidence: Evidence) -> str:
             prose.COMPARATORS,
             "\n".join(f"- {line}" for line in against_baselines(official)),
         ]
-    return "\n\n".join(parts)
+    return "\n\n".join([*parts, *others])
 
 
 def _coverage(evidence: Evidence) -> str:

@@ -19,6 +19,7 @@ from cybersecqwen.benchmark.statistics import wilson
 from cybersecqwen.config import Recipe, load_recipe
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json, read_json
+from cybersecqwen.manifest import made_from_of, outputs_of
 
 CTI_BENCH = "cti-bench"
 _LOSS_PLOT = "plots/loss.svg"
@@ -101,7 +102,8 @@ class Evidence:
     certificate: Certificate | None
     summary: Json | None
     parity: Json | None
-    results: list[Result]
+    results: list[Result]  # of this run's merged model
+    others: list[str]  # what else was evaluated into the folder, by task and protocol
     loss_plot: str = ""  # its path as the card links to it, "" where there is none
 
 
@@ -113,20 +115,37 @@ def load_evidence(run: Path) -> Evidence:
     if not (run / "recipe.toml").is_file():
         raise InputError("no recipe.toml here", where=run, tip="give the folder of a run")
     certificate = run / "corpus" / "certificate.json"
+    own = [path for path in _evaluations(run) if _of_merged_model(run, path)]
+    others = [path for path in _evaluations(run) if path not in own]
     return Evidence(
         recipe=load_recipe(run / "recipe.toml"),
         certificate=_read(Certificate, certificate) if certificate.is_file() else None,
         summary=_object(run / "adapter" / "summary.json"),
         parity=_object(run / "merged" / "parity.json"),
-        results=load_results(run),
+        results=[_read(Result, path) for path in own],
+        others=[f"{path.parts[-3]}/{path.parts[-2]}" for path in others],
         loss_plot=_LOSS_PLOT if (run / "report" / _LOSS_PLOT).is_file() else "",
     )
 
 
 def load_results(run: Path) -> list[Result]:
-    """Read the scores of every task and protocol of a run, by task and protocol name."""
-    files = sorted(run.glob("evaluation/*/*/scores.json"))
-    return [_read(Result, path) for path in files]
+    """Read the scores of every finished evaluation in a folder, by task and protocol name."""
+    return [_read(Result, path) for path in _evaluations(run)]
+
+
+def _evaluations(run: Path) -> list[Path]:
+    found = sorted(run.glob("evaluation/*/*/scores.json"))
+    return [path for path in found if (path.parent / "manifest.json").is_file()]
+
+
+def _of_merged_model(run: Path, scores: Path) -> bool:
+    """Tell whether the evaluated files are the ones that now lie in the merged folder."""
+    merged = run / "merged"
+    if not (merged / "manifest.json").is_file():
+        return False
+    made_from = made_from_of(scores.parent) or {}
+    model = made_from.get("inputs", {}).get("model", {})
+    return bool(model.get("files") == outputs_of(merged))
 
 
 def _read(model: type[Model], path: Path) -> Model:

@@ -30,6 +30,8 @@ TASKS: dict[str, tuple[str, ...]] = {
     "cti-ate": ("URL", "Description", "Prompt", "GT"),
 }
 _TAA_GOLD = "cti-taa-gold.tsv"
+_CWE = re.compile(r"CWE-[1-9]\d*")
+_GOLD = {"cti-mcq": re.compile("[ABCD]"), "cti-rcm": _CWE, "cti-rcm-2021": _CWE}
 
 # A file in which every cell is either free of quotes or quoted as a whole, its own
 # quotes doubled. In any other file a quote is a character like the rest.
@@ -66,10 +68,12 @@ def read_benchmark(folder: Path) -> dict[str, tuple[Item, ...]]:
 
 def _item(task: str, index: int, row: _Row, gold: str) -> Item:
     where, cells = row
-    if task == "cti-mcq":
-        gold = gold.upper()  # one upstream gold is a lower-case b
-        if gold not in ("A", "B", "C", "D"):
-            raise InputError(f"gold {gold!r} is none of A, B, C, D", where=where, tip="fix the row")
+    if task in _GOLD:
+        gold = gold.upper()  # one upstream gold of cti-mcq is a lower-case b
+        if not _GOLD[task].fullmatch(gold):
+            raise InputError(
+                f"gold {gold!r} is no answer to {task}", where=where, tip="fix the row"
+            )
     return Item(
         task=task,
         index=index,

@@ -2,7 +2,8 @@
 
     fetch("nvd", default_cache(), years=(2021,))      # [.../nvd/nvdcve-2.0-2021.json.gz]
 
-Run again, it fetches only what is missing or has changed. NVD_API_KEY raises the rate
+Run again, it fetches only what is missing or has changed; the pages of nvd-api that are
+there stay as they are until their folder is deleted. NVD_API_KEY raises the rate
 limit of nvd-api; HF_ENDPOINT and HF_TOKEN are those of the Hugging Face hub.
 """
 

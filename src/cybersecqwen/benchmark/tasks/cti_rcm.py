@@ -20,7 +20,7 @@ def last_cwe(text: str) -> str | None:
     """Take the last `CWE-<digits>` anywhere in the response, any case."""
     found = _CWE.findall(text)
     # Leading zeros name the same entry: CWE-079 is CWE-79.
-    return f"CWE-{int(found[-1])}" if found else None
+    return f"CWE-{found[-1].lstrip('0') or '0'}" if found else None
 
 
 def _shot(item: Item, answered: bool) -> str:

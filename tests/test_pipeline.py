@@ -1,0 +1,83 @@
+"""A run describes only what its stages were made from, and asks for inputs that exist."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from cybersecqwen.errors import InputError, StageError
+from cybersecqwen.manifest import make_stage, outputs_of
+from cybersecqwen.pipeline import STAGES, card, merge, open_run
+from cybersecqwen.sample import BENCHMARK, FEED
+
+
+OUTPUTS = {
+    "corpus": ("train.jsonl", "validation.jsonl"),
+    "adapter": ("adapter_model.safetensors",),
+    "merged": ("model.safetensors",),
+}
+
+
+def stage(out: Path, name: str, text: str, *, source: str = "") -> None:
+    """Make a stage's folder by hand, recorded as made from the one before."""
+
+    def make(folder: Path) -> None:
+        folder.mkdir(parents=True)
+        for output in OUTPUTS[name]:
+            (folder / output).write_text(text)
+
+    inputs = {source: outputs_of(out / source)} if source else {}
+    make_stage(out / name, {"config": {}, "inputs": inputs}, make)
+
+
+def test_a_card_is_not_written_over_stages_of_different_making(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    run = open_run("smoke", out)
+    stage(out, "corpus", "one")
+    stage(out, "adapter", "one", source="corpus")
+    stage(out, "merged", "one", source="adapter")
+    shutil.rmtree(out / "adapter")
+    stage(out, "adapter", "two", source="corpus")
+    with pytest.raises(StageError, match=r"merged: made from something else: .*adapter_model"):
+        card(run)
+    assert not (out / "report").exists()
+
+
+def test_a_merge_does_not_read_a_changed_adapter(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    run = open_run("smoke", out)
+    stage(out, "corpus", "one")
+    stage(out, "adapter", "one", source="corpus")
+    (out / "adapter" / "adapter_model.safetensors").write_text("damaged")
+    with pytest.raises(StageError, match="changed since its manifest"):
+        merge(run)
+
+
+def test_the_stages_stand_in_the_order_they_run_in() -> None:
+    assert list(STAGES) == ["corpus", "train", "merge", "evaluate", "card"]
+
+
+def test_a_smoke_run_reads_what_ships(tmp_path: Path) -> None:
+    run = open_run("smoke", tmp_path / "run")
+    assert (run.records, run.benchmark) == ((FEED,), BENCHMARK)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "first"),
+    [
+        ((), "nvdcve-2.0-2021.json.gz"),
+        (("corpus.years=[1999,2003]",), "nvdcve-2.0-2002.json.gz"),  # it holds the older ones
+        (("corpus.year_by=published",), "nvdcve-2.0-2002.json.gz"),  # of any older id
+    ],
+)
+def test_the_cache_is_asked_for_every_feed_that_may_hold_the_cohort(
+    overrides: tuple[str, ...], first: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CYBERSECQWEN_CACHE", str(tmp_path / "cache"))
+    run = open_run("cybersecqwen-4b", tmp_path / "run", overrides=overrides)
+    with pytest.raises(InputError, match=first):
+        _ = run.records
+    with pytest.raises(InputError, match="cybersecqwen fetch cti-bench"):
+        _ = run.benchmark
