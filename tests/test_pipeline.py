@@ -12,7 +12,6 @@ from cybersecqwen.manifest import make_stage, outputs_of
 from cybersecqwen.pipeline import STAGES, card, merge, open_run
 from cybersecqwen.sample import BENCHMARK, FEED
 
-
 OUTPUTS = {
     "corpus": ("train.jsonl", "validation.jsonl"),
     "adapter": ("adapter_model.safetensors",),

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -107,3 +110,14 @@ def merged(run: Path, rows: list[dict[str, str]]) -> Path:
     prompts = [each["prompt"] for each in rows[:4]]
     merge(tiny(), run / "adapter", prompts, run / "merged", base=run / "base")
     return run / "merged"
+
+
+@contextmanager
+def full_disk(room: int) -> Iterator[None]:
+    """Let no file of this process grow beyond `room` bytes, as a disk without space would."""
+    before, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (before, hard))

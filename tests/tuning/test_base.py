@@ -11,8 +11,9 @@ from cybersecqwen.errors import CyberSecQwenError, InputError, RecipeError, Stag
 from cybersecqwen.files import sha256_tree
 from cybersecqwen.prompts import CHAT_TEMPLATES
 from cybersecqwen.tuning.base import encode, load_model, load_tokenizer, prepare_base
+from cybersecqwen.tuning.saving import Saving
 
-from .conftest import gemma, tiny, write_rows
+from .conftest import full_disk, gemma, tiny, write_rows
 
 USER = {"role": "user", "content": "Which CWE is it? "}
 ASSISTANT = {"role": "assistant", "content": "A script runs.\n\nCWE-79"}
@@ -120,3 +121,34 @@ def test_a_gemma_base_is_the_released_layout(gemma_run: Path) -> None:
     assert model.config.text_config._attn_implementation == "sdpa"
     names = {name.split(".")[1] for name, _ in model.named_parameters()}
     assert {"language_model", "vision_tower", "audio_tower"} <= names
+
+
+@pytest.mark.parametrize("room", [64_000, 100], ids=["weights", "config"])
+def test_a_base_on_a_full_disk_is_one_line_and_made_again(
+    run: Path, corpus: Path, tmp_path: Path, room: int
+) -> None:
+    """Half a base, found by the next command, would be trained on."""
+    base = tmp_path / "base"
+    with full_disk(room), pytest.raises(CyberSecQwenError, match="cannot write: ") as caught:
+        prepare_base(tiny(), corpus / "train.jsonl", base)
+    assert str(caught.value).startswith(f"{base}: ")
+    assert "\n" not in str(caught.value)
+    assert "free some space and run the same command again" in str(caught.value)
+    assert not list(tmp_path.iterdir())
+    prepare_base(tiny(), corpus / "train.jsonl", base)
+    assert sha256_tree(base) == sha256_tree(run / "base")
+
+
+def test_a_tokenizer_that_the_disk_refuses_is_one_line(run: Path, tmp_path: Path) -> None:
+    """The library raises a plain Exception."""
+    tokenizer = load_tokenizer(tiny(), run / "base")
+    refused = pytest.raises(CyberSecQwenError, match="cannot write: File too large")
+    with full_disk(8_000), refused, Saving(tmp_path):
+        tokenizer.save_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("error", [ValueError("8 is no shape"), RuntimeError("out of memory")])
+def test_what_is_not_the_disks_keeps_its_traceback(tmp_path: Path, error: Exception) -> None:
+    with pytest.raises(type(error)) as caught, Saving(tmp_path):
+        raise error
+    assert caught.value is error

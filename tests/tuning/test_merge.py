@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from cybersecqwen.errors import InputError, StageError
-from cybersecqwen.files import read_json
+from cybersecqwen.errors import CyberSecQwenError, InputError, StageError
+from cybersecqwen.files import read_json, sha256_tree
 from cybersecqwen.tuning.base import load_model, load_tokenizer, render_prompts
 from cybersecqwen.tuning.merge import TOLERANCE, merge
 
-from .conftest import gemma, tiny
+from .conftest import full_disk, gemma, tiny
 
 PROMPT = ["Which CWE is it? "]
 
@@ -97,7 +97,7 @@ def test_an_adapter_that_is_not_finite_is_refused(run: Path, tmp_path: Path) -> 
     from safetensors.torch import load_file, save_file
 
     adapter = tmp_path / "adapter"
-    shutil.copytree(run / "adapter", adapter, ignore=shutil.ignore_patterns("checkpoints"))
+    shutil.copytree(run / "adapter", adapter, ignore=shutil.ignore_patterns(".checkpoints"))
     weights = load_file(adapter / "adapter_model.safetensors")
     next(weight for name, weight in weights.items() if "lora_B" in name)[0, 0] = float("nan")
     save_file(weights, adapter / "adapter_model.safetensors")
@@ -135,6 +135,19 @@ def test_a_killed_merge_is_replaced(run: Path, merged: Path, tmp_path: Path) -> 
     assert {path.name for path in tmp_path.iterdir()} == {"merged"}
     size = (merged / "model.safetensors").stat().st_size
     assert (tmp_path / "merged" / "model.safetensors").stat().st_size == size
+
+
+def test_a_merge_on_a_full_disk_is_one_line_and_made_again(
+    run: Path, merged: Path, tmp_path: Path, rows: list[dict[str, str]]
+) -> None:
+    out, prompts = tmp_path / "merged", [each["prompt"] for each in rows[:4]]
+    with full_disk(64_000), pytest.raises(CyberSecQwenError, match="cannot write: ") as caught:
+        merge(tiny(), run / "adapter", prompts, out, base=run / "base")
+    assert str(caught.value).startswith(f"{out}: ")
+    assert "free some space and run the same command again" in str(caught.value)
+    assert not list(tmp_path.iterdir())
+    merge(tiny(), run / "adapter", prompts, out, base=run / "base")
+    assert sha256_tree(out) == sha256_tree(merged)
 
 
 def test_no_prompts_prove_nothing(run: Path, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,9 +17,10 @@ from typing import Any
 import pytest
 
 from cybersecqwen.config import Recipe, dump_recipe, load_recipe
-from cybersecqwen.errors import RecipeError
-from cybersecqwen.files import read_jsonl, sha256_file
-from cybersecqwen.tuning.base import load_model
+from cybersecqwen.errors import CyberSecQwenError, RecipeError
+from cybersecqwen.files import read_json, read_jsonl, sha256_file
+from cybersecqwen.tuning.base import load_model, prepare_base
+from cybersecqwen.tuning.merge import merge
 from cybersecqwen.tuning.sft import (
     lora_config,
     make_trainer,
@@ -27,7 +29,7 @@ from cybersecqwen.tuning.sft import (
     training_settings,
 )
 
-from .conftest import gemma, tiny
+from .conftest import full_disk, gemma, tiny
 
 PACKED = ("training.packing=true", "training.per_device_batch_size=2")
 
@@ -167,7 +169,7 @@ from cybersecqwen.tuning.sft import train
 recipe, corpus, out, base = sys.argv[1:]
 
 def kill():
-    while not (Path(out) / "checkpoints" / "checkpoint-16" / "complete.json").exists():
+    while not (Path(out) / ".checkpoints" / "checkpoint-16" / "complete.json").exists():
         time.sleep(0.001)
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -191,11 +193,11 @@ def test_a_killed_training_goes_on_to_the_same_bytes(
     assert child.returncode == -signal.SIGKILL, child.stderr.decode()
     assert not (out / "summary.json").exists()
     # What a kill in the middle of a save leaves: a newer folder, without its proof or cut short.
-    newest = newest_checkpoint(out / "checkpoints")
+    newest = newest_checkpoint(out / ".checkpoints")
     assert newest is not None
     with (newest / "optimizer.pt").open("r+b") as file:
         file.truncate(100)
-    (out / "checkpoints" / "checkpoint-1000").mkdir()
+    (out / ".checkpoints" / "checkpoint-1000").mkdir()
     with caplog.at_level(logging.WARNING):
         train(tiny(), corpus, out, base=run / "base")
     assert len(re.findall("skipping .*checkpoint-", caplog.text)) == 2
@@ -205,6 +207,102 @@ def test_a_killed_training_goes_on_to_the_same_bytes(
     log = list(read_jsonl(out / "training_log.jsonl"))
     steps = [row["step"] for row in log if "loss" in row]
     assert steps == list(range(4, 61, 4))
+
+
+@pytest.mark.parametrize("room", [64_000, 145_000], ids=["weights", "optimizer"])
+def test_a_full_disk_at_a_checkpoint_is_one_line_and_trained_again(
+    run: Path, corpus: Path, tmp_path: Path, room: int
+) -> None:
+    """The space is used up by the first checkpoint, by its weights or by what torch writes."""
+    out = tmp_path / "adapter"
+    with full_disk(room), pytest.raises(CyberSecQwenError, match="cannot write: ") as caught:
+        train(tiny(), corpus, out, base=run / "base")
+    assert str(caught.value).startswith(f"{out}: ")
+    assert "\n" not in str(caught.value)
+    assert "free some space and run the same command again" in str(caught.value)
+    assert (out / ".checkpoints" / "checkpoint-8").is_dir()
+    assert newest_checkpoint(out / ".checkpoints") is None
+    assert not (out / "summary.json").exists()
+    train(tiny(), corpus, out, base=run / "base")
+    for name in ("adapter_model.safetensors", "training_log.jsonl"):
+        assert sha256_file(out / name) == sha256_file(run / "adapter" / name)
+
+
+def test_a_full_disk_at_the_end_costs_no_training(run: Path, corpus: Path, tmp_path: Path) -> None:
+    out = tmp_path / "adapter"
+    shutil.copytree(run / "adapter" / ".checkpoints", out / ".checkpoints")
+    with full_disk(64_000), pytest.raises(CyberSecQwenError, match="cannot write: ") as caught:
+        train(tiny(), corpus, out, base=run / "base")
+    assert str(caught.value).startswith(f"{out}: ")
+    assert not (out / "summary.json").exists()
+    train(tiny(), corpus, out, base=run / "base")
+    for name in ("adapter_model.safetensors", "training_log.jsonl"):
+        assert sha256_file(out / name) == sha256_file(run / "adapter" / name)
+
+
+FROM_HUB = """
+import shutil, sys
+from pathlib import Path
+from cybersecqwen.config import load_recipe
+from cybersecqwen.files import read_json
+from cybersecqwen.tuning.merge import merge
+from cybersecqwen.tuning.sft import newest_checkpoint, train
+
+recipe, corpus, folder, branch, moved = sys.argv[1:]
+recipe, folder = load_recipe(recipe), Path(folder)
+train(recipe, Path(corpus), folder / "adapter", base="org/tiny")
+Path(branch).write_text(moved)
+merge(recipe, folder / "adapter", ["Which?"], folder / "merged", base="org/tiny")
+# A kill before the last step: what goes on is the training that began.
+shutil.rmtree(newest_checkpoint(folder / "adapter" / ".checkpoints"))
+(folder / "again").mkdir()
+shutil.copytree(folder / "adapter" / ".checkpoints", folder / "again" / ".checkpoints")
+train(recipe, Path(corpus), folder / "again", base="org/tiny")
+"""
+
+
+def test_the_commit_of_a_hubs_model_is_recorded_and_kept_to(
+    run: Path, corpus: Path, tmp_path: Path
+) -> None:
+    """The branch moves on between training and merge, and between a kill and its resume."""
+    trained, moved = "1" * 40, "2" * 40
+    repository = tmp_path / "home" / "hub" / "models--org--tiny"
+    shutil.copytree(run / "base", repository / "snapshots" / trained)
+    prepare_base(tiny("training.seed=7"), corpus / "train.jsonl", repository / "snapshots" / moved)
+    branch = repository / "refs" / "main"
+    branch.parent.mkdir()
+    branch.write_text(trained)
+    recipe = tmp_path / "tiny.toml"
+    settings = tiny("training.epochs=2")
+    model = settings.model.model_copy(update={"base": "org/tiny", "random": None})
+    hub = settings.model_copy(update={"model": model})
+    recipe.write_text(dump_recipe(hub), encoding="utf-8")
+    child = subprocess.run(
+        [sys.executable, "-c", FROM_HUB, recipe, corpus, tmp_path, branch, moved],
+        check=False,
+        capture_output=True,
+        env={
+            **os.environ,
+            "OMP_NUM_THREADS": "1",
+            "HF_HOME": str(tmp_path / "home"),
+            "HF_HUB_OFFLINE": "1",
+        },
+    )
+    assert child.returncode == 0, child.stderr.decode()
+    for name in ("adapter", "again"):
+        config = read_json(tmp_path / name / "adapter_config.json")
+        assert (config["base_model_name_or_path"], config["revision"]) == ("org/tiny", trained)
+        assert read_json(tmp_path / name / "summary.json")["base_revision"] == trained
+    adapter, again = (tmp_path / n / "adapter_model.safetensors" for n in ("adapter", "again"))
+    assert sha256_file(adapter) == sha256_file(again)
+    merge(settings, tmp_path / "adapter", ["Which?"], tmp_path / "expected", base=run / "base")
+    merged, expected = (tmp_path / n / "model.safetensors" for n in ("merged", "expected"))
+    assert sha256_file(merged) == sha256_file(expected)
+
+
+def test_a_folder_has_no_revision(run: Path) -> None:
+    assert read_json(run / "adapter" / "adapter_config.json")["revision"] is None
+    assert read_json(run / "adapter" / "summary.json")["base_revision"] is None
 
 
 SHARED_OUT = """
@@ -237,7 +335,7 @@ def test_two_processes_train_one_adapter(run: Path, corpus: Path, tmp_path: Path
     assert (summary["steps_per_epoch"], summary["steps"], summary["examples"]) == (3, 6, 24)
     log = list(read_jsonl(tmp_path / "adapter" / "training_log.jsonl"))
     assert [row["step"] for row in log if "loss" in row] == [4, 6]
-    assert newest_checkpoint(tmp_path / "adapter" / "checkpoints") is not None
+    assert newest_checkpoint(tmp_path / "adapter" / ".checkpoints") is not None
 
 
 def test_a_gemma_adapter_sits_on_the_language_model_alone(gemma_run: Path) -> None:

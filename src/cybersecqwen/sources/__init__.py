@@ -1,7 +1,9 @@
 """Sources: public feeds into records. Reading is offline and pure; `fetch` is apart.
 
-for vulnerability in read_vulnerabilities(Path("nvdcve-2.0-2015.json.gz")):
-    print(vulnerability.cve_id, vulnerability.description)
+    for vulnerability in read_vulnerabilities(Path("nvdcve-2.0-2015.json.gz")):
+        print(vulnerability.cve_id, vulnerability.description)
+
+The format of a file is recognised by its content.
 """
 
 from __future__ import annotations

@@ -23,15 +23,8 @@ from cybersecqwen.config import RandomModel, Recipe
 from cybersecqwen.errors import CyberSecQwenError, InputError, RecipeError, StageError, extra
 from cybersecqwen.files import read_json, read_jsonl, sha256_file, write_json
 from cybersecqwen.prompts import CHAT_TEMPLATES, END_OF_TURN
-
-# The special tokens of a family: those with a role in the tokenizer, and the other ones.
-_ROLES = {
-    "qwen3": {"pad_token": "<|endoftext|>", "eos_token": "<|im_end|>"},
-    "gemma4": {"pad_token": "<pad>", "eos_token": "<eos>", "bos_token": "<bos>"},
-}
-_OTHERS = {"qwen3": ["<|im_start|>"], "gemma4": ["<unk>", "<|turn>", "<turn|>"]}
-# Ids at the end of the vocabulary that no text holds: Gemma 4 marks images and sound with some.
-_ABSENT = {"qwen3": 0, "gemma4": 7}
+from cybersecqwen.tuning.random_base import CONFIGS, learn_tokenizer
+from cybersecqwen.tuning.saving import Saving, open_to_all
 
 
 def prepare_base(recipe: Recipe, train: Path, folder: Path) -> str:
@@ -57,6 +50,32 @@ def prepare_base(recipe: Recipe, train: Path, folder: Path) -> str:
             tip="delete the folder to make it again",
         )
     return str(folder)
+
+
+def pinned(recipe: Recipe, source: str | Path) -> Recipe:
+    """Replace the recipe's revision of a hub model by the commit that it names now.
+
+    A folder has no revisions: for one the recipe is returned as it is.
+    """
+    if Path(source).is_dir():
+        return recipe
+    with extra("train"):
+        from transformers.utils import cached_file, extract_commit_hash
+    with _loading(source):
+        found = cached_file(str(source), "config.json", revision=recipe.model.revision)
+    return _at(recipe, extract_commit_hash(found, None))
+
+
+def as_recorded(recipe: Recipe, adapter: Path) -> Recipe:
+    """Replace the recipe's revision by the one that an adapter says it was trained on."""
+    return _at(recipe, read_json(adapter / "adapter_config.json").get("revision"))
+
+
+def _at(recipe: Recipe, revision: str | None) -> Recipe:
+    if revision is None:
+        return recipe
+    model = recipe.model.model_copy(update={"revision": revision})
+    return recipe.model_copy(update={"model": model})
 
 
 def load_tokenizer(recipe: Recipe, source: str | Path) -> Any:
@@ -219,55 +238,28 @@ def _make(
         from transformers import AutoModelForCausalLM, GenerationConfig
     _quiet_in_pipe()
     texts = [text for row in read_jsonl(train) for text in (row["prompt"], row["completion"])]
-    tokenizer = _learn_tokenizer(sizes, texts)
+    tokenizer = learn_tokenizer(sizes, texts)
     tokenizer.chat_template = CHAT_TEMPLATES[recipe.model.chat_template]
     with torch.random.fork_rng():
         torch.manual_seed(recipe.training.seed)
-        model = AutoModelForCausalLM.from_config(_CONFIGS[sizes.architecture](sizes, tokenizer))
+        model = AutoModelForCausalLM.from_config(CONFIGS[sizes.architecture](sizes, tokenizer))
     model.generation_config = GenerationConfig(
         eos_token_id=end_of_turn_ids(recipe, tokenizer),
         bos_token_id=tokenizer.bos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-    try:
-        model.save_pretrained(partial)
-        tokenizer.save_pretrained(partial)
-        write_json(partial / "base.json", made_from)
-        open_to_all(partial)
-        if not folder.exists():  # another process of the same run may have been faster
-            partial.rename(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-def open_to_all(folder: Path) -> None:
-    """Make the files of a folder readable for all: safetensors writes them for the owner only."""
-    folder.chmod(0o755)
-    for path in folder.rglob("*"):
-        path.chmod(0o755 if path.is_dir() else 0o644)
-
-
-def _learn_tokenizer(sizes: RandomModel, texts: list[str]) -> Any:
-    """Learn a byte-level BPE, cut as Qwen's is, with the special tokens of the family."""
-    from transformers import PreTrainedTokenizerFast, Qwen2Tokenizer
-
-    roles, others = _ROLES[sizes.architecture], _OTHERS[sizes.architecture]
-    learned = Qwen2Tokenizer(**{**_ROLES["qwen3"], **roles}).train_new_from_iterator(
-        texts,
-        sizes.vocab_size - _ABSENT[sizes.architecture],
-        new_special_tokens=others,
-        show_progress=False,
-    )
-    if sizes.architecture == "qwen3":
-        return learned
-    return PreTrainedTokenizerFast(
-        tokenizer_object=learned.backend_tokenizer,
-        **roles,
-        additional_special_tokens=others,
-        model_input_names=["input_ids", "attention_mask"],
-    )
+    with Saving(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+        try:
+            model.save_pretrained(partial)
+            tokenizer.save_pretrained(partial)
+            write_json(partial / "base.json", made_from)
+            open_to_all(partial)
+            if not folder.exists():  # another process of the same run may have been faster
+                partial.rename(folder)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
 
 
 def _quiet_in_pipe() -> None:
@@ -276,64 +268,3 @@ def _quiet_in_pipe() -> None:
 
     if not sys.stderr.isatty():
         logging.disable_progress_bar()
-
-
-def _text_sizes(sizes: RandomModel, tokenizer: Any) -> dict[str, Any]:
-    return {
-        "vocab_size": sizes.vocab_size,
-        "hidden_size": sizes.hidden_size,
-        "intermediate_size": sizes.intermediate_size,
-        "num_hidden_layers": sizes.layers,
-        "num_attention_heads": sizes.heads,
-        "num_key_value_heads": sizes.kv_heads,
-        "head_dim": sizes.head_dim,
-        "tie_word_embeddings": True,  # as in Qwen3-4B and Gemma 4
-        # The usual 0.02 suits thousands of units; under it a narrow frozen model says nothing
-        # that an adapter could build on.
-        "initializer_range": sizes.hidden_size**-0.5,
-        "pad_token_id": tokenizer.pad_token_id,
-        "eos_token_id": tokenizer.eos_token_id,
-        "bos_token_id": tokenizer.bos_token_id,
-    }
-
-
-def _qwen3(sizes: RandomModel, tokenizer: Any) -> Any:
-    from transformers import Qwen3Config
-
-    return Qwen3Config(**_text_sizes(sizes, tokenizer))
-
-
-def _gemma4(sizes: RandomModel, tokenizer: Any) -> Any:
-    """Configure the released layout: a language model with global layers of twice the head
-    size and per-layer embeddings, and the smallest vision and audio towers beside it.
-    """
-    from transformers import Gemma4Config
-
-    last = sizes.layers - 1
-    tower = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
-    absent = {
-        f"{name}_token_id": sizes.vocab_size - 1 - place
-        for place, name in enumerate(("image", "video", "audio", "boi", "eoi", "boa"))
-    }
-    return Gemma4Config(
-        text_config={
-            **_text_sizes(sizes, tokenizer),
-            "layer_types": ["sliding_attention"] * last + ["full_attention"],
-            "global_head_dim": 2 * sizes.head_dim,
-            "vocab_size_per_layer_input": sizes.vocab_size,
-            "hidden_size_per_layer_input": 8,
-        },
-        vision_config={
-            **tower,
-            "num_key_value_heads": 2,
-            "head_dim": 8,
-            "intermediate_size": 32,
-            "position_embedding_size": 16,
-        },
-        audio_config={**tower, "subsampling_conv_channels": [4, 4], "output_proj_dims": 16},
-        **absent,
-        eoa_token_index=sizes.vocab_size - 7,
-    )
-
-
-_CONFIGS = {"qwen3": _qwen3, "gemma4": _gemma4}

@@ -17,12 +17,13 @@ from cybersecqwen.config import Recipe
 from cybersecqwen.errors import InputError, StageError, extra
 from cybersecqwen.files import read_json, write_json
 from cybersecqwen.tuning.base import (
+    as_recorded,
     end_of_turn_ids,
     load_model,
     load_tokenizer,
-    open_to_all,
     render_prompts,
 )
+from cybersecqwen.tuning.saving import Saving, open_to_all
 
 # The largest difference of a logit that rounding in float32 explains, with room: 1e-6 is
 # seen on small models, 1e-4 can be expected of 36 layers.
@@ -41,18 +42,21 @@ def merge(
     """Write the merged model folder to `out`, replacing an older one, and return its parity.
 
     `prompts` are user turns (a handful: the logits of all are held in memory, positions x
-    vocabulary x 4 bytes). Raises StageError, with nothing left at `out`, when the merged
-    model differs from base and adapter by more than TOLERANCE or in a likeliest token, or
-    when what was written does not read back identical.
+    vocabulary x 4 bytes). A base of a hub is taken at the revision that the adapter
+    records. Raises, with nothing left at `out`, StageError when the merged model differs
+    from base and adapter by more than TOLERANCE or in a likeliest token, or when what was
+    written does not read back identical; CyberSecQwenError when the disk is full.
     """
     if not prompts:
         raise InputError("no prompts to compare the models on", where=out, tip="give at least one")
+    recipe = as_recorded(recipe, adapter)
     partial = out.parent / f".{out.name}.partial"  # hidden: nothing that a later stage trusts
     for stale in (partial, out):
         shutil.rmtree(stale, ignore_errors=True)
-    partial.mkdir(parents=True)
+    with Saving(out):
+        partial.mkdir(parents=True)
     try:
-        parity = _merge_into(recipe, adapter, prompts, partial, base)
+        parity = _merge_into(recipe, adapter, prompts, partial, base, out)
         partial.rename(out)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -60,7 +64,7 @@ def merge(
 
 
 def _merge_into(
-    recipe: Recipe, adapter: Path, prompts: list[str], folder: Path, base: str | Path
+    recipe: Recipe, adapter: Path, prompts: list[str], folder: Path, base: str | Path, out: Path
 ) -> dict[str, Any]:
     with extra("train"):
         import torch
@@ -81,7 +85,11 @@ def _merge_into(
         "merge": in_float32,
         "cast": {"precision": recipe.model.precision, **_compare(merged, cast)},
     }
-    _save(recipe, model, tokenizer, folder, base)
+    processor = _processor_files(recipe, base)
+    with Saving(out):
+        _save(recipe, model, tokenizer, folder)
+        for file in processor:
+            shutil.copyfile(file, folder / file.name)
     _refuse_unfaithful(recipe, model, cast, ids, folder)
     _refuse_other_tokens(tokenizer, texts, folder)
     write_json(folder / "parity.json", {**parity, "reloaded": "identical"})
@@ -167,7 +175,7 @@ def _refuse_difference(measured: dict[str, Any], adapter: Path) -> None:
         )
 
 
-def _save(recipe: Recipe, model: Any, tokenizer: Any, folder: Path, base: str | Path) -> None:
+def _save(recipe: Recipe, model: Any, tokenizer: Any, folder: Path) -> None:
     """Write the model, its generation settings and its tokenizer as any runtime reads them."""
     stops = model.generation_config.eos_token_id
     stops = [] if stops is None else [stops] if isinstance(stops, int) else stops
@@ -186,22 +194,22 @@ def _save(recipe: Recipe, model: Any, tokenizer: Any, folder: Path, base: str | 
     if "extra_special_tokens" in config:  # a list under this name breaks transformers 4
         config["additional_special_tokens"] = config.pop("extra_special_tokens")
     write_json(folder / "tokenizer_config.json", config)
-    _copy_processor(recipe, folder, base)
 
 
-def _copy_processor(recipe: Recipe, folder: Path, base: str | Path) -> None:
-    """Keep what a multimodal base says about its images and sound: servers ask for it."""
+def _processor_files(recipe: Recipe, base: str | Path) -> list[Path]:
+    """Find what a multimodal base says about its images and sound: servers ask for it."""
     from transformers.utils import cached_file
 
-    for name in ("preprocessor_config.json", "processor_config.json"):
-        found = cached_file(
+    found = [
+        cached_file(
             str(base),
             name,
             revision=recipe.model.revision,
             _raise_exceptions_for_missing_entries=False,
         )
-        if found is not None:
-            shutil.copyfile(found, folder / name)
+        for name in ("preprocessor_config.json", "processor_config.json")
+    ]
+    return [Path(file) for file in found if file is not None]
 
 
 def _refuse_unfaithful(

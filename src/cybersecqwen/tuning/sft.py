@@ -24,18 +24,21 @@ from cybersecqwen.config import Recipe
 from cybersecqwen.errors import RecipeError, StageError, extra
 from cybersecqwen.files import read_json, sha256_tree, write_json, write_jsonl
 from cybersecqwen.tuning.base import (
+    as_recorded,
     check_attention,
     encode,
     load_model,
     load_tokenizer,
-    open_to_all,
+    pinned,
 )
+from cybersecqwen.tuning.saving import Saving, open_to_all
 
 _log = logging.getLogger(__name__)
 
 # From this size on a model's activations outgrow a GPU before its weights do.
 _LARGE = 1_000_000_000
 _PROOF = "complete.json"
+_CHECKPOINTS = ".checkpoints"  # hidden: a resume's, and no part of what a stage puts out
 _LOGGED = (
     "epoch",
     "loss",
@@ -51,20 +54,24 @@ def train(recipe: Recipe, corpus: Path, out: Path, *, base: str | Path) -> dict[
     """Train the recipe's adapter on `corpus`/train.jsonl into `out` and return the summary.
 
     `out` then holds adapter_model.safetensors, adapter_config.json, the tokenizer with its
-    chat_template.jinja, training_log.jsonl, checkpoints/ and, written last, summary.json.
-    Losses are mean negative log-likelihoods per completion token, in nats.
+    chat_template.jinja, training_log.jsonl, .checkpoints/ and, written last, summary.json.
+    Adapter and summary record the commit of a base that came from a hub. Losses are
+    mean negative log-likelihoods per completion token, in nats.
 
     Raises InputError for a bad example, RecipeError where the recipe cannot run here,
-    StageError when the loss is no longer finite.
+    StageError when the loss is no longer finite, CyberSecQwenError when the disk is full.
     """
     started = time.monotonic()
+    checkpoint = newest_checkpoint(out / _CHECKPOINTS)
+    # A branch of the hub may have moved on since the checkpoint was saved.
+    recipe = pinned(recipe, base) if checkpoint is None else as_recorded(recipe, checkpoint)
     trainer = make_trainer(recipe, corpus, out, base=base)
     _check_distribution(trainer)
-    checkpoint = newest_checkpoint(out / "checkpoints")
     if checkpoint is not None:
         _log.warning("resuming from %s", checkpoint)
     trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
-    trainer.save_model(str(out))
+    with Saving(out):
+        trainer.save_model(str(out))
     summary = _summary(trainer, seconds=time.monotonic() - started)
     if trainer.is_world_process_zero():
         _tidy(recipe, out, base)
@@ -79,7 +86,7 @@ def make_trainer(recipe: Recipe, corpus: Path, out: Path, *, base: str | Path) -
         from peft import get_peft_model
         from transformers import set_seed
         from transformers.trainer_callback import PrinterCallback
-        from trl import SFTConfig, SFTTrainer
+        from trl import SFTConfig
     check_attention(recipe.model.attention)
     datasets.disable_progress_bars()  # it shows some dozen short ones
     tokenizer = load_tokenizer(recipe, base)
@@ -96,10 +103,10 @@ def make_trainer(recipe: Recipe, corpus: Path, out: Path, *, base: str | Path) -
             f"the adapter does not fit the model: {error}",
             tip="check adapter.target_modules and adapter.modules_to_save",
         ) from error
-    trainer = SFTTrainer(
+    trainer = _trainer_class(out)(
         model=model,
         args=SFTConfig(
-            output_dir=str(out / "checkpoints"),
+            output_dir=str(out / _CHECKPOINTS),
             eval_strategy="no" if validation is None else "steps",
             **settings,
         ),
@@ -111,6 +118,18 @@ def make_trainer(recipe: Recipe, corpus: Path, out: Path, *, base: str | Path) -
     trainer.remove_callback(PrinterCallback)  # it prints to stdout, which is for data
     trainer.args.eval_steps = steps_per_epoch(trainer)
     return trainer
+
+
+def _trainer_class(out: Path) -> Any:
+    """Make TRL's trainer say in one line that the disk is full at a checkpoint."""
+    from trl import SFTTrainer
+
+    class Trainer(SFTTrainer):  # type: ignore[misc]
+        def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
+            with Saving(out):
+                super()._save_checkpoint(*args, **kwargs)
+
+    return Trainer
 
 
 def training_settings(recipe: Recipe, *, parameters: int) -> dict[str, Any]:
@@ -163,6 +182,7 @@ def lora_config(recipe: Recipe, model: Any) -> Any:
         from peft import LoraConfig
     adapter = recipe.adapter
     targets = adapter.target_modules
+    from_hub = not Path(model.name_or_path).is_dir()
     tied = model.config.get_text_config().tie_word_embeddings
     return LoraConfig(
         r=adapter.r,
@@ -173,6 +193,7 @@ def lora_config(recipe: Recipe, model: Any) -> Any:
         # Else the output layer would keep the old weights of an embedding trained whole.
         ensure_weight_tying=bool(adapter.modules_to_save) and tied,
         bias="none",
+        revision=recipe.model.revision if from_hub else None,
         task_type="CAUSAL_LM",
     )
 
@@ -306,6 +327,7 @@ def _summary(trainer: Any, *, seconds: float) -> dict[str, Any]:
         "tokens_seen": int(trainer.state.num_input_tokens_seen),
         "trainable_parameters": trainable,
         "total_parameters": total,
+        "base_revision": trainer.model.active_peft_config.revision,
         "final_train_loss": losses[-1],
         "final_validation_loss": validation[-1] if validation else None,
         "versions": {m.__name__: m.__version__ for m in (torch, transformers, trl, peft)},
@@ -323,7 +345,6 @@ def _tidy(recipe: Recipe, out: Path, base: str | Path) -> None:
     config = read_json(out / "adapter_config.json")
     if recipe.model.random is None:
         config["base_model_name_or_path"] = recipe.model.base
-        config["revision"] = recipe.model.revision
     else:
         config["base_model_name_or_path"] = os.path.relpath(base, out)
     write_json(out / "adapter_config.json", config)
