@@ -61,6 +61,8 @@ class Server:
         self.arrivals: Counter[str] = Counter()
         self.in_flight = self.most_in_flight = self.cut_off = 0
         self.released = threading.Event()
+        entry = {"id": "tiny", "root": "models/tiny", "max_model_len": 4096, "created": 1}
+        self.listing = json.dumps({"object": "list", "data": [entry]})
         self.url = ""
 
     async def answer(self, http: web.Request) -> web.StreamResponse:
@@ -108,8 +110,7 @@ class Server:
         return web.json_response({"choices": [choice], "usage": usage})
 
     async def models(self, _: web.Request) -> web.Response:
-        entry = {"id": "tiny", "root": "models/tiny", "max_model_len": 4096, "created": 1}
-        return web.json_response({"object": "list", "data": [entry]})
+        return web.json_response(text=self.listing)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 import time
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from aiohttp import web
 from cybersecqwen.engines import http
 from cybersecqwen.engines.http import HttpEngine
 from cybersecqwen.errors import EngineError, InputError
-from cybersecqwen.records import Request
+from cybersecqwen.records import Request, Response
 
 Ask = Callable[..., Request]
 
@@ -30,8 +31,12 @@ def status(code: int, text: str = "", **headers: str) -> Callable[..., web.Respo
     return lambda _: web.Response(status=code, text=text, headers=headers)
 
 
+def answers_to(engine: HttpEngine, requests: list[Request]) -> list[Response]:
+    return sorted(engine.generate(requests), key=lambda answer: answer.item)
+
+
 def texts(engine: HttpEngine, requests: list[Request]) -> list[str]:
-    return [answer.text for answer in engine.generate(requests)]
+    return [answer.text for answer in answers_to(engine, requests)]
 
 
 def test_each_request_carries_its_own_sampling(server: Any, ask: Ask) -> None:
@@ -39,7 +44,7 @@ def test_each_request_carries_its_own_sampling(server: Any, ask: Ask) -> None:
         ask(0, "chat", temperature=0.3, top_p=0.9, max_tokens=5, seed=42),
         ask(1, "raw", raw=True, temperature=0.0, max_tokens=12, seed=46, stop=("\n\n",)),
     ]
-    chat, raw = HttpEngine(server.url, "tiny").generate(requests)
+    chat, raw = answers_to(HttpEngine(server.url, "tiny"), requests)
     bodies = {body["seed"]: body for body in server.bodies}
     assert bodies[42] == {
         "model": "tiny",
@@ -83,19 +88,39 @@ def test_thirty_two_are_in_flight_and_never_more(server: Any, ask: Ask) -> None:
     assert server.most_in_flight == 32
 
 
-def test_later_requests_go_on_while_the_first_is_slow(server: Any, ask: Ask) -> None:
+def test_answers_are_yielded_while_the_first_is_slow(server: Any, ask: Ask) -> None:
     server.faults["slow"] = ["wait"]
     requests = [ask(0, "slow"), *(ask(i) for i in range(1, 200))]
-    answers = HttpEngine(server.url, "tiny", concurrency=4).generate(requests)
-    # The first is let go only once all the others have arrived: a stall would never end.
-    release_when(server, lambda: len(server.bodies) == 200)
-    assert [answer.item for answer in answers] == list(range(200))
+    engine = HttpEngine(server.url, "tiny", concurrency=4, timeout=10, retries=0)
+    answers = engine.generate(requests)
+    # Whoever dies here has all of them on the disk, and not one waiting in memory.
+    assert sorted(next(answers).item for _ in range(199)) == list(range(1, 200))
+    server.released.set()
+    assert [answer.item for answer in answers] == [0]
 
 
-def test_a_reader_that_stops_holds_the_requests_back(
-    server: Any, ask: Ask, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(http, "_AHEAD", 2)
+def test_a_failure_ends_the_run_after_what_is_in_flight(server: Any, ask: Ask) -> None:
+    server.faults = {f"q{i}": ["wait"] for i in range(1, 4)} | {"q0": [status(400, "too long")]}
+    engine = HttpEngine(server.url, "tiny", concurrency=4)
+    answers = engine.generate([ask(i, f"q{i}") for i in range(1000)])
+    release_when(server, lambda: server.arrivals.total() >= 4 and server.in_flight == 3)
+    answered = set()
+    with pytest.raises(EngineError, match=r"item 0, trial 0: HTTP 400 .*too long"):
+        for answer in answers:
+            answered.add(f"q{answer.item}")
+    assert {"q1", "q2", "q3"} <= answered
+    assert answered == server.arrivals.keys() - {"q0"}  # no answer that was made is lost
+    assert len(answered) < 500  # and hardly any was asked for after the failure
+
+
+def test_the_first_of_several_failures_is_raised(server: Any, ask: Ask) -> None:
+    server.faults = {"late": [status(500)], "first": [status(400)]}
+    with pytest.raises(EngineError, match="item 1, trial 0: HTTP 400"):
+        list(HttpEngine(server.url, "tiny").generate([ask(0, "late"), ask(1, "first")]))
+    assert server.arrivals["late"] == 6  # in flight, it had its retries
+
+
+def test_a_reader_that_stops_holds_the_requests_back(server: Any, ask: Ask) -> None:
     answers = HttpEngine(server.url, "tiny", concurrency=4).generate([ask(i) for i in range(100)])
     next(answers)
     settled(lambda: len(server.bodies) >= 9)
@@ -139,10 +164,10 @@ def test_a_slow_answer_is_tried_again_after_the_timeout(server: Any, ask: Ask) -
     assert server.arrivals["q"] == 2
 
 
-def test_retries_are_bounded_and_what_came_before_is_kept(server: Any, ask: Ask) -> None:
+def test_retries_are_bounded_and_the_other_answers_kept(server: Any, ask: Ask) -> None:
     server.faults["q"] = [status(500, "CUDA error: device lost")]
     answers = HttpEngine(server.url, "tiny", retries=2).generate([ask(0), ask(1, "q"), ask(2)])
-    assert next(answers).item == 0
+    assert {next(answers).item, next(answers).item} == {0, 2}
     with pytest.raises(EngineError, match=r"item 1, trial 0: HTTP 500 .*device lost, attempt 3"):
         next(answers)
     assert server.arrivals["q"] == 3
@@ -202,6 +227,11 @@ CHOICE = '{"choices": [{"message": %s, "finish_reason": "%s"}]}'
         (CHOICE % ('{"content": "CWE"}', "abort"), "did not finish"),
         ('{"choices": [{"message": {"content": ""}}]}', "did not finish"),
         ("x" * 5000, "x{200}$"),
+        ("[" * 100_000, r"without a completion: \[{200}$"),
+        (
+            '{"choices": [{"message": {"content": "A"}}], "usage": {"prompt_tokens": 1e999}}',
+            "without a completion: .*1e999",
+        ),
     ],
 )
 def test_a_200_without_an_answer_is_an_error_that_shows_it(
@@ -211,6 +241,24 @@ def test_a_200_without_an_answer_is_an_error_that_shows_it(
     with pytest.raises(EngineError, match=message) as caught:
         list(HttpEngine(server.url, "tiny").generate([ask(0, "q")]))
     assert "item 0" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("sent", "text"),
+    [
+        (r"\ud83d", "\ufffd"),
+        (r"CWE\ud83d-79\udE00", "CWE\ufffd-79\ufffd"),
+        (r"\ud83d\ude00 \u00e9\u2028", "\U0001f600 \xe9\u2028"),
+        (r"\ufeffA", "\ufeffA"),  # a byte order mark is a character here
+    ],
+)
+def test_half_a_character_is_replaced_and_all_else_kept(
+    server: Any, ask: Ask, sent: str, text: str
+) -> None:
+    # A server that cuts at max_tokens can cut a character in two, which no file could hold.
+    server.faults["q"] = [status(200, CHOICE % (f'{{"content": "{sent}"}}', "length"))]
+    assert texts(HttpEngine(server.url, "tiny"), [ask(0, "q")]) == [text]
 
 
 def test_an_empty_text_that_the_server_finished_is_an_answer(server: Any, ask: Ask) -> None:
@@ -272,4 +320,7 @@ def test_the_description_holds_what_the_server_says(server: Any) -> None:
         "served": {"id": "tiny", "root": "models/tiny", "max_model_len": 4096},
     }
     assert HttpEngine(server.url, "other").describe()["served"] == {}
+    for garbage in ("<html>", "[" * 100_000, json.dumps({"data": [1]})):
+        server.listing = garbage
+        assert HttpEngine(server.url, "tiny").describe()["served"] == {}
     assert HttpEngine("http://127.0.0.1:9/v1", "tiny").describe()["server"] == ""

@@ -18,8 +18,10 @@ def test_a_row_without_trial_is_trial_0_and_no_other(recording: Recording, ask: 
     # Otherwise one recorded pass would be scored five times, with a spread of zero.
     engine = ReplayEngine(recording([{"item": 0, "text": "CWE-79"}]))
     assert list(engine.generate([ask(0)])) == [Response(0, 0, "CWE-79")]
+    answers = engine.generate([ask(0, trial=1), ask(0), ask(0, trial=2)])
+    assert next(answers).trial == 0
     with pytest.raises(EngineError, match=r"answers\.jsonl: no answer to item 0, trial 1"):
-        list(engine.generate([ask(0, trial=1)]))
+        next(answers)
 
 
 def test_the_trials_of_a_run_are_read_from_its_folder(

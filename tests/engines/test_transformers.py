@@ -33,8 +33,12 @@ def folder(model_folder: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(model_folder, tmp_path / "copy"))
 
 
+def answers_to(engine: TransformersEngine, requests: list[Request]) -> list[Response]:
+    return sorted(engine.generate(requests), key=lambda answer: (answer.item, answer.trial))
+
+
 def texts(engine: TransformersEngine, requests: list[Request]) -> list[str]:
-    return [answer.text for answer in engine.generate(requests)]
+    return [answer.text for answer in answers_to(engine, requests)]
 
 
 def mixed(ask: Ask, n: int = 48, **sampling: Any) -> list[Request]:
@@ -47,11 +51,27 @@ def test_an_answer_does_not_depend_on_its_batch(
     model_folder: Path, instruct: TransformersEngine, ask: Ask
 ) -> None:
     requests = mixed(ask)
-    together = list(instruct.generate(requests))
+    together = answers_to(instruct, requests)
     alone = TransformersEngine(model_folder, kind="instruct", batch_size=1)
-    assert list(alone.generate(requests)) == together
+    assert answers_to(alone, requests) == together
     # Nor on where a run was resumed.
-    assert list(instruct.generate(requests[17:])) == together[17:]
+    assert answers_to(instruct, requests[17:]) == together[17:]
+
+
+def test_a_batch_is_yielded_before_the_next_is_begun(
+    model_folder: Path, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = TransformersEngine(model_folder, kind="instruct", batch_size=4)
+    generate, widths = engine._model.generate, []
+
+    def counted(**arguments: Any) -> Any:
+        widths.append(arguments["input_ids"].shape[1])
+        return generate(**arguments)
+
+    monkeypatch.setattr(engine._model, "generate", counted)
+    batches = [len(widths) for _ in engine.generate(mixed(ask, 12))]
+    assert batches == [1] * 4 + [2] * 4 + [3] * 4
+    assert widths == sorted(widths, reverse=True)  # the longest, which need most memory, first
 
 
 def test_the_seed_and_the_trial_decide_the_text(instruct: TransformersEngine, ask: Ask) -> None:
@@ -80,7 +100,7 @@ def test_greedy_is_the_models_own_greedy(
             output = model.generate(tokens, max_new_tokens=32, do_sample=False)
         made = output[0, tokens.shape[1] :]
         expected.append((tokenizer.decode(made, skip_special_tokens=True), tokens.shape[1]))
-    answers = list(instruct.generate(requests))
+    answers = answers_to(instruct, requests)
     assert [(answer.text, answer.prompt_tokens) for answer in answers] == expected
 
 
@@ -113,7 +133,7 @@ def test_first_tokens_follow_the_models_distribution(
 
 def test_each_row_ends_at_its_own_max_tokens(instruct: TransformersEngine, ask: Ask) -> None:
     lengths = [1, 40, 7, 19]
-    answers = list(instruct.generate([ask(i, max_tokens=n) for i, n in enumerate(lengths)]))
+    answers = answers_to(instruct, [ask(i, max_tokens=n) for i, n in enumerate(lengths)])
     ends = [(answer.completion_tokens, answer.finish_reason) for answer in answers]
     assert ends == [(n, "length") for n in lengths]
     longest = texts(instruct, [ask(0, max_tokens=40)])[0]
@@ -121,24 +141,25 @@ def test_each_row_ends_at_its_own_max_tokens(instruct: TransformersEngine, ask: 
 
 
 def test_stop_strings_cut_the_text_and_end_the_row(instruct: TransformersEngine, ask: Ask) -> None:
-    (whole,) = instruct.generate([ask(0, max_tokens=60)])
+    (whole,) = instruct.generate([ask(0, trial=1, max_tokens=60)])
     # Over a token's border, and with a later one that must not win.
     stop, later = whole.text[20:23], whole.text[30:34]
     at = min(whole.text.find(stop), whole.text.find(later))
-    cut, untouched = instruct.generate(
-        [ask(0, max_tokens=60, stop=(later, stop)), ask(0, max_tokens=60)]
+    cut, untouched = answers_to(
+        instruct, [ask(0, max_tokens=60, stop=(later, stop)), ask(0, trial=1, max_tokens=60)]
     )
     assert (cut.text, cut.finish_reason) == (whole.text[:at], "stop")
     assert 0 < cut.completion_tokens < whole.completion_tokens
     assert untouched == whole
-    (never,) = instruct.generate([ask(0, max_tokens=60, stop=("no such text",))])
+    (never,) = instruct.generate([ask(0, trial=1, max_tokens=60, stop=("no such text",))])
     assert never == whole
 
 
 def test_the_end_of_the_turn_ends_the_row_and_is_no_text(
     folder: Path, instruct: TransformersEngine, ask: Ask
 ) -> None:
-    answers = list(instruct.generate(mixed(ask, 64, max_tokens=60, temperature=1.5)))
+    requests = mixed(ask, 64, max_tokens=60, temperature=1.5)
+    answers = answers_to(instruct, requests)
     ended = [answer for answer in answers if answer.finish_reason == "stop"]
     assert 0 < len(ended) < len(answers)
     assert all(answer.completion_tokens <= 60 for answer in ended)
@@ -146,9 +167,7 @@ def test_the_end_of_the_turn_ends_the_row_and_is_no_text(
     # The template's token counts even where the folder names another end, as base models do.
     path = folder / "tokenizer_config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"eos_token": "<|endoftext|>"}))
-    again = TransformersEngine(folder, kind="instruct").generate(
-        mixed(ask, 64, max_tokens=60, temperature=1.5)
-    )
+    again = answers_to(TransformersEngine(folder, kind="instruct"), requests)
     for answer, before in zip(again, answers, strict=True):
         assert before.text.startswith(answer.text)  # one more token may end it now, none fewer
 
@@ -190,7 +209,7 @@ def test_running_out_of_memory_halves_the_batch(
 ) -> None:
     import torch
 
-    expected = list(instruct.generate(mixed(ask, 20)))
+    expected = answers_to(instruct, mixed(ask, 20))
     engine = TransformersEngine(model_folder, kind="instruct", batch_size=16)
     generate, sizes = engine._model.generate, []
 
@@ -203,7 +222,7 @@ def test_running_out_of_memory_halves_the_batch(
 
     limit = 5
     monkeypatch.setattr(engine._model, "generate", limited)
-    assert list(engine.generate(mixed(ask, 20))) == expected
+    assert answers_to(engine, mixed(ask, 20)) == expected
     assert sizes == [16, 8, 4, 4, 4, 4, 4]  # it stays halved
     limit = 0
     with pytest.raises(EngineError, match=r"item \d+, trial 0: out of memory"):

@@ -1,7 +1,7 @@
 """Engines: one file per way of getting text from a model.
 
-An engine takes requests and yields one response for each, in the order of the
-requests; how it batches or overlaps them inside never changes an answer.
+An engine takes requests and yields one response for each, as soon as it is there and
+in any order; how it batches or overlaps them inside never changes an answer.
 
     engine = ENGINES["http"]("http://localhost:8000/v1", "CyberSecQwen-4B")
     for response in engine.generate(requests):
@@ -26,9 +26,11 @@ class Engine(Protocol):
     """What every engine can do."""
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Response]:
-        """Yield the response to each request, in order; raises EngineError on a failure.
+        """Yield the response to each request once, as soon as it is there, in any order.
 
-        Closing the iterator early stops the work that is under way.
+        `item` and `trial` of a response say what it answers. Where a request fails, no
+        further work is begun, the other answers that are ready or under way are yielded,
+        and then the first EngineError is raised. Closing the iterator early stops the work.
         """
         ...
 

@@ -11,8 +11,9 @@ its own temperature, top_p, max_tokens, seed and stop. Whether the server honour
 is the server's affair: probe it before trusting its numbers.
 
 The requests run in an event loop on a thread of their own, `concurrency` of them at
-once. So generate() works inside a notebook, whose thread already runs a loop, and a
-reader that is slow to take an answer does not let the others time out.
+once, and an answer is yielded when it arrives, whichever request was the first. So
+generate() works inside a notebook, whose thread already runs a loop, and a reader that
+is slow to take an answer does not let the others time out.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import os
 import random
 import re
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -40,10 +42,8 @@ if TYPE_CHECKING:
 _RETRIED = {408, 409, 425, 429}
 _PAUSE = 0.5  # seconds before the first retry, doubled for each further one
 _LONGEST_PAUSE = 30.0
-# Answers per slot that may wait for an earlier, slower one before new requests are held back.
-_AHEAD = 64
 
-_Outcome = tuple[int, Response | EngineError | None]  # position among the requests; None: the end
+_Outcome = Response | EngineError | None  # None: there are no more
 
 
 class _TransientError(Exception):
@@ -80,31 +80,31 @@ class HttpEngine:
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Response]:
-        """Yield the answers in order; raises EngineError at the first request that failed.
+        """Yield each answer when it arrives.
 
-        Closing the iterator cancels what is in flight and closes every connection.
+        Once a request has failed for good, no new one is started; those in flight are
+        finished and yielded, and then the first EngineError is raised. Closing the iterator
+        cancels what is in flight and closes every connection.
         """
         outcomes: SimpleQueue[_Outcome] = SimpleQueue()
-        ahead = asyncio.Semaphore(self._concurrency * _AHEAD)
+        # In flight or not yet read: a slow reader holds new requests back, and memory is bounded.
+        ahead = asyncio.Semaphore(2 * self._concurrency)
         loop = asyncio.new_event_loop()
         task = loop.create_task(self._answer_all(requests, ahead, outcomes.put))
         # A daemon, so that a reader which dies without closing does not hold up the exit.
         thread = threading.Thread(target=_drive, args=(loop, task, outcomes.put), daemon=True)
         thread.start()
-        held: dict[int, Response | EngineError] = {}
+        failure: EngineError | None = None
         try:
-            for position in range(len(requests)):
-                while position not in held:
-                    at, outcome = outcomes.get()
-                    if outcome is None:
-                        task.result()  # raises what ended the loop before its work was done
-                        raise RuntimeError(f"no outcome of request {position}")
-                    held[at] = outcome
-                answer = held.pop(position)
-                if isinstance(answer, EngineError):
-                    raise answer
+            while (outcome := outcomes.get()) is not None:
                 loop.call_soon_threadsafe(ahead.release)
-                yield answer
+                if isinstance(outcome, Response):
+                    yield outcome
+                else:
+                    failure = failure or outcome
+            task.result()  # raises what ended the loop before its work was done
+            if failure:
+                raise failure
         finally:
             loop.call_soon_threadsafe(task.cancel)
             thread.join()
@@ -121,7 +121,7 @@ class HttpEngine:
             )
             models = reply.json()["data"] if reply.is_success else []
             served = [entry for entry in models if entry["id"] == self._model]
-        except (httpx2.HTTPError, ValueError, LookupError, TypeError):
+        except (httpx2.HTTPError, ValueError, LookupError, TypeError, RecursionError):
             return about | {"server": "", "served": {}}
         # Not the whole entry: vLLM's holds the time of the call.
         names = ("id", "root", "owned_by", "max_model_len")
@@ -136,15 +136,17 @@ class HttpEngine:
     ) -> None:
         import aiohttp
 
-        waiting = iter(enumerate(requests))
+        waiting = deque(requests)
 
         async def work() -> None:
             while True:
                 await ahead.acquire()
-                position, request = next(waiting, (-1, None))
-                if request is None:
+                if not waiting:
                     return
-                put((position, await self._outcome(session, request)))
+                outcome = await self._outcome(session, waiting.popleft())
+                if isinstance(outcome, EngineError):
+                    waiting.clear()
+                put(outcome)
 
         connector = aiohttp.TCPConnector(limit=self._concurrency)
         timeout = aiohttp.ClientTimeout(total=self._timeout)
@@ -159,7 +161,7 @@ class HttpEngine:
     async def _outcome(
         self, session: aiohttp.ClientSession, request: Request
     ) -> Response | EngineError:
-        """Ask until there is an answer, or an error to raise when its turn comes."""
+        """Ask until there is an answer, or an error to raise after the other answers."""
         for attempt in range(self._retries + 1):
             try:
                 return await self._ask(session, request)
@@ -209,7 +211,7 @@ def _drive(
     """Run the loop until its task has ended, however it ended; the reader looks at it."""
     loop.run_until_complete(asyncio.wait([task]))
     loop.run_until_complete(loop.shutdown_default_executor())
-    put((-1, None))
+    put(None)
 
 
 def _base(url: str) -> str:
@@ -252,10 +254,17 @@ def _response(request: Request, content: bytes) -> Response:
         choice = answer["choices"][0]
         message = choice if isinstance(request.prompt, str) else choice["message"]
         key = "text" if message is choice else "content"
-        text, finish_reason = message[key], choice.get("finish_reason") or ""
+        text, finish_reason = message[key], str(choice.get("finish_reason") or "")
         usage = answer.get("usage") or {}
         counts = [int(usage.get(name) or 0) for name in ("prompt_tokens", "completion_tokens")]
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+    except (
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        OverflowError,  # 1e999 tokens
+        RecursionError,  # brackets nested without end
+    ) as error:
         raise ValueError("HTTP 200 without a completion") from error
     if message.get("tool_calls"):
         raise ValueError("the server called a tool instead of answering")
@@ -263,6 +272,8 @@ def _response(request: Request, content: bytes) -> Response:
         raise ValueError("HTTP 200 whose answer is no text")
     if finish_reason in ("abort", "error") or not (text or finish_reason):
         raise ValueError("HTTP 200 for a generation that the server did not finish")
+    # A character that was cut in two: half of a surrogate pair cannot be stored as UTF-8.
+    text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return Response(request.item, request.trial, text, finish_reason, *counts)
 
 

@@ -10,7 +10,7 @@ file), `text`, and `trial` where there was more than one:
         ...
 
 No answer is made up: a trial that was not recorded is an error, also where
-another trial of the same item was.
+another trial of the same item was. It is raised after the answers that were.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ class ReplayEngine:
         self._answers = _read(self._files)
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Response]:
-        """Yield the recorded answers in order; raises EngineError where there is none."""
-        for request in requests:
-            answer = self._answers.get((request.item, request.trial))
-            if answer is None:
+        """Yield the recorded answers; then raises EngineError if one was not recorded."""
+        keys = [(request.item, request.trial) for request in requests]
+        yield from (self._answers[key] for key in keys if key in self._answers)
+        for item, trial in keys:
+            if (item, trial) not in self._answers:
                 raise EngineError(
-                    f"no answer to item {request.item}, trial {request.trial}",
+                    f"no answer to item {item}, trial {trial}",
                     where=self._path,
                     tip="record it, or ask for the trials that were recorded",
                 )
-            yield answer
 
     def describe(self) -> dict[str, Any]:
         """Name the recording and the sha256 of each of its files."""

@@ -29,7 +29,7 @@ from cybersecqwen.files import sha256_file
 from cybersecqwen.prompts import END_OF_TURN
 from cybersecqwen.records import Request, Response
 
-# Batches sorted by length together: less padding, and answers still come in small portions.
+# Batches sorted by length together: less padding, and a pace that holds for the rest of a run.
 _WINDOW = 4
 # What the library raises on damaged files, sizes that differ, a missing attention kernel.
 _UNLOADABLE = (
@@ -76,18 +76,17 @@ class TransformersEngine:
         _check_files(self._folder)
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Response]:
-        """Yield the answers in order, `batch_size` of them at a time.
+        """Yield the answers of each batch of `batch_size` requests when it is done.
 
-        Raises EngineError, before anything is generated, on a request that does not fit.
+        Requests of similar length share a batch. Raises EngineError, before anything is
+        generated, on a request that does not fit.
         """
         rows = [_Row(request, self._encode(request)) for request in requests]
         portion = self._batch_size * _WINDOW
         for start in range(0, len(rows), portion):
-            window = rows[start : start + portion]
             # The longest first: if memory does not suffice, it shows at once.
-            order = sorted(range(len(window)), key=lambda i: -len(window[i].tokens))
-            answers = dict(zip(order, self._in_batches([window[i] for i in order]), strict=True))
-            yield from (answers[i] for i in range(len(window)))
+            window = sorted(rows[start : start + portion], key=lambda row: -len(row.tokens))
+            yield from self._in_batches(window)
 
     def describe(self) -> dict[str, Any]:
         """Name the model with the sha256 of its files, and what it runs on. Loads no weights."""
@@ -209,7 +208,7 @@ class TransformersEngine:
         )
 
     def _in_batches(self, rows: list[_Row]) -> Iterator[Response]:
-        """Answer rows in their order; where memory runs out, go on with half the batch size."""
+        """Answer batch by batch; where memory runs out, go on with half the batch size."""
         import torch
 
         while rows:
