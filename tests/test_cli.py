@@ -99,6 +99,8 @@ def test_a_mistake_is_one_line_with_a_way_out(
         ["evaluate", "smoke", "--url", "http://localhost:1/v1"],
         ["evaluate", "--model", "folder", "--set", "training.epochs=1"],
         ["evaluate", "--responses", "answers.jsonl", "--model", "folder"],
+        ["evaluate", "--responses", "answers.jsonl"],
+        ["evaluate", "smoke", "--kind", "base"],
         ["fetch", "cwe", "--years", "2021"],
     ],
 )
@@ -120,6 +122,20 @@ def test_a_benchmark_without_a_task_of_the_recipe_is_refused_before_any_training
     code, _, err = run(*arguments)
     assert code == 1
     assert "benchmark: holds no cti-mcq.tsv" in err
+
+
+def test_the_same_feed_in_another_folder_gives_the_same_corpus(tmp_path: Path) -> None:
+    from cybersecqwen.sample import FEED
+
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+        shutil.copy(FEED, tmp_path / name / "feed.json")
+        path = str(tmp_path / name / "feed.json")
+        assert (
+            run("corpus", "smoke", "--out", str(tmp_path / name / "run"), "--records", path)[0] == 0
+        )
+    for made in sorted((tmp_path / "here" / "run" / "corpus").iterdir()):
+        assert made.read_bytes() == (tmp_path / "there/run/corpus" / made.name).read_bytes()
 
 
 def test_the_order_and_the_number_of_record_files_count(tmp_path: Path) -> None:

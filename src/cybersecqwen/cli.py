@@ -97,6 +97,8 @@ def main() -> None:
     """
     logging.basicConfig(format="%(message)s")
     logging.getLogger("cybersecqwen").setLevel(logging.INFO)
+    # The hub's client tells of each of its retries; the error at the end says it once.
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     # What the libraries plan for their next major is nothing a user of this command can act on.
     warnings.filterwarnings("ignore", category=FutureWarning)
 
@@ -157,7 +159,7 @@ def merge(**options: Any) -> None:
 @click.option("--model", help="A model folder, or with --url the model's name there.")
 @click.option("--url", help="An OpenAI-compatible server, for example http://localhost:8000/v1.")
 @click.option("--responses", type=_FILE, help="Recorded answers (JSONL), in place of a model.")
-@click.option("--kind", type=click.Choice(["instruct", "base"]), default="instruct", help=_KIND)
+@click.option("--kind", type=click.Choice(["instruct", "base"]), help=_KIND)
 @click.option("--task", "tasks", multiple=True, help="cti-rcm, cti-mcq; may be repeated.")
 @click.option("--protocol", help="Evaluation protocol.  [default: the recipe's, or model-card]")
 @click.option("--trials", type=click.IntRange(min=1), help="Deviate from the protocol's trials.")
@@ -178,8 +180,13 @@ def evaluate(
     model = {name: options.pop(name) for name in ("model", "url", "responses", "kind")}
     if recipe is None and (options["records"] or options["overrides"]):
         raise click.UsageError("--records and --set are a recipe's, and none is given")
+    if recipe and any(model.values()):
+        raise click.UsageError("a recipe has its own model and kind: give it, or the options")
     if model["responses"] and (model["model"] or model["url"]):
         raise click.UsageError("give --responses, or --model with or without --url, not both")
+    if model["responses"] and len(tasks) != 1:
+        raise click.UsageError("--responses needs the one --task that it answers")
+    model["kind"] = model["kind"] or "instruct"
     if recipe is None:
         found = find_protocol(protocol or "model-card", trials=trials)
         out = pipeline.evaluate_model(
@@ -189,8 +196,6 @@ def evaluate(
             benchmark=options["benchmark"],
             out=options["out"],
         )
-    elif model["model"] or model["url"] or model["responses"]:
-        raise click.UsageError("give a recipe, or --model, --url or --responses, not both")
     else:
         run = _open(recipe=recipe, **options)
         pipeline.evaluate(run, tasks=tasks, protocol=protocol, trials=trials)

@@ -34,7 +34,7 @@ def make_stage(folder: Path, made_from: Json, make: Callable[[Path], object]) ->
     if _is_done(folder, made_from):
         _log.info("%s: done already, skipped", folder)
         return
-    _log.info("%s: making it", folder)
+    _log.info("%s: %s", folder, "going on" if _holds_files(folder) else "making it")
     try:
         make(folder)
     finally:

@@ -13,8 +13,8 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path
 
@@ -35,6 +35,7 @@ from cybersecqwen.manifest import (
     outputs_of,
     refuse_changes,
 )
+from cybersecqwen.records import Vulnerability
 from cybersecqwen.reports.card import render
 from cybersecqwen.reports.comparison import results
 from cybersecqwen.reports.plots import loss_plot
@@ -103,7 +104,7 @@ def corpus(run: Run) -> None:
     }
 
     def make(folder: Path) -> None:
-        records = chain.from_iterable(read_vulnerabilities(path) for path in run.records)
+        records = chain.from_iterable(map(_read_records, run.records))
         benchmark = read_benchmark(run.benchmark)
         missing = [task for task in run.recipe.evaluation.tasks if task not in benchmark]
         if missing:  # said now, not after hours of training
@@ -295,6 +296,12 @@ def default_benchmark() -> Path:
             tip="give --benchmark DIR, or fetch it: cybersecqwen fetch cti-bench",
         )
     return folder
+
+
+def _read_records(path: Path) -> Iterator[Vulnerability]:
+    """Read records whose `where` does not depend on the folder that the file lies in."""
+    for record in read_vulnerabilities(path):
+        yield replace(record, where=record.where.removeprefix(f"{path.parent}/"))
 
 
 def _records_read(paths: tuple[Path, ...]) -> Json:

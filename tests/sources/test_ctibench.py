@@ -126,7 +126,7 @@ def test_unknown_missing_and_undecodable_are_one_line(tmp_path: Path) -> None:
 
 def test_the_benchmark_is_what_is_there_in_a_fixed_order(tmp_path: Path) -> None:
     for task in ("cti-vsp", "cti-rcm"):
-        write(tmp_path, task, RCM, "u\td\tp\tg")
+        write(tmp_path, task, RCM, "u\td\tp\tCWE-79")
     assert list(read_benchmark(tmp_path)) == ["cti-rcm", "cti-vsp"]
 
 

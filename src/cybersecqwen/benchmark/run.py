@@ -88,7 +88,7 @@ def benchmark_facts(folder: Path) -> Json:
         if task in benchmark
     ]
     published = bool(known) and all(known)
-    name = "cti-bench" if published else "sample" if folder == BENCHMARK else "custom"
+    name = "cti-bench" if published else "sample" if folder.resolve() == BENCHMARK else "custom"
     checksums = {f"{task}.tsv": sha256_file(folder / f"{task}.tsv") for task in benchmark}
     return {"name": name, "sha256": checksums}
 

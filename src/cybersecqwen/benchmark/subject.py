@@ -39,8 +39,9 @@ def find_subject(
     if responses is not None:
         return recorded(responses, kind=kind)
     if model is None:
+        what = "--url also needs the model's name there" if url else "no model to evaluate"
         raise InputError(
-            "no model to evaluate", tip="give a recipe, --model FOLDER, or --url URL --model NAME"
+            what, tip="give a recipe, --model FOLDER, --url URL --model NAME, or --responses FILE"
         )
     if url is not None:
         return served(url, model, kind=kind, concurrency=concurrency)
@@ -54,7 +55,8 @@ def local(
     if not folder.is_dir():
         raise InputError("no such model folder", where=folder, tip="check --model")
     engine = TransformersEngine(folder, kind=kind, batch_size=batch_size)
-    name = folder.resolve().name
+    found = folder.resolve()
+    name = found.parent.name if found.name == "merged" else found.name  # of a run folder
     return Subject(name, engine, kind, {"files": outputs or sha256_tree(folder)})
 
 

@@ -53,7 +53,8 @@ Checked against {sum(certificate["benchmark_items"].values()):,} benchmark items
 
 {_table(("rule", "records by task"), _rules(certificate))}
 
-`certificate.json` holds the checksums of inputs and outputs, the rules and their parameters.
+A record that overlaps with several tasks counts in each of them. `certificate.json` holds the
+checksums of inputs and outputs, the rules and their parameters.
 
 ## Labels
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from cybersecqwen.benchmark.protocol import PROTOCOLS
 from cybersecqwen.config import Recipe
 from cybersecqwen.files import Json
 from cybersecqwen.reports import prose
@@ -52,7 +53,9 @@ def render(run: Path) -> str:
         "Citation": prose.CITATIONS,
     }
     body = "".join(f"\n## {title}\n\n{text}\n" for title, text in sections.items())
-    return f"---\n{front_matter(evidence)}\n---\n\n# {recipe.name}\n\n{_about(evidence)}\n{body}"
+    draft = "" if evidence.results else prose.DRAFT
+    head = f"---\n{front_matter(evidence)}\n---\n\n# {recipe.name}\n\n{draft}"
+    return f"{head}{_about(evidence)}\n{body}"
 
 
 def _about(evidence: Evidence) -> str:
@@ -102,7 +105,8 @@ def _results(evidence: Evidence) -> str:
     ]
     if not evidence.results:
         return "\n\n".join([NO_EVALUATION, *others])
-    parts = [measured_table(evidence.results), prose.SPREADS, _coverage(evidence)]
+    parts = [measured_table(evidence.results), _protocols(evidence)]
+    parts += [prose.SPREADS, _coverage(evidence)]
     official = [result for result in evidence.results if result.comparable]
     if len(official) < len(evidence.results):
         parts.append(prose.NOT_CTI_BENCH)
@@ -115,6 +119,20 @@ def _results(evidence: Evidence) -> str:
             "\n".join(f"- {line}" for line in against_baselines(official)),
         ]
     return "\n\n".join([*parts, *others])
+
+
+def _protocols(evidence: Evidence) -> str:
+    """Say in one line what each protocol of the results is."""
+    names = {result.protocol for result in evidence.results}
+    lines = [
+        f"- Protocol `{p.name}` {p.version} ({p.source}): instruct models zero-shot, base models "
+        f"{p.base_shots}-shot with exemplars of the same file; temperature {p.temperature:g}, "
+        f"top_p {p.top_p:g}, at most {p.max_tokens} tokens, {len(p.seeds)} trials from seed "
+        f"{p.seeds[0]}."
+        for p in PROTOCOLS.values()
+        if p.name in names
+    ]
+    return "\n".join(lines)
 
 
 def _coverage(evidence: Evidence) -> str:
@@ -185,6 +203,7 @@ def _data(recipe: Recipe, certificate: Certificate | None) -> str:
             "### Decontamination certificate",
             _verdict(certificate),
             _rules(certificate),
+            "A record that overlaps with several tasks counts in each of them.",
             _table("file", files, value="sha256"),
         ]
     )

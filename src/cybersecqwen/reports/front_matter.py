@@ -2,7 +2,7 @@
 
 >>> from cybersecqwen.config import load_recipe
 >>> recipe = load_recipe("cybersecqwen-4b")
->>> front_matter(Evidence(recipe, None, None, None, results=[])).splitlines()[0]
+>>> front_matter(Evidence(recipe, None, None, None, results=[], others=[])).splitlines()[0]
 'base_model: Qwen/Qwen3-4B-Instruct-2507'
 """
 

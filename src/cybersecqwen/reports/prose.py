@@ -74,6 +74,12 @@ List (CVE terms of use), CISA Vulnrichment (CC0), MITRE CWE (CWE terms of use). 
 CC BY-NC-SA 4.0; it serves to measure and to decontaminate, and is neither trained on nor
 shipped."""
 
+DRAFT = """\
+> **Draft.** This run is not finished: it has no evaluation of the model, and what is said about
+> its use below is not backed by a measurement yet.
+
+"""
+
 _GEMMA = """\
 The weights derive from Gemma. Use and distribution follow the
 [Gemma Terms of Use](https://ai.google.dev/gemma/terms) and the prohibited use policy they
