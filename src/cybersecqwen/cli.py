@@ -114,6 +114,8 @@ def run(as_json: bool, **options: Any) -> None:
     for stage in STAGES.values():
         stage(opened)
     _print_results(opened.out, as_json=as_json)
+    if not as_json:
+        click.echo(f"\nModel card: {opened.out / 'report' / 'MODEL_CARD.md'}")
 
 
 @main.command()

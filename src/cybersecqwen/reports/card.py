@@ -30,7 +30,7 @@ from cybersecqwen.reports.usage import usage
 _SUMMARY = (
     *("steps", "steps_per_epoch", "examples", "packed_sequences", "tokens_seen"),
     *("trainable_parameters", "total_parameters", "final_train_loss", "final_validation_loss"),
-    *("device", "world_size", "distributed_type", "runtime_seconds"),
+    *("base_revision", "device", "world_size", "distributed_type", "runtime_seconds"),
 )
 
 
