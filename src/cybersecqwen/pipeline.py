@@ -26,7 +26,7 @@ from cybersecqwen.benchmark.tasks import find_task
 from cybersecqwen.config import Recipe, dump_recipe, load_recipe
 from cybersecqwen.corpus.build import Inputs, build
 from cybersecqwen.embedded.artifacts import FOLDER, load_catalogue
-from cybersecqwen.errors import InputError
+from cybersecqwen.errors import InputError, StageError
 from cybersecqwen.files import Json, read_jsonl, sha256_tree, write_json, write_text
 from cybersecqwen.manifest import (
     finished,
@@ -37,7 +37,8 @@ from cybersecqwen.manifest import (
 )
 from cybersecqwen.records import Vulnerability
 from cybersecqwen.reports.card import render
-from cybersecqwen.reports.comparison import results
+from cybersecqwen.reports.comparison import rows
+from cybersecqwen.reports.evidence import load_evidence
 from cybersecqwen.reports.plots import loss_plot
 from cybersecqwen.reports.published import BASELINES, PUBLISHED
 from cybersecqwen.sample import BENCHMARK, FEED
@@ -175,8 +176,19 @@ def evaluate_model(
     benchmark: Path | None,
     out: Path | None,
 ) -> Path:
-    """Evaluate any model into a run folder of its own, `runs/<its name>`; returns the folder."""
+    """Evaluate any model into a run folder of its own, `runs/<its name>`; returns the folder.
+
+    Raises StageError when that is a recipe's, unless the model is the one merged there.
+    """
     folder = out or Path("runs") / subject.name
+    merged = folder / "merged"
+    known = outputs_of(merged) if (merged / "manifest.json").is_file() else {}
+    if (folder / "recipe.toml").is_file() and subject.identity.get("files") != known:
+        raise StageError(
+            "is the run of a recipe, and this is not its merged model",
+            where=folder,
+            tip="choose another --out",
+        )
     for task in tasks or tuple(protocol.extractors):
         evaluate_task(
             subject, task, protocol, benchmark=benchmark or default_benchmark(), out=folder
@@ -201,7 +213,8 @@ def card(run: Run) -> None:
         write_text(path, text)
         _log.info("%s: written", path)
     published = [asdict(row) for row in (*PUBLISHED, *BASELINES)]
-    write_json(report / "comparison.json", {"results": results(run.out), "published": published})
+    own = rows(load_evidence(run.out).results)
+    write_json(report / "comparison.json", {"results": own, "published": published})
 
 
 STAGES: dict[str, Callable[[Run], None]] = {

@@ -82,6 +82,7 @@ def test_a_run_leaves_what_the_docs_say(whole: Path) -> None:
         "evaluation/cti-rcm/smoke/trial-0/responses.jsonl",
         "evaluation/cti-rcm/smoke/scores.json",
         "report/MODEL_CARD.md",
+        "report/comparison.json",
         "report/plots/loss.svg",
     ):
         assert (whole / name).stat().st_size > 0, name
@@ -180,6 +181,19 @@ def test_a_merged_folder_is_evaluated_on_its_own(whole: Path, tmp_path: Path) ->
     name = Path("evaluation/cti-rcm/smoke/trial-0/responses.jsonl")
     assert json.loads(done.stdout)[0]["task"] == "cti-rcm"
     assert (out / name).read_bytes() == (whole / name).read_bytes()
+
+
+def test_a_recipes_run_takes_the_scores_of_its_own_model_only(whole: Path, tmp_path: Path) -> None:
+    from cybersecqwen.sample import BENCHMARK
+
+    common = ["--benchmark", BENCHMARK, "--task", "cti-rcm", "--protocol", "smoke", "--out", whole]
+    own = made("evaluate", "--model", whole / "merged", *common)
+    assert "done already, skipped" in own.stderr
+    answers = tmp_path / "answers.jsonl"
+    answers.write_text('{"item": 0, "text": "CWE-79"}\n')
+    other = run("evaluate", "--responses", answers, *common)
+    assert other.returncode == 1
+    assert "is the run of a recipe" in other.stderr
 
 
 def test_a_model_folder_without_a_chat_template_says_what_to_do(

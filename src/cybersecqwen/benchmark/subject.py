@@ -18,6 +18,7 @@ from cybersecqwen.engines.replay import ReplayEngine
 from cybersecqwen.engines.transformers import TransformersEngine
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json, sha256_tree
+from cybersecqwen.manifest import outputs_of
 
 Kind = Literal["instruct", "base"]
 
@@ -57,7 +58,16 @@ def local(
     engine = TransformersEngine(folder, kind=kind, batch_size=batch_size)
     found = folder.resolve()
     name = found.parent.name if found.name == "merged" else found.name  # of a run folder
-    return Subject(name, engine, kind, {"files": outputs or sha256_tree(folder)})
+    return Subject(name, engine, kind, {"files": outputs or _files(folder)})
+
+
+def _files(folder: Path) -> Json:
+    """Hash a model's files; of a merged folder, those that its manifest proves."""
+    found = sha256_tree(folder)
+    if not (folder / "manifest.json").is_file():
+        return found
+    proven = outputs_of(folder)
+    return proven if proven.items() <= found.items() else found
 
 
 def served(url: str, model: str, *, kind: Kind, concurrency: int) -> Subject:

@@ -24,11 +24,16 @@ _TASKS = ("cti-rcm", "cti-mcq")
 
 
 def results(run: Path) -> list[Json]:
-    """Give the scores of a run as JSON-able rows, one per task and protocol."""
+    """Give every score in a run folder as JSON-able rows, one per task and protocol."""
+    return rows(load_results(run))
+
+
+def rows(found: list[Result]) -> list[Json]:
+    """Give scores as JSON-able rows."""
     return [
         result.model_dump(mode="json")
         | {"interval_95": list(result.interval), "comparable": result.comparable}
-        for result in load_results(run)
+        for result in found
     ]
 
 

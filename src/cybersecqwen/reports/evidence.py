@@ -46,6 +46,7 @@ class Result(BaseModel):
     protocol: str
     protocol_version: int | str
     modified: list[str] = []
+    model: str = ""
     kind: str = ""  # of the model as it was asked: instruct or base
     benchmark: Benchmark = Benchmark()
     items: int = Field(ge=1)
