@@ -1,4 +1,4 @@
-# make demo: the whole chain on the shipped sample, from nothing. make test, make check: as named.
+# make demo: an answer from the embedded model, then the whole chain on the shipped sample. make test, make check: as named.
 # pip, not uv: where a CPU build of torch is on offer beside the index, only pip finds it.
 PYTHON ?= python3
 VENV := .venv
@@ -13,7 +13,12 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
+LARAVEL := A deserialization vulnerability in the destruct() function of Laravel v8.5.9 allows \
+attackers to execute arbitrary commands.
+
 demo: setup
+	$(BIN)/cybersecqwen classify "$(LARAVEL)"
+	$(BIN)/cybersecqwen ask "Which mitigations does ATT&CK list for T1059.001?"
 	$(BIN)/cybersecqwen run smoke --out runs/smoke
 
 test: setup

@@ -6,7 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from cybersecqwen.prompts import mcq_prompt, mcq_shot, rcm_prompt, rcm_shot
+from cybersecqwen.prompts import (
+    BASE_MCQ_PREAMBLE,
+    asks_for_weakness,
+    description_in,
+    mcq_prompt,
+    mcq_shot,
+    question_in,
+    rcm_prompt,
+    rcm_shot,
+)
 from cybersecqwen.sources.ctibench import read_items
 
 
@@ -36,3 +45,60 @@ def test_an_open_question_ends_where_the_answer_begins() -> None:
     assert mcq_shot("Q?", options, "B").endswith("\nAnswer: B")
     assert rcm_shot("text") == "CVE Description: text\nAnswer:"
     assert rcm_shot("text", "CWE-79") == "CVE Description: text\nAnswer: CWE-79"
+
+
+def test_what_a_prompt_asks_is_read_back() -> None:
+    options = ("one", "two", "", "A) four")
+    faith = "Choose the best of the four candidate answers.\n\n"
+    lines = "A. one\nB. two\nC. \nD. A) four"
+    for prompt in (
+        mcq_prompt("Q?", options),
+        mcq_prompt("Q?", ("one", "two", "nan", "A) four")),
+        mcq_shot("Q?", options),
+        BASE_MCQ_PREAMBLE + mcq_shot("Q?", options),
+        f"{mcq_shot('Other?', 'wxyz', 'B')}\n\n{mcq_shot('Q?', options)}",
+        f"{faith}Q?\n\n{lines}",
+        f"Q?\n{lines}",
+    ):
+        assert question_in(prompt) == ("Q?", options)
+        assert not asks_for_weakness(prompt)
+    shots = f"{rcm_shot('other', 'CWE-79')}\n\n{rcm_shot('text')}"
+    for prompt in (rcm_prompt("text"), shots):
+        assert asks_for_weakness(prompt)
+        assert description_in(prompt) == "text"
+        assert question_in(prompt) is None
+    assert description_in("no such prompt") is None
+
+
+def test_a_description_without_instruction_or_exemplar_asks_for_nothing() -> None:
+    assert not asks_for_weakness(rcm_shot("text about CWE-79"))
+    assert not asks_for_weakness("Give the CVSS vector.  CVE Description: a text about CWE-79 ")
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("task", ["cti-rcm", "cti-rcm-2021", "cti-vsp"])
+def test_every_description_is_read_from_its_prompt(shared: Path, task: str) -> None:
+    items = read_items(shared / "cti-bench", task)
+    assert [description_in(item.prompt) for item in items] == [item.text for item in items]
+    assert {asks_for_weakness(item.prompt) for item in items} == {task != "cti-vsp"}
+
+
+@pytest.mark.shared
+def test_every_question_is_read_from_its_prompt_in_every_form(shared: Path) -> None:
+    items = read_items(shared / "cti-bench", "cti-mcq")
+    columns = [(item.text, item.options) for item in items]
+    assert [question_in(item.prompt) for item in items] == columns
+    shots = [mcq_shot(item.text, item.options) for item in items]
+    assert [question_in(shot) for shot in shots] == columns
+    before = mcq_shot("Other?", "wxyz", "B")
+    few = [f"{BASE_MCQ_PREAMBLE}{before}\n\n{shot}" for shot in shots]
+    assert [question_in(prompt) for prompt in few] == columns
+    assert not any(asks_for_weakness(item.prompt) for item in items)
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("task", ["cti-taa", "cti-ate"])
+def test_a_prompt_of_another_task_asks_for_neither(shared: Path, task: str) -> None:
+    for item in read_items(shared / "cti-bench", task):
+        assert not asks_for_weakness(item.prompt)
+        assert question_in(item.prompt) is None

@@ -37,6 +37,18 @@ def atomic_write(path: Path) -> Iterator[IO[str]]:
     Raises CyberSecQwenError when the disk refuses it (full, read-only, no
     permission); nothing is left behind and an older file stays as it was.
     """
+    with _replacing(path, mode="w", encoding="utf-8", newline="\n") as file:
+        yield file
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a whole file atomically, as `atomic_write` does."""
+    with _replacing(path, mode="wb") as file:
+        file.write(data)
+
+
+@contextmanager
+def _replacing(path: Path, **how: Any) -> Iterator[IO[Any]]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -44,7 +56,7 @@ def atomic_write(path: Path) -> Iterator[IO[str]]:
         raise _unwritable(path, error) from error
     temporary = Path(name)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+        with os.fdopen(handle, **how) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -41,6 +41,7 @@ from cybersecqwen.reports.comparison import rows
 from cybersecqwen.reports.evidence import load_evidence
 from cybersecqwen.reports.plots import loss_plot
 from cybersecqwen.reports.published import BASELINES, PUBLISHED
+from cybersecqwen.reports.shipped import shipped
 from cybersecqwen.sample import BENCHMARK, FEED
 from cybersecqwen.sources import read_vulnerabilities
 from cybersecqwen.sources.ctibench import read_benchmark
@@ -212,7 +213,7 @@ def card(run: Run) -> None:
     for path in (report / "MODEL_CARD.md", merged / "README.md")[: len(folders)]:
         write_text(path, text)
         _log.info("%s: written", path)
-    published = [asdict(row) for row in (*PUBLISHED, *BASELINES)]
+    published = [asdict(row) for row in (*shipped(), *PUBLISHED, *BASELINES)]
     own = rows(load_evidence(run.out).results)
     write_json(report / "comparison.json", {"results": own, "published": published})
 

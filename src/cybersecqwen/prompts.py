@@ -8,11 +8,19 @@ empty option as "nan", four lost a space.)
 
 >>> rcm_prompt("A buffer overflow.").endswith("CVE Description: A buffer overflow. ")
 True
+
+What a prompt asks can be read back, whichever form it has: for an engine that is no language
+model.
+
+>>> description_in(rcm_prompt("A buffer overflow."))
+'A buffer overflow.'
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
 _RCM = (
     "Analyze the following CVE description and map it to the appropriate CWE. "
@@ -78,3 +86,66 @@ def mcq_shot(question: str, options: Sequence[str], letter: str = "") -> str:
     lines = [f"Question: {question}"]
     lines += [f"{name}. {text}" for name, text in zip("ABCD", options, strict=True)]
     return "\n".join([*lines, f"Answer: {letter}"]).rstrip()
+
+
+class Question(NamedTuple):
+    """A multiple-choice question as a prompt asks it; `options` belong to the letters A to D."""
+
+    text: str
+    options: tuple[str, ...]
+
+
+# An exemplar begins its line, the zero-shot prompts have it behind their instruction.
+_SHOT_DESCRIPTION = re.compile(r"^CVE Description:", re.MULTILINE)
+_CWE_EXEMPLAR = re.compile(r"^Answer: CWE-\d+[ \t]*$", re.MULTILINE)
+_OPEN_ANSWER = re.compile(r"\n[ \t]*Answer:\s*\Z")
+_MCQ_PARTS = re.compile(
+    r"\*\*Question:\*\*\s(.*?)\s\*\*Options:\*\*"
+    r"\s+A\)(.*?)\sB\)(.*?)\sC\)(.*?)\sD\)(.*)\s\*\*Important:\*\*",
+    re.DOTALL,
+)
+_MCQ_LINES = re.compile(
+    r"^A[.)](.*?)\nB[.)](.*?)\nC[.)](.*?)\nD[.)]([^\n]*)", re.MULTILINE | re.DOTALL
+)
+_MCQ_INSTRUCTION = re.compile(r"multiple[- ]choice|candidate answers", re.IGNORECASE)
+
+
+def asks_for_weakness(prompt: str) -> bool:
+    """Tell whether a prompt asks for the CWE of a CVE description: by instruction or exemplars."""
+    instruction, found, _ = prompt.partition("CVE Description:")
+    return bool(found) and ("CWE" in instruction or _CWE_EXEMPLAR.search(prompt) is not None)
+
+
+def description_in(prompt: str) -> str | None:
+    """Read the CVE description that a prompt asks about, stripped; of a few-shot one the last."""
+    shots = [match.end() for match in _SHOT_DESCRIPTION.finditer(prompt)]
+    _, found, text = prompt.partition("CVE Description:")
+    if not found:
+        return None
+    return _OPEN_ANSWER.sub("", prompt[shots[-1] :] if shots else text).strip()
+
+
+def question_in(prompt: str) -> Question | None:
+    """Read the multiple-choice question that a prompt asks, stripped; of a few-shot one the last.
+
+    It reads CTI-Bench's own form, whose "nan" is an empty option, and options on lines of
+    their own, `A. text`, with or without exemplars before them.
+    """
+    parts = _MCQ_PARTS.search(prompt)
+    if parts:
+        text, *options = (part.strip() for part in parts.groups())
+        return Question(text, tuple("" if option == "nan" else option for option in options))
+    lines = list(_MCQ_LINES.finditer(prompt))
+    if not lines:
+        return None
+    before = prompt[lines[-2].end() if len(lines) > 1 else 0 : lines[-1].start()]
+    return Question(_bare(before), tuple(option.strip() for option in lines[-1].groups()))
+
+
+def _bare(text: str) -> str:
+    """Take off what stands before a question: the last exemplar's answer, or the instruction."""
+    text = re.sub(r"\A\s*Answer:[^\n]*\n", "", text).strip()
+    first, _, rest = text.partition("\n\n")
+    if rest and _MCQ_INSTRUCTION.search(first):
+        text = rest
+    return text.strip().removeprefix("Question:").strip()

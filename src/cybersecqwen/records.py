@@ -46,6 +46,7 @@ class Weakness:
     status: str = ""
     usage: str = ""  # Allowed, Allowed-with-Review, Discouraged, Prohibited
     parents: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    suggestions: tuple[str, ...] = ()  # what MITRE would rather have mapped to
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,3 +145,107 @@ class Scores:
     def parseable_rate(self) -> float:
         """Items with an extractable answer over all items."""
         return self.parseable / self.n
+
+
+class Span(NamedTuple):
+    """Words of a text that carried a decision: where they stand, and how much they weigh."""
+
+    start: int  # characters from the beginning of the text
+    end: int
+    text: str
+    weight: float  # share of the evidence, 0 to 1
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a classifier makes of one text, before any threshold.
+
+    `ranked` are (CWE id, confidence) pairs, best first, of confidences from 0 to 1. Where
+    `out_of_scope` says why the text is none to classify, `ranked` is empty. `answer` is the raw
+    text of a language model.
+    """
+
+    ranked: tuple[tuple[str, float], ...]
+    evidence: tuple[Span, ...] = ()
+    out_of_scope: str = ""
+    answer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of a knowledge base: a technique, group, weakness, attack pattern or the like.
+
+    `aliases` are other names it goes by, ids that it replaced included.
+    """
+
+    entry_id: str  # T1059.001, G0016, S0154, M1038, CWE-79, CAPEC-66
+    name: str
+    kind: str
+    url: str
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """One paragraph that a knowledge base says about an entry.
+
+    `other` is the id of the second entry it is about, where there is one: the
+    group whose use of a technique it tells, the mitigation that it applies.
+    """
+
+    entry_id: str
+    name: str
+    kind: str
+    section: str
+    text: str
+    url: str
+    other: str = ""
+
+
+class Fact(NamedTuple):
+    """One relation of an entry to another entry's id, or to a word such as a platform."""
+
+    subject: str
+    relation: str
+    target: str
+
+
+class Knowledge(NamedTuple):
+    """What one release of a knowledge base holds, in the order of its file."""
+
+    source: str
+    version: str
+    entries: tuple[Entry, ...]
+    passages: tuple[Passage, ...]
+    facts: tuple[Fact, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A passage that supports an answer; `passage` is its text, "" where none is installed."""
+
+    id: str
+    name: str
+    kind: str
+    section: str
+    url: str
+    score: float
+    passage: str = ""
+    other: str = ""  # the second entry that the passage is about
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a question is answered with, and what that rests on.
+
+    `covered` is false where nothing known supports an answer; that of a multiple choice is
+    then the best guess. `choice` is the position of the chosen option and `scores` are
+    the options' probabilities; None and () for a free question.
+    """
+
+    answer: str
+    confidence: float  # 0 to 1
+    covered: bool
+    evidence: tuple[Evidence, ...] = ()
+    choice: int | None = None
+    scores: tuple[float, ...] = ()

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from cybersecqwen.errors import InputError
-from cybersecqwen.records import Weakness
-from cybersecqwen.sources.cwe import catalogue_version, read_catalogue
+from cybersecqwen.records import Fact, Weakness
+from cybersecqwen.sources.cwe import catalogue_version, read_catalogue, read_weaknesses
 
 CATALOGUE = """<?xml version="1.0" encoding="UTF-8"?>
 <Weakness_Catalog xmlns="http://cwe.mitre.org/cwe-7" Name="CWE" Version="4.16" Date="2024-11-19">
@@ -105,3 +105,73 @@ def test_real_catalogue(shared: Path) -> None:
     assert catalogue["CWE-79"].parents["1003"] == ("CWE-74",)
     assert catalogue["CWE-20"].usage == "Discouraged"
     assert catalogue_version(path) == "4.16"
+
+
+WEAKNESS = """<Weakness_Catalog xmlns="http://cwe.mitre.org/cwe-7" Version="4.16"><Weaknesses>
+<Weakness ID="79" Name="Cross-site Scripting" Abstraction="Base" Status="Stable">
+  <Description>Text about &lt;script&gt;.</Description>
+  <Extended_Description xmlns:x="http://www.w3.org/1999/xhtml">
+    <x:p>First <x:b>block</x:b>.</x:p><x:ul><x:li>An item.</x:li></x:ul>
+  </Extended_Description>
+  <Related_Weaknesses>
+    <Related_Weakness Nature="ChildOf" CWE_ID="74" View_ID="1000"/>
+    <Related_Weakness Nature="ChildOf" CWE_ID="74" View_ID="1003"/>
+    <Related_Weakness Nature="CanPrecede" CWE_ID="494" View_ID="1000"/>
+  </Related_Weaknesses>
+  <Applicable_Platforms><Language Class="Not Language-Specific"/></Applicable_Platforms>
+  <Alternate_Terms><Alternate_Term><Term>XSS</Term></Alternate_Term></Alternate_Terms>
+  <Modes_Of_Introduction><Introduction><Phase>Implementation</Phase></Introduction>
+  </Modes_Of_Introduction>
+  <Common_Consequences><Consequence><Scope>Integrity</Scope><Scope>Availability</Scope>
+    <Impact>Modify Memory</Impact><Note>It may run.</Note></Consequence></Common_Consequences>
+  <Potential_Mitigations><Mitigation><Phase>Implementation</Phase><Strategy>Encoding</Strategy>
+    <Description>Encode it.</Description></Mitigation></Potential_Mitigations>
+  <Related_Attack_Patterns><Related_Attack_Pattern CAPEC_ID="63"/></Related_Attack_Patterns>
+</Weakness>
+<Weakness ID="1" Name="Gone" Status="Deprecated"><Description>Was.</Description></Weakness>
+</Weaknesses>
+<Categories><Category ID="310" Name="Cryptographic Issues" Status="Draft"><Summary>Keys.</Summary>
+  <Relationships><Has_Member CWE_ID="79" View_ID="699"/></Relationships></Category></Categories>
+</Weakness_Catalog>"""
+
+
+def test_what_is_said_about_a_weakness(tmp_path: Path) -> None:
+    path = tmp_path / "cwe.xml"
+    path.write_text(WEAKNESS)
+    knowledge = read_weaknesses(path)
+    assert (knowledge.source, knowledge.version) == ("CWE", "4.16")
+    url = "https://cwe.mitre.org/data/definitions/79.html"
+    assert [(e.entry_id, e.kind, e.url, e.aliases) for e in knowledge.entries[:1]] == [
+        ("CWE-79", "weakness", url, ("XSS",))
+    ]
+    assert [entry.entry_id for entry in knowledge.entries] == ["CWE-79", "CWE-310"]
+    assert [(p.entry_id, p.section, p.text) for p in knowledge.passages] == [
+        ("CWE-79", "description", "Text about <script>."),
+        ("CWE-79", "description", "First block."),
+        ("CWE-79", "description", "An item."),
+        ("CWE-79", "alternate term", "XSS"),
+        ("CWE-79", "introduction", "Implementation"),
+        ("CWE-79", "consequence", "Integrity Availability Modify Memory: It may run."),
+        ("CWE-79", "mitigation", "Implementation Encoding: Encode it."),
+        ("CWE-310", "description", "Keys."),
+    ]
+    assert set(knowledge.facts) == {
+        Fact("CWE-79", "part of", "CWE-74"),
+        Fact("CWE-79", "can precede", "CWE-494"),
+        Fact("CWE-79", "part of", "CWE-310"),
+        Fact("CAPEC-63", "exploits", "CWE-79"),
+        Fact("CWE-79", "language", "Not Language-Specific"),
+        Fact("CWE-79", "phase", "Implementation"),
+        Fact("CWE-79", "scope", "Integrity"),
+        Fact("CWE-79", "scope", "Availability"),
+        Fact("CWE-79", "impact", "Modify Memory"),
+        Fact("CWE-79", "abstraction", "Base"),
+    }
+
+
+@pytest.mark.shared
+def test_what_the_real_catalogue_says(shared: Path) -> None:
+    knowledge = read_weaknesses(shared / "cwec_v4.16.xml.gz")
+    sections = Counter(passage.section for passage in knowledge.passages)
+    assert min(sections[name] for name in ("consequence", "mitigation", "introduction")) > 1000
+    assert Fact("CAPEC-66", "exploits", "CWE-89") in knowledge.facts

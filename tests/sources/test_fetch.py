@@ -11,6 +11,7 @@ import zipfile
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -20,6 +21,7 @@ from cybersecqwen.sources.ctibench import TASKS
 from cybersecqwen.sources.cwe import read_catalogue
 from cybersecqwen.sources.download import Patience
 from cybersecqwen.sources.fetch import SOURCES, default_cache, fetch
+from cybersecqwen.sources.stix import StixObject, read_bundle
 
 from .conftest import Answer, Seen, Upstream
 from .test_cwe import CATALOGUE
@@ -216,6 +218,18 @@ def test_archives_keep_the_name_their_reader_knows(
     assert "CWE-79" in read_catalogue(file)
 
 
+@pytest.mark.parametrize("source", ["attack-enterprise", "attack-mobile", "attack-ics", "capec"])
+def test_knowledge_bases_come_as_bundles(
+    upstream: Upstream, tmp_path: Path, patience: Patience, source: str
+) -> None:
+    address = urlsplit(SOURCES[source][0])
+    assert address.netloc == "raw.githubusercontent.com"
+    upstream.files[address.path] = b'{"type": "bundle", "objects": []}'
+    (file,) = fetch(source, tmp_path, url=upstream.url + address.path, patience=patience)
+    assert file.parent == tmp_path / source
+    assert read_bundle(file, StixObject) == []
+
+
 def put_dataset(upstream: Upstream) -> None:
     for task, columns in TASKS.items():
         path = f"/datasets/AI4Sec/cti-bench/resolve/main/{task}.tsv"
@@ -244,7 +258,9 @@ def test_cti_bench_cut_on_the_way_arrives_whole(upstream: Upstream, tmp_path: Pa
 
 
 def test_unknown_source_names_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="nvd, nvd-api, cvelist, vulnrichment, cwe, cti-bench"):
+    with pytest.raises(
+        InputError, match=r"vulnrichment, cwe, attack-enterprise, .*, capec, cti-bench"
+    ):
         fetch("nvdd", tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""What is evaluated: a model folder, a model behind a URL, or recorded answers.
+"""What is evaluated: a model folder, one behind a URL, recorded answers, or what ships.
 
 >>> url = "http://localhost:8000/v1"
 >>> subject = served(url, "CyberSecQwen-4B", kind="instruct", concurrency=32)
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from cybersecqwen.engines import Engine
+from cybersecqwen.engines.embedded import EmbeddedEngine
 from cybersecqwen.engines.http import HttpEngine
 from cybersecqwen.engines.replay import ReplayEngine
 from cybersecqwen.engines.transformers import TransformersEngine
@@ -34,15 +35,25 @@ class Subject:
 
 
 def find_subject(
-    *, model: str | None, url: str | None, responses: Path | None, kind: Kind, concurrency: int
+    *,
+    model: str | None,
+    url: str | None,
+    responses: Path | None,
+    kind: Kind,
+    concurrency: int,
+    engine: str | None = None,
 ) -> Subject:
-    """Take the model that a command line names: a folder, a server's, or recorded answers."""
+    """Take the model that a command line names: a folder, a server's, recorded answers, or ours."""
+    if engine == "embedded":
+        return embedded(kind=kind)
     if responses is not None:
         return recorded(responses, kind=kind)
     if model is None:
         what = "--url also needs the model's name there" if url else "no model to evaluate"
         raise InputError(
-            what, tip="give a recipe, --model FOLDER, --url URL --model NAME, or --responses FILE"
+            what,
+            tip="give a recipe, --model FOLDER, --url URL --model NAME, --responses FILE, "
+            "or --engine embedded",
         )
     if url is not None:
         return served(url, model, kind=kind, concurrency=concurrency)
@@ -81,3 +92,11 @@ def recorded(path: Path, *, kind: Kind) -> Subject:
     if not path.exists():
         raise InputError("no such file or folder", where=path, tip="check --responses")
     return Subject(path.stem, ReplayEngine(path), kind, {"responses": sha256_tree(path)})
+
+
+def embedded(folder: Path | None = None, *, kind: Kind = "instruct") -> Subject:
+    """Take the model that ships, known by its version and the checksums of its artifacts."""
+    engine = EmbeddedEngine(folder)
+    about = engine.describe()
+    files = {name: facts["sha256"] for name, facts in about["artifacts"].items()}
+    return Subject("embedded", engine, kind, {"version": about["version"], "artifacts": files})

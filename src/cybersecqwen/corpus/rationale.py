@@ -21,41 +21,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
+from cybersecqwen.rationale import STOP_WORDS, rationale
 from cybersecqwen.records import Weakness
 
 _WORD = re.compile(r"[A-Za-z][\w'/-]*[A-Za-z0-9]|[A-Za-z]")
-_STOP = frozenset(
-    re.findall(
-        r"\w+",
-        """
-    a an and any are as at be been before by can could due earlier for from has have in into is
-    it its may might not of on or other prior some such than that the then there these this
-    through to up used user users using version versions via was were when where which while
-    will with within without allow allows attacker attackers vulnerability vulnerabilities issue
-    issues affected affects product exists
-    """,
-    )
-)
 _LONGEST = 4  # words of a phrase: "out of bounds write"
 _RARE = 2  # a phrase seen once tells nothing
 _TELLING = 0.5  # a phrase of less weight is chance
 _SHORTEST = 3  # letters: "XSS" says something, "g" does not
 _LEARN_FROM = 20_000  # records are enough to know the words of a weakness
-
-_WHERE = re.compile(
-    r"\b(?:in|of) (?:the )?((?:`[^`]{2,60}`|[\w.:/$-]{2,60}(?:\(\))?) "
-    r"(?:function|method|component|module|plugin|parameter|endpoint|driver|handler|library|page|"
-    r"subsystem|parser|interface|service|script|field))\b"
-    r"|\bin ((?:[\w-]+/)*[\w-]+\.(?:c|cc|cpp|h|go|php|py|js|java|rb|asp|aspx|jsp|cgi|so|dll|sys))\b"
-)
-_VIA = re.compile(r"\bvia ((?:a |an |the )?[^,.;()]{3,70})")
-_IMPACT = re.compile(
-    r"\b((?:allow(?:s|ed|ing)?|enabl(?:es|ed|ing)|could|can be|may|might|lead(?:s|ing)? to|"
-    r"result(?:s|ed|ing)? in|caus(?:es|ed|ing)|lets) "
-    r"[^.;]{0,80}?\b(?:execut|obtain|gain|caus|bypass|read|writ|inject|disclos|escalat|access|"
-    r"crash|overwrit|modif|delet|upload|hijack|impersonat|steal|perform|trigger|conduct|denial|"
-    r"arbitrary code|information|privilege)(?:[^.;]|\.(?=\S)){2,90})(?=[\s.;]|$)"
-)
 
 
 @dataclass(frozen=True)
@@ -113,7 +87,9 @@ def _rank(weights: Mapping[str, float], name: str) -> tuple[str, ...]:
     What merely goes along with a weakness, such as a vendor's boilerplate, is frequent too.
     """
     ranked = {
-        phrase: 3 * weight if any(w in name for w in phrase.split() if w not in _STOP) else weight
+        phrase: 3 * weight
+        if any(w in name for w in phrase.split() if w not in STOP_WORDS)
+        else weight
         for phrase, weight in weights.items()
         if weight > _TELLING and len(phrase) >= _SHORTEST
     }
@@ -130,57 +106,17 @@ def _phrases(description: str) -> Iterator[str]:
     """Yield runs of up to four words of one clause, neither end of them an empty word."""
     words = [(*match.span(), match.group().lower()) for match in _WORD.finditer(description)]
     for first, (start, _, word) in enumerate(words):
-        if word in _STOP:
+        if word in STOP_WORDS:
             continue
         previous = start
         for begin, end, last in words[first : first + _LONGEST]:
             if description[previous:begin] not in ("", " "):
                 break  # punctuation lies between: another clause begins
             previous = end
-            if last not in _STOP:
+            if last not in STOP_WORDS:
                 yield description[start:end]
-
-
-def _widen(description: str, phrase: str) -> str:
-    """Add up to three words on either side of a one-word phrase, within its clause."""
-    if not phrase or " " in phrase:
-        return phrase
-    around = rf"(?:[\w/'-]+ ){{0,3}}\b{re.escape(phrase)}\b(?: [\w/'-]+){{0,3}}"
-    match = re.search(around, description)
-    words = match.group().split() if match else [phrase]
-    while words[0].lower() in _STOP or words[0].isdigit():
-        words = words[1:]
-    while words[-1].lower() in _STOP:
-        words = words[:-1]
-    return " ".join(words)
 
 
 def completion(description: str, weakness: Weakness, phrases: Phrases) -> str:
     """Write the answer to learn: what the text says, what it maps to, last the bare CWE id."""
-    sentences = [_evidence(description, weakness, phrases)]
-    impact = _first(_IMPACT, description)
-    if impact:
-        sentences.append(f'The stated consequence: "{impact.rstrip(",")}".')
-    sentences.append(f"This corresponds to {weakness.cwe_id}, {weakness.name}.")
-    if weakness.usage == "Discouraged":
-        sentences.append("The entry is broad: MITRE prefers a more specific one where it fits.")
-    return f"{' '.join(sentences)}\n\n{weakness.cwe_id}"
-
-
-def _evidence(description: str, weakness: Weakness, phrases: Phrases) -> str:
-    """Say what in the text points to the weakness, where it lies and how it is reached."""
-    quote = _widen(description, phrases.quote(description, weakness.cwe_id))
-    # Without a telling phrase the opening words of the record are the evidence there is.
-    quote = quote or " ".join(description.split()[:10]).rstrip(".,;:")
-    where, via = _first(_WHERE, description), _first(_VIA, description)
-    sentence = f'The description reports "{quote}"'
-    if where and where.lower() not in quote.lower():
-        sentence += f" in {where}"
-    if via and via.lower() not in quote.lower():
-        sentence += f", reached via {via}"
-    return f"{sentence}."
-
-
-def _first(pattern: re.Pattern[str], text: str) -> str:
-    match = pattern.search(text)
-    return " ".join(next(filter(None, match.groups())).split()) if match else ""
+    return rationale(description, weakness, phrases.quote(description, weakness.cwe_id))

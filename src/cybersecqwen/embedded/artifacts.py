@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from cybersecqwen.errors import InputError
-from cybersecqwen.files import Json, read_json, write_json, write_text
+from cybersecqwen.files import Json, read_json, write_bytes, write_json
 from cybersecqwen.records import Weakness
 
 FOLDER = Path(__file__).parent / "data"
@@ -22,11 +22,11 @@ _FIELDS = ("cwe_id", "name", "kind", "abstraction", "status", "usage")
 
 @cache
 def load_catalogue(folder: Path = FOLDER) -> dict[str, Weakness]:
-    """Load the CWE facts: id, name, kind, abstraction, status, usage and parents by view.
+    """Load the CWE facts: id, name, kind, abstraction, status, usage, parents by view, suggestions.
 
     Raises InputError when the file is missing or differs from its certificate.
     """
-    rows = json.loads(_verified(folder, _CATALOGUE))["entries"]
+    rows = json.loads(verified(folder, _CATALOGUE))["entries"]
     return {
         cwe_id: Weakness(
             cwe_id,
@@ -36,8 +36,9 @@ def load_catalogue(folder: Path = FOLDER) -> dict[str, Weakness]:
             status,
             usage,
             {v: tuple(p) for v, p in parents.items()},
+            tuple(suggestions),
         )
-        for cwe_id, name, kind, abstraction, status, usage, parents in rows
+        for cwe_id, name, kind, abstraction, status, usage, parents, suggestions in rows
     }
 
 
@@ -49,38 +50,54 @@ def save_catalogue(
         [
             *(getattr(entry, field) for field in _FIELDS),
             {v: list(p) for v, p in entry.parents.items()},
+            list(entry.suggestions),
         ]
         for entry in catalogue.values()
     ]
     lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
     text = f'{{"version": {json.dumps(version)}, "entries": [\n{lines}\n]}}\n'
-    certificate = {
-        "artifact": _CATALOGUE,
-        "command": "cybersecqwen embedded build --cwe FILE",
-        "source": {"name": "CWE catalogue", "version": version, "sha256": source_sha256},
+    facts = {
+        "sources": [{"name": "CWE catalogue", "version": version, "sha256": source_sha256}],
         "entries": len(rows),
-        "sha256": hashlib.sha256(text.encode()).hexdigest(),
     }
-    write_text(folder / _CATALOGUE, text)
-    write_json(_certificate(folder, _CATALOGUE), certificate)
+    return save(folder, _CATALOGUE, text.encode(), facts)
+
+
+def save(folder: Path, name: str, data: bytes, facts: Json) -> Json:
+    """Write an artifact and beside it its certificate: `facts`, how to make it, its sha256."""
+    certificate = {
+        "artifact": name,
+        "command": "cybersecqwen embedded build",
+        **facts,
+        "bytes": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+    }
+    write_bytes(folder / name, data)
+    write_json(certificate_of(folder, name), certificate)
     return certificate
 
 
-def _certificate(folder: Path, name: str) -> Path:
+def certificate_of(folder: Path, name: str) -> Path:
+    """Give the place of an artifact's certificate."""
     return folder / f"{name}.certificate.json"
 
 
-def _verified(folder: Path, name: str) -> bytes:
-    """Read an artifact whose bytes match the certificate beside it."""
+def verified(folder: Path, name: str) -> bytes:
+    """Read an artifact; raises InputError unless its bytes are those of its certificate."""
     path = folder / name
-    expected = read_json(_certificate(folder, name))["sha256"]
+    expected = read_json(certificate_of(folder, name)).get("sha256")
     try:
         data = path.read_bytes()
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", where=path, tip=_TIP) from error
     if hashlib.sha256(data).hexdigest() != expected:
-        raise InputError("damaged: its checksum is not the certified one", where=path, tip=_TIP)
+        raise damaged(path, "its checksum is not the certified one")
     return data
 
 
-_TIP = "reinstall the package, or run: cybersecqwen embedded build --cwe FILE"
+def damaged(path: Path, why: str) -> InputError:
+    """Make the error for an artifact that is not what it should be."""
+    return InputError(f"damaged: {why}", where=path, tip=_TIP)
+
+
+_TIP = "reinstall the package, or make it again with: cybersecqwen embedded build"

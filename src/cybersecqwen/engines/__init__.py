@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
+from cybersecqwen.engines.embedded import EmbeddedEngine
 from cybersecqwen.engines.http import HttpEngine
 from cybersecqwen.engines.replay import ReplayEngine
 from cybersecqwen.engines.transformers import TransformersEngine
@@ -40,6 +41,7 @@ class Engine(Protocol):
 
 
 ENGINES: dict[str, Callable[..., Engine]] = {
+    "embedded": EmbeddedEngine,
     "transformers": TransformersEngine,
     "http": HttpEngine,
     "replay": ReplayEngine,

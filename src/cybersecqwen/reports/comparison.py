@@ -9,13 +9,15 @@ of other questions of the same kind may lie. The second is the larger by far.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import groupby
 from pathlib import Path
 
 from cybersecqwen.benchmark.protocol import find_protocol
 from cybersecqwen.files import Json
 from cybersecqwen.reports.evidence import Result, Spread, load_results
-from cybersecqwen.reports.published import BASELINES, PUBLISHED, Accuracy, Published
+from cybersecqwen.reports.published import BASELINES, PUBLISHED, Accuracy, Book, Published
+from cybersecqwen.reports.shipped import shipped
 from cybersecqwen.reports.tables import table
 
 NO_EVALUATION = "Not evaluated yet: this run holds no scores."
@@ -32,7 +34,13 @@ def rows(found: list[Result]) -> list[Json]:
     """Give scores as JSON-able rows."""
     return [
         result.model_dump(mode="json")
-        | {"interval_95": list(result.interval), "comparable": result.comparable}
+        | {
+            "interval_95": list(result.interval),
+            "comparable": result.comparable,
+            "book": result.book,
+            "deterministic": result.engine.deterministic,
+            "fitted_items": sum(fitted.items for fitted in result.fitted),
+        }
         for result in found
     ]
 
@@ -46,21 +54,28 @@ def results_table(run: Path) -> str:
 def measured_table(found: list[Result]) -> str:
     """Render scores as strict accuracy with both spreads, and what is special about them."""
     header = (
-        *("task", "protocol", "items", "trials"),
+        *("task", "protocol", "book", "items", "trials"),
         *("strict accuracy", "95 % interval", "parseable", "remarks"),
     )
-    return table(header, map(_measured_row, found), right=(2, 3, 4, 5, 6))
+    return table(header, map(_measured_row, found), right=(3, 4, 5, 6, 7))
 
 
 def comparators_table(name: str, size: str, found: list[Result]) -> str:
-    """Render this run's CTI-Bench scores above the published ones, smaller models first."""
-    header = ("model", "size", "CTI-RCM", "CTI-MCQ", "shots", "where from", "protocol", "remarks")
+    """Render this run's CTI-Bench scores above those of what ships and the published ones.
+
+    Of the published ones smaller models stand first, and the baselines last.
+    """
+    header = (
+        *("model", "size", "CTI-RCM", "CTI-MCQ", "shots"),
+        *("where from", "protocol", "book", "remarks"),
+    )
     by_protocol = groupby(sorted(found, key=_protocol), key=_protocol)
     ours = [_our_row(name, size, list(same)) for _, same in by_protocol]
     by_size = sorted(PUBLISHED, key=lambda row: (row.parameters is None, row.parameters or 0.0))
+    embedded = [_published_row(row, row.source) for row in shipped()]
     others = [_published_row(row, f"published: {row.source}") for row in by_size]
     baselines = [_published_row(row, row.source) for row in BASELINES]
-    return table(header, [*ours, *others, *baselines], right=(2, 3, 4))
+    return table(header, [*ours, *embedded, *others, *baselines], right=(2, 3, 4))
 
 
 def against_baselines(found: list[Result]) -> list[str]:
@@ -89,11 +104,14 @@ def _highest(accuracy: Accuracy) -> float:
 def _measured_row(result: Result) -> list[str]:
     low, high = result.interval
     remarks = [_modified(result)] if result.modified else []
+    remarks += ["deterministic"] if result.engine.deterministic else []
+    remarks += [f"weights fitted to {f.items:,} of these items" for f in result.fitted]
     if not result.comparable:
         remarks.append(f"benchmark: {result.benchmark.name}, not CTI-Bench")
     return [
         result.task,
         _protocol(result),
+        result.book,
         f"{result.items:,}",
         str(len(result.trials)),
         _spread(result.strict_accuracy),
@@ -114,6 +132,7 @@ def _our_row(name: str, size: str, same: list[Result]) -> list[str]:
         _shots(same[0]),
         "**measured in this run**",
         _protocol(same[0]),
+        _books({r.task: r.book for r in same}),
         "; ".join(remarks),
     ]
 
@@ -128,8 +147,25 @@ def _published_row(row: Published, where_from: str) -> list[str]:
         _NONE if row.shots is None else str(row.shots),
         where_from,
         row.protocol,
+        _books(
+            {
+                task: book
+                for task, accuracy, book in (
+                    ("cti-rcm", row.cti_rcm, row.rcm_book),
+                    ("cti-mcq", row.cti_mcq, row.mcq_book),
+                )
+                if accuracy is not None
+            }
+        ),
         row.note,
     ]
+
+
+def _books(books: Mapping[str, Book]) -> str:
+    """Say once what holds for all tasks, and otherwise of each."""
+    if len(set(books.values())) == 1:
+        return next(iter(books.values()))
+    return ", ".join(f"{task} {books[task]}" for task in _TASKS if task in books)
 
 
 def _accuracy(accuracy: Accuracy, std: float | None) -> str:

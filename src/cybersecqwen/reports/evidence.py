@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 
@@ -20,6 +20,7 @@ from cybersecqwen.config import Recipe, load_recipe
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json, read_json
 from cybersecqwen.manifest import made_from_of, outputs_of
+from cybersecqwen.reports.published import Book
 
 CTI_BENCH = "cti-bench"
 _LOSS_PLOT = "plots/loss.svg"
@@ -39,6 +40,31 @@ class Benchmark(BaseModel):
     sha256: dict[str, str] = {}
 
 
+class Artifact(BaseModel):
+    """One file of a model, by size and checksum."""
+
+    bytes: int
+    sha256: str
+
+
+class Fitted(BaseModel):
+    """Items of a task that weights were fitted to, by the parity of their positions."""
+
+    task: str
+    positions: Literal["odd", "even"]
+    items: int
+
+
+class Engine(BaseModel):
+    """What an engine says of itself, as far as a reader of its scores has to know it."""
+
+    engine: str = ""
+    deterministic: bool = False
+    books: dict[str, Book] = {}
+    fitted_to: list[Fitted] = []
+    artifacts: dict[str, Artifact] = {}
+
+
 class Result(BaseModel):
     """The scores of one task under one protocol (`scores.json`)."""
 
@@ -48,6 +74,7 @@ class Result(BaseModel):
     modified: list[str] = []
     model: str = ""
     kind: str = ""  # of the model as it was asked: instruct or base
+    engine: Engine = Field(default=Engine(), exclude=True)
     benchmark: Benchmark = Benchmark()
     items: int = Field(ge=1)
     trials: list[dict[str, Any]] = Field(min_length=1)
@@ -58,6 +85,18 @@ class Result(BaseModel):
     def comparable(self) -> bool:
         """Tell whether the items are CTI-Bench's, so that published numbers may stand beside."""
         return self.benchmark.name == CTI_BENCH
+
+    @property
+    def book(self) -> Book:
+        """Tell whether the answers were looked up; a recording does not say how it was made."""
+        if self.engine.engine == "replay":
+            return "not stated"
+        return self.engine.books.get(self.task, "closed")
+
+    @property
+    def fitted(self) -> list[Fitted]:
+        """Give what weights of the model were fitted to of these very items."""
+        return [f for f in self.engine.fitted_to if f.task == self.task and self.comparable]
 
     @property
     def interval(self) -> tuple[float, float]:

@@ -135,4 +135,6 @@ tool. They do not compare with any published number, so none stands beside them.
 COMPARATORS = """\
 Published rows are quoted from the source they name and were not measured here. Where the
 protocols differ, so do prompt, shots and answer extraction, and the numbers do not compare
-directly."""
+directly. "Closed" book means that nothing was looked up to answer; "open", that passages were.
+The embedded model and the baselines are no language models: what they score is what a language
+model has to beat."""

@@ -11,8 +11,10 @@ so each row names its protocol.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 Accuracy = float | tuple[float, float] | None  # one figure, the lowest and highest of several, none
+Book = Literal["open", "closed", "not stated"]  # open: what it answers is looked up
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,8 @@ class Published:
     source: str
     protocol: str
     note: str = ""
+    mcq_book: Book = "closed"
+    rcm_book: Book = "closed"
 
 
 CARD = "CyberSecQwen-4B model card"
@@ -66,14 +70,15 @@ PUBLISHED = (
               "arXiv:2603.14911", "classifier", "fine-tuned on 234,770 CVEs"),
     Published("GPT-4", "", None, 0.710, 0.720, None, 0, "arXiv:2406.07599", "cti-bench"),
     Published("GPT-5", "", None, 0.819, 0.728, None, None, "FAITH results table", "faith"),
-    Published("Sec-Gemini v1", "", None, 0.863, 0.861, None, None, "developer claim", "not stated"),
+    Published("Sec-Gemini v1", "", None, 0.863, 0.861, None, None, "developer claim", "not stated",
+              mcq_book="not stated", rcm_book="not stated"),
 )
 
 BASELINES = (
     Published("TF-IDF + linear classifier", "", None, None, 0.763, None, None, _RECORD,
               "classifier", "about 225,000 labelled CVEs, the benchmark's removed; one CPU"),
     Published("BM25 over ATT&CK, CWE and CAPEC", "", None, 0.647, None, None, None, _RECORD,
-              "open book", "no language model; one CPU"),
+              "retrieval", "no language model; one CPU", mcq_book="open"),
     Published("Always C", "", None, 0.371, None, None, None, _TRIVIAL, "none"),
     Published("Always CWE-79", "", None, None, 0.229, None, None, _TRIVIAL, "none"),
 )

@@ -114,7 +114,7 @@ def _taa_golds(folder: Path, rows: list[_Row]) -> list[str]:
 
 def _rows(path: Path, columns: tuple[str, ...]) -> list[_Row]:
     """Read a TSV file into its cells by column, checked for the wanted columns."""
-    table = _table(path)
+    table = read_table(path)
     _, header = next(table, (0, [""]))
     missing = [name for name in columns if name not in header]
     if missing:
@@ -137,7 +137,7 @@ def _rows(path: Path, columns: tuple[str, ...]) -> list[_Row]:
     return rows
 
 
-def _table(path: Path) -> Iterator[tuple[int, list[str]]]:
+def read_table(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Yield the line number and cells of each row, whichever way the file treats quotes."""
     text = _text(path).rstrip("\r\n")
     if _QUOTED.fullmatch(text):

@@ -2,6 +2,7 @@
 
     catalogue = read_catalogue(Path("cwec_latest.xml.zip"))
     catalogue["CWE-79"].parents["1003"]     # ('CWE-74',)
+    read_weaknesses(Path("cwec_latest.xml.zip")).passages[0].section        # 'description'
 
 Weaknesses, categories and views share one space of ids, so one mapping holds all.
 """
@@ -17,8 +18,9 @@ from xml.etree.ElementTree import Element
 from xml.parsers import expat
 
 from cybersecqwen.errors import InputError
-from cybersecqwen.records import Weakness
+from cybersecqwen.records import Entry, Fact, Knowledge, Passage, Weakness
 from cybersecqwen.sources.inputs import read_only
+from cybersecqwen.sources.stix import paragraphs
 
 _KINDS: dict[str, Literal["weakness", "category", "view"]] = {
     "Weakness": "weakness",
@@ -100,6 +102,10 @@ def _weakness(
         status=element.get("Status", ""),
         usage=(element.findtext("{*}Mapping_Notes/{*}Usage") or "").strip(),
         parents=_parents(element),
+        suggestions=tuple(
+            f"CWE-{suggestion.get('CWE_ID')}"
+            for suggestion in element.iterfind("{*}Mapping_Notes/{*}Suggestions/{*}Suggestion")
+        ),
     )
 
 
@@ -115,3 +121,137 @@ def _parents(element: Element) -> dict[str, tuple[str, ...]]:
 def _name(element: Element) -> str:
     """Name an element without its namespace, which changes with the schema's major version."""
     return element.tag.rpartition("}")[2]
+
+
+# The sections of a weakness: the path of a part, the name of its section, the fields of
+# the part whose words stand before its text, and the fields that hold the text.
+_SECTIONS: tuple[tuple[str, str, tuple[str, ...], tuple[str, ...]], ...] = (
+    ("Description", "description", (), (".",)),
+    ("Summary", "description", (), (".",)),
+    ("Objective", "description", (), (".",)),
+    ("Extended_Description", "description", (), (".",)),
+    ("Background_Details/Background_Detail", "background", (), (".",)),
+    ("Alternate_Terms/Alternate_Term", "alternate term", ("Term",), ("Description",)),
+    ("Modes_Of_Introduction/Introduction", "introduction", ("Phase",), ("Note",)),
+    ("Common_Consequences/Consequence", "consequence", ("Scope", "Impact"), ("Note",)),
+    ("Detection_Methods/Detection_Method", "detection", ("Method",), ("Description",)),
+    ("Potential_Mitigations/Mitigation", "mitigation", ("Phase", "Strategy"), ("Description",)),
+    (
+        "Demonstrative_Examples/Demonstrative_Example",
+        "example",
+        (),
+        ("Intro_Text", "Body_Text"),
+    ),
+    ("Observed_Examples/Observed_Example", "observed example", ("Reference",), ("Description",)),
+    ("Functional_Areas/Functional_Area", "functional area", (), (".",)),
+    ("Affected_Resources/Affected_Resource", "affected resource", (), (".",)),
+    ("Notes/Note", "note", (), (".",)),
+)
+# The words of a weakness: the path, the attributes or the text that hold them, the relation.
+_WORDS: tuple[tuple[str, tuple[str, ...], str], ...] = (
+    ("Applicable_Platforms/Language", ("Name", "Class"), "language"),
+    ("Applicable_Platforms/Technology", ("Name", "Class"), "technology"),
+    ("Applicable_Platforms/Operating_System", ("Name", "Class"), "platform"),
+    ("Applicable_Platforms/Architecture", ("Name", "Class"), "architecture"),
+    ("Modes_Of_Introduction/Introduction/Phase", (), "phase"),
+    ("Common_Consequences/Consequence/Scope", (), "scope"),
+    ("Common_Consequences/Consequence/Impact", (), "impact"),
+    ("Likelihood_Of_Exploit", (), "likelihood"),
+)
+_NATURES = {
+    "ChildOf": "part of",
+    "CanPrecede": "can precede",
+    "PeerOf": "peer",
+    "Requires": "requires",
+    "StartsWith": "starts with",
+}
+_URL = "https://cwe.mitre.org/data/definitions/"
+
+
+def read_weaknesses(path: Path) -> Knowledge:
+    """Read what the catalogue says about every entry, paragraph by paragraph, and how they relate.
+
+    Raises InputError as `read_catalogue` does.
+    """
+    entries: list[Entry] = []
+    passages: list[Passage] = []
+    facts: list[Fact] = []
+    for event, element in _events(path):
+        kind = _KINDS.get(_name(element))
+        if event == "end" and kind:
+            weakness = _weakness(element, kind, path)
+            if weakness.status != "Deprecated":
+                entry = _entry(element, weakness)
+                entries.append(entry)
+                passages.extend(_passages(element, entry))
+                facts.extend(_facts(element, entry))
+            element.clear()
+    return Knowledge(
+        "CWE", catalogue_version(path), tuple(entries), tuple(passages), tuple(dict.fromkeys(facts))
+    )
+
+
+def _entry(element: Element, weakness: Weakness) -> Entry:
+    terms = (
+        _text(term) for term in element.iterfind("{*}Alternate_Terms/{*}Alternate_Term/{*}Term")
+    )
+    url = f"{_URL}{weakness.cwe_id.removeprefix('CWE-')}.html"
+    return Entry(
+        weakness.cwe_id,
+        weakness.name,
+        weakness.kind,
+        url,
+        tuple(dict.fromkeys(filter(None, terms))),
+    )
+
+
+def _passages(element: Element, entry: Entry) -> Iterator[Passage]:
+    for where, section, titles, fields in _SECTIONS:
+        for part in element.iterfind(_any_namespace(where)):
+            title = " ".join(
+                _text(found) for name in titles for found in part.iterfind(_any_namespace(name))
+            )
+            found = (part if name == "." else part.find(_any_namespace(name)) for name in fields)
+            texts = [text for f in found if f is not None for text in paragraphs(_blocks(f))]
+            for text in texts or [""]:
+                whole = f"{title}: {text}" if title and text else title or text
+                if whole:
+                    yield Passage(entry.entry_id, entry.name, entry.kind, section, whole, entry.url)
+
+
+def _facts(element: Element, entry: Entry) -> Iterator[Fact]:
+    for related in element.iterfind("{*}Related_Weaknesses/{*}Related_Weakness"):
+        nature = _NATURES.get(related.get("Nature", ""))
+        if nature:
+            yield Fact(entry.entry_id, nature, f"CWE-{related.get('CWE_ID')}")
+    for related in element.iterfind("{*}Related_Attack_Patterns/{*}Related_Attack_Pattern"):
+        yield Fact(f"CAPEC-{related.get('CAPEC_ID')}", "exploits", entry.entry_id)
+    for where in ("{*}Relationships/{*}Has_Member", "{*}Members/{*}Has_Member"):
+        for member in element.iterfind(where):
+            yield Fact(f"CWE-{member.get('CWE_ID')}", "part of", entry.entry_id)
+    for where, attributes, relation in _WORDS:
+        for part in element.iterfind(_any_namespace(where)):
+            word = next((part.get(a, "") for a in attributes if part.get(a)), "")
+            word = word or ("" if attributes else _text(part))
+            if word:
+                yield Fact(entry.entry_id, relation, word)
+    for key in ("Abstraction",):
+        if element.get(key):
+            yield Fact(entry.entry_id, "abstraction", element.get(key, ""))
+
+
+def _any_namespace(where: str) -> str:
+    return "/".join(name if name == "." else f"{{*}}{name}" for name in where.split("/"))
+
+
+def _text(element: Element) -> str:
+    return " ".join("".join(element.itertext()).split())
+
+
+def _blocks(element: Element) -> str:
+    """Give the text with an empty line after each block of markup in it."""
+    parts = [element.text or ""]
+    for child in element:
+        block = _name(child) in ("p", "li", "div", "ul", "ol", "br", "tr", "h2", "h3")
+        parts += [_blocks(child), "\n\n" if block else "", child.tail or ""]
+    return "".join(parts)

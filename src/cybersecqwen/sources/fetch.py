@@ -30,6 +30,7 @@ _PAGE = 2000  # records, the most the NVD API gives at once
 _WINDOW = timedelta(days=120)  # the longest period it takes
 _RATE_PERIOD = 30.0  # seconds, rolling, in which NVD counts requests
 _OVER_RATE = frozenset({403})  # what NVD answers to one too many
+_MITRE = "https://raw.githubusercontent.com/mitre/cti/master"
 _DATASET = "AI4Sec/cti-bench"
 
 
@@ -228,5 +229,10 @@ SOURCES: dict[str, tuple[str, Callable[[_Order], list[Path]]]] = {
         _fetch_file,
     ),
     "cwe": ("https://cwe.mitre.org/data/xml/cwec_latest.xml.zip", _fetch_file),
+    **{
+        f"attack-{domain}": (f"{_MITRE}/{domain}-attack/{domain}-attack.json", _fetch_file)
+        for domain in ("enterprise", "mobile", "ics")
+    },
+    "capec": (f"{_MITRE}/capec/2.1/stix-capec.json", _fetch_file),
     "cti-bench": ("", _fetch_cti_bench),
 }

@@ -1,0 +1,33 @@
+"""The analyst: weaknesses of vulnerabilities and answers; the same for the CLI and the API.
+
+>>> text = "A deserialization vulnerability allows attackers to execute arbitrary commands."
+>>> [result] = classify(text)
+>>> result.candidates[0].cwe, result.candidates[0].usage, result.abstain
+('CWE-502', 'Allowed', False)
+>>> result.rationale.splitlines()[-1]
+'CWE-502'
+"""
+
+from cybersecqwen.analyst.classification import (
+    THRESHOLD,
+    Candidate,
+    Classification,
+    Classifier,
+    Given,
+    as_row,
+    classify,
+)
+from cybersecqwen.analyst.engine import open_classifier
+from cybersecqwen.analyst.questions import ask
+
+__all__ = [
+    "THRESHOLD",
+    "Candidate",
+    "Classification",
+    "Classifier",
+    "Given",
+    "as_row",
+    "ask",
+    "classify",
+    "open_classifier",
+]

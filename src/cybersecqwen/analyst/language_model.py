@@ -1,0 +1,112 @@
+"""A language model as a classifier: it is asked several times, and its answers vote.
+
+    model = LanguageModel(HttpEngine("http://localhost:8000/v1", "CyberSecQwen-4B"))
+    [prediction] = model.predict(["SQL injection in login.php."], top=3)
+
+The confidence is the share of the answers that end in the CWE, which is not calibrated. The
+prompt, the sampling and the extractor are those of the model card's protocol.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable, Iterator, Sequence
+
+from cybersecqwen.analyst.plain import plain
+from cybersecqwen.benchmark.protocol import find_protocol
+from cybersecqwen.benchmark.tasks.cti_rcm import last_cwe
+from cybersecqwen.embedded.artifacts import load_catalogue
+from cybersecqwen.engines import Engine
+from cybersecqwen.prompts import rcm_prompt
+from cybersecqwen.records import Prediction, Request, Response, Sampling, Span
+
+_log = logging.getLogger(__name__)
+
+# What an answer puts into quotation marks, of any kind.
+_QUOTED = re.compile(r'"([^"\n]{3,200})"|“([^”\n]{3,200})”|`([^`\n]{3,200})`|\'([^\'\n]{3,200})\'')
+
+
+class LanguageModel:
+    """Classifies by the votes of `samples` answers of an engine."""
+
+    def __init__(self, engine: Engine, *, samples: int = 5) -> None:
+        self._engine = engine
+        self._protocol = find_protocol("model-card", trials=samples)
+
+    def predict(
+        self, texts: Sequence[str], *, top: int, evidence: bool = True
+    ) -> Iterator[Prediction]:
+        """Yield each text's prediction as soon as it and those before it are answered.
+
+        Only an empty text is out of scope. `answer` is the first one that argues for the
+        winner. Raises EngineError when the model or the server fails.
+        """
+        asked = [i for i, text in enumerate(texts) if text.strip()]
+        answered = _in_order(
+            self._engine.generate([r for i in asked for r in self._requests(i, texts[i])]),
+            asked,
+            len(self._protocol.seeds),
+        )
+        for text in texts:
+            if text.strip():
+                yield _prediction(text, next(answered), top=top, evidence=evidence)
+            else:
+                yield Prediction((), out_of_scope="the text is empty")
+        # Only an exhausted engine has told of every failure and closed what it had open.
+        for _ in answered:
+            pass
+
+    def _requests(self, item: int, text: str) -> list[Request]:
+        settings = self._protocol
+        return [
+            Request(
+                item,
+                trial,
+                (("user", rcm_prompt(plain(text))),),
+                Sampling(settings.temperature, settings.top_p, settings.max_tokens, seed),
+            )
+            for trial, seed in enumerate(settings.seeds)
+        ]
+
+
+def _in_order(
+    responses: Iterable[Response], items: Iterable[int], samples: int
+) -> Iterator[list[str]]:
+    """Gather the answers to each item, in the order of the items and of the samples."""
+    found: dict[int, dict[int, str]] = defaultdict(dict)
+    waiting = deque(items)
+    for response in responses:
+        found[response.item][response.trial] = response.text
+        while waiting and len(found[waiting[0]]) == samples:
+            answers = found.pop(waiting.popleft())
+            yield [answers[trial] for trial in sorted(answers)]
+
+
+def _prediction(text: str, answers: Sequence[str], *, top: int, evidence: bool) -> Prediction:
+    votes = [last_cwe(answer) for answer in answers]
+    catalogue = load_catalogue()
+    unknown = sorted({vote for vote in votes if vote and vote not in catalogue})
+    if unknown:
+        _log.warning("dropped, for it is not in the catalogue: %s", ", ".join(unknown))
+    # Equal votes stand in the order in which they were cast.
+    ranked = Counter(vote for vote in votes if vote and vote in catalogue).most_common(top)
+    if not ranked:
+        return Prediction((), answer=answers[0])
+    answer = answers[votes.index(ranked[0][0])]
+    return Prediction(
+        tuple((cwe, count / len(answers)) for cwe, count in ranked),
+        _quoted(answer, text) if evidence else (),
+        answer=answer,
+    )
+
+
+def _quoted(answer: str, text: str) -> tuple[Span, ...]:
+    """Find what the answer quotes of the text, each with the same weight."""
+    lower = text.lower()
+    if len(lower) != len(text):  # a letter whose lower case is two would shift the places
+        lower = text
+    quotes = dict.fromkeys(next(filter(None, m.groups())) for m in _QUOTED.finditer(answer))
+    places = [(at, at + len(q)) for q in quotes if (at := lower.find(q.lower())) >= 0]
+    return tuple(Span(start, end, text[start:end], 1 / len(places)) for start, end in places)

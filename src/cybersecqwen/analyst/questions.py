@@ -1,0 +1,190 @@
+"""Answer CTI questions from the knowledge base, and read questions from files and pipes.
+
+>>> from cybersecqwen.analyst import ask
+>>> ask("Which tactic does T1059.001 serve?").evidence[0].id
+'T1059.001'
+>>> options = ("Execution Prevention", "Pre-compromise", "Encrypt Sensitive Information")
+>>> ask("Which mitigation addresses PowerShell abuse (T1059.001)?", options).answer
+'A'
+>>> ask("What is the capital of France?").covered
+False
+
+The full knowledge base is used where it is installed, else the index that ships.
+"""
+
+from __future__ import annotations
+
+import csv
+import logging
+import string
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cybersecqwen.embedded.choices import MOST, answer_multiple_choice
+from cybersecqwen.embedded.installed import open_knowledge
+from cybersecqwen.embedded.knowledge import KnowledgeIndex
+from cybersecqwen.embedded.questions import NOT_COVERED, answer_question
+from cybersecqwen.errors import InputError
+from cybersecqwen.files import Json, parse_line
+from cybersecqwen.records import Answer
+
+_log = logging.getLogger(__name__)
+
+LONGEST = 20_000  # characters of a question, and of an option, that count
+Report = Callable[[InputError], None]
+
+_BOM = b"\xef\xbb\xbf"
+
+
+class Question(NamedTuple):
+    """A question as it was given; without options it is a free one."""
+
+    id: str | int
+    text: str
+    options: tuple[str, ...] = ()
+
+
+def ask(
+    question: str,
+    options: Sequence[str] = (),
+    *,
+    index: KnowledgeIndex | None = None,
+    guess: bool = False,
+) -> Answer:
+    """Answer a free question, or with `options` (2 to 26) choose one of them by its letter.
+
+    Where nothing known supports an answer it is "not covered"; with `guess` a choice is made
+    all the same, and `covered` says that it is one. Raises InputError for an empty question and
+    for too few or too many options.
+    """
+    if not question.strip():
+        raise InputError("the question is empty", tip="ask something")
+    if len(question) > LONGEST:
+        _log.warning("the first %d of %d characters count", LONGEST, len(question))
+    index = index or _knowledge()
+    if not options:
+        return answer_question(index, question[:LONGEST])
+    answer = answer_multiple_choice(index, question[:LONGEST], [o[:LONGEST] for o in options])
+    if answer.covered or guess:
+        return answer
+    return replace(answer, answer=NOT_COVERED, choice=None, evidence=())
+
+
+@cache
+def _knowledge() -> KnowledgeIndex:
+    return open_knowledge()
+
+
+def as_answer(question: Question, answer: Answer, *, top: int = 3) -> Json:
+    """Give an answer as JSON-able values; `passage` is null where no text is installed."""
+    return {
+        "id": question.id,
+        "answer": answer.answer,
+        "confidence": round(answer.confidence, 4),
+        "covered": answer.covered,
+        "evidence": [
+            {
+                "id": e.id,
+                "name": e.name,
+                "kind": e.kind,
+                "section": e.section,
+                "url": e.url,
+                "score": e.score,
+                "passage": e.passage or None,
+            }
+            for e in answer.evidence[:top]
+        ],
+    }
+
+
+def read_items(path: Path, report: Report) -> Iterator[Question]:
+    """Yield the questions of a TSV or CSV with CTI-Bench's columns, or of a JSONL file.
+
+    Needed are `Question` and `Option A`, `Option B` and so on; no other column is looked at. The
+    id is the 0-based position. A row that is wrong goes to `report`. Raises InputError, at once,
+    for a missing file and for another header.
+    """
+    if path.suffix.lower() in (".jsonl", ".ndjson"):
+        yield from read_lines(_bytes(path).splitlines(keepends=True), str(path), report)
+        return
+    rows = _rows(path)
+    _, header = next(rows, (0, []))
+    question, options = _columns(header, path)
+    for position, (line, cells) in enumerate(rows):
+        if len(cells) != len(header):
+            report(
+                InputError(
+                    f"{len(cells)} cells where the header has {len(header)}",
+                    where=f"{path}:{line}",
+                    tip="fix the row",
+                )
+            )
+        elif not cells[question].strip():
+            report(InputError("the question is empty", where=f"{path}:{line}", tip="fix the row"))
+        else:
+            yield Question(position, cells[question], tuple(cells[i] for i in options))
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", where=path) from error
+
+
+def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    from cybersecqwen.sources.ctibench import read_table
+
+    if path.suffix.lower() != ".csv":
+        yield from read_table(path)
+        return
+    try:
+        text = _bytes(path).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"not UTF-8: {error}", where=path, tip="convert it") from error
+    reader = csv.reader(text.splitlines(keepends=True))
+    yield from ((reader.line_num, cells) for cells in reader)
+
+
+def _columns(header: Sequence[str], path: Path) -> tuple[int, list[int]]:
+    names = [name.strip().lower() for name in header]
+    wanted = [f"option {letter}" for letter in string.ascii_lowercase]
+    options = [names.index(name) for name in wanted if name in names]
+    if "question" not in names or len(options) < 2:
+        raise InputError(
+            f"the header is {', '.join(map(repr, header))[:200] or 'empty'}",
+            where=f"{path}:1",
+            tip="expected are the columns Question, Option A, Option B, …",
+        )
+    return names.index("question"), options
+
+
+def read_lines(lines: Iterable[bytes], name: str, report: Report) -> Iterator[Question]:
+    """Yield a question for each line: JSON with question, options and id, or the bare text."""
+    for number, line in enumerate(lines, start=1):
+        where = f"{name}:{number}"
+        try:
+            text = line.removeprefix(_BOM).decode().strip()
+            if text.startswith("{"):
+                yield _of_row(parse_line(text, where=where), number - 1, where)
+            elif text:
+                yield Question(number - 1, text)
+        except UnicodeDecodeError as error:
+            report(InputError(f"is not UTF-8: {error.reason}", where=where))
+        except InputError as error:
+            report(error)
+
+
+def _of_row(row: Json, position: int, where: str) -> Question:
+    text, options = row.get("question"), row.get("options") or ()
+    if not isinstance(text, str) or not text.strip():
+        raise InputError("no question", where=where, tip="a row has a question, a string")
+    if not isinstance(options, (list, tuple)) or not all(isinstance(o, str) for o in options):
+        raise InputError("the options are no list of strings", where=where, tip="fix the row")
+    if options and not 2 <= len(options) <= MOST:
+        raise InputError(f"{len(options)} options", where=where, tip=f"give 2 to {MOST}")
+    identity: Any = row.get("id", position)
+    return Question(identity if isinstance(identity, (str, int)) else position, text, (*options,))

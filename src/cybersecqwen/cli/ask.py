@@ -1,0 +1,116 @@
+"""`cybersecqwen ask`: answers to CTI questions with their evidence."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from textwrap import fill
+from typing import TYPE_CHECKING
+
+import click
+
+from cybersecqwen.cli.group import FILE
+from cybersecqwen.cli.streams import Bad, Output
+
+if TYPE_CHECKING:
+    from cybersecqwen.analyst.questions import Question
+    from cybersecqwen.records import Answer
+
+_HELP = """Answer a CTI question from ATT&CK, CWE and CAPEC, with the evidence.
+
+    A QUESTION is free, or with --option (repeated) a choice. Without one, standard input is read:
+    a question on each line, or JSONL with question and optionally options and id.
+
+    \b
+      cybersecqwen ask "Which groups use Cobalt Strike?"
+      cybersecqwen ask "What mitigates PowerShell abuse?" --option Firewalls --option "Code Signing"
+      cybersecqwen ask --items cti-mcq.tsv --json > answers.jsonl
+
+    Answers are facts of the knowledge base, put into words here; "not covered" means that nothing
+    in it supports an answer. With the full knowledge base (cybersecqwen knowledge install) the
+    passages themselves are quoted.
+    """
+
+
+@click.command(help=_HELP)
+@click.argument("questions", nargs=-1, metavar="[QUESTION]...")
+@click.option("--option", "options", multiple=True, help="An option to choose from; repeated.")
+@click.option("--items", type=FILE, help="TSV or CSV with Question, Option A, …; or JSONL.")
+@click.option("--guess", is_flag=True, help="Choose an option also where nothing supports it.")
+@click.option("--top", type=click.IntRange(min=0), default=3, show_default=True, help="Evidence.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+def ask(
+    questions: tuple[str, ...],
+    options: tuple[str, ...],
+    items: Path | None,
+    guess: bool,
+    top: int,
+    as_json: bool,
+) -> None:
+    """Answer questions."""
+    _check(questions, options, items)
+    from cybersecqwen.analyst.questions import as_answer
+    from cybersecqwen.analyst.questions import ask as answer
+
+    bad, out = Bad(), Output()
+    given = out.flushing(_given(questions, options, items, bad))
+    answers = ((q, answer(q.text, q.options, guess=guess)) for q in given)
+    if as_json:
+        lines: Iterable[str] = (
+            json.dumps(as_answer(q, a, top=top), ensure_ascii=False) + "\n" for q, a in answers
+        )
+    else:
+        lines = _texts(answers, top=top, several=items is not None or len(questions) != 1)
+    out.write(lines)
+    if bad.count:
+        click.get_current_context().exit(1)
+
+
+def _check(questions: tuple[str, ...], options: tuple[str, ...], items: Path | None) -> None:
+    """Refuse what has no meaning, before anything is loaded."""
+    if items and (questions or options):
+        raise click.UsageError("give --items, or a question, not both")
+    if options and len(questions) != 1:
+        raise click.UsageError("--option belongs to one question; for many give --items")
+    if len(options) == 1 or len(options) > 26:
+        raise click.UsageError(f"{len(options)} options; give 2 to 26")
+    if any(not question.strip() for question in questions):
+        raise click.UsageError("the question is empty")
+    if not questions and not items and sys.stdin.isatty():
+        raise click.UsageError('nothing is asked; for example: cybersecqwen ask "What is CWE-79?"')
+
+
+def _given(
+    questions: tuple[str, ...], options: tuple[str, ...], items: Path | None, bad: Bad
+) -> Iterator[Question]:
+    from cybersecqwen.analyst.questions import Question, read_items, read_lines
+
+    if items:
+        yield from read_items(items, bad.report)
+    elif questions and questions != ("-",):
+        yield from (Question(i, text, options) for i, text in enumerate(questions))
+    else:
+        yield from read_lines(sys.stdin.buffer, "stdin", bad.report)
+
+
+def _texts(answers: Iterable[tuple[Question, Answer]], *, top: int, several: bool) -> Iterator[str]:
+    from cybersecqwen.cli.output import clean
+
+    for question, answer in answers:
+        shown = answer.answer
+        if answer.choice is not None:
+            shown = f"{shown}) {question.options[answer.choice]}"
+            shown += "" if answer.covered else " (a guess: nothing known supports it)"
+        lines = [f"{question.id}: {question.text[:200]}"] if several else []
+        lines.append(fill(f"{shown}  [{answer.confidence:.0%}]", 100))
+        for found in answer.evidence[:top]:
+            lines.append(
+                f"  {found.id:10} {found.name} ({found.kind}, {found.section}) {found.url}"
+            )
+            if found.passage:
+                lines.append(
+                    fill(found.passage, 100, initial_indent="    | ", subsequent_indent="    | ")
+                )
+        yield clean("\n".join(lines)) + "\n" + ("\n" if several else "")

@@ -1,0 +1,75 @@
+"""The commands that bring data in: upstream's feeds, and what ships inside the package."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cybersecqwen.cli.group import FILE, Group
+from cybersecqwen.errors import CyberSecQwenError
+
+
+@click.command()
+@click.argument("source")
+@click.option("--years", metavar="Y[-Y]", help="Years of nvd and nvd-api, say 2015-2021.")
+@click.option("--cache", type=FILE, help="Cache folder.  [default: $CYBERSECQWEN_CACHE]")
+@click.option("--url", help="Fetch from here instead of upstream.")
+def fetch(source: str, years: str | None, cache: Path | None, url: str | None) -> None:
+    """Download SOURCE: nvd, nvd-api, cvelist, vulnrichment, cwe, cti-bench."""
+    from cybersecqwen.sources.fetch import default_cache
+    from cybersecqwen.sources.fetch import fetch as download
+
+    if years and source not in ("nvd", "nvd-api"):
+        raise click.UsageError(f"--years is of nvd and nvd-api, not of {source}")
+    for path in download(source, cache or default_cache(), url=url, years=_years(years)):
+        click.echo(path)
+
+
+def _years(text: str | None) -> tuple[int, ...]:
+    if text is None:
+        return ()
+    match = re.fullmatch(r"(\d{4})(?:-(\d{4}))?", text)
+    first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+    if first > last:
+        raise CyberSecQwenError(
+            f"--years {text!r} is no year or range", tip="say 2021 or 2015-2021"
+        )
+    return tuple(range(first, last + 1))
+
+
+@click.group(cls=Group)
+def embedded() -> None:
+    """Build what ships inside the package."""
+
+
+@embedded.command("build")
+@click.option("--records", type=FILE, multiple=True, help="Labelled CVE records; may be repeated.")
+@click.option("--benchmark", type=FILE, help="CTI-Bench, which nothing built may overlap with.")
+@click.option("--cwe", type=FILE, help="CWE catalogue XML (.xml, .gz or .zip).")
+@click.option("--attack", type=FILE, multiple=True, help="ATT&CK STIX bundle; may be repeated.")
+@click.option("--capec", type=FILE, help="CAPEC STIX bundle.")
+@click.option(
+    "--part",
+    "parts",
+    type=click.Choice(["facts", "classifier", "knowledge"]),
+    multiple=True,
+    help="Build this only; may be repeated.  [default: all]",
+)
+@click.option("--out", type=FILE, help="Folder to write to.  [default: the package's own]")
+@click.option("--report", type=FILE, help="Write what was measured, with plots, to this folder.")
+def embedded_build(
+    parts: tuple[str, ...], out: Path | None, report: Path | None, **files: Any
+) -> None:
+    """Make what ships inside the package, each part with its certificate."""
+    from cybersecqwen.embedded.artifacts import FOLDER
+    from cybersecqwen.reports.embedded import write_report
+    from cybersecqwen.tuning.embedded import PARTS, Inputs, build
+
+    built = build(Inputs(**files), parts=parts or tuple(PARTS), folder=out or FOLDER)
+    if report and "classifier" in built:
+        write_report(built["classifier"], report)
+    for part, certificate in built.items():
+        click.echo(f"{part}: {certificate['bytes']} bytes, sha256 {certificate['sha256']}")

@@ -1,0 +1,34 @@
+"""What all commands share: how errors are told, and the options that several take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cybersecqwen.errors import CyberSecQwenError
+
+FILE = click.Path(path_type=Path)
+
+
+class Group(click.Group):
+    """Prints our own errors in one line; everything else keeps its traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; exit 1 after an error of ours, 130 after ctrl-C."""
+        try:
+            return super().invoke(ctx)
+        except CyberSecQwenError as error:
+            click.echo(f"cybersecqwen: {error}", err=True)
+            ctx.exit(1)
+        except KeyboardInterrupt:
+            click.echo("stopped; run the same command again to go on", err=True)
+            ctx.exit(130)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """List the commands in the order of use, not of the alphabet."""
+        return list(self.commands)
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")

@@ -1,0 +1,90 @@
+"""`cybersecqwen knowledge`: the full-text knowledge base of the analyst."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import click
+
+from cybersecqwen.cli.group import FILE, Group
+
+_ATTACK = ("attack-enterprise", "attack-mobile", "attack-ics")
+
+
+@click.group(cls=Group)
+def knowledge() -> None:
+    """Install the full-text knowledge base, or see which one is used."""
+
+
+@knowledge.command("install")
+@click.option("--attack", multiple=True, metavar="FILE|URL", help="ATT&CK STIX bundle; repeated.")
+@click.option("--capec", metavar="FILE|URL", help="CAPEC STIX bundle.")
+@click.option("--cwe", metavar="FILE|URL", help="CWE catalogue XML.")
+@click.option("--folder", type=FILE, help="Where to.  [default: $CYBERSECQWEN_KNOWLEDGE]")
+def install(
+    attack: tuple[str, ...], capec: str | None, cwe: str | None, folder: Path | None
+) -> None:
+    """Index upstream's files with their texts, so that answers quote them.
+
+    With no file or URL given, all of ATT&CK, CAPEC and CWE are fetched into the cache first.
+    """
+    from cybersecqwen.tuning.knowledge import Sources
+    from cybersecqwen.tuning.knowledge import install as build
+
+    with tempfile.TemporaryDirectory() as downloads:
+        place = Path(downloads)
+        if attack or capec or cwe:
+            sources = Sources(
+                attack=tuple(_local(one, place, "attack", i) for i, one in enumerate(attack)),
+                capec=_local(capec, place, "capec") if capec else None,
+                cwe=_local(cwe, place, "cwe") if cwe else None,
+            )
+        else:
+            sources = Sources(
+                attack=tuple(_fetched(name) for name in _ATTACK),
+                capec=_fetched("capec"),
+                cwe=_fetched("cwe"),
+            )
+        path = build(sources, folder=folder)
+    _tell(path)
+
+
+@knowledge.command("status")
+def status() -> None:
+    """Say which knowledge base answers, and from which releases it was made."""
+    from cybersecqwen.embedded.installed import installed
+    from cybersecqwen.embedded.knowledge import SHIPPED
+
+    _tell(installed() or SHIPPED)
+
+
+def _tell(path: Path) -> None:
+    from cybersecqwen.embedded.knowledge import KnowledgeIndex
+
+    index = KnowledgeIndex.load(path)
+    texts = "with" if index.has_texts else "without"
+    click.echo(
+        f"{path}\n{len(index):,} passages {texts} their texts, {path.stat().st_size:,} bytes"
+    )
+    for source in index.sources:
+        click.echo(f"  {source['name']} {source['version']}")
+
+
+def _local(given: str, folder: Path, kind: str, number: int = 0) -> Path:
+    """Give a file, downloaded first where it is named by a URL."""
+    if not given.lower().startswith(("http://", "https://")):
+        return Path(given)
+    from urllib.parse import urlsplit
+
+    from cybersecqwen.sources.download import download
+
+    # The reader knows an archive by its ending.
+    name = Path(urlsplit(given).path).name or kind
+    return download(given, folder / f"{number}-{name}")
+
+
+def _fetched(source: str) -> Path:
+    from cybersecqwen.sources.fetch import default_cache, fetch
+
+    return fetch(source, default_cache())[0]

@@ -1,0 +1,129 @@
+"""What `classify` prints: JSON lines, CSV for a spreadsheet, or text for a reader.
+
+Each function is a generator of whole lines over the results, so that output streams.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
+from textwrap import indent
+
+from cybersecqwen.analyst import Candidate, Classification, as_row
+from cybersecqwen.analyst.classification import name_of
+from cybersecqwen.analyst.neighbours import ADVISED_AGAINST
+
+_COLUMNS = (
+    *("id", "cwe", "name", "confidence", "usage", "abstraction", "better", "abstain", "reason"),
+    *("alternatives", "evidence", "rationale"),
+)
+_FORMULA = ("=", "+", "-", "@")  # also behind white space, which some programs strip
+# A feed may hold what steers a terminal, or turns the direction of what is read.
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+_COMMON = re.compile(r"\('([^']+)'\)$")
+_ID, _NAME = 20, 46  # columns of the table
+
+
+def json_lines(results: Iterable[Classification]) -> Iterator[str]:
+    """Yield one JSON object a line."""
+    for result in results:
+        yield json.dumps(as_row(result), ensure_ascii=False) + "\n"
+
+
+def csv_lines(results: Iterable[Classification]) -> Iterator[str]:
+    """Yield a header and one row for each input; no cell begins as a formula does."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    for row in chain([_COLUMNS], map(_cells, results)):
+        writer.writerow(row)
+        yield buffer.getvalue()
+        buffer.seek(0)
+        buffer.truncate()
+
+
+def _cells(result: Classification) -> list[str]:
+    best = result.candidates[0] if result.candidates else Candidate("", "", 0.0, "", "", "")
+    cells = [
+        str(result.id),
+        best.cwe,
+        best.name,
+        f"{best.confidence:g}" if best.cwe else "",
+        best.usage,
+        best.abstraction,
+        best.better,
+        str(result.abstain).lower(),
+        result.reason,
+        "; ".join(f"{c.cwe} {c.confidence:g}" for c in result.candidates[1:]),
+        "; ".join(span.text for span in result.evidence),
+        result.rationale,
+    ]
+    flat = [" ".join(cell.split()) if "\n" in cell or "\r" in cell else cell for cell in cells]
+    return [f"'{cell}" if cell.lstrip().startswith(_FORMULA) else cell for cell in flat]
+
+
+def text_lines(results: Iterable[Classification], *, table: bool) -> Iterator[str]:
+    """Yield a paragraph for each result, or a table with a line for each where there are many."""
+    results = iter(results)
+    begun = list(islice(results, 2))
+    if table and len(begun) > 1:
+        yield f"{'ID':{_ID}}  {'CWE':9} {'CONF':>5}  {'NAME':{_NAME}}  NOTE\n"
+        yield from map(_line, chain(begun, results))
+    else:
+        blocks = map(_block, chain(begun, results))
+        yield from islice(blocks, 1)
+        yield from ("\n" + block for block in blocks)
+
+
+def _line(result: Classification) -> str:
+    best = result.candidates[0] if result.candidates else None
+    note = result.rationale if result.abstain else _caution(best)
+    if best:
+        shown = f"{best.cwe:9} {best.confidence:5.0%}  {_clipped(best.name):{_NAME}}"
+    else:
+        shown = f"{'-':9} {'-':>5}  {'-':{_NAME}}"
+    return clean(f"{result.id!s:{_ID}}  {shown}  {note}").rstrip() + "\n"
+
+
+def _clipped(name: str) -> str:
+    """Cut a name to its column; many long ones end in a common one, ('SQL Injection')."""
+    short = _COMMON.search(name)
+    name = short.group(1) if short else name
+    return name if len(name) <= _NAME else f"{name[: _NAME - 1]}…"
+
+
+def _block(result: Classification) -> str:
+    lines = [str(result.id), *map(_candidate, result.candidates)]
+    if result.evidence:
+        lines.append(f"  evidence: {', '.join(_quoted(result))}")
+    lines.append(indent(result.rationale, "  "))
+    return clean("\n".join(lines)) + "\n"
+
+
+def _quoted(result: Classification) -> list[str]:
+    return [f'"{span.text}"' for span in result.evidence]
+
+
+def _candidate(candidate: Candidate) -> str:
+    kind = ", ".join(filter(None, (candidate.abstraction, candidate.usage)))
+    caution = _caution(candidate)
+    return f"  {candidate.confidence:5.1%}  {candidate.cwe:9} {candidate.name} ({kind})" + (
+        f"\n{'':19}{caution}" if caution else ""
+    )
+
+
+def _caution(candidate: Candidate | None) -> str:
+    """Say what MITRE advises against, and what to map to instead."""
+    if candidate is None or candidate.usage not in ADVISED_AGAINST:
+        return ""
+    if not candidate.better:
+        return f"{candidate.usage}: no better entry is known"
+    return f"{candidate.usage}: better {candidate.better} {name_of(candidate.better)}"
+
+
+def clean(text: str) -> str:
+    """Replace what steers a terminal."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)

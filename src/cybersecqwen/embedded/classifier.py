@@ -1,0 +1,324 @@
+"""The CWE classifier that ships: a description in, CWE ids with calibrated confidence out.
+
+>>> classifier = CweClassifier.load()
+>>> [found] = classifier.predict(["SQL injection in the id parameter of login.php."], top=2)
+>>> found.ranked[0][0], found.evidence[0].text
+('CWE-89', 'SQL injection')
+
+Each word, bigram and trigram has a vector of 4-bit numbers. A text is the sum of its vectors over
+the square root of their number; a rectifier and a linear layer make scores of it. How it was
+trained is told in `cybersecqwen.tuning.classifier`.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from cybersecqwen.embedded.artifacts import FOLDER, damaged, verified
+from cybersecqwen.embedded.ngrams import Ints, Vocabulary
+from cybersecqwen.embedded.scope import out_of_scope
+from cybersecqwen.embedded.text import spans, words
+from cybersecqwen.records import Prediction, Span
+
+ARTIFACT = "cwe-classifier.npz"
+FORMAT = 1
+
+Floats = npt.NDArray[np.float32]
+
+_BATCH = 256  # texts at once: their vectors fit into the cache of a processor
+_NEAR = 0.35  # of the strongest word: its neighbours from here on belong to the evidence
+_ZERO = 8  # the step that stands for 0
+_SCALES = (1.0, 0.9, 0.8, 0.7, 0.6)  # of the largest number; what lies beyond is cut off
+_MOST = 3  # runs of words shown as evidence
+
+
+class Quantised(NamedTuple):
+    """Vectors of 4-bit numbers: dimension i in the low half of byte i, i + size / 2 in the high."""
+
+    packed: npt.NDArray[np.uint8]  # (vectors, size / 2)
+    scale: npt.NDArray[np.float16]  # (vectors,)
+
+    @classmethod
+    def of(cls, vectors: Floats) -> Quantised:
+        """Round to the 16 steps from -8 to 7 of a scale that loses least of each vector."""
+        largest = np.maximum(np.abs(vectors).max(1), 1e-6)
+        best, scale = np.full(len(vectors), np.inf, np.float32), largest.astype(np.float16)
+        for share in _SCALES:
+            tried = (largest * share / 7).astype(np.float16)
+            lost = (
+                (_steps(vectors, tried) * tried[:, None].astype(np.float32) - vectors) ** 2
+            ).sum(1)
+            scale = np.where(lost < best, tried, scale)
+            best = np.minimum(lost, best)
+        steps = (_steps(vectors, scale) + _ZERO).astype(np.uint8)
+        low, high = np.split(steps, 2, axis=1)
+        return cls((low | high << 4).astype(np.uint8), scale)
+
+    def take(self, rows: Ints) -> Floats:
+        """Give vectors in float32, of shape (rows, size)."""
+        steps, scale = self.steps(rows)
+        found: Floats = (steps - _ZERO) * scale[:, None]
+        return found
+
+    def steps(self, rows: Ints) -> tuple[Floats, Floats]:
+        """Give the steps of vectors, from 0, and their scales; a vector is (step - 8) * scale."""
+        packed = self.packed[rows]
+        steps = np.empty((len(rows), 2 * packed.shape[1]), np.float32)
+        np.bitwise_and(packed, 15, out=steps[:, : packed.shape[1]], casting="unsafe")
+        np.right_shift(packed, 4, out=steps[:, packed.shape[1] :], casting="unsafe")
+        return steps, self.scale[rows].astype(np.float32)
+
+
+def _steps(vectors: Floats, scale: npt.NDArray[np.float16]) -> Floats:
+    found: Floats = np.rint(vectors / scale[:, None].astype(np.float32)).clip(-8, 7)
+    return found
+
+
+class Calibration(NamedTuple):
+    """What a probability is worth: temperature, then a monotone curve through knots."""
+
+    temperature: float
+    knots: Floats  # probabilities, rising
+    values: Floats  # the share that was right at them
+
+    def confidence(self, probabilities: Floats) -> Floats:
+        """Turn probabilities into confidences; the order of candidates stays."""
+        return np.interp(probabilities, self.knots, self.values).astype(np.float32)
+
+
+class Parameters(NamedTuple):
+    """Everything the classifier knows, as arrays."""
+
+    vocabulary: Vocabulary
+    classes: tuple[str, ...]
+    vectors: Quantised
+    bias: Floats  # (size,)
+    head: Floats  # (size, classes)
+    head_bias: Floats  # (classes,)
+    calibration: Calibration
+
+    def to_bytes(self) -> bytes:
+        """Write the artifact; the same parameters give the same bytes."""
+        facts = {
+            "format": FORMAT,
+            "classes": self.classes,
+            "words": self.vocabulary.words,
+            "temperature": self.calibration.temperature,
+        }
+        buffer = io.BytesIO()
+        np.savez(
+            buffer,
+            facts=np.frombuffer(json.dumps(facts, separators=(",", ":")).encode(), np.uint8),
+            bigrams=self.vocabulary.bigrams.astype(np.uint32),
+            trigrams=self.vocabulary.trigrams.astype(np.uint32),
+            packed=self.vectors.packed,
+            scale=self.vectors.scale,
+            bias=self.bias,
+            head=self.head.astype(np.float16),
+            head_bias=self.head_bias,
+            knots=self.calibration.knots,
+            values=self.calibration.values,
+        )
+        return buffer.getvalue()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Parameters:
+        """Read the artifact back; raises ValueError and its like on other bytes."""
+        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+            facts = json.loads(arrays["facts"].tobytes())
+            if facts["format"] != FORMAT:
+                raise ValueError(f"format {facts['format']}, not {FORMAT}")
+            return cls(
+                Vocabulary(
+                    facts["words"],
+                    arrays["bigrams"].astype(np.int64),
+                    arrays["trigrams"].astype(np.int64),
+                ),
+                tuple(facts["classes"]),
+                Quantised(arrays["packed"], arrays["scale"]),
+                arrays["bias"],
+                arrays["head"].astype(np.float32),
+                arrays["head_bias"],
+                Calibration(facts["temperature"], arrays["knots"], arrays["values"]),
+            )
+
+
+class _Batch(NamedTuple):
+    """The features of some texts: their grid, and what is known of it, in order of the text."""
+
+    grid: Ints  # (rows, 3)
+    row_text: Ints  # (rows,)
+    steps: Floats  # (known features, size)
+    scale: Floats  # (known features,)
+    ends: list[int]  # of each text's run of known features
+
+
+class CweClassifier:
+    """Classify descriptions; made by `load`."""
+
+    def __init__(self, parameters: Parameters) -> None:
+        self._parameters = parameters
+        self._classes = np.array(parameters.classes, object)
+
+    @classmethod
+    def load(cls, folder: Path | None = None) -> CweClassifier:
+        """Load the artifact of a folder, by default the one that ships.
+
+        Raises InputError when it is missing, or not what its certificate says.
+        """
+        data = verified(folder or FOLDER, ARTIFACT)
+        try:
+            return cls(Parameters.from_bytes(data))
+        except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise damaged((folder or FOLDER) / ARTIFACT, str(error)) from error
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """List the CWE ids that can be answered, in the order of the columns."""
+        return self._parameters.classes
+
+    def confidence(self, probabilities: Floats) -> Floats:
+        """Calibrate probabilities, in any shape."""
+        return self._parameters.calibration.confidence(probabilities)
+
+    def predict(
+        self, texts: Sequence[str], *, top: int = 5, evidence: bool = True
+    ) -> Iterator[Prediction]:
+        """Yield what each text is likely to be, in order: the `top` classes, best first.
+
+        The first 20,000 characters of a text are read. `evidence` are the words that speak
+        for the first class and against the others, strongest first.
+        """
+        for start in range(0, len(texts), _BATCH):
+            yield from self._predict(texts[start : start + _BATCH], top, evidence)
+
+    def probabilities(self, texts: Sequence[str]) -> Floats:
+        """Score texts, shape (texts, classes), before the calibration's curve; rows sum to 1."""
+        parts = [
+            self._probabilities(self._hidden(self._batch([words(text) for text in chunk])))
+            for chunk in (texts[i : i + _BATCH] for i in range(0, len(texts), _BATCH))
+        ]
+        return np.concatenate(parts)
+
+    def _predict(self, texts: Sequence[str], top: int, evidence: bool) -> Iterator[Prediction]:
+        cut = [words(text) for text in texts]
+        batch = self._batch(cut)
+        hidden = self._hidden(batch)
+        probabilities = self._probabilities(hidden)
+        order = _best(probabilities, min(top, len(self._classes)))
+        chosen = np.take_along_axis(probabilities, order, 1)
+        confidence = self.confidence(chosen).astype(np.float64).round(4).tolist()
+        names = self._classes[order].tolist()
+        weights = self._weights(batch, hidden, probabilities, order[:, 0]) if evidence else []
+        pairs = np.bincount(batch.row_text, batch.grid[:, 1] >= 0, len(texts)).tolist()
+        ends = np.cumsum([len(one) + 1 for one in cut]).tolist()
+        for i, text in enumerate(texts):
+            share = pairs[i] / max(1, len(cut[i]) - 1)
+            reason = out_of_scope(cut[i], pairs=share, chance=chosen[i, 0])
+            if reason:
+                yield Prediction((), out_of_scope=reason)
+                continue
+            shown: tuple[Span, ...] = ()
+            if evidence:
+                shown = _evidence(text, weights[ends[i] - len(cut[i]) - 1 : ends[i] - 1])
+            yield Prediction(tuple(zip(names[i], confidence[i], strict=True)), shown)
+
+    def _batch(self, cut: Sequence[Sequence[str]]) -> _Batch:
+        grid, row_text = self._parameters.vocabulary.grid(cut)
+        known = grid >= 0
+        counts = np.bincount(row_text, known.sum(1), len(cut)).astype(np.int64)
+        steps, scale = self._parameters.vectors.steps(grid[known])
+        return _Batch(grid, row_text, steps, scale, np.cumsum(counts).tolist())
+
+    def _hidden(self, batch: _Batch) -> Floats:
+        """Sum the vectors of each text, before the rectifier; shape (texts, size)."""
+        summed = np.zeros((len(batch.ends), len(self._parameters.bias)), np.float32)
+        begin = 0
+        # One product of a vector and a matrix per text is several times faster than one
+        # np.add.reduceat over the batch.
+        for text, end in enumerate(batch.ends):
+            if end > begin:
+                scale = batch.scale[begin:end]
+                summed[text] = scale @ batch.steps[begin:end] - _ZERO * scale.sum()
+                summed[text] /= math.sqrt(end - begin)
+            begin = end
+        return summed + self._parameters.bias
+
+    def _probabilities(self, hidden: Floats) -> Floats:
+        logits = np.maximum(hidden, 0) @ self._parameters.head + self._parameters.head_bias
+        logits /= self._parameters.calibration.temperature
+        logits -= logits.max(1, keepdims=True)
+        np.exp(logits, out=logits)
+        logits /= logits.sum(1, keepdims=True)
+        return logits
+
+    def _weights(
+        self, batch: _Batch, hidden: Floats, probabilities: Floats, first: Ints
+    ) -> list[float]:
+        """Weigh each row of the grid: how much its word moves the first class past the others.
+
+        It is the gradient of the first class's log probability times the input; an n-gram
+        counts for each of its words in equal parts.
+        """
+        head = self._parameters.head
+        gradient = (head.T[first] - probabilities @ head.T) * (hidden > 0)
+        carried = np.zeros(len(batch.scale), np.float32)
+        begin = 0
+        for text, end in enumerate(batch.ends):
+            slope = gradient[text]
+            carried[begin:end] = batch.steps[begin:end] @ slope - _ZERO * slope.sum()
+            begin = end
+        parts = np.zeros(batch.grid.shape, np.float32)
+        parts[batch.grid >= 0] = carried * batch.scale
+        weights = parts[:, 0] + parts[:, 1] / 2 + parts[:, 2] / 3
+        weights[1:] += parts[:-1, 1] / 2 + parts[:-1, 2] / 3
+        weights[2:] += parts[:-2, 2] / 3
+        found: list[float] = weights.tolist()
+        return found
+
+
+def _best(scores: Floats, top: int) -> Ints:
+    """Order the `top` columns of each row, best first; equal ones by their place."""
+    order = np.argpartition(-scores, top - 1, axis=1)[:, :top]
+    order.sort(axis=1)
+    by_score = np.argsort(-np.take_along_axis(scores, order, 1), axis=1, kind="stable")
+    found: Ints = np.take_along_axis(order, by_score, 1)
+    return found
+
+
+def _evidence(text: str, weights: list[float]) -> tuple[Span, ...]:
+    """Take the strongest words with their strong neighbours, at most `_MOST` runs."""
+    strongest = max(weights)
+    if strongest <= 0:
+        return ()
+    total = sum([weight for weight in weights if weight > 0])
+    runs: list[tuple[int, int, float]] = []
+    for _ in range(_MOST):
+        highest = max(weights)
+        if highest < _NEAR * strongest:
+            break
+        peak = weights.index(highest)
+        first = last = peak
+        while first > 0 and weights[first - 1] >= _NEAR * highest:
+            first -= 1
+        while last + 1 < len(weights) and weights[last + 1] >= _NEAR * highest:
+            last += 1
+        runs.append((first, last, sum(weights[first : last + 1]) / total))
+        weights[first : last + 1] = [0.0] * (last + 1 - first)
+    places = spans(text, max([last for _, last, _ in runs]) + 1)
+    return tuple(
+        [
+            Span(places[a][0], places[b][1], text[places[a][0] : places[b][1]], round(weight, 3))
+            for a, b, weight in runs
+        ]
+    )

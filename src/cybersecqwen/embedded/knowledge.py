@@ -1,0 +1,294 @@
+"""The knowledge index: which passage of ATT&CK, CWE and CAPEC holds which words.
+
+It holds counts of hashed words, names, ids and facts, and no sentence of upstream, so it
+can ship. One that was installed from upstream's own files holds their texts as well.
+
+>>> index = KnowledgeIndex.load()
+>>> index.entry("T1059.001").name
+'PowerShell'
+>>> index.search("deserialization of untrusted data", limit=1)[0].id
+'CWE-502'
+
+Scores are BM25 (Robertson and Zaragoza 2009, 10.1561/1500000019) of whole passages.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import zipfile
+import zlib
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cybersecqwen.embedded.artifacts import FOLDER, verified
+from cybersecqwen.embedded.names import Mention, Names
+from cybersecqwen.embedded.words import hashed, terms
+from cybersecqwen.errors import InputError
+from cybersecqwen.files import Json
+from cybersecqwen.records import Entry, Evidence
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Numbers = NDArray[np.float32]
+    Positions = NDArray[np.uint32]
+
+FORMAT = 1
+SHIPPED = FOLDER / "knowledge.npz"
+K1, B = 0.8, 0.6  # saturation of a repeated word, weight of a passage's length
+
+_ID = re.compile(
+    r"\b(?:CWE-\d+|CAPEC-\d+|(?:TA|T|G|S|C|M|DS|DC|DET|A)\d{4}(?:\.\d{3})?)\b", re.IGNORECASE
+)
+
+
+class KnowledgeIndex:
+    """Passages, entries and facts, ready to be asked; made by `load`."""
+
+    def __init__(self, arrays: Any, *, where: object = None) -> None:
+        """Take the arrays of an index file; raises InputError when they are no such file."""
+        import numpy as np
+
+        self._where = where
+        self._arrays = arrays
+        meta = json.loads(arrays["meta"].tobytes())
+        if meta["format"] != FORMAT:
+            raise InputError(
+                f"the index has format {meta['format']}, not {FORMAT}", where=where, tip=_TIP
+            )
+        self.sources: tuple[Json, ...] = tuple(meta["sources"])
+        self.sections: tuple[str, ...] = tuple(meta["sections"])
+        self.relations: tuple[str, ...] = tuple(meta["relations"])
+        self.facts_words: tuple[str, ...] = tuple(meta["words"])
+        self.passage_entry: NDArray[np.uint16] = arrays["passage_entry"]
+        self.passage_other: NDArray[np.uint16] = arrays["passage_other"]
+        self.passage_section: NDArray[np.uint8] = arrays["passage_section"]
+        self.facts: NDArray[np.uint16] = arrays["facts"]  # rows: subject, relation, target
+        self._terms: NDArray[np.uint32] = arrays["terms"]
+        self._frequencies: NDArray[np.int64] = arrays["frequencies"].astype(np.int64)
+        self._starts = np.concatenate([[0], np.cumsum(self._frequencies)])
+        self._passages, self._weights = self._postings()
+        self._names = Names(arrays["names"], arrays["name_entries"], self.rarity)
+
+    @classmethod
+    def load(cls, path: Path | None = None) -> KnowledgeIndex:
+        """Load the shipped index, or the one at `path`, checked against its certificate.
+
+        Raises InputError when the file is missing, damaged or of another format.
+        """
+        path = path or SHIPPED
+        return cls.from_bytes(verified(path.parent, path.name), where=path)
+
+    @classmethod
+    def from_bytes(cls, data: bytes, *, where: object = None) -> KnowledgeIndex:
+        """Open the bytes of an index file; raises InputError when they are none."""
+        import numpy as np
+
+        try:
+            return cls(np.load(io.BytesIO(data), allow_pickle=False), where=where)
+        except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise InputError(f"no knowledge index: {error}", where=where, tip=_TIP) from error
+
+    def __len__(self) -> int:
+        return len(self.passage_entry)
+
+    @cached_property
+    def entries(self) -> tuple[Entry, ...]:
+        """Every entry, in the order that positions refer to."""
+        rows = json.loads(self._arrays["entries"].tobytes())
+        return tuple(
+            Entry(entry_id, name, kind, url, tuple(aliases))
+            for entry_id, name, kind, url, aliases in rows
+        )
+
+    @cached_property
+    def _by_id(self) -> dict[str, int]:
+        found = {a.upper(): i for i, e in enumerate(self.entries) for a in e.aliases if _is_id(a)}
+        return found | {e.entry_id: i for i, e in enumerate(self.entries)}
+
+    def entry(self, entry_id: str) -> Entry | None:
+        """Give the entry with this id, or the one that replaced it, or None."""
+        position = self.position(entry_id)
+        return None if position is None else self.entries[position]
+
+    def position(self, entry_id: str) -> int | None:
+        """Give the position of an entry by its id in any case."""
+        return self._by_id.get(entry_id.upper())
+
+    def ids_in(self, text: str) -> list[int]:
+        """List the positions of the entries whose id stands in the text."""
+        found = (self.position(match[0]) for match in _ID.finditer(text))
+        return list(dict.fromkeys(position for position in found if position is not None))
+
+    def names_in(self, text: str, *, strict: bool = False) -> list[int]:
+        """List the positions of the entries whose name or alias stands in the text."""
+        found = self.mentions(text, strict=strict)
+        return list(dict.fromkeys(position for mention in found for position in mention.positions))
+
+    def mentions(self, text: str, *, strict: bool = False) -> list[Mention]:
+        """List the names in a text, each with the positions of all entries that have it.
+
+        Of names that overlap the longest counts. With `strict` a name of one word has to be
+        a rare word or to be written with a capital inside a sentence: some tools are
+        called "at" and "net".
+        """
+        return self._names.mentions(text, strict=strict)
+
+    def related(
+        self, position: int, relation: str | None = None, *, inverse: bool = False
+    ) -> list[int]:
+        """List the targets of an entry's facts, or with `inverse` the subjects of those about it.
+
+        A target from `len(entries)` on is a word; see `label`.
+        """
+        import numpy as np
+
+        here, there = (2, 0) if inverse else (0, 2)
+        wanted = self.facts[:, here] == position
+        if relation is not None:
+            if relation not in self.relations:
+                return []
+            wanted &= self.facts[:, 1] == self.relations.index(relation)
+        return [int(other) for other in self.facts[np.flatnonzero(wanted), there]]
+
+    def label(self, target: int) -> str:
+        """Name the target of a fact: "T1059 Command and Scripting Interpreter", or the word."""
+        if target < len(self.entries):
+            entry = self.entries[target]
+            return f"{entry.entry_id} {entry.name}"
+        return self.facts_words[target - len(self.entries)]
+
+    def postings(self, text_terms: Sequence[str]) -> list[tuple[Positions, Numbers] | None]:
+        """Give for each term the passages that hold it and its BM25 weight in them, or None."""
+        import numpy as np
+
+        known = hashed(text_terms)
+        places = np.minimum(np.searchsorted(self._terms, known), len(self._terms) - 1)
+        return [
+            self._posting(int(place)) if self._terms[place] == term else None
+            for place, term in zip(places, known, strict=True)
+        ]
+
+    def _posting(self, place: int) -> tuple[Positions, Numbers]:
+        span = slice(self._starts[place], self._starts[place + 1])
+        return self._passages[span], self._weights[span]
+
+    def rarity(self, text_terms: Sequence[str]) -> float:
+        """Sum the inverse document frequencies of terms; an unknown one is as rare as can be."""
+        return float(sum(self.rarities(text_terms)))
+
+    def rarities(self, text_terms: Sequence[str]) -> list[float]:
+        """Give the inverse document frequency of each term."""
+        import numpy as np
+
+        known = hashed(text_terms)
+        places = np.minimum(np.searchsorted(self._terms, known), len(self._terms) - 1)
+        counts = np.where(self._terms[places] == known, self._frequencies[places], 0)
+        return [float(x) for x in _idf(counts, len(self))]
+
+    def scores(self, text_terms: Iterable[str]) -> Numbers:
+        """Score every passage by BM25 for the terms, each counted once; shape (passages,)."""
+        import numpy as np
+
+        total = np.zeros(len(self), dtype=np.float32)
+        for posting in self.postings(list(dict.fromkeys(text_terms))):
+            if posting is not None:
+                total[posting[0]] += posting[1]
+        return total
+
+    def search(self, text: str, *, limit: int = 5) -> list[Evidence]:
+        """Give the passages that score best for a text, best first; none that shares no word."""
+        return self.best(self.scores(terms(text)), limit)
+
+    def best(self, scores: Numbers, limit: int, *, most: float | None = None) -> list[Evidence]:
+        """Give the passages with the highest positive scores, best first.
+
+        With `most`, the rarity of all that was asked, a score is a share of it, 0 to 1.
+        """
+        import numpy as np
+
+        limit = min(limit, len(scores))
+        if limit < 1:
+            return []
+        top = np.argpartition(-scores, limit - 1)[:limit]
+        # Equal scores keep the order of the file, so that an answer is the same every time.
+        order = sorted((int(i) for i in top if scores[i] > 0), key=lambda i: (-scores[i], i))
+        found = [(i, float(scores[i])) for i in order]
+        if most is not None:
+            found = [(i, min(score / most, 1.0)) for i, score in found]
+        return [self.evidence(i, score) for i, score in found]
+
+    def evidence(self, passage: int, score: float) -> Evidence:
+        """Describe one passage; `score` is the caller's."""
+        entry = self.entries[self.passage_entry[passage]]
+        other = int(self.passage_other[passage])
+        return Evidence(
+            entry.entry_id,
+            entry.name,
+            entry.kind,
+            self.sections[self.passage_section[passage]],
+            entry.url,
+            round(score, 4),
+            self._text(passage),
+            self.entries[other - 1].entry_id if other else "",
+        )
+
+    def about(self, positions: Sequence[int]) -> NDArray[np.bool_]:
+        """Mark the passages about any of the entries; shape (passages,)."""
+        import numpy as np
+
+        marked = np.zeros(len(self.entries) + 1, dtype=np.bool_)
+        marked[[position + 1 for position in positions]] = True
+        return np.asarray(marked[self.passage_entry + 1] | marked[self.passage_other])
+
+    def best_entry(self, scores: Numbers) -> int:
+        """Give the position of the entry with the best passage."""
+        return int(self.passage_entry[int(scores.argmax())])
+
+    @property
+    def has_texts(self) -> bool:
+        """Whether the passages' texts are installed."""
+        return "texts" in self._arrays
+
+    @cached_property
+    def _texts(self) -> list[str]:
+        return list(json.loads(self._arrays["texts"].tobytes())) if self.has_texts else []
+
+    def _text(self, passage: int) -> str:
+        return self._texts[passage] if self._texts else ""
+
+    def _postings(self) -> tuple[Positions, Numbers]:
+        """Turn gaps into passages and counts into BM25 weights, once for all questions."""
+        import numpy as np
+
+        # The gaps run on over all terms and may wrap around; each list's base wraps alike.
+        passages = np.cumsum(self._arrays["gaps"], dtype=np.uint32)
+        begin = self._starts[:-1]
+        base = np.where(begin > 0, passages[begin - 1], np.uint32(0))
+        passages -= np.repeat(base, self._frequencies)
+        length = self._arrays["passage_length"].astype(np.float32)
+        norm = (K1 * (1 - B + B * length / length.mean())).astype(np.float32)
+        idf = _idf(self._frequencies, len(length)).astype(np.float32) * np.float32(K1 + 1)
+        weights = self._arrays["counts"].astype(np.float32)
+        weights /= weights + norm[passages]
+        weights *= np.repeat(idf, self._frequencies)
+        return passages, weights
+
+
+def _idf(frequencies: Any, passages: int) -> Any:
+    """Weigh a term by how few passages hold it, never below zero."""
+    import numpy as np
+
+    return np.log1p((passages - frequencies + 0.5) / (frequencies + 0.5))
+
+
+def _is_id(text: str) -> bool:
+    return _ID.fullmatch(text) is not None
+
+
+_TIP = "reinstall the package, or run: cybersecqwen knowledge install"

@@ -1,0 +1,154 @@
+"""What the knowledge index says for each option of a question, in numbers.
+
+>>> index = KnowledgeIndex.load()
+>>> asked = Asked(index, "Which CWE is about deserialization of untrusted data?")
+>>> features = asked.features(("CWE-502", "CWE-79"))
+>>> bool(features[0, 0] > features[1, 0])
+True
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from cybersecqwen.embedded.knowledge import KnowledgeIndex
+from cybersecqwen.embedded.words import terms, words
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Features = NDArray[np.float64]
+    Scores = NDArray[np.float32]
+
+FEATURES = (
+    # The best passage: its score for the question plus that for the option, for the option's
+    # words that the question has not, and for those that no other option has either.
+    "sum",
+    "sum new",
+    "sum own",
+    # The same as geometric means, so that a passage has to score for both,
+    "product",
+    "product new",
+    "product own",
+    # and as shares of what a passage with every word would score.
+    "share",
+    "share new",
+    "share own",
+    # Shares of the option's new and own words that stand anywhere about the entry that the
+    # question is about.
+    "entry words",
+    "entry own words",
+    # The option's form: its words, and the shares that the question or other options have too.
+    "length",
+    "question words",
+    "common words",
+    "empty",
+    "none of them",
+    "all of them",
+)
+_NONE = re.compile(r"\bnone of the|^\W*none\W*$|\bnot mentioned\b", re.IGNORECASE)
+_ALL = re.compile(r"\ball of the|\ball the above|\bboth ", re.IGNORECASE)
+_TINY = 1e-6
+COVERED = 0.45  # share of the words, by rarity, from which a passage is about a question
+
+
+class _Part(NamedTuple):
+    """Some of an option's terms: their scores by passage, their rarity, and that found."""
+
+    scores: Scores
+    mass: float
+    held: float  # rarity of the terms that passages about the entry hold
+
+
+class Asked:
+    """One question: which passages and entries it is about."""
+
+    def __init__(self, index: KnowledgeIndex, question: str) -> None:
+        self.index = index
+        self.terms = list(dict.fromkeys(terms(question)))
+        self.scores = index.scores(self.terms)
+        self.mass = index.rarity(self.terms) + _TINY
+        self.by_id = index.ids_in(question)
+        named = [*self.by_id, *index.names_in(question, strict=True)]
+        self.of_entry = index.about([named[0] if named else index.best_entry(self.scores)])
+
+    def features(self, options: Sequence[str]) -> Features:
+        """Give the features of every option; shape (options, FEATURES)."""
+        import numpy as np
+
+        cut = [list(dict.fromkeys(terms(option))) for option in options]
+        counts = Counter(term for own in cut for term in own)
+        rows = [
+            [*self._of_words(own, counts), *self._of_form(option, own, counts)]
+            for option, own in zip(options, cut, strict=True)
+        ]
+        return np.array(rows)
+
+    def _of_words(self, own: Sequence[str], counts: Counter[str]) -> list[float]:
+        """Compare the option's words with the passages that hold the question's."""
+        exact, new, _ = parts = self._parts(own, counts)
+        sums = [float((self.scores + part.scores).max()) for part in parts]
+        products = [float((self.scores * part.scores).max()) for part in parts]
+        shares = [p / part.mass / self.mass for p, part in zip(products, parts, strict=True)]
+        return [
+            *sums[::-1],
+            *(product**0.5 for product in products[::-1]),
+            *(share**0.5 for share in shares[::-1]),
+            new.held / new.mass,
+            exact.held / exact.mass,
+        ]
+
+    def _parts(self, own: Sequence[str], counts: Counter[str]) -> list[_Part]:
+        """Score the words only this option has, all that the question has not, and all."""
+        groups = (
+            [term for term in own if term not in self.terms and counts[term] == 1],
+            [term for term in own if term not in self.terms and counts[term] > 1],
+            [term for term in own if term in self.terms],
+        )
+        parts, mass, held = [], _TINY, 0.0
+        total = self.index.scores(())
+        for group in groups:
+            total = total.copy()
+            rarities = self.index.rarities(group)
+            for posting, rarity in zip(self.index.postings(group), rarities, strict=True):
+                mass += rarity
+                if posting is not None:
+                    total[posting[0]] += posting[1]
+                    held += rarity if self.of_entry[posting[0]].any() else 0.0
+            parts.append(_Part(total, mass, held))
+        return parts
+
+    def _of_form(self, option: str, own: Sequence[str], counts: Counter[str]) -> list[float]:
+        import math
+
+        mass = self.index.rarity(own) + _TINY
+        asked = self.index.rarity([term for term in own if term in self.terms])
+        common = self.index.rarity([term for term in own if counts[term] > 1])
+        return [
+            math.log1p(len(words(option))),
+            asked / mass,
+            common / mass,
+            float(not option.strip()),
+            float(_NONE.search(option) is not None),
+            float(_ALL.search(option) is not None),
+        ]
+
+    def support(self, option: str) -> Scores:
+        """Score every passage for the question and an option together."""
+        return self.scores + self.index.scores(terms(option))
+
+    def covered(self, option: str) -> bool:
+        """Tell whether the index knows what the question is about.
+
+        It does where the question names an id, or one passage holds enough of the
+        question's and the option's words, by rarity.
+        """
+        if self.by_id:
+            return True
+        together = list(dict.fromkeys([*self.terms, *terms(option)]))
+        mass = self.index.rarity(together) + _TINY
+        return float(self.index.scores(together).max()) >= COVERED * mass

@@ -1,0 +1,263 @@
+"""Answer a free question from the knowledge index: by its facts, else by its best passages.
+
+>>> from cybersecqwen.embedded.knowledge import KnowledgeIndex
+>>> index = KnowledgeIndex.load()
+>>> answer_question(index, "In which phase is CWE-502 introduced?").answer
+'CWE-502 Deserialization of Untrusted Data is introduced in the phase Architecture and Design \
+and Implementation.'
+>>> answer_question(index, "What is the capital of France?").covered
+False
+
+The sentences are made here of names and facts: no text of upstream is needed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import product
+from typing import NamedTuple
+
+from cybersecqwen.embedded.knowledge import KnowledgeIndex
+from cybersecqwen.embedded.names import is_certain
+from cybersecqwen.embedded.options import COVERED
+from cybersecqwen.embedded.words import terms, words
+from cybersecqwen.records import Answer, Entry
+
+NOT_COVERED = "not covered"
+ENOUGH = 18.0  # score of a passage that holds several telling words
+NAMED = 0.4  # share of the words that a passage about a named entry holds, if that is meant
+_FACT = 0.95  # confidence in a fact of an entry that is named by its id
+_BY_NAME = 0.9  # ... by its name, which may be another's alias
+_DESCRIBED = 0.7  # ... in its description, where the question asks for none of its facts
+_FOUND = 0.5  # ... in what a search finds: the closest entry is often not the one that is meant
+_TINY = 1e-6
+_LISTED = 25  # entries that a sentence names
+_EVIDENCE = 5
+
+
+class _Relation(NamedTuple):
+    """How a fact reads, from its subject and from its target."""
+
+    name: str
+    forward: str
+    inverse: str = ""
+
+
+_USES = _Relation("uses", "uses", "is used by")
+_MITIGATES = _Relation("mitigates", "mitigates", "is mitigated by")
+_DETECTS = _Relation("detects", "detects", "is detected by")
+_DATA = _Relation("data for", "gives data to detect", "is detected with data on")
+_PART = _Relation("part of", "is part of", "consists of")
+_TACTIC = _Relation("tactic", "serves the tactic", "is served by")
+_EXPLOITS = _Relation("exploits", "exploits", "is exploited by")
+_ATTRIBUTED = _Relation("attributed to", "is attributed to", "is held responsible for")
+_TARGETS = _Relation("targets", "targets", "is targeted by")
+_PRECEDES = _Relation("can precede", "can precede", "can follow")
+_PEER = _Relation("peer", "is a peer of", "is a peer of")
+_SAME = _Relation("same as", "corresponds to", "corresponds to")
+_REQUIRES = _Relation("requires", "requires", "is required by")
+_STARTS = _Relation("starts with", "starts with", "starts")
+_PLATFORM = _Relation("platform", "runs on")
+_LANGUAGE = _Relation("language", "occurs in the language")
+_TECHNOLOGY = _Relation("technology", "occurs in the technology")
+_ARCHITECTURE = _Relation("architecture", "occurs on the architecture")
+_PHASE = _Relation("phase", "is introduced in the phase")
+_SCOPE = _Relation("scope", "affects")
+_IMPACT = _Relation("impact", "has the impact")
+_LIKELIHOOD = _Relation("likelihood", "has the likelihood")
+_SEVERITY = _Relation("severity", "has the severity")
+_SKILL = _Relation("skill", "takes the skill level")
+_SECTOR = _Relation("sector", "is found in the sector")
+_DOMAIN = _Relation("domain", "belongs to the domain")
+_ABSTRACTION = _Relation("abstraction", "has the abstraction")
+
+# What a question may ask for, the most telling words first.
+_ASKED: tuple[tuple[re.Pattern[str], tuple[_Relation, ...]], ...] = tuple(
+    (re.compile(pattern, re.IGNORECASE), relations)
+    for pattern, relations in (
+        (r"mitigat|prevent|counter|defend|protect|harden", (_MITIGATES,)),
+        (r"detect|monitor|data (?:source|component)|\blogs?\b|telemetry", (_DATA, _DETECTS)),
+        (r"tactic", (_TACTIC,)),
+        (r"phase|introduced|life ?cycle", (_PHASE,)),
+        (r"consequence|impact|scope|affect", (_SCOPE, _IMPACT)),
+        (r"likel", (_LIKELIHOOD,)),
+        (r"sever", (_SEVERITY,)),
+        (r"skill", (_SKILL,)),
+        (r"sectors?\b|industr", (_SECTOR, _TARGETS)),
+        (r"platform|operating system|language|technolog|architecture",
+         (_PLATFORM, _LANGUAGE, _TECHNOLOGY, _ARCHITECTURE)),
+        (r"parent|child|sub-?techniques?\b|part of|belong|categor|consist", (_PART,)),
+        (r"attribut|responsible|behind", (_ATTRIBUTED,)),
+        (r"target", (_TARGETS,)),
+        (r"follow|precede|lead to|chain", (_PRECEDES, _REQUIRES, _STARTS)),
+        (r"\bcwes?\b(?!-)|\bcapecs?\b(?!-)|weakness|attack pattern|exploit|relate",
+         (_EXPLOITS, _SAME, _PEER)),
+        (r"\bus(?:e[sd]?|ing)\b|techniques?\b|groups?\b|actors?\b|malware|software|\btools?\b"
+         r"|campaigns?\b|\bwho\b", (_USES,)),
+    )
+)  # fmt: skip
+_SUMMARY = (_PART, _TACTIC, _PLATFORM, _ATTRIBUTED, _SCOPE, _IMPACT, _LIKELIHOOD, _SEVERITY)
+_BETWEEN = (
+    _USES, _MITIGATES, _DETECTS, _DATA, _PART, _TACTIC, _EXPLOITS, _ATTRIBUTED, _TARGETS,
+    _PRECEDES, _PEER, _SAME, _REQUIRES, _STARTS,
+)  # fmt: skip
+_COUNTED = (_USES, _MITIGATES, _EXPLOITS)
+_KINDS = {
+    "technique": ("technique",),
+    "group": ("group",),
+    "actor": ("group",),
+    "malware": ("malware",),
+    "tool": ("tool",),
+    "software": ("malware", "tool"),
+    "campaign": ("campaign",),
+}
+_DEFINE = re.compile(
+    r"\W*(?:(?:what|who)\s+(?:is|are)|describe|explain|define)\b(?:\s+(?:an?|the)\b)?",
+    re.IGNORECASE,
+)
+_WHO = re.compile(r"\bwho\b|\bused by\b", re.IGNORECASE)  # asks for the subject of a fact
+_ALIAS = re.compile(r"alias|also known|other name|\bcalled\b", re.IGNORECASE)
+
+
+def answer_question(index: KnowledgeIndex, question: str) -> Answer:
+    """Answer in a sentence or two; where nothing is known the answer is "not covered".
+
+    The confidence in a fact is fixed; that in a search's result is the share of the
+    question's words, weighed by rarity, that the best passage holds, and never high.
+    """
+    by_id = index.ids_in(question)
+    mentions = [*((position,) for position in by_id), *_named(index, question)]
+    asked = list(dict.fromkeys(terms(question)))
+    about = index.about([position for mention in mentions for position in mention])
+    held = float((index.scores(asked) * about).max(initial=0)) / (index.rarity(asked) + _TINY)
+    if not mentions or (not by_id and held < NAMED and not _DEFINE.match(question)):
+        return _searched(index, asked)
+    sentences = list(_related(index, mentions)) or list(_asked(index, mentions, question))
+    sure = _FACT if by_id else _BY_NAME
+    if not sentences:
+        sentences = [_description(index, mentions[0][0])]
+        sure = min(sure, _sureness(question, sure))
+        asked += terms("description")
+    # The ids too: a question may name an entry by an id that it had before.
+    asked += [index.entries[position].entry_id.lower() for position in mentions[0]]
+    evidence = index.best(index.scores(asked) * about, _EVIDENCE)
+    return Answer(" ".join(sentences), sure, covered=True, evidence=tuple(evidence))
+
+
+def _named(index: KnowledgeIndex, question: str) -> list[tuple[int, ...]]:
+    """List the entries that the question names, without everyday words that may be no name."""
+    subject = _DEFINE.sub("", question).strip(" \t\r\n?!.,:;'\"")
+    whole = [m for m in index.mentions(subject) if m.name == " ".join(words(subject))]
+    # A question about nothing else than a name means it; an everyday word in lower case does not.
+    if whole and (subject != subject.lower() or is_certain(whole[0].name, subject)):
+        return [whole[0].positions]
+    return [
+        mention.positions
+        for mention in index.mentions(question, strict=True)
+        if is_certain(mention.name, question)
+    ]
+
+
+def _sureness(question: str, sure: float) -> float:
+    """Trust a description where one was asked for, less where something else was."""
+    return sure if _DEFINE.match(question) or len(terms(question)) <= 3 else _DESCRIBED
+
+
+def _related(index: KnowledgeIndex, mentions: Sequence[tuple[int, ...]]) -> Iterator[str]:
+    """State the facts between the first two entries that a question names."""
+    if len(mentions) < 2:
+        return
+    ways = (*product(mentions[0], mentions[1]), *product(mentions[1], mentions[0]))
+    for subject, target in ways:
+        for relation in _BETWEEN:
+            if target in index.related(subject, relation.name):
+                yield f"{index.label(subject)} {relation.forward} {index.label(target)}."
+
+
+def _asked(
+    index: KnowledgeIndex, mentions: Sequence[tuple[int, ...]], question: str
+) -> Iterator[str]:
+    """State the facts that the question asks for, of the entry that has any."""
+    for position in mentions[0]:
+        entry = index.entries[position]
+        if _ALIAS.search(question) and entry.aliases:
+            yield f"{index.label(position)} is also known as {_listed(entry.aliases)}."
+            return
+        rest = re.sub(re.escape(entry.name), " ", question, flags=re.IGNORECASE)
+        for pattern, relations in _ASKED:
+            if pattern.search(rest):
+                found = [s for r in relations for s in _sentences(index, position, r, rest)]
+                if found:
+                    yield from found
+                    return
+
+
+def _sentences(
+    index: KnowledgeIndex, position: int, relation: _Relation, question: str
+) -> Iterator[str]:
+    ways = ((False, relation.forward), (True, relation.inverse))
+    for inverse, phrase in ways[1:] if _WHO.search(question) and relation.inverse else ways:
+        targets = index.related(position, relation.name, inverse=inverse) if phrase else []
+        kept = _of_kinds(index, targets, question)
+        if kept:
+            names = sorted(index.label(target) for target in kept)
+            yield f"{index.label(position)} {phrase} {_listed(names)}."
+
+
+def _of_kinds(index: KnowledgeIndex, targets: Sequence[int], question: str) -> list[int]:
+    """Keep the entries of the kinds that the question names, or all where it names none."""
+    lower = question.lower()
+    kinds = {kind for word, names in _KINDS.items() if word in lower for kind in names}
+    size = len(index.entries)
+    kept = [t for t in targets if t >= size or index.entries[t].kind in kinds]
+    return kept or list(targets)
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _LISTED
+    if more > 0:
+        return f"{', '.join(names[:_LISTED])} and {more} more"
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+def _description(index: KnowledgeIndex, position: int) -> str:
+    """Say what an entry is: its kind, its names, and its facts."""
+    entry = index.entries[position]
+    parts = [f"{index.label(position)} is {_article(entry)} {entry.kind} of {_base(entry)}."]
+    if entry.aliases:
+        parts.append(f"It is also known as {_listed(entry.aliases)}.")
+    for relation in _SUMMARY:
+        targets = index.related(position, relation.name)
+        if targets:
+            parts.append(f"It {relation.forward} {_listed([index.label(t) for t in targets])}.")
+    for relation in _COUNTED:
+        for inverse, phrase in ((False, relation.forward), (True, relation.inverse)):
+            count = len(index.related(position, relation.name, inverse=inverse))
+            if count:
+                parts.append(f"It {phrase} {count} {'entry' if count == 1 else 'entries'}.")
+    return " ".join(parts)
+
+
+def _article(entry: Entry) -> str:
+    return "an" if entry.kind[0] in "aeiou" else "a"
+
+
+def _base(entry: Entry) -> str:
+    prefix = entry.entry_id.partition("-")[0]
+    return prefix if prefix in ("CWE", "CAPEC") else "ATT&CK"
+
+
+def _searched(index: KnowledgeIndex, asked: Sequence[str]) -> Answer:
+    """Name the entry whose passage holds most of the question, if that is enough."""
+    best = index.best(index.scores(asked), _EVIDENCE)
+    share = min(best[0].score / index.rarity(asked), 1.0) if best else 0.0
+    position = index.position(best[0].id) if best else None
+    if position is None or share < COVERED or best[0].score < ENOUGH:
+        return Answer(NOT_COVERED, round(min(share, _FOUND) / 2, 4), covered=False)
+    return Answer(
+        answer=f"The closest entry: {_description(index, position)}",
+        confidence=round(min(share, _FOUND), 4),
+        covered=True,
+        evidence=tuple(best),
+    )

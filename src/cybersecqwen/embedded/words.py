@@ -1,0 +1,98 @@
+"""Cut text into the terms that the knowledge index counts.
+
+A term is a word in lower case without its ending, or an id as it stands. Words that
+frame a question say nothing about its subject and are left out.
+
+>>> terms("Which technique does MITRE ATT&CK describe as dumping credentials (T1003.001)?")
+['techniqu', 'dump', 'credent', 't1003.001']
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_WORD = re.compile(r"[a-z]+-\d+|[a-z]{1,3}\d{4}(?:\.\d{3})?|[^\W_]+")
+_STOP = frozenset(
+    _WORD.findall("""
+    a about according also an and any are as at att based be been being best between both but by
+    can ck commonly considering context could cti describe described describes did do does during
+    each following for framework from given had has have how if in into is it its likely may might
+    mitre more most must no not of on one only or other per primarily question regarding shall
+    should so some such than that the their then there these this those to typically upon use used
+    uses using via was were what when where which who whom whose why will with within would
+    """)
+)  # fmt: skip
+# An ending and the least that has to stay in front of it.
+_ENDINGS = (
+    ("ization", 4),
+    ("isation", 4),
+    ("ation", 4),
+    ("ition", 4),
+    ("ing", 3),
+    ("ion", 4),
+    ("ment", 5),
+    ("ed", 3),
+    ("er", 4),
+    ("or", 4),
+    ("ly", 4),
+    ("al", 4),
+    ("ive", 4),
+    ("able", 4),
+)
+
+
+def words(text: str) -> list[str]:
+    """Cut a text into words and ids in lower case."""
+    return _WORD.findall(text.lower())
+
+
+def terms(text: str) -> list[str]:
+    """Cut a text into terms in their order, repeated as often as they stand there."""
+    return [stem(word) for word in words(text) if word not in _STOP]
+
+
+@lru_cache(maxsize=1 << 16)
+def stem(word: str) -> str:
+    """Fold the endings of one word, so that "dumping", "dumped" and "dumps" are one term.
+
+    A word with a digit stays as it is: it is an id, a version or a file name.
+    """
+    if len(word) < 4 or not word.isalpha():
+        return word
+    word = _without_ending(_singular(word))
+    if len(word) > 3 and word[-1] == word[-2] and word[-1] not in "ls":
+        word = word[:-1]  # running
+    if len(word) > 3 and word[-1] in "eiy":
+        word = word[:-1]  # modify, modified
+    # escalate, escalating and escalation, but not data or format
+    return word[:-2] if word.endswith("at") and len(word) > 5 else word
+
+
+def _singular(word: str) -> str:
+    if word.endswith("ies") and len(word) > 4:
+        return word[:-3] + "y"
+    if word.endswith("sses"):
+        return word[:-2]
+    return word[:-1] if word.endswith("s") and not word.endswith(("ss", "us", "is")) else word
+
+
+def _without_ending(word: str) -> str:
+    for ending, least in _ENDINGS:
+        if word.endswith(ending) and len(word) - len(ending) >= least:
+            return word[: -len(ending)]
+    return word
+
+
+def hashed(texts: Iterable[str]) -> NDArray[np.uint32]:
+    """Give the CRC-32 of each text, by which the index knows its terms and names."""
+    import numpy as np
+
+    return np.fromiter((zlib.crc32(text.encode()) for text in texts), dtype=np.uint32)

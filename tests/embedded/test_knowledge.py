@@ -1,0 +1,158 @@
+"""The knowledge index: what ships, what it finds, what is refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cybersecqwen.embedded.artifacts import certificate_of
+from cybersecqwen.embedded.installed import installed, knowledge_folder
+from cybersecqwen.embedded.knowledge import SHIPPED, KnowledgeIndex
+from cybersecqwen.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def index() -> KnowledgeIndex:
+    return KnowledgeIndex.load()
+
+
+def test_what_ships_is_small_and_says_what_it_was_made_from(index: KnowledgeIndex) -> None:
+    assert SHIPPED.stat().st_size < 5_000_000
+    certificate = json.loads(certificate_of(SHIPPED.parent, SHIPPED.name).read_text())
+    names = [source["name"] for source in certificate["sources"]]
+    assert names == ["ATT&CK enterprise", "ATT&CK mobile", "ATT&CK ics", "CAPEC", "CWE"]
+    assert list(index.sources) == certificate["sources"]
+    assert certificate["dropped"] > 0
+    assert set(certificate["benchmark_items"]) == {
+        "cti-mcq", "cti-rcm", "cti-rcm-2021", "cti-vsp", "cti-taa", "cti-ate"
+    }  # fmt: skip
+
+
+def test_what_ships_holds_no_text(index: KnowledgeIndex) -> None:
+    assert not index.has_texts
+    assert all(found.passage == "" for found in index.search("credential dumping"))
+
+
+@pytest.mark.parametrize(
+    ("entry_id", "name"),
+    [
+        ("T1059.001", "PowerShell"),
+        ("cwe-502", "Deserialization of Untrusted Data"),
+        ("CAPEC-66", "SQL Injection"),
+        ("g0016", "APT29"),
+        ("T1086", "PowerShell"),  # revoked, replaced by T1059.001
+    ],
+)
+def test_entries_by_id(index: KnowledgeIndex, entry_id: str, name: str) -> None:
+    entry = index.entry(entry_id)
+    assert entry is not None
+    assert entry.name == name
+
+
+def test_an_unknown_id_is_none(index: KnowledgeIndex) -> None:
+    assert index.entry("T9999") is None
+    assert index.ids_in("CVE-2021-44228 and T9999") == []
+
+
+def names(index: KnowledgeIndex, text: str, *, strict: bool) -> list[str]:
+    return [index.entries[p].entry_id for p in index.names_in(text, strict=strict)]
+
+
+def test_names_and_aliases_in_a_text(index: KnowledgeIndex) -> None:
+    assert names(index, "Did Cozy Bear use mimikatz?", strict=True) == ["G0016", "S0002"]
+    assert "T1003.001" in names(index, "dumping LSASS memory", strict=True)
+    # The longer name counts, not the "Process Injection" or the "Hollowing" in it.
+    assert names(index, "by Process Hollowing", strict=True) == ["T1055.012"]
+
+
+def test_everyday_words_are_no_names(index: KnowledgeIndex) -> None:
+    assert names(index, "at the net, group the malware of a command", strict=True) == []
+
+
+def test_facts_both_ways(index: KnowledgeIndex) -> None:
+    pattern, weakness = index.position("CAPEC-66"), index.position("CWE-89")
+    assert pattern is not None
+    assert weakness is not None
+    assert weakness in index.related(pattern, "exploits")
+    assert pattern in index.related(weakness, "exploits", inverse=True)
+    assert index.related(pattern, "no such relation") == []
+    assert index.label(weakness).startswith("CWE-89 Improper Neutralization")
+    assert "Implementation" in [index.label(t) for t in index.related(weakness, "phase")]
+
+
+@pytest.mark.parametrize(
+    ("text", "entry_id"),
+    [
+        ("deserialization of untrusted data", "CWE-502"),
+        ("dumping credentials from the memory of LSASS", "T1003.001"),
+        ("forged Kerberos golden ticket", "T1558.001"),
+        ("hard-coded passwords in the code", "CWE-259"),
+    ],
+)
+def test_search_finds_the_entry(index: KnowledgeIndex, text: str, entry_id: str) -> None:
+    found = index.search(text, limit=5)
+    assert entry_id in [evidence.id for evidence in found]
+    assert [e.score for e in found] == sorted((e.score for e in found), reverse=True)
+
+
+def test_search_for_nothing_known_finds_nothing(index: KnowledgeIndex) -> None:
+    assert index.search("xyzzyplugh") == []
+    assert index.search("") == []
+    assert index.search("shell", limit=0) == []
+
+
+def test_damage_is_one_line(tmp_path: Path) -> None:
+    path = Path(shutil.copy(SHIPPED, tmp_path / "knowledge.npz"))
+    with pytest.raises(InputError, match="no such file"):
+        KnowledgeIndex.load(path)
+    shutil.copy(
+        certificate_of(SHIPPED.parent, SHIPPED.name), certificate_of(path.parent, path.name)
+    )
+    assert len(KnowledgeIndex.load(path)) > 60_000
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(InputError, match="damaged"):
+        KnowledgeIndex.load(path)
+    path.unlink()
+    with pytest.raises(InputError, match="cannot be read"):
+        KnowledgeIndex.load(path)
+
+
+@pytest.mark.parametrize("cut", [0, 100, -1000])
+def test_bytes_that_are_no_index_are_refused(cut: int) -> None:
+    with pytest.raises(InputError, match="no knowledge index"):
+        KnowledgeIndex.from_bytes(SHIPPED.read_bytes()[:cut])
+
+
+def test_where_the_installed_one_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CYBERSECQWEN_KNOWLEDGE", str(tmp_path))
+    assert knowledge_folder() == tmp_path
+    assert installed() is None
+
+
+def test_a_question_is_answered_fast_in_little_memory() -> None:
+    """In a process of its own; the bounds are loose, a slow machine is no failure."""
+    code = """
+import resource, time
+import numpy
+from cybersecqwen.embedded.knowledge import KnowledgeIndex
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+start = time.perf_counter()
+index = KnowledgeIndex.load()
+loaded = time.perf_counter()
+index.search("dumping credentials")
+after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(loaded - start, (after - before) / 1024)
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    seconds, megabytes = map(float, run.stdout.split())
+    assert seconds < 1
+    assert megabytes < 60

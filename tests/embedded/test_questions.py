@@ -1,0 +1,91 @@
+"""Free questions: facts where they are asked for, the closest entry, or not covered."""
+
+from __future__ import annotations
+
+import pytest
+
+from cybersecqwen.embedded.knowledge import KnowledgeIndex
+from cybersecqwen.embedded.questions import NOT_COVERED, answer_question
+
+
+@pytest.fixture(scope="module")
+def index() -> KnowledgeIndex:
+    return KnowledgeIndex.load()
+
+
+@pytest.mark.parametrize(
+    ("question", "says"),
+    [
+        ("What mitigates T1059?", "T1059 Command and Scripting Interpreter is mitigated by M1021"),
+        ("What does M1038 mitigate?", "M1038 Execution Prevention mitigates T"),
+        ("Which techniques does APT29 use?", "G0016 APT29 uses T"),
+        ("Which groups use T1003.001?", "T1003.001 LSASS Memory is used by G"),
+        ("Which software does Lazarus Group use?", "G0032 Lazarus Group uses S"),
+        ("Does APT29 use PowerShell?", "G0016 APT29 uses T1059.001 PowerShell."),
+        ("What tactic does T1558.003 belong to?", "serves the tactic TA0006 Credential Access."),
+        ("How can I detect T1003.001?", "LSASS Memory is detected with data on DC0013 "),
+        ("Which CWE does CAPEC-66 relate to?", "CAPEC-66 SQL Injection exploits CWE-1286"),
+        ("Which attack patterns exploit CWE-89?", "is exploited by CAPEC-108"),
+        ("In which phase is CWE-89 introduced?", "is introduced in the phase Implementation."),
+        ("What are the consequences of CWE-787?", "has the impact DoS: Crash, Exit, or Restart"),
+        ("sub-techniques of T1003", "T1003 OS Credential Dumping consists of T1003.001 LSASS"),
+        ("Other names of APT28?", "G0007 APT28 is also known as "),
+        ("What is CWE-502?", "CWE-502 Deserialization of Untrusted Data is a weakness of CWE."),
+        ("T1086", "T1059.001 PowerShell is a technique of ATT&CK."),
+        ("what is mimikatz", "S0002 Mimikatz is a tool of ATT&CK."),
+        ("explain SQL injection", "CAPEC-66 SQL Injection is an attack pattern of CAPEC."),
+        ("Where does malware store itself to run at each logon by a Run key of the registry?",
+         "The closest entry: T1547.001 Registry Run Keys / Startup Folder"),
+    ],
+)  # fmt: skip
+def test_what_is_known_is_said(index: KnowledgeIndex, question: str, says: str) -> None:
+    answer = answer_question(index, question)
+    assert says in answer.answer
+    assert answer.covered
+    assert 0 < answer.confidence < 1
+    assert answer.evidence
+    assert answer.choice is None
+    assert answer.scores == ()
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "",
+        "???",
+        "What is the capital of France?",
+        "How do I bake a chocolate cake?",
+        "What is the weather today?",
+        "What is the highest fine under article 83 of the GDPR?",
+        "Who is T9999?",
+    ],
+)
+def test_what_is_not_known_is_not_covered(index: KnowledgeIndex, question: str) -> None:
+    answer = answer_question(index, question)
+    assert (answer.answer, answer.covered, answer.evidence) == (NOT_COVERED, False, ())
+    assert answer.confidence <= 0.25
+
+
+def test_evidence_is_about_the_entry_and_ordered(index: KnowledgeIndex) -> None:
+    answer = answer_question(index, "What mitigates T1059?")
+    assert answer.evidence[0].section in ("mitigation", "facts: mitigates")
+    assert {evidence.id for evidence in answer.evidence} == {"T1059"}
+    assert answer.evidence[0].url == "https://attack.mitre.org/techniques/T1059"
+    scores = [evidence.score for evidence in answer.evidence]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_a_fact_counts_more_than_a_guess(index: KnowledgeIndex) -> None:
+    by_id = answer_question(index, "What mitigates T1003.001?").confidence
+    by_name = answer_question(index, "What mitigates LSASS Memory dumping?").confidence
+    searched = answer_question(index, "tampering with the master boot record").confidence
+    assert by_id > by_name > searched
+
+
+def test_a_long_list_is_cut(index: KnowledgeIndex) -> None:
+    assert answer_question(index, "Who uses T1059.001?").answer.endswith(" more.")
+
+
+def test_the_same_question_has_the_same_answer(index: KnowledgeIndex) -> None:
+    question = "Which groups use spearphishing?"
+    assert answer_question(index, question) == answer_question(KnowledgeIndex.load(), question)

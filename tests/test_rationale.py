@@ -1,0 +1,41 @@
+"""A rationale quotes its text and says what MITRE advises, whatever the text is."""
+
+from __future__ import annotations
+
+import pytest
+
+from cybersecqwen.rationale import rationale
+from cybersecqwen.records import Weakness
+
+XSS = Weakness("CWE-79", "Cross-site Scripting", "weakness", usage="Allowed")
+BROAD = Weakness("CWE-119", "Memory Buffer", "weakness", usage="Discouraged")
+WRITE = Weakness("CWE-787", "Out-of-bounds Write", "weakness", usage="Allowed")
+
+
+@pytest.mark.parametrize(
+    ("text", "quote", "quoted"),
+    [
+        ("Foo 1.2 has a stored scripting flaw in its guest book.", "scripting", "stored scripting"),
+        ("In rescripting, a scripting flaw.", "scripting", "scripting flaw"),  # not in a word
+        ("It allows that.", "allows", "allows"),  # a stop word alone stays
+        ("A flaw (XSS) in Foo.", "XSS", "XSS"),  # within its clause
+        ("One two three.", "", "One two three"),
+        ("Other words.", "absent", "absent"),
+    ],
+)
+def test_a_word_is_quoted_with_those_around_it(text: str, quote: str, quoted: str) -> None:
+    assert f'"{quoted}' in rationale(text, XSS, quote)
+
+
+def test_the_last_line_is_the_bare_id_also_where_a_better_one_is_named() -> None:
+    written = rationale("A buffer overflow.", BROAD, "overflow", better=WRITE)
+    assert "MITRE advises against this entry; CWE-787, Out-of-bounds Write, fits" in written
+    assert written.splitlines()[-1] == "CWE-119"
+    assert "The entry is broad" in rationale("A buffer overflow.", BROAD, "overflow")
+
+
+@pytest.mark.parametrize(
+    "text", ["", " ", ".", "(", "a" * 50_000, "via " * 5_000, "in of " * 5_000]
+)
+def test_no_text_breaks_it(text: str) -> None:
+    assert rationale(text, XSS, "").endswith("\n\nCWE-79")
