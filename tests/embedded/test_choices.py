@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from cybersecqwen.embedded.artifacts import save
 from cybersecqwen.embedded.choices import (
     RANKER,
     answer_multiple_choice,
@@ -18,7 +20,7 @@ from cybersecqwen.embedded.choices import (
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.options import FEATURES, Asked
 from cybersecqwen.errors import InputError
-from cybersecqwen.files import read_json, write_json
+from cybersecqwen.files import read_json
 from cybersecqwen.sources.ctibench import read_items
 
 # Written for this test; no benchmark item.
@@ -127,8 +129,16 @@ def test_features_are_named_and_finite(index: KnowledgeIndex) -> None:
 
 def test_weights_for_other_features_are_refused(tmp_path: Path) -> None:
     rows = read_json(RANKER)
-    write_json(tmp_path / "ranker.json", rows | {"features": rows["features"][1:]})
+    other = json.dumps(rows | {"features": rows["features"][1:]}).encode()
+    save(tmp_path, "ranker.json", other, {})
     with pytest.raises(InputError, match="features are not those"):
+        load_ranker(tmp_path / "ranker.json")
+
+
+def test_damaged_weights_are_refused(tmp_path: Path) -> None:
+    save(tmp_path, "ranker.json", RANKER.read_bytes(), {})
+    (tmp_path / "ranker.json").write_bytes(RANKER.read_bytes().replace(b"1", b"2", 1))
+    with pytest.raises(InputError, match=r"ranker\.json: damaged"):
         load_ranker(tmp_path / "ranker.json")
 
 

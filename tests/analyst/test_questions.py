@@ -1,0 +1,136 @@
+"""ask(): free questions, choices, items of a file, and what is wrong with them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cybersecqwen.analyst.questions import Question, as_answer, ask, read_items, read_lines
+from cybersecqwen.errors import InputError
+
+OPTIONS = ("Pre-compromise", "Execution Prevention", "Encrypt Sensitive Information")
+QUESTION = "Which mitigation addresses the abuse of PowerShell (T1059.001)?"
+
+
+@pytest.mark.parametrize(
+    ("question", "entry", "word"),
+    [
+        ("What is CWE-79?", "CWE-79", "Cross-site Scripting"),
+        ("Which tactic does T1059.001 serve?", "T1059.001", "Execution"),
+        ("Who uses Cobalt Strike?", "S0154", "is used by"),
+        ("What mitigates T1110?", "T1110", "Multi-factor"),
+        ("PowerShell", "T1059.001", "PowerShell"),
+    ],
+)
+def test_a_free_question_is_answered_with_its_entry(question: str, entry: str, word: str) -> None:
+    answer = ask(question)
+    assert answer.covered
+    assert word in answer.answer
+    assert entry in {e.id for e in answer.evidence}
+    assert all(e.url.startswith("https://") for e in answer.evidence)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "What is the capital of France?",
+        "How do I bake bread?",
+        "Best football team 2020?",
+        "What is a mango?",
+        "What is the boiling point of mercury?",
+        "What dose of ibuprofen may a child take?",
+        "Is my landlord allowed to raise the rent?",
+    ],
+)
+def test_what_the_knowledge_does_not_hold_is_not_covered(question: str) -> None:
+    answer = ask(question)
+    assert (answer.answer, answer.covered, answer.evidence) == ("not covered", False, ())
+
+
+def test_a_choice_follows_its_option_wherever_it_stands() -> None:
+    for turn in range(len(OPTIONS)):
+        options = OPTIONS[turn:] + OPTIONS[:turn]
+        assert options["ABC".index(ask(QUESTION, options).answer)] == "Execution Prevention"
+
+
+def test_an_uncovered_choice_is_made_only_as_a_guess() -> None:
+    options = ("Paris", "Rome", "Oslo")
+    refused = ask("What is the capital of France?", options)
+    guessed = ask("What is the capital of France?", options, guess=True)
+    assert (refused.answer, refused.choice, refused.covered) == ("not covered", None, False)
+    assert guessed.answer in "ABC"
+    assert not guessed.covered
+
+
+def test_a_row_is_plain_json_with_as_much_evidence_as_asked_for() -> None:
+    row = as_answer(Question("q", QUESTION, OPTIONS), ask(QUESTION, OPTIONS), top=1)
+    assert json.loads(json.dumps(row)) == row
+    assert set(row) == {"id", "answer", "confidence", "covered", "evidence"}
+    assert len(row["evidence"]) == 1
+    assert row["evidence"][0]["passage"] is None
+
+
+@pytest.mark.parametrize("options", [("one",), tuple("abcdefghijklmnopqrstuvwxyz1")])
+def test_too_few_or_too_many_options_are_refused(options: tuple[str, ...]) -> None:
+    with pytest.raises(InputError, match="options"):
+        ask(QUESTION, options)
+
+
+def test_an_empty_question_is_refused() -> None:
+    with pytest.raises(InputError, match="empty"):
+        ask("  \n")
+
+
+def test_a_megabyte_and_control_characters_are_answered() -> None:
+    assert ask("What is CWE-79? \x00\x1b[31m\u200b" + "<b>x</b> " * 130_000).covered
+
+
+HEADER = "URL\tQuestion\tOption A\tOption B\tOption C\tPrompt\tGT"
+
+
+def _tsv(path: Path, url: str, gold: str, *more: str) -> Path:
+    row = "\t".join((url, QUESTION, *OPTIONS, "unused", gold))
+    path.write_text("\n".join((HEADER, row, *more)) + "\n")
+    return path
+
+
+def test_items_are_answered_from_question_and_options_alone(tmp_path: Path) -> None:
+    errors: list[InputError] = []
+    one = list(read_items(_tsv(tmp_path / "a.tsv", "https://x/1", "B"), errors.append))
+    other = list(read_items(_tsv(tmp_path / "b.tsv", "", "C"), errors.append))
+    assert one == other == [Question(0, QUESTION, OPTIONS)]
+    assert not errors
+
+
+def test_a_broken_row_is_named_and_the_others_are_read(tmp_path: Path) -> None:
+    errors: list[InputError] = []
+    path = _tsv(tmp_path / "a.tsv", "u", "B", "too\tfew", "u\tWho?\tx\ty\t\tp\tA")
+    found = list(read_items(path, errors.append))
+    assert [q.id for q in found] == [0, 2]
+    assert found[1].options == ("x", "y", "")
+    assert [str(e.where) for e in errors] == [f"{path}:3"]
+
+
+def test_another_header_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("text,label\nx,y\n")
+    with pytest.raises(InputError, match=r"a\.csv:1: the header is 'text', 'label'"):
+        list(read_items(path, lambda _: None))
+
+
+def test_csv_and_jsonl_items_are_read(tmp_path: Path) -> None:
+    table = tmp_path / "a.csv"
+    table.write_text('Question,Option A,Option B\n"Who, then?",x,y\n')
+    assert list(read_items(table, print)) == [Question(0, "Who, then?", ("x", "y"))]
+    lines = tmp_path / "a.jsonl"
+    lines.write_text('{"id": "q", "question": "Who?", "options": ["x", "y"]}\n')
+    assert list(read_items(lines, print)) == [Question("q", "Who?", ("x", "y"))]
+
+
+def test_bad_lines_of_a_pipe_are_named() -> None:
+    errors: list[InputError] = []
+    lines = [b"What is CWE-79?\n", b"\n", b'{"question": 1}\n', b"\xff\n", b'{"question": "Who?"\n']
+    assert [q.text for q in read_lines(lines, "stdin", errors.append)] == ["What is CWE-79?"]
+    assert [str(e.where) for e in errors] == ["stdin:3", "stdin:4", "stdin:5"]
