@@ -140,6 +140,19 @@ def retrieval(sources: Sources, benchmark: Path) -> list[tuple[str, str, str]]:
     ]
 
 
+def among_five(benchmark: Path) -> list[tuple[str, str, str]]:
+    """Count the items of cti-rcm whose gold is among five candidates; a language model has one."""
+    items = read_items(benchmark, "cti-rcm")
+    classifier = CweClassifier.load()
+    order = classifier.probabilities([item.text for item in items]).argsort(axis=1)[:, :-6:-1]
+    ranked = [[classifier.classes[i] for i in row] for row in order]
+    first = sum(row[0] == item.gold for row, item in zip(ranked, items, strict=True))
+    five = sum(item.gold in row for row, item in zip(ranked, items, strict=True))
+    return [
+        ("cti-rcm, gold among five", f"{five / len(items):.3f}", f"first: {first / len(items):.3f}")
+    ]
+
+
 def commands() -> list[tuple[str, str, str]]:
     program = str(Path(sys.executable).with_name("cybersecqwen"))
     bare, memory = whole(sys.executable, "-c", "import numpy")
@@ -171,6 +184,7 @@ def main() -> None:
     print("| what | embedded | beside it |\n|---|---:|---:|")
     for rows in (
         commands(),
+        among_five(given.benchmark),
         classification(given.records),
         retrieval(sources, given.benchmark),
     ):

@@ -138,7 +138,10 @@ def tfidf(training: list[Labelled], _: Any) -> Fitted:
 
 
 VARIANTS: dict[str, tuple[str, Variant]] = {
-    "shipped": ("1-3-grams, 128 numbers a vector, rectifier", with_settings()),
+    "shipped": (
+        "1-3-grams, 128 numbers a vector, labels of all sources, half as much every 8 years",
+        with_settings(),
+    ),
     "4-bit": ("the same, vectors rounded to 4 bits, as it ships", quantised),
     "words": ("words alone", with_settings(rarest=(5, NEVER, NEVER))),
     "bigrams": ("words and bigrams", with_settings(rarest=(5, 8, NEVER))),
@@ -157,13 +160,16 @@ VARIANTS: dict[str, tuple[str, Variant]] = {
         with_settings(dropout=0.5, feature_dropout=0.4),
     ),
     "slower": ("a rate of 0.2, not 0.4", with_settings(rate=0.2)),
-    "recency": ("records weigh half as much every 4 years", with_settings(half_life=4.0)),
-    "recency 8": ("half as much every 8 years", with_settings(half_life=8.0)),
-    "both": (
-        "label sources mixed, half as much every 8 years",
-        with_settings(all_sources=True, half_life=8.0),
+    "recency 4": ("half as much every 4 years", with_settings(half_life=4.0)),
+    "no recency": ("records of all years weigh the same", with_settings(half_life=0.0)),
+    "first label": (
+        "only the label that counts, not those of NVD, CNA and CISA",
+        with_settings(all_sources=False),
     ),
-    "sources": ("NVD, CNA and CISA labels mixed", with_settings(all_sources=True)),
+    "plain": (
+        "only the label that counts, records of all years weigh the same",
+        with_settings(all_sources=False, half_life=0.0),
+    ),
     "view-1003": ("labels outside view 1003 backed off into it", backed_off),
     "neighbours": ("blended with 15 nearest neighbours", neighbours),
     "tf-idf": ("TF-IDF 1-2-grams, linear SVM (scikit-learn)", tfidf),

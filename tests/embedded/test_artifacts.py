@@ -36,7 +36,9 @@ def test_a_damaged_artifact_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.shared
-def test_the_shipped_facts_and_knowledge_are_built_again_byte_for_byte(shared: Path, tmp_path: Path) -> None:
+def test_the_shipped_facts_and_knowledge_are_built_again_byte_for_byte(
+    shared: Path, tmp_path: Path
+) -> None:
     inputs = Inputs(
         benchmark=shared / "cti-bench",
         cwe=shared / "cwec_v4.16.xml.gz",

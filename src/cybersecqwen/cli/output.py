@@ -110,7 +110,8 @@ def _quoted(result: Classification) -> list[str]:
 def _candidate(candidate: Candidate) -> str:
     kind = ", ".join(filter(None, (candidate.abstraction, candidate.usage)))
     caution = _caution(candidate)
-    return f"  {candidate.confidence:5.1%}  {candidate.cwe:9} {candidate.name} ({kind})" + (
+    share = f"{candidate.confidence:.1%}" if candidate.confidence >= 0.001 else "<0.1%"
+    return f"  {share:>5}  {candidate.cwe:9} {candidate.name} ({kind})" + (
         f"\n{'':19}{caution}" if caution else ""
     )
 

@@ -28,7 +28,7 @@ _STYLES: Json = {
 
 def write_report(certificate: Json, folder: Path) -> None:
     """Write README.md, calibration.svg and abstention.svg of one build into `folder`."""
-    validation = certificate["validation"]
+    validation = _splits(certificate)
     write_text(folder / "README.md", render(certificate))
     _plot(
         folder / "calibration.svg",
@@ -44,7 +44,7 @@ def write_report(certificate: Json, folder: Path) -> None:
 
 def render(certificate: Json) -> str:
     """Write the report in Markdown."""
-    splits = {name: certificate["validation"][name] for name in certificate["validation"]}
+    splits = _splits(certificate)
     return (
         "\n\n".join(
             [
@@ -61,6 +61,15 @@ def render(certificate: Json) -> str:
         )
         + "\n"
     )
+
+
+def _splits(certificate: Json) -> dict[str, Json]:
+    """Give the measured splits in the order of this module, whatever that of the file is."""
+    return {
+        name: certificate["validation"][name]
+        for name in _SPLITS
+        if name in certificate["validation"]
+    }
 
 
 def _opening(certificate: Json) -> str:

@@ -23,7 +23,7 @@ import numpy.typing as npt
 from cybersecqwen.corpus.contamination import normalised
 from cybersecqwen.embedded.ngrams import Ints, Vocabulary
 from cybersecqwen.embedded.text import words
-from cybersecqwen.errors import extra
+from cybersecqwen.errors import InputError, extra
 from cybersecqwen.records import Vulnerability
 
 Floats = npt.NDArray[np.float32]
@@ -73,8 +73,8 @@ class Settings:
     head_rate: float = 2e-3  # of Adam, falling to 0
     dropout: float = 0.3  # of the summed vector
     feature_dropout: float = 0.3  # of words and n-grams
-    all_sources: bool = False  # learn each source's first label, not only the one that counts
-    half_life: float = 0.0  # years after which a record counts half; 0: all count the same
+    all_sources: bool = True  # learn each source's first label, not only the one that counts
+    half_life: float = 8.0  # years after which a record counts half; 0: all count the same
     seed: int = 42
 
 
@@ -271,6 +271,7 @@ def train(
 ) -> Model:
     """Fit the model; the same examples and settings give the same one on the same machine.
 
+    Raises InputError when no class has enough records.
     `cut` makes the words of a description; the model that ships has no other than `words`.
     """
     with extra("train"):
@@ -279,6 +280,10 @@ def train(
     vocabulary = learn_vocabulary(texts, settings.rarest)
     counts = Counter(example.first for example in examples)
     classes = tuple(sorted(c for c, count in counts.items() if count >= settings.rarest_class))
+    if not classes:
+        raise InputError(
+            f"no CWE has {settings.rarest_class} records to learn from", tip="give more records"
+        )
     targets = _targets(examples, classes, settings)
     torch.set_num_threads(1)  # a sum in another order is another number
     torch.manual_seed(settings.seed)
