@@ -17,6 +17,7 @@ from cybersecqwen.files import (
     read_json,
     read_jsonl,
     sha256_tree,
+    write_bytes,
     write_json,
     write_jsonl,
 )
@@ -58,6 +59,46 @@ except CyberSecQwenError as error:
     assert "train.jsonl: cannot write: File too large" in done.stdout
     assert "free some space" in done.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+def test_bytes_are_written_as_they_are_and_replace_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "artifact.npz"
+    for data in (bytes(range(256)) + b"\r\n", b""):
+        write_bytes(path, data)
+        assert path.read_bytes() == data
+    assert [p.name for p in path.parent.iterdir()] == ["artifact.npz"]
+
+
+def test_bytes_that_a_disk_refuses_leave_the_older_file(tmp_path: Path) -> None:
+    code = """
+import resource, sys
+from pathlib import Path
+from cybersecqwen.errors import CyberSecQwenError
+from cybersecqwen.files import write_bytes
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+try:
+    write_bytes(Path(sys.argv[1]), bytes(100_000))
+except CyberSecQwenError as error:
+    print(error)
+"""
+    target = tmp_path / "artifact.npz"
+    write_bytes(target, b"older")
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", code, str(target)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.count("\n") == 1
+    assert "artifact.npz: cannot write: File too large" in done.stdout
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {"artifact.npz": b"older"}
+
+
+def test_bytes_to_an_unwritable_place_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CyberSecQwenError, match="cannot write"):
+        write_bytes(tmp_path / "file" / "below", b"never")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(CyberSecQwenError, match="cannot write"):
+        write_bytes(tmp_path / "folder", b"never")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "folder"]
 
 
 def test_a_written_file_is_readable_by_others(tmp_path: Path) -> None:

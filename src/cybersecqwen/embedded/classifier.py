@@ -28,6 +28,7 @@ from cybersecqwen.embedded.artifacts import FOLDER, damaged, verified
 from cybersecqwen.embedded.ngrams import Ints, Vocabulary
 from cybersecqwen.embedded.scope import out_of_scope
 from cybersecqwen.embedded.text import spans, words
+from cybersecqwen.rationale import STOP_WORDS
 from cybersecqwen.records import Prediction, Span
 
 ARTIFACT = "cwe-classifier.npz"
@@ -230,7 +231,7 @@ class CweClassifier:
                 continue
             shown: tuple[Span, ...] = ()
             if evidence:
-                shown = _evidence(text, weights[ends[i] - len(cut[i]) - 1 : ends[i] - 1])
+                shown = _evidence(text, cut[i], weights[ends[i] - len(cut[i]) - 1 : ends[i] - 1])
             yield Prediction(tuple(zip(names[i], confidence[i], strict=True)), shown)
 
     def _batch(self, cut: Sequence[Sequence[str]]) -> _Batch:
@@ -296,8 +297,11 @@ def _best(scores: Floats, top: int) -> Ints:
     return found
 
 
-def _evidence(text: str, weights: list[float]) -> tuple[Span, ...]:
-    """Take the strongest words with their strong neighbours, at most `_MOST` runs."""
+def _evidence(text: str, cut: Sequence[str], weights: list[float]) -> tuple[Span, ...]:
+    """Take the strongest words with their strong neighbours, at most `_MOST` runs.
+
+    A run neither begins nor ends with an empty word, unless it is nothing else.
+    """
     strongest = max(weights)
     if strongest <= 0:
         return ()
@@ -313,7 +317,13 @@ def _evidence(text: str, weights: list[float]) -> tuple[Span, ...]:
             first -= 1
         while last + 1 < len(weights) and weights[last + 1] >= _NEAR * highest:
             last += 1
-        runs.append((first, last, sum(weights[first : last + 1]) / total))
+        share = sum(weights[first : last + 1]) / total
+        begin, end = first, last
+        while begin < end and cut[begin] in STOP_WORDS:
+            begin += 1
+        while begin < end and cut[end] in STOP_WORDS:
+            end -= 1
+        runs.append((begin, end, share))
         weights[first : last + 1] = [0.0] * (last + 1 - first)
     places = spans(text, max([last for _, last, _ in runs]) + 1)
     return tuple(

@@ -22,7 +22,9 @@ FOREIGN = "the text is not English"
 UNRELATED = "the text does not describe a vulnerability"
 
 _CHANCE = 0.2  # a first class from here on is a sign by itself
-_PAIRS = 0.3  # of neighbouring words known from descriptions; below, the text reads otherwise
+# Shares of neighbouring words known from descriptions, below which a text reads otherwise:
+# with a word of a flaw in it, and without one.
+_PAIRS, _BARE_PAIRS = 0.3, 0.5
 _OTHER_SCRIPT = 0.3  # of the words that hold a letter beyond a to z
 
 
@@ -74,7 +76,7 @@ def out_of_scope(cut: Sequence[str], *, pairs: float, chance: float) -> str:
         return EMPTY
     if _foreign(cut):
         return FOREIGN
-    if chance >= _CHANCE or (pairs >= _PAIRS and _signs(cut)):
+    if chance >= _CHANCE or pairs >= _BARE_PAIRS or (pairs >= _PAIRS and _signs(cut)):
         return ""
     return UNRELATED
 
