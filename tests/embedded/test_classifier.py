@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import io
+import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cybersecqwen.embedded.artifacts import FOLDER, certificate_of, save
-from cybersecqwen.embedded.classifier import ARTIFACT, CweClassifier, Parameters, Quantised
+from cybersecqwen.embedded.classifier import (
+    ARTIFACT,
+    Calibration,
+    CweClassifier,
+    Parameters,
+    Quantised,
+)
+from cybersecqwen.embedded.ngrams import Vocabulary
 from cybersecqwen.embedded.scope import EMPTY, FOREIGN, UNRELATED
 from cybersecqwen.errors import InputError
 
@@ -151,3 +163,161 @@ def test_certified_bytes_that_are_no_classifier_are_refused(tmp_path: Path) -> N
     save(tmp_path, ARTIFACT, b"not a zip", {})
     with pytest.raises(InputError, match="damaged"):
         CweClassifier.load(tmp_path)
+
+
+@pytest.mark.parametrize("sizes", [(1,), (7, 300), (256, 1), (255, 2)])
+def test_where_a_batch_is_cut_changes_no_answer(
+    classifier: CweClassifier, sizes: tuple[int, ...]
+) -> None:
+    texts = [*CLEAR.values(), *TERSE, *OTHER] * 11
+    whole, parts, begin = list(classifier.predict(texts)), [], 0
+    while begin < len(texts):
+        size = sizes[len(parts) % len(sizes)]
+        parts += [list(classifier.predict(texts[begin : begin + size]))]
+        begin += size
+    for one, other in zip(whole, [found for part in parts for found in part], strict=True):
+        assert one.out_of_scope == other.out_of_scope
+        assert [c for c, _ in one.ranked] == [c for c, _ in other.ranked]
+        # The last digit may differ: a product of matrices adds up in an order of its own.
+        assert [p for _, p in one.ranked] == pytest.approx([p for _, p in other.ranked], abs=2e-4)
+        assert [(s.start, s.end) for s in one.evidence] == [
+            (s.start, s.end) for s in other.evidence
+        ]
+
+
+def test_nothing_is_asked_and_nothing_answered(classifier: CweClassifier) -> None:
+    assert list(classifier.predict([])) == []
+
+
+CLASSIFIER = CweClassifier.load()  # a fixture would be made for each example of hypothesis
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(
+            ["SQL injection ", "<b>XSS</b> ", "\u200b", "&lt;", "ＸＳＳ", "buffer ", "."]
+        )
+        | st.text(st.characters(codec=None), max_size=8),
+        max_size=12,
+    ).map("".join)
+)
+def test_any_text_gets_an_answer_with_evidence_inside_it(text: str) -> None:
+    [found] = CLASSIFIER.predict([text], top=3)
+    assert bool(found.ranked) != bool(found.out_of_scope)
+    assert all(0 <= s.start < s.end <= len(text) for s in found.evidence)
+    assert all(text[s.start : s.end] == s.text for s in found.evidence)
+    assert all(0 < s.weight <= 1 for s in found.evidence)
+    assert sum(s.weight for s in found.evidence) <= 1.002  # rounded shares
+
+
+def test_a_long_text_of_one_phrase_says_no_more_than_the_phrase(classifier: CweClassifier) -> None:
+    filler = "The product is a web application for the management of small libraries. "
+    flaw = "A reflected cross-site scripting flaw is in the search form. "
+    once, often = classifier.predict([flaw + filler, flaw + filler * 200])
+    assert once.ranked[0][0] == often.ranked[0][0] == "CWE-79"
+
+
+def test_each_byte_holds_two_dimensions_low_half_first() -> None:
+    # The largest number is 7 steps: a step is 0.5.
+    vectors = np.array([[3.5, -3.5, 0.5, 0.0], [0.0, 0.0, 0.0, 0.0]], np.float32)
+    found = Quantised.of(vectors)
+    assert found.packed.tolist() == [[(7 + 8) | (1 + 8) << 4, (-7 + 8) | 8 << 4], [0x88, 0x88]]
+    assert found.scale[0] == 0.5
+    np.testing.assert_array_equal(found.take(np.array([0, 1, 0])), vectors[[0, 1, 0]])
+
+
+def test_a_vector_is_its_steps_from_8_times_its_scale() -> None:
+    vectors = np.random.default_rng(1).normal(size=(40, 6)).astype(np.float32) * 3
+    found = Quantised.of(vectors)
+    rows = np.array([5, 5, 39, 0])
+    steps, scale = found.steps(rows)
+    assert set(np.unique(steps)) <= set(range(16))
+    np.testing.assert_array_equal(found.take(rows), (steps - 8) * scale[:, None])
+
+
+def test_no_vector_loses_more_than_without_cutting_off_its_largest() -> None:
+    vectors = np.random.default_rng(2).standard_t(3, size=(200, 16)).astype(np.float32)
+    plain = (np.abs(vectors).max(1) / 7).astype(np.float16).astype(np.float32)[:, None]
+    of_plain = ((np.rint(vectors / plain).clip(-8, 7) * plain - vectors) ** 2).sum(1)
+    lost = ((Quantised.of(vectors).take(np.arange(200)) - vectors) ** 2).sum(1)
+    assert (lost <= of_plain * (1 + 1e-5)).all()
+    assert lost.sum() < 0.95 * of_plain.sum()
+
+
+def tiny() -> Parameters:
+    draw = np.random.default_rng(4)
+
+    def array(*shape: int) -> Any:
+        return draw.normal(size=shape).astype(np.float32)
+
+    return Parameters(
+        Vocabulary(("a", "é"), np.array([1, 2]), np.array([0])),
+        ("CWE-1", "CWE-2", "CWE-3"),
+        Quantised.of(array(5, 4)),
+        array(4),
+        array(4, 3).astype(np.float16).astype(np.float32),
+        array(3),
+        Calibration(1.25, np.array([0, 1], np.float32), np.array([0, 0.9], np.float32)),
+    )
+
+
+def test_parameters_come_back_as_they_went() -> None:
+    here = tiny()
+    back = Parameters.from_bytes(here.to_bytes())
+    assert back.to_bytes() == here.to_bytes()
+    assert list(back.vocabulary.words) == list(here.vocabulary.words)
+    assert (back.classes, back.calibration.temperature) == (here.classes, 1.25)
+    for one, other in (
+        (back.vocabulary.bigrams, here.vocabulary.bigrams),
+        (back.vocabulary.trigrams, here.vocabulary.trigrams),
+        (back.vectors.packed, here.vectors.packed),
+        (back.vectors.scale, here.vectors.scale),
+        *zip(back[3:6], here[3:6], strict=True),
+        *zip(back.calibration[1:], here.calibration[1:], strict=True),
+    ):
+        np.testing.assert_array_equal(one, other)
+        assert one.dtype == other.dtype
+
+
+def with_facts(**changes: Any) -> bytes:
+    arrays = dict(np.load(io.BytesIO(tiny().to_bytes())))
+    facts = json.loads(arrays["facts"].tobytes()) | changes
+    arrays["facts"] = np.frombuffer(json.dumps(facts).encode(), np.uint8)
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def other_arrays() -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, weights=np.zeros(3))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (with_facts(format=2), "format 2, not 1"),
+        (other_arrays(), "facts"),
+        (tiny().to_bytes()[:300], "damaged"),
+        (b"", "damaged"),
+    ],
+)
+def test_a_certified_file_of_another_kind_is_one_line(
+    tmp_path: Path, data: bytes, says: str
+) -> None:
+    save(tmp_path, ARTIFACT, data, {})
+    with pytest.raises(InputError, match=says) as raised:
+        CweClassifier.load(tmp_path)
+    assert f"{tmp_path / ARTIFACT}: damaged" in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_what_was_written_is_read_by_load(tmp_path: Path) -> None:
+    save(tmp_path, ARTIFACT, tiny().to_bytes(), {})
+    found = CweClassifier.load(tmp_path)
+    assert found.classes == tiny().classes
+    np.testing.assert_array_equal(
+        found.probabilities(["a é", ""]), CweClassifier(tiny()).probabilities(["a é", ""])
+    )

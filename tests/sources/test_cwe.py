@@ -58,6 +58,20 @@ def test_entries_of_every_kind(tmp_path: Path) -> None:
     assert catalogue_version(path) == "4.16"
 
 
+SUGGESTIONS = """<Usage>Allowed</Usage><Suggestions>
+<Suggestion CWE_ID="1284" Comment="Quantity"/><Suggestion CWE_ID="116" Comment="Encoding"/>
+</Suggestions>"""
+
+
+def test_what_mitre_would_rather_have_mapped_to(tmp_path: Path) -> None:
+    path = tmp_path / "cwe.xml"
+    path.write_text(CATALOGUE.replace("<Usage>Allowed</Usage>", SUGGESTIONS))
+    catalogue = read_catalogue(path)
+    assert catalogue["CWE-79"].suggestions == ("CWE-1284", "CWE-116")
+    assert catalogue["CWE-79"].usage == "Allowed"
+    assert catalogue["CWE-310"].suggestions == ()
+
+
 def test_gzipped_and_zipped_read_the_same(tmp_path: Path) -> None:
     plain, packed, zipped = (tmp_path / f"cwe.xml{ending}" for ending in ("", ".gz", ".zip"))
     plain.write_text(CATALOGUE)
@@ -104,6 +118,8 @@ def test_real_catalogue(shared: Path) -> None:
     assert kinds == {"weakness": 965, "category": 409, "view": 55}
     assert catalogue["CWE-79"].parents["1003"] == ("CWE-74",)
     assert catalogue["CWE-20"].usage == "Discouraged"
+    suggested = {cwe for entry in catalogue.values() for cwe in entry.suggestions}
+    assert suggested <= catalogue.keys()
     assert catalogue_version(path) == "4.16"
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis
+from hypothesis import strategies as st
 
 from cybersecqwen.config import Contamination
 from cybersecqwen.corpus.contamination import BenchmarkIndex
@@ -14,7 +18,16 @@ from cybersecqwen.errors import InputError
 from cybersecqwen.files import write_jsonl
 from cybersecqwen.records import Item, Vulnerability
 from cybersecqwen.reports.embedded import write_report
-from cybersecqwen.tuning.classifier import Features, Labelled, Settings, labelled, train
+from cybersecqwen.sample import FEED
+from cybersecqwen.sources import read_vulnerabilities
+from cybersecqwen.tuning.classifier import (
+    Features,
+    Labelled,
+    Settings,
+    labelled,
+    learn_vocabulary,
+    train,
+)
 from cybersecqwen.tuning.embedded import decontaminate, fit
 
 PHRASES = {
@@ -126,3 +139,79 @@ def test_every_source_teaches_or_the_first_alone(all_sources: bool, entries: int
     found = _targets(list(labelled([record, newer])), ("CWE-79", "CWE-89"), settings)
     assert found.row.tolist() == [0] * entries + [1]
     assert found.weight.tolist() == [0.5 / entries] * entries + [1.0]
+
+
+@hypothesis(max_examples=100, deadline=None)
+@given(
+    st.lists(st.lists(st.sampled_from("abcde"), max_size=15), max_size=12),
+    st.tuples(*[st.integers(1, 4)] * 3),
+)
+def test_the_vocabulary_is_what_a_count_of_strings_keeps(
+    texts: list[list[str]], rarest: tuple[int, int, int]
+) -> None:
+    if not any(texts):
+        return
+    kept: list[set[tuple[str, ...]]] = []
+    for n, least in zip((1, 2, 3), rarest, strict=True):
+        counts = Counter(tuple(text[i : i + n]) for text in texts for i in range(len(text) - n + 1))
+        known = kept[0] if kept else set()
+        kept.append(
+            {
+                gram
+                for gram, count in counts.items()
+                if count >= least
+                # An n-gram is of known words, a trigram begins with a known bigram too.
+                and (n == 1 or all((word,) in known for word in gram))
+                and (n < 3 or gram[:2] in kept[1])
+            }
+        )
+    words, bigrams, trigrams = (sorted(grams) for grams in kept)
+    found = learn_vocabulary(texts, rarest)
+    number = {word: i for i, (word,) in enumerate(words)}
+    assert list(found.words) == [word for (word,) in words]
+    assert found.bigrams.tolist() == [number[a] * len(words) + number[b] for a, b in bigrams]
+    assert found.trigrams.tolist() == [
+        bigrams.index((a, b)) * len(words) + number[c] for a, b, c in trigrams
+    ]
+
+
+def test_features_are_the_known_words_and_ngrams_of_each_text() -> None:
+    vocabulary = learn_vocabulary([["a", "b", "a", "b"]], (1, 1, 1))
+    features = Features(vocabulary, [["a", "b"], [], ["b", "x", "a"]])
+    ids, begins = features.take(np.array([2, 1, 0, 2]))
+    parts = np.split(ids, begins[1:])
+    # a, b, then ab, ba.
+    assert [sorted(part.tolist()) for part in parts] == [[0, 1], [], [0, 1, 2], [0, 1]]
+
+
+def test_the_sample_feed_is_learned() -> None:
+    examples = [e for e in labelled(read_vulnerabilities(FEED)) if e.first in ("CWE-79", "CWE-89")]
+    settings = Settings(rarest=(2, 2, 3), rarest_class=10, size=16, epochs=20, batch=16)
+    model = train(examples, settings, log=lambda _: None)
+    logits = model.logits(Features.of(model.vocabulary, [e.text for e in examples]))
+    answers = [model.classes[i] for i in logits.argmax(1)]
+    assert model.classes == ("CWE-79", "CWE-89")
+    assert np.mean([a == e.first for a, e in zip(answers, examples, strict=True)]) > 0.95
+
+
+def test_another_seed_is_another_model() -> None:
+    examples = corpus(60)
+    first, second = (
+        train(examples, replace(SMALL, seed=seed, epochs=1), log=lambda _: None) for seed in (1, 2)
+    )
+    assert (first.vectors != second.vectors).any()
+
+
+def test_a_label_of_no_class_and_an_even_weight_without_half_life() -> None:
+    from cybersecqwen.tuning.classifier import _targets
+
+    rows = [
+        Vulnerability("CVE-2020-1", "2010-01-01", "x", ("CWE-79",), ("CWE-1",)),
+        Vulnerability("CVE-2020-2", "2020-01-01", "y", ("CWE-1",)),
+        Vulnerability("CVE-2020-3", "2020-01-01", "z", (), (), ("CWE-89",)),
+    ]
+    settings = replace(SMALL, all_sources=False, half_life=0.0)
+    found = _targets(list(labelled(rows)), ("CWE-79", "CWE-89"), settings)
+    assert found.row.tolist() == [0, 2]
+    assert found.label.tolist() == [0, 1]
+    assert found.weight.tolist() == [1.0, 1.0]

@@ -85,7 +85,8 @@ def certificate_of(folder: Path, name: str) -> Path:
 def verified(folder: Path, name: str) -> bytes:
     """Read an artifact; raises InputError unless its bytes are those of its certificate."""
     path = folder / name
-    expected = read_json(certificate_of(folder, name)).get("sha256")
+    certificate = read_json(certificate_of(folder, name))
+    expected = certificate.get("sha256") if isinstance(certificate, dict) else None
     try:
         data = path.read_bytes()
     except OSError as error:

@@ -180,7 +180,10 @@ class CweClassifier:
         data = verified(folder or FOLDER, ARTIFACT)
         try:
             return cls(Parameters.from_bytes(data))
-        except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        except (
+            *(ValueError, TypeError, KeyError, EOFError, AttributeError),
+            *(zipfile.BadZipFile, zlib.error),
+        ) as error:
             raise damaged((folder or FOLDER) / ARTIFACT, str(error)) from error
 
     @property

@@ -132,7 +132,12 @@ def _classes(by_class: Sequence[Sequence[object]]) -> str:
     shown = [row for row in by_class if int(str(row[1])) >= 20]
     rest = by_class[len(shown) :]
     rows = [
-        [str(name), str(count), f"{recall:.2f}", f"{precision:.2f}" if precision else "-"]
+        [
+            str(name),
+            str(count),
+            f"{recall:.2f}",
+            f"{precision:.2f}" if precision is not None else "-",
+        ]
         for name, count, recall, precision in shown
     ]
     records = sum(int(str(row[1])) for row in rest)
