@@ -231,7 +231,9 @@ class Evidence:
     url: str
     score: float
     passage: str = ""
-    other: str = ""  # the second entry that the passage is about
+    other: str = ""  # the second entry that the passage is about, such as a mitigation
+    other_name: str = ""
+    other_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)

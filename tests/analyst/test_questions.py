@@ -134,3 +134,61 @@ def test_bad_lines_of_a_pipe_are_named() -> None:
     lines = [b"What is CWE-79?\n", b"\n", b'{"question": 1}\n', b"\xff\n", b'{"question": "Who?"\n']
     assert [q.text for q in read_lines(lines, "stdin", errors.append)] == ["What is CWE-79?"]
     assert [str(e.where) for e in errors] == ["stdin:3", "stdin:4", "stdin:5"]
+
+
+@pytest.mark.parametrize("row", ['{"question": "x", "a": ' + "[" * 200_000, '{"a": ' + "1" * 5000])
+def test_a_line_that_no_json_reader_stands_is_named(row: str) -> None:
+    errors: list[InputError] = []
+    lines = [row.encode() + b"}\n", b"What is CWE-79?\n"]
+    assert [q.id for q in read_lines(lines, "stdin", errors.append)] == [1]
+    assert [str(e.where) for e in errors] == ["stdin:1"]
+
+
+def test_a_header_that_leaves_a_letter_out_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.tsv"
+    path.write_text("Question\tOption A\tOption C\nWho?\tx\ty\n")
+    with pytest.raises(InputError, match="expected are the columns"):
+        list(read_items(path, lambda _: None))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.csv", 'Question,Option A,Option B\n"Who?,x,y\nWhat?,x,y\n', "no valid CSV"),
+        ("a.tsv", "Question\tOption A\tOption B\n", "holds no question"),
+        ("a.jsonl", "\n", "holds no question"),
+    ],
+)
+def test_a_file_without_a_usable_row_is_an_error(
+    tmp_path: Path, name: str, text: str, message: str
+) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        list(read_items(path, lambda _: None))
+
+
+@pytest.mark.parametrize(
+    ("question", "says"),
+    [
+        ("Which malware does Fancy Bear use?", "G0007 APT28 uses S"),
+        ("<b>Who</b> is <i>Cozy&#32;Bear</i>?", "G0016 APT29 is a group"),
+    ],
+)
+def test_an_alias_and_markup_are_understood(question: str, says: str) -> None:
+    assert says in ask(question).answer
+
+
+def test_scores_are_shares_and_evidence_names_the_mitigation() -> None:
+    free, choice = ask("What mitigates T1059.001?"), ask(QUESTION, OPTIONS)
+    assert all(0 < e.score <= 1 for answer in (free, choice) for e in answer.evidence)
+    rows = [as_answer(Question(0, ""), answer, top=5)["evidence"] for answer in (free, choice)]
+    others = [e["other"] for row in rows for e in row if e["other"]]
+    assert any(other["id"].startswith("M") and "/mitigations/M" in other["url"] for other in others)
+
+
+def test_what_is_not_covered_has_no_confidence_and_a_guess_no_evidence() -> None:
+    options = ("Paris", "Rome", "Oslo")
+    assert ask("What is the capital of France?").confidence == 0
+    assert ask("What is the capital of France?", options).confidence == 0
+    assert ask("What is the capital of France?", options, guess=True).evidence == ()

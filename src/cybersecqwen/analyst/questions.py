@@ -20,15 +20,18 @@ import string
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
+from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from cybersecqwen.analyst.plain import plain
+from cybersecqwen.analyst.tables import parse_row
 from cybersecqwen.embedded.choices import MOST, answer_multiple_choice
 from cybersecqwen.embedded.installed import open_knowledge
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.questions import NOT_COVERED, answer_question
 from cybersecqwen.errors import InputError
-from cybersecqwen.files import Json, parse_line
+from cybersecqwen.files import Json
 from cybersecqwen.records import Answer
 
 _log = logging.getLogger(__name__)
@@ -64,13 +67,15 @@ def ask(
         raise InputError("the question is empty", tip="ask something")
     if len(question) > LONGEST:
         _log.warning("the first %d of %d characters count", LONGEST, len(question))
-    index = index or _knowledge()
+    index, text = index or _knowledge(), plain(question[:LONGEST])
     if not options:
-        return answer_question(index, question[:LONGEST])
-    answer = answer_multiple_choice(index, question[:LONGEST], [o[:LONGEST] for o in options])
-    if answer.covered or guess:
+        return answer_question(index, text)
+    answer = answer_multiple_choice(index, text, [o[:LONGEST] for o in options])
+    if answer.covered:
         return answer
-    return replace(answer, answer=NOT_COVERED, choice=None, evidence=())
+    if guess:
+        return replace(answer, evidence=())
+    return replace(answer, answer=NOT_COVERED, confidence=0.0, choice=None, evidence=())
 
 
 @cache
@@ -79,7 +84,11 @@ def _knowledge() -> KnowledgeIndex:
 
 
 def as_answer(question: Question, answer: Answer, *, top: int = 3) -> Json:
-    """Give an answer as JSON-able values; `passage` is null where no text is installed."""
+    """Give an answer as JSON-able values.
+
+    `passage` is null where no text is installed, `other` (a second entry that a passage is
+    about, such as the mitigation of a technique) where there is none.
+    """
     return {
         "id": question.id,
         "answer": answer.answer,
@@ -94,6 +103,9 @@ def as_answer(question: Question, answer: Answer, *, top: int = 3) -> Json:
                 "url": e.url,
                 "score": e.score,
                 "passage": e.passage or None,
+                "other": {"id": e.other, "name": e.other_name, "url": e.other_url}
+                if e.other
+                else None,
             }
             for e in answer.evidence[:top]
         ],
@@ -113,6 +125,7 @@ def read_items(path: Path, report: Report) -> Iterator[Question]:
     rows = _rows(path)
     _, header = next(rows, (0, []))
     question, options = _columns(header, path)
+    position = -1
     for position, (line, cells) in enumerate(rows):
         if len(cells) != len(header):
             report(
@@ -126,6 +139,12 @@ def read_items(path: Path, report: Report) -> Iterator[Question]:
             report(InputError("the question is empty", where=f"{path}:{line}", tip="fix the row"))
         else:
             yield Question(position, cells[question], tuple(cells[i] for i in options))
+    if position < 0:
+        raise _nothing(path)
+
+
+def _nothing(where: object) -> InputError:
+    return InputError("holds no question", where=where, tip="ask something")
 
 
 def _bytes(path: Path) -> bytes:
@@ -145,15 +164,22 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
         text = _bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"not UTF-8: {error}", where=path, tip="convert it") from error
-    reader = csv.reader(text.splitlines(keepends=True))
-    yield from ((reader.line_num, cells) for cells in reader)
+    # Strict, for a quotation mark that is never closed would swallow rows without a word.
+    reader = csv.reader(StringIO(text, newline=""), strict=True)
+    try:
+        yield from ((reader.line_num, cells) for cells in reader)
+    except csv.Error as error:
+        where = f"{path}:{reader.line_num}"
+        raise InputError(f"no valid CSV: {error}", where=where, tip="fix the quotes") from error
 
 
 def _columns(header: Sequence[str], path: Path) -> tuple[int, list[int]]:
     names = [name.strip().lower() for name in header]
     wanted = [f"option {letter}" for letter in string.ascii_lowercase]
     options = [names.index(name) for name in wanted if name in names]
-    if "question" not in names or len(options) < 2:
+    # A letter left out would give those after it the wrong ones.
+    whole = all(name in names for name in wanted[: len(options)])
+    if "question" not in names or len(options) < 2 or not whole:
         raise InputError(
             f"the header is {', '.join(map(repr, header))[:200] or 'empty'}",
             where=f"{path}:1",
@@ -163,19 +189,26 @@ def _columns(header: Sequence[str], path: Path) -> tuple[int, list[int]]:
 
 
 def read_lines(lines: Iterable[bytes], name: str, report: Report) -> Iterator[Question]:
-    """Yield a question for each line: JSON with question, options and id, or the bare text."""
+    """Yield a question for each line: JSON with question, options and id, or the bare text.
+
+    A line that is wrong goes to `report`. Raises InputError, at the end, where there was none.
+    """
+    empty = True
     for number, line in enumerate(lines, start=1):
         where = f"{name}:{number}"
         try:
-            text = line.removeprefix(_BOM).decode().strip()
-            if text.startswith("{"):
-                yield _of_row(parse_line(text, where=where), number - 1, where)
-            elif text:
-                yield Question(number - 1, text)
+            bare = line.removeprefix(_BOM).strip()
+            empty = empty and not bare
+            if bare.startswith(b"{"):
+                yield _of_row(parse_row(bare, where), number - 1, where)
+            elif bare:
+                yield Question(number - 1, bare.decode())
         except UnicodeDecodeError as error:
             report(InputError(f"is not UTF-8: {error.reason}", where=where))
         except InputError as error:
             report(error)
+    if empty:
+        raise _nothing(name)
 
 
 def _of_row(row: Json, position: int, where: str) -> Question:

@@ -35,12 +35,13 @@ def read_jsonl(lines: Iterable[bytes], name: str, report: Report) -> Iterator[Gi
             continue
         where = f"{name}:{number}"
         try:
-            yield _given(_parse(line.removeprefix(_BOM) if number == 1 else line, where), where)
+            yield _given(parse_row(line.removeprefix(_BOM) if number == 1 else line, where), where)
         except InputError as error:
             report(error)
 
 
-def _parse(line: bytes, where: str) -> Json:
+def parse_row(line: bytes, where: str) -> Json:
+    """Parse a line of JSONL into an object; raises InputError at `where`, whatever it holds."""
     try:
         return parse_line(line.decode(), where=where)
     except UnicodeDecodeError as error:

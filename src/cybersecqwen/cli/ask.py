@@ -78,6 +78,8 @@ def _check(questions: tuple[str, ...], options: tuple[str, ...], items: Path | N
         raise click.UsageError(f"{len(options)} options; give 2 to 26")
     if any(not question.strip() for question in questions):
         raise click.UsageError("the question is empty")
+    if "-" in questions and questions != ("-",):
+        raise click.UsageError("- is standard input, and comes alone")
     if not questions and not items and sys.stdin.isatty():
         raise click.UsageError('nothing is asked; for example: cybersecqwen ask "What is CWE-79?"')
 
@@ -109,6 +111,8 @@ def _texts(answers: Iterable[tuple[Question, Answer]], *, top: int, several: boo
             lines.append(
                 f"  {found.id:10} {found.name} ({found.kind}, {found.section}) {found.url}"
             )
+            if found.other:
+                lines.append(f"    {found.other:8} {found.other_name} {found.other_url}")
             if found.passage:
                 lines.append(
                     fill(found.passage, 100, initial_indent="    | ", subsequent_indent="    | ")

@@ -53,9 +53,10 @@ def install(
 @knowledge.command("status")
 def status() -> None:
     """Say which knowledge base answers, and from which releases it was made."""
-    from cybersecqwen.embedded.installed import installed
+    from cybersecqwen.embedded.installed import installed, open_knowledge
     from cybersecqwen.embedded.knowledge import SHIPPED
 
+    open_knowledge()  # where it is damaged, says how to mend the one that is used
     _tell(installed() or SHIPPED)
 
 

@@ -80,7 +80,7 @@ def answer_multiple_choice(
         answer=string.ascii_uppercase[choice],
         confidence=round(float(chances[choice]), 4),
         covered=asked.covered(options[choice]),
-        evidence=tuple(index.best(asked.support(options[choice]), _EVIDENCE)),
+        evidence=asked.evidence(options[choice], _EVIDENCE),
         choice=choice,
         scores=tuple(round(float(chance), 4) for chance in chances),
     )

@@ -35,7 +35,10 @@ def installed(folder: Path | None = None) -> Path | None:
     current = (folder or knowledge_folder()) / CURRENT
     if not current.is_file():
         return None
-    row = read_json(current)
+    try:
+        row = read_json(current)
+    except InputError as error:
+        raise InputError(error.what, where=error.where, tip=_TIP) from error
     name = row.get("index") if isinstance(row, dict) else None
     if not isinstance(name, str) or Path(name).name != name:
         raise InputError("names no index", where=current, tip=_TIP)

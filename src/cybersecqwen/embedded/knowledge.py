@@ -159,8 +159,8 @@ class KnowledgeIndex:
     def label(self, target: int) -> str:
         """Name the target of a fact: "T1059 Command and Scripting Interpreter", or the word."""
         if target < len(self.entries):
-            entry = self.entries[target]
-            return f"{entry.entry_id} {entry.name}"
+            entry = self.entries[target]  # some campaigns are called by their id
+            return entry.entry_id + (f" {entry.name}" if entry.name != entry.entry_id else "")
         return self.facts_words[target - len(self.entries)]
 
     def postings(self, text_terms: Sequence[str]) -> list[tuple[Positions, Numbers] | None]:
@@ -227,6 +227,7 @@ class KnowledgeIndex:
         """Describe one passage; `score` is the caller's."""
         entry = self.entries[self.passage_entry[passage]]
         other = int(self.passage_other[passage])
+        second = self.entries[other - 1] if other else Entry("", "", "", "")
         return Evidence(
             entry.entry_id,
             entry.name,
@@ -235,7 +236,9 @@ class KnowledgeIndex:
             entry.url,
             round(score, 4),
             self._text(passage),
-            self.entries[other - 1].entry_id if other else "",
+            second.entry_id,
+            second.name,
+            second.url,
         )
 
     def about(self, positions: Sequence[int]) -> NDArray[np.bool_]:

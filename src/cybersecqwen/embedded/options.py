@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.words import terms, words
+from cybersecqwen.records import Evidence
 
 if TYPE_CHECKING:
     import numpy as np
@@ -137,9 +138,11 @@ class Asked:
             float(_ALL.search(option) is not None),
         ]
 
-    def support(self, option: str) -> Scores:
-        """Score every passage for the question and an option together."""
-        return self.scores + self.index.scores(terms(option))
+    def evidence(self, option: str, limit: int) -> tuple[Evidence, ...]:
+        """Give the passages that hold most of the question and an option together."""
+        own = list(dict.fromkeys(terms(option)))
+        scores = self.scores + self.index.scores(own)
+        return tuple(self.index.best(scores, limit, most=self.mass + self.index.rarity(own)))
 
     def covered(self, option: str) -> bool:
         """Tell whether the index knows what the question is about.

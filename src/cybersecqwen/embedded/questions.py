@@ -19,7 +19,7 @@ from itertools import product
 from typing import NamedTuple
 
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
-from cybersecqwen.embedded.names import is_certain
+from cybersecqwen.embedded.names import Mention, is_certain
 from cybersecqwen.embedded.options import COVERED
 from cybersecqwen.embedded.words import terms, words
 from cybersecqwen.records import Answer, Entry
@@ -124,11 +124,13 @@ def answer_question(index: KnowledgeIndex, question: str) -> Answer:
     """Answer in a sentence or two; where nothing is known the answer is "not covered".
 
     The confidence in a fact is fixed; that in a search's result is the share of the
-    question's words, weighed by rarity, that the best passage holds, and never high.
+    question's words, weighed by rarity, that the best passage holds, and never high. The
+    score of a piece of evidence is such a share too.
     """
     by_id = index.ids_in(question)
-    mentions = [*((position,) for position in by_id), *_named(index, question)]
-    asked = list(dict.fromkeys(terms(question)))
+    names = _named(index, question)
+    mentions = [*((position,) for position in by_id), *(name.positions for name in names)]
+    asked = _official(index, question, names)
     about = index.about([position for mention in mentions for position in mention])
     held = float((index.scores(asked) * about).max(initial=0)) / (index.rarity(asked) + _TINY)
     if not mentions or (not by_id and held < NAMED and not _DEFINE.match(question)):
@@ -141,22 +143,29 @@ def answer_question(index: KnowledgeIndex, question: str) -> Answer:
         asked += terms("description")
     # The ids too: a question may name an entry by an id that it had before.
     asked += [index.entries[position].entry_id.lower() for position in mentions[0]]
-    evidence = index.best(index.scores(asked) * about, _EVIDENCE)
+    most = index.rarity(asked) + _TINY
+    evidence = index.best(index.scores(asked) * about, _EVIDENCE, most=most)
     return Answer(" ".join(sentences), sure, covered=True, evidence=tuple(evidence))
 
 
-def _named(index: KnowledgeIndex, question: str) -> list[tuple[int, ...]]:
+def _official(index: KnowledgeIndex, question: str, names: Sequence[Mention]) -> list[str]:
+    """List the question's terms, an alias as the name that the passages use."""
+    asked = terms(question)
+    for name in names:
+        official, said = terms(index.entries[name.positions[0]].name), terms(name.name)
+        if not set(said) & set(official):
+            asked = [term for term in asked if term not in said] + official
+    return list(dict.fromkeys(asked))
+
+
+def _named(index: KnowledgeIndex, question: str) -> list[Mention]:
     """List the entries that the question names, without everyday words that may be no name."""
     subject = _DEFINE.sub("", question).strip(" \t\r\n?!.,:;'\"")
     whole = [m for m in index.mentions(subject) if m.name == " ".join(words(subject))]
     # A question about nothing else than a name means it; an everyday word in lower case does not.
     if whole and (subject != subject.lower() or is_certain(whole[0].name, subject)):
-        return [whole[0].positions]
-    return [
-        mention.positions
-        for mention in index.mentions(question, strict=True)
-        if is_certain(mention.name, question)
-    ]
+        return whole[:1]
+    return [m for m in index.mentions(question, strict=True) if is_certain(m.name, question)]
 
 
 def _sureness(question: str, sure: float) -> float:
@@ -250,14 +259,14 @@ def _base(entry: Entry) -> str:
 
 def _searched(index: KnowledgeIndex, asked: Sequence[str]) -> Answer:
     """Name the entry whose passage holds most of the question, if that is enough."""
-    best = index.best(index.scores(asked), _EVIDENCE)
-    share = min(best[0].score / index.rarity(asked), 1.0) if best else 0.0
-    position = index.position(best[0].id) if best else None
-    if position is None or share < COVERED or best[0].score < ENOUGH:
-        return Answer(NOT_COVERED, round(min(share, _FOUND) / 2, 4), covered=False)
+    scores, most = index.scores(asked), index.rarity(asked) + _TINY
+    score = float(scores.max(initial=0))
+    share = min(score / most, 1.0)
+    if share < COVERED or score < ENOUGH:
+        return Answer(NOT_COVERED, 0.0, covered=False)
     return Answer(
-        answer=f"The closest entry: {_description(index, position)}",
+        answer=f"The closest entry: {_description(index, index.best_entry(scores))}",
         confidence=round(min(share, _FOUND), 4),
         covered=True,
-        evidence=tuple(best),
+        evidence=tuple(index.best(scores, _EVIDENCE, most=most)),
     )
