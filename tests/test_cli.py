@@ -78,7 +78,6 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
         (["fetch", "nvd", "--years", "2021-2015"], "--years '2021-2015' is no year or range"),
         (["corpus", "smoke", "--set", "evaluation.protocol=model-crad"], "unknown protocol"),
         (["corpus", "smoke", "--set", "evaluation.tasks=['cti-rmc']"], "unknown task 'cti-rmc'"),
-        (["corpus", "smoke", "--set", "evaluation.tasks=['cti-rcm-2021']"], "unknown task"),
     ],
 )
 def test_a_mistake_is_one_line_with_a_way_out(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cybersecqwen.prompts import (
-    BASE_MCQ_PREAMBLE,
+    BASE_PREAMBLES,
     asks_for_weakness,
     description_in,
     mcq_prompt,
@@ -55,7 +55,7 @@ def test_what_a_prompt_asks_is_read_back() -> None:
         mcq_prompt("Q?", options),
         mcq_prompt("Q?", ("one", "two", "nan", "A) four")),
         mcq_shot("Q?", options),
-        BASE_MCQ_PREAMBLE + mcq_shot("Q?", options),
+        BASE_PREAMBLES["model-card", "cti-mcq"] + mcq_shot("Q?", options),
         f"{mcq_shot('Other?', 'wxyz', 'B')}\n\n{mcq_shot('Q?', options)}",
         f"{faith}Q?\n\n{lines}",
         f"Q?\n{lines}",
@@ -91,7 +91,7 @@ def test_every_question_is_read_from_its_prompt_in_every_form(shared: Path) -> N
     shots = [mcq_shot(item.text, item.options) for item in items]
     assert [question_in(shot) for shot in shots] == columns
     before = mcq_shot("Other?", "wxyz", "B")
-    few = [f"{BASE_MCQ_PREAMBLE}{before}\n\n{shot}" for shot in shots]
+    few = [f"{BASE_PREAMBLES['model-card', 'cti-mcq']}{before}\n\n{shot}" for shot in shots]
     assert [question_in(prompt) for prompt in few] == columns
     assert not any(asks_for_weakness(item.prompt) for item in items)
 

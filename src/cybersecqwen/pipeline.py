@@ -49,6 +49,7 @@ from cybersecqwen.sources.fetch import default_cache
 
 _log = logging.getLogger(__name__)
 
+HEADLINE = ("cti-rcm", "cti-mcq")  # what a model is evaluated on where no task is named
 _PARITY_PROMPTS = 16
 _NO_TASK = "the recipe is evaluated on it: add the file, or --set evaluation.tasks"
 _FIRST_FEED = 2002  # NVD's feed of that year holds the older records too
@@ -152,9 +153,7 @@ def merge(run: Run) -> None:
     _stage(run, "merged", _made_from_adapter(adapter), make)
 
 
-def evaluate(
-    run: Run, *, tasks: tuple[str, ...] = (), protocol: str | None = None, trials: int | None = None
-) -> None:
+def evaluate(run: Run, *, tasks: tuple[str, ...] = (), protocol: Protocol | None = None) -> None:
     """Put the recipe's tasks, or others, to the merged model under the recipe's protocol."""
     merged = _finished(run, "merged", "merge")
     evaluation = run.recipe.evaluation
@@ -164,7 +163,7 @@ def evaluate(
         batch_size=evaluation.batch_size,
         outputs=outputs_of(merged),
     )
-    found = find_protocol(protocol or evaluation.protocol, trials=trials)
+    found = protocol or find_protocol(evaluation.protocol)
     for task in tasks or evaluation.tasks:
         evaluate_task(subject, task, found, benchmark=run.benchmark, out=run.out)
 
@@ -190,7 +189,7 @@ def evaluate_model(
             where=folder,
             tip="choose another --out",
         )
-    for task in tasks or tuple(protocol.extractors):
+    for task in tasks or HEADLINE:
         evaluate_task(
             subject, task, protocol, benchmark=benchmark or default_benchmark(), out=folder
         )

@@ -38,9 +38,73 @@ _MCQ = (
     "corresponding to the best option, with no additional text. "
 )
 
-# The few-shot preambles of the model card's protocol, for base models.
-BASE_MCQ_PREAMBLE = "The following are multiple choice questions about computer security.\n\n"
-BASE_RCM_PREAMBLE = ""
+# The authors' own evaluation speaks to a chat model as to an expert (CTI-Bench's notebook).
+CTI_EXPERT = "You are a cybersecurity expert specializing in cyberthreat intelligence."
+
+# The few-shot preambles, for base models, by the protocol that they are of. The paper's are in
+# arXiv:2504.21039, figures 4 and 5; FAITH's in its release 0.3.2.
+BASE_PREAMBLES = {
+    ("model-card", "cti-mcq"): (
+        "The following are multiple choice questions about computer security.\n\n"
+    ),
+    ("model-card", "cti-rcm"): "",
+    ("paper", "cti-mcq"): (
+        "The following are multiple choice questions about computer security.\n\n"
+    ),
+    ("paper", "cti-rcm"): (
+        "The following is a CVE description. Map it to the appropriate CWE ID.\n\n"
+    ),
+    ("faith", "cti-mcq"): "The following are multiple choice questions.\n\n",
+    ("faith", "cti-rcm"): (
+        "The following is a CVE description. Map it to the appropriate CWE ID.\n\n"
+    ),
+}
+
+# FAITH's instructions to chat models, to the character: its extractors look for these forms.
+_FAITH_MCQ = (
+    "Given the following question and four candidate answers (A, B, C and D), choose the best "
+    "answer. Your response should be of the following format: 'Answer: $LETTER' (without quotes) "
+    "where $LETTER is one of A, B, C or D."
+)
+_FAITH_RCM = (
+    "Analyze the following CVE description and map it to the appropriate CWE. Provide a brief "
+    "justification for your choice. Ensure the last line of your response contains only the CWE ID."
+)
+_FAITH_VSP = """\
+From the following CVE description, determine the CVSS v3.1 vector string for each CVSS base \
+metric: AV, AC, PR, UI, S, C, I, and A.
+Valid options for each metric are as follows:
+- **Attack Vector (AV)**: Network (N), Adjacent (A), Local (L), Physical (P)
+- **Attack Complexity (AC)**: Low (L), High (H)
+- **Privileges Required (PR)**: None (N), Low (L), High (H)
+- **User Interaction (UI)**: None (N), Required (R)
+- **Scope (S)**: Unchanged (U), Changed (C)
+- **Confidentiality (C)**: None (N), Low (L), High (H)
+- **Integrity (I)**: None (N), Low (L), High (H)
+- **Availability (A)**: None (N), Low (L), High (H)
+Provide your answer as a CVSS v3.1 vector string. Ensure your final answer contains only the CVSS \
+v3 Vector String in the following example format:
+CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"""
+_FAITH_TAA = """\
+You are given a threat report that describes a cyber incident.
+Any direct mentions of the threat actor group, specific campaign names, or malware names \
+responsible have been replaced with [PLACEHOLDER].
+Your task is to analyze the report and attribute the incident to a known threat actor based on \
+the techniques, tactics, procedures (TTPs), and any other relevant information described.
+Please provide the name of the threat actor you believe is responsible.
+
+The final line of your answer should be written as "Threat Actor: [Your Answer]" where [Your \
+Answer] is the name of the threat actor you attribute the incident to."""
+_FAITH_ATE = (
+    "Extract all MITRE {platform} attack patterns from the following text and map them to their "
+    "corresponding MITRE technique IDs. Provide a concise reasoning for each identification. "
+    "Ensure the final line begins with 'Answer: ' followed by a list of all IDs for the main "
+    "techniques, separated by commas, excluding any subtechnique IDs. MITRE {platform} IDs are "
+    "given below as reference.\n\n**List of All MITRE {platform} technique IDs**\n{techniques}"
+    "\n\n**Text**\n\n{text}"
+)
+_ATE_LIST = re.compile(r"\*\*List of All MITRE (\w+) technique IDs\*\*(.*)", re.DOTALL)
+_ATE_ENTRY = re.compile(r"(T\d{4})\s*:\s*(.*?)\s*(?=T\d{4}\s*:|\Z)", re.DOTALL)
 
 # Minimal templates, aligned with training: user and assistant turns and nothing else. A
 # system turn is rendered only if a caller gives one.
@@ -76,16 +140,74 @@ def mcq_prompt(question: str, options: Sequence[str]) -> str:
     return _MCQ.format(question=question, options=lettered)
 
 
-def rcm_shot(description: str, cwe: str = "") -> str:
-    """Write one CTI-RCM exemplar, or the open question when `cwe` is empty."""
+def faith_mcq_prompt(question: str, options: Sequence[str]) -> str:
+    """Write FAITH's CTI-MCQ prompt; an empty option reads "None" there."""
+    return f"{_FAITH_MCQ}\n\n{_faith_question(question, options)}"
+
+
+def faith_rcm_prompt(description: str, *, loose: bool = False) -> str:
+    """Write FAITH's CTI-RCM prompt; two spaces in a description become a paragraph's end.
+
+    `loose` is for one item of the benchmark, whose words stand apart by runs of spaces.
+    """
+    return f"{_FAITH_RCM}\n\nCVE Description: {_faith_description(description, loose=loose)}"
+
+
+def faith_vsp_prompt(description: str) -> str:
+    """Write FAITH's CTI-VSP prompt."""
+    return f"{_FAITH_VSP}\n\nCVE Description: {description}"
+
+
+def faith_taa_prompt(report: str) -> str:
+    """Write FAITH's CTI-TAA prompt."""
+    question = "Who is the threat actor indicated by [PLACEHOLDER] in this report?"
+    return f"{_FAITH_TAA}\n\nThreat Report: {report.strip()}\n\n{question}"
+
+
+def faith_ate_prompt(text: str, prompt: str) -> str:
+    """Write FAITH's CTI-ATE prompt, with the list of techniques of CTI-Bench's own `prompt`."""
+    found = _ATE_LIST.search(prompt)
+    platform, entries = found.groups() if found else ("Enterprise", "")
+    listed = "\n".join(f"- {number} : {name}" for number, name in _ATE_ENTRY.findall(entries))
+    return _FAITH_ATE.format(platform=platform, techniques=listed, text=text.strip())
+
+
+def _faith_description(text: str, *, loose: bool = False) -> str:
+    if loose:
+        return text.strip().replace(" " * 6, " ").replace("  ", " ")
+    return re.sub(r"([^*])  (?: )*", r"\1\n\n", text.strip())
+
+
+def rcm_shot(description: str, cwe: str = "", *, style: str = "model-card") -> str:
+    """Write one CTI-RCM exemplar, or the open question when `cwe` is empty.
+
+    FAITH's exemplars answer with the bare id.
+    """
+    if style == "faith":
+        return f"CVE Description: {_faith_description(description)}\n{cwe}".rstrip()
     return f"CVE Description: {description}\nAnswer: {cwe}".rstrip()
 
 
-def mcq_shot(question: str, options: Sequence[str], letter: str = "") -> str:
-    """Write one CTI-MCQ exemplar, or the open question when `letter` is empty."""
-    lines = [f"Question: {question}"]
-    lines += [f"{name}. {text}" for name, text in zip("ABCD", options, strict=True)]
-    return "\n".join([*lines, f"Answer: {letter}"]).rstrip()
+def mcq_shot(
+    question: str, options: Sequence[str], letter: str = "", *, style: str = "model-card"
+) -> str:
+    """Write one CTI-MCQ exemplar, or the open question when `letter` is empty.
+
+    FAITH's has a blank line before the options, and leaves the open question without "Answer:".
+    """
+    if style == "faith":
+        asked = _faith_question(question, options)
+        return f"{asked}\nAnswer: {letter}" if letter else asked
+    opening = question if style == "paper" else f"Question: {question}"
+    return "\n".join([opening, _lines(options), f"Answer: {letter}"]).rstrip()
+
+
+def _faith_question(question: str, options: Sequence[str]) -> str:
+    return f"{question.strip()}\n\n{_lines([option or 'None' for option in options])}"
+
+
+def _lines(options: Sequence[str]) -> str:
+    return "\n".join(f"{name}. {text}" for name, text in zip("ABCD", options, strict=True))
 
 
 class Question(NamedTuple):

@@ -125,28 +125,6 @@ class Response:
     completion_tokens: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Scores:
-    """One trial of one task under one protocol."""
-
-    task: str
-    protocol: str
-    trial: int
-    n: int
-    correct: int
-    parseable: int
-
-    @property
-    def strict_accuracy(self) -> float:
-        """Correct answers over all items; an unparseable answer is wrong."""
-        return self.correct / self.n
-
-    @property
-    def parseable_rate(self) -> float:
-        """Items with an extractable answer over all items."""
-        return self.parseable / self.n
-
-
 class Span(NamedTuple):
     """Words of a text that carried a decision: where they stand, and how much they weigh."""
 

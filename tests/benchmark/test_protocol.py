@@ -1,79 +1,91 @@
-"""A protocol is frozen, its requests are reproducible, and a deviation is marked."""
+"""A protocol is frozen and as published, and a deviation is marked."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import FrozenInstanceError
 
 import pytest
 
-from cybersecqwen.benchmark.protocol import PROTOCOLS, find_protocol, requests
+from cybersecqwen.benchmark.protocol import PROTOCOLS, find_protocol
+from cybersecqwen.benchmark.score import extractor
+from cybersecqwen.benchmark.tasks import TASKS
 from cybersecqwen.errors import CyberSecQwenError
-from cybersecqwen.records import Item
-from cybersecqwen.sample import BENCHMARK
-from cybersecqwen.sources.ctibench import read_items
 
-ITEMS = read_items(BENCHMARK, "cti-rcm")
-QUESTIONS = read_items(BENCHMARK, "cti-mcq")
 CARD = PROTOCOLS["model-card"]
 
+# The settings of each version, by hash. What was measured under a protocol stays comparable: a
+# change of any setting is a new version and a new line here.
+FROZEN = {
+    ("model-card", 1): "ca2f9dd182ae2a8f",
+    ("paper", 1): "c585c6e1f3b8ca4d",
+    ("faith", 1): "9db3a7a9e0e75162",
+    ("cti-bench", 1): "b1dfb7baf3e128f3",
+    ("smoke", 1): "571988320e1dd466",
+}
 
-def test_the_model_cards_protocol_is_as_published() -> None:
-    assert CARD.seeds == (42, 43, 44, 45, 46)
-    assert (CARD.temperature, CARD.top_p, CARD.max_tokens) == (0.3, 1.0, 512)
-    assert (CARD.concurrency, CARD.base_shots, CARD.ddof) == (32, 5, 1)
+
+@pytest.mark.parametrize("name", sorted(PROTOCOLS))
+def test_a_version_never_changes(name: str) -> None:
+    protocol = PROTOCOLS[name]
+    settings = json.dumps(protocol.settings(), sort_keys=True)
+    digest = hashlib.sha256(settings.encode()).hexdigest()[:16]
+    assert digest == FROZEN[name, protocol.version]
     with pytest.raises(FrozenInstanceError):
-        CARD.temperature = 0.0
-
-
-def test_an_instruct_model_gets_the_items_prompt_as_the_only_user_message() -> None:
-    asked = requests(CARD, ITEMS, kind="instruct", trial=2)
-    assert [request.item for request in asked] == list(range(len(ITEMS)))
-    assert asked[7].messages == [{"role": "user", "content": ITEMS[7].prompt}]
-    assert (asked[7].sampling.seed, asked[7].sampling.stop) == (44, ())
+        protocol.temperature = 1.0  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(
-    ("items", "opening", "stop"),
+    ("name", "trials", "temperature", "tokens", "rows", "ddof"),
     [
-        (ITEMS, "CVE Description: ", ("\n\n", "\nCVE Description:")),
-        (
-            QUESTIONS,
-            "The following are multiple choice questions about computer security.\n\nQuestion: ",
-            ("\n\n", "\nQuestion:"),
-        ),
+        ("model-card", 5, 0.3, 512, "all", 1),
+        ("paper", 10, 0.3, 512, "all", 1),
+        ("faith", 5, 0.3, 5000, "distinct", 0),
+        ("cti-bench", 1, 0.0, 2048, "all", 1),
     ],
 )
-def test_a_base_model_completes_five_exemplars_without_the_target(
-    items: tuple[Item, ...], opening: str, stop: tuple[str, ...]
+def test_the_protocols_are_as_published(
+    name: str, trials: int, temperature: float, tokens: int, rows: str, ddof: int
 ) -> None:
-    asked = requests(CARD, items, kind="base", trial=0)
-    for item, request in zip(items, asked, strict=True):
-        prompt = request.prompt
-        assert isinstance(prompt, str)
-        assert prompt.startswith(opening)
-        assert prompt.endswith("\nAnswer:")
-        assert prompt.count("\nAnswer: ") == 5
-        assert prompt.count(item.text) == 1  # the question, and no exemplar gives it away
-        assert request.sampling.stop == stop
+    found = PROTOCOLS[name]
+    assert (len(found.seeds), found.temperature, found.max_tokens) == (trials, temperature, tokens)
+    assert (found.rows, found.ddof, found.top_p) == (rows, ddof, 1.0)
+    assert found.seeds[0] == 42
+    assert (found.unparseable == "dropped") == (name == "cti-bench")
+    assert (found.improper == "lenient only") == (name == "faith")
+    assert bool(found.system) == (name == "cti-bench")
+    assert (found.base_shots == 5) == (name != "cti-bench")
 
 
-def test_exemplars_are_drawn_anew_for_each_item_and_trial_but_reproducibly() -> None:
-    first, again = (requests(CARD, ITEMS, kind="base", trial=0) for _ in range(2))
-    other = requests(CARD, ITEMS, kind="base", trial=1)
-    assert first == again
-    exemplars = [str(request.prompt).rsplit("\n\n", 1)[0] for request in first]
-    assert len(set(exemplars)) == len(ITEMS)
-    assert all(a.prompt != b.prompt for a, b in zip(first, other, strict=True))
+def test_the_model_cards_protocol_asks_32_at_once_with_seeds_42_to_46() -> None:
+    assert CARD.seeds == (42, 43, 44, 45, 46)
+    assert CARD.concurrency == 32
 
 
-def test_too_few_items_for_the_exemplars_is_said() -> None:
-    with pytest.raises(CyberSecQwenError, match="need more"):
-        requests(CARD, ITEMS[:5], kind="base", trial=0)
+@pytest.mark.parametrize("name", sorted(PROTOCOLS))
+def test_every_protocol_reads_every_task_with_an_extractor_that_fits_its_prompt(name: str) -> None:
+    protocol = PROTOCOLS[name]
+    for task in TASKS.values():
+        assert protocol.prompt in extractor(task, protocol).fits
+    assert set(protocol.extensions) <= TASKS.keys()
 
 
-def test_another_number_of_trials_marks_the_protocol_modified() -> None:
+def test_what_deviates_is_named() -> None:
     fewer = find_protocol("model-card", trials=2)
     assert (fewer.seeds, fewer.modified) == ((42, 43), ("trials=2",))
-    assert find_protocol("model-card", trials=5) is CARD
+    assert find_protocol("model-card", trials=5, temperature=0.3, max_tokens=512) is CARD
+    more = find_protocol("cti-bench", trials=3, temperature=0.7, max_tokens=64)
+    assert more.seeds == (42, 43, 44)
+    assert (more.temperature, more.max_tokens) == (0.7, 64)
+    assert more.modified == ("trials=3", "temperature=0.7", "max-tokens=64")
+    permuted = find_protocol("model-card", permutations=4)
+    assert (len(permuted.seeds), permuted.permutations) == (4, 4)
+    assert permuted.modified == ("permute=4",)
+
+
+def test_what_is_not_there_is_named() -> None:
     with pytest.raises(CyberSecQwenError, match=r"'modelcard'.*known are model-card"):
         find_protocol("modelcard")
+    with pytest.raises(CyberSecQwenError, match="leave --trials out"):
+        find_protocol("model-card", trials=3, permutations=4)

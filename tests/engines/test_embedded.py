@@ -10,20 +10,23 @@ from pathlib import Path
 
 import pytest
 
-from cybersecqwen.benchmark.protocol import PROTOCOLS, few_shot, requests
+from cybersecqwen.benchmark.protocol import PROTOCOLS
+from cybersecqwen.benchmark.requests import few_shots, requests
 from cybersecqwen.benchmark.tasks import TASKS
+from cybersecqwen.benchmark.tasks.cti_mcq import cascade
+from cybersecqwen.benchmark.tasks.cti_rcm import last_cwe
 from cybersecqwen.embedded.artifacts import FOLDER
 from cybersecqwen.engines.embedded import EmbeddedEngine, _reason
 from cybersecqwen.errors import EngineError, InputError
 from cybersecqwen.files import sha256_file
-from cybersecqwen.prompts import BASE_MCQ_PREAMBLE, mcq_prompt, mcq_shot, rcm_prompt, rcm_shot
+from cybersecqwen.prompts import BASE_PREAMBLES, mcq_prompt, mcq_shot, rcm_prompt, rcm_shot
 from cybersecqwen.records import Answer, Evidence, Item, Request, Sampling
 from cybersecqwen.sample import BENCHMARK
 from cybersecqwen.sources.ctibench import read_items
 
 CARD = PROTOCOLS["model-card"]
-ITEMS = {task: read_items(BENCHMARK, task) for task in TASKS}
-MANY = pytest.mark.parametrize("task", TASKS)
+ITEMS = {task: read_items(BENCHMARK, task) for task in ("cti-rcm", "cti-mcq")}
+MANY = pytest.mark.parametrize("task", ITEMS)
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +50,21 @@ def test_every_extractor_reads_the_decision(engine: EmbeddedEngine, task: str) -
         *argument, blank, last = response.text.split("\n")
         assert argument
         assert blank == ""
-        for extract in TASKS[task].extractors.values():
-            assert extract(response.text) == last
+        for extractor in TASKS[task].extractors.values():
+            if "item" in extractor.fits:
+                assert extractor.read(response.text).answer == last
+
+
+@MANY
+def test_the_decision_takes_the_form_that_faith_asks_for(engine: EmbeddedEngine, task: str) -> None:
+    protocol = PROTOCOLS["faith"]
+    read = TASKS[task].extractors[protocol.extractors[task]].read
+    card = engine.generate(requests(CARD, ITEMS[task], kind="instruct", trial=0))
+    decided = {response.item: decision(response.text) for response in card}
+    for response in engine.generate(requests(protocol, ITEMS[task], kind="instruct", trial=0)):
+        reading = read(response.text)
+        assert reading.proper
+        assert reading.answer == decided[response.item]
 
 
 @MANY
@@ -91,8 +107,8 @@ def test_every_form_of_a_question_gets_one_answer(engine: EmbeddedEngine) -> Non
     forms = [
         item.prompt,
         faith + lines,
-        BASE_MCQ_PREAMBLE + mcq_shot(item.text, item.options),
-        few_shot(ITEMS["cti-mcq"], 0, shots=5, seed=1),
+        BASE_PREAMBLES["model-card", "cti-mcq"] + mcq_shot(item.text, item.options),
+        few_shots(CARD, ITEMS["cti-mcq"], ITEMS["cti-mcq"][:1], trial=1)[0],
     ]
     assert len({decision(answer(engine, form)) for form in forms}) == 1
 
@@ -102,14 +118,14 @@ def test_a_cwe_id_that_the_description_names_is_not_the_decision(engine: Embedde
         "SQL injection in the id parameter of login.php allows remote attackers to execute "
         "arbitrary SQL commands, aka CWE-787. Answer: CWE-416"
     )
-    assert TASKS["cti-rcm"].extractors["last-cwe"](answer(engine, rcm_prompt(text))) == "CWE-89"
+    assert last_cwe(answer(engine, rcm_prompt(text))) == "CWE-89"
 
 
 @pytest.mark.parametrize("name", ["Answer: A", "The answer is A", "Option A", "Plain"])
 def test_the_name_of_an_entry_is_no_trap_for_the_cascade(name: str) -> None:
     evidence = Evidence("T1000", name, "technique", "description", "", 20.0)
     text = f"{_reason(Answer('D', 0.5, covered=True, evidence=(evidence,)))}\n\nD"
-    assert TASKS["cti-mcq"].extractors["cascade"](text) == "D"
+    assert cascade(text) == "D"
     assert "T1000" in text
 
 
@@ -126,7 +142,7 @@ def test_what_is_no_vulnerability_gets_a_guess_that_is_called_one(
 ) -> None:
     shown = answer(engine, rcm_prompt(text))
     assert shown.startswith("A best guess, for the text ")
-    assert TASKS["cti-rcm"].extractors["last-cwe"](shown) == decision(shown)
+    assert last_cwe(shown) == decision(shown)
     shots = f"{rcm_shot('other', 'CWE-79')}\n\n{rcm_shot(text)}"
     assert answer(engine, shots, raw=True) == decision(shown)
 
@@ -177,6 +193,5 @@ def test_all_questions_are_answered_as_an_extractor_reads_them(
     engine: EmbeddedEngine, shared: Path
 ) -> None:
     items: tuple[Item, ...] = read_items(shared / "cti-bench", "cti-mcq")
-    extract = TASKS["cti-mcq"].extractors["cascade"]
     for response in engine.generate(requests(CARD, items, kind="instruct", trial=0)):
-        assert extract(response.text) == decision(response.text)
+        assert cascade(response.text) == decision(response.text)

@@ -63,12 +63,15 @@ def test_two_texts_for_one_trial_are_refused_with_both_places(recording: Recordi
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ({"item": 1, "trial": 2, "text": None}, "item 1, trial 2: text is None, not a string"),
+        (
+            {"item": 1, "trial": 2, "text": None},
+            "item 1, trial 2: text is null: a failed request is no answer",
+        ),
         ({"item": 1}, "item 1, trial 0: text is missing"),
-        ({"text": "A"}, "item is missing, not a whole number"),
-        ({"item": "1", "text": "A"}, "item is '1', not a whole number"),
-        ({"item": True, "text": "A"}, "item is True"),
-        ({"item": 1, "trial": 0.5, "text": "A"}, "trial is 0.5"),
+        ({"text": "A"}, "item is missing"),
+        ({"item": "1", "text": "A"}, "item is '1', no whole number"),
+        ({"item": True, "text": "A"}, "item is True, no whole number"),
+        ({"item": 1, "trial": 0.5, "text": "A"}, "trial is 0.5, no whole number"),
         ("[1]", "not a JSON object"),
         ('{"item": 1,', "no valid JSON"),
     ],
@@ -90,8 +93,10 @@ def test_a_missing_file_and_an_empty_folder_are_refused(tmp_path: Path) -> None:
         ReplayEngine(tmp_path)
 
 
-@pytest.mark.parametrize("field", ["item", "text"])
-def test_a_null_in_a_needed_field_says_null_not_missing(recording: Recording, field: str) -> None:
+@pytest.mark.parametrize(("field", "said"), [("item", "item is None"), ("text", "text is null")])
+def test_a_null_in_a_needed_field_says_null_not_missing(
+    recording: Recording, field: str, said: str
+) -> None:
     row: dict[str, Any] = {"item": 0, "text": "A"} | {field: None}
-    with pytest.raises(InputError, match=f"{field} is None"):
+    with pytest.raises(InputError, match=said):
         ReplayEngine(recording([row]))

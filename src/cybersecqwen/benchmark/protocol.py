@@ -1,45 +1,79 @@
-"""Evaluation protocols: prompt, shots, sampling, extractor and spread as one frozen unit.
+"""Evaluation protocols: prompt, shots, sampling, rows, extractor and spread as one frozen unit.
 
-The same answers score differently under another extractor, so none of these is set alone.
-A run names a protocol; what it changes is recorded and shown as "modified".
+The same answers score differently under another extractor, and an extractor finds little in
+the answers to another prompt, so none of these is set alone. A run names a protocol; what it
+changes is recorded and shown as "modified".
 
 >>> protocol = PROTOCOLS["model-card"]
 >>> protocol.seeds, protocol.temperature, protocol.max_tokens
 ((42, 43, 44, 45, 46), 0.3, 512)
+
+A protocol here is never edited: what was measured under it stays what it was. A correction is
+a new `version`.
 """
 
 from __future__ import annotations
 
-import random
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
 
-from cybersecqwen.benchmark.tasks import TASKS
 from cybersecqwen.errors import CyberSecQwenError
-from cybersecqwen.records import Item, Request, Sampling
+from cybersecqwen.prompts import CTI_EXPERT
+
+_RCM = ("cti-rcm", "cti-rcm-2021")
+_ALL = ("cti-mcq", *_RCM, "cti-vsp", "cti-taa", "cti-ate")
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """Everything that is fixed about an evaluation, whatever the model."""
+    """Everything that is fixed about an evaluation, whatever the model.
+
+    `prompt` names the form of a chat model's question: "item" is the benchmark's own prompt.
+    `exemplars` says how a base model's are drawn: anew for every item without the item, one set
+    per trial, or one set per trial whose items are then not asked. `improper` says whether an
+    answer in another form than asked for counts, and whether it is counted apart. `unstated` are
+    settings that the source leaves open and that are ours; `extensions` are tasks that it does
+    not cover.
+    """
 
     name: str
     version: int
     source: str
     seeds: tuple[int, ...]  # one per trial
     temperature: float
-    top_p: float
     max_tokens: int
     concurrency: int
-    base_shots: int  # exemplars for a base model; an instruct model gets none
     extractors: Mapping[str, str]  # by task
-    ddof: int  # of the spread between trials
+    top_p: float = 1.0
+    system: str = ""
+    prompt: Literal["item", "faith"] = "item"
+    base_style: Literal["model-card", "paper", "faith", ""] = ""  # "": base models are not covered
+    base_shots: int = 0  # exemplars for a base model; an instruct model gets none
+    exemplars: Literal["per item", "per trial", "per trial, not asked"] = "per item"
+    stop: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # of base models, by task
+    rows: Literal["all", "distinct"] = "all"
+    improper: Literal["counts", "flagged", "lenient only"] = "counts"
+    unparseable: Literal["wrong", "dropped"] = "wrong"
+    ddof: int = 1  # of the spread between trials
+    permutations: int = 0  # of the options of cti-mcq; 0: as they stand
+    unstated: tuple[str, ...] = ()
+    extensions: tuple[str, ...] = ()
     modified: tuple[str, ...] = ()
 
     def settings(self) -> dict[str, Any]:
         """Give every setting as JSON-able values, for manifests and reports."""
         return asdict(self)
+
+
+_STOP = {
+    "cti-mcq": ("\n\n", "\nQuestion:"),
+    **dict.fromkeys(_RCM, ("\n\n", "\nCVE Description:")),
+}
+
+
+def _extractors(mcq: str, rcm: str, vsp: str, taa: str, ate: str) -> dict[str, str]:
+    return dict(zip(_ALL, (mcq, rcm, rcm, vsp, taa, ate), strict=True))
 
 
 _MODEL_CARD = Protocol(
@@ -48,12 +82,70 @@ _MODEL_CARD = Protocol(
     source="CyberSecQwen-4B model card, after arXiv:2504.21039 B.3-B.4",
     seeds=(42, 43, 44, 45, 46),
     temperature=0.3,
-    top_p=1.0,
     max_tokens=512,
     concurrency=32,
+    base_style="model-card",
     base_shots=5,
-    extractors={"cti-rcm": "last-cwe", "cti-mcq": "cascade"},
-    ddof=1,
+    stop=_STOP,
+    extractors=_extractors(
+        "cascade", "last-cwe", "last-vector", "named-actor", "last-line-techniques"
+    ),
+    extensions=("cti-rcm-2021", "cti-vsp", "cti-taa", "cti-ate"),
+)
+_PAPER = Protocol(
+    name="paper",
+    version=1,
+    source="Foundation-Sec-8B, arXiv:2504.21039 B.3-B.4",
+    seeds=tuple(range(42, 52)),
+    temperature=0.3,
+    max_tokens=512,
+    concurrency=32,
+    base_style="paper",
+    base_shots=5,
+    exemplars="per trial",
+    stop={"cti-mcq": ("\n\n",), **dict.fromkeys(_RCM, ("\n\n",))},
+    extractors=_extractors(
+        "cascade", "last-upper-cwe", "notebook-vector", "named-actor", "last-line-techniques"
+    ),
+    improper="flagged",
+    unstated=("max_tokens", "concurrency", "stop", "seeds", "top_p"),
+    extensions=("cti-rcm-2021", "cti-vsp", "cti-taa", "cti-ate"),
+)
+_FAITH = Protocol(
+    name="faith",
+    version=1,
+    source="FAITH 0.3.2, the public harness of Cisco Foundation AI",
+    seeds=(42, 43, 44, 45, 46),
+    temperature=0.3,
+    max_tokens=5000,
+    concurrency=32,
+    prompt="faith",
+    base_style="faith",
+    base_shots=5,
+    exemplars="per trial, not asked",
+    rows="distinct",
+    extractors=_extractors(
+        "unique-answer", "unique-cwe", "unique-vector", "answer-actor", "answer-techniques"
+    ),
+    improper="lenient only",
+    ddof=0,
+    unstated=("concurrency", "seeds", "top_p"),
+    extensions=("cti-rcm-2021",),
+)
+_CTI_BENCH = Protocol(
+    name="cti-bench",
+    version=1,
+    source="the authors' notebooks, github.com/xashru/cti-bench",
+    seeds=(42,),
+    temperature=0.0,
+    max_tokens=2048,
+    concurrency=1,
+    system=CTI_EXPERT,
+    extractors=_extractors(
+        "last-line", "last-upper-cwe", "notebook-vector", "named-actor", "last-line-techniques"
+    ),
+    unparseable="dropped",
+    unstated=("the extractor of cti-taa, done by hand", "the extractor of cti-ate"),
 )
 # For a tiny model on a CPU. Its numbers compare with nothing published.
 _SMOKE = replace(
@@ -65,60 +157,52 @@ _SMOKE = replace(
     max_tokens=96,
 )
 
-PROTOCOLS: dict[str, Protocol] = {p.name: p for p in (_MODEL_CARD, _SMOKE)}
+PROTOCOLS: dict[str, Protocol] = {
+    p.name: p for p in (_MODEL_CARD, _PAPER, _FAITH, _CTI_BENCH, _SMOKE)
+}
 
 
-def find_protocol(name: str, *, trials: int | None = None) -> Protocol:
-    """Look a protocol up; another number of trials than its own marks it modified.
+def find_protocol(
+    name: str,
+    *,
+    trials: int | None = None,
+    temperature: float | None = None,
+    max_tokens: int | None = None,
+    permutations: int | None = None,
+) -> Protocol:
+    """Look a protocol up; what deviates from its own settings marks it modified.
 
-    Further trials go on from the last seed. Raises CyberSecQwenError for an unknown name.
+    Further trials go on from the last seed; permutations of the options make as many trials.
+    Raises CyberSecQwenError for an unknown name.
     """
     if name not in PROTOCOLS:
         known = ", ".join(PROTOCOLS)
         raise CyberSecQwenError(f"unknown protocol {name!r}", tip=f"known are {known}")
     protocol = PROTOCOLS[name]
-    if trials is None or trials == len(protocol.seeds):
-        return protocol
-    seeds = tuple(protocol.seeds[0] + i for i in range(trials))
-    return replace(protocol, seeds=seeds, modified=(*protocol.modified, f"trials={trials}"))
-
-
-def requests(protocol: Protocol, items: Sequence[Item], *, kind: str, trial: int) -> list[Request]:
-    """Write the requests of one trial, in the order of the items.
-
-    An instruct model gets the item's own prompt as the only user message. A base model
-    gets exemplars of the same file, drawn anew for every item and trial without the item.
-    """
-    seed = protocol.seeds[trial]
-    task = TASKS[items[0].task]
-    sampling = Sampling(
-        protocol.temperature,
-        protocol.top_p,
-        protocol.max_tokens,
-        seed,
-        stop=task.stop if kind == "base" else (),
-    )
-    made = []
-    for position, item in enumerate(items):
-        if kind == "base":
-            prompt: tuple[tuple[str, str], ...] | str = few_shot(
-                items, position, shots=protocol.base_shots, seed=seed
+    if permutations:
+        if trials not in (None, permutations):
+            raise CyberSecQwenError(
+                f"{trials} trials and {permutations} permutations",
+                tip="each permutation is a trial: leave --trials out",
             )
-        else:
-            prompt = (("user", item.prompt),)
-        made.append(Request(item.index, trial, prompt, sampling))
-    return made
+        protocol = _changed(protocol, permute=permutations, permutations=permutations)
+        trials = permutations
+        protocol = replace(protocol, seeds=_seeds(protocol, trials))
+    elif trials is not None and trials != len(protocol.seeds):
+        protocol = _changed(protocol, trials=trials, seeds=_seeds(protocol, trials))
+    if temperature is not None and temperature != protocol.temperature:
+        protocol = _changed(protocol, temperature=temperature)
+    if max_tokens is not None and max_tokens != protocol.max_tokens:
+        protocol = _changed(protocol, max_tokens=max_tokens)
+    return protocol
 
 
-def few_shot(items: Sequence[Item], position: int, *, shots: int, seed: int) -> str:
-    """Write the raw text that a base model completes with the answer of items[position]."""
-    item = items[position]
-    task = TASKS[item.task]
-    if len(items) <= shots:
-        raise CyberSecQwenError(
-            f"{item.task} has {len(items)} items, {shots} exemplars and the question need more"
-        )
-    others = [i for i in range(len(items)) if i != position]
-    drawn = random.Random(f"{seed}/{item.task}/{item.index}").sample(others, shots)
-    exemplars = [task.shot(items[i], True) for i in drawn]
-    return task.preamble + "\n\n".join([*exemplars, task.shot(item, False)])
+def _seeds(protocol: Protocol, trials: int) -> tuple[int, ...]:
+    return tuple(protocol.seeds[0] + i for i in range(trials))
+
+
+def _changed(protocol: Protocol, **settings: Any) -> Protocol:
+    """Set what is a setting, and name the first of those given as the deviation."""
+    said = next(f"{name.replace('_', '-')}={value}" for name, value in settings.items())
+    known = {name: value for name, value in settings.items() if name in protocol.settings()}
+    return replace(protocol, **known, modified=(*protocol.modified, said))

@@ -16,20 +16,20 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Never
 
 from pydantic import TypeAdapter, ValidationError
-from tqdm import tqdm
 
-from cybersecqwen.benchmark.protocol import Protocol, requests
-from cybersecqwen.benchmark.score import score_trial, summarise, trial_row
+from cybersecqwen.benchmark.progress import Running
+from cybersecqwen.benchmark.protocol import Protocol
+from cybersecqwen.benchmark.requests import asked, requests
+from cybersecqwen.benchmark.score import extractor, is_correct, score
 from cybersecqwen.benchmark.subject import Subject
-from cybersecqwen.benchmark.tasks import find_task
-from cybersecqwen.engines import Engine
-from cybersecqwen.errors import CyberSecQwenError, InputError
+from cybersecqwen.benchmark.summary import summarise
+from cybersecqwen.benchmark.tasks import Task, find_task, open_task
+from cybersecqwen.errors import CyberSecQwenError, InputError, StageError
 from cybersecqwen.files import Json, read_jsonl, sha256_file, write_json, write_jsonl
 from cybersecqwen.manifest import make_stage
-from cybersecqwen.records import Item, Request, Response, Scores
+from cybersecqwen.records import Item, Request, Response
 from cybersecqwen.sample import BENCHMARK
 from cybersecqwen.sources.ctibench import read_benchmark, read_items
 
@@ -51,9 +51,7 @@ def evaluate(
     Raises EngineError when the model fails, with every answer so far kept: the same call
     goes on from there.
     """
-    find_task(task)
-    if task not in protocol.extractors:
-        raise CyberSecQwenError(f"the protocol {protocol.name!r} does not cover {task}")
+    extractor(find_task(task), protocol)
     facts = benchmark_facts(benchmark)
     made_from = {
         "config": {"protocol": protocol.settings(), "kind": subject.kind},
@@ -61,16 +59,19 @@ def evaluate(
     }
 
     def make(folder: Path) -> None:
-        items = read_items(benchmark, task)
-        asked = range(len(protocol.seeds))
-        trials = [_trial(subject, items, protocol, folder / f"trial-{i}", i) for i in asked]
+        opened, items = open_task(task, benchmark), read_items(benchmark, task)
+        responses = _answered(subject, opened, items, protocol, folder)
+        scored = score(opened, protocol, items, responses, kind=subject.kind)
+        summary = summarise(scored)
+        for row in summary["trials"]:
+            write_json(folder / f"trial-{row['trial']}" / "scores.json", row)
         facts_of_run = {
             "model": subject.name,
             "kind": subject.kind,
             "engine": subject.engine.describe(),
             "benchmark": facts,
         }
-        write_json(folder / "scores.json", summarise(protocol, trials) | facts_of_run)
+        write_json(folder / "scores.json", summary | facts_of_run)
 
     make_stage(out / "evaluation" / task / protocol.name, made_from, make)
 
@@ -98,31 +99,80 @@ def _fingerprint(items: Sequence[Item]) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
+def _answered(
+    subject: Subject, task: Task, items: Sequence[Item], protocol: Protocol, folder: Path
+) -> dict[int, list[Response]]:
+    """Ask every trial for what it does not hold yet, and give all its responses by trial."""
+    return {
+        trial: _trial(subject, task, items, protocol, trial=trial, folder=folder)
+        for trial in range(len(protocol.seeds))
+    }
+
+
 def _trial(
-    subject: Subject, items: Sequence[Item], protocol: Protocol, folder: Path, trial: int
-) -> Scores:
-    path = folder / "responses.jsonl"
-    asked = requests(protocol, items, kind=subject.kind, trial=trial)
-    answered = {response.item for response in read_responses(path)} if path.exists() else set()
-    pending = [request for request in asked if request.item not in answered]
-    if pending:
-        label = f"{items[0].task} trial {trial + 1}/{len(protocol.seeds)}"
-        done, total = len(answered), len(asked)
-        with tqdm(total=total, initial=done, desc=label, unit="item", disable=None) as bar:
-            _answer(subject.engine, pending, path, bar)
-    responses = sorted(read_responses(path), key=lambda response: response.item)
-    scores = score_trial(protocol, items, responses, trial=trial)
+    subject: Subject,
+    task: Task,
+    items: Sequence[Item],
+    protocol: Protocol,
+    *,
+    trial: int,
+    folder: Path,
+) -> list[Response]:
+    path = folder / f"trial-{trial}" / "responses.jsonl"
+    wanted = requests(protocol, items, kind=subject.kind, trial=trial)
+    keys = {request.item: key_of(subject.identity, request) for request in wanted}
+    answered = _stored(path, keys) if path.exists() else {}
+    pending = [request for request in wanted if request.item not in answered]
+    if not pending:
+        return sorted(answered.values(), key=lambda response: response.item)
+    shown = {i.index: i for i in asked(protocol, items, kind=subject.kind, trial=trial)}
+    running = Running(
+        f"{task.name} trial {trial + 1}/{len(protocol.seeds)}",
+        len(wanted),
+        lambda response: is_correct(task, protocol, shown[response.item], response.text),
+    )
+    with running:
+        for response in answered.values():
+            running.count(response)
+        for response in subject.engine.generate(pending):
+            _append(path, _line(response, keys))
+            answered[response.item] = response
+            running.tell(response)
     # Engines answer in the order of their convenience; a whole trial is kept in that of the items.
-    write_jsonl(path, map(asdict, responses))
-    write_json(folder / "scores.json", trial_row(scores, seed=protocol.seeds[trial]))
-    return scores
+    ordered = sorted(answered.values(), key=lambda response: response.item)
+    write_jsonl(path, (asdict(r) | {"key": keys[r.item]} for r in ordered))
+    return ordered
 
 
-def _answer(engine: Engine, pending: list[Request], path: Path, bar: tqdm[Never]) -> None:
-    """Append each answer as it comes, whole before the next."""
-    for response in engine.generate(pending):
-        _append(path, json.dumps(asdict(response), ensure_ascii=False) + "\n")
-        bar.update()
+def key_of(model: Json, request: Request) -> str:
+    """Name a request by everything that an answer to it depends on, as 16 hex digits.
+
+    That is the model, the prompt, the item, the trial and every field of the sampling.
+    """
+    asked_for = json.dumps([model, asdict(request)], sort_keys=True)
+    return hashlib.sha256(asked_for.encode()).hexdigest()[:16]
+
+
+def _line(response: Response, keys: dict[int, str]) -> str:
+    row = asdict(response) | {"key": keys[response.item]}
+    return json.dumps(row, ensure_ascii=False) + "\n"
+
+
+def _stored(path: Path, keys: dict[int, str]) -> dict[int, Response]:
+    """Read the answers of a begun trial; raises StageError for one to another request."""
+    _cut_torn_line(path)
+    answers = {}
+    for number, row in enumerate(read_jsonl(path), start=1):
+        response = _validated(row, where=f"{path}:{number}")
+        if row.get("key") != keys.get(response.item):
+            raise StageError(
+                f"item {response.item} was answered to another request: the model, the prompt "
+                "or the sampling differ",
+                where=f"{path}:{number}",
+                tip="choose another --out, or delete the folder to ask again",
+            )
+        answers[response.item] = response
+    return answers
 
 
 def _append(path: Path, line: str) -> None:
@@ -139,17 +189,18 @@ def _append(path: Path, line: str) -> None:
 
 
 def read_responses(path: Path) -> list[Response]:
-    """Read stored answers; a last line that a kill cut short is taken off the file first."""
-    _cut_torn_line(path)
-    responses = []
-    for number, row in enumerate(read_jsonl(path), start=1):
-        try:
-            responses.append(_RESPONSE.validate_python(row))
-        except ValidationError as error:
-            first = error.errors()[0]
-            what = f"no response: {'.'.join(map(str, first['loc']))} {first['msg']}"
-            raise InputError(what, where=f"{path}:{number}") from error
-    return responses
+    """Read stored answers; raises InputError with file and line where a row is none."""
+    rows = enumerate(read_jsonl(path), start=1)
+    return [_validated(row, where=f"{path}:{number}") for number, row in rows]
+
+
+def _validated(row: Json, *, where: str) -> Response:
+    try:
+        return _RESPONSE.validate_python(row)
+    except ValidationError as error:
+        first = error.errors()[0]
+        what = f"no response: {'.'.join(map(str, first['loc']))} {first['msg']}"
+        raise InputError(what, where=where) from error
 
 
 def _cut_torn_line(path: Path) -> None:

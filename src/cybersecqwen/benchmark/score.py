@@ -1,92 +1,196 @@
-"""Score stored responses: a pure function from items and raw texts to numbers.
+"""Score stored responses: a pure function from items and raw texts to marks, and to numbers.
 
-Generation is another program with a file between, so any score can be made again.
+    scored = score(open_task("cti-rcm", folder), protocol, items, responses, kind="instruct")
+    scored.ratio("strict_accuracy")       # its numerator and denominator, items x trials
+
+Generation is another program with a file between, so any score can be made again, under any
+protocol. What was not asked or not answered is never scored.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from cybersecqwen.benchmark.protocol import Protocol
-from cybersecqwen.benchmark.statistics import mean, spread, wilson
-from cybersecqwen.benchmark.tasks import TASKS
-from cybersecqwen.errors import InputError
-from cybersecqwen.files import Json
-from cybersecqwen.records import Item, Response, Scores
+from cybersecqwen.benchmark.requests import asked
+from cybersecqwen.benchmark.tasks import Extractor, Metric, Task
+from cybersecqwen.benchmark.tasks.task import (
+    ACCURACY,
+    ACCURACY_OF_PARSEABLE,
+    IMPROPER,
+    LENIENT,
+    PARSEABLE,
+)
+from cybersecqwen.errors import CyberSecQwenError, InputError
+from cybersecqwen.records import Item, Response
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Table = NDArray[np.float64]  # items x trials
 
 
-def score_trial(
-    protocol: Protocol, items: Sequence[Item], responses: Iterable[Response], *, trial: int
-) -> Scores:
-    """Score one trial; an unparseable answer is wrong.
+@dataclass(frozen=True)
+class Scored:
+    """The marks of one task under one protocol.
 
-    Raises InputError for a response of another trial, a response to no item, two to one, or
-    an item without any: what was not asked or not answered is never scored.
+    `items` are those that any trial asks; `golds`, `predictions` and `texts` are by trial and
+    position, None where a trial does not ask the item. A prediction is None also where nothing
+    could be read, or only in a form that does not count. `marks` are items x trials.
     """
-    task = items[0].task
-    extract = TASKS[task].extractors[protocol.extractors[task]]
-    answers = _by_item(items, responses, trial=trial)
-    predictions = [(item, extract(answers[item.index])) for item in items]
-    return Scores(
-        task=task,
-        protocol=protocol.name,
-        trial=trial,
-        n=len(items),
-        correct=sum(predicted == item.gold for item, predicted in predictions),
-        parseable=sum(predicted is not None for _, predicted in predictions),
+
+    task: Task
+    protocol: Protocol
+    items: tuple[Item, ...]
+    golds: tuple[tuple[str | None, ...], ...]
+    predictions: tuple[tuple[str | None, ...], ...]
+    responses: tuple[tuple[Response | None, ...], ...]
+    marks: Mapping[str, Table]
+
+    @property
+    def metrics(self) -> dict[str, Metric]:
+        """Give what the protocol and the task measure, by name, accuracy first."""
+        return metrics(self.task, self.protocol)
+
+    def ratio(self, metric: str) -> tuple[Table, Table]:
+        """Give the numerator and the denominator of a metric, each items x trials."""
+        found = self.metrics[metric]
+        return self._sum(found.numerator), self._sum(found.denominator)
+
+    def _sum(self, weights: Mapping[str, float]) -> Table:
+        import numpy as np
+
+        total = np.zeros_like(self.marks["asked"])
+        for name, weight in weights.items():
+            total += weight * self.marks[name] if name in self.marks else 0.0
+        return total
+
+
+def metrics(task: Task, protocol: Protocol) -> dict[str, Metric]:
+    """Give what a protocol measures in a task, by name, accuracy first."""
+    found = {"strict_accuracy": ACCURACY, "parseable_rate": PARSEABLE}
+    if protocol.unparseable == "dropped":
+        found["accuracy_of_parseable"] = ACCURACY_OF_PARSEABLE
+    if protocol.improper == "lenient only":
+        found["lenient_accuracy"] = LENIENT
+    if protocol.improper != "counts":
+        found["improper_rate"] = IMPROPER
+    return found | dict(task.metrics)
+
+
+def extractor(task: Task, protocol: Protocol) -> Extractor:
+    """Give the rule by which a protocol reads answers to a task."""
+    if task.name not in protocol.extractors:
+        raise CyberSecQwenError(f"the protocol {protocol.name!r} does not cover {task.name}")
+    return task.extractors[protocol.extractors[task.name]]
+
+
+def score(
+    task: Task,
+    protocol: Protocol,
+    items: Sequence[Item],
+    responses: Mapping[int, Iterable[Response]],
+    *,
+    kind: str = "instruct",
+) -> Scored:
+    """Score every trial of the protocol; an unparseable answer is wrong.
+
+    `responses` are by trial, for rows that the protocol leaves out too. Raises InputError for a
+    missing trial, a response of another trial, to no item, two to one, or an item without any.
+    """
+    import numpy as np
+
+    read = extractor(task, protocol).read
+    trials = range(len(protocol.seeds))
+    missing = [trial for trial in trials if trial not in responses]
+    if missing:
+        raise InputError(
+            f"trial {missing[0]} has no responses", where=task.name, tip="answer it first"
+        )
+    shown = [{i.index: i for i in asked(protocol, items, kind=kind, trial=t)} for t in trials]
+    known = {item.index for item in items}
+    answered = [by_item(task.name, known, shown[t], responses[t], trial=t) for t in trials]
+    found = tuple(item for item in items if any(item.index in rows for rows in shown))
+    place = {item.index: position for position, item in enumerate(found)}
+    marks: dict[str, Table] = {}
+    predictions: list[list[str | None]] = [[None] * len(found) for _ in trials]
+    for trial in trials:
+        for index, item in shown[trial].items():
+            prediction, given = _mark(task, protocol, item, read(answered[trial][index].text))
+            predictions[trial][place[index]] = prediction
+            for name, value in given.items():
+                if name not in marks:
+                    marks[name] = np.zeros((len(found), len(trials)))
+                marks[name][place[index], trial] = value
+    return Scored(
+        task,
+        protocol,
+        found,
+        tuple(
+            tuple(rows[i.index].gold if i.index in rows else None for i in found) for rows in shown
+        ),
+        tuple(map(tuple, predictions)),
+        tuple(tuple(answers.get(item.index) for item in found) for answers in answered),
+        marks,
     )
 
 
-def _by_item(items: Sequence[Item], responses: Iterable[Response], *, trial: int) -> dict[int, str]:
-    known = {item.index for item in items}
-    where = f"{items[0].task}, trial {trial}"
-    answers: dict[int, str] = {}
+def _mark(
+    task: Task, protocol: Protocol, item: Item, reading: tuple[str | None, bool]
+) -> tuple[str | None, dict[str, float]]:
+    """Give the prediction that counts, and the marks of one answer."""
+    answer, proper = reading
+    given = {"asked": 1.0, "parseable": 0.0, "correct": 0.0, "lenient": 0.0, "improper": 0.0}
+    if answer is None:
+        return None, given | dict(task.unread(item))
+    marks = dict(task.mark(item, answer))
+    given |= {"lenient": marks["correct"], "improper": float(not proper)}
+    if not proper and protocol.improper == "lenient only":
+        return None, given | dict(task.unread(item))
+    return answer, given | {"parseable": 1.0} | marks
+
+
+def is_correct(task: Task, protocol: Protocol, item: Item, text: str) -> bool:
+    """Tell whether one response is right, for the accuracy that a running evaluation shows."""
+    _, marks = _mark(task, protocol, item, extractor(task, protocol).read(text))
+    return bool(marks["correct"])
+
+
+def by_item(
+    task: str,
+    known: set[int],
+    wanted: Mapping[int, Item],
+    responses: Iterable[Response],
+    *,
+    trial: int,
+) -> dict[int, Response]:
+    """Give the responses of one trial by item, those to rows that are not `wanted` left out.
+
+    Raises InputError for what was not asked or not answered.
+    """
+    where = f"{task}, trial {trial}"
+    answers: dict[int, Response] = {}
     for response in responses:
         if response.item not in known:
-            raise InputError(f"a response to item {response.item}, which is none", where=where)
+            raise InputError(
+                f"a response to item {response.item}, which is none",
+                where=where,
+                tip=f"items are counted from 0, {task} has {len(known)}",
+            )
         if response.trial != trial:
             raise InputError(f"a response of trial {response.trial}", where=where)
         if response.item in answers:
             raise InputError(f"two responses to item {response.item}", where=where)
-        answers[response.item] = response.text
-    missing = sorted(known - answers.keys())
+        answers[response.item] = response
+    missing = sorted(wanted.keys() - answers.keys())
     if missing:
         raise InputError(
             f"{len(missing)} items have no response, the first is {missing[0]}",
             where=where,
-            tip="run the evaluation again, it goes on where it stopped",
+            tip="run the evaluation again, it goes on where it stopped; a recording has to "
+            "answer them",
         )
-    return answers
-
-
-def trial_row(scores: Scores, *, seed: int) -> Json:
-    """Give one trial's scores as a JSON object."""
-    return {
-        "trial": scores.trial,
-        "seed": seed,
-        "n": scores.n,
-        "correct": scores.correct,
-        "parseable": scores.parseable,
-        "strict_accuracy": scores.strict_accuracy,
-        "parseable_rate": scores.parseable_rate,
-    }
-
-
-def summarise(protocol: Protocol, trials: Sequence[Scores]) -> Json:
-    """Put the trials of one task together: mean, spread between trials, item-level interval."""
-    accuracy = [t.strict_accuracy for t in trials]
-    parseable = [t.parseable_rate for t in trials]
-    return {
-        "task": trials[0].task,
-        "protocol": protocol.name,
-        "protocol_version": protocol.version,
-        "modified": list(protocol.modified),
-        "items": trials[0].n,
-        "trials": [trial_row(t, seed=protocol.seeds[t.trial]) for t in trials],
-        "strict_accuracy": {
-            "mean": mean(accuracy),
-            "std": spread(accuracy, ddof=protocol.ddof),
-            "item_interval_95": list(wilson(mean(accuracy), trials[0].n)),
-        },
-        "parseable_rate": {"mean": mean(parseable), "std": spread(parseable, ddof=protocol.ddof)},
-    }
+    return {item: answer for item, answer in answers.items() if item in wanted}

@@ -12,7 +12,7 @@ import warnings
 import click
 
 from cybersecqwen import __version__
-from cybersecqwen.cli import ask, classify, data, knowledge, stages
+from cybersecqwen.cli import ask, classify, data, knowledge, scoring, stages
 from cybersecqwen.cli.group import Group
 
 
@@ -42,6 +42,9 @@ for _command in (
     stages.merge,
     stages.evaluate,
     stages.card,
+    scoring.score,
+    scoring.sensitivity,
+    scoring.protocols,
     data.fetch,
     data.embedded,
 ):

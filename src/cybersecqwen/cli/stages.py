@@ -116,16 +116,24 @@ def merge(**options: Any) -> None:
 @click.option("--responses", type=FILE, help="Recorded answers (JSONL), in place of a model.")
 @click.option("--engine", type=click.Choice(["embedded"]), help="The model that ships inside.")
 @click.option("--kind", type=click.Choice(["instruct", "base"]), help=_KIND)
-@click.option("--task", "tasks", multiple=True, help="cti-rcm, cti-mcq; may be repeated.")
+@click.option(
+    "--task", "tasks", multiple=True, help="May be repeated.  [default: cti-rcm and cti-mcq]"
+)
 @click.option("--protocol", help="Evaluation protocol.  [default: the recipe's, or model-card]")
 @click.option("--trials", type=click.IntRange(min=1), help="Deviate from the protocol's trials.")
+@click.option("--temperature", type=click.FloatRange(min=0), help="Deviate in the temperature.")
+@click.option("--max-tokens", type=click.IntRange(min=1), help="Deviate in the length of answers.")
+@click.option(
+    "--permute",
+    type=click.IntRange(min=2, max=24),
+    help="Ask cti-mcq under so many seeded orders of the options, one a trial.",
+)
 @click.option("--save", type=FILE, help="Also write the CTI-Bench figures of --engine to FILE.")
 @json_option
 def evaluate(
     recipe: str | None,
     tasks: tuple[str, ...],
     protocol: str | None,
-    trials: int | None,
     save: Path | None,
     as_json: bool,
     **options: Any,
@@ -136,6 +144,8 @@ def evaluate(
     from cybersecqwen.benchmark.subject import find_subject
 
     model = {name: options.pop(name) for name in ("model", "url", "responses", "engine", "kind")}
+    deviations = {name: options.pop(name) for name in ("trials", "temperature", "max_tokens")}
+    deviations["permutations"] = options.pop("permute")
     if recipe is None and (options["records"] or options["overrides"]):
         raise click.UsageError("--records and --set are a recipe's, and none is given")
     if recipe and any(model.values()):
@@ -147,7 +157,7 @@ def evaluate(
         raise click.UsageError("--save is of --engine embedded")
     model["kind"] = model["kind"] or "instruct"
     if recipe is None:
-        found = find_protocol(protocol or "model-card", trials=trials)
+        found = find_protocol(protocol or "model-card", **deviations)
         out = pipeline.evaluate_model(
             find_subject(**model, concurrency=found.concurrency),
             found,
@@ -157,7 +167,8 @@ def evaluate(
         )
     else:
         run = _open(recipe=recipe, **options)
-        pipeline.evaluate(run, tasks=tasks, protocol=protocol, trials=trials)
+        named = find_protocol(protocol or run.recipe.evaluation.protocol, **deviations)
+        pipeline.evaluate(run, tasks=tasks, protocol=named)
         out = run.out
     if save:
         from cybersecqwen.reports.shipped import save as save_figures

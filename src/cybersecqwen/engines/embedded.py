@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _BOOKS = {"cti-rcm": "closed", "cti-mcq": "open"}  # whether an answer is looked up
 _ARTIFACTS = ("cwe-classifier.npz", "cwe.json", "knowledge.npz", "ranker.json")
+_ANSWER_FORM = "'Answer: $LETTER'"  # where a prompt wants the letter introduced so
 # An extractor may take the letter after such a word for the decision.
 _TRAP = re.compile(r"answer|option", re.IGNORECASE)
 
@@ -57,6 +58,8 @@ class EmbeddedEngine:
             decision, text = self._answer(question)
             if isinstance(request.prompt, str):
                 text = decision
+            elif _ANSWER_FORM in _prompt(request):
+                text = f"{text.removesuffix(decision)}Answer: {decision}"
             yield Response(request.item, request.trial, text, "stop")
 
     def describe(self) -> dict[str, Any]:

@@ -16,11 +16,13 @@ another trial of the same item was. It is raised after the answers that were.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from cybersecqwen.engines.recordings import Row, read_rows
 from cybersecqwen.errors import EngineError, InputError
-from cybersecqwen.files import Json, parse_line, read_text, sha256_file
+from cybersecqwen.files import sha256_file
 from cybersecqwen.records import Request, Response
 
 _Key = tuple[int, int]  # item, trial
@@ -75,43 +77,29 @@ def _recordings(path: Path) -> list[Path]:
 def _read(files: list[Path]) -> dict[_Key, Response]:
     answers: dict[_Key, Response] = {}
     origin: dict[_Key, str] = {}
-    for file in files:
-        # Not str.splitlines(): U+2028 and its like may stand unescaped inside a JSON string.
-        for number, line in enumerate(read_text(file).split("\n"), start=1):
-            if not line.strip():
-                continue
-            where = f"{file}:{number}"
-            answer = _response(parse_line(line, where=where), where=where)
-            key = (answer.item, answer.trial)
-            if answers.setdefault(key, answer).text != answer.text:
-                raise InputError(
-                    f"item {key[0]}, trial {key[1]} has another text than in {origin[key]}",
-                    where=where,
-                    tip="keep one of the two; give each trial its number",
-                )
-            origin.setdefault(key, where)
+    for row in chain.from_iterable(map(read_rows, files)):
+        answer = _response(row)
+        key = (answer.item, answer.trial)
+        if answers.setdefault(key, answer).text != answer.text:
+            raise InputError(
+                f"item {key[0]}, trial {key[1]} has another text than in {origin[key]}",
+                where=row.where,
+                tip="keep one of the two; give each trial its number",
+            )
+        origin.setdefault(key, row.where)
     return answers
 
 
-def _response(row: Json, *, where: str) -> Response:
-    item, trial = (_field(row, name, int, where=where) for name in ("item", "trial"))
-    return Response(
-        item,
-        trial,
-        _field(row, "text", str, where=where, name=f"item {item}, trial {trial}: text"),
-        finish_reason=_field(row, "finish_reason", str, where=where),
-        prompt_tokens=_field(row, "prompt_tokens", int, where=where),
-        completion_tokens=_field(row, "completion_tokens", int, where=where),
-    )
-
-
-def _field(row: Json, key: str, kind: type, *, where: str, name: str = "") -> Any:
-    """Read a value of exactly that type; only `item` and `text` have no default."""
-    value = row.get(key) if key in ("item", "text") else row.get(key, kind())
-    if type(value) is not kind:  # isinstance would take true for the number 1
-        expected = {int: "a whole number", str: "a string"}[kind]
-        found = repr(value) if key in row else "missing"
+def _response(row: Row) -> Response:
+    if row.item is None:
         raise InputError(
-            f"{name or key} is {found[:80]}, not {expected}", where=where, tip="fix the line"
+            "item is missing", where=row.where, tip="`score` reads recordings by url, and tables"
         )
-    return value
+    return Response(
+        row.item,
+        row.trial,
+        row.text,
+        row.finish_reason,
+        row.prompt_tokens,
+        row.completion_tokens,
+    )

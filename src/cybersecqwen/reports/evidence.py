@@ -31,6 +31,7 @@ class Spread(BaseModel):
 
     mean: float = Field(ge=0, le=1)
     std: float | None = None
+    interval_95: tuple[float, float] | None = None
 
 
 class Benchmark(BaseModel):
@@ -100,8 +101,8 @@ class Result(BaseModel):
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Give the 95 % Wilson interval over items, which repeated trials say nothing about."""
-        return wilson(self.strict_accuracy.mean, self.items)
+        """Give the 95 % interval over items and trials; Wilson's where none was stored."""
+        return self.strict_accuracy.interval_95 or wilson(self.strict_accuracy.mean, self.items)
 
 
 class Inputs(BaseModel):

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ValidationError
 from cybersecqwen import __version__
 from cybersecqwen.benchmark.protocol import find_protocol
 from cybersecqwen.benchmark.run import read_responses
+from cybersecqwen.benchmark.score import extractor
 from cybersecqwen.benchmark.tasks import TASKS
 from cybersecqwen.embedded.artifacts import FOLDER
 from cybersecqwen.engines.embedded import EmbeddedEngine
@@ -151,12 +152,14 @@ def _figures(run: Path, result: Result, benchmark: Path) -> Figures:
 
 def _unseen(run: Path, result: Result, benchmark: Path) -> Unseen:
     """Count the right answers to the items at the positions that nothing was fitted to."""
-    extract = TASKS[result.task].extractors[find_protocol(result.protocol).extractors[result.task]]
+    extract = extractor(TASKS[result.task], find_protocol(result.protocol)).read
     folder = run / "evaluation" / result.task / result.protocol / "trial-0"
     answers = {answer.item: answer.text for answer in read_responses(folder / "responses.jsonl")}
     odd = any(fitted.positions == "odd" for fitted in result.fitted)
     items = read_items(benchmark, result.task)[0 if odd else 1 :: 2]
-    return Unseen(items=len(items), correct=sum(extract(answers[i.index]) == i.gold for i in items))
+    return Unseen(
+        items=len(items), correct=sum(extract(answers[i.index]).answer == i.gold for i in items)
+    )
 
 
 def _protocol(figures: Figures) -> str:

@@ -11,10 +11,12 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
 from cybersecqwen.errors import InputError
+from cybersecqwen.files import read_json
 from cybersecqwen.records import Item
 from cybersecqwen.sources.inputs import readable
 
@@ -30,6 +32,7 @@ TASKS: dict[str, tuple[str, ...]] = {
     "cti-ate": ("URL", "Description", "Prompt", "GT"),
 }
 _TAA_GOLD = "cti-taa-gold.tsv"
+_TAA_GRAPHS = "threat-actors.json"
 _CWE = re.compile(r"CWE-[1-9]\d*")
 _GOLD = {"cti-mcq": re.compile("[ABCD]"), "cti-rcm": _CWE, "cti-rcm-2021": _CWE}
 
@@ -38,6 +41,14 @@ _GOLD = {"cti-mcq": re.compile("[ABCD]"), "cti-rcm": _CWE, "cti-rcm-2021": _CWE}
 _QUOTED = re.compile(r'(?:(?:"(?:[^"]|"")*+"|[^"\t\r\n]*+)(?:\t|\r?\n|\Z))*+')
 
 _Row = tuple[str, dict[str, str]]  # file:line and the cells by column
+
+
+@dataclass(frozen=True)
+class ThreatActors:
+    """What connects names of threat actors, lower case: other names, and related groups."""
+
+    aliases: dict[str, tuple[str, ...]]
+    related: dict[str, tuple[str, ...]]
 
 
 def read_items(folder: Path, task: str) -> tuple[Item, ...]:
@@ -64,6 +75,37 @@ def read_benchmark(folder: Path) -> dict[str, tuple[Item, ...]]:
             tip="get it with: cybersecqwen fetch cti-bench",
         )
     return {task: read_items(folder, task) for task in present}
+
+
+def read_threat_actors(folder: Path) -> ThreatActors:
+    """Read the graphs by which cti-taa is judged; raises InputError where they are missing."""
+    path = folder / _TAA_GRAPHS
+    if not path.is_file():
+        raise InputError(
+            "cti-taa cannot be judged without the graphs of aliases and related groups",
+            where=path,
+            tip="add the file, or leave out cti-taa",
+        )
+    content = read_json(path)
+    graphs = [
+        content.get(name) if isinstance(content, dict) else None for name in ("aliases", "related")
+    ]
+    for graph in graphs:
+        if not isinstance(graph, dict) or not all(isinstance(v, list) for v in graph.values()):
+            raise InputError(
+                "not the graphs of threat actors",
+                where=path,
+                tip="two objects are expected, aliases and related, each of lists by name",
+            )
+    aliases, related = (
+        {
+            name.strip().lower(): tuple(str(v).strip().lower() for v in values)
+            for name, values in graph.items()
+        }
+        for graph in graphs
+        if graph is not None
+    )
+    return ThreatActors(aliases, related)
 
 
 def _item(task: str, index: int, row: _Row, gold: str) -> Item:
@@ -138,8 +180,13 @@ def _rows(path: Path, columns: tuple[str, ...]) -> list[_Row]:
 
 
 def read_table(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield the line number and cells of each row, whichever way the file treats quotes."""
-    text = _text(path).rstrip("\r\n")
+    """Yield the line number and cells of each row of a TSV file."""
+    yield from table_rows(_text(path))
+
+
+def table_rows(text: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the line number and cells of each row of TSV, whichever way it treats quotes."""
+    text = text.rstrip("\r\n")
     if _QUOTED.fullmatch(text):
         reader = csv.reader(StringIO(text, newline=""), delimiter="\t")
         yield from ((reader.line_num, cells) for cells in reader)

@@ -1,0 +1,207 @@
+"""Recorded answers held against the items of a task: each finds its item, or is refused.
+
+    for recording in read_recordings(Path("answers.tsv"), items, column="gpt-4"):
+        recording.responses[0]        # trial 0, in the order of the items
+
+A row says its item by `item` or by `url`; the rows of a sheet without either are those of the
+task file, one each, in its order. Items without an answer are left to whoever scores: a
+protocol may not ask them all.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cybersecqwen.engines.recordings import Row, read_rows
+from cybersecqwen.errors import InputError
+from cybersecqwen.records import Item, Response
+
+_ENDINGS = (".jsonl", ".json", ".csv", ".tsv")
+_OURS = ("manifest.json", "scores.json", "probe.json", "comparison.json")
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One model's recorded answers, by trial, each in the order of the items."""
+
+    name: str
+    paths: tuple[Path, ...]
+    responses: dict[int, tuple[Response, ...]]
+
+
+def read_recordings(
+    path: Path, items: Sequence[Item], *, column: str | None = None
+) -> list[Recording]:
+    """Read the recording at a path, or all in a folder.
+
+    The `trial-N` folders of a run are one recording, any other file is one of its own. Raises
+    InputError, with file and line, for a row that is no answer to an item, two answers to one
+    item and trial, a missing trial, and a file of another task.
+    """
+    found = _files(path)
+    return [
+        Recording(
+            column if column and len(found) == 1 else name,
+            paths,
+            _by_trial(paths, items, column),
+        )
+        for name, paths in found.items()
+    ]
+
+
+def _files(path: Path) -> dict[str, tuple[Path, ...]]:
+    if not path.exists():
+        raise InputError("no such file or folder", where=path, tip="check the path")
+    if path.is_file():
+        return {_stem(path): (path,)}
+    found: dict[str, list[Path]] = defaultdict(list)
+    for file in sorted(path.rglob("*")):
+        relative = file.relative_to(path)
+        hidden = any(part.startswith(".") for part in relative.parts)
+        ending = file.with_suffix("").suffix if file.suffix == ".gz" else file.suffix
+        if file.is_file() and not hidden and ending in _ENDINGS and file.name not in _OURS:
+            found[_name(path, file)].append(file)
+    if not found:
+        raise InputError(
+            "holds no recording", where=path, tip="a recording is .jsonl, .json, .csv or .tsv"
+        )
+    return {name: tuple(files) for name, files in found.items()}
+
+
+def _name(folder: Path, file: Path) -> str:
+    """Name a recording by its file, or by the folder whose trials it is one of."""
+    if file.parent.name.startswith("trial-"):
+        parent = file.parent.parent
+        return folder.name if parent == folder else str(parent.relative_to(folder))
+    return str(file.relative_to(folder).parent / _stem(file))
+
+
+def _stem(path: Path) -> str:
+    return path.name.split(".", maxsplit=1)[0] if path.suffix == ".gz" else path.stem
+
+
+def _by_trial(
+    paths: Iterable[Path], items: Sequence[Item], column: str | None
+) -> dict[int, tuple[Response, ...]]:
+    origin: dict[tuple[int, int], str] = {}
+    trials: dict[int, list[Response]] = defaultdict(list)
+    where: object = ""
+    for path in paths:
+        where = path
+        for response, row in _answers(path, items, column):
+            key = (response.item, response.trial)
+            if key in origin:
+                raise InputError(
+                    f"a second answer to item {key[0]}, trial {key[1]}; the first is at "
+                    f"{origin[key]}",
+                    where=row.where,
+                    tip="keep one of the two; give each trial its number",
+                )
+            origin[key] = row.where
+            trials[response.trial].append(response)
+    missing = sorted(set(range(max(trials) + 1)) - trials.keys())
+    if missing:
+        raise InputError(
+            f"trial {missing[0]} is missing: there are {', '.join(map(str, sorted(trials)))}",
+            where=where,
+            tip="trials are counted from 0",
+        )
+    return {t: tuple(sorted(trials[t], key=lambda r: r.item)) for t in sorted(trials)}
+
+
+def _answers(
+    path: Path, items: Sequence[Item], column: str | None
+) -> Iterable[tuple[Response, Row]]:
+    rows = list(read_rows(path, column=column))
+    if not rows:
+        raise InputError("holds no answer", where=path, tip="check the path")
+    in_order = all(row.item is None and row.url is None for row in rows)
+    if in_order and path.suffix in (".jsonl", ".json"):
+        raise InputError(
+            "says neither item nor url", where=rows[0].where, tip="item is counted from 0"
+        )
+    if in_order and len(rows) != len(items):
+        raise InputError(
+            f"{len(rows)} rows without item or url for the {len(items)} items of {items[0].task}",
+            where=path,
+            tip="add a column item or url, or check --task",
+        )
+    finder = _Finder(items)
+    for row in rows:
+        item = items[row.position] if in_order else finder.find(row)
+        _refuse_other_task(row, item)
+        yield (
+            Response(
+                item.index,
+                row.trial,
+                row.text,
+                row.finish_reason,
+                row.prompt_tokens,
+                row.completion_tokens,
+            ),
+            row,
+        )
+
+
+class _Finder:
+    """Finds the item that a row answers."""
+
+    def __init__(self, items: Sequence[Item]) -> None:
+        self._task = items[0].task
+        self._items = {item.index: item for item in items}
+        self._by_url: dict[str, list[Item]] = defaultdict(list)
+        for item in items:
+            self._by_url[item.url.strip()].append(item)
+
+    def find(self, row: Row) -> Item:
+        if row.item is None and row.url is None:
+            raise InputError("says neither item nor url", where=row.where, tip="add one")
+        named = None if row.url is None else self._by_url.get(row.url.strip(), [])
+        if named == []:
+            raise InputError(
+                f"the url {row.url!r} is that of no item of {self._task}",
+                where=row.where,
+                tip="check --task",
+            )
+        if row.item is not None:
+            return self._at(row, row.item, named)
+        if named is None or len(named) != 1:
+            raise InputError(
+                f"the url {row.url!r} names {len(named or [])} items of {self._task}",
+                where=row.where,
+                tip="say which: give item, the 0-based position in the task file",
+            )
+        return named[0]
+
+    def _at(self, row: Row, index: int, named: list[Item] | None) -> Item:
+        item = self._items.get(index)
+        if item is None:
+            raise InputError(
+                f"an answer to item {index}, which is none: {self._task} has {len(self._items)}",
+                where=row.where,
+                tip="items are counted from 0; check --task",
+            )
+        if named is not None and item not in named:
+            raise InputError(
+                f"item {index} has another url than {row.url!r}",
+                where=row.where,
+                tip="one of the two is wrong, or the file answers another task",
+            )
+        return item
+
+
+def _refuse_other_task(row: Row, item: Item) -> None:
+    if row.task and row.task != item.task:
+        raise InputError(
+            f"answers {row.task}, not {item.task}", where=row.where, tip="check --task"
+        )
+    if row.gold is not None and row.gold.strip().lower() != item.gold.strip().lower():
+        raise InputError(
+            f"its gold {row.gold.strip()!r} is not that of item {item.index} of {item.task}, "
+            f"{item.gold.strip()!r}",
+            where=row.where,
+            tip="the file is of another task, or its rows are in another order",
+        )

@@ -1,0 +1,227 @@
+"""Answers that are at hand: those of a run folder, and recordings of others.
+
+    for answers in stored_answers(Path("runs/smoke")):
+        print(answers.task, answers.protocol.name, len(answers.responses))
+
+They can be scored under any protocol. What was asked stays as it was, so an answer that is read
+by another protocol's rules is marked as that protocol "modified".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from cybersecqwen.benchmark.protocol import Protocol, find_protocol
+from cybersecqwen.benchmark.recordings import read_recordings
+from cybersecqwen.benchmark.run import read_responses
+from cybersecqwen.benchmark.score import Scored, extractor, score
+from cybersecqwen.benchmark.tasks import TASKS, find_task, open_task
+from cybersecqwen.errors import InputError
+from cybersecqwen.files import read_json, sha256_file
+from cybersecqwen.manifest import made_from_of
+from cybersecqwen.records import Item, Response
+from cybersecqwen.sources.ctibench import read_items
+
+
+@dataclass(frozen=True)
+class Answers:
+    """One model's answers to one task, by trial.
+
+    `protocol` is the one they were asked under; None where it is not known, as of a recording.
+    """
+
+    name: str
+    task: str
+    where: Path
+    responses: Mapping[int, Sequence[Response]]
+    protocol: Protocol | None = None
+    kind: str = "instruct"
+    benchmark_sha256: str = ""
+
+    @property
+    def prompt(self) -> str:
+        """Give the form of the prompt that was answered; "" where it is not known."""
+        if self.protocol is None:
+            return ""
+        return "base" if self.kind == "base" else self.protocol.prompt
+
+    def under(self, name: str | None) -> Protocol:
+        """Give the protocol to score by, marked with all that deviates from the one named.
+
+        Raises InputError for a recording where none is named.
+        """
+        if name is None:
+            if self.protocol is None:
+                raise InputError("no protocol to score by", where=self.where, tip="--protocol NAME")
+            return self.protocol
+        if self.protocol is None:
+            return find_protocol(name, trials=len(self.responses))
+        asked = self.protocol
+        if (asked.name, asked.version) == (name, find_protocol(name).version):
+            return asked
+        return replace(
+            find_protocol(name),
+            seeds=asked.seeds,
+            permutations=asked.permutations,
+            modified=(f"answers of {asked.name} {asked.version}", *asked.modified),
+        )
+
+
+def stored_answers(run: Path, *, task: str | None = None) -> list[Answers]:
+    """Read the answers of every evaluation in a run folder, or of the one folder that is given.
+
+    Raises InputError where there is none, and StageError where one is not finished.
+    """
+    folders = [run] if _is_evaluation(run) else sorted(run.glob("evaluation/*/*"))
+    found = [_read(run, folder) for folder in folders if _is_evaluation(folder)]
+    if not found:
+        raise InputError(
+            "holds no evaluation", where=run, tip="give a run folder, made by `evaluate`"
+        )
+    if task is not None:
+        found = [answers for answers in found if answers.task == find_task(task).name]
+        if not found:
+            raise InputError(f"holds no answers to {task}", where=run, tip="check --task")
+    return found
+
+
+def is_run(path: Path) -> bool:
+    """Tell whether a path is a run folder, or one evaluation of it."""
+    return _is_evaluation(path) or any(map(_is_evaluation, path.glob("evaluation/*/*")))
+
+
+def _is_evaluation(folder: Path) -> bool:
+    return folder.is_dir() and made_from_of(folder) is not None and _protocol_of(folder) != {}
+
+
+def _protocol_of(folder: Path) -> dict[str, Any]:
+    made_from = made_from_of(folder) or {}
+    config = made_from.get("config", {})
+    found = config.get("protocol", {}) if isinstance(config, dict) else {}
+    return found if isinstance(found, dict) else {}
+
+
+def _read(run: Path, folder: Path) -> Answers:
+    made_from = made_from_of(folder) or {}
+    paths = sorted(folder.glob("trial-*/responses.jsonl"), key=_trial)
+    scores = folder / "scores.json"
+    model = read_json(scores).get("model", "") if scores.is_file() else ""
+    return Answers(
+        name=str(model) or run.name,
+        task=folder.parent.name,
+        where=folder,
+        responses={_trial(path): read_responses(path) for path in paths},
+        protocol=_restored(_protocol_of(folder), folder),
+        kind=str(made_from["config"].get("kind", "instruct")),
+        benchmark_sha256=str(made_from.get("inputs", {}).get("benchmark", "")),
+    )
+
+
+def _trial(path: Path) -> int:
+    return int(path.parent.name.removeprefix("trial-"))
+
+
+def _restored(settings: dict[str, Any], folder: Path) -> Protocol:
+    """Make the protocol again that an evaluation was asked under."""
+    settings = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
+    settings["stop"] = {k: tuple(v) for k, v in settings.get("stop", {}).items()}
+    try:
+        return Protocol(**settings)
+    except TypeError as error:
+        raise InputError(
+            f"its protocol is of another version of this program: {error}",
+            where=folder,
+            tip="evaluate again, into another --out",
+        ) from error
+
+
+def rescore(answers: Answers, protocol: Protocol, benchmark: Path) -> Scored:
+    """Score answers under a protocol; raises InputError where they are of other items."""
+    path = benchmark / f"{answers.task}.tsv"
+    if answers.benchmark_sha256 and path.is_file():
+        found = sha256_file(path)
+        if found != answers.benchmark_sha256:
+            raise InputError(
+                f"the answers in {answers.where} are to another file of that name",
+                where=path,
+                tip="give --benchmark the folder that was asked",
+            )
+    items = read_items(benchmark, answers.task)
+    same = answers.protocol is not None and answers.protocol.name == protocol.name
+    return score(
+        open_task(answers.task, benchmark),
+        protocol,
+        items,
+        answers.responses,
+        kind=answers.kind if same else "instruct",
+    )
+
+
+def notes(answers: Answers, protocol: Protocol) -> list[str]:
+    """Say what a reader has to know before trusting answers scored under a protocol."""
+    said = []
+    rule = extractor(find_task(answers.task), protocol)
+    name = protocol.extractors[answers.task]
+    if answers.prompt and answers.prompt not in rule.fits:
+        said.append(
+            f"the extractor {name!r} of {protocol.name} was written for another prompt than these "
+            "answers were given to: a measure of how much the reading matters, no result"
+        )
+    if answers.protocol is None:
+        said.append("a recording: prompt and sampling are not known")
+    if answers.task in protocol.extensions:
+        said.append(f"{protocol.name} as published does not cover {answers.task}")
+    return said
+
+
+def unread(answers: Answers, items: Sequence[Item], protocol: Protocol) -> int:
+    """Count the responses to rows that the protocol leaves out."""
+    from cybersecqwen.benchmark.requests import rows
+
+    kept = {item.index for item in rows(protocol, items)}
+    return sum(r.item not in kept for found in answers.responses.values() for r in found)
+
+
+def recorded_answers(
+    path: Path, task: str | None, benchmark: Path, *, column: str | None = None
+) -> list[Answers]:
+    """Read the recordings at a path as answers to a task.
+
+    In a folder, a file whose name begins with that of a task answers it; `task` takes those of
+    one. Raises InputError for anything that is no answer to an item of the task.
+    """
+    if not path.exists():
+        raise InputError("no such file or folder", where=path, tip="check the path")
+    by_name = {} if path.is_file() else _by_task(path, task)
+    if by_name:
+        return [
+            a
+            for name, files in by_name.items()
+            for f in files
+            for a in _recorded(f, name, benchmark, column)
+        ]
+    if task is None:
+        raise InputError("which task does this answer?", where=path, tip="give --task")
+    return _recorded(path, find_task(task).name, benchmark, column)
+
+
+def _recorded(path: Path, task: str, benchmark: Path, column: str | None) -> list[Answers]:
+    items = read_items(benchmark, task)
+    return [
+        Answers(recording.name, task, path, recording.responses)
+        for recording in read_recordings(path, items, column=column)
+    ]
+
+
+def _by_task(folder: Path, task: str | None) -> dict[str, list[Path]]:
+    """Sort the entries of a folder by the task that their names begin with, longest name first."""
+    names = sorted(TASKS, key=len, reverse=True)
+    found: dict[str, list[Path]] = {}
+    for entry in sorted(folder.iterdir()):
+        name = next((n for n in names if entry.name.startswith(n)), None)
+        if name and (task is None or name == task):
+            found.setdefault(name, []).append(entry)
+    return found

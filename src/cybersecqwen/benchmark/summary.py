@@ -1,0 +1,116 @@
+"""Turn marks into the numbers of a result: `scores.json`, and what `score --json` prints.
+
+    summary = summarise(scored)
+    summary["strict_accuracy"]["mean"], summary["strict_accuracy"]["interval_95"]
+
+Two spreads stand beside each mean and are never mixed up: `std` is the one between trials, the
+noise of drawing answers to the same items; `interval_95` is a cluster bootstrap over items and
+trials, how far the figure for other items of the same kind may lie.
+"""
+
+from __future__ import annotations
+
+import math
+
+from cybersecqwen.benchmark.score import Scored
+from cybersecqwen.benchmark.statistics import estimate
+from cybersecqwen.files import Json
+
+SAMPLES = 10_000
+SEED = 0
+
+
+def summarise(scored: Scored, *, samples: int = SAMPLES, seed: int = SEED) -> Json:
+    """Give every metric of a scored task with both spreads, and the counts of each trial."""
+    protocol, task = scored.protocol, scored.task
+    found = {name: _estimate(scored, name, samples=samples, seed=seed) for name in scored.metrics}
+    return {
+        "task": task.name,
+        "protocol": protocol.name,
+        "protocol_version": protocol.version,
+        "modified": list(protocol.modified),
+        "extension": task.name in protocol.extensions,
+        "extractor": protocol.extractors[task.name],
+        "headline": task.headline,
+        "items": len(scored.items),
+        "trials": [_trial(scored, trial) for trial in range(len(protocol.seeds))],
+        "strict_accuracy": found.pop("strict_accuracy"),
+        "parseable_rate": found.pop("parseable_rate"),
+        "metrics": found,
+        "bootstrap": {"samples": samples, "seed": seed},
+    }
+
+
+def _estimate(scored: Scored, metric: str, *, samples: int, seed: int) -> Json:
+    found = estimate(*scored.ratio(metric), ddof=scored.protocol.ddof, samples=samples, seed=seed)
+    return {
+        "mean": _number(found.mean),
+        "std": found.trial_std,
+        "interval_95": [_number(bound) for bound in found.interval],
+        "better": scored.metrics[metric].better,
+    }
+
+
+def _number(value: float) -> float | None:
+    """Give None for what nothing was measured of: JSON has no nan."""
+    return None if math.isnan(value) else value
+
+
+def _trial(scored: Scored, trial: int) -> Json:
+    counts = {name: int(scored.marks[name][:, trial].sum()) for name in _COUNTS}
+    n = counts.pop("asked")
+    own = {
+        name: _of_trial(scored, name, trial)
+        for name in scored.metrics
+        if name not in ("strict_accuracy", "parseable_rate")
+    }
+    return {
+        "trial": trial,
+        "seed": scored.protocol.seeds[trial],
+        "n": n,
+        **counts,
+        "strict_accuracy": counts["correct"] / n,
+        "parseable_rate": counts["parseable"] / n,
+        **own,
+    }
+
+
+_COUNTS = ("asked", "correct", "parseable")
+
+
+def _of_trial(scored: Scored, metric: str, trial: int) -> float | None:
+    numerator, denominator = (float(table[:, trial].sum()) for table in scored.ratio(metric))
+    return numerator / denominator if denominator else None
+
+
+def result(scored: Scored, summary: Json) -> Json:
+    """Give one flat object of the whole: the counts over all trials, each metric's mean.
+
+    `n` counts answers: items times trials. For cti-taa `plausible` counts the answers that are
+    correct or plausible, as `correct` counts those that are correct.
+    """
+    total = {name: int(scored.marks[name].sum()) for name in _COUNTS}
+    flat = {
+        "task": summary["task"],
+        "protocol": summary["protocol"],
+        "protocol_version": summary["protocol_version"],
+        "modified": summary["modified"],
+        "extension": summary["extension"],
+        "extractor": summary["extractor"],
+        "items": summary["items"],
+        "trials": len(summary["trials"]),
+        "n": total["asked"],
+        "correct": total["correct"],
+        "parseable": total["parseable"],
+        "strict_accuracy": summary["strict_accuracy"]["mean"],
+        "parseable_rate": summary["parseable_rate"]["mean"],
+        "trial_std": summary["strict_accuracy"]["std"],
+        "interval_95": summary["strict_accuracy"]["interval_95"],
+    }
+    if "plausible" in scored.marks:
+        flat["plausible"] = int(scored.marks["plausible"].sum())
+    flat |= {name: found["mean"] for name, found in summary["metrics"].items()}
+    flat["intervals_95"] = {
+        name: found["interval_95"] for name, found in summary["metrics"].items()
+    }
+    return flat

@@ -1,0 +1,169 @@
+r"""CTI-TAA: attribute a threat report to its actor (CTI-Bench, arXiv:2406.07599).
+
+prompt    You are given a threat report that describes a cyber incident. […]
+gold      APT36
+response  Transparent Tribe\nThe lures and the Crimson RAT point to it.
+
+An answer is correct where a chain of aliases leads from it to the gold, and plausible where a
+chain of aliases and related groups does; a correct one is plausible too. The authors' graphs
+hold a literal "nan", an empty cell of theirs, which joins groups that have nothing to do with
+each other. The published metric keeps it, and `plausible_without_nan` says what it adds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+
+from cybersecqwen.benchmark.tasks.task import (
+    NOTHING,
+    Extractor,
+    Marks,
+    Metric,
+    Reading,
+    Task,
+)
+from cybersecqwen.records import Item
+from cybersecqwen.sources.ctibench import ThreatActors
+
+_NAMED = re.compile(r"threat actor\W*?[:\n]\s*([^\n]+)", re.IGNORECASE)
+_FAITH = re.compile(r"threat actor:\s+((?:[\w-]+ )*[\w-]+)\b", re.IGNORECASE)
+_BOLD = re.compile(r"\*\*(.+?)\*\*")
+_A_NAME = 6  # words at most, for a whole response or line to be taken for a name
+_NAN = "nan"
+
+
+class Judge:
+    """Reads and marks names by the alias and the related graph."""
+
+    def __init__(self, actors: ThreatActors) -> None:
+        self._actors = actors
+
+    @cached_property
+    def _alias(self) -> dict[str, int]:
+        return _components([self._actors.aliases])
+
+    @cached_property
+    def _related(self) -> dict[str, int]:
+        return _components([self._actors.aliases, self._actors.related])
+
+    @cached_property
+    def _without_nan(self) -> dict[str, int]:
+        return _components([self._actors.aliases, self._actors.related], leave_out=_NAN)
+
+    @cached_property
+    def _mention(self) -> re.Pattern[str]:
+        """Match any known name in running text, however its parts are joined."""
+        names = sorted(self._related.keys() - {_NAN, ""}, key=lambda name: (-len(name), name))
+        forms = (r"[\s_-]*".join(map(re.escape, re.findall(r"[^\W\d_]+|\d+", n))) for n in names)
+        return re.compile(rf"\b(?:{'|'.join(form for form in forms if form)})\b", re.IGNORECASE)
+
+    @cached_property
+    def _spelled(self) -> dict[str, str]:
+        """Give the graph's spelling of a name by its letters and digits alone."""
+        return {_letters(name): name for name in sorted(self._related, reverse=True)}
+
+    def named_actor(self, text: str) -> Reading:
+        """Take the name after `threat actor:`, a bare name, or the first known name in the text.
+
+        Names in bold are looked at before the rest.
+        """
+        text = text.strip()
+        said = _NAMED.findall(text)
+        bare = text if "\n" not in text and len(text.split()) <= _A_NAME else ""
+        for name in (*said[-1:], bare):
+            if name.strip(" *_`.[]"):
+                return Reading(self._known(name) or name.strip(" *_`.[]").lower())
+        places = (*_BOLD.findall(text), text)
+        found = next((name for name in map(self._known, places) if name), None)
+        return Reading(found, proper=False) if found else NOTHING
+
+    def _known(self, text: str) -> str | None:
+        if text.strip().lower() in self._related:
+            return text.strip().lower()
+        mention = self._mention.search(text)
+        return self._spelled.get(_letters(mention.group())) if mention else None
+
+    def mark(self, item: Item, answer: str) -> Marks:
+        """Mark whether the answer is correct, and whether it is plausible."""
+        correct = _connected(self._alias, item.gold, answer)
+        plausible = correct or _connected(self._related, item.gold, answer)
+        without = correct or _connected(self._without_nan, item.gold, answer)
+        return {
+            "correct": float(correct),
+            "plausible": float(plausible),
+            "plausible_without_nan": float(without),
+        }
+
+
+def faith_actor(text: str) -> Reading:
+    """Take a unique `Threat Actor: NAME` (FAITH 0.3.2).
+
+    FAITH's own pattern ends at a hyphen, so that the gold APT-C-36 could never be given.
+    """
+    found = {name.strip().lower() for name in _FAITH.findall(text)}
+    return Reading(found.pop()) if len(found) == 1 else NOTHING
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[\W_]", "", name.lower())
+
+
+def _connected(component: Mapping[str, int], gold: str, answer: str) -> bool:
+    gold, answer = gold.strip().lower(), answer.strip().lower()
+    return gold == answer or (gold in component and component[gold] == component.get(answer))
+
+
+def _components(
+    graphs: Iterable[Mapping[str, Iterable[str]]], *, leave_out: str = ""
+) -> dict[str, int]:
+    """Give each name the number of its connected component in the union of undirected graphs."""
+    neighbours: dict[str, set[str]] = {}
+    for graph in graphs:
+        for name, others in graph.items():
+            for other in others:
+                if leave_out not in (name, other) or not leave_out:
+                    neighbours.setdefault(name, set()).add(other)
+                    neighbours.setdefault(other, set()).add(name)
+    component: dict[str, int] = {}
+    for number, start in enumerate(neighbours):
+        reached = [start]
+        while reached:
+            name = reached.pop()
+            if name not in component:
+                component[name] = number
+                reached.extend(neighbours[name])
+    return component
+
+
+def task(actors: ThreatActors) -> Task:
+    """Make the task that judges by these graphs."""
+    judge = Judge(actors)
+    return Task(
+        name="cti-taa",
+        summary="attribute a threat report to its actor",
+        extractors={
+            "named-actor": Extractor(
+                "name after `threat actor:`, a bare name, or the first name known to the graphs",
+                judge.named_actor,
+                ("item", "faith"),
+            ),
+            "answer-actor": Extractor("a unique `Threat Actor: NAME`", faith_actor, ("faith",)),
+        },
+        mark=judge.mark,
+        metrics={
+            "plausible_rate": Metric(
+                "correct or plausible answers over all items", {"plausible": 1.0}, {"asked": 1.0}
+            ),
+            "plausible_without_nan": Metric(
+                "the same, without the literal nan that joins unrelated groups in the graphs",
+                {"plausible_without_nan": 1.0},
+                {"asked": 1.0},
+            ),
+        },
+        answered=lambda gold, prompt: gold if prompt == "item" else f"Threat Actor: {gold}",
+    )
+
+
+TASK = task(ThreatActors({}, {}))

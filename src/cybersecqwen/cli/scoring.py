@@ -1,0 +1,125 @@
+"""The commands of the evaluator: protocols, and answers that are at hand scored again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cybersecqwen.cli.group import FILE, json_option
+
+if TYPE_CHECKING:
+    from cybersecqwen.benchmark.stored import Answers
+
+_BENCHMARK = click.option(
+    "--benchmark", type=FILE, help="Folder of CTI-Bench TSV files.  [default: the fetched one]"
+)
+_TASK = click.option("--task", help="The task that a recording answers, or one of a run's.")
+_COLUMN = click.option("--column", help="The column of a CSV or TSV that holds the answers.")
+
+
+def _benchmark(given: Path | None) -> Path:
+    from cybersecqwen.pipeline import default_benchmark
+
+    return given or default_benchmark()
+
+
+def _answers(path: Path, task: str | None, benchmark: Path, column: str | None) -> list[Answers]:
+    """Read a run folder, or recordings of others."""
+    from cybersecqwen.benchmark.stored import is_run, recorded_answers, stored_answers
+
+    if path.is_dir() and is_run(path):
+        return stored_answers(path, task=task)
+    return recorded_answers(path, task, benchmark, column=column)
+
+
+@click.command()
+@click.argument("responses", type=FILE)
+@_TASK
+@click.option("--protocol", help="Protocol to score by.  [default: a run's own, or model-card]")
+@_BENCHMARK
+@_COLUMN
+@json_option
+def score(
+    responses: Path,
+    task: str | None,
+    protocol: str | None,
+    benchmark: Path | None,
+    column: str | None,
+    as_json: bool,
+) -> None:
+    """Score stored answers again, under any protocol.
+
+    RESPONSES is a run folder, a recording (JSONL, CSV or TSV), or a folder of recordings.
+    """
+    from cybersecqwen.reports.scores import scored_table, scores
+
+    folder = _benchmark(benchmark)
+    found = scores(_answers(responses, task, folder, column), protocol, folder)
+    for row in found:
+        for note in row["notes"]:
+            click.echo(f"{row['model']}, {row['task']}: {note}", err=True)
+    if as_json:
+        click.echo(json.dumps(found[0] if len(found) == 1 else found, indent=2))
+    else:
+        click.echo(scored_table(found))
+
+
+@click.command()
+@click.argument("run", type=FILE)
+@_TASK
+@click.option("--protocol", help="Protocol to compare with.  [default: the run's own]")
+@click.option("--all", "every", is_flag=True, help="Also rules written for another prompt.")
+@_BENCHMARK
+@_COLUMN
+@json_option
+def sensitivity(
+    run: Path,
+    task: str | None,
+    protocol: str | None,
+    every: bool,
+    benchmark: Path | None,
+    column: str | None,
+    as_json: bool,
+) -> None:
+    """Read one set of answers by every extractor that fits its prompt.
+
+    RUN is a run folder, or a recording with its --task.
+    """
+    from cybersecqwen.benchmark.sensitivity import sensitivity as tabulate
+    from cybersecqwen.reports.scores import sensitivity_json, sensitivity_text
+
+    folder = _benchmark(benchmark)
+    found = [
+        (answers, tabulate(answers, folder, reference=protocol, every=every))
+        for answers in _answers(run, task, folder, column)
+    ]
+    if as_json:
+        click.echo(json.dumps([sensitivity_json(*one) for one in found], indent=2))
+    else:
+        click.echo("\n\n".join(sensitivity_text(*one) for one in found))
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def protocols(ctx: click.Context) -> None:
+    """List the evaluation protocols, or show one whole."""
+    if ctx.invoked_subcommand is None:
+        from cybersecqwen.reports.protocols import protocols_table
+
+        click.echo(protocols_table())
+
+
+@protocols.command()
+@click.argument("name")
+@json_option
+def show(name: str, as_json: bool) -> None:
+    """Show everything that a protocol fixes."""
+    from cybersecqwen.benchmark.protocol import find_protocol
+    from cybersecqwen.reports.protocols import protocol_json, protocol_text
+
+    found = find_protocol(name)
+    shown: Any = protocol_json(found) if as_json else protocol_text(found)
+    click.echo(json.dumps(shown, indent=2) if as_json else shown)

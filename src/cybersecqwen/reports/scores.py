@@ -1,0 +1,125 @@
+"""Answers scored again, and how a score moves with the extractor, as tables and JSON.
+
+found = scores(stored_answers(run), "faith", benchmark)
+print(scored_table(found))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from cybersecqwen.benchmark.sensitivity import Row
+from cybersecqwen.benchmark.stored import Answers, notes, rescore, unread
+from cybersecqwen.benchmark.summary import result, summarise
+from cybersecqwen.benchmark.tasks import TASKS
+from cybersecqwen.files import Json
+from cybersecqwen.reports.tables import table
+from cybersecqwen.sources.ctibench import read_items
+
+
+def scores(found: Sequence[Answers], protocol: str | None, benchmark: Path) -> list[Json]:
+    """Score each set of answers; a recording by model-card where no protocol is named."""
+    return [_scored(answers, protocol, benchmark) for answers in found]
+
+
+def _scored(answers: Answers, name: str | None, benchmark: Path) -> Json:
+    protocol = answers.under(name or (None if answers.protocol else "model-card"))
+    scored = rescore(answers, protocol, benchmark)
+    left = unread(answers, read_items(benchmark, answers.task), protocol)
+    said = notes(answers, protocol)
+    said += [f"{left} responses to rows that {protocol.name} leaves out"] if left else []
+    flat = result(scored, summarise(scored))
+    return flat | {"model": answers.name, "responses": str(answers.where), "notes": said}
+
+
+def scored_table(found: Sequence[Json]) -> str:
+    """Render scores made again: strict accuracy, its two spreads, and the task's own metric."""
+    header = (
+        *("model", "task", "protocol", "items", "trials", "strict accuracy", "95 % interval"),
+        *("parseable", "task's own"),
+    )
+    return table(header, map(_score_row, found), right=(3, 4, 5, 6, 7))
+
+
+def _score_row(row: Json) -> list[str]:
+    modified = f", modified: {', '.join(row['modified'])}" if row["modified"] else ""
+    std = f" ± {row['trial_std']:.4f}" if row["trial_std"] is not None else ""
+    low, high = row["interval_95"]
+    return [
+        row["model"],
+        row["task"],
+        f"{row['protocol']} {row['protocol_version']}{modified}",
+        f"{row['items']:,}",
+        str(row["trials"]),
+        f"{row['strict_accuracy']:.4f}{std}",
+        f"{low:.3f} to {high:.3f}",
+        f"{row['parseable_rate']:.1%}",
+        own_metrics(row),
+    ]
+
+
+def own_metrics(row: Json) -> str:
+    """Write the metrics of a task beside accuracy that are quoted of it."""
+    names = [name for name in TASKS[row["task"]].metrics if not name.endswith("_agreement")]
+    names += [n for n in ("accuracy_of_parseable", "lenient_accuracy", "improper_rate") if n in row]
+    return "; ".join(
+        f"{name} {row[name]:.3f}" if row[name] is not None else f"{name} not measured"
+        for name in names
+    )
+
+
+def sensitivity_json(answers: Answers, rows: Sequence[Row]) -> Json:
+    """Give the table of one set of answers as a JSON object."""
+    return {
+        "model": answers.name,
+        "task": answers.task,
+        "asked_under": answers.protocol.name if answers.protocol else "",
+        "spread": max(row.accuracy for row in rows) - min(row.accuracy for row in rows),
+        "extractors": [
+            asdict(row) | {"examples": [e._asdict() for e in row.examples]} for row in rows
+        ],
+    }
+
+
+def sensitivity_text(answers: Answers, rows: Sequence[Row]) -> str:
+    """Render how the accuracy moves with the rule, and examples of what moves it."""
+    under = f", asked under {answers.protocol.name}" if answers.protocol else ""
+    spread = max(row.accuracy for row in rows) - min(row.accuracy for row in rows)
+    header = (
+        *("extractor", "used by", "strict accuracy", "parseable", "answers that flip"),
+        *("items", "gained", "lost", "rule"),
+    )
+    shown = table(header, map(_sensitivity_row, rows), right=(2, 3, 4, 5, 6, 7))
+    examples = [line for row in rows for line in _examples(row)]
+    return "\n".join(
+        [
+            f"{answers.name}, {answers.task}{under}: {100 * spread:.1f} points between the rules",
+            "",
+            shown,
+            *(["", "Examples:", *examples] if examples else []),
+        ]
+    )
+
+
+def _sensitivity_row(row: Row) -> list[str]:
+    return [
+        row.extractor if row.fits else f"{row.extractor} (other prompt)",
+        ", ".join(row.protocols) or "–",
+        f"{row.accuracy:.4f}",
+        f"{row.parseable_rate:.1%}",
+        f"{row.flipped:,} of {row.answers:,}",
+        f"{row.items:,}",
+        f"{row.gained:,}",
+        f"{row.lost:,}",
+        row.summary,
+    ]
+
+
+def _examples(row: Row) -> list[str]:
+    return [
+        f"  item {e.item}, trial {e.trial}, gold {e.gold}: {e.reference} before, {e.reading} by "
+        f"{row.extractor}: {e.text!r}"
+        for e in row.examples[:1]
+    ]

@@ -1,0 +1,175 @@
+"""Recorded answers of others find their items, or are refused by file and line."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cybersecqwen.benchmark.recordings import read_recordings
+from cybersecqwen.errors import InputError
+from cybersecqwen.records import Item, Response
+
+ITEMS = tuple(
+    Item("cti-rcm", i, "", gold, url=f"https://example.org/{i if i < 3 else 2}", text=str(i))
+    for i, gold in enumerate(["CWE-79", "CWE-89", "CWE-20", "CWE-22"])
+)
+
+
+def jsonl(path: Path, rows: list[Any]) -> Path:
+    lines = (row if isinstance(row, str) else json.dumps(row) for row in rows)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+    return path
+
+
+def sheet(path: Path, rows: list[list[str]], **style: Any) -> Path:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, **style).writerows(rows)
+    return path
+
+
+def texts(path: Path, **how: Any) -> dict[int, list[tuple[int, str]]]:
+    [recording] = read_recordings(path, ITEMS, **how)
+    return {t: [(r.item, r.text) for r in found] for t, found in recording.responses.items()}
+
+
+def test_jsonl_by_item_and_by_url_comes_in_in_the_order_of_the_items(tmp_path: Path) -> None:
+    rows = [
+        {"item": 3, "text": "d"},
+        {"url": "https://example.org/0", "text": "a\u2028 "},
+        {"item": 2, "url": "https://example.org/2", "text": ""},
+        {"url": "https://example.org/1", "text": "b", "model": "x", "trial": 0},
+    ]
+    expected = {0: [(0, "a\u2028 "), (1, "b"), (2, ""), (3, "d")]}
+    assert texts(jsonl(tmp_path / "a.jsonl", rows)) == expected
+    array = tmp_path / "a.json"
+    array.write_text(json.dumps(rows))
+    assert texts(array) == expected
+    packed = tmp_path / "a.jsonl.gz"
+    packed.write_bytes(gzip.compress((tmp_path / "a.jsonl").read_bytes()))
+    assert texts(packed) == expected
+    (tmp_path / "bom.jsonl").write_bytes(b"\xef\xbb\xbf" + (tmp_path / "a.jsonl").read_bytes())
+    assert texts(tmp_path / "bom.jsonl") == expected
+
+
+def test_what_a_response_knows_is_kept(tmp_path: Path) -> None:
+    row = {"item": 0, "trial": 0, "text": "x", "finish_reason": "length"}
+    path = jsonl(tmp_path / "a.jsonl", [row | {"prompt_tokens": 7, "completion_tokens": 9}])
+    [recording] = read_recordings(path, ITEMS)
+    assert recording.responses[0] == (Response(0, 0, "x", "length", 7, 9),)
+    assert (recording.name, recording.paths) == ("a", (path,))
+
+
+def test_a_sheet_in_the_order_of_the_task_is_held_against_its_gold(tmp_path: Path) -> None:
+    header = ["GT", "gpt-4", "llama"]
+    rows = [[item.gold.lower() + " ", f"CWE-{i}", ""] for i, item in enumerate(ITEMS)]
+    path = sheet(tmp_path / "cti-rcm-responses.tsv", [header, *rows], delimiter="\t")
+    assert texts(path, column="gpt-4") == {0: [(i, f"CWE-{i}") for i in range(4)]}
+    assert texts(path, column="llama") == {0: [(i, "") for i in range(4)]}  # empty is an answer
+    [recording] = read_recordings(path, ITEMS, column="gpt-4")
+    assert recording.name == "gpt-4"
+    with pytest.raises(InputError, match=r"tsv:1: which column .*one of GT, gpt-4, llama"):
+        texts(path)
+    rows[2][0] = "CWE-1"
+    sheet(path, [header, *rows], delimiter="\t")
+    with pytest.raises(InputError, match=r"tsv:4: its gold 'CWE-1' is not that of item 2"):
+        texts(path, column="gpt-4")
+
+
+def test_csv_by_item_holds_quotes_commas_and_line_breaks(tmp_path: Path) -> None:
+    rows = [["item", "trial", "answer"], ["1", "0", 'So, "b"\nCWE-89'], ["0", "0", "a"]]
+    expected = {0: [(0, "a"), (1, 'So, "b"\nCWE-89')]}
+    assert texts(sheet(tmp_path / "a.csv", rows)) == expected
+    rows[0][2] = "text"
+    assert texts(sheet(tmp_path / "b.csv", rows)) == expected
+
+
+def test_a_folder_holds_recordings_and_the_trials_of_runs(tmp_path: Path) -> None:
+    for trial in range(2):
+        row = {"item": 0, "trial": trial, "text": f"t{trial}"}
+        jsonl(tmp_path / "run" / f"trial-{trial}" / "responses.jsonl", [row])
+        (tmp_path / "run" / f"trial-{trial}" / "scores.json").write_text("{}")
+    jsonl(tmp_path / "other.jsonl", [{"item": 1, "text": "x"}])
+    jsonl(tmp_path / ".hidden.jsonl", ["no JSON"])
+    found = {r.name: r.responses for r in read_recordings(tmp_path, ITEMS)}
+    assert found.keys() == {"run", "other"}
+    assert [r.text for t in (0, 1) for r in found["run"][t]] == ["t0", "t1"]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="holds no recording"):
+        read_recordings(tmp_path / "empty", ITEMS)
+
+
+GOOD = {"item": 0, "text": "x"}
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"text": "x"}, "says neither item nor url"),
+        ({"item": 4, "text": "x"}, "item 4, which is none: cti-rcm has 4"),
+        ({"item": -1, "text": "x"}, "item is -1, no whole number"),
+        ({"item": True, "text": "x"}, "item is True, no whole number"),
+        ({"item": 1.0, "text": "x"}, "item is 1.0, no whole number"),
+        ({"item": "1", "text": "x"}, "item is '1', no whole number"),
+        ({"url": "https://example.org/9", "text": "x"}, "is that of no item of cti-rcm"),
+        ({"url": "https://example.org/2", "text": "x"}, "names 2 items of cti-rcm"),
+        ({"item": 1, "url": "https://example.org/2", "text": "x"}, "item 1 has another url"),
+        ({"item": 1, "text": None}, "item 1, trial 0: text is null: a failed request"),
+        ({"item": 1}, "item 1, trial 0: text is missing"),
+        ({"item": 1, "text": None, "tool_calls": [{"id": 1}]}, "a tool was called"),
+        ({"item": 1, "error": "timed out"}, "the request failed: timed out"),
+        ({"item": 1, "text": 79}, "is '79', not a string"),
+        ({"item": 1, "text": ["CWE-79"]}, "not a string"),
+        ({"item": 1, "text": "x", "task": "cti-mcq"}, "answers cti-mcq, not cti-rcm"),
+        (GOOD, r"a second answer to item 0, trial 0; the first is at .*a\.jsonl:1"),
+        ({"item": 1, "trial": 2.5, "text": "x"}, "trial is 2.5"),
+        ('{"item": 1, "te', "no valid JSON"),
+        ("[]", "not a JSON object"),
+    ],
+)
+def test_a_row_that_is_no_answer_is_named(row: Any, message: str, tmp_path: Path) -> None:
+    path = jsonl(tmp_path / "a.jsonl", [GOOD, row])
+    with pytest.raises(InputError, match=message) as caught:
+        read_recordings(path, ITEMS)
+    assert str(caught.value).startswith(f"{path}:2: ")
+
+
+def test_a_missing_trial_is_named(tmp_path: Path) -> None:
+    rows = [{"item": 0, "trial": trial, "text": "x"} for trial in (0, 1, 3)]
+    with pytest.raises(InputError, match="trial 2 is missing: there are 0, 1, 3"):
+        read_recordings(jsonl(tmp_path / "a.jsonl", rows), ITEMS)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.jsonl", "", "is empty"),
+        ("a.txt", "CWE-79", "no recording .*give .jsonl"),
+        ("a.json", "{}", "not a JSON array"),
+        ("a.json", "[", "no valid JSON"),
+        ("a.csv", "item,text\n", "holds no answer"),
+        ("a.csv", "item,text\n0,x\n1\n", "csv:3: 1 cells where the header has 2"),
+        ("a.csv", "item,text\nzero,x\n", "csv:2: item is 'zero'"),
+        ("a.csv", "text\nx\ny\n", "2 rows without item or url for the 4 items"),
+        ("a.csv", 'item,text\n0,"x\n', "no valid CSV"),
+    ],
+)
+def test_a_file_that_is_no_recording_is_named(
+    name: str, content: str, message: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(InputError, match=message):
+        read_recordings(tmp_path / name, ITEMS)
+    with pytest.raises(InputError, match="no such file"):
+        read_recordings(tmp_path / "none", ITEMS)
+
+
+def test_a_column_that_is_missing_is_named_with_those_there_are(tmp_path: Path) -> None:
+    path = sheet(tmp_path / "a.csv", [["item", "text"], ["0", "x"]])
+    with pytest.raises(InputError, match=r"'gpt' is missing \(there are item, text\)"):
+        read_recordings(path, ITEMS, column="gpt")
