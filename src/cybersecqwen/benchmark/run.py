@@ -19,6 +19,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from cybersecqwen.benchmark.details import details
 from cybersecqwen.benchmark.progress import Running
 from cybersecqwen.benchmark.protocol import Protocol
 from cybersecqwen.benchmark.requests import asked, requests
@@ -71,7 +72,7 @@ def evaluate(
             "engine": subject.engine.describe(),
             "benchmark": facts,
         }
-        write_json(folder / "scores.json", summary | facts_of_run)
+        write_json(folder / "scores.json", summary | {"details": details(scored)} | facts_of_run)
 
     make_stage(out / "evaluation" / task / protocol.name, made_from, make)
 

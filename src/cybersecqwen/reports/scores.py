@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from cybersecqwen.benchmark.details import details
 from cybersecqwen.benchmark.sensitivity import Row
 from cybersecqwen.benchmark.stored import Answers, notes, rescore, unread
 from cybersecqwen.benchmark.summary import result, summarise
@@ -31,7 +32,12 @@ def _scored(answers: Answers, name: str | None, benchmark: Path) -> Json:
     said = notes(answers, protocol)
     said += [f"{left} responses to rows that {protocol.name} leaves out"] if left else []
     flat = result(scored, summarise(scored))
-    return flat | {"model": answers.name, "responses": str(answers.where), "notes": said}
+    return flat | {
+        "model": answers.name,
+        "responses": str(answers.where),
+        "notes": said,
+        "details": details(scored),
+    }
 
 
 def scored_table(found: Sequence[Json]) -> str:
