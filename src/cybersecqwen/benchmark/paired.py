@@ -175,7 +175,7 @@ def sentence(
     """
     decides = found.p_value if adjusted is None else adjusted
     after = (
-        f", {_p(adjusted)} after Holm over {comparisons} comparisons"
+        f", p {_p(adjusted)} after Holm over {comparisons} comparisons"
         if adjusted is not None and comparisons > 1
         else ""
     )
@@ -183,7 +183,7 @@ def sentence(
     figures = (
         f"{found.first:.3f} against {found.second:.3f}; 95 % interval of the difference "
         f"{found.interval.low * scale:+.1f} to {found.interval.high * scale:+.1f}{unit}; "
-        f"{found.test} p = {_p(found.p_value)}{after}"
+        f"{found.test} p {_p(found.p_value)}{after}"
     )
     smallest = f"{found.detectable * scale:.1f}{unit}"
     if not decides < 0.05:
@@ -217,4 +217,4 @@ _SHARES = (
 
 
 def _p(value: float) -> str:
-    return "below 0.001" if value < 0.001 else f"{value:.3f}"
+    return "< 0.001" if value < 0.001 else f"= {value:.3f}"

@@ -44,6 +44,7 @@ for _command in (
     stages.card,
     scoring.score,
     scoring.sensitivity,
+    scoring.overlap,
     scoring.protocols,
     data.fetch,
     data.embedded,

@@ -102,6 +102,38 @@ def sensitivity(
         click.echo("\n\n".join(sensitivity_text(*one) for one in found))
 
 
+@click.command()
+@click.argument("run", type=FILE)
+@click.option(
+    "--corpus", type=FILE, required=True, help="Training file: JSONL, or vulnerability records."
+)
+@click.option("--control", type=FILE, help="Run of a model that never saw the corpus.")
+@click.option("--task", default="cti-rcm", show_default=True, help="The task to look at.")
+@_BENCHMARK
+@json_option
+def overlap(
+    run: Path,
+    corpus: Path,
+    control: Path | None,
+    task: str,
+    benchmark: Path | None,
+    as_json: bool,
+) -> None:
+    """Set a run's accuracy beside the overlap of items with a training corpus."""
+    from cybersecqwen.benchmark.stored import stored_answers
+    from cybersecqwen.corpus.overlap import overlap as shares_of
+    from cybersecqwen.corpus.overlap import training_texts
+    from cybersecqwen.reports.overlap import overlap_report, overlap_text
+    from cybersecqwen.sources.ctibench import read_items
+
+    folder = _benchmark(benchmark)
+    ours = stored_answers(run, task=task)[0]
+    other = stored_answers(control, task=task)[0] if control else None
+    shares = shares_of(read_items(folder, task), training_texts(corpus))
+    found = overlap_report(ours, other, shares, folder, corpus=corpus.name)
+    click.echo(json.dumps(found.to_json(), indent=2) if as_json else overlap_text(found))
+
+
 @click.group(invoke_without_command=True)
 @click.pass_context
 def protocols(ctx: click.Context) -> None:

@@ -60,7 +60,7 @@ def ngrams(words: tuple[str, ...], n: int) -> set[tuple[str, ...]]:
     return {words[i : i + n] for i in range(len(words) - n + 1)}
 
 
-def _outlines(words: tuple[str, ...], n: int) -> Iterator[tuple[str, str, str]]:
+def outlines(words: tuple[str, ...], n: int) -> Iterator[tuple[str, str, str]]:
     """Yield the first, a middle and the last word of every n-gram, which is cheap."""
     return zip(words, words[n // 2 :], words[n - 1 :], strict=False)
 
@@ -91,7 +91,7 @@ class BenchmarkIndex:
         self._normalised[words].append(item)
         self._masked[masked(words)].append(item)
         words = masked(words)
-        self._seen.update(_outlines(words, self._settings.ngram))
+        self._seen.update(outlines(words, self._settings.ngram))
         grams = ngrams(words, self._settings.ngram)
         for gram in grams:
             self._ngrams[gram].append(len(self._sizes))
@@ -113,7 +113,7 @@ class BenchmarkIndex:
     def _ngram_hits(self, words: tuple[str, ...]) -> list[Hit]:
         n = self._settings.ngram
         # Only an n-gram whose outline an item has too is worth cutting out and looking up.
-        likely = [i for i, o in enumerate(_outlines(words, n)) if o in self._seen]
+        likely = [i for i, o in enumerate(outlines(words, n)) if o in self._seen]
         shared = self._ngrams.keys() & {words[i : i + n] for i in likely}
         if not shared:
             return []

@@ -16,6 +16,7 @@ the last bits, which bfloat16 has few of. CPU and GPU draw different numbers.
 from __future__ import annotations
 
 import hashlib
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -96,6 +97,7 @@ class TransformersEngine:
             "engine": "transformers",
             "model": str(self._folder),
             "kind": self._kind,
+            "parameters": sum(map(_parameters, weights)),
             "weights_sha256": {file.name: sha256_file(file) for file in weights},
             "chat_template_sha256": template and hashlib.sha256(template.encode()).hexdigest(),
             "dtype": self._precision or str(self._config.dtype).removeprefix("torch."),
@@ -265,6 +267,14 @@ class TransformersEngine:
             len(row.tokens),
             len(tokens),
         )
+
+
+def _parameters(weights: Path) -> int:
+    """Count the numbers in a weights file by its header alone."""
+    with extra("train"):
+        from safetensors import safe_open
+    with safe_open(weights, framework="np") as file:
+        return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118  # no mapping
 
 
 def _device() -> str:

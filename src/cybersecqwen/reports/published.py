@@ -35,6 +35,18 @@ class Published:
     rcm_book: Book = "closed"
 
 
+@dataclass(frozen=True, slots=True)
+class PublishedScore:
+    """One published figure of a task other than cti-mcq and cti-rcm."""
+
+    model: str
+    task: str
+    metric: str
+    value: float
+    source: str
+    protocol: str
+
+
 CARD = "CyberSecQwen-4B model card"
 _OURS = "model-card"  # the protocol of that name
 _BASE, _FIVE, _RAW = "pretrained base", "five trials", "not fine-tuned"
@@ -72,6 +84,13 @@ PUBLISHED = (
     Published("GPT-5", "", None, 0.819, 0.728, None, None, "FAITH results table", "faith"),
     Published("Sec-Gemini v1", "", None, 0.863, 0.861, None, None, "developer claim", "not stated",
               mcq_book="not stated", rcm_book="not stated"),
+)
+
+ELSEWHERE = (
+    PublishedScore("GPT-4", "cti-vsp", "mad", 1.31, "arXiv:2406.07599", "cti-bench"),
+    PublishedScore("Gemini-1.5", "cti-vsp", "mad", 1.09, "arXiv:2406.07599", "cti-bench"),
+    PublishedScore("GPT-4", "cti-taa", "strict_accuracy", 0.52, "arXiv:2406.07599", "cti-bench"),
+    PublishedScore("GPT-4", "cti-taa", "plausible_rate", 0.86, "arXiv:2406.07599", "cti-bench"),
 )
 
 BASELINES = (
