@@ -72,7 +72,7 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
         (["merge", "smoke"], "run it first: cybersecqwen train smoke --out out"),
         (["evaluate", "smoke"], "run it first: cybersecqwen merge smoke --out out"),
         (["evaluate"], "give a recipe, --model FOLDER"),
-        (["evaluate", "smoke", "--protocol", "paperr"], "run it first"),
+        (["evaluate", "smoke", "--protocol", "paperr"], "unknown protocol 'paperr'"),
         (["fetch", "nvdd"], "unknown source 'nvdd'"),
         (["fetch", "nvd", "--years", "twenty"], "--years 'twenty' is no year or range"),
         (["fetch", "nvd", "--years", "2021-2015"], "--years '2021-2015' is no year or range"),

@@ -79,7 +79,7 @@ def test_what_deviates_is_named() -> None:
     assert more.seeds == (42, 43, 44)
     assert (more.temperature, more.max_tokens) == (0.7, 64)
     assert more.modified == ("trials=3", "temperature=0.7", "max-tokens=64")
-    permuted = find_protocol("model-card", permutations=4)
+    permuted = find_protocol("model-card", permute=4)
     assert (len(permuted.seeds), permuted.permutations) == (4, 4)
     assert permuted.modified == ("permute=4",)
 
@@ -88,4 +88,4 @@ def test_what_is_not_there_is_named() -> None:
     with pytest.raises(CyberSecQwenError, match=r"'modelcard'.*known are model-card"):
         find_protocol("modelcard")
     with pytest.raises(CyberSecQwenError, match="leave --trials out"):
-        find_protocol("model-card", trials=3, permutations=4)
+        find_protocol("model-card", trials=3, permute=4)

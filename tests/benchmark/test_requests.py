@@ -153,7 +153,7 @@ def test_faith_asks_the_published_number_of_rows(task: str, left: int, shared: P
 
 
 def test_permuted_options_keep_the_answer_and_visit_every_letter() -> None:
-    protocol = find_protocol("model-card", permutations=4)
+    protocol = find_protocol("model-card", permute=4)
     original = {item.index: item for item in QUESTIONS}
     letters: dict[int, set[str]] = {}
     for trial in range(4):

@@ -121,7 +121,7 @@ def test_a_base_models_trials_may_ask_different_rows() -> None:
 
 def test_permuted_options_are_scored_against_the_letter_that_then_holds() -> None:
     item = Item("cti-mcq", 0, "", "B", text="?", options=("a", "b", "c", "d"))
-    protocol = find_protocol("model-card", permutations=4)
+    protocol = find_protocol("model-card", permute=4)
     always_c = {t: [Response(0, t, "C")] for t in range(4)}
     found = score(TASKS["cti-mcq"], protocol, [item], always_c)
     assert found.marks["correct"].sum() == 1  # the right option stands at C once in four

@@ -168,7 +168,8 @@ def find_protocol(
     trials: int | None = None,
     temperature: float | None = None,
     max_tokens: int | None = None,
-    permutations: int | None = None,
+    permute: int | None = None,
+    concurrency: int | None = None,
 ) -> Protocol:
     """Look a protocol up; what deviates from its own settings marks it modified.
 
@@ -179,21 +180,22 @@ def find_protocol(
         known = ", ".join(PROTOCOLS)
         raise CyberSecQwenError(f"unknown protocol {name!r}", tip=f"known are {known}")
     protocol = PROTOCOLS[name]
-    if permutations:
-        if trials not in (None, permutations):
+    if permute:
+        if trials not in (None, permute):
             raise CyberSecQwenError(
-                f"{trials} trials and {permutations} permutations",
+                f"{trials} trials and {permute} permutations",
                 tip="each permutation is a trial: leave --trials out",
             )
-        protocol = _changed(protocol, permute=permutations, permutations=permutations)
-        trials = permutations
-        protocol = replace(protocol, seeds=_seeds(protocol, trials))
+        seeds = _seeds(protocol, permute)
+        protocol = _changed(protocol, permute=permute, permutations=permute, seeds=seeds)
     elif trials is not None and trials != len(protocol.seeds):
         protocol = _changed(protocol, trials=trials, seeds=_seeds(protocol, trials))
     if temperature is not None and temperature != protocol.temperature:
         protocol = _changed(protocol, temperature=temperature)
     if max_tokens is not None and max_tokens != protocol.max_tokens:
         protocol = _changed(protocol, max_tokens=max_tokens)
+    if concurrency is not None and concurrency != protocol.concurrency:
+        protocol = _changed(protocol, concurrency=concurrency)
     return protocol
 
 

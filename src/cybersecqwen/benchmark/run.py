@@ -13,8 +13,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, fields
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -32,9 +33,10 @@ from cybersecqwen.files import Json, read_jsonl, sha256_file, write_json, write_
 from cybersecqwen.manifest import make_stage
 from cybersecqwen.records import Item, Request, Response
 from cybersecqwen.sample import BENCHMARK
-from cybersecqwen.sources.ctibench import read_benchmark, read_items
+from cybersecqwen.sources.ctibench import read_items, tasks_in
 
 _RESPONSE = TypeAdapter(Response)
+_FIELDS = tuple(field.name for field in fields(Response))
 
 # Of the published benchmark: a hash over links, prompts and golds, which re-quoting a TSV or
 # another white space does not change.
@@ -83,16 +85,15 @@ def benchmark_facts(folder: Path) -> Json:
     It is "cti-bench" when it holds the published items of cti-mcq or cti-rcm and no other
     ones; scores on anything else do not compare with published ones.
     """
-    benchmark = read_benchmark(folder)
+    present = tasks_in(folder)
     known = [
-        _fingerprint(benchmark[task]) == _PUBLISHED[task]
-        for task in _PUBLISHED
-        if task in benchmark
+        _fingerprint(read_items(folder, task)) == sha256
+        for task, sha256 in _PUBLISHED.items()
+        if task in present
     ]
     published = bool(known) and all(known)
     name = "cti-bench" if published else "sample" if folder.resolve() == BENCHMARK else "custom"
-    checksums = {f"{task}.tsv": sha256_file(folder / f"{task}.tsv") for task in benchmark}
-    return {"name": name, "sha256": checksums}
+    return {"name": name, "sha256": {f"{t}.tsv": sha256_file(folder / f"{t}.tsv") for t in present}}
 
 
 def _fingerprint(items: Sequence[Item]) -> str:
@@ -132,16 +133,16 @@ def _trial(
         len(wanted),
         lambda response: is_correct(task, protocol, shown[response.item], response.text),
     )
-    with running:
+    with running, _appending(path) as append:
         for response in answered.values():
             running.count(response)
         for response in subject.engine.generate(pending):
-            _append(path, _line(response, keys))
+            append(_row(response, keys[response.item]))
             answered[response.item] = response
             running.tell(response)
     # Engines answer in the order of their convenience; a whole trial is kept in that of the items.
     ordered = sorted(answered.values(), key=lambda response: response.item)
-    write_jsonl(path, (asdict(r) | {"key": keys[r.item]} for r in ordered))
+    write_jsonl(path, (_row(response, keys[response.item]) for response in ordered))
     return ordered
 
 
@@ -154,9 +155,9 @@ def key_of(model: Json, request: Request) -> str:
     return hashlib.sha256(asked_for.encode()).hexdigest()[:16]
 
 
-def _line(response: Response, keys: dict[int, str]) -> str:
-    row = asdict(response) | {"key": keys[response.item]}
-    return json.dumps(row, ensure_ascii=False) + "\n"
+def _row(response: Response, key: str) -> Json:
+    """Give a response as it is stored, with the key of its request."""
+    return {name: getattr(response, name) for name in _FIELDS} | {"key": key}
 
 
 def _stored(path: Path, keys: dict[int, str]) -> dict[int, Response]:
@@ -176,11 +177,26 @@ def _stored(path: Path, keys: dict[int, str]) -> dict[int, Response]:
     return answers
 
 
-def _append(path: Path, line: str) -> None:
-    try:
+@contextmanager
+def _appending(path: Path) -> Iterator[Callable[[Json], None]]:
+    """Append rows to a file, each whole on disk before the next is taken."""
+    with _writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a", encoding="utf-8") as file:
-            file.write(line)
+        file = path.open("a", encoding="utf-8")
+
+    def append(row: Json) -> None:
+        with _writing(path):
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+            file.flush()
+
+    with file:
+        yield append
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise CyberSecQwenError(
             f"cannot write: {error.strerror}",

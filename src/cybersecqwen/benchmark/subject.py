@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -32,6 +33,7 @@ class Subject:
     engine: Engine
     kind: Kind
     identity: Json  # JSON-able, goes into the manifest
+    probe: Callable[[Sequence[str]], Json] | None = None  # what a server honours, by prompts
 
 
 def find_subject(

@@ -12,7 +12,7 @@ import warnings
 import click
 
 from cybersecqwen import __version__
-from cybersecqwen.cli import ask, classify, data, knowledge, scoring, stages
+from cybersecqwen.cli import ask, classify, data, evaluate, knowledge, scoring, stages
 from cybersecqwen.cli.group import Group
 
 
@@ -40,10 +40,11 @@ for _command in (
     stages.corpus,
     stages.train,
     stages.merge,
-    stages.evaluate,
+    evaluate.evaluate,
     stages.card,
     scoring.score,
     scoring.sensitivity,
+    scoring.compare,
     scoring.overlap,
     scoring.protocols,
     data.fetch,

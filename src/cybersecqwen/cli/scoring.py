@@ -134,6 +134,54 @@ def overlap(
     click.echo(json.dumps(found.to_json(), indent=2) if as_json else overlap_text(found))
 
 
+@click.command()
+@click.argument("runs", type=FILE, nargs=-1, required=True, metavar="RUN...")
+@click.option("--reference", help="Model to hold the others against.  [default: the first run's]")
+@click.option("--published", is_flag=True, help="Add the published rows and the baselines.")
+@click.option("--task", help="Only this task.")
+@click.option("--protocol", help="Read all answers by this protocol.  [default: their own]")
+@click.option(
+    "--size",
+    "sizes",
+    multiple=True,
+    metavar="NAME=BILLIONS",
+    help="Parameters of a model that does not say its own; may be repeated.",
+)
+@click.option("--out", type=FILE, default="comparison", show_default=True, help="Folder to write.")
+@_BENCHMARK
+@json_option
+def compare(
+    runs: tuple[Path, ...],
+    sizes: tuple[str, ...],
+    out: Path,
+    benchmark: Path | None,
+    as_json: bool,
+    **settings: Any,
+) -> None:
+    """Compare evaluated models: Markdown, JSON, and one page with every item."""
+    from cybersecqwen.reports.compare import Settings, write_comparison
+    from cybersecqwen.reports.compare import compare as build
+    from cybersecqwen.reports.compare.markdown import summary
+
+    found = build(
+        runs, _benchmark(benchmark), settings=Settings(sizes=dict(map(_size, sizes)), **settings)
+    )
+    written = write_comparison(found, out)
+    if as_json:
+        click.echo(json.dumps({k: v for k, v in found.items() if k != "items"}, indent=2))
+    else:
+        click.echo(summary(found))
+        click.echo("\nWritten: " + ", ".join(map(str, written)))
+
+
+def _size(given: str) -> tuple[str, float]:
+    name, _, billions = given.rpartition("=")
+    try:
+        return name, float(billions)
+    except ValueError as error:
+        raise click.BadParameter(f"{given!r} is not NAME=BILLIONS") from error
+
+
 @click.group(invoke_without_command=True)
 @click.pass_context
 def protocols(ctx: click.Context) -> None:

@@ -67,6 +67,11 @@ def read_items(folder: Path, task: str) -> tuple[Item, ...]:
 
 def read_benchmark(folder: Path) -> dict[str, tuple[Item, ...]]:
     """Read every task whose file is in the folder, in the order of TASKS; at least one."""
+    return {task: read_items(folder, task) for task in tasks_in(folder)}
+
+
+def tasks_in(folder: Path) -> list[str]:
+    """Name the tasks whose files are in the folder, in the order of TASKS; at least one."""
     present = [task for task in TASKS if (folder / f"{task}.tsv").is_file()]
     if not present:
         raise InputError(
@@ -74,7 +79,7 @@ def read_benchmark(folder: Path) -> dict[str, tuple[Item, ...]]:
             where=folder,
             tip="get it with: cybersecqwen fetch cti-bench",
         )
-    return {task: read_items(folder, task) for task in present}
+    return present
 
 
 def read_threat_actors(folder: Path) -> ThreatActors:

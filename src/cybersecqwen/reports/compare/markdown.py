@@ -42,6 +42,12 @@ def render(found: Json, *, plots: Sequence[str]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def summary(found: Json) -> str:
+    """Write the tables and the sentences alone, for a terminal."""
+    parts = [*(_section(part, found) for part in found["tables"]), *_sentences(found)]
+    return "\n\n".join(parts)
+
+
 def comparisons_in(found: Json) -> int:
     """Count the comparisons that Holm's correction is over."""
     return sum(row["against"] is not None for part in found["tables"] for row in part["rows"])
@@ -92,7 +98,7 @@ def remarks(row: Json) -> list[str]:
     said += ["deterministic"] if row["deterministic"] else []
     if row["fitted_items"]:
         said.append(f"weights fitted to {row['fitted_items']:,} of these items")
-    return said + row["notes"]
+    return said + list(row["notes"])
 
 
 def p_value(value: float) -> str:
@@ -134,19 +140,9 @@ def _published(found: Json) -> Iterator[str]:
         yield f"## Published and baselines\n\n{shown}\n\n{PUBLISHED_NOTE}"
     others = [row for row in found["published"] if "metric" in row]
     if others:
-        cells = (
-            (
-                row["model"],
-                row["task"],
-                row["metric"],
-                f"{row['value']:g}",
-                row["source"],
-                row["protocol"],
-            )
-            for row in others
-        )
-        header = ("model", "task", "metric", "published", "source", "protocol")
-        yield table(header, cells, right=(3,))
+        keys = ("model", "task", "metric", "source", "protocol")
+        cells = ([*(row[key] for key in keys), f"{row['value']:g}"] for row in others)
+        yield table((*keys, "published"), cells, right=(5,))
 
 
 def _published_row(row: Json) -> list[str]:
