@@ -88,6 +88,15 @@ def stored_answers(run: Path, *, task: str | None = None) -> list[Answers]:
     return found
 
 
+def one_stored(run: Path, task: str) -> Answers:
+    """Read the only evaluation of a task in a run folder; raises InputError for several."""
+    found = stored_answers(run, task=task)
+    if len(found) > 1:
+        names = ", ".join(str(answers.where) for answers in found)
+        raise InputError(f"answers {task} more than once", where=run, tip=f"give one of {names}")
+    return found[0]
+
+
 def is_run(path: Path) -> bool:
     """Tell whether a path is a run folder, or one evaluation of it."""
     return _is_evaluation(path) or any(map(_is_evaluation, path.glob("evaluation/*/*")))

@@ -120,15 +120,15 @@ def overlap(
     as_json: bool,
 ) -> None:
     """Set a run's accuracy beside the overlap of items with a training corpus."""
-    from cybersecqwen.benchmark.stored import stored_answers
+    from cybersecqwen.benchmark.stored import one_stored
     from cybersecqwen.corpus.overlap import overlap as shares_of
     from cybersecqwen.corpus.overlap import training_texts
     from cybersecqwen.reports.overlap import overlap_report, overlap_text
     from cybersecqwen.sources.ctibench import read_items
 
     folder = _benchmark(benchmark)
-    ours = stored_answers(run, task=task)[0]
-    other = stored_answers(control, task=task)[0] if control else None
+    ours = one_stored(run, task)
+    other = one_stored(control, task) if control else None
     shares = shares_of(read_items(folder, task), training_texts(corpus))
     found = overlap_report(ours, other, shares, folder, corpus=corpus.name)
     click.echo(json.dumps(found.to_json(), indent=2) if as_json else overlap_text(found))
