@@ -62,6 +62,8 @@ class Server:
         self.in_flight = self.most_in_flight = self.cut_off = 0
         self.released = threading.Event()
         entry = {"id": "tiny", "root": "models/tiny", "max_model_len": 4096, "created": 1}
+        self.root: dict[str, Any] = {}  # answers of paths outside /v1
+        self.asked: list[tuple[str, Any]] = []  # the posts to them
         self.listing = json.dumps({"object": "list", "data": [entry]})
         self.url = ""
 
@@ -112,6 +114,12 @@ class Server:
     async def models(self, _: web.Request) -> web.Response:
         return web.json_response(text=self.listing)
 
+    async def outside(self, http: web.Request) -> web.Response:
+        if http.method == "POST":
+            self.asked.append((http.path, await http.json()))
+        known = http.path in self.root
+        return web.json_response(self.root.get(http.path), status=200 if known else 404)
+
 
 @pytest.fixture
 def server() -> Iterator[Server]:
@@ -121,6 +129,7 @@ def server() -> Iterator[Server]:
     app.router.add_post("/v1/chat/completions", state.answer)
     app.router.add_post("/v1/completions", state.answer)
     app.router.add_get("/v1/models", state.models)
+    app.router.add_route("*", "/{path}", state.outside)
     # Handlers are cancelled when the client hangs up, so that a test can see it did.
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
 

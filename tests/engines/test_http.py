@@ -1,18 +1,22 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from aiohttp import web
 
-from cybersecqwen.engines import http
+from cybersecqwen.engines import http, wire
 from cybersecqwen.engines.http import HttpEngine
 from cybersecqwen.errors import EngineError, InputError
 from cybersecqwen.records import Request, Response
@@ -158,6 +162,51 @@ def test_a_cut_connection_is_tried_again(server: Any, ask: Ask) -> None:
     assert server.arrivals["q"] == 3
 
 
+def test_a_server_that_drops_half_of_its_connections_answers_all(server: Any, ask: Ask) -> None:
+    server.faults = {f"q{i}": ["cut", "ok"] for i in range(0, 200, 2)}
+    requests = [ask(i, f"q{i}") for i in range(200)]
+    answers = answers_to(HttpEngine(server.url, "tiny"), requests)
+    assert [answer.item for answer in answers] == list(range(200))
+    assert all(answer.text for answer in answers)
+    assert all(server.arrivals[prompt] == 2 for prompt in server.faults)
+
+
+def test_a_server_that_takes_few_at_once_answers_all(server: Any, ask: Ask) -> None:
+    def turn(_: object) -> web.Response:
+        if server.in_flight > 5:
+            return web.Response(status=429)
+        return web.json_response({"choices": [{"message": {"content": "A"}}]})
+
+    server.faults = {f"q{i}": [turn] for i in range(400)}
+    engine = HttpEngine(server.url, "tiny", retries=2)
+    answers = answers_to(engine, [ask(i, f"q{i}") for i in range(400)])
+    assert [answer.item for answer in answers] == list(range(400))
+
+
+def test_a_busy_server_is_no_failure_while_it_answers_others(server: Any, ask: Ask) -> None:
+    admitted = 0
+
+    def turn(_: object) -> web.Response:
+        nonlocal admitted
+        admitted += 1
+        if admitted % 3:
+            return web.Response(status=503)
+        return web.json_response({"choices": [{"message": {"content": "A"}}]})
+
+    server.faults = {f"q{i}": [turn] for i in range(100)}
+    engine = HttpEngine(server.url, "tiny", retries=2)
+    assert len(list(engine.generate([ask(i, f"q{i}") for i in range(100)]))) == 100
+    assert max(server.arrivals.values()) > 3  # more than its retries
+
+
+def test_a_server_that_never_answers_is_given_up_after_two_waits(server: Any, ask: Ask) -> None:
+    server.faults = {f"q{i}": ["wait"] for i in range(8)}
+    engine = HttpEngine(server.url, "tiny", timeout=0.1, retries=50)
+    with pytest.raises(EngineError, match=r"TimeoutError, attempt 2"):
+        list(engine.generate([ask(i, f"q{i}") for i in range(8)]))
+    assert set(server.arrivals.values()) == {2}
+
+
 def test_a_slow_answer_is_tried_again_after_the_timeout(server: Any, ask: Ask) -> None:
     server.faults["q"] = ["wait", "ok"]
     assert texts(HttpEngine(server.url, "tiny", timeout=0.2), [ask(0, "q")])
@@ -193,6 +242,31 @@ def test_retry_after_is_waited_for(server: Any, ask: Ask) -> None:
     assert time.monotonic() - start >= 1  # a lower bound only: a slow machine cannot break it
 
 
+def test_retry_after_holds_every_request_back(server: Any, ask: Ask) -> None:
+    times: list[float] = []
+
+    def note(_: object) -> web.Response:
+        times.append(time.monotonic())
+        return web.json_response({"choices": [{"message": {"content": "A"}}]})
+
+    refuse = status(429, **{"Retry-After": "1"})
+    server.faults = {"q0": [refuse, note]} | {f"q{i}": [note] for i in range(1, 400)}
+    answers = HttpEngine(server.url, "tiny", concurrency=4).generate(
+        [ask(i, f"q{i}") for i in range(400)]
+    )
+    assert len(list(answers)) == 400
+    gaps = [later - sooner for sooner, later in pairwise(times)]
+    assert max(gaps) >= 0.8
+    assert gaps.index(max(gaps)) < 200  # most of them had to wait, not the refused one alone
+
+
+def test_a_server_that_keeps_asking_to_stay_away_is_given_up(server: Any, ask: Ask) -> None:
+    server.faults["q"] = [status(503, "loading", **{"Retry-After": "0.3"})]
+    engine = HttpEngine(server.url, "tiny", timeout=1, retries=50)
+    with pytest.raises(EngineError, match="loading, attempt 4"):
+        list(engine.generate([ask(0, "q")]))
+
+
 def test_a_retry_after_beyond_the_timeout_ends_it(server: Any, ask: Ask) -> None:
     server.faults["q"] = [status(429, "quota", **{"Retry-After": "86400"})]
     with pytest.raises(EngineError, match="quota, attempt 1"):
@@ -201,10 +275,10 @@ def test_a_retry_after_beyond_the_timeout_ends_it(server: Any, ask: Ask) -> None
 
 def test_retry_after_is_read_in_both_its_forms() -> None:
     soon = datetime.now(UTC) + timedelta(seconds=90)
-    assert http._retry_after("120") == 120
-    assert 80 < http._retry_after(format_datetime(soon, usegmt=True)) <= 90
-    assert http._retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0
-    assert [http._retry_after(text) for text in ("", "soon", "-5", "nan", "inf")] == [0] * 5
+    assert wire.retry_after("120") == 120
+    assert 80 < wire.retry_after(format_datetime(soon, usegmt=True)) <= 90
+    assert wire.retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0
+    assert [wire.retry_after(text) for text in ("", "soon", "-5", "nan", "inf")] == [0] * 5
 
 
 CHOICE = '{"choices": [{"message": %s, "finish_reason": "%s"}]}'
@@ -224,6 +298,10 @@ CHOICE = '{"choices": [{"message": %s, "finish_reason": "%s"}]}'
         (CHOICE % ('{"content": [{"type": "text"}]}', "stop"), "no text"),
         (CHOICE % ('{"content": null, "tool_calls": [{"id": "f"}]}', "tool_calls"), "a tool"),
         (CHOICE % ('{"content": "", "tool_calls": [{"id": "f"}]}', "tool_calls"), "a tool"),
+        (CHOICE % ('{"content": null, "function_call": {"name": "f"}}', "stop"), "a tool"),
+        (CHOICE % ('{"content": null, "reasoning_content": "Hm"}', "length"), "reasoning only"),
+        (CHOICE % ('{"reasoning": "Hm, this is"}', "stop"), "reasoning only"),
+        (CHOICE % ('{"content": null, "refusal": "I cannot"}', "stop"), "a refusal.*I cannot"),
         (CHOICE % ('{"content": "CWE"}', "abort"), "did not finish"),
         ('{"choices": [{"message": {"content": ""}}]}', "did not finish"),
         ("x" * 5000, "x{200}$"),
@@ -324,3 +402,63 @@ def test_the_description_holds_what_the_server_says(server: Any) -> None:
         server.listing = garbage
         assert HttpEngine(server.url, "tiny").describe()["served"] == {}
     assert HttpEngine("http://127.0.0.1:9/v1", "tiny").describe()["server"] == ""
+
+
+TEMPLATE, RENDERED = "{{ messages[0].content }}", "<|im_start|>user\nping<|im_end|>\n"
+# What stands at the root of the server, beside /v1.
+VLLM = {
+    "/version": {"version": "0.31.0"},
+    "/tokenize": {"count": 3, "tokens": [1, 2, 3]},
+    "/detokenize": {"prompt": RENDERED},
+}
+LLAMA_CPP = {
+    "/props": {"build_info": "b5293-1e333d5b", "chat_template": TEMPLATE},
+    "/apply-template": {"prompt": RENDERED},
+    "/tokenize": {"tokens": []},
+}
+
+
+def sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("root", "facts"),
+    [
+        (VLLM, {"version": "0.31.0", "rendered_chat_sha256": sha256(RENDERED)}),
+        (
+            LLAMA_CPP,
+            {
+                "version": "b5293-1e333d5b",
+                "chat_template_sha256": sha256(TEMPLATE),
+                "rendered_chat_sha256": sha256(RENDERED),
+            },
+        ),
+        ({"/version": {"version": 3}, "/props": [], "/tokenize": {"tokens": [1]}}, {}),
+    ],
+)
+def test_the_description_holds_version_and_template_where_the_server_tells(
+    server: Any, root: dict[str, Any], facts: dict[str, str]
+) -> None:
+    engine = HttpEngine(server.url, "tiny")
+    plain = engine.describe()
+    server.root = root
+    assert engine.describe() == plain | facts
+
+
+def test_a_rendering_is_asked_for_with_the_chat_of_the_caller(server: Any) -> None:
+    server.root = VLLM
+    chats = [[("user", "a")], [("system", "b"), ("user", "c")]]
+    assert HttpEngine(server.url, "tiny").render(chats) == [RENDERED, RENDERED]
+    asked = [body["messages"] for path, body in server.asked if path == "/tokenize"]
+    assert {"role": "system", "content": "b"} in max(asked, key=len)
+    assert {"model": "tiny", "tokens": [1, 2, 3]} in [body for _, body in server.asked]
+
+
+def test_the_description_comes_without_the_client_of_single_requests(server: Any) -> None:
+    code = (
+        "import sys; from cybersecqwen.engines.http import HttpEngine\n"
+        f"HttpEngine({server.url!r}, 'tiny').describe()\n"
+        "sys.exit('httpx2' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,134 @@
+"""How much is under way at once: a gate towards a server, a hand-over towards a reader.
+
+    began = await gate.enter()  # waits while the server has enough to do
+    ...
+    gate.answered()             # or gate.refused(began): fewer from now on
+    gate.leave()
+
+The number behind the gate follows what TCP does with its window: a refusal halves it, every
+answer raises it a little.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterator
+from queue import SimpleQueue
+from time import monotonic
+from typing import Generic, TypeVar
+
+_Outcome = TypeVar("_Outcome")
+
+
+class Gate:
+    """Lets up to `most` attempts be under way, fewer while the server pushes back."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._room = float(most)
+        self._inside = 0
+        self._opens = 0.0  # a time before which nobody enters
+        self._cut = 0.0  # when the room was last halved
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self.last_answer = monotonic()
+
+    @property
+    def room(self) -> int:
+        """How many may be inside."""
+        return int(self._room)
+
+    async def enter(self) -> float:
+        """Wait for a place, first come, first served, and give the time it was taken."""
+        if self._inside >= self.room:
+            place = asyncio.get_running_loop().create_future()
+            self._waiting.append(place)
+            await place  # who leaves counts this one in
+        else:
+            self._inside += 1
+        while (now := monotonic()) < self._opens:
+            await asyncio.sleep(self._opens - now)
+        return now
+
+    def leave(self) -> None:
+        """Give the place back; as many that wait as there is room for take theirs."""
+        self._inside -= 1
+        while self._waiting and self._inside < self.room:
+            place = self._waiting.popleft()
+            if not place.done():  # cancelled
+                self._inside += 1
+                place.set_result(None)
+
+    def answered(self) -> None:
+        """Raise the room, by one for as many answers as there is room."""
+        self.last_answer = monotonic()
+        self._room = min(self._room + 1 / self._room, self._most)
+
+    def refused(self, began: float) -> None:
+        """Halve the room, once for all that were inside together."""
+        if began >= self._cut:
+            self._room = max(1.0, self._room / 2)
+            self._cut = monotonic()
+
+    def close(self, seconds: float) -> None:
+        """Let nobody in for so long."""
+        self._opens = max(self._opens, monotonic() + seconds)
+
+
+class HandOver(Generic[_Outcome]):
+    """Passes what an event loop makes to a reader on another thread, and holds the loop back.
+
+    What arrives within one turn of the loop is passed on together: to wake a thread costs as
+    much as to handle an answer. At most `ahead` outcomes are begun and not yet read, so that
+    a slow reader bounds the memory.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, ahead: int) -> None:
+        self._loop = loop
+        self._ahead = ahead
+        self._begun = 0  # counted by the loop's thread
+        self._read = 0  # counted by the reader's
+        self._batch: list[_Outcome] = []
+        self._queue: SimpleQueue[list[_Outcome] | None] = SimpleQueue()
+        self._held: deque[asyncio.Future[None]] = deque()
+
+    async def room(self) -> None:
+        """Wait until one more outcome may be begun, and count it."""
+        while self._begun - self._read >= self._ahead:
+            place = self._loop.create_future()
+            self._held.append(place)
+            # The reader counts, then looks at _held; so this looks at the count once more.
+            if self._begun - self._read >= self._ahead:
+                await place
+        self._begun += 1
+
+    def put(self, outcome: _Outcome) -> None:
+        """Pass an outcome on; for the loop's thread."""
+        if not self._batch:
+            self._loop.call_soon(self._pass_on)
+        self._batch.append(outcome)
+
+    def end(self) -> None:
+        """Say that there are no more."""
+        self._pass_on()
+        self._queue.put(None)
+
+    def __iter__(self) -> Iterator[_Outcome]:
+        """Yield the outcomes until the end; for the reader's thread."""
+        while (batch := self._queue.get()) is not None:
+            for outcome in batch:
+                self._read += 1
+                if self._held:
+                    self._loop.call_soon_threadsafe(self._wake)
+                yield outcome
+
+    def _wake(self) -> None:
+        while self._held:
+            place = self._held.popleft()
+            if not place.done():
+                place.set_result(None)
+
+    def _pass_on(self) -> None:
+        if self._batch:
+            self._queue.put(self._batch)
+            self._batch = []

@@ -1,0 +1,108 @@
+"""What goes over the wire to an OpenAI-compatible server, and what comes back.
+
+>>> from cybersecqwen.records import Request, Sampling
+>>> request = Request(7, 0, (("user", "Which CWE?"),), Sampling(0.3, 1.0, 512, 42))
+>>> call("tiny", request)[0]
+'chat/completions'
+>>> choice = b'{"message": {"content": "CWE-79"}, "finish_reason": "stop"}'
+>>> response(request, b'{"choices": [%s]}' % choice).text
+'CWE-79'
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from cybersecqwen.errors import InputError
+from cybersecqwen.records import Request, Response
+
+# OverflowError: 1e999 tokens; RecursionError: brackets nested without end.
+UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
+
+
+def base_url(url: str) -> str:
+    """Check a server's URL and give it without the last slash; raises InputError."""
+    try:
+        parts = urlsplit(url.strip())
+    except ValueError as error:
+        raise InputError(f"{url!r} is no URL: {error}") from error
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
+        raise InputError(
+            f"{url!r} is no server URL", tip="give its base, for example http://localhost:8000/v1"
+        )
+    if "@" in parts.netloc:
+        raise InputError(
+            "a server URL may hold no password", tip="put the key into OPENAI_API_KEY instead"
+        )
+    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/') or '/v1'}"
+
+
+def call(model: str, request: Request) -> tuple[str, bytes]:
+    """Give the path below the base URL and the body to post there."""
+    raw = isinstance(request.prompt, str)
+    sampling = request.sampling
+    body: dict[str, Any] = {
+        "model": model,
+        **({"prompt": request.prompt} if raw else {"messages": request.messages}),
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "max_tokens": sampling.max_tokens,
+        "seed": sampling.seed,
+    }
+    if sampling.stop:  # some servers refuse an empty list, others stop at nothing
+        body["stop"] = list(sampling.stop)
+    return ("completions" if raw else "chat/completions"), json.dumps(body).encode()
+
+
+def response(request: Request, content: bytes) -> Response:
+    """Read the one choice of an answer; raises ValueError where there is no text in it."""
+    try:
+        answer = json.loads(content)
+        choice = answer["choices"][0]
+        message = choice if isinstance(request.prompt, str) else choice["message"]
+        text = message["text"] if message is choice else message.get("content")
+        finish_reason = str(choice.get("finish_reason") or "")
+        usage = answer.get("usage") or {}
+        counts = [int(usage.get(name) or 0) for name in ("prompt_tokens", "completion_tokens")]
+    except UNREADABLE as error:
+        raise ValueError("HTTP 200 without a completion") from error
+    if message.get("tool_calls") or message.get("function_call"):
+        raise ValueError("the server called a tool instead of answering")
+    if not isinstance(text, str):
+        raise ValueError(_no_text(message))
+    if finish_reason in ("abort", "error") or not (text or finish_reason):
+        raise ValueError("HTTP 200 for a generation that the server did not finish")
+    # A character that was cut in two: half of a surrogate pair cannot be stored as UTF-8.
+    text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return Response(request.item, request.trial, text, finish_reason, *counts)
+
+
+def _no_text(message: dict[str, Any]) -> str:
+    """Say what came in place of a text."""
+    if message.get("reasoning_content") or message.get("reasoning"):
+        return "HTTP 200 with reasoning only and no answer, which max_tokens may have cut off"
+    if message.get("refusal"):
+        return "HTTP 200 with a refusal of the server instead of an answer"
+    return "HTTP 200 whose answer is no text"
+
+
+def retry_after(value: str) -> float:
+    """Read a Retry-After header in seconds (RFC 9110, 10.2.3); 0 where it says nothing usable."""
+    if re.fullmatch(r"\d{1,9}(\.\d+)?", value.strip()):
+        return float(value)
+    try:
+        when = parsedate_to_datetime(value)
+    except ValueError:
+        return 0.0
+    when = when if when.tzinfo else when.replace(tzinfo=UTC)
+    return max(0.0, (when - datetime.now(UTC)).total_seconds())
+
+
+def start(content: bytes) -> str:
+    """Show the first 200 characters of what came back."""
+    return content[:800].decode(errors="replace")[:200] or "an empty body"
