@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cybersecqwen.benchmark.recordings import read_recordings
 from cybersecqwen.errors import InputError
@@ -57,12 +59,41 @@ def test_jsonl_by_item_and_by_url_comes_in_in_the_order_of_the_items(tmp_path: P
     assert texts(tmp_path / "bom.jsonl") == expected
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.text(max_size=30), min_size=1, max_size=4))
+def test_any_text_comes_in_to_the_character(
+    tmp_path_factory: pytest.TempPathFactory, answers: list[str]
+) -> None:
+    folder = tmp_path_factory.mktemp("any")
+    rows = [["item", "text"], *([str(i), text] for i, text in enumerate(answers))]
+    expected = {0: list(enumerate(answers))}
+    objects = [{"item": i, "text": text} for i, text in enumerate(answers)]
+    assert texts(jsonl(folder / "a.jsonl", objects)) == expected
+    assert texts(sheet(folder / "a.csv", rows)) == expected
+    assert texts(sheet(folder / "a.tsv", rows, delimiter="\t")) == expected
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv"])
+def test_a_cell_may_be_longer_than_the_csv_module_allows(name: str, tmp_path: Path) -> None:
+    long = "It is so.\n" * 20_000
+    style = {"delimiter": "\t"} if name == "a.tsv" else {}
+    path = sheet(tmp_path / name, [["item", "text"], ["0", long]], **style)
+    assert texts(path) == {0: [(0, long)]}
+
+
 def test_what_a_response_knows_is_kept(tmp_path: Path) -> None:
     row = {"item": 0, "trial": 0, "text": "x", "finish_reason": "length"}
     path = jsonl(tmp_path / "a.jsonl", [row | {"prompt_tokens": 7, "completion_tokens": 9}])
     [recording] = read_recordings(path, ITEMS)
     assert recording.responses[0] == (Response(0, 0, "x", "length", 7, 9),)
     assert (recording.name, recording.paths) == ("a", (path,))
+    jsonl(path, [row | {"prompt_tokens": None, "completion_tokens": None, "error": None}])
+    [recording] = read_recordings(path, ITEMS)
+    assert recording.responses[0] == (Response(0, 0, "x", "length"),)
+    header = ["item", "text", "finish_reason", "prompt_tokens", "completion_tokens", "error"]
+    rows = [header, ["0", "x", "length", "7", "", ""]]
+    [recording] = read_recordings(sheet(tmp_path / "a.csv", rows), ITEMS)
+    assert recording.responses[0] == (Response(0, 0, "x", "length", 7, 0),)
 
 
 def test_a_sheet_in_the_order_of_the_task_is_held_against_its_gold(tmp_path: Path) -> None:
@@ -81,12 +112,32 @@ def test_a_sheet_in_the_order_of_the_task_is_held_against_its_gold(tmp_path: Pat
         texts(path, column="gpt-4")
 
 
+def test_without_a_gold_to_compare_with_a_sheet_is_taken_as_it_is(tmp_path: Path) -> None:
+    items = [Item("cti-taa", i, "", "", url=f"https://example.org/{i}") for i in range(2)]
+    path = sheet(tmp_path / "a.csv", [["GT", "gpt"], ["APT28", "APT28"], ["Turla", "FIN7"]])
+    [recording] = read_recordings(path, items)
+    assert [r.text for r in recording.responses[0]] == ["APT28", "FIN7"]
+
+
+def test_the_text_of_a_task_file_is_not_taken_for_answers(tmp_path: Path) -> None:
+    rows = [["URL", "Text", "Prompt", "model a"], ["https://example.org/0", "report", "who?", "A"]]
+    assert texts(sheet(tmp_path / "a.csv", rows)) == {0: [(0, "A")]}
+    task_file = sheet(tmp_path / "b.csv", [row[:3] for row in rows])
+    with pytest.raises(InputError, match="which column holds the answers"):
+        texts(task_file)
+    rows = [["prompt", "item", "text"], ["who?", "0", "A"]]
+    assert texts(sheet(tmp_path / "c.csv", rows)) == {0: [(0, "A")]}
+
+
 def test_csv_by_item_holds_quotes_commas_and_line_breaks(tmp_path: Path) -> None:
     rows = [["item", "trial", "answer"], ["1", "0", 'So, "b"\nCWE-89'], ["0", "0", "a"]]
     expected = {0: [(0, "a"), (1, 'So, "b"\nCWE-89')]}
     assert texts(sheet(tmp_path / "a.csv", rows)) == expected
     rows[0][2] = "text"
-    assert texts(sheet(tmp_path / "b.csv", rows)) == expected
+    path = sheet(tmp_path / "b.csv", rows)
+    assert texts(path) == expected
+    path.write_text(path.read_text() + "\n\n")
+    assert texts(path) == expected
 
 
 def test_a_folder_holds_recordings_and_the_trials_of_runs(tmp_path: Path) -> None:
@@ -99,9 +150,21 @@ def test_a_folder_holds_recordings_and_the_trials_of_runs(tmp_path: Path) -> Non
     found = {r.name: r.responses for r in read_recordings(tmp_path, ITEMS)}
     assert found.keys() == {"run", "other"}
     assert [r.text for t in (0, 1) for r in found["run"][t]] == ["t0", "t1"]
+    [alone] = read_recordings(tmp_path / "run" / "trial-0", ITEMS)
+    assert (alone.name, alone.responses[0][0].text) == ("run", "t0")
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="holds no recording"):
         read_recordings(tmp_path / "empty", ITEMS)
+
+
+def test_each_file_is_a_recording_of_its_own(tmp_path: Path) -> None:
+    sheet(tmp_path / "a.csv", [["item", "text"], ["0", "x"]])
+    jsonl(tmp_path / "a.jsonl", [{"item": 1, "text": "y"}])
+    jsonl(tmp_path / "trial-0" / "other.jsonl", [{"item": 2, "text": "z"}])
+    packed = gzip.compress(b'{"item": 3, "text": "w"}')
+    (tmp_path / "qwen2.5-7b.JSONL.gz").write_bytes(packed)
+    found = {r.name: r.responses[0][0].item for r in read_recordings(tmp_path, ITEMS)}
+    assert found == {"a.csv": 0, "a.jsonl": 1, "trial-0/other": 2, "qwen2.5-7b": 3}
 
 
 GOOD = {"item": 0, "text": "x"}
@@ -123,6 +186,11 @@ GOOD = {"item": 0, "text": "x"}
         ({"item": 1}, "item 1, trial 0: text is missing"),
         ({"item": 1, "text": None, "tool_calls": [{"id": 1}]}, "a tool was called"),
         ({"item": 1, "error": "timed out"}, "the request failed: timed out"),
+        ({"item": 1, "text": "", "error": "timed out"}, "the request failed: timed out"),
+        ({"item": 1, "text": "", "tool_calls": [{"id": 1}]}, "a tool was called"),
+        ({"url": "https://example.org/1", "text": None}, "org/1, trial 0: text is null"),
+        ({"item": None, "text": "x"}, "item is None, no whole number"),
+        ({"item": 1, "url": 7, "text": "x"}, "url is 7, not a string"),
         ({"item": 1, "text": 79}, "is '79', not a string"),
         ({"item": 1, "text": ["CWE-79"]}, "not a string"),
         ({"item": 1, "text": "x", "task": "cti-mcq"}, "answers cti-mcq, not cti-rcm"),
@@ -130,6 +198,9 @@ GOOD = {"item": 0, "text": "x"}
         ({"item": 1, "trial": 2.5, "text": "x"}, "trial is 2.5"),
         ('{"item": 1, "te', "no valid JSON"),
         ("[]", "not a JSON object"),
+        ('{"item": 1, "text": "\\ud800"}', "no valid Unicode"),
+        ('{"item": ' + "9" * 5000 + "}", "no valid JSON"),
+        ("[" * 100_000, "no valid JSON"),
     ],
 )
 def test_a_row_that_is_no_answer_is_named(row: Any, message: str, tmp_path: Path) -> None:
@@ -143,6 +214,22 @@ def test_a_missing_trial_is_named(tmp_path: Path) -> None:
     rows = [{"item": 0, "trial": trial, "text": "x"} for trial in (0, 1, 3)]
     with pytest.raises(InputError, match="trial 2 is missing: there are 0, 1, 3"):
         read_recordings(jsonl(tmp_path / "a.jsonl", rows), ITEMS)
+    rows = [{"item": 0, "trial": 10**15, "text": "x"}]
+    with pytest.raises(InputError, match="trial 0 is missing"):
+        read_recordings(jsonl(tmp_path / "a.jsonl", rows), ITEMS)
+
+
+def test_rows_of_objects_are_never_taken_by_their_order(tmp_path: Path) -> None:
+    content = b"".join(b'{"text": "x"}\n' for _ in ITEMS)
+    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(content))
+    with pytest.raises(InputError, match=r"gz:1: says neither item nor url"):
+        read_recordings(tmp_path / "a.jsonl.gz", ITEMS)
+
+
+def test_a_torn_gzip_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(b'{"item": 0, "text": "x"}')[:-6])
+    with pytest.raises(InputError, match=r"a\.jsonl\.gz: the gzip file is damaged"):
+        read_recordings(tmp_path / "a.jsonl.gz", ITEMS)
 
 
 @pytest.mark.parametrize(
@@ -156,7 +243,15 @@ def test_a_missing_trial_is_named(tmp_path: Path) -> None:
         ("a.csv", "item,text\n0,x\n1\n", "csv:3: 1 cells where the header has 2"),
         ("a.csv", "item,text\nzero,x\n", "csv:2: item is 'zero'"),
         ("a.csv", "text\nx\ny\n", "2 rows without item or url for the 4 items"),
-        ("a.csv", 'item,text\n0,"x\n', "no valid CSV"),
+        ("a.csv", 'item,text\n0,"x\n', "csv:2: no valid CSV"),
+        ("a.csv", 'item,text\n0,a\n9,"x\ny"\n', "csv:3: an answer to item 9"),
+        ("a.csv", f"item,text\n{'9' * 5000},x\n", "csv:2: item is '999"),
+        ("a.csv", "item,text,text\n0,x,y\n", "csv:1: two columns are named 'text'"),
+        ("a.csv", "item,text,task\n0,x,cti-mcq\n", "csv:2: answers cti-mcq, not cti-rcm"),
+        ("a.csv", "item,text,error\n0,,timed out\n", "csv:2: .*the request failed: timed out"),
+        ("a.csv", "item,url,text\n0,https://example.org/1,x\n", "csv:2: item 0 has another url"),
+        ("a.json", '[{"item": 0, "text": "x"}, 1]', "entry 1: not a JSON object"),
+        ("a.json", '[{"item": 0, "text": "\\ud800"}]', "entry 0: no valid Unicode"),
     ],
 )
 def test_a_file_that_is_no_recording_is_named(

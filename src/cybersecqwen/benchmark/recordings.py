@@ -10,17 +10,23 @@ protocol may not ask them all.
 
 from __future__ import annotations
 
-from collections import defaultdict
+import re
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cybersecqwen.engines.recordings import Row, read_rows
+from cybersecqwen.engines.recordings import Row, ending, read_rows
 from cybersecqwen.errors import InputError
 from cybersecqwen.records import Item, Response
 
 _ENDINGS = (".jsonl", ".json", ".csv", ".tsv")
-_OURS = ("manifest.json", "scores.json", "probe.json", "comparison.json")
+_TRIAL = re.compile(r"trial-\d+")
+# Files that stand beside answers in a run folder.
+_OURS = {
+    *("manifest.json", "scores.json", "summary.json", "probe.json"),
+    *("comparison.json", "certificate.json", "parity.json"),
+}
 
 
 @dataclass(frozen=True)
@@ -37,7 +43,8 @@ def read_recordings(
 ) -> list[Recording]:
     """Read the recording at a path, or all in a folder.
 
-    The `trial-N` folders of a run are one recording, any other file is one of its own. Raises
+    The `responses.jsonl` of a run's `trial-N` folders are one recording, any other file is one
+    of its own; `column` names that of the answers in a table, and then the recording. Raises
     InputError, with file and line, for a row that is no answer to an item, two answers to one
     item and trial, a missing trial, and a file of another task.
     """
@@ -53,34 +60,43 @@ def read_recordings(
 
 
 def _files(path: Path) -> dict[str, tuple[Path, ...]]:
+    """Find the files of each recording, by its name."""
     if not path.exists():
         raise InputError("no such file or folder", where=path, tip="check the path")
     if path.is_file():
         return {_stem(path): (path,)}
-    found: dict[str, list[Path]] = defaultdict(list)
+    found: dict[Path, list[Path]] = defaultdict(list)
     for file in sorted(path.rglob("*")):
-        relative = file.relative_to(path)
-        hidden = any(part.startswith(".") for part in relative.parts)
-        ending = file.with_suffix("").suffix if file.suffix == ".gz" else file.suffix
-        if file.is_file() and not hidden and ending in _ENDINGS and file.name not in _OURS:
-            found[_name(path, file)].append(file)
+        if _is_recording(file, path):
+            of_a_run = file.name.startswith("responses.") and _TRIAL.fullmatch(file.parent.name)
+            found[file.parent.parent if of_a_run else file].append(file)
     if not found:
         raise InputError(
             "holds no recording", where=path, tip="a recording is .jsonl, .json, .csv or .tsv"
         )
-    return {name: tuple(files) for name, files in found.items()}
+    names = {whole: _name(whole, path) for whole in found}
+    times = Counter(names.values())
+    return {
+        name if times[name] == 1 else whole.relative_to(path).as_posix(): tuple(found[whole])
+        for whole, name in names.items()
+    }
 
 
-def _name(folder: Path, file: Path) -> str:
-    """Name a recording by its file, or by the folder whose trials it is one of."""
-    if file.parent.name.startswith("trial-"):
-        parent = file.parent.parent
-        return folder.name if parent == folder else str(parent.relative_to(folder))
-    return str(file.relative_to(folder).parent / _stem(file))
+def _is_recording(file: Path, folder: Path) -> bool:
+    hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
+    return not hidden and ending(file) in _ENDINGS and file.name not in _OURS and file.is_file()
+
+
+def _name(whole: Path, folder: Path) -> str:
+    """Name a recording by its file, or by the folder of the run whose trials it is."""
+    if whole == folder or not whole.is_relative_to(folder):
+        return whole.resolve().name
+    relative = whole.relative_to(folder)
+    return (relative if whole.is_dir() else relative.with_name(_stem(whole))).as_posix()
 
 
 def _stem(path: Path) -> str:
-    return path.name.split(".", maxsplit=1)[0] if path.suffix == ".gz" else path.stem
+    return Path(path.stem).stem if path.suffix.lower() == ".gz" else path.stem
 
 
 def _by_trial(
@@ -102,14 +118,15 @@ def _by_trial(
                 )
             origin[key] = row.where
             trials[response.trial].append(response)
-    missing = sorted(set(range(max(trials) + 1)) - trials.keys())
-    if missing:
+    numbers = sorted(trials)
+    missing = next((i for i, trial in enumerate(numbers) if trial != i), None)
+    if missing is not None:
         raise InputError(
-            f"trial {missing[0]} is missing: there are {', '.join(map(str, sorted(trials)))}",
+            f"trial {missing} is missing: there are {', '.join(map(str, numbers))}",
             where=where,
             tip="trials are counted from 0",
         )
-    return {t: tuple(sorted(trials[t], key=lambda r: r.item)) for t in sorted(trials)}
+    return {t: tuple(sorted(trials[t], key=lambda r: r.item)) for t in numbers}
 
 
 def _answers(
@@ -119,7 +136,7 @@ def _answers(
     if not rows:
         raise InputError("holds no answer", where=path, tip="check the path")
     in_order = all(row.item is None and row.url is None for row in rows)
-    if in_order and path.suffix in (".jsonl", ".json"):
+    if in_order and ending(path) in (".jsonl", ".json"):
         raise InputError(
             "says neither item nor url", where=rows[0].where, tip="item is counted from 0"
         )
@@ -198,10 +215,11 @@ def _refuse_other_task(row: Row, item: Item) -> None:
         raise InputError(
             f"answers {row.task}, not {item.task}", where=row.where, tip="check --task"
         )
-    if row.gold is not None and row.gold.strip().lower() != item.gold.strip().lower():
+    said, gold = (row.gold or "").strip(), item.gold.strip()
+    # Without its file of golds cti-taa has none to compare with.
+    if row.gold is not None and gold and said.lower() != gold.lower():
         raise InputError(
-            f"its gold {row.gold.strip()!r} is not that of item {item.index} of {item.task}, "
-            f"{item.gold.strip()!r}",
+            f"its gold {said!r} is not that of item {item.index} of {item.task}, {gold!r}",
             where=row.where,
             tip="the file is of another task, or its rows are in another order",
         )

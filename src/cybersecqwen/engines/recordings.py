@@ -17,23 +17,27 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import re
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
-from typing import Any
 
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json, parse_line
 from cybersecqwen.sources.ctibench import table_rows
 
-_INTEGERS = ("item", "trial", "prompt_tokens", "completion_tokens")
+_COUNTS = ("prompt_tokens", "completion_tokens")
+_INTEGERS = ("item", "trial", *_COUNTS)
+_DIGITS = re.compile("[0-9]{1,18}")
+# The columns that are read beside that of the answers.
+_READ = {*_INTEGERS, "url", "task", "finish_reason", "error", "gt", "gold"}
 # Columns of a task file or of a sheet of answers that hold none.
 _NOT_ANSWERS = {
-    *("item", "url", "trial", "gt", "gold", "prompt", "description", "question"),
-    *("option a", "option b", "option c", "option d", "platform", "finish_reason"),
-    *("prompt_tokens", "completion_tokens", "id", "index", ""),
+    *_READ,
+    *("prompt", "description", "question", "option a", "option b", "option c", "option d"),
+    *("platform", "protocol", "model", "seed", "tool_calls", "id", "index", ""),
 }
 _TIP = "fix the line, or ask for that answer again"
 
@@ -69,19 +73,24 @@ def read_rows(path: Path, *, column: str | None = None) -> Iterator[Row]:
         ".csv": _read_table,
         ".tsv": _read_table,
     }
-    ending = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
-    if ending.lower() not in readers:
+    if ending(path) not in readers:
         raise InputError(
             f"{path.name!r} is no recording", where=path, tip="give .jsonl, .json, .csv or .tsv"
         )
     text = _text(path)
     if not text.strip():
         raise InputError("is empty", where=path, tip="check the path")
-    yield from readers[ending.lower()](text, path, column)
+    yield from readers[ending(path)](text, path, column)
+
+
+def ending(path: Path) -> str:
+    """Give the ending of a file's name in lower case, that before `.gz` where it is packed."""
+    last = path.suffix.lower()
+    return Path(path.stem).suffix.lower() if last == ".gz" else last
 
 
 def _text(path: Path) -> str:
-    opened = gzip.open if path.suffix == ".gz" else open
+    opened = gzip.open if path.suffix.lower() == ".gz" else open
     try:
         with opened(path, "rb") as file:
             return bytes(file.read()).decode("utf-8-sig")
@@ -98,7 +107,11 @@ def _read_jsonl(text: str, path: Path, column: str | None) -> Iterator[Row]:
     lines = ((n, line) for n, line in enumerate(text.split("\n"), start=1) if line.strip())
     for position, (number, line) in enumerate(lines):
         where = f"{path}:{number}"
-        yield _of_object(parse_line(line, where=where), where, position, column)
+        try:
+            row = parse_line(line, where=where)
+        except (ValueError, RecursionError) as error:  # a number of 5,000 digits, deep nesting
+            raise InputError(f"no valid JSON: {error}", where=where, tip=_TIP) from error
+        yield _of_object(row, where, position, column)
 
 
 def _read_json(text: str, path: Path, column: str | None) -> Iterator[Row]:
@@ -108,17 +121,20 @@ def _read_json(text: str, path: Path, column: str | None) -> Iterator[Row]:
         raise InputError(f"no valid JSON: {error}", where=path) from error
     if not isinstance(rows, list):
         raise InputError("not a JSON array of answers", where=path, tip="or give JSONL")
-    for position, row in enumerate(rows):
+    for position, entry in enumerate(rows):
         where = f"{path}, entry {position}"
-        if not isinstance(row, dict):
+        if not isinstance(entry, dict):
             raise InputError("not a JSON object", where=where, tip=_TIP)
+        # As a line of its own, so that half of a surrogate pair is refused here too.
+        row = parse_line(json.dumps(entry), where=where)
         yield _of_object(row, where, position, column)
 
 
 def _of_object(row: Json, where: str, position: int, column: str | None) -> Row:
     key = column or "text"
     item, trial = _whole(row, "item", where), _whole(row, "trial", where)
-    name = f"item {item}, trial {trial or 0}: {key}"
+    url = _string(row, "url", where)
+    name = f"{url if item is None else f'item {item}'}, trial {trial or 0}: {key}"
     _refuse_failure(row, key, where, name)
     if not isinstance(row[key], str):
         raise InputError(f"{name} is {str(row[key])[:80]!r}, not a string", where=where, tip=_TIP)
@@ -127,7 +143,7 @@ def _of_object(row: Json, where: str, position: int, column: str | None) -> Row:
         where=where,
         position=position,
         item=item,
-        url=_string(row, "url", where),
+        url=url,
         trial=trial or 0,
         finish_reason=_string(row, "finish_reason", where) or "",
         prompt_tokens=_whole(row, "prompt_tokens", where) or 0,
@@ -137,8 +153,12 @@ def _of_object(row: Json, where: str, position: int, column: str | None) -> Row:
 
 
 def _refuse_failure(row: Json, key: str, where: str, name: str) -> None:
-    """Refuse a row without a text, and say what stands there in its place."""
-    if row.get(key) is not None:
+    """Refuse a row without a text, and say what stands there in its place.
+
+    An empty text is an answer, unless the row says that the request failed.
+    """
+    text, failed = row.get(key), row.get("tool_calls") or row.get("error")
+    if text is not None and (text != "" or not failed):
         return
     if row.get("tool_calls"):
         what = f"{name}: a tool was called in place of an answer"
@@ -148,12 +168,12 @@ def _refuse_failure(row: Json, key: str, where: str, name: str) -> None:
         what = f"{name} is null: a failed request is no answer"
     else:
         what = f"{name} is missing"
-    raise InputError(what, where=where, tip="ask for that answer again")
+    raise InputError(what, where=where, tip="ask it again, or leave the line out")
 
 
 def _whole(row: Json, key: str, where: str) -> int | None:
-    """Read a whole number; None where it is absent."""
-    if key not in row:
+    """Read a whole number; None where it is absent, or a count that is null."""
+    if key not in row or (row[key] is None and key in _COUNTS):
         return None
     value = row[key]
     if type(value) is not int or value < 0:  # isinstance would take true for the number 1
@@ -169,67 +189,73 @@ def _string(row: Json, key: str, where: str) -> str | None:
 
 
 def _read_table(text: str, path: Path, column: str | None) -> Iterator[Row]:
-    lines = table_rows(text) if ".tsv" in path.suffixes else _csv_rows(text, path)
-    number, header = next(lines)
-    names = {name.strip().lower(): i for i, name in enumerate(header)}
-    answers = _column(header, column, path)
-    for position, (number, cells) in enumerate(lines):
+    rows = _cells(text.rstrip("\r\n"), path)
+    number, header = next(rows)
+    where = f"{path}:{number}"
+    names = [name.strip().lower() for name in header]
+    doubled = next((name for name in names if name and names.count(name) > 1), None)
+    if doubled:
+        raise InputError(f"two columns are named {doubled!r}", where=where, tip="rename one")
+    answers = _column(header, names, column, where)
+    known = {name: i for i, name in enumerate(names) if name in _READ and i != answers}
+    for position, (number, cells) in enumerate(rows):
         where = f"{path}:{number}"
         if len(cells) != len(header):
             raise InputError(
                 f"{len(cells)} cells where the header has {len(header)}", where=where, tip=_TIP
             )
-        yield _of_cells(cells, names, answers, where, position)
+        row = {name: cells[i] for name, i in known.items()}
+        yield _of_cells(row, cells[answers], where, position)
 
 
-def _csv_rows(text: str, path: Path) -> Iterator[tuple[int, list[str]]]:
-    lines = csv.reader(StringIO(text, newline=""), strict=True)
+def _cells(text: str, path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield the cells of each row, and the line on which it begins."""
+    # The limit is 128 kB a cell unless told; an answer with its reasoning can be longer.
+    csv.field_size_limit(max(csv.field_size_limit(), len(text)))
+    end = 0
     try:
-        yield from ((lines.line_num, cells) for cells in lines)
+        for number, cells in table_rows(text) if ending(path) == ".tsv" else _csv_rows(text):
+            yield end + 1, cells
+            end = number
     except csv.Error as error:
-        raise InputError(f"no valid CSV: {error}", where=f"{path}:{lines.line_num}") from error
+        what = f"no valid {ending(path)[1:].upper()}: {error}"
+        raise InputError(what, where=f"{path}:{end + 1}") from error
 
 
-def _column(header: Sequence[str], wanted: str | None, path: Path) -> int:
+def _csv_rows(text: str) -> Iterator[tuple[int, list[str]]]:
+    lines = csv.reader(StringIO(text, newline=""), strict=True)
+    yield from ((lines.line_num, cells) for cells in lines)
+
+
+def _column(header: Sequence[str], names: Sequence[str], wanted: str | None, where: str) -> int:
     """Find the column of the answers: the one that is named, `text`, or the only one left."""
     shown = ", ".join(header)
     if wanted is not None:
         if wanted not in header:
             raise InputError(
-                f"the column {wanted!r} is missing", where=f"{path}:1", tip=f"there are {shown}"
+                f"the column {wanted!r} is missing", where=where, tip=f"there are {shown}"
             )
         return header.index(wanted)
-    lower = [name.strip().lower() for name in header]
-    left = [i for i, name in enumerate(lower) if name not in _NOT_ANSWERS]
-    if "text" in lower and lower.count("text") == 1:
-        return lower.index("text")
+    if "text" in header:
+        return header.index("text")
+    # Beside a prompt, `Text` is the report that cti-taa asks about.
+    asked = {*_NOT_ANSWERS, "text"} if "prompt" in names else _NOT_ANSWERS
+    left = [i for i, name in enumerate(names) if name not in asked]
     if len(left) != 1:
         raise InputError(
-            "which column holds the answers?", where=f"{path}:1", tip=f"--column one of {shown}"
+            "which column holds the answers?", where=where, tip=f"--column one of {shown}"
         )
     return left[0]
 
 
-def _of_cells(
-    cells: Sequence[str], names: dict[str, int], answers: int, where: str, position: int
-) -> Row:
-    def cell(name: str) -> str | None:
-        return cells[names[name]] if name in names and names[name] != answers else None
-
-    numbers: dict[str, Any] = {}
-    for name in _INTEGERS:
-        value = cell(name)
-        if value is not None and not (value.isascii() and value.isdecimal()):
-            raise InputError(f"{name} is {value[:80]!r}, no whole number", where=where, tip=_TIP)
-        if value is not None:
-            numbers[name] = int(value)
-    gold = cell("gt")
-    return Row(
-        text=cells[answers],
-        where=where,
-        position=position,
-        url=cell("url"),
-        finish_reason=cell("finish_reason") or "",
-        gold=cell("gold") if gold is None else gold,
-        **numbers,
-    )
+def _of_cells(cells: dict[str, str], text: str, where: str, position: int) -> Row:
+    row: Json = {"text": text}
+    for name, cell in cells.items():
+        if name not in _INTEGERS:
+            row[name] = cell
+        elif _DIGITS.fullmatch(cell):
+            row[name] = int(cell)
+        elif cell or name not in _COUNTS:
+            raise InputError(f"{name} is {cell[:80]!r}, no whole number", where=where, tip=_TIP)
+    gold = row.get("gt", row.get("gold"))
+    return replace(_of_object(row, where, position, None), gold=gold)
