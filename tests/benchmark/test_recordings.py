@@ -152,6 +152,9 @@ def test_a_folder_holds_recordings_and_the_trials_of_runs(tmp_path: Path) -> Non
     assert [r.text for t in (0, 1) for r in found["run"][t]] == ["t0", "t1"]
     [alone] = read_recordings(tmp_path / "run" / "trial-0", ITEMS)
     assert (alone.name, alone.responses[0][0].text) == ("run", "t0")
+    jsonl(tmp_path / "run" / "trial-0" / "run.jsonl", [{"item": 1, "text": "x"}])
+    found = {r.name: r.responses for r in read_recordings(tmp_path / "run" / "trial-0", ITEMS)}
+    assert found.keys() == {"run", "run.jsonl"}
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="holds no recording"):
         read_recordings(tmp_path / "empty", ITEMS)
@@ -165,6 +168,8 @@ def test_each_file_is_a_recording_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "qwen2.5-7b.JSONL.gz").write_bytes(packed)
     found = {r.name: r.responses[0][0].item for r in read_recordings(tmp_path, ITEMS)}
     assert found == {"a.csv": 0, "a.jsonl": 1, "trial-0/other": 2, "qwen2.5-7b": 3}
+    jsonl(tmp_path / "a.csv.jsonl", [{"item": 3, "text": "v"}])
+    assert len(read_recordings(tmp_path, ITEMS)) == 5
 
 
 GOOD = {"item": 0, "text": "x"}

@@ -55,16 +55,16 @@ def read_recordings(
             paths,
             _by_trial(paths, items, column),
         )
-        for name, paths in found.items()
+        for name, paths in found
     ]
 
 
-def _files(path: Path) -> dict[str, tuple[Path, ...]]:
-    """Find the files of each recording, by its name."""
+def _files(path: Path) -> list[tuple[str, tuple[Path, ...]]]:
+    """Find the name and the files of each recording."""
     if not path.exists():
         raise InputError("no such file or folder", where=path, tip="check the path")
     if path.is_file():
-        return {_stem(path): (path,)}
+        return [(_stem(path), (path,))]
     found: dict[Path, list[Path]] = defaultdict(list)
     for file in sorted(path.rglob("*")):
         if _is_recording(file, path):
@@ -76,10 +76,10 @@ def _files(path: Path) -> dict[str, tuple[Path, ...]]:
         )
     names = {whole: _name(whole, path) for whole in found}
     times = Counter(names.values())
-    return {
-        name if times[name] == 1 else whole.relative_to(path).as_posix(): tuple(found[whole])
-        for whole, name in names.items()
-    }
+    for whole, name in names.items():
+        if times[name] > 1 and whole.is_file():  # `a.csv` beside `a.jsonl`
+            names[whole] = whole.relative_to(path).as_posix()
+    return [(names[whole], tuple(files)) for whole, files in found.items()]
 
 
 def _is_recording(file: Path, folder: Path) -> bool:
