@@ -15,7 +15,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from cybersecqwen.benchmark.statistics import (
     Interval,
@@ -29,7 +29,13 @@ from cybersecqwen.benchmark.statistics import (
 if TYPE_CHECKING:
     from cybersecqwen.benchmark.statistics import Floats
 
-MCNEMAR, BOOTSTRAP = "exact McNemar", "paired bootstrap"
+MCNEMAR, BOOTSTRAP, ITEM_BOOTSTRAP = (
+    "exact McNemar",
+    "paired bootstrap",
+    "paired bootstrap over items",
+)
+_LEVEL = 0.05
+_NO_SHARES = ("mad",)  # metrics in units of their own; all others are shares, told in points
 
 
 @dataclass(frozen=True)
@@ -37,7 +43,8 @@ class Comparison:
     """The difference of two scores on the same items, first minus second.
 
     `detectable` is the smallest difference that items of this number and kind would show with
-    80 % power at the 5 % level. The discordant counts are of one trial each, else None.
+    80 % power at the 5 % level; 0 where the items do not differ enough to tell. The discordant
+    counts are of one trial each, else None. Without any value of one side all figures are nan.
     """
 
     first: float
@@ -58,28 +65,31 @@ def compare(
     *,
     samples: int = 10_000,
     seed: int = 0,
+    trials: bool = True,
 ) -> Comparison:
     """Compare two scores, each a numerator and a denominator of items x trials.
 
-    One right-or-wrong trial each is tested exactly (McNemar 1947); otherwise the p-value comes
-    from the paired bootstrap. Raises ValueError where the numbers of items differ.
+    Rows are the same items in the same order; the numbers of trials may differ. One
+    right-or-wrong trial each is tested exactly (McNemar 1947); otherwise the p-value comes from
+    the paired bootstrap. With several trials that one is conservative, as `bootstrap` says, but
+    for `trials=False`, which draws items alone and holds where trials differ by the noise of
+    single answers only. Raises ValueError where the tables do not fit.
     """
     import numpy as np
 
-    if len(first[0]) != len(second[0]):
-        raise ValueError(f"{len(first[0])} items against {len(second[0])}")
-    scores = [_score(first), _score(second)]
-    drawn = paired_bootstrap(first, second, samples=samples, seed=seed)
+    drawn = paired_bootstrap(first, second, samples=samples, seed=seed, trials=trials)
     kept = drawn[~np.isnan(drawn)]
+    scores = [_score(first), _score(second)]
     error = float(kept.std()) if len(kept) else math.nan
     discordant = _discordant(first, second)
+    bootstrapped = BOOTSTRAP if trials else ITEM_BOOTSTRAP
     return Comparison(
         first=scores[0],
         second=scores[1],
         difference=scores[0] - scores[1],
         interval=interval(drawn),
         p_value=mcnemar_exact(*discordant) if discordant else _bootstrap_p(kept),
-        test=MCNEMAR if discordant else BOOTSTRAP,
+        test=MCNEMAR if discordant else bootstrapped,
         detectable=minimum_detectable_difference(error),
         items=len(first[0]),
         only_first=discordant[0] if discordant else None,
@@ -110,6 +120,7 @@ def _bootstrap_p(drawn: Floats) -> float:
     """Give twice the share of draws on the rarer side of 0, one draw added to each."""
     if not len(drawn):
         return math.nan
+    drawn = drawn.round(12)  # a tie counts on both sides, also one that rounding took apart
     below, above = int((drawn <= 0).sum()), int((drawn >= 0).sum())
     return min(1.0, 2 * (min(below, above) + 1) / (len(drawn) + 1))
 
@@ -126,12 +137,17 @@ def mcnemar_exact(only_first: int, only_second: int) -> float:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjust p-values for how many there are, step-down (Holm 1979); their order is kept."""
-    adjusted = [1.0] * len(p_values)
+    """Adjust p-values for how many there are, step-down (Holm 1979); their order is kept.
+
+    A nan, of a comparison that could not be made, stays one and does not count.
+    """
+    adjusted = list(p_values)
+    order = sorted(
+        (i for i, p in enumerate(p_values) if not math.isnan(p)), key=adjusted.__getitem__
+    )
     highest = 0.0
-    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
     for rank, i in enumerate(order):
-        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[i]))
+        highest = max(highest, min(1.0, (len(order) - rank) * p_values[i]))
         adjusted[i] = highest
     return adjusted
 
@@ -144,18 +160,29 @@ def minimum_detectable_difference(
     return (normal.inv_cdf(1 - alpha / 2) + normal.inv_cdf(power)) * standard_error
 
 
-def unpaired(share: float, n: int, published: float, published_n: int) -> Interval:
-    """Give the 95 % interval of a share minus a published one, item by item unknown.
+class Unpaired(NamedTuple):
+    """The difference of two shares on items that cannot be matched, with its 95 % interval."""
 
-    Newcombe's hybrid score interval for two independent samples (1998, method 10). The items
-    are mostly the same, which it cannot know: it is wider than a paired one would be.
+    difference: float
+    interval: Interval
+
+
+def unpaired(share: float, n: int, published: float, published_n: int) -> Unpaired:
+    """Compare a share of `n` items with a published one whose items are not at hand.
+
+    Newcombe's hybrid score interval for two independent samples (1998, method 10). Both may
+    stand on the same items, which it cannot know: it is mostly wider than a paired one. `n`
+    counts items, however many trials each had.
     """
     low, high = wilson(share, n)
     other_low, other_high = wilson(published, published_n)
     difference = share - published
-    return Interval(
-        difference - math.hypot(share - low, other_high - published),
-        difference + math.hypot(high - share, published - other_low),
+    return Unpaired(
+        difference,
+        Interval(
+            difference - math.hypot(share - low, other_high - published),
+            difference + math.hypot(high - share, published - other_low),
+        ),
     )
 
 
@@ -166,55 +193,59 @@ def sentence(
     second: str,
     task: str,
     metric: str = "strict_accuracy",
-    adjusted: float | None = None,
+    adjusted_p: float | None = None,
     comparisons: int = 1,
 ) -> str:
-    """Say a comparison in one sentence that can be quoted, and what it could not have shown.
+    """Say a comparison in one sentence that can be quoted, and what it could have shown.
 
-    `adjusted` is the p-value after Holm's correction over so many comparisons.
+    `adjusted_p` is the p-value after Holm's correction over so many comparisons; it decides.
     """
-    decides = found.p_value if adjusted is None else adjusted
-    after = (
-        f", p {_p(adjusted)} after Holm over {comparisons} comparisons"
-        if adjusted is not None and comparisons > 1
-        else ""
-    )
-    scale, unit = (100, " points") if metric in _SHARES else (1, "")
-    figures = (
-        f"{found.first:.3f} against {found.second:.3f}; 95 % interval of the difference "
-        f"{found.interval.low * scale:+.1f} to {found.interval.high * scale:+.1f}{unit}; "
-        f"{found.test} p {_p(found.p_value)}{after}"
-    )
-    smallest = f"{found.detectable * scale:.1f}{unit}"
-    if not decides < 0.05:
+    items = f"the {found.items:,} {task} items"
+    if math.isnan(found.difference):
+        without = [n for n, s in ((first, found.first), (second, found.second)) if math.isnan(s)]
         return (
-            f"{first} and {second} cannot be told apart on the {found.items:,} {task} items "
-            f"({figures}); a difference of {smallest} would have been found four times in five."
+            f"{first} and {second} cannot be compared in {metric} on {items}: "
+            f"no value for {' and '.join(without)}."
         )
-    size = f"{abs(found.difference) * scale:.1f}{unit}"
-    way = "more" if found.difference > 0 else "fewer"
-    if metric == "strict_accuracy":
-        said = (
-            f"{first} answers {size} {way} of the {found.items:,} {task} items correctly than "
-            f"{second}"
-        )
+    figures = _figures(found, metric, adjusted_p, comparisons)
+    smallest = _amount(found.detectable, metric) if found.detectable > 0 else ""
+    if not (found.p_value if adjusted_p is None else adjusted_p) < _LEVEL:
+        said = f"{first} and {second} cannot be told apart on {items}"
+        if metric != "strict_accuracy":
+            said = f"{first} and {second} cannot be told apart in {metric} on {items}"
+        power = f"; a difference of {smallest} would have been found four times in five"
     else:
-        way = "higher" if found.difference > 0 else "lower"
-        said = (
-            f"{first} scores {size} {way} than {second} in {metric} on the {found.items:,} {task} "
-            "items"
-        )
-    return f"{said} ({figures}); a difference of {smallest} is found four times in five."
+        said = _difference(found, first, second, items, metric)
+        power = f"; a difference of {smallest} is found four times in five"
+    return f"{said} ({figures}){power if smallest else ''}."
 
 
-_SHARES = (
-    "strict_accuracy",
-    "parseable_rate",
-    "plausible_rate",
-    "micro_f1",
-    "accuracy_of_parseable",
-)
+def _difference(found: Comparison, first: str, second: str, items: str, metric: str) -> str:
+    size, up = _amount(abs(found.difference), metric), found.difference > 0
+    if metric == "strict_accuracy":
+        way = "more" if up else "fewer"
+        return f"{first} answers {size} {way} of {items} correctly than {second}"
+    return (
+        f"{first} scores {size} {'higher' if up else 'lower'} than {second} in {metric} on {items}"
+    )
 
 
-def _p(value: float) -> str:
-    return "< 0.001" if value < 0.001 else f"= {value:.3f}"
+def _figures(found: Comparison, metric: str, adjusted_p: float | None, comparisons: int) -> str:
+    low, high = found.interval
+    bounds = (
+        f"{low:+z.3f} to {high:+z.3f}"
+        if metric in _NO_SHARES
+        else f"{100 * low:+z.1f} to {100 * high:+z.1f} points"
+    )
+    p = f"p = {found.p_value:.3f}" if found.p_value >= 0.001 else "p < 0.001"
+    if adjusted_p is not None and comparisons > 1:
+        after = f"{adjusted_p:.3f}" if adjusted_p >= 0.001 else "below 0.001"
+        p += f", {after} after Holm over {comparisons} comparisons"
+    return (
+        f"{found.first:.3f} against {found.second:.3f}; 95 % interval of the difference {bounds}; "
+        f"{found.test} {p}"
+    )
+
+
+def _amount(value: float, metric: str) -> str:
+    return f"{value:.3f}" if metric in _NO_SHARES else f"{100 * value:.1f} points"

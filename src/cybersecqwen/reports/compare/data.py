@@ -222,7 +222,7 @@ def _sentence(table: Json, row: Json, p_value: float, comparisons: int) -> str:
         second=table["reference"],
         task=table["task"],
         metric=table["metric"],
-        adjusted=p_value,
+        adjusted_p=p_value,
         comparisons=comparisons,
     )
 
