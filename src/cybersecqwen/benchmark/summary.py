@@ -5,7 +5,8 @@
 
 Two spreads stand beside each mean and are never mixed up: `std` is the one between trials, the
 noise of drawing answers to the same items; `interval_95` is a cluster bootstrap over items and
-trials, how far the figure for other items of the same kind may lie.
+trials, how far the figure for other items of the same kind may lie; `item_interval_95` is over
+items alone.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ def _estimate(scored: Scored, metric: str, *, samples: int, seed: int) -> Json:
         "mean": _number(found.mean),
         "std": found.trial_std,
         "interval_95": [_number(bound) for bound in found.interval],
+        "item_interval_95": [_number(bound) for bound in found.item_interval],
         "better": scored.metrics[metric].better,
     }
 

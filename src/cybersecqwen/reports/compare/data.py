@@ -248,9 +248,10 @@ def _published_row(row: Published, status: str, ours: Mapping[str, Json]) -> Jso
         if task in ours and isinstance(value, float):
             mine = ours[task]
             n, mean = mine["items"], mine["value"]["mean"]
+            distance = unpaired(mean, n, value, n)
             distances[task] = {
-                "difference": mean - value,
-                "interval_95_unpaired": list(unpaired(mean, n, value, n)),
+                "difference": distance.difference,
+                "interval_95_unpaired": list(distance.interval),
             }
     return asdict(row) | {"status": status, "reference_minus_this": distances}
 
