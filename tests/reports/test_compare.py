@@ -66,7 +66,7 @@ def test_several_trials_are_compared_by_the_bootstrap(evaluated: Evaluated) -> N
     runs = [evaluated("a", range(N // 2), trials=2), evaluated("b", range(N), trials=3)]
     found = compare(runs, BENCHMARK, settings=Settings(reference="b"))
     [_, worse] = found["tables"][0]["rows"]
-    assert worse["against"]["test"] == "paired bootstrap"
+    assert worse["against"]["test"] == "paired bootstrap over items"
     assert worse["against"]["verdict"] == "worse"
     assert worse["modified"] == ["trials=2"]
     low, high = worse["against"]["interval"]

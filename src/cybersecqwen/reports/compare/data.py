@@ -198,8 +198,21 @@ def _against(entry: _Entry, against: _Entry | None, metric: str) -> Json | None:
         return None
     if [i.index for i in entry.scored.items] != [i.index for i in against.scored.items]:
         return None
-    found = compare_pair(entry.scored.ratio(metric), against.scored.ratio(metric))
+    found = compare_pair(
+        entry.scored.ratio(metric),
+        against.scored.ratio(metric),
+        trials=_sways(entry) or _sways(against),
+    )
     return asdict(found) | {"interval": list(found.interval)}
+
+
+def _sways(entry: _Entry) -> bool:
+    """Tell whether a whole trial has something in common, such as its exemplars.
+
+    Where trials differ by their seed alone, drawing them too would count the noise of single
+    answers three times, and hide differences that are there.
+    """
+    return entry.answers.kind == "base" and entry.scored.protocol.exemplars != "per item"
 
 
 def _correct(tables: Sequence[Json]) -> None:
