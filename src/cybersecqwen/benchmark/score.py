@@ -153,10 +153,16 @@ def _mark(
     return answer, given | {"parseable": 1.0} | marks
 
 
+def mark(
+    task: Task, protocol: Protocol, item: Item, text: str
+) -> tuple[str | None, dict[str, float]]:
+    """Read one response: give the prediction that counts, None for none, and its marks."""
+    return _mark(task, protocol, item, extractor(task, protocol).read(text))
+
+
 def is_correct(task: Task, protocol: Protocol, item: Item, text: str) -> bool:
     """Tell whether one response is right, for the accuracy that a running evaluation shows."""
-    _, marks = _mark(task, protocol, item, extractor(task, protocol).read(text))
-    return bool(marks["correct"])
+    return bool(mark(task, protocol, item, text)[1]["correct"])
 
 
 def by_item(

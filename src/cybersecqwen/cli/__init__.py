@@ -12,7 +12,7 @@ import warnings
 import click
 
 from cybersecqwen import __version__
-from cybersecqwen.cli import ask, classify, data, evaluate, knowledge, scoring, stages
+from cybersecqwen.cli import ask, classify, data, evaluate, export, knowledge, scoring, stages
 from cybersecqwen.cli.group import Group
 
 
@@ -47,6 +47,7 @@ for _command in (
     scoring.compare,
     scoring.overlap,
     scoring.protocols,
+    export.export,
     data.fetch,
     data.embedded,
 ):

@@ -1,0 +1,1 @@
+"""The evaluation in other people's harnesses: lm-evaluation-harness and Inspect."""

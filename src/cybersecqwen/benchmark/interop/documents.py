@@ -1,0 +1,119 @@
+"""One trial of a protocol as plain rows, which any harness can ask, and the scores of an answer.
+
+    rows = documents(Trial(PROTOCOLS["model-card"], folder), "cti-rcm")
+    rows[0]["prompt"], rows[0]["gold"]
+    _, scores = read_answer(rows[0], "CWE-79", folder)
+
+A row holds all that judging its answer needs, beside the graphs of cti-taa. Extractors and marks
+are those of the evaluation: nothing is written twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from cybersecqwen.benchmark.protocol import Protocol, find_protocol
+from cybersecqwen.benchmark.requests import asked, requests
+from cybersecqwen.benchmark.score import extractor, mark, metrics
+from cybersecqwen.benchmark.tasks import Metric, Task, open_task
+from cybersecqwen.errors import InputError
+from cybersecqwen.files import Json
+from cybersecqwen.records import Item
+from cybersecqwen.sources.ctibench import read_items
+
+Ratio = tuple[float, float]  # what one answer adds to a metric's numerator and denominator
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One trial of a protocol over the items of a benchmark folder."""
+
+    protocol: Protocol
+    benchmark: Path
+    kind: str = "instruct"
+    number: int = 0
+
+    @property
+    def seed(self) -> int:
+        """Give the seed of its requests."""
+        return self.protocol.seeds[self.number]
+
+
+def documents(trial: Trial, task: str) -> list[Json]:
+    """Give the rows of a trial in the order that they are asked.
+
+    `prompt` is the user message of an instruct model, or the raw text that a base model
+    completes, and `system` the message before it, "" for none.
+    """
+    protocol, items = trial.protocol, read_items(trial.benchmark, task)
+    extractor(open_task(task, trial.benchmark), protocol)
+    how = {"kind": trial.kind, "trial": trial.number}
+    rows = zip(
+        asked(protocol, items, **how), requests(protocol, items, **how), strict=True
+    )
+    return [
+        {
+            "task": task,
+            "index": item.index,
+            "protocol": protocol.name,
+            "protocol_version": protocol.version,
+            "trial": trial.number,
+            "system": "" if isinstance(request.prompt, str) else protocol.system,
+            "prompt": request.prompt
+            if isinstance(request.prompt, str)
+            else request.prompt[-1][1],
+            "gold": item.gold,
+            "url": item.url,
+            "text": item.text,
+            "options": list(item.options),
+        }
+        for item, request in rows
+    ]
+
+
+def read_answer(row: Json, text: str, graphs: Path) -> tuple[str | None, dict[str, Ratio]]:
+    """Give the prediction in an answer, None for none, and what it adds to each metric.
+
+    `graphs` is the folder with the graphs of cti-taa. Raises InputError where the protocol is
+    of another version than the row's.
+    """
+    task, protocol = _opened(row["task"], graphs), find_protocol(row["protocol"])
+    if protocol.version != row["protocol_version"]:
+        raise InputError(
+            f"written under {protocol.name} {row['protocol_version']}, this is "
+            f"{protocol.name} {protocol.version}",
+            where=f"{row['task']}, item {row['index']}",
+            tip="export again",
+        )
+    prediction, marks = mark(task, protocol, _item(row), text)
+    return prediction, ratios(metrics(task, protocol), marks)
+
+
+def ratios(measured: Mapping[str, Metric], marks: Mapping[str, float]) -> dict[str, Ratio]:
+    """Give what the marks of one answer add to the two sums of each metric."""
+    return {
+        name: (_weigh(metric.numerator, marks), _weigh(metric.denominator, marks))
+        for name, metric in measured.items()
+    }
+
+
+def over_all(metric: Metric) -> bool:
+    """Tell whether a metric is a plain mean over all answers."""
+    return dict(metric.denominator) == {"asked": 1.0}
+
+
+def _weigh(weights: Mapping[str, float], marks: Mapping[str, float]) -> float:
+    return sum(weight * marks.get(name, 0.0) for name, weight in weights.items())
+
+
+@lru_cache
+def _opened(task: str, graphs: Path) -> Task:
+    return open_task(task, graphs)
+
+
+def _item(row: Json) -> Item:
+    names = ("task", "index", "prompt", "gold", "url", "text")
+    return Item(**{name: row[name] for name in names}, options=tuple(row["options"]))

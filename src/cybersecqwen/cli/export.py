@@ -1,0 +1,73 @@
+"""The commands that take the evaluation to other harnesses: tasks, and finished results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from cybersecqwen.cli.group import FILE
+
+_BENCHMARK = click.option(
+    "--benchmark", type=FILE, help="Folder of CTI-Bench TSV files.  [default: the fetched one]"
+)
+_OUT = click.option("--out", type=FILE, required=True, help="Folder to write into.")
+
+
+def _benchmark(given: Path | None) -> Path:
+    from cybersecqwen.pipeline import default_benchmark
+
+    return given or default_benchmark()
+
+
+@click.group()
+def export() -> None:
+    """Write tasks and results for lm-evaluation-harness and Inspect."""
+
+
+@export.command("lm-eval")
+@click.option("--protocol", default="model-card", show_default=True, help="Evaluation protocol.")
+@_BENCHMARK
+@_OUT
+@click.option(
+    "--task", "tasks", multiple=True, help="May be repeated.  [default: cti-rcm and cti-mcq]"
+)
+@click.option(
+    "--kind",
+    type=click.Choice(["instruct", "base"]),
+    default="instruct",
+    show_default=True,
+    help="Zero-shot chat, or 5-shot raw completion.",
+)
+@click.option(
+    "--trial",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Which trial: its seed, and its exemplars for a base model.",
+)
+def lm_eval(
+    protocol: str,
+    benchmark: Path | None,
+    out: Path,
+    tasks: tuple[str, ...],
+    kind: str,
+    trial: int,
+) -> None:
+    """Write task files for lm-evaluation-harness, and print the command that runs them.
+
+    One trial is written: the harness gives every repeat of a request the same seed.
+    """
+    from cybersecqwen.benchmark.interop.documents import Trial
+    from cybersecqwen.benchmark.interop.lm_eval import hint, write_tasks
+    from cybersecqwen.benchmark.protocol import find_protocol
+
+    found = find_protocol(protocol)
+    if trial >= len(found.seeds):
+        raise click.BadParameter(
+            f"{protocol} has {len(found.seeds)} trials, counted from 0", param_hint="--trial"
+        )
+    names = tasks or ("cti-rcm", "cti-mcq")
+    asked = Trial(found, _benchmark(benchmark), kind, trial)
+    write_tasks(names, out, trial=asked)
+    click.echo(hint(names, out, trial=asked))
