@@ -1,0 +1,165 @@
+"""The tasks of CTI-Bench for Inspect (inspect_ai 0.3.285), found by it as an entry point.
+
+    inspect eval cybersecqwen/cti_rcm -T benchmark=cti-bench -T protocol=model-card \\
+      --model openai-api/local/NAME --model-base-url http://localhost:8000/v1
+
+Dataset, sampling, seeds and scores are those of the protocol; a trial is an epoch. Base models
+are not covered: their exemplars change with the trial, and an epoch asks the same again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cybersecqwen.benchmark.interop.documents import Ratio, Trial, documents, read_answer
+from cybersecqwen.benchmark.protocol import Protocol, find_protocol
+from cybersecqwen.benchmark.statistics import mean
+from cybersecqwen.errors import extra
+from cybersecqwen.files import Json
+
+with extra("harnesses"):
+    from inspect_ai import Task, task
+    from inspect_ai.dataset import MemoryDataset, Sample
+    from inspect_ai.model import ChatMessage, ChatMessageSystem, ChatMessageUser, GenerateConfig
+    from inspect_ai.scorer import (
+        CORRECT,
+        INCORRECT,
+        NOANSWER,
+        Metric,
+        SampleScore,
+        Score,
+        Scorer,
+        Target,
+        metric,
+        scorer,
+    )
+    from inspect_ai.solver import Generate, Solver, TaskState, solver
+
+
+@task
+def cti_mcq(benchmark: str, protocol: str = "model-card", trials: int | None = None) -> Task:
+    """Answer a four-option CTI question."""
+    return _task("cti-mcq", Path(benchmark), find_protocol(protocol, trials=trials))
+
+
+@task
+def cti_rcm(benchmark: str, protocol: str = "model-card", trials: int | None = None) -> Task:
+    """Map a CVE description to its CWE."""
+    return _task("cti-rcm", Path(benchmark), find_protocol(protocol, trials=trials))
+
+
+@task
+def cti_rcm_2021(benchmark: str, protocol: str = "model-card", trials: int | None = None) -> Task:
+    """Map a CVE description of 2011 to 2021 to its CWE."""
+    return _task("cti-rcm-2021", Path(benchmark), find_protocol(protocol, trials=trials))
+
+
+@task
+def cti_vsp(benchmark: str, protocol: str = "model-card", trials: int | None = None) -> Task:
+    """Predict the CVSS v3.1 base vector of a CVE."""
+    return _task("cti-vsp", Path(benchmark), find_protocol(protocol, trials=trials))
+
+
+@task
+def cti_taa(benchmark: str, protocol: str = "model-card", trials: int | None = None) -> Task:
+    """Attribute a threat report to its actor."""
+    return _task("cti-taa", Path(benchmark), find_protocol(protocol, trials=trials))
+
+
+@task
+def cti_ate(benchmark: str, protocol: str = "model-card", trials: int | None = None) -> Task:
+    """Name the ATT&CK techniques in a description of a malware."""
+    return _task("cti-ate", Path(benchmark), find_protocol(protocol, trials=trials))
+
+
+def _task(name: str, benchmark: Path, protocol: Protocol) -> Task:
+    rows = documents(Trial(protocol, benchmark), name)
+    return Task(
+        dataset=MemoryDataset([sample(row) for row in rows], name=name),
+        solver=ask_with_seed(protocol.seeds[0]),
+        scorer=cti_bench(str(benchmark.resolve())),
+        config=sampling(protocol),
+        epochs=len(protocol.seeds),
+        version=protocol.version,
+        metadata={"protocol": protocol.name, "modified": list(protocol.modified)},
+    )
+
+
+def sample(row: Json) -> Sample:
+    """Give a row of a trial as a sample, with all of it but the prompt as metadata."""
+    rest = {name: value for name, value in row.items() if name not in ("prompt", "system")}
+    return Sample(id=row["index"], input=messages(row), target=row["gold"], metadata=rest)
+
+
+def messages(row: Json) -> list[ChatMessage]:
+    """Give the messages that a chat model is asked with."""
+    system = [ChatMessageSystem(content=row["system"])] if row["system"] else []
+    return [*system, ChatMessageUser(content=row["prompt"])]
+
+
+def sampling(protocol: Protocol) -> GenerateConfig:
+    """Give a protocol's sampling, but for the seed, which belongs to the trial."""
+    return GenerateConfig(
+        temperature=protocol.temperature,
+        top_p=protocol.top_p,
+        max_tokens=protocol.max_tokens,
+        max_connections=protocol.concurrency,
+    )
+
+
+@solver
+def ask_with_seed(first: int) -> Solver:
+    """Ask once, with the seed of the epoch: the first epoch's is `first`."""
+
+    async def solve(state: TaskState, generate: Generate) -> TaskState:
+        return await generate(state, seed=first + state.epoch - 1)
+
+    return solve
+
+
+@metric(scores="unreduced")
+def per_trial() -> Metric:
+    """Average each metric of the protocol over the trials, each a ratio of sums over its items."""
+
+    def measure(scores: list[SampleScore]) -> Mapping[str, float | None]:
+        found = [score.score.metadata for score in scores if score.score.metadata]
+        names = found[0]["ratios"] if found else ()
+        return {name: _mean(name, found) for name in names}
+
+    return measure
+
+
+def _mean(name: str, found: Sequence[Mapping[str, Any]]) -> float | None:
+    """Give the mean over trials; None where nothing was measured in any."""
+    trials: dict[int, list[Ratio]] = {}
+    for answer in found:
+        trials.setdefault(answer["trial"], []).append(answer["ratios"][name])
+    sums = ([math.fsum(column) for column in zip(*rows, strict=True)] for rows in trials.values())
+    values = [above / below for above, below in sums if below]
+    return mean(values) if values else None
+
+
+@scorer(metrics=[per_trial()])
+def cti_bench(benchmark: str) -> Scorer:
+    """Read and mark an answer as the protocol does; `benchmark` holds the graphs of cti-taa."""
+
+    async def judge(state: TaskState, target: Target) -> Score:
+        row = {**state.metadata, "prompt": state.input_text}
+        return score_of(row, state.output.completion, Path(benchmark), trial=state.epoch - 1)
+
+    return judge
+
+
+def score_of(row: Json, text: str, graphs: Path, *, trial: int) -> Score:
+    """Score one answer: correct, incorrect or none, and what it adds to each metric."""
+    prediction, found = read_answer(row, text, graphs)
+    correct = INCORRECT if not found["strict_accuracy"][0] else CORRECT
+    return Score(
+        value=correct if prediction is not None else NOANSWER,
+        answer=prediction,
+        reason=None if prediction is not None else "invalid_response_format",
+        metadata={"trial": trial, "ratios": {name: list(sums) for name, sums in found.items()}},
+    )
