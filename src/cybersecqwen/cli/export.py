@@ -71,3 +71,38 @@ def lm_eval(
     asked = Trial(found, _benchmark(benchmark), kind, trial)
     write_tasks(names, out, trial=asked)
     click.echo(hint(names, out, trial=asked))
+
+
+@export.command()
+@click.argument("run", type=FILE)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["lm-eval", "inspect"]),
+    required=True,
+    help="Whose files to write.",
+)
+@_BENCHMARK
+@_OUT
+@click.option("--task", help="Only the evaluations of one task.")
+def results(run: Path, form: str, benchmark: Path | None, out: Path, task: str | None) -> None:
+    """Write a finished run as lm-evaluation-harness or Inspect would have, and name the files.
+
+    RUN is a run folder, or one evaluation in it. Every response is written whole.
+    """
+    from cybersecqwen.benchmark.stored import stored_answers
+    from cybersecqwen.manifest import finished
+
+    found, folder = stored_answers(run, task=task), _benchmark(benchmark)
+    for answers in found:
+        finished(answers.where, tip="end the evaluation first: the same command goes on with it")
+    if form == "inspect":
+        from cybersecqwen.benchmark.interop.inspect_log import write_inspect_log
+
+        written = [write_inspect_log(answers, folder, out) for answers in found]
+    else:
+        from cybersecqwen.benchmark.interop.lm_eval_results import write_results
+
+        written = write_results(found, folder, out)
+    for path in written:
+        click.echo(path)

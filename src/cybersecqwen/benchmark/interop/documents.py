@@ -50,10 +50,8 @@ def documents(trial: Trial, task: str) -> list[Json]:
     """
     protocol, items = trial.protocol, read_items(trial.benchmark, task)
     extractor(open_task(task, trial.benchmark), protocol)
-    how = {"kind": trial.kind, "trial": trial.number}
-    rows = zip(
-        asked(protocol, items, **how), requests(protocol, items, **how), strict=True
-    )
+    found = asked(protocol, items, kind=trial.kind, trial=trial.number)
+    written = requests(protocol, items, kind=trial.kind, trial=trial.number)
     return [
         {
             "task": task,
@@ -62,15 +60,13 @@ def documents(trial: Trial, task: str) -> list[Json]:
             "protocol_version": protocol.version,
             "trial": trial.number,
             "system": "" if isinstance(request.prompt, str) else protocol.system,
-            "prompt": request.prompt
-            if isinstance(request.prompt, str)
-            else request.prompt[-1][1],
+            "prompt": request.prompt if isinstance(request.prompt, str) else request.prompt[-1][1],
             "gold": item.gold,
             "url": item.url,
             "text": item.text,
             "options": list(item.options),
         }
-        for item, request in rows
+        for item, request in zip(found, written, strict=True)
     ]
 
 

@@ -1,6 +1,6 @@
-"""The tasks of CTI-Bench for Inspect (inspect_ai 0.3.285), found by it as an entry point.
+r"""The tasks of CTI-Bench for Inspect (inspect_ai 0.3.285), found by it as an entry point.
 
-    inspect eval cybersecqwen/cti_rcm -T benchmark=cti-bench -T protocol=model-card \\
+    inspect eval cybersecqwen/cti_rcm -T benchmark=cti-bench -T protocol=model-card \
       --model openai-api/local/NAME --model-base-url http://localhost:8000/v1
 
 Dataset, sampling, seeds and scores are those of the protocol; a trial is an epoch. Base models
@@ -37,6 +37,8 @@ with extra("harnesses"):
         scorer,
     )
     from inspect_ai.solver import Generate, Solver, TaskState, solver
+
+_NOT_METADATA = ("prompt", "system", "trial")  # the input; and an epoch is a trial
 
 
 @task
@@ -89,8 +91,8 @@ def _task(name: str, benchmark: Path, protocol: Protocol) -> Task:
 
 
 def sample(row: Json) -> Sample:
-    """Give a row of a trial as a sample, with all of it but the prompt as metadata."""
-    rest = {name: value for name, value in row.items() if name not in ("prompt", "system")}
+    """Give a row as a sample, with all that judging its answer needs as metadata."""
+    rest = {name: value for name, value in row.items() if name not in _NOT_METADATA}
     return Sample(id=row["index"], input=messages(row), target=row["gold"], metadata=rest)
 
 
