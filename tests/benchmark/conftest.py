@@ -1,4 +1,4 @@
-"""A small benchmark folder with all six tasks, in words of our own."""
+"""A small benchmark folder with all six tasks, in words of our own, and a local server."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ import json
 from pathlib import Path
 
 import pytest
+from engines.conftest import server
 
 from cybersecqwen.prompts import mcq_prompt, rcm_prompt
+
+__all__ = ["server", "six_tasks"]
 
 VECTOR = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"  # 9.8
 LOCAL = "CVSS:3.1/AV:L/AC:L/PR:L/UI:N/S:U/C:N/I:N/A:H"  # 5.5

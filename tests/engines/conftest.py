@@ -47,6 +47,24 @@ def completion(prompt: str, seed: int, temperature: float) -> list[str]:
     return [WORDS[byte % len(WORDS)] for byte in digest[:12]]
 
 
+def complete(body: dict[str, Any], **instead: Any) -> dict[str, Any]:
+    """Answer a request as an honest model does, or one that has other settings `instead`."""
+    body = body | instead
+    chat = "messages" in body
+    turns = [turn["content"] for turn in body["messages"]] if chat else [body["prompt"]]
+    words = completion(turns[-1], body["seed"], body["temperature"])
+    text, reason = " ".join(words[: body["max_tokens"]]), "stop"
+    if len(words) > body["max_tokens"]:
+        reason = "length"
+    cuts = [at for stop in body.get("stop", []) if (at := text.find(stop)) >= 0]
+    if cuts:
+        text, reason = text[: min(cuts)], "stop"
+    choice: dict[str, Any] = {"index": 0, "finish_reason": reason}
+    choice |= {"message": {"role": "assistant", "content": text}} if chat else {"text": text}
+    tokens = {"prompt_tokens": len(" ".join(turns).split()), "completion_tokens": len(text.split())}
+    return {"choices": [choice], "usage": tokens}
+
+
 class Server:
     """An OpenAI-compatible server on a thread, which fails as it is told to.
 
@@ -62,12 +80,17 @@ class Server:
         self.in_flight = self.most_in_flight = self.cut_off = 0
         self.released = threading.Event()
         entry = {"id": "tiny", "root": "models/tiny", "max_model_len": 4096, "created": 1}
+        self.model: Callable[[dict[str, Any]], dict[str, Any]] = complete
+        self.pause = 0.0  # seconds that an answer takes, so that several overlap
+        self.crowd: list[dict[str, Any]] = []  # the requests since it was last idle
         self.root: dict[str, Any] = {}  # answers of paths outside /v1
         self.asked: list[tuple[str, Any]] = []  # the posts to them
         self.listing = json.dumps({"object": "list", "data": [entry]})
         self.url = ""
 
     async def answer(self, http: web.Request) -> web.StreamResponse:
+        if not self.in_flight:
+            self.crowd = []
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:
@@ -83,6 +106,7 @@ class Server:
         chat = http.path.endswith("/chat/completions")
         prompt = body["messages"][-1]["content"] if chat else body["prompt"]
         self.bodies.append(body)
+        self.crowd.append(body)
         self.headers.append(dict(http.headers))
         faults = self.faults.get(prompt, ["ok"])
         fault = faults[min(self.arrivals[prompt], len(faults) - 1)]
@@ -95,21 +119,9 @@ class Server:
         if fault == "wait":
             while not self.released.is_set():
                 await asyncio.sleep(0.005)
-        return self._complete(prompt, body, chat=chat)
-
-    @staticmethod
-    def _complete(prompt: str, body: dict[str, Any], *, chat: bool) -> web.Response:
-        words = completion(prompt, body["seed"], body["temperature"])
-        text, reason = " ".join(words[: body["max_tokens"]]), "stop"
-        if len(words) > body["max_tokens"]:
-            reason = "length"
-        cuts = [at for stop in body.get("stop", []) if (at := text.find(stop)) >= 0]
-        if cuts:
-            text, reason = text[: min(cuts)], "stop"
-        choice: dict[str, Any] = {"index": 0, "finish_reason": reason}
-        choice |= {"message": {"role": "assistant", "content": text}} if chat else {"text": text}
-        usage = {"prompt_tokens": len(prompt.split()), "completion_tokens": len(text.split())}
-        return web.json_response({"choices": [choice], "usage": usage})
+        if self.pause:
+            await asyncio.sleep(self.pause)
+        return web.json_response(self.model(body))
 
     async def models(self, _: web.Request) -> web.Response:
         return web.json_response(text=self.listing)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -35,6 +36,9 @@ from cybersecqwen.records import Item, Request, Response
 from cybersecqwen.sample import BENCHMARK
 from cybersecqwen.sources.ctibench import read_items, tasks_in
 
+_log = logging.getLogger(__name__)
+
+_PROBED = 3  # items whose prompts a server is tried with
 _RESPONSE = TypeAdapter(Response)
 _FIELDS = tuple(field.name for field in fields(Response))
 
@@ -63,6 +67,7 @@ def evaluate(
 
     def make(folder: Path) -> None:
         opened, items = open_task(task, benchmark), read_items(benchmark, task)
+        _probe(subject, protocol, items, folder / "probe.json")
         responses = _answered(subject, opened, items, protocol, folder)
         scored = score(opened, protocol, items, responses, kind=subject.kind)
         summary = summarise(scored)
@@ -77,6 +82,19 @@ def evaluate(
         write_json(folder / "scores.json", summary | {"details": details(scored)} | facts_of_run)
 
     make_stage(out / "evaluation" / task / protocol.name, made_from, make)
+
+
+def _probe(subject: Subject, protocol: Protocol, items: Sequence[Item], path: Path) -> None:
+    """Find out what a server honours before it is asked, by the first items' own prompts."""
+    if subject.probe is None or path.exists():
+        return
+    wanted = requests(protocol, items, kind=subject.kind, trial=0)[:_PROBED]
+    texts = [r.prompt if isinstance(r.prompt, str) else r.prompt[-1][1] for r in wanted]
+    found = subject.probe(texts)
+    write_json(path, found)
+    for check in found["checks"]:
+        if check["status"] == "failed":
+            _log.warning("%s: %s: %s", subject.name, check["name"], check["evidence"])
 
 
 def benchmark_facts(folder: Path) -> Json:

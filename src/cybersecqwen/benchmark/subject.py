@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -86,7 +86,14 @@ def _files(folder: Path) -> Json:
 def served(url: str, model: str, *, kind: Kind, concurrency: int) -> Subject:
     """Take a model of an OpenAI-compatible server, known by the server's URL and its name."""
     engine = HttpEngine(url, model, concurrency=concurrency)
-    return Subject(model.rsplit("/", 1)[-1], engine, kind, {"url": url, "model": model})
+
+    def tried(prompts: Sequence[str]) -> Json:
+        from cybersecqwen.benchmark.probe import probe
+
+        return asdict(probe(url, model, prompts, kind=kind, concurrency=concurrency))
+
+    identity = {"url": url, "model": model}
+    return Subject(model.rsplit("/", 1)[-1], engine, kind, identity, tried)
 
 
 def recorded(path: Path, *, kind: Kind) -> Subject:

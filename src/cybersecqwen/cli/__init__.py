@@ -12,7 +12,17 @@ import warnings
 import click
 
 from cybersecqwen import __version__
-from cybersecqwen.cli import ask, classify, data, evaluate, export, knowledge, scoring, stages
+from cybersecqwen.cli import (
+    ask,
+    classify,
+    data,
+    evaluate,
+    export,
+    knowledge,
+    probe,
+    scoring,
+    stages,
+)
 from cybersecqwen.cli.group import Group
 
 
@@ -42,6 +52,7 @@ for _command in (
     stages.merge,
     evaluate.evaluate,
     stages.card,
+    probe.probe,
     scoring.score,
     scoring.sensitivity,
     scoring.compare,

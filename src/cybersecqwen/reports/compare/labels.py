@@ -50,9 +50,7 @@ class Label(NamedTuple):
     height: float
 
 
-def place(
-    labels: Sequence[Label], *, bounds: Box, taken: Sequence[Box] = ()
-) -> list[Box] | None:
+def place(labels: Sequence[Label], *, bounds: Box, taken: Sequence[Box] = ()) -> list[Box] | None:
     """Place each label beside its marker, as near as is free; None where there is no room.
 
     No label overlaps another, a marker, a box of `taken`, or the line that joins a label that

@@ -275,7 +275,7 @@ def _warnings(found: Json) -> Iterator[str]:
         f"- {model['name']}: {check['name']}: {check['evidence']}"
         for model in found["models"]
         for check in model["probe"].get("checks", [])
-        if check.get("outcome") == "failed"
+        if check.get("status") == "failed"
     ]
     if said:
         yield "## What the servers do not do\n\n" + "\n".join(said)

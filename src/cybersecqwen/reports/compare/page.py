@@ -31,7 +31,7 @@ from cybersecqwen.reports.evidence import CTI_BENCH
 
 _NONE = "–"
 _LICENCE = (
-    'The texts of the items are CTI-Bench\'s (arXiv:2406.07599), licensed <a rel="noopener '
+    "The texts of the items are CTI-Bench's (arXiv:2406.07599), licensed <a rel=\"noopener "
     'noreferrer" href="https://creativecommons.org/licenses/by-nc-sa/4.0/">CC BY-NC-SA 4.0</a>. '
     "Who passes this page on is bound by that licence."
 )

@@ -178,7 +178,9 @@ def _confusion(row: Json) -> Any:
     wide, high = len(found["columns"]), len(found["rows"])
     figure = Figure(figsize=(2.0 + 0.33 * wide, 1.5 + 0.29 * high), layout="constrained")
     axes = figure.subplots()
-    mesh = axes.pcolormesh(shares, cmap="Blues", vmin=0, vmax=100, edgecolor="#D9D9D9", linewidth=0.4)
+    mesh = axes.pcolormesh(
+        shares, cmap="Blues", vmin=0, vmax=100, edgecolor="#D9D9D9", linewidth=0.4
+    )
     for y, line in enumerate(shares):
         for x, share in enumerate(line):
             if share >= _SHOWN:
