@@ -7,9 +7,9 @@ import json
 from pathlib import Path
 
 import pytest
-from engines.conftest import server
 
 from cybersecqwen.prompts import mcq_prompt, rcm_prompt
+from engines.conftest import server
 
 __all__ = ["server", "six_tasks"]
 

@@ -70,8 +70,8 @@ def probe(
     """Ask a server about forty short requests, and judge temperature, seed, stop and the like.
 
     Of `prompts` the first three are used, filled up to four with built-in ones; `kind` "base"
-    sends them as raw texts, not as chats. `timeout` is in seconds, for one request. A check that a request failed
-    in is unknown. Raises EngineError when no request at all is answered.
+    sends them as raw texts, not as chats. `timeout` is in seconds, for one request. A check
+    that a request failed in is unknown. Raises EngineError when no request at all is answered.
     """
     engine = HttpEngine(
         url,

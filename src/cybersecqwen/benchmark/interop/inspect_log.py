@@ -118,6 +118,8 @@ def _spec(answers: Answers, protocol: Protocol, samples: list[EvalSample]) -> Ev
         dataset=EvalDataset(name=answers.task, samples=len(ids), sample_ids=ids, shuffled=False),
         model=answers.name,
         config=EvalConfig(epochs=len(protocol.seeds)),
+        # By this Inspect can compute the metrics again, as after an edited score.
+        scorers=[{"name": _SCORER, "metrics": [{"name": "cybersecqwen/per_trial"}]}],
         metadata={
             "protocol": protocol.name,
             "modified": list(protocol.modified),

@@ -1,7 +1,7 @@
 """Find a place for each label of a scatter plot, so that nothing lies on anything else.
 
 >>> place([Label(10, 10, 20, 8), Label(10, 12, 20, 8)], bounds=Box(0, 0, 100, 40))
-[Box(left=18, bottom=6.0, right=38, top=14.0), Box(left=18, bottom=15.0, right=38, top=23.0)]
+[Box(left=18, bottom=6.0, right=38, top=14.0), Box(left=18, bottom=14.0, right=38, top=22.0)]
 """
 
 from __future__ import annotations
@@ -67,6 +67,17 @@ def place(labels: Sequence[Label], *, bounds: Box, taken: Sequence[Box] = ()) ->
         lines.append(_line(label, spot))
         found.append(spot)
     return found
+
+
+def short(name: str, length: int = 36) -> str:
+    """Cut a long name."""
+    return name if len(name) <= length else f"{name[: length - 1]}…"
+
+
+def beside(label: Label) -> Box:
+    """Give the place right of a label's marker, free or not."""
+    left, bottom = label.x + GAP, label.y - label.height / 2
+    return Box(left, bottom, left + label.width, bottom + label.height)
 
 
 def _marker(label: Label) -> Box:

@@ -17,6 +17,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from importlib.resources import files
 
 from cybersecqwen.files import Json
+from cybersecqwen.reports.compare.against_size import AGAINST_SIZE
 from cybersecqwen.reports.compare.markdown import (
     LEGEND,
     MARKS,
@@ -26,7 +27,7 @@ from cybersecqwen.reports.compare.markdown import (
     figure,
     result_row,
 )
-from cybersecqwen.reports.compare.plots import AGAINST_SIZE, scores_name
+from cybersecqwen.reports.compare.plots import scores_name
 from cybersecqwen.reports.evidence import CTI_BENCH
 
 _NONE = "–"
@@ -65,7 +66,7 @@ def render_page(found: Json, drawn: Mapping[str, str]) -> str:
 
 def _script_hash(template: str) -> str:
     """Name the page's script in its policy: no other one runs, whatever gets in."""
-    script = template.split("<script>")[1].split("</script>")[0]
+    script = template.partition("<script>")[2].partition("</script>")[0]
     return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
@@ -104,7 +105,7 @@ def _sections(found: Json, drawn: Mapping[str, str]) -> Iterator[tuple[str, str,
     if said:
         yield "words", "In words", _list(said)
     if AGAINST_SIZE in left:
-        yield "size", "Accuracy against size", _plot(left.pop(AGAINST_SIZE))
+        yield "size", "Accuracy against size", _plot(left.pop(AGAINST_SIZE), kind="tall")
     if found["published"] or found["published_left_out"]:
         yield "published", "Published and baselines", _published(found)
     body = "".join(map(_behind, found["tables"])) + "".join(map(_plot, left.values()))
@@ -278,7 +279,7 @@ def _behind(part: Json) -> str:
     )
 
 
-def _plot(svg: str) -> str:
+def _plot(svg: str, *, kind: str = "") -> str:
     """Put a plot in as an image: its style and element ids stay its own, and no script runs."""
     if not svg:
         return ""
@@ -286,7 +287,7 @@ def _plot(svg: str) -> str:
     named = html.escape(html.unescape(title[1])) if title else ""
     source = f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
     return (
-        f'<figure><div class="box" role="region" aria-label="{named}" tabindex="0">'
+        f'<figure{_class(kind)}><div class="box" role="region" aria-label="{named}" tabindex="0">'
         f'<img alt="{named}" src="{source}"></div><figcaption>{named}</figcaption></figure>\n'
     )
 
