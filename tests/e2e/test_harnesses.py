@@ -180,7 +180,7 @@ def ours(request: pytest.FixtureRequest, server: Server, tmp_path_factory: Any) 
     server.asked()
     common = ("--benchmark", BENCHMARK, "--protocol", request.param, "--out", out)
     trials = ("--trials", TRIALS[request.param])
-    cybersecqwen("evaluate", "--url", server.url, "--model", "NAME", *common, *trials)
+    cybersecqwen("evaluate", "--url", server.url, "--model", "NAME", "--no-probe", *common, *trials)
     return out, request.param, server.asked()
 
 
