@@ -169,6 +169,7 @@ def test_items_come_whole_and_by_a_name_that_a_link_can_hold() -> None:
 
 def test_orders_of_the_options_are_known_to_the_browser_of_items() -> None:
     orders = {"mean": 0.5, "consistent": 0.4, "always_right": 0.3}
+    orders |= {"constant": {"letter": "C", "accuracy": 0.25}}
     tables = [results("cti-mcq", [row("ours", 0.8, details={"permutations": orders})])]
     (part,) = data(render_page(compared(tables=tables), {}))["parts"]
     assert part["permuted"] is True

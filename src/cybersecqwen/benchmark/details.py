@@ -7,6 +7,8 @@ They are taken over the items that every trial asks.
 
 from __future__ import annotations
 
+from collections import Counter
+
 from cybersecqwen.benchmark.breakdown import (
     answers,
     by_class,
@@ -54,7 +56,10 @@ def _permutations(scored: Scored, kept: list[int]) -> Json:
     stood = [
         [order.index(gold) for order in shown] for gold, shown in zip(golds, orders, strict=True)
     ]
-    return permutation_report(chosen, golds, stood=stood)
+    shown = Counter(LETTERS[place] for places in stood for place in places)
+    letter, count = shown.most_common(1)[0]
+    constant = {"letter": letter, "accuracy": count / shown.total()}
+    return permutation_report(chosen, golds, stood=stood) | {"constant": constant}
 
 
 def _option(letter: str | None, order: tuple[int, ...]) -> int | None:

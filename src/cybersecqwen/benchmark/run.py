@@ -15,9 +15,10 @@ import json
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
+from typing import IO
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -197,17 +198,18 @@ def _stored(path: Path, keys: dict[int, str]) -> dict[int, Response]:
 
 @contextmanager
 def _appending(path: Path) -> Iterator[Callable[[Json], None]]:
-    """Append rows to a file, each whole on disk before the next is taken."""
-    with _writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("a", encoding="utf-8")
+    """Append rows to a file, each whole on disk before the next; no file without a row."""
+    with ExitStack() as opened:
+        files: list[IO[str]] = []
 
-    def append(row: Json) -> None:
-        with _writing(path):
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
-            file.flush()
+        def append(row: Json) -> None:
+            with _writing(path):
+                if not files:
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    files.append(opened.enter_context(path.open("a", encoding="utf-8")))
+                files[0].write(json.dumps(row, ensure_ascii=False) + "\n")
+                files[0].flush()
 
-    with file:
         yield append
 
 

@@ -104,6 +104,7 @@ def score(
     import numpy as np
 
     read = extractor(task, protocol).read
+    _refuse_goldless(items)
     trials = range(len(protocol.seeds))
     missing = [trial for trial in trials if trial not in responses]
     if missing:
@@ -151,6 +152,18 @@ def _mark(
     if not proper and protocol.improper == "lenient only":
         return None, given | dict(task.unread(item))
     return answer, given | {"parseable": 1.0} | marks
+
+
+def _refuse_goldless(items: Sequence[Item]) -> None:
+    without = next((item for item in items if not item.gold), None)
+    if without:
+        raise InputError(
+            f"item {without.index} has no gold answer",
+            where=without.task,
+            tip="add cti-taa-gold.tsv to the benchmark's folder"
+            if without.task == "cti-taa"
+            else "check the task file",
+        )
 
 
 def mark(

@@ -17,12 +17,14 @@ from cybersecqwen.benchmark.protocol import find_protocol
 from cybersecqwen.files import Json
 from cybersecqwen.reports.evidence import Result, Spread, load_results
 from cybersecqwen.reports.published import BASELINES, PUBLISHED, Accuracy, Book, Published
+from cybersecqwen.reports.scores import own_metrics
 from cybersecqwen.reports.shipped import shipped
 from cybersecqwen.reports.tables import table
 
 NO_EVALUATION = "Not evaluated yet: this run holds no scores."
 _NONE = "–"
 _TASKS = ("cti-rcm", "cti-mcq")
+_OWN = 8  # the column of the measured table that only some tasks and protocols fill
 
 
 def results(run: Path) -> list[Json]:
@@ -53,11 +55,15 @@ def results_table(run: Path) -> str:
 
 def measured_table(found: list[Result]) -> str:
     """Render scores as strict accuracy with both spreads, and what is special about them."""
-    header = (
+    header = [
         *("task", "protocol", "book", "items", "trials"),
-        *("strict accuracy", "95 % interval", "parseable", "remarks"),
-    )
-    return table(header, map(_measured_row, found), right=(3, 4, 5, 6, 7))
+        *("strict accuracy", "95 % interval", "parseable", "task's own", "remarks"),
+    ]
+    rows = [_measured_row(result) for result in found]
+    if not any(row[_OWN] for row in rows):
+        for row in (header, *rows):
+            del row[_OWN]
+    return table(header, rows, right=(3, 4, 5, 6, 7))
 
 
 def comparators_table(name: str, size: str, found: list[Result]) -> str:
@@ -117,6 +123,7 @@ def _measured_row(result: Result) -> list[str]:
         _spread(result.strict_accuracy),
         f"{low:.3f} to {high:.3f}",
         f"{result.parseable_rate.mean:.1%}",
+        own_metrics(result.task, {name: m.mean for name, m in result.metrics.items()}),
         "; ".join(remarks),
     ]
 

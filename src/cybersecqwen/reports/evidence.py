@@ -34,6 +34,14 @@ class Spread(BaseModel):
     interval_95: tuple[float, float] | None = None
 
 
+class Measured(BaseModel):
+    """A metric of a task or a protocol beside accuracy; None where nothing could be measured."""
+
+    mean: float | None = None
+    std: float | None = None
+    interval_95: tuple[float | None, float | None] = (None, None)
+
+
 class Benchmark(BaseModel):
     """Which benchmark was asked: its name and the sha256 of each file."""
 
@@ -81,6 +89,7 @@ class Result(BaseModel):
     trials: list[dict[str, Any]] = Field(min_length=1)
     strict_accuracy: Spread
     parseable_rate: Spread
+    metrics: dict[str, Measured] = {}
 
     @property
     def comparable(self) -> bool:

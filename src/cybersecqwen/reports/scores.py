@@ -6,7 +6,7 @@ print(scored_table(found))
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -15,9 +15,13 @@ from cybersecqwen.benchmark.sensitivity import Row
 from cybersecqwen.benchmark.stored import Answers, notes, rescore, unread
 from cybersecqwen.benchmark.summary import result, summarise
 from cybersecqwen.benchmark.tasks import TASKS
+from cybersecqwen.benchmark.tasks.cti_vsp import METRICS as VECTOR
 from cybersecqwen.files import Json
 from cybersecqwen.reports.tables import table
 from cybersecqwen.sources.ctibench import read_items
+
+# Agreement in one metric of a vector is for a closer look.
+_SINGLE = {f"{name.lower()}_agreement" for name in VECTOR}
 
 
 def scores(found: Sequence[Answers], protocol: str | None, benchmark: Path) -> list[Json]:
@@ -62,18 +66,19 @@ def _score_row(row: Json) -> list[str]:
         f"{row['strict_accuracy']:.4f}{std}",
         f"{low:.3f} to {high:.3f}",
         f"{row['parseable_rate']:.1%}",
-        own_metrics(row),
+        own_metrics(row["task"], row),
     ]
 
 
-def own_metrics(row: Json) -> str:
-    """Write the metrics of a task beside accuracy that are quoted of it."""
-    names = [name for name in TASKS[row["task"]].metrics if not name.endswith("_agreement")]
-    names += [n for n in ("accuracy_of_parseable", "lenient_accuracy", "improper_rate") if n in row]
-    return "; ".join(
-        f"{name} {row[name]:.3f}" if row[name] is not None else f"{name} not measured"
-        for name in names
-    )
+def own_metrics(task: str, values: Mapping[str, float | None]) -> str:
+    """Write those metrics of a task and a protocol beside accuracy that are quoted."""
+    names = [*TASKS[task].metrics, "accuracy_of_parseable", "lenient_accuracy", "improper_rate"]
+    quoted = [name for name in names if name in values and name not in _SINGLE]
+    return "; ".join(f"{name} {_figure(values[name])}" for name in quoted)
+
+
+def _figure(value: float | None) -> str:
+    return "not measured" if value is None else f"{value:.3f}"
 
 
 def sensitivity_json(answers: Answers, rows: Sequence[Row]) -> Json:

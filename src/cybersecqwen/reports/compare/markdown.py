@@ -192,10 +192,9 @@ def _behind(found: Json) -> Iterator[str]:
 
 def behind(row: Json, task: str) -> Iterator[tuple[str, str]]:
     """Name and write what stands behind one model's score in a task."""
-    own = [name for name in TASKS[task].metrics if not name[:2].rstrip("_").isupper()]
     for name in (
         "strict_accuracy",
-        *own,
+        *TASKS[task].metrics,
         "accuracy_of_parseable",
         "lenient_accuracy",
         "improper_rate",
@@ -242,6 +241,8 @@ def _letters(found: Json) -> Iterator[tuple[str, str]]:
 
 
 def _orders(found: Json) -> Iterator[tuple[str, str]]:
+    constant = found["constant"]
+    yield f"always {constant['letter']}, over the orders", f"{constant['accuracy']:.3f}"
     yield "mean over orders of the options", f"{found['mean']:.3f}"
     yield "same option under every order", _share(found["consistent"])
     yield "right under every order", _share(found["always_right"])
