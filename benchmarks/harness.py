@@ -104,6 +104,7 @@ def serve() -> None:
 def timed(command: list[str], cwd: Path) -> float:
     begun = time.perf_counter()
     env = os.environ | {"OMP_NUM_THREADS": "1", "OPENAI_API_KEY": "none", "LOCAL_API_KEY": "none"}
+    env.pop("PYTHONDONTWRITEBYTECODE", None)  # compiled once, as an installed package is
     done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"{' '.join(command[:4])} failed:\n{done.stderr[-2000:]}")
