@@ -1,5 +1,3 @@
 """CyberSecQwen: public vulnerability data to a compact, measured CTI language model."""
 
-from importlib.metadata import version
-
-__version__ = version("cybersecqwen")
+__version__ = "0.1.0"
