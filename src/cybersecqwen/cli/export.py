@@ -6,18 +6,9 @@ from pathlib import Path
 
 import click
 
-from cybersecqwen.cli.group import FILE
+from cybersecqwen.cli.group import FILE, benchmark_folder, benchmark_option
 
-_BENCHMARK = click.option(
-    "--benchmark", type=FILE, help="Folder of CTI-Bench TSV files.  [default: the fetched one]"
-)
 _OUT = click.option("--out", type=FILE, required=True, help="Folder to write into.")
-
-
-def _benchmark(given: Path | None) -> Path:
-    from cybersecqwen.pipeline import default_benchmark
-
-    return given or default_benchmark()
 
 
 @click.group()
@@ -27,7 +18,7 @@ def export() -> None:
 
 @export.command("lm-eval")
 @click.option("--protocol", default="model-card", show_default=True, help="Evaluation protocol.")
-@_BENCHMARK
+@benchmark_option
 @_OUT
 @click.option(
     "--task", "tasks", multiple=True, help="May be repeated.  [default: cti-rcm and cti-mcq]"
@@ -68,7 +59,7 @@ def lm_eval(
             f"{protocol} has {len(found.seeds)} trials, counted from 0", param_hint="--trial"
         )
     names = tasks or ("cti-rcm", "cti-mcq")
-    asked = Trial(found, _benchmark(benchmark), kind, trial)
+    asked = Trial(found, benchmark_folder(benchmark), kind, trial)
     write_tasks(names, out, trial=asked)
     click.echo(hint(names, out, trial=asked))
 
@@ -82,7 +73,7 @@ def lm_eval(
     required=True,
     help="Whose files to write.",
 )
-@_BENCHMARK
+@benchmark_option
 @_OUT
 @click.option("--task", help="Only the evaluations of one task.")
 def results(run: Path, form: str, benchmark: Path | None, out: Path, task: str | None) -> None:
@@ -93,7 +84,7 @@ def results(run: Path, form: str, benchmark: Path | None, out: Path, task: str |
     from cybersecqwen.benchmark.stored import stored_answers
     from cybersecqwen.manifest import finished
 
-    found, folder = stored_answers(run, task=task), _benchmark(benchmark)
+    found, folder = stored_answers(run, task=task), benchmark_folder(benchmark)
     for answers in found:
         finished(answers.where, tip="end the evaluation first: the same command goes on with it")
     if form == "inspect":

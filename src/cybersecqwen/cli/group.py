@@ -32,3 +32,13 @@ class Group(click.Group):
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+benchmark_option = click.option(
+    "--benchmark", type=FILE, help="Folder of CTI-Bench TSV files.  [default: the fetched one]"
+)
+
+
+def benchmark_folder(given: Path | None) -> Path:
+    """Take the folder that is given, or the one that `fetch cti-bench` fills."""
+    from cybersecqwen.pipeline import default_benchmark
+
+    return given or default_benchmark()

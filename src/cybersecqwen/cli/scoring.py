@@ -8,22 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cybersecqwen.cli.group import FILE, json_option
+from cybersecqwen.cli.group import FILE, benchmark_folder, benchmark_option, json_option
 
 if TYPE_CHECKING:
     from cybersecqwen.benchmark.stored import Answers
 
-_BENCHMARK = click.option(
-    "--benchmark", type=FILE, help="Folder of CTI-Bench TSV files.  [default: the fetched one]"
-)
 _TASK = click.option("--task", help="The task that a recording answers, or one of a run's.")
 _COLUMN = click.option("--column", help="The column of a CSV or TSV that holds the answers.")
-
-
-def _benchmark(given: Path | None) -> Path:
-    from cybersecqwen.pipeline import default_benchmark
-
-    return given or default_benchmark()
 
 
 def _answers(path: Path, task: str | None, benchmark: Path, column: str | None) -> list[Answers]:
@@ -39,7 +30,7 @@ def _answers(path: Path, task: str | None, benchmark: Path, column: str | None) 
 @click.argument("responses", type=FILE)
 @_TASK
 @click.option("--protocol", help="Protocol to score by.  [default: a run's own, or model-card]")
-@_BENCHMARK
+@benchmark_option
 @_COLUMN
 @json_option
 def score(
@@ -56,7 +47,7 @@ def score(
     """
     from cybersecqwen.reports.scores import scored_table, scores
 
-    folder = _benchmark(benchmark)
+    folder = benchmark_folder(benchmark)
     found = scores(_answers(responses, task, folder, column), protocol, folder)
     for row in found:
         for note in row["notes"]:
@@ -72,7 +63,7 @@ def score(
 @_TASK
 @click.option("--protocol", help="Protocol to compare with.  [default: the run's own]")
 @click.option("--all", "every", is_flag=True, help="Also rules written for another prompt.")
-@_BENCHMARK
+@benchmark_option
 @_COLUMN
 @json_option
 def sensitivity(
@@ -91,7 +82,7 @@ def sensitivity(
     from cybersecqwen.benchmark.sensitivity import sensitivity as tabulate
     from cybersecqwen.reports.scores import sensitivity_json, sensitivity_text
 
-    folder = _benchmark(benchmark)
+    folder = benchmark_folder(benchmark)
     found = [
         (answers, tabulate(answers, folder, reference=protocol, every=every))
         for answers in _answers(run, task, folder, column)
@@ -109,7 +100,7 @@ def sensitivity(
 )
 @click.option("--control", type=FILE, help="Run of a model that never saw the corpus.")
 @click.option("--task", default="cti-rcm", show_default=True, help="The task to look at.")
-@_BENCHMARK
+@benchmark_option
 @json_option
 def overlap(
     run: Path,
@@ -126,7 +117,7 @@ def overlap(
     from cybersecqwen.reports.overlap import overlap_report, overlap_text
     from cybersecqwen.sources.ctibench import read_items
 
-    folder = _benchmark(benchmark)
+    folder = benchmark_folder(benchmark)
     ours = one_stored(run, task)
     other = one_stored(control, task) if control else None
     shares = shares_of(read_items(folder, task), training_texts(corpus))
@@ -148,7 +139,7 @@ def overlap(
     help="Parameters of a model that does not say its own; may be repeated.",
 )
 @click.option("--out", type=FILE, default="comparison", show_default=True, help="Folder to write.")
-@_BENCHMARK
+@benchmark_option
 @json_option
 def compare(
     runs: tuple[Path, ...],
@@ -164,7 +155,9 @@ def compare(
     from cybersecqwen.reports.compare.markdown import summary
 
     found = build(
-        runs, _benchmark(benchmark), settings=Settings(sizes=dict(map(_size, sizes)), **settings)
+        runs,
+        benchmark_folder(benchmark),
+        settings=Settings(sizes=dict(map(_size, sizes)), **settings),
     )
     written = write_comparison(found, out)
     if as_json:
