@@ -40,7 +40,9 @@ def test_a_row_asks_what_the_protocol_asks_and_its_gold_scores(
         assert [*system, {"role": "user", "content": row["prompt"]}] == request.messages
         answer = find_task(task).answered(row["gold"], trial.protocol.prompt)
         scores = sample_scores(json.loads(json.dumps(row)), answer, six_tasks)
-        assert scores["strict_accuracy"] == scores["parseable_rate"] == 1
+        pooled = trial.protocol.unparseable == "dropped"  # then it is a ratio, not a mean
+        assert scores["strict_accuracy"] == ((1.0, 1.0) if pooled else 1)
+        assert scores["parseable_rate"] == 1
         assert sample_scores(row, "", six_tasks)["parseable_rate"] == 0
 
 
@@ -109,9 +111,9 @@ def test_task_files_name_functions_of_their_module_and_the_sampling(tmp_path: Pa
     }
     by_name = {row["metric"]: row["aggregation"] for row in found["metric_list"]}
     assert by_name == {
-        "strict_accuracy": "mean",
+        "strict_accuracy": "f:cybersecqwen_tasks.ratio",
         "parseable_rate": "mean",
-        "accuracy_of_parseable": "f:cybersecqwen_tasks.ratio",
+        "accuracy_of_all": "mean",
     }
 
 

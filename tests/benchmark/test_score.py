@@ -41,8 +41,11 @@ def test_an_unparseable_answer_is_wrong_and_stays_in_the_denominator() -> None:
 def test_the_authors_drop_what_cannot_be_read() -> None:
     found = scored("CWE-79", "CWE-79", "no idea", protocol="cti-bench")
     flat = result(found, summarise(found))
-    assert flat["accuracy_of_parseable"] == pytest.approx(1 / 2)
-    assert flat["strict_accuracy"] == pytest.approx(1 / 3)
+    assert flat["strict_accuracy"] == pytest.approx(1 / 2)
+    assert flat["accuracy_of_all"] == pytest.approx(1 / 3)
+    assert (flat["n"], flat["correct"], flat["parseable"]) == (3, 1, 2)
+    nothing = scored("no", "no", "no", protocol="cti-bench")
+    assert result(nothing, summarise(nothing))["strict_accuracy"] == 0
 
 
 def test_faith_counts_an_improper_answer_in_lenient_accuracy_only() -> None:

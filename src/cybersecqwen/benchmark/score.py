@@ -73,7 +73,7 @@ def metrics(task: Task, protocol: Protocol) -> dict[str, Metric]:
     """Give what a protocol measures in a task, by name, accuracy first."""
     found = {"strict_accuracy": ACCURACY, "parseable_rate": PARSEABLE}
     if protocol.unparseable == "dropped":
-        found["accuracy_of_parseable"] = ACCURACY_OF_PARSEABLE
+        found |= {"strict_accuracy": ACCURACY_OF_PARSEABLE, "accuracy_of_all": ACCURACY}
     if protocol.improper == "lenient only":
         found["lenient_accuracy"] = LENIENT
     if protocol.improper != "counts":

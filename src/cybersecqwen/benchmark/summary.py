@@ -35,7 +35,7 @@ def summarise(scored: Scored, *, samples: int = SAMPLES, seed: int = SEED) -> Js
         "headline": task.headline,
         "items": len(scored.items),
         "trials": [_trial(scored, trial) for trial in range(len(protocol.seeds))],
-        "strict_accuracy": found.pop("strict_accuracy"),
+        "strict_accuracy": _or_nothing(found.pop("strict_accuracy")),
         "parseable_rate": found.pop("parseable_rate"),
         "metrics": found,
         "bootstrap": {"samples": samples, "seed": seed},
@@ -51,6 +51,11 @@ def _estimate(scored: Scored, metric: str, *, samples: int, seed: int) -> Json:
         "item_interval_95": [_number(bound) for bound in found.item_interval],
         "better": scored.metrics[metric].better,
     }
+
+
+def _or_nothing(found: Json) -> Json:
+    """Give an accuracy of 0 where a protocol drops what cannot be read, and nothing could be."""
+    return found if found["mean"] is not None else found | {"mean": 0.0, "interval_95": [0.0, 0.0]}
 
 
 def _number(value: float) -> float | None:
@@ -71,7 +76,7 @@ def _trial(scored: Scored, trial: int) -> Json:
         "seed": scored.protocol.seeds[trial],
         "n": n,
         **counts,
-        "strict_accuracy": counts["correct"] / n,
+        "strict_accuracy": _of_trial(scored, "strict_accuracy", trial) or 0.0,
         "parseable_rate": counts["parseable"] / n,
         **own,
     }

@@ -72,7 +72,7 @@ def _score_row(row: Json) -> list[str]:
 
 def own_metrics(task: str, values: Mapping[str, float | None]) -> str:
     """Write those metrics of a task and a protocol beside accuracy that are quoted."""
-    names = [*TASKS[task].metrics, "accuracy_of_parseable", "lenient_accuracy", "improper_rate"]
+    names = [*TASKS[task].metrics, "accuracy_of_all", "lenient_accuracy", "improper_rate"]
     quoted = [name for name in names if name in values and name not in _SINGLE]
     return "; ".join(f"{name} {_figure(values[name])}" for name in quoted)
 

@@ -195,7 +195,7 @@ def behind(row: Json, task: str) -> Iterator[tuple[str, str]]:
     for name in (
         "strict_accuracy",
         *TASKS[task].metrics,
-        "accuracy_of_parseable",
+        "accuracy_of_all",
         "lenient_accuracy",
         "improper_rate",
     ):
