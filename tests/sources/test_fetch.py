@@ -17,7 +17,7 @@ import pytest
 
 from cybersecqwen.errors import CyberSecQwenError, InputError
 from cybersecqwen.sources import nvd
-from cybersecqwen.sources.ctibench import TASKS
+from cybersecqwen.sources.ctibench import TASKS, read_items, tasks_in
 from cybersecqwen.sources.cwe import read_catalogue
 from cybersecqwen.sources.download import Patience
 from cybersecqwen.sources.fetch import SOURCES, default_cache, fetch
@@ -26,6 +26,7 @@ from cybersecqwen.sources.stix import StixObject, read_bundle
 from .conftest import Answer, Seen, Upstream
 from .test_cwe import CATALOGUE
 from .test_nvd import cve, page
+from .test_threat_actors import put_judgement
 
 FEEDS = "/feeds/json/cve/2.0"
 API = "/rest/json/cves/2.0"
@@ -230,18 +231,35 @@ def test_knowledge_bases_come_as_bundles(
     assert read_bundle(file, StixObject) == []
 
 
-def put_dataset(upstream: Upstream) -> None:
+def put_cti_bench(upstream: Upstream) -> None:
     for task, columns in TASKS.items():
         path = f"/datasets/AI4Sec/cti-bench/resolve/main/{task}.tsv"
         upstream.files[path] = "\t".join(columns).encode() + b"\r\n"
+    upstream.files["/datasets/AI4Sec/cti-bench/resolve/main/cti-taa.tsv"] += b"u1\tt\tp\r\n"
+    put_judgement(upstream, "APT28")
 
 
 def test_cti_bench_comes_through_the_hub_client(upstream: Upstream, tmp_path: Path) -> None:
-    put_dataset(upstream)
+    put_cti_bench(upstream)
     files = fetch("cti-bench", tmp_path, url=upstream.url)
-    assert [path.name for path in files] == [f"{task}.tsv" for task in TASKS]
-    assert files[0].parent == tmp_path / "cti-bench"
+    assert [path.name for path in files] == [
+        *(f"{task}.tsv" for task in TASKS), "cti-taa-gold.tsv", "threat-actors.json"
+    ]  # fmt: skip
+    assert {path.parent for path in files} == {tmp_path / "cti-bench"}
     assert files[0].read_bytes().startswith(b"URL\tQuestion")
+    (item,) = read_items(tmp_path / "cti-bench", "cti-taa")
+    assert (item.url, item.gold) == ("u1", "APT28")
+
+
+def test_cti_bench_without_what_judges_cti_taa_keeps_its_tasks(
+    upstream: Upstream, tmp_path: Path, patience: Patience
+) -> None:
+    put_cti_bench(upstream)
+    for path in [path for path in upstream.files if "/evaluation/" in path]:
+        del upstream.files[path]
+    with pytest.raises(CyberSecQwenError, match="without it cti-taa cannot be judged"):
+        fetch("cti-bench", tmp_path, url=upstream.url, patience=patience)
+    assert tasks_in(tmp_path / "cti-bench") == list(TASKS)
 
 
 def test_cti_bench_that_the_hub_lacks_is_one_line(upstream: Upstream, tmp_path: Path) -> None:
@@ -250,7 +268,7 @@ def test_cti_bench_that_the_hub_lacks_is_one_line(upstream: Upstream, tmp_path: 
 
 
 def test_cti_bench_cut_on_the_way_arrives_whole(upstream: Upstream, tmp_path: Path) -> None:
-    put_dataset(upstream)
+    put_cti_bench(upstream)
     path = "/datasets/AI4Sec/cti-bench/resolve/main/cti-mcq.tsv"
     upstream.faults[path] = [lambda a: a, lambda a: replace(a, cut=4)]  # a HEAD comes first
     files = fetch("cti-bench", tmp_path, url=upstream.url)

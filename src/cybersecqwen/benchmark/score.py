@@ -160,7 +160,7 @@ def _refuse_goldless(items: Sequence[Item]) -> None:
         raise InputError(
             f"item {without.index} has no gold answer",
             where=without.task,
-            tip="add cti-taa-gold.tsv to the benchmark's folder"
+            tip="get cti-taa-gold.tsv with: cybersecqwen fetch cti-bench"
             if without.task == "cti-taa"
             else "check the task file",
         )

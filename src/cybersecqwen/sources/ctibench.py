@@ -31,8 +31,8 @@ TASKS: dict[str, tuple[str, ...]] = {
     "cti-taa": ("URL", "Text", "Prompt"),  # upstream keeps the gold out of the task file
     "cti-ate": ("URL", "Description", "Prompt", "GT"),
 }
-_TAA_GOLD = "cti-taa-gold.tsv"
-_TAA_GRAPHS = "threat-actors.json"
+TAA_GOLD = "cti-taa-gold.tsv"
+TAA_GRAPHS = "threat-actors.json"
 _CWE = re.compile(r"CWE-[1-9]\d*")
 _GOLD = {"cti-mcq": re.compile("[ABCD]"), "cti-rcm": _CWE, "cti-rcm-2021": _CWE}
 
@@ -40,7 +40,7 @@ _GOLD = {"cti-mcq": re.compile("[ABCD]"), "cti-rcm": _CWE, "cti-rcm-2021": _CWE}
 # quotes doubled. In any other file a quote is a character like the rest.
 _QUOTED = re.compile(r'(?:(?:"(?:[^"]|"")*+"|[^"\t\r\n]*+)(?:\t|\r?\n|\Z))*+')
 
-_Row = tuple[str, dict[str, str]]  # file:line and the cells by column
+Row = tuple[str, dict[str, str]]  # file:line and the cells by column
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def read_items(folder: Path, task: str) -> tuple[Item, ...]:
     """
     if task not in TASKS:
         raise InputError(f"unknown task {task!r}", tip=f"known are {', '.join(TASKS)}")
-    rows = _rows(folder / f"{task}.tsv", TASKS[task])
+    rows = read_rows(folder / f"{task}.tsv", TASKS[task])
     golds = _taa_golds(folder, rows) if task == "cti-taa" else [_gold(row) for row in rows]
     items = zip(rows, golds, strict=True)
     return tuple(_item(task, index, row, gold) for index, (row, gold) in enumerate(items))
@@ -84,12 +84,12 @@ def tasks_in(folder: Path) -> list[str]:
 
 def read_threat_actors(folder: Path) -> ThreatActors:
     """Read the graphs by which cti-taa is judged; raises InputError where they are missing."""
-    path = folder / _TAA_GRAPHS
+    path = folder / TAA_GRAPHS
     if not path.is_file():
         raise InputError(
             "cti-taa cannot be judged without the graphs of aliases and related groups",
             where=path,
-            tip="add the file, or leave out cti-taa",
+            tip="get it with: cybersecqwen fetch cti-bench; or leave out cti-taa",
         )
     content = read_json(path)
     graphs = [
@@ -113,7 +113,7 @@ def read_threat_actors(folder: Path) -> ThreatActors:
     return ThreatActors(aliases, related)
 
 
-def _item(task: str, index: int, row: _Row, gold: str) -> Item:
+def _item(task: str, index: int, row: Row, gold: str) -> Item:
     where, cells = row
     if task in _GOLD:
         gold = gold.upper()  # one upstream gold of cti-mcq is a lower-case b
@@ -132,7 +132,7 @@ def _item(task: str, index: int, row: _Row, gold: str) -> Item:
     )
 
 
-def _gold(row: _Row) -> str:
+def _gold(row: Row) -> str:
     where, cells = row
     gold = cells["GT"].strip()
     if not gold:
@@ -140,11 +140,11 @@ def _gold(row: _Row) -> str:
     return gold
 
 
-def _taa_golds(folder: Path, rows: list[_Row]) -> list[str]:
-    path = folder / _TAA_GOLD
+def _taa_golds(folder: Path, rows: list[Row]) -> list[str]:
+    path = folder / TAA_GOLD
     if not path.exists():
         return [""] * len(rows)
-    golds = _rows(path, ("URL", "GT"))
+    golds = read_rows(path, ("URL", "GT"))
     if len(golds) != len(rows):
         raise InputError(
             f"{len(golds)} golds for {len(rows)} items", where=path, tip="use the file's own pair"
@@ -159,15 +159,20 @@ def _taa_golds(folder: Path, rows: list[_Row]) -> list[str]:
     return [_gold(row) for row in golds]
 
 
-def _rows(path: Path, columns: tuple[str, ...]) -> list[_Row]:
-    """Read a TSV file into its cells by column, checked for the wanted columns."""
-    table = read_table(path)
+def read_rows(path: Path, columns: tuple[str, ...]) -> list[Row]:
+    """Read a TSV file as `parse_rows` does; raises InputError where there is none."""
+    return parse_rows(_data(path), columns, path)
+
+
+def parse_rows(data: bytes, columns: tuple[str, ...], where: object) -> list[Row]:
+    """Parse TSV into cells by column, at least one row; raises InputError on a missing column."""
+    table = table_rows(_decoded(data, where))
     _, header = next(table, (0, [""]))
     missing = [name for name in columns if name not in header]
     if missing:
         raise InputError(
             f"the column {missing[0]!r} is missing",
-            where=f"{path}:1",
+            where=f"{where}:1",
             tip=f"expected are {', '.join(columns)}",
         )
     rows = []
@@ -175,18 +180,18 @@ def _rows(path: Path, columns: tuple[str, ...]) -> list[_Row]:
         if len(cells) != len(header):
             raise InputError(
                 f"{len(cells)} cells where the header has {len(header)}",
-                where=f"{path}:{line}",
+                where=f"{where}:{line}",
                 tip="the file may be truncated; download it again",
             )
-        rows.append((f"{path}:{line}", dict(zip(header, cells, strict=True))))
+        rows.append((f"{where}:{line}", dict(zip(header, cells, strict=True))))
     if not rows:
-        raise InputError("holds no item", where=path, tip="download it again")
+        raise InputError("holds no item", where=where, tip="download it again")
     return rows
 
 
 def read_table(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Yield the line number and cells of each row of a TSV file."""
-    yield from table_rows(_text(path))
+    yield from table_rows(_decoded(_data(path), path))
 
 
 def table_rows(text: str) -> Iterator[tuple[int, list[str]]]:
@@ -200,14 +205,17 @@ def table_rows(text: str) -> Iterator[tuple[int, list[str]]]:
         yield number, line.removesuffix("\r").split("\t")
 
 
-def _text(path: Path) -> str:
+def _data(path: Path) -> bytes:
     if not path.exists():
         raise InputError(
             "no such file", where=path, tip="get it with: cybersecqwen fetch cti-bench"
         )
     with readable(path):
-        data = path.read_bytes()
+        return path.read_bytes()
+
+
+def _decoded(data: bytes, where: object) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InputError(f"not UTF-8: {error}", where=path, tip="download it again") from error
+        raise InputError(f"not UTF-8: {error}", where=where, tip="download it again") from error

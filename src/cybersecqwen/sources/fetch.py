@@ -4,7 +4,8 @@
 
 Run again, it fetches only what is missing or has changed; the pages of nvd-api that are
 there stay as they are until their folder is deleted. NVD_API_KEY raises the rate
-limit of nvd-api; HF_ENDPOINT and HF_TOKEN are those of the Hugging Face hub.
+limit of nvd-api; HF_ENDPOINT and HF_TOKEN are those of the Hugging Face hub. What judges
+cti-taa stays as it is while it fits the items.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from cybersecqwen.sources.ctibench import TASKS
 from cybersecqwen.sources.download import Patience, download, get, open_client, retried
 from cybersecqwen.sources.inputs import parse, readable
 from cybersecqwen.sources.nvd import Page
+from cybersecqwen.sources.threat_actors import HOST, fetch_judgement
 
 _PAGE = 2000  # records, the most the NVD API gives at once
 _WINDOW = timedelta(days=120)  # the longest period it takes
@@ -63,9 +65,9 @@ def fetch(
     """Fetch a source of SOURCES into its folder in `cache` and list the files to read.
 
     `url` replaces the upstream address: the folder of the feeds for nvd, the end point
-    for nvd-api and cti-bench, the file for the others. `years` are those of the nvd
-    feeds, or of publication for nvd-api (all if there are none).
-    Raises CyberSecQwenError when upstream fails for good.
+    for nvd-api, both hosts for cti-bench (each under its own paths), the file for the
+    others. `years` are those of the nvd feeds, or of publication for nvd-api (all if there
+    are none). Raises CyberSecQwenError when upstream fails for good; what came before stays.
     """
     if source not in SOURCES:
         raise InputError(f"unknown source {source!r}", tip=f"known are {', '.join(SOURCES)}")
@@ -191,6 +193,11 @@ class _Pace:
 
 
 def _fetch_cti_bench(order: _Order) -> list[Path]:
+    tasks = _fetch_tasks(order)
+    return [*tasks, *fetch_judgement(order.folder, order.url or HOST, order.patience)]
+
+
+def _fetch_tasks(order: _Order) -> list[Path]:
     """Fetch the task files from the hub, whose client has its own cache, resume and retries."""
     import httpx2
     from huggingface_hub import hf_hub_download

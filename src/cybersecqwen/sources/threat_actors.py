@@ -1,0 +1,172 @@
+"""What judges cti-taa: the golds and the graphs of names, from the authors' repository.
+
+    fetch_judgement(Path("cti-bench"), HOST, Patience())
+    # [cti-bench/cti-taa-gold.tsv, cti-bench/threat-actors.json]
+
+The dataset on the hub has neither. The golds are a column of the authors' responses, in
+the order of the items. The graphs are pickles, which may run anything when they are
+loaded: here one that asks for any class or function is refused, so that nothing but
+plain containers, numbers and strings comes through. No pickle is written to disk.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import pickle
+import reprlib
+from pathlib import Path
+from typing import Any, NoReturn
+
+from cybersecqwen.errors import CyberSecQwenError, InputError
+from cybersecqwen.files import write_json, write_text
+from cybersecqwen.sources.ctibench import (
+    TAA_GOLD,
+    TAA_GRAPHS,
+    TASKS,
+    parse_rows,
+    read_items,
+    read_rows,
+    read_threat_actors,
+)
+from cybersecqwen.sources.download import Patience, get, open_client, retried
+
+HOST = "https://raw.githubusercontent.com"
+_REPOSITORY = "xashru/cti-bench/main/evaluation"
+_GOLDS = "responses/cti-taa-responses.tsv"
+_GRAPHS = {"aliases": "alias_dict.pickle", "related": "related_dict.pickle"}
+
+# What a damaged pickle is known to end in; its documentation promises no shorter list.
+_DAMAGE = (
+    pickle.UnpicklingError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OverflowError,
+    TypeError,
+    ValueError,
+)
+
+_Graph = dict[str, list[str]]
+
+
+def fetch_judgement(folder: Path, host: str, patience: Patience) -> list[Path]:
+    """Fetch golds and graphs into the folder that holds cti-taa.tsv, and list the two files.
+
+    Those that are there and fit the items stay, whoever put them there. Raises
+    CyberSecQwenError when the host does not give them or they are not what they should
+    be; nothing is written then.
+    """
+    gold, graphs = folder / TAA_GOLD, folder / TAA_GRAPHS
+    if not _fits(folder):
+        try:
+            _fetch(folder, f"{host}/{_REPOSITORY}", patience)
+        except CyberSecQwenError as error:
+            raise CyberSecQwenError(
+                f"{error.what}; without it cti-taa cannot be judged",
+                where=error.where,
+                tip="; ".join(filter(None, (error.tip, f"all other tasks are in {folder}"))),
+            ) from error
+    return [gold, graphs]
+
+
+def _fits(folder: Path) -> bool:
+    try:
+        read_threat_actors(folder)
+        return all(item.gold for item in read_items(folder, "cti-taa"))
+    except InputError:
+        return False
+
+
+def _fetch(folder: Path, base: str, patience: Patience) -> None:
+    with open_client(follow_redirects=True) as client:
+
+        def ask(name: str) -> tuple[bytes, str]:
+            url = f"{base}/{name}"
+            return retried(lambda: get(client, url), url, patience), url
+
+        golds = _golds(*ask(_GOLDS), folder)
+        graphs = {kind: read_graph(*ask(name)) for kind, name in _GRAPHS.items()}
+    write_text(folder / TAA_GOLD, golds)
+    write_json(folder / TAA_GRAPHS, graphs)
+
+
+def _golds(data: bytes, where: str, folder: Path) -> str:
+    """Give the golds beside the URLs of the items, as TSV."""
+    rows = parse_rows(data, ("GT",), where)
+    items = read_rows(folder / "cti-taa.tsv", TASKS["cti-taa"])
+    if len(rows) != len(items):
+        raise InputError(
+            f"{len(rows)} golds for the {len(items)} items of cti-taa",
+            where=where,
+            tip="hub and repository may be of different dates; try again later",
+        )
+    text = io.StringIO()
+    table = csv.writer(text, delimiter="\t", lineterminator="\n")
+    table.writerow(("URL", "GT"))
+    for (line, row), (_, item) in zip(rows, items, strict=True):
+        if not row["GT"].strip():
+            raise InputError("the gold answer is empty", where=line, tip="try again later")
+        table.writerow((item["URL"], row["GT"].strip()))
+    return text.getvalue()
+
+
+def read_graph(data: bytes, where: object) -> _Graph:
+    """Read a pickled graph: lists of names by name, lower case, the last of one name winning.
+
+    Raises InputError on a pickle that asks for a class or function, and on anything else
+    in it than names.
+    """
+    graph = _unpickled(data, where)
+    if not isinstance(graph, dict) or not graph:
+        raise _no_graph(f"a {type(graph).__name__} of {reprlib.repr(graph)}", where)
+    # Lowered here, in the authors' order: a name in two spellings must not depend on a sort.
+    return {_name(name, where): _names(names, where) for name, names in graph.items()}
+
+
+def _names(names: object, where: object) -> list[str]:
+    if not isinstance(names, (list, tuple, set, frozenset)):
+        raise _no_graph(f"{reprlib.repr(names)} in place of a list of names", where)
+    found = [_name(name, where) for name in names]
+    return sorted(found) if isinstance(names, (set, frozenset)) else found
+
+
+def _name(name: object, where: object) -> str:
+    if not isinstance(name, str):
+        raise _no_graph(f"{reprlib.repr(name)} in place of a name", where)
+    return name.strip().lower()
+
+
+def _no_graph(what: str, where: object) -> InputError:
+    return InputError(
+        f"not a graph of threat actors: {what}",
+        where=where,
+        tip="lists of names by name are expected; upstream may have changed",
+    )
+
+
+class _Plain(pickle.Unpickler):
+    """Loads what pickle itself knows, and nothing that it would have to import."""
+
+    def find_class(self, module: str, name: str) -> NoReturn:
+        raise _RefusedError(f"{module}.{name}")
+
+
+class _RefusedError(Exception):
+    """A pickle asks for a class or function."""
+
+
+def _unpickled(data: bytes, where: object) -> Any:
+    try:
+        return _Plain(io.BytesIO(data)).load()
+    except _RefusedError as error:
+        raise InputError(
+            f"refused: the pickle asks for {str(error)!r}",
+            where=where,
+            tip="only lists of names are expected in it; do not load the file by other means",
+        ) from error
+    except _DAMAGE as error:
+        raise InputError(
+            f"no readable pickle: {error}", where=where, tip="try again later"
+        ) from error
