@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -148,6 +150,53 @@ def test_what_is_written_says_the_same_and_the_json_holds_no_item(
     assert stored["tables"] == json.loads(json.dumps(found["tables"]))
     assert "items" not in stored
     assert page.name == "comparison.html"
+
+
+def test_what_was_not_measured_is_null_and_no_verdict(tmp_path: Path) -> None:
+    vector = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"
+    lines = ["URL\tDescription\tPrompt\tGT", *(f"u{i}\tt{i}\tp{i}\t{vector}" for i in range(4))]
+    (tmp_path / "cti-vsp.tsv").write_text("\n".join(lines))
+    items = read_items(tmp_path, "cti-vsp")
+    runs = []
+    for name, text in (("mute", "no idea"), ("right", None)):
+        path = tmp_path / f"{name}.jsonl"
+        rows = ({"item": i.index, "text": text or i.gold} for i in items)
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        protocol, subject = find_protocol("model-card", trials=1), recorded(path, kind="instruct")
+        runs.append(tmp_path / f"run-{name}")
+        evaluate(subject, "cti-vsp", protocol, benchmark=tmp_path, out=runs[-1])
+    found = compare(runs, tmp_path, settings=Settings())
+    markdown, machine, page = write_comparison(found, tmp_path / "out")
+    for path in (markdown, machine, page):
+        assert not re.search(r"\bnan\b|\bNaN\b", path.read_text())
+    [against] = [r["against"] for r in found["tables"][0]["rows"] if r["against"]]
+    assert (against["verdict"], against["difference"], against["p_holm"]) == ("", None, None)
+    assert "cannot be compared in mad" in markdown.read_text()
+
+
+def test_models_that_were_asked_other_rows_are_said_to_be(
+    tmp_path: Path,
+) -> None:
+    items = read_items(BENCHMARK, "cti-rcm")
+    path = tmp_path / "answers.jsonl"
+    rows = ({"item": i.index, "text": i.gold} for i in items)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    protocol, runs = find_protocol("faith", trials=1), []
+    for kind in ("instruct", "base"):
+        runs.append(tmp_path / kind)
+        subject = replace(recorded(path, kind=kind), name=kind)
+        evaluate(subject, "cti-rcm", protocol, benchmark=BENCHMARK, out=runs[-1])
+    found = compare(runs, BENCHMARK, settings=Settings())
+    [row] = [row for row in found["tables"][0]["rows"] if row["model"] == "base"]
+    assert row["against"] is None
+    assert row["items"] == N - protocol.base_shots
+    assert "not held against the reference, which was asked other rows" in render(found, plots=())
+
+
+def test_a_line_break_in_a_name_begins_no_heading(evaluated: Evaluated) -> None:
+    found = compare([evaluated("a", range(3))], BENCHMARK, settings=Settings())
+    text = render(found | {"reference": "a\n# b"}, plots=())
+    assert "Reference: **a # b**" in text
 
 
 def test_figures_keep_the_decimals_of_their_source() -> None:

@@ -6,10 +6,12 @@ comparisons together are corrected by Holm's method.
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from cybersecqwen import __version__
 from cybersecqwen.benchmark.details import details
@@ -186,17 +188,17 @@ def _row(entry: _Entry, against: _Entry | None, metric: str) -> Json:
         "book": engine.get("books", {}).get(entry.answers.task, ""),
         "deterministic": bool(engine.get("deterministic")),
         "fitted_items": sum(int(f.get("items", 0)) for f in fitted),
-        "notes": notes(entry.answers, entry.scored.protocol),
+        "notes": [*notes(entry.answers, entry.scored.protocol), *_not_paired(entry, against)],
         "details": details(entry.scored),
         "against": _against(entry, against, metric),
     }
 
 
 def _against(entry: _Entry, against: _Entry | None, metric: str) -> Json | None:
-    """Hold a model against the reference; None for itself, or where rows or trials differ."""
+    """Hold a model against the reference; None for itself, or where the rows differ."""
     if against is None or against is entry:
         return None
-    if [i.index for i in entry.scored.items] != [i.index for i in against.scored.items]:
+    if _not_paired(entry, against):
         return None
     found = compare_pair(
         entry.scored.ratio(metric),
@@ -204,6 +206,17 @@ def _against(entry: _Entry, against: _Entry | None, metric: str) -> Json | None:
         trials=_sways(entry) or _sways(against),
     )
     return asdict(found) | {"interval": list(found.interval)}
+
+
+def _not_paired(entry: _Entry, against: _Entry | None) -> list[str]:
+    """Say why a model cannot be held against the reference, if it cannot."""
+    if against is None or _indices(against) == _indices(entry):
+        return []
+    return ["not held against the reference, which was asked other rows"]
+
+
+def _indices(entry: _Entry) -> list[int]:
+    return [item.index for item in entry.scored.items]
 
 
 def _sways(entry: _Entry) -> bool:
@@ -223,8 +236,17 @@ def _correct(tables: Sequence[Json]) -> None:
         against = row["against"]
         said = _sentence(table, row, p_value, len(rows))
         gain = against["difference"] * (1 if table["better"] == "higher" else -1)
-        verdict = "same" if not p_value < 0.05 else "better" if gain > 0 else "worse"
-        row["against"] = against | {"p_holm": p_value, "verdict": verdict, "sentence": said}
+        verdict = "same" if p_value >= 0.05 else "better" if gain > 0 else "worse"
+        verdict = "" if math.isnan(p_value) else verdict  # no value of one of the two
+        told = against | {"p_holm": p_value, "verdict": verdict, "sentence": said}
+        row["against"] = {name: _measured(value) for name, value in told.items()}
+
+
+def _measured(value: Any) -> Any:
+    """Give None for what nothing was measured of: JSON has no nan."""
+    if isinstance(value, list):
+        return [_measured(bound) for bound in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def _sentence(table: Json, row: Json, p_value: float, comparisons: int) -> str:

@@ -12,7 +12,7 @@ from cybersecqwen.files import Json
 from cybersecqwen.reports.tables import table
 
 _NONE = "–"
-MARKS = {"better": "▲", "worse": "▼", "same": "="}
+MARKS = {"better": "▲", "worse": "▼", "same": "=", "": ""}  # "": no value to hold against
 LEGEND = (
     "▲ better than the reference, ▼ worse, = not to be told apart, after Holm's correction over "
     "all {n} comparisons at the 5 % level. The interval is a cluster bootstrap over items and "
@@ -30,7 +30,7 @@ def render(found: Json, *, plots: Sequence[str]) -> str:
     """Write the whole comparison."""
     parts = [
         "# Comparison",
-        f"Reference: **{found['reference']}**. Benchmark: {found['benchmark']['name']}. "
+        f"Reference: **{_line(found['reference'])}**. Benchmark: {found['benchmark']['name']}. "
         f"CyberSecQwen {found['version']}.",
         *(_section(part, found) for part in found["tables"]),
         *_sentences(found),
@@ -79,7 +79,7 @@ def result_row(row: Json, part: Json) -> list[str]:
         f"{row['items']:,}",
         str(len(row["trials"])),
     ]
-    if against:
+    if against and against["verdict"]:
         cells += [
             f"{against['difference']:+.4f}",
             _interval(against["interval"], sign=True),
@@ -121,7 +121,7 @@ def _sentences(found: Json) -> Iterator[str]:
         if row["against"]
     ]
     if said:
-        yield "## In words\n\n" + "\n".join(f"- {sentence}" for sentence in said)
+        yield "## In words\n\n" + _list(said)
 
 
 def _published(found: Json) -> Iterator[str]:
@@ -270,13 +270,26 @@ def _share(value: float | None) -> str:
     return _NONE if value is None else f"{value:.1%}"
 
 
-def _warnings(found: Json) -> Iterator[str]:
+def failed_checks(found: Json) -> list[str]:
     """Name what a probe of a server found wanting."""
-    said = [
-        f"- {model['name']}: {check['name']}: {check['evidence']}"
+    return [
+        f"{model['name']}: {check['name']}: {check['evidence']}"
         for model in found["models"]
         for check in model["probe"].get("checks", [])
         if check.get("status") == "failed"
     ]
+
+
+def _warnings(found: Json) -> Iterator[str]:
+    said = failed_checks(found)
     if said:
-        yield "## What the servers do not do\n\n" + "\n".join(said)
+        yield "## What the servers do not do\n\n" + _list(said)
+
+
+def _list(texts: Sequence[str]) -> str:
+    """Write a list; a line break in a model's name or a server's text ends no entry."""
+    return "\n".join(f"- {_line(text)}" for text in texts)
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())

@@ -24,6 +24,7 @@ from cybersecqwen.reports.compare.markdown import (
     PUBLISHED_NOTE,
     behind,
     comparisons_in,
+    failed_checks,
     figure,
     result_row,
 )
@@ -110,12 +111,7 @@ def _sections(found: Json, drawn: Mapping[str, str]) -> Iterator[tuple[str, str,
         yield "published", "Published and baselines", _published(found)
     body = "".join(map(_behind, found["tables"])) + "".join(map(_plot, left.values()))
     yield "behind", "Behind the score", body if drawn else f"{body}{_paragraph(_NO_PLOTS)}"
-    warnings = [
-        f"{model['name']}: {check['name']}: {check['evidence']}"
-        for model in found["models"]
-        for check in model["probe"].get("checks", [])
-        if check.get("outcome") == "failed"
-    ]
+    warnings = failed_checks(found)
     if warnings:
         yield "servers", "What the servers do not do", _list(warnings)
 

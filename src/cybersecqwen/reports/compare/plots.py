@@ -116,7 +116,7 @@ def _score(axes: Any, y: int, row: Json, part: Json) -> None:
     verdict = "reference" if reference else against["verdict"] if against else ""
     colour, marker = _VERDICTS[verdict]
     said = verdict
-    if against:
+    if verdict and against:
         said = f"{MARKS[verdict]} {verdict}, p {p_value(against['p_holm'])}"
     if value["mean"] is None:
         said = "no score"
