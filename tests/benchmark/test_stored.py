@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -20,7 +22,7 @@ from cybersecqwen.benchmark.stored import (
 )
 from cybersecqwen.benchmark.subject import recorded
 from cybersecqwen.benchmark.summary import result, summarise
-from cybersecqwen.errors import InputError
+from cybersecqwen.errors import InputError, StageError
 from cybersecqwen.sources.ctibench import read_items
 
 Evaluated = Callable[..., Path]
@@ -86,6 +88,44 @@ def test_permuted_answers_stay_permuted(evaluated: Evaluated, six_tasks: Path) -
     found = flat(answers, "cti-bench", six_tasks)
     assert found["correct"] == 8  # of 32: each right option stands at C once
     assert "permute=4" in str(found["modified"])
+
+
+@pytest.mark.parametrize("kind", ["instruct", "base"])
+@pytest.mark.parametrize("name", ["model-card", "paper", "cti-bench"])
+def test_what_a_protocol_left_out_is_left_out_under_another(
+    six_tasks: Path, tmp_path: Path, kind: Literal["instruct", "base"], name: str
+) -> None:
+    items = read_items(six_tasks, "cti-rcm")
+    path = write(tmp_path / "gold.jsonl", [item.gold for item in items])
+    faith, out = find_protocol("faith", trials=1), tmp_path / "run"
+    evaluate(recorded(path, kind=kind), "cti-rcm", faith, benchmark=six_tasks, out=out)
+    [answers] = stored_answers(out)
+    found = flat(answers, name, six_tasks)
+    assert found["n"] == found["correct"] == (7 if kind == "instruct" else 2)
+    assert "rows that faith asks" in notes(answers, answers.under(name))[0]
+    assert len(sensitivity(answers, six_tasks, reference=name)) == 4
+
+
+def test_answers_that_were_changed_are_refused(evaluated: Evaluated) -> None:
+    run = evaluated("cti-rcm", ["CWE-79"] * 8)
+    path = run / "evaluation" / "cti-rcm" / "model-card" / "trial-0" / "responses.jsonl"
+    path.write_text(path.read_text().replace("CWE-79", "CWE-89"))
+    with pytest.raises(StageError, match=r"responses\.jsonl: missing or changed"):
+        stored_answers(run)
+
+
+def test_a_folder_that_is_no_trial_and_one_too_many_are_named(
+    evaluated: Evaluated, six_tasks: Path
+) -> None:
+    run = evaluated("cti-rcm", ["CWE-79"] * 8)
+    first = run / "evaluation" / "cti-rcm" / "model-card" / "trial-0"
+    copy = shutil.copytree(first, first.with_name("trial-0 copy"))
+    with pytest.raises(InputError, match="trial-0 copy: is no trial"):
+        stored_answers(run)
+    copy.rename(first.with_name("trial-1"))
+    [answers] = stored_answers(run)
+    with pytest.raises(InputError, match=r"run/.*responses of trial 1, which the protocol"):
+        rescore(answers, answers.under(None), six_tasks)
 
 
 def test_answers_to_other_items_are_refused(

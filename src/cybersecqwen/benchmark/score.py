@@ -99,7 +99,8 @@ def score(
     """Score every trial of the protocol; an unparseable answer is wrong.
 
     `responses` are by trial, for rows that the protocol leaves out too. Raises InputError for a
-    missing trial, a response of another trial, to no item, two to one, or an item without any.
+    missing trial or one too many, a response of another trial, to no item, two to one, or an
+    item without any.
     """
     import numpy as np
 
@@ -110,6 +111,11 @@ def score(
     if missing:
         raise InputError(
             f"trial {missing[0]} has no responses", where=task.name, tip="answer it first"
+        )
+    more = sorted(responses.keys() - set(trials))
+    if more:
+        raise InputError(
+            f"responses of trial {more[0]}, which the protocol does not have", where=task.name
         )
     shown = [{i.index: i for i in asked(protocol, items, kind=kind, trial=t)} for t in trials]
     known = {item.index for item in items}

@@ -9,6 +9,7 @@ by another protocol's rules is marked as that protocol "modified".
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from cybersecqwen.benchmark.score import Scored, extractor, score
 from cybersecqwen.benchmark.tasks import TASKS, find_task, open_task
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import read_json, sha256_file
-from cybersecqwen.manifest import made_from_of
+from cybersecqwen.manifest import finished, made_from_of
 from cybersecqwen.records import Item, Response
 from cybersecqwen.sources.ctibench import read_items
 
@@ -51,7 +52,8 @@ class Answers:
     def under(self, name: str | None) -> Protocol:
         """Give the protocol to score by, marked with all that deviates from the one named.
 
-        Raises InputError for a recording where none is named.
+        Only what was asked can be scored: the trials, orders and exemplars stay, and of the rows
+        those that both ask. Raises InputError for a recording where none is named.
         """
         if name is None:
             if self.protocol is None:
@@ -60,12 +62,16 @@ class Answers:
         if self.protocol is None:
             return find_protocol(name, trials=len(self.responses))
         asked = self.protocol
-        if (asked.name, asked.version) == (name, find_protocol(name).version):
+        named = find_protocol(name)
+        if (asked.name, asked.version) == (name, named.version):
             return asked
         return replace(
-            find_protocol(name),
+            named,
             seeds=asked.seeds,
             permutations=asked.permutations,
+            exemplars=asked.exemplars,
+            base_shots=asked.base_shots,
+            rows="distinct" if "distinct" in (asked.rows, named.rows) else "all",
             modified=(f"answers of {asked.name} {asked.version}", *asked.modified),
         )
 
@@ -73,7 +79,7 @@ class Answers:
 def stored_answers(run: Path, *, task: str | None = None) -> list[Answers]:
     """Read the answers of every evaluation in a run folder, or of the one folder that is given.
 
-    Raises InputError where there is none, and StageError where one is not finished.
+    Raises InputError where there is none, and StageError where answers were changed since.
     """
     folders = [run] if _is_evaluation(run) else sorted(run.glob("evaluation/*/*"))
     found = [_read(run, folder) for folder in folders if _is_evaluation(folder)]
@@ -114,15 +120,18 @@ def _protocol_of(folder: Path) -> dict[str, Any]:
 
 
 def _read(run: Path, folder: Path) -> Answers:
+    if (folder / "manifest.json").is_file():
+        finished(folder, tip="evaluate again")  # answers changed since are not the model's
     made_from = made_from_of(folder) or {}
-    paths = sorted(folder.glob("trial-*/responses.jsonl"), key=_trial)
+    paths = {_trial(path): path for path in folder.glob("trial-*/responses.jsonl")}
     scores = folder / "scores.json"
-    model = read_json(scores).get("model", "") if scores.is_file() else ""
+    about = read_json(scores) if scores.is_file() else {}
+    model = about.get("model") if isinstance(about, dict) else None
     return Answers(
-        name=str(model) or run.name,
+        name=str(model or run.name),
         task=folder.parent.name,
         where=folder,
-        responses={_trial(path): read_responses(path) for path in paths},
+        responses={trial: read_responses(paths[trial]) for trial in sorted(paths)},
         protocol=_restored(_protocol_of(folder), folder),
         kind=str(made_from["config"].get("kind", "instruct")),
         benchmark_sha256=str(made_from.get("inputs", {}).get("benchmark", "")),
@@ -130,7 +139,10 @@ def _read(run: Path, folder: Path) -> Answers:
 
 
 def _trial(path: Path) -> int:
-    return int(path.parent.name.removeprefix("trial-"))
+    number = path.parent.name.removeprefix("trial-")
+    if not re.fullmatch("[0-9]{1,6}", number):
+        raise InputError("is no trial", where=path.parent, tip="move it out of the run's folder")
+    return int(number)
 
 
 def _restored(settings: dict[str, Any], folder: Path) -> Protocol:
@@ -159,14 +171,13 @@ def rescore(answers: Answers, protocol: Protocol, benchmark: Path) -> Scored:
                 tip="give --benchmark the folder that was asked",
             )
     items = read_items(benchmark, answers.task)
-    same = answers.protocol is not None and answers.protocol.name == protocol.name
-    return score(
-        open_task(answers.task, benchmark),
-        protocol,
-        items,
-        answers.responses,
-        kind=answers.kind if same else "instruct",
-    )
+    task = open_task(answers.task, benchmark)
+    try:
+        return score(task, protocol, items, answers.responses, kind=answers.kind)
+    except InputError as error:
+        raise InputError(
+            error.what, where=f"{answers.where}: {error.where}", tip=error.tip
+        ) from error
 
 
 def notes(answers: Answers, protocol: Protocol) -> list[str]:
@@ -179,7 +190,10 @@ def notes(answers: Answers, protocol: Protocol) -> list[str]:
             f"the extractor {name!r} of {protocol.name} was written for another prompt than these "
             "answers were given to: a measure of how much the reading matters, no result"
         )
-    if answers.protocol is None:
+    asked = answers.protocol
+    if asked and (asked.rows, find_protocol(protocol.name).rows) == ("distinct", "all"):
+        said.append(f"over the rows that {asked.name} asks, which leaves out repeated ones")
+    if asked is None:
         said.append("a recording: prompt and sampling are not known")
     if answers.task in protocol.extensions:
         said.append(f"{protocol.name} as published does not cover {answers.task}")
