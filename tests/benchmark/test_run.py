@@ -11,7 +11,7 @@ import pytest
 
 from cybersecqwen.benchmark.protocol import PROTOCOLS, find_protocol
 from cybersecqwen.benchmark.run import evaluate, read_responses
-from cybersecqwen.benchmark.subject import Subject, find_subject, recorded
+from cybersecqwen.benchmark.subject import Subject, find_subject, recorded, served
 from cybersecqwen.errors import CyberSecQwenError, EngineError, InputError, StageError
 from cybersecqwen.files import read_json
 from cybersecqwen.records import Request, Response
@@ -122,3 +122,9 @@ def test_the_real_benchmark_is_known_by_its_items(shared: Path) -> None:
     from cybersecqwen.benchmark.run import benchmark_facts
 
     assert benchmark_facts(shared / "cti-bench")["name"] == "cti-bench"
+
+
+@pytest.mark.parametrize("url", ["http://localhost:8000", "http://localhost:8000/v1/"])
+def test_a_server_is_the_same_however_its_url_is_written(url: str) -> None:
+    known = served("http://localhost:8000/v1", "tiny", kind="instruct", concurrency=1).identity
+    assert served(url, "tiny", kind="instruct", concurrency=1).identity == known

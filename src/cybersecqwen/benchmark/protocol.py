@@ -14,6 +14,7 @@ a new `version`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
@@ -174,7 +175,7 @@ def find_protocol(
     """Look a protocol up; what deviates from its own settings marks it modified.
 
     Further trials go on from the last seed; permutations of the options make as many trials.
-    Raises CyberSecQwenError for an unknown name.
+    Raises CyberSecQwenError for an unknown name, and for what no server can be asked.
     """
     if name not in PROTOCOLS:
         known = ", ".join(PROTOCOLS)
@@ -190,6 +191,8 @@ def find_protocol(
         protocol = _changed(protocol, permute=permute, permutations=permute, seeds=seeds)
     elif trials is not None and trials != len(protocol.seeds):
         protocol = _changed(protocol, trials=trials, seeds=_seeds(protocol, trials))
+    if temperature is not None and not math.isfinite(temperature):
+        raise CyberSecQwenError(f"a temperature of {temperature}", tip="give a number, as 0.3")
     if temperature is not None and temperature != protocol.temperature:
         protocol = _changed(protocol, temperature=temperature)
     if max_tokens is not None and max_tokens != protocol.max_tokens:

@@ -18,6 +18,7 @@ from cybersecqwen.engines.embedded import EmbeddedEngine
 from cybersecqwen.engines.http import HttpEngine
 from cybersecqwen.engines.replay import ReplayEngine
 from cybersecqwen.engines.transformers import TransformersEngine
+from cybersecqwen.engines.wire import base_url
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json, sha256_tree
 from cybersecqwen.manifest import outputs_of
@@ -92,7 +93,7 @@ def served(url: str, model: str, *, kind: Kind, concurrency: int) -> Subject:
 
         return asdict(probe(url, model, prompts, kind=kind, concurrency=concurrency))
 
-    identity = {"url": url, "model": model}
+    identity = {"url": base_url(url), "model": model}  # however its slashes are written
     return Subject(model.rsplit("/", 1)[-1], engine, kind, identity, tried)
 
 

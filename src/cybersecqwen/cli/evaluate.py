@@ -97,6 +97,8 @@ def evaluate(
     model = {name: options.pop(name) for name in _MODEL}
     deviations = {name: options.pop(name) for name in _DEVIATIONS}
     _check(recipe, model, options, tasks=tasks, save=save)
+    if model["responses"] and deviations["permute"]:
+        raise click.UsageError("recorded answers were given to one order of the options")
     if recipe is None:
         found = find_protocol(protocol or "model-card", **deviations)
         called = model.pop("name")

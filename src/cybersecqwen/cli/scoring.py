@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -170,9 +171,12 @@ def compare(
 def _size(given: str) -> tuple[str, float]:
     name, _, billions = given.rpartition("=")
     try:
-        return name, float(billions)
+        size = float(billions)
     except ValueError as error:
         raise click.BadParameter(f"{given!r} is not NAME=BILLIONS") from error
+    if not name or not 0 < size < math.inf:
+        raise click.BadParameter(f"{given!r} is not NAME=BILLIONS")
+    return name, size
 
 
 @click.group(invoke_without_command=True)

@@ -64,7 +64,7 @@ def compare(runs: Sequence[Path], benchmark: Path, *, settings: Settings) -> Jso
     """Compare the evaluations in run folders; models that share a name go by their folder.
 
     Raises InputError where a run holds no answers, answers to other items than those of the
-    benchmark, or the reference is none of the models.
+    benchmark, or the reference or a size is of none of the models.
     """
     entries = _entries(runs, benchmark, settings)
     groups: dict[tuple[str, str], list[_Entry]] = defaultdict(list)
@@ -75,6 +75,12 @@ def compare(runs: Sequence[Path], benchmark: Path, *, settings: Settings) -> Jso
     if reference not in models:
         raise InputError(
             f"the reference {reference!r} is none of the models",
+            tip=f"there are {', '.join(models)}",
+        )
+    unknown = sorted(settings.sizes.keys() - set(models))
+    if unknown:
+        raise InputError(
+            f"a size of {unknown[0]!r}, which is none of the models",
             tip=f"there are {', '.join(models)}",
         )
     facts = benchmark_facts(benchmark)
