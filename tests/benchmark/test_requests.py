@@ -152,6 +152,18 @@ def test_faith_asks_the_published_number_of_rows(task: str, left: int, shared: P
         assert "  " not in text
 
 
+@pytest.mark.shared
+def test_the_order_of_the_file_gives_the_benchmark_s_own_prompts(
+    shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    items = read_items(shared / "cti-bench", "cti-mcq")
+    monkeypatch.setattr("random.Random.shuffle", lambda *_: None)
+    found = asked(find_protocol("model-card", permute=4), items, kind="instruct", trial=0)
+    # Four of the published prompts hold a stray space, which no table cell does.
+    assert [i.prompt.split() for i in found] == [i.prompt.split() for i in items]
+    assert [(i.gold, i.options) for i in found] == [(i.gold, i.options) for i in items]
+
+
 def test_permuted_options_keep_the_answer_and_visit_every_letter() -> None:
     protocol = find_protocol("model-card", permute=4)
     original = {item.index: item for item in QUESTIONS}

@@ -179,4 +179,6 @@ def _permuted(item: Item, protocol: Protocol, trial: int) -> Item:
     order = permutation(item, protocol, trial)
     options = tuple(item.options[position] for position in order)
     gold = LETTERS[order.index(LETTERS.index(item.gold))]
-    return replace(item, options=options, gold=gold, prompt=mcq_prompt(item.text, options))
+    # The benchmark's own prompts show an empty cell so.
+    prompt = mcq_prompt(item.text, [option or "nan" for option in options])
+    return replace(item, options=options, gold=gold, prompt=prompt)
