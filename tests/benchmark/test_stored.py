@@ -161,6 +161,14 @@ def test_a_recording_is_scored_by_the_protocol_that_is_named(
         recorded_answers(path, None, six_tasks)
 
 
+def test_a_recording_of_another_task_is_refused(six_tasks: Path, tmp_path: Path) -> None:
+    path = write(tmp_path / "gold.jsonl", [i.gold for i in read_items(six_tasks, "cti-vsp")])
+    with pytest.raises(InputError, match=r"answer to cti-rcm, and 8 of 8 as one to cti-vsp"):
+        recorded_answers(path, "cti-rcm", six_tasks)
+    mute = write(tmp_path / "mute.jsonl", ["I cannot help with that."] * 8)
+    assert len(recorded_answers(mute, "cti-rcm", six_tasks)) == 1
+
+
 def test_a_folder_of_recordings_goes_by_the_names_of_tasks(six_tasks: Path, tmp_path: Path) -> None:
     write(tmp_path / "cti-rcm-responses.jsonl", ["CWE-79"] * 8)
     write(tmp_path / "cti-rcm-2021-responses.jsonl", ["CWE-79"] * 6)

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from cybersecqwen.benchmark.stored import Answers
+from cybersecqwen.benchmark.paired import compare
+from cybersecqwen.benchmark.protocol import find_protocol
+from cybersecqwen.benchmark.stored import Answers, rescore
 from cybersecqwen.errors import InputError
 from cybersecqwen.records import Response
 from cybersecqwen.reports.overlap import overlap_report, overlap_text
@@ -25,8 +27,6 @@ def answers(name: str, right: set[int]) -> Answers:
 
 
 def _card() -> object:
-    from cybersecqwen.benchmark.protocol import find_protocol
-
     return find_protocol("model-card", trials=1)
 
 
@@ -51,6 +51,31 @@ def test_a_model_that_gains_everywhere_is_not() -> None:
     report = overlap_report(better, control, SHARES, BENCHMARK)
     assert report.extra == pytest.approx(0, abs=0.05)
     assert "no sign that overlap helped" in overlap_text(report)
+
+
+def test_trials_that_differ_by_their_seed_alone_do_not_widen_the_verdict() -> None:
+    flips = {i for i in range(len(ITEMS)) if i % 5 == 0}
+    protocol = find_protocol("model-card")
+
+    def trials(name: str, right: set[int]) -> Answers:
+        found = {
+            t: [
+                Response(i.index, t, i.gold if (i.index in right) ^ (t == i.index % 7) else "CWE-1")
+                for i in ITEMS
+            ]
+            for t in range(5)
+        }
+        return Answers(name, "cti-rcm", Path(name), found, protocol)
+
+    control, model = trials("control", flips), trials("model", flips | set(range(HALF, HALF + 5)))
+    report = overlap_report(model, control, SHARES, BENCHMARK)
+    ours, theirs = (
+        rescore(a, protocol, BENCHMARK).ratio("strict_accuracy") for a in (model, control)
+    )
+    kept = [i for i in range(len(ITEMS)) if i >= HALF]
+    pair = [(n[kept], d[kept]) for n, d in (ours, theirs)]
+    assert report.bins[-1].gain_interval_95 == compare(*pair, trials=False).interval
+    assert report.bins[-1].gain_interval_95 != compare(*pair).interval
 
 
 def test_without_a_control_nothing_is_concluded() -> None:

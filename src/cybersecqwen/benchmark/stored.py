@@ -10,7 +10,7 @@ by another protocol's rules is marked as that protocol "modified".
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -200,6 +200,15 @@ def notes(answers: Answers, protocol: Protocol) -> list[str]:
     return said
 
 
+def trials_sway(answers: Answers, protocol: Protocol) -> bool:
+    """Tell whether a whole trial has something in common, such as its exemplars.
+
+    Where trials differ by their seed alone, drawing them too would count the noise of single
+    answers three times, and hide differences that are there.
+    """
+    return answers.kind == "base" and protocol.exemplars != "per item"
+
+
 def unread(answers: Answers, items: Sequence[Item], protocol: Protocol) -> int:
     """Count the responses to rows that the protocol leaves out."""
     from cybersecqwen.benchmark.requests import rows
@@ -233,10 +242,34 @@ def recorded_answers(
 
 def _recorded(path: Path, task: str, benchmark: Path, column: str | None) -> list[Answers]:
     items = read_items(benchmark, task)
-    return [
+    found = [
         Answers(recording.name, task, path, recording.responses)
         for recording in read_recordings(path, items, column=column)
     ]
+    for answers in found:
+        _refuse_other_task(answers)
+    return found
+
+
+def _refuse_other_task(answers: Answers) -> None:
+    """Refuse answers of which none can be read, and most as those to another task can."""
+    texts = [response.text for trial in answers.responses.values() for response in trial]
+    if any(map(_readable(answers.task), texts)):
+        return
+    for other in (name for name in TASKS if name != "cti-taa"):  # any word may be a name
+        read = sum(map(_readable(other), texts))
+        if 2 * read > len(texts):
+            raise InputError(
+                f"no text in {answers.name!r} can be read as an answer to {answers.task}, and "
+                f"{read:,} of {len(texts):,} as one to {other}",
+                where=answers.where,
+                tip="check --task",
+            )
+
+
+def _readable(task: str) -> Callable[[str], bool]:
+    rules = find_task(task).extractors.values()
+    return lambda text: any(rule.read(text).answer is not None for rule in rules)
 
 
 def _by_task(folder: Path, task: str | None) -> dict[str, list[Path]]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from cybersecqwen.benchmark.paired import compare
 from cybersecqwen.benchmark.score import Scored
 from cybersecqwen.benchmark.statistics import Interval, estimate, interval, paired_bootstrap
-from cybersecqwen.benchmark.stored import Answers, rescore
+from cybersecqwen.benchmark.stored import Answers, rescore, trials_sway
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json
 from cybersecqwen.reports.tables import table
@@ -81,14 +81,17 @@ def overlap_report(
         if [i.index for i in other.items] != [i.index for i in scored.items]:
             raise InputError("was asked other rows", where=control.where, tip="one protocol")
     places = [_bin(shares[item.index]) for item in scored.items]
-    extra = _extra(scored, other, places) if other else None
+    sway = any(trials_sway(a, a.under(None)) for a in (answers, control) if a)
+    extra = _extra(scored, other, places, trials=sway) if other else None
     return OverlapReport(
         model=answers.name,
         control=control.name if control else "",
         task=answers.task,
         corpus=corpus,
         bins=tuple(
-            _of_bin(number, scored, other, places) for number in range(5) if number in places
+            _of_bin(places, number, scored, other, trials=sway)
+            for number in range(5)
+            if number in places
         ),
         extra=extra[0] if extra else None,
         extra_interval_95=extra[1] if extra else None,
@@ -101,13 +104,16 @@ def _bin(share: float | None) -> int:
     return 1 if share == 0 else 2 if share <= 0.25 else 3 if share <= 0.5 else 4
 
 
-def _of_bin(number: int, scored: Scored, other: Scored | None, places: Sequence[int]) -> Bin:
+def _of_bin(
+    places: Sequence[int], number: int, scored: Scored, other: Scored | None, *, trials: bool
+) -> Bin:
     ours = _rows(scored, places, (number,))
     found = estimate(*ours, ddof=scored.protocol.ddof)
     name, items = _NAMES[number], len(ours[0])
     if other is None:
         return Bin(name, items, found.mean, found.interval)
-    against = compare(ours, _rows(other, places, (number,)))
+    theirs = _rows(other, places, (number,))
+    against = compare(ours, theirs, trials=trials)
     return Bin(
         name,
         items,
@@ -119,7 +125,9 @@ def _of_bin(number: int, scored: Scored, other: Scored | None, places: Sequence[
     )
 
 
-def _extra(scored: Scored, other: Scored, places: Sequence[int]) -> tuple[float, Interval] | None:
+def _extra(
+    scored: Scored, other: Scored, places: Sequence[int], *, trials: bool
+) -> tuple[float, Interval] | None:
     """Give the gain on items that overlap by half and more, minus that on items without any."""
     if not {*_MANY, *_NONE} <= set(places):
         return None
@@ -127,7 +135,7 @@ def _extra(scored: Scored, other: Scored, places: Sequence[int]) -> tuple[float,
     for seed, bins in enumerate((_MANY, _NONE)):
         pair = _rows(scored, places, bins), _rows(other, places, bins)
         gains.append(compare(*pair).difference)
-        draws.append(paired_bootstrap(*pair, seed=seed))
+        draws.append(paired_bootstrap(*pair, seed=seed, trials=trials))
     return gains[0] - gains[1], interval(draws[0] - draws[1])
 
 

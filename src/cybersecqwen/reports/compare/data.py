@@ -20,7 +20,13 @@ from cybersecqwen.benchmark.paired import compare as compare_pair
 from cybersecqwen.benchmark.run import benchmark_facts
 from cybersecqwen.benchmark.score import Scored
 from cybersecqwen.benchmark.statistics import Interval
-from cybersecqwen.benchmark.stored import Answers, notes, rescore, stored_answers
+from cybersecqwen.benchmark.stored import (
+    Answers,
+    notes,
+    rescore,
+    stored_answers,
+    trials_sway,
+)
 from cybersecqwen.benchmark.summary import SAMPLES, SEED, summarise
 from cybersecqwen.benchmark.tasks import TASKS
 from cybersecqwen.errors import InputError
@@ -209,7 +215,7 @@ def _against(entry: _Entry, against: _Entry | None, metric: str) -> Json | None:
     found = compare_pair(
         entry.scored.ratio(metric),
         against.scored.ratio(metric),
-        trials=_sways(entry) or _sways(against),
+        trials=any(trials_sway(e.answers, e.scored.protocol) for e in (entry, against)),
     )
     return asdict(found) | {"interval": list(found.interval)}
 
@@ -223,15 +229,6 @@ def _not_paired(entry: _Entry, against: _Entry | None) -> list[str]:
 
 def _indices(entry: _Entry) -> list[int]:
     return [item.index for item in entry.scored.items]
-
-
-def _sways(entry: _Entry) -> bool:
-    """Tell whether a whole trial has something in common, such as its exemplars.
-
-    Where trials differ by their seed alone, drawing them too would count the noise of single
-    answers three times, and hide differences that are there.
-    """
-    return entry.answers.kind == "base" and entry.scored.protocol.exemplars != "per item"
 
 
 def _correct(tables: Sequence[Json]) -> None:
