@@ -169,14 +169,21 @@ def test_a_recording_of_another_task_is_refused(six_tasks: Path, tmp_path: Path)
     assert len(recorded_answers(mute, "cti-rcm", six_tasks)) == 1
 
 
-def test_a_folder_of_recordings_goes_by_the_names_of_tasks(six_tasks: Path, tmp_path: Path) -> None:
+def test_a_folder_of_recordings_goes_by_the_names_of_tasks(
+    six_tasks: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     write(tmp_path / "cti-rcm-responses.jsonl", ["CWE-79"] * 8)
     write(tmp_path / "cti-rcm-2021-responses.jsonl", ["CWE-79"] * 6)
     write(tmp_path / "cti-mcq-responses.jsonl", ["C"] * 8)
     found = {a.task: len(a.responses[0]) for a in recorded_answers(tmp_path, None, six_tasks)}
     assert found == {"cti-mcq": 8, "cti-rcm": 8, "cti-rcm-2021": 6}
+    assert caplog.messages == []
+    write(tmp_path / "rcm-of-another.jsonl", ["CWE-79"] * 8)
+    (tmp_path / "README.md").write_text("what this is")
     [only] = recorded_answers(tmp_path, "cti-rcm", six_tasks)
     assert only.name == "cti-rcm-responses"
+    [said] = caplog.messages
+    assert "left out" in said and said.endswith("rcm-of-another.jsonl")
 
 
 def test_the_reading_alone_moves_a_twice_given_answer(

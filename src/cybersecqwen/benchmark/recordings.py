@@ -67,7 +67,7 @@ def _files(path: Path) -> list[tuple[str, tuple[Path, ...]]]:
         return [(_stem(path), (path,))]
     found: dict[Path, list[Path]] = defaultdict(list)
     for file in sorted(path.rglob("*")):
-        if _is_recording(file, path):
+        if is_recording(file, path):
             of_a_run = file.name.startswith("responses.") and _TRIAL.fullmatch(file.parent.name)
             found[file.parent.parent if of_a_run else file].append(file)
     if not found:
@@ -82,7 +82,8 @@ def _files(path: Path) -> list[tuple[str, tuple[Path, ...]]]:
     return [(names[whole], tuple(files)) for whole, files in found.items()]
 
 
-def _is_recording(file: Path, folder: Path) -> bool:
+def is_recording(file: Path, folder: Path) -> bool:
+    """Tell whether a file below a folder may hold answers, by its name."""
     hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
     return not hidden and ending(file) in _ENDINGS and file.name not in _OURS and file.is_file()
 

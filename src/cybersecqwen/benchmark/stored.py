@@ -9,6 +9,7 @@ by another protocol's rules is marked as that protocol "modified".
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from cybersecqwen.benchmark.protocol import Protocol, find_protocol
-from cybersecqwen.benchmark.recordings import read_recordings
+from cybersecqwen.benchmark.recordings import is_recording, read_recordings
 from cybersecqwen.benchmark.run import read_responses
 from cybersecqwen.benchmark.score import Scored, extractor, score
 from cybersecqwen.benchmark.tasks import TASKS, find_task, open_task
@@ -25,6 +26,8 @@ from cybersecqwen.files import read_json, sha256_file
 from cybersecqwen.manifest import finished, made_from_of
 from cybersecqwen.records import Item, Response
 from cybersecqwen.sources.ctibench import read_items
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -276,8 +279,14 @@ def _by_task(folder: Path, task: str | None) -> dict[str, list[Path]]:
     """Sort the entries of a folder by the task that their names begin with, longest name first."""
     names = sorted(TASKS, key=len, reverse=True)
     found: dict[str, list[Path]] = {}
+    left: list[str] = []
     for entry in sorted(folder.iterdir()):
         name = next((n for n in names if entry.name.startswith(n)), None)
         if name and (task is None or name == task):
             found.setdefault(name, []).append(entry)
+        if name is None and is_recording(entry, folder):
+            left.append(entry.name)
+    if found and left:
+        names = ", ".join(left)
+        _log.warning("%s: left out, no task begins their names: %s", folder, names)
     return found
