@@ -1,4 +1,4 @@
-"""`compare`, `evaluate`: what cannot be meant is refused before anything is asked."""
+"""What cannot be meant is refused before anything is asked or written."""
 
 from __future__ import annotations
 

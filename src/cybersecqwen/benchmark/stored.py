@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -257,10 +257,12 @@ def _recorded(path: Path, task: str, benchmark: Path, column: str | None) -> lis
 def _refuse_other_task(answers: Answers) -> None:
     """Refuse answers of which none can be read, and most as those to another task can."""
     texts = [response.text for trial in answers.responses.values() for response in trial]
-    if any(map(_readable(answers.task), texts)):
+    rules = find_task(answers.task).extractors.values()
+    if any(rule.read(text).answer is not None for text in texts for rule in rules):
         return
     for other in (name for name in TASKS if name != "cti-taa"):  # any word may be a name
-        read = sum(map(_readable(other), texts))
+        rule = extractor(find_task(other), find_protocol("model-card"))
+        read = sum(rule.read(text).answer is not None for text in texts)
         if 2 * read > len(texts):
             raise InputError(
                 f"no text in {answers.name!r} can be read as an answer to {answers.task}, and "
@@ -268,11 +270,6 @@ def _refuse_other_task(answers: Answers) -> None:
                 where=answers.where,
                 tip="check --task",
             )
-
-
-def _readable(task: str) -> Callable[[str], bool]:
-    rules = find_task(task).extractors.values()
-    return lambda text: any(rule.read(text).answer is not None for rule in rules)
 
 
 def _by_task(folder: Path, task: str | None) -> dict[str, list[Path]]:
