@@ -284,6 +284,5 @@ def _by_task(folder: Path, task: str | None) -> dict[str, list[Path]]:
         if name is None and is_recording(entry, folder):
             left.append(entry.name)
     if found and left:
-        names = ", ".join(left)
-        _log.warning("%s: left out, no task begins their names: %s", folder, names)
+        _log.warning("%s: left out, no task begins their names: %s", folder, ", ".join(left))
     return found
