@@ -121,6 +121,30 @@ def test_published_rows_carry_source_protocol_and_an_unpaired_distance(
     assert "1.31" in text  # GPT-4's deviation on cti-vsp
 
 
+@pytest.mark.shared
+def test_a_published_row_is_held_against_the_score_under_its_protocol(
+    shared: Path, tmp_path: Path
+) -> None:
+    folder = shared / "cti-bench"
+    items = read_items(folder, "cti-rcm")
+    path = tmp_path / "doubtful.jsonl"
+    rows = ({"item": i.index, "text": f"CWE-79 or {i.gold}"} for i in items)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for name in ("model-card", "faith"):
+        subject, protocol = recorded(path, kind="instruct"), find_protocol(name, trials=1)
+        evaluate(subject, "cti-rcm", protocol, benchmark=folder, out=tmp_path / "run")
+    found = compare([tmp_path / "run"], folder, settings=Settings(published=True))
+    ours = {table["protocol"]: table["rows"][0]["value"]["mean"] for table in found["tables"]}
+    assert ours["faith"] < ours["model-card"] == 1
+    held = {
+        row["model"]: ours_minus["cti-rcm"]["difference"] + row["cti_rcm"]
+        for row in found["published"]
+        if "cti_rcm" in row and (ours_minus := row["reference_minus_this"])
+    }
+    assert held["GPT-5"] == pytest.approx(ours["faith"])
+    assert held["CyberSecQwen-4B"] == held["Sec-Gemini v1"] == pytest.approx(1)
+
+
 def test_models_of_one_name_go_by_their_folders(evaluated: Evaluated, tmp_path: Path) -> None:
     first = evaluated("a", range(3))
     (tmp_path / "again").mkdir()

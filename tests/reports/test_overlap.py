@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,15 @@ def test_trials_that_differ_by_their_seed_alone_do_not_widen_the_verdict() -> No
     pair = [(n[kept], d[kept]) for n, d in (ours, theirs)]
     assert report.bins[-1].gain_interval_95 == compare(*pair, trials=False).interval
     assert report.bins[-1].gain_interval_95 != compare(*pair).interval
+
+
+def test_a_bin_of_which_nothing_can_be_read_has_an_accuracy_of_0() -> None:
+    mute = {0: [Response(i.index, 0, "I cannot tell.") for i in ITEMS]}
+    model = Answers("mute", "cti-rcm", Path("mute"), mute, find_protocol("cti-bench"))
+    report = overlap_report(model, model, SHARES, BENCHMARK)
+    assert [(found.accuracy, found.gain) for found in report.bins] == [(0, 0), (0, 0)]
+    assert report.extra == 0
+    json.dumps(report.to_json(), allow_nan=False)
 
 
 def test_without_a_control_nothing_is_concluded() -> None:

@@ -141,7 +141,9 @@ def _extra(
 
 def _rows(scored: Scored, places: Sequence[int], bins: Sequence[int]) -> tuple[Floats, Floats]:
     kept = [i for i, place in enumerate(places) if place in bins]
-    numerator, denominator = scored.ratio("strict_accuracy")
+    # Over all answers: a bin where none can be read has an accuracy, of 0.
+    dropped = "accuracy_of_all" in scored.metrics
+    numerator, denominator = scored.ratio("accuracy_of_all" if dropped else "strict_accuracy")
     return numerator[kept], denominator[kept]
 
 

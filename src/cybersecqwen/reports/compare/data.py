@@ -268,7 +268,7 @@ def _sentence(table: Json, row: Json, p_value: float, comparisons: int) -> str:
 def _published(tables: Sequence[Json], reference: str) -> list[Json]:
     """Give the published rows, each with its distance from the reference, items unpaired."""
     ours = {
-        table["task"]: row
+        (table["task"], table["protocol"]): row
         for table in tables
         for row in table["rows"]
         if row["model"] == reference and table["metric"] == "strict_accuracy"
@@ -279,12 +279,16 @@ def _published(tables: Sequence[Json], reference: str) -> list[Json]:
     return found + [asdict(row) | {"status": "published"} for row in ELSEWHERE]
 
 
-def _published_row(row: Published, status: str, ours: Mapping[str, Json]) -> Json:
+def _published_row(row: Published, status: str, ours: Mapping[tuple[str, str], Json]) -> Json:
+    """Hold the reference against a published row, under that row's protocol where it has both."""
     distances = {}
     for task, column in _COLUMNS.items():
         value = getattr(row, column)
-        if task in ours and isinstance(value, float):
-            mine = ours[task]
+        found = {protocol: mine for (name, protocol), mine in ours.items() if name == task}
+        mine = (
+            found.get(row.protocol) or found.get("model-card") or next(iter(found.values()), None)
+        )
+        if mine and isinstance(value, float):
             n, mean = mine["items"], mine["value"]["mean"]
             distance = unpaired(mean, n, value, n)
             distances[task] = {
