@@ -37,7 +37,7 @@ def test_every_fitting_extractor_reads_the_gold_and_nothing_in_the_empty_text(
     assert task.extractors
     for extractor in task.extractors.values():
         assert extractor.read("").answer is None
-        for prompt in set(extractor.fits) - {"base"}:
+        for prompt in set(extractor.fits) - {"base", "faith-base"}:
             for item in read_items(six_tasks, name):
                 text = task.answered(item.gold, prompt)
                 for response in (text, f"Some reasoning.\n\n{text}"):
@@ -141,6 +141,9 @@ def test_faith_wants_one_cwe(text: str, reading: Reading) -> None:
         ("**Answer:** B) Execution Prevention", "B"),
         ("**Answer: C**\n\nD", "C"),  # a first `answer: X` goes before a last line
         ("answer : (D)", "D"),
+        ("answer: b", "B"),
+        ("**Answer: (b).**\nBecause.", "B"),
+        ("Answer: a kind of phishing", None),
         ("The answer is A.", "A"),
         ("The correct answer is: **B**", "B"),
         ("The answer is a kind of phishing.\nC", "C"),  # `a` is an article

@@ -50,7 +50,9 @@ class Answers:
         """Give the form of the prompt that was answered; "" where it is not known."""
         if self.protocol is None:
             return ""
-        return "base" if self.kind == "base" else self.protocol.prompt
+        if self.kind == "base":
+            return "faith-base" if self.protocol.base_style == "faith" else "base"
+        return self.protocol.prompt
 
     def under(self, name: str | None) -> Protocol:
         """Give the protocol to score by, marked with all that deviates from the one named.

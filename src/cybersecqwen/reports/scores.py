@@ -99,7 +99,7 @@ def sensitivity_text(answers: Answers, rows: Sequence[Row]) -> str:
     under = f", asked under {answers.protocol.name}" if answers.protocol else ""
     spread = max(row.accuracy for row in rows) - min(row.accuracy for row in rows)
     header = (
-        *("extractor", "used by", "strict accuracy", "parseable", "answers that flip"),
+        *("extractor", "used by", "right, of all", "parseable", "answers that flip"),
         *("items", "gained", "lost", "rule"),
     )
     shown = table(header, map(_sensitivity_row, rows), right=(2, 3, 4, 5, 6, 7))

@@ -18,7 +18,9 @@ from cybersecqwen.benchmark.tasks.task import NOTHING, Extractor, Reading, Task,
 # upper case except where it stands alone: in "the answer is a kind of", `a` is an article.
 _OPEN = r"[\s*_`'\"(\[]*"
 _LETTER = r"([A-D])(?![A-Za-z0-9])"
-_COLON = re.compile(rf"(?i:answer)[*_`'\"]*\s*:{_OPEN}{_LETTER}")
+# After a colon a lower-case letter is an answer too, where nothing but its line's end follows.
+_LOWER = r"([a-d])(?=[*_`'\")\].]*[ \t]*$)"
+_COLON = re.compile(rf"(?i:answer)[*_`'\"]*\s*:{_OPEN}(?:{_LETTER}|{_LOWER})", re.MULTILINE)
 _IS = re.compile(rf"(?i:answer\s+is)\s*:?{_OPEN}{_LETTER}")
 _OPTION = re.compile(rf"(?i:option){_OPEN}{_LETTER}")
 _LONE = re.compile(rf"{_OPEN}([A-Da-d])[*_`'\")\].:]*")
@@ -43,7 +45,7 @@ def cascade(text: str) -> str | None:
 def _cascade(text: str) -> Reading:
     proper = _COLON.search(text)
     if proper:
-        return Reading(proper.group(1))
+        return Reading((proper.group(1) or proper.group(2)).upper())
     lines = text.strip().splitlines() or [""]
     found = _IS.search(text) or _LONE.fullmatch(lines[-1].strip()) or _OPTION.search(text)
     return Reading(found.group(1).upper(), proper=False) if found else NOTHING
@@ -101,12 +103,12 @@ TASK = Task(
         "cascade": Extractor(
             "first `answer: X`; first `answer is X`; last line is a lone letter; first `option X`",
             _cascade,
-            ("item", "faith", "base"),
+            ("item", "faith", "base", "faith-base"),
         ),
         "unique-answer": Extractor(
             "a unique `answer: X`; `answer is X`, `(X)`, `option X` and a lone letter are improper",
             unique_answer,
-            ("faith", "base"),
+            ("faith", "faith-base"),
         ),
         "last-line": Extractor(
             "last line begins with `X)`, else ends in a letter, else the line before",

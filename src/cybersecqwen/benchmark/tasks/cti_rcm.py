@@ -46,7 +46,7 @@ def unique_cwe(text: str) -> Reading:
 
 
 def _task(name: str, summary: str) -> Task:
-    every = ("item", "faith", "base")
+    every = ("item", "faith", "base", "faith-base")
     return Task(
         name=name,
         summary=summary,

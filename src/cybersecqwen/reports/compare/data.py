@@ -129,7 +129,8 @@ def _distinct(entries: list[_Entry]) -> list[_Entry]:
     twice = next((key for key, n in again.items() if n > 1), None)
     if twice:
         raise InputError(
-            f"{twice[0]} answers {twice[1]} under {twice[2]} twice", tip="give each run once"
+            f"{twice[0]} answers {twice[1]} under {twice[2]} twice",
+            tip="give each run once, or one evaluation of it: RUN/evaluation/TASK/PROTOCOL",
         )
     return named
 
@@ -188,6 +189,7 @@ def _row(entry: _Entry, against: _Entry | None, metric: str) -> Json:
         **summary["metrics"],
     }
     engine = _engine(entry)
+    recorded = engine.get("engine") == "replay"
     fitted = [f for f in engine.get("fitted_to", []) if f.get("task") == entry.answers.task]
     return {
         "model": entry.answers.name,
@@ -200,7 +202,11 @@ def _row(entry: _Entry, against: _Entry | None, metric: str) -> Json:
         "book": engine.get("books", {}).get(entry.answers.task, ""),
         "deterministic": bool(engine.get("deterministic")),
         "fitted_items": sum(int(f.get("items", 0)) for f in fitted),
-        "notes": [*notes(entry.answers, entry.scored.protocol), *_not_paired(entry, against)],
+        "notes": [
+            *(["a recording: prompt and sampling as its maker says"] if recorded else []),
+            *notes(entry.answers, entry.scored.protocol),
+            *_not_paired(entry, against),
+        ],
         "details": details(entry.scored),
         "against": _against(entry, against, metric),
     }
