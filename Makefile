@@ -22,7 +22,7 @@ demo: setup
 	$(BIN)/cybersecqwen run smoke --out runs/smoke
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 check: setup
 	$(BIN)/ruff format --check .
