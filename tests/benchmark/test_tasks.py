@@ -161,7 +161,7 @@ def test_faith_wants_one_cwe(text: str, reading: Reading) -> None:
 def test_the_cascade_takes_the_first_rule_that_finds_a_letter(
     text: str, answer: str | None
 ) -> None:
-    assert cti_mcq.cascade(text) == answer
+    assert cti_mcq.cascade(text).answer == answer
 
 
 def test_only_the_first_rule_of_the_cascade_is_the_form_that_was_asked_for() -> None:
@@ -218,7 +218,7 @@ def test_the_notebook_reads_the_last_line(text: str, answer: str | None) -> None
 def test_a_twice_given_answer_depends_on_the_line() -> None:
     text = "A\n\nExecution prevention stops it.\n\nB"
     assert (cti_mcq.first_letter(text), cti_mcq.last_letter(text)) == ("A", "B")
-    assert (cti_mcq.cascade(text), cti_mcq.last_line(text)) == ("B", "B")
+    assert (cti_mcq.cascade(text).answer, cti_mcq.last_line(text)) == ("B", "B")
     assert cti_mcq.first_letter("Neither A nor B") is None
 
 

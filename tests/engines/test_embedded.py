@@ -125,7 +125,7 @@ def test_a_cwe_id_that_the_description_names_is_not_the_decision(engine: Embedde
 def test_the_name_of_an_entry_is_no_trap_for_the_cascade(name: str) -> None:
     evidence = Evidence("T1000", name, "technique", "description", "", 20.0)
     text = f"{_reason(Answer('D', 0.5, covered=True, evidence=(evidence,)))}\n\nD"
-    assert cascade(text) == "D"
+    assert cascade(text).answer == "D"
     assert "T1000" in text
 
 
@@ -194,4 +194,4 @@ def test_all_questions_are_answered_as_an_extractor_reads_them(
 ) -> None:
     items: tuple[Item, ...] = read_items(shared / "cti-bench", "cti-mcq")
     for response in engine.generate(requests(CARD, items, kind="instruct", trial=0)):
-        assert cascade(response.text) == decision(response.text)
+        assert cascade(response.text).answer == decision(response.text)

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 class Scored:
     """The marks of one task under one protocol.
 
-    `items` are those that any trial asks; `golds`, `predictions` and `texts` are by trial and
+    `items` are those that any trial asks; `golds`, `predictions` and `responses` are by trial and
     position, None where a trial does not ask the item. A prediction is None also where nothing
     could be read, or only in a form that does not count. `marks` are items x trials.
     """

@@ -37,12 +37,11 @@ _FAITH_IMPROPER = (
 _COUNTED = {"A", "B", "C", "D", "X"}
 
 
-def cascade(text: str) -> str | None:
-    """Take the first of: `answer: X`, `answer is X`, a last line of one letter, `option X`."""
-    return _cascade(text).answer
+def cascade(text: str) -> Reading:
+    """Take the first of: `answer: X`, `answer is X`, a last line of one letter, `option X`.
 
-
-def _cascade(text: str) -> Reading:
+    Only the first is the form that the paper asks for.
+    """
     proper = _COLON.search(text)
     if proper:
         return Reading((proper.group(1) or proper.group(2)).upper())
@@ -102,7 +101,7 @@ TASK = Task(
     extractors={
         "cascade": Extractor(
             "first `answer: X`; first `answer is X`; last line is a lone letter; first `option X`",
-            _cascade,
+            cascade,
             ("item", "faith", "base", "faith-base"),
         ),
         "unique-answer": Extractor(

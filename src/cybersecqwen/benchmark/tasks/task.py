@@ -105,4 +105,3 @@ class Task:
     metrics: Mapping[str, Metric] = field(default_factory=dict)
     headline: str = "strict_accuracy"
     answered: Callable[[str, str], str] = lambda gold, prompt: gold
-    chance: str = ""
