@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from cybersecqwen.reports.compare.markdown import LEGEND, PUBLISHED_NOTE
+from cybersecqwen.reports.compare.markdown import PUBLISHED_NOTE, legend
 from cybersecqwen.reports.compare.page import render_page
 
 from .compared import answer, compared, item, items, row
@@ -84,7 +84,8 @@ def test_results_say_everything_without_a_script() -> None:
     assert theirs[:5] == ["▼ worse", "theirs", "0.6400", "0.610 to 0.670", "96.8%"]
     assert theirs[7:] == ["-0.1500", "-0.180 to -0.120", "<0.001", "0.046", "modified: trials 2"]
     said = Page(page)
-    assert LEGEND.format(n=2) in said.said("p")
+    assert "over all 2 comparisons" in legend(compared())
+    assert legend(compared()) in said.said("p")
     assert "theirs answers 15.0 points fewer of the items correctly." in said.said("li")
     assert said.said("h1") == ["Comparison on cti-bench"]
 

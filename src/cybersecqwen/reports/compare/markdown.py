@@ -13,10 +13,13 @@ from cybersecqwen.reports.tables import table
 
 _NONE = "–"
 MARKS = {"better": "▲", "worse": "▼", "same": "=", "": ""}  # "": no value to hold against
-LEGEND = (
+_MARKS_MEAN = (
     "▲ better than the reference, ▼ worse, = not to be told apart, after Holm's correction over "
-    "all {n} comparisons at the 5 % level. The interval is a cluster bootstrap over items and "
-    "trials; ± is the standard deviation between trials."
+    "all {n} comparisons at the 5 % level. "
+)
+_SPREADS_MEAN = (
+    "The interval is a cluster bootstrap over items and trials; ± is the standard deviation "
+    "between trials."
 )
 PUBLISHED_NOTE = (
     "Published rows are quoted from the source they name; nothing of them was measured here. "
@@ -48,9 +51,10 @@ def summary(found: Json) -> str:
     return "\n\n".join(parts)
 
 
-def comparisons_in(found: Json) -> int:
-    """Count the comparisons that Holm's correction is over."""
-    return sum(row["against"] is not None for part in found["tables"] for row in part["rows"])
+def legend(found: Json) -> str:
+    """Say what the marks and the spreads of a table mean."""
+    n = sum(row["against"] is not None for part in found["tables"] for row in part["rows"])
+    return (_MARKS_MEAN.format(n=n) if n else "") + _SPREADS_MEAN
 
 
 def _section(part: Json, found: Json) -> str:
@@ -61,8 +65,7 @@ def _section(part: Json, found: Json) -> str:
         *("difference", "95 % interval of it", "p (Holm)", "detectable", "remarks"),
     )
     shown = table(header, (result_row(row, part) for row in part["rows"]), right=range(2, 11))
-    legend = LEGEND.format(n=comparisons_in(found))
-    return f"{title}\n\n{part['metric']}, {direction}.\n\n{shown}\n\n{legend}"
+    return f"{title}\n\n{part['metric']}, {direction}.\n\n{shown}\n\n{legend(found)}"
 
 
 def result_row(row: Json, part: Json) -> list[str]:

@@ -19,13 +19,12 @@ from importlib.resources import files
 from cybersecqwen.files import Json
 from cybersecqwen.reports.compare.against_size import AGAINST_SIZE
 from cybersecqwen.reports.compare.markdown import (
-    LEGEND,
     MARKS,
     PUBLISHED_NOTE,
     behind,
-    comparisons_in,
     failed_checks,
     figure,
+    legend,
     result_row,
 )
 from cybersecqwen.reports.compare.plots import scores_name
@@ -206,7 +205,7 @@ def _results(part: Json, found: Json) -> str:
         caption=f"{part['task']}: {metric}, {better} is better",
         numbers=range(2, 11),
     )
-    return shown + _paragraph(LEGEND.format(n=comparisons_in(found)))
+    return shown + _paragraph(legend(found))
 
 
 def _result(row: Json, part: Json) -> tuple[str, list[Cell]]:
