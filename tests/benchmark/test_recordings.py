@@ -273,3 +273,11 @@ def test_a_column_that_is_missing_is_named_with_those_there_are(tmp_path: Path) 
     path = sheet(tmp_path / "a.csv", [["item", "text"], ["0", "x"]])
     with pytest.raises(InputError, match=r"'gpt' is missing \(there are item, text\)"):
         read_recordings(path, ITEMS, column="gpt")
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_a_spreadsheets_csv_may_be_parted_otherwise(delimiter: str, tmp_path: Path) -> None:
+    rows = [["item", "text"], ["1", "a, b; c"], ["0", "x"]]
+    path = sheet(tmp_path / "a.csv", rows, delimiter=delimiter)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert texts(path) == {0: [(0, "x"), (1, "a, b; c")]}

@@ -95,7 +95,8 @@ def _probe(subject: Subject, protocol: Protocol, items: Sequence[Item], path: Pa
     write_json(path, found)
     for check in found["checks"]:
         if check["status"] == "failed":
-            _log.warning("%s: %s: %s", subject.name, check["name"], check["evidence"])
+            said = (subject.name, check["name"], check["evidence"])
+            _log.warning("%s: the server fails the check of %s: %s", *said)
 
 
 def benchmark_facts(folder: Path) -> Json:

@@ -18,7 +18,11 @@ from cybersecqwen.errors import CyberSecQwenError
 @click.option("--cache", type=FILE, help="Cache folder.  [default: $CYBERSECQWEN_CACHE]")
 @click.option("--url", help="Fetch from here instead of upstream.")
 def fetch(source: str, years: str | None, cache: Path | None, url: str | None) -> None:
-    """Download SOURCE: nvd, nvd-api, cvelist, vulnrichment, cwe, cti-bench."""
+    """Download SOURCE into the cache; a download that was cut goes on.
+
+    SOURCE is nvd, nvd-api, cvelist, vulnrichment, cwe, attack-enterprise, attack-mobile,
+    attack-ics, capec or cti-bench.
+    """
     from cybersecqwen.sources.fetch import default_cache
     from cybersecqwen.sources.fetch import fetch as download
 

@@ -1,7 +1,8 @@
 r"""Answers recorded by this project or by anyone else, row by row, as files hold them.
 
 JSONL (or a JSON array) of objects with `text`, and `item` (0-based position in the task file)
-or `url`; or CSV and TSV with the answers in a named column. `trial` is 0 where it is absent.
+or `url`; or CSV and TSV with the answers in a named column. A CSV may also be parted by semicolons
+or tabs, as spreadsheets write it. `trial` is 0 where it is absent.
 
     {"item": 0, "trial": 2, "text": "The flaw is an out-of-bounds write.\nCWE-787"}
 
@@ -31,6 +32,7 @@ from cybersecqwen.sources.ctibench import table_rows
 _COUNTS = ("prompt_tokens", "completion_tokens")
 _INTEGERS = ("item", "trial", *_COUNTS)
 _DIGITS = re.compile("[0-9]{1,18}")
+_QUOTED = re.compile('"[^"]*"')
 # The columns that are read beside that of the answers.
 _READ = {*_INTEGERS, "url", "task", "finish_reason", "error", "gt", "gold"}
 # Columns of a task file or of a sheet of answers that hold none.
@@ -98,8 +100,14 @@ def _text(path: Path) -> str:
         raise InputError("no such file", where=path, tip="check the path") from error
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise InputError(f"the gzip file is damaged: {error}", where=path) from error
-    except (UnicodeDecodeError, OSError) as error:
-        raise InputError(f"cannot be read as UTF-8 text: {error}", where=path) from error
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"cannot be read as UTF-8 text: {error}",
+            where=path,
+            tip="save it as UTF-8; in a spreadsheet as CSV UTF-8",
+        ) from error
+    except OSError as error:
+        raise InputError(f"cannot be read: {error}", where=path) from error
 
 
 def _read_jsonl(text: str, path: Path, column: str | None) -> Iterator[Row]:
@@ -223,8 +231,14 @@ def _cells(text: str, path: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def _csv_rows(text: str) -> Iterator[tuple[int, list[str]]]:
-    lines = csv.reader(StringIO(text, newline=""), strict=True)
+    lines = csv.reader(StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
     yield from ((lines.line_num, cells) for cells in lines)
+
+
+def _delimiter(text: str) -> str:
+    """Find what parts the header: the comma, unless there are more semicolons or tabs."""
+    header = _QUOTED.sub("", text.partition("\n")[0])
+    return max(",;\t", key=header.count)
 
 
 def _column(header: Sequence[str], names: Sequence[str], wanted: str | None, where: str) -> int:
