@@ -15,17 +15,17 @@ _NONE = "–"
 MARKS = {"better": "▲", "worse": "▼", "same": "=", "": ""}  # "": no value to hold against
 _MARKS_MEAN = (
     "▲ better than the reference, ▼ worse, = not to be told apart, after Holm's correction over "
-    "all {n} comparisons at the 5 % level. "
+    "{n} at the 5 % level. "
 )
 _SPREADS_MEAN = (
     "The interval is a cluster bootstrap over items and trials; ± is the standard deviation "
     "between trials."
 )
 PUBLISHED_NOTE = (
-    "Published rows are quoted from the source they name; nothing of them was measured here. "
-    "Their items are not at hand, so the distance is unpaired and its interval wider than that of "
-    "a comparison item by item. Another protocol has another prompt and extractor, and does not "
-    "compare directly."
+    "Rows marked published are quoted from the source they name and were not measured here. "
+    "The items of all these rows are not at hand, so the distance is unpaired and its interval "
+    "wider than that of a comparison item by item. Another protocol has another prompt and "
+    "extractor, and does not compare directly."
 )
 
 
@@ -54,7 +54,9 @@ def summary(found: Json) -> str:
 def legend(found: Json) -> str:
     """Say what the marks and the spreads of a table mean."""
     n = sum(row["against"] is not None for part in found["tables"] for row in part["rows"])
-    return (_MARKS_MEAN.format(n=n) if n else "") + _SPREADS_MEAN
+    return (
+        _MARKS_MEAN.format(n=f"all {n} comparisons" if n > 1 else "1 comparison") if n else ""
+    ) + _SPREADS_MEAN
 
 
 def _section(part: Json, found: Json) -> str:
