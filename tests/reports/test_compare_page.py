@@ -90,6 +90,16 @@ def test_results_say_everything_without_a_script() -> None:
     assert said.said("h1") == ["Comparison on cti-bench"]
 
 
+def test_models_that_share_no_protocol_are_not_left_side_by_side_without_a_word() -> None:
+    found = compared()
+    for part in found["tables"]:
+        for model in part["rows"]:
+            model["against"] = None
+    assert "(--protocol NAME reads all answers by one)" in legend(found)
+    found["models"] = found["models"][:1]
+    assert "reference" not in legend(found)
+
+
 def test_published_rows_stand_in_a_table_of_their_own() -> None:
     page = render_page(compared(), {})
     rows = cells(page, "Strict accuracy, not measured in this comparison")

@@ -17,6 +17,10 @@ _MARKS_MEAN = (
     "▲ better than the reference, ▼ worse, = not to be told apart, after Holm's correction over "
     "{n} at the 5 % level. "
 )
+_NONE_AGAINST = (
+    "Nothing is held against the reference: no other model answers a task under the same protocol "
+    "(--protocol NAME reads all answers by one). "
+)
 _SPREADS_MEAN = (
     "The interval is a cluster bootstrap over items and trials; ± is the standard deviation "
     "between trials."
@@ -54,9 +58,11 @@ def summary(found: Json) -> str:
 def legend(found: Json) -> str:
     """Say what the marks and the spreads of a table mean."""
     n = sum(row["against"] is not None for part in found["tables"] for row in part["rows"])
-    return (
-        _MARKS_MEAN.format(n=f"all {n} comparisons" if n > 1 else "1 comparison") if n else ""
-    ) + _SPREADS_MEAN
+    if n:
+        marks = _MARKS_MEAN.format(n=f"all {n} comparisons" if n > 1 else "1 comparison")
+    else:
+        marks = _NONE_AGAINST if len(found["models"]) > 1 else ""
+    return marks + _SPREADS_MEAN
 
 
 def _section(part: Json, found: Json) -> str:
