@@ -67,7 +67,7 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
         (["run", "smok"], "smok: no such recipe"),
         (["corpus", "smoke", "--set", "corpus.year=1"], "did you mean 'years'?"),
         (["corpus", "smoke", "--records", "none.json"], "none.json: no such file"),
-        (["corpus", "smoke", "--benchmark", "none"], "none: holds no CTI-Bench task"),
+        (["corpus", "smoke", "--benchmark", "none"], "none: no such folder of CTI-Bench tasks"),
         (["train", "smoke"], "run it first: cybersecqwen corpus smoke --out out"),
         (["merge", "smoke"], "run it first: cybersecqwen train smoke --out out"),
         (["evaluate", "smoke"], "run it first: cybersecqwen merge smoke --out out"),

@@ -135,3 +135,15 @@ def test_the_real_benchmark_is_known_by_its_items(shared: Path) -> None:
 def test_a_server_is_the_same_however_its_url_is_written(url: str) -> None:
     known = served("http://localhost:8000/v1", "tiny", kind="instruct", concurrency=1).identity
     assert served(url, "tiny", kind="instruct", concurrency=1).identity == known
+
+
+def test_what_could_not_be_judged_is_not_asked(six_tasks: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "no-gold"
+    folder.mkdir()
+    for name in ("cti-taa.tsv", "threat-actors.json"):
+        (folder / name).write_bytes((six_tasks / name).read_bytes())
+    engine = GoldEngine()
+    subject = Subject("gold", engine, "instruct", {})
+    with pytest.raises(InputError, match="cti-taa: item 0 has no gold answer"):
+        evaluate(subject, "cti-taa", CARD, benchmark=folder, out=tmp_path / "run")
+    assert engine.asked == []

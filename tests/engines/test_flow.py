@@ -100,7 +100,8 @@ def test_one_that_gave_up_waiting_takes_no_place() -> None:
         quitter.cancel()
         await asyncio.sleep(0)
         gate.leave()
-        await patient
+        await asyncio.wait([patient], timeout=5)
+        assert patient.done()
 
     ran(work())
 

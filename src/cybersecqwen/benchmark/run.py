@@ -26,7 +26,7 @@ from cybersecqwen.benchmark.details import details
 from cybersecqwen.benchmark.progress import Running
 from cybersecqwen.benchmark.protocol import Protocol
 from cybersecqwen.benchmark.requests import asked, requests
-from cybersecqwen.benchmark.score import extractor, is_correct, score
+from cybersecqwen.benchmark.score import extractor, is_correct, refuse_goldless, score
 from cybersecqwen.benchmark.subject import Subject
 from cybersecqwen.benchmark.summary import summarise
 from cybersecqwen.benchmark.tasks import Task, find_task, open_task
@@ -68,6 +68,7 @@ def evaluate(
 
     def make(folder: Path) -> None:
         opened, items = open_task(task, benchmark), read_items(benchmark, task)
+        refuse_goldless(items)  # now, not after every item was asked
         _probe(subject, protocol, items, folder / "probe.json")
         responses = _answered(subject, opened, items, protocol, folder)
         scored = score(opened, protocol, items, responses, kind=subject.kind)

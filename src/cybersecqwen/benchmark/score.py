@@ -96,7 +96,7 @@ def score(
     *,
     kind: str = "instruct",
 ) -> Scored:
-    """Score every trial of the protocol; an unparseable answer is wrong.
+    """Score every trial of the protocol.
 
     `responses` are by trial, for rows that the protocol leaves out too. Raises InputError for a
     missing trial or one too many, a response of another trial, to no item, two to one, or an
@@ -105,7 +105,7 @@ def score(
     import numpy as np
 
     read = extractor(task, protocol).read
-    _refuse_goldless(items)
+    refuse_goldless(items)
     trials = range(len(protocol.seeds))
     missing = [trial for trial in trials if trial not in responses]
     if missing:
@@ -119,7 +119,7 @@ def score(
         )
     shown = [{i.index: i for i in asked(protocol, items, kind=kind, trial=t)} for t in trials]
     known = {item.index for item in items}
-    answered = [by_item(task.name, known, shown[t], responses[t], trial=t) for t in trials]
+    answered = [_by_item(task.name, known, shown[t], responses[t], trial=t) for t in trials]
     found = tuple(item for item in items if any(item.index in rows for rows in shown))
     place = {item.index: position for position, item in enumerate(found)}
     marks: dict[str, Table] = {}
@@ -160,7 +160,8 @@ def _mark(
     return answer, given | {"parseable": 1.0} | marks
 
 
-def _refuse_goldless(items: Sequence[Item]) -> None:
+def refuse_goldless(items: Sequence[Item]) -> None:
+    """Raise InputError where an item has no gold answer to be judged by."""
     without = next((item for item in items if not item.gold), None)
     if without:
         raise InputError(
@@ -184,7 +185,7 @@ def is_correct(task: Task, protocol: Protocol, item: Item, text: str) -> bool:
     return bool(mark(task, protocol, item, text)[1]["correct"])
 
 
-def by_item(
+def _by_item(
     task: str,
     known: set[int],
     wanted: Mapping[int, Item],

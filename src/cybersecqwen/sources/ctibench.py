@@ -75,7 +75,7 @@ def tasks_in(folder: Path) -> list[str]:
     present = [task for task in TASKS if (folder / f"{task}.tsv").is_file()]
     if not present:
         raise InputError(
-            "holds no CTI-Bench task",
+            "holds no CTI-Bench task" if folder.is_dir() else "no such folder of CTI-Bench tasks",
             where=folder,
             tip="get it with: cybersecqwen fetch cti-bench",
         )
