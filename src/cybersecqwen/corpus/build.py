@@ -21,6 +21,7 @@ from cybersecqwen.corpus.contamination import (
     RULES,
     BenchmarkIndex,
     Hit,
+    Row,
     describe_rules,
     normalised,
 )
@@ -128,9 +129,8 @@ def _decontaminate(
     """Drop what overlaps with the benchmark; count the records by strongest rule and task."""
     counts: dict[str, Counter[str]] = {rule: Counter() for rule in RULES}
     kept = []
-    for candidate in candidates:
-        vulnerability = candidate.vulnerability
-        hits = index.hits(vulnerability.cve_id, vulnerability.description)
+    rows = (Row(v.description, (v.cve_id,), cwe) for v, cwe, _ in candidates)
+    for candidate, hits in zip(candidates, index.hits_of(rows), strict=True):
         if not hits:
             kept.append(candidate)
             continue
@@ -181,8 +181,9 @@ def _certificate(recipe: Recipe, inputs: Inputs, out: Path, index: BenchmarkInde
     for name in _FILES:
         rows = list(read_jsonl(out / name))
         counts[name.removesuffix(".jsonl")] = len(rows)
-        for row in rows:
-            if index.hits(row["cve_id"], row["description"]):
+        found = index.hits_of(Row(r["description"], (r["cve_id"],), r["cwe"]) for r in rows)
+        for row, hits in zip(rows, found, strict=True):
+            if hits:
                 raise StageError(f"{row['cve_id']} overlaps with the benchmark", where=out / name)
     return {
         "tool": {"name": "cybersecqwen", "version": __version__},
