@@ -78,7 +78,7 @@ class BenchmarkIndex:
             yield from map(self._hits, batch, found)
 
     def seen(self) -> Integers:
-        """Number the n-grams of the benchmark that rows had since this was last asked."""
+        """List the numbers of the n-grams that rows had since this was last asked."""
         return self._ngrams.seen()
 
     def shares(self, seen: Iterable[int]) -> dict[tuple[str, int], float | None]:
@@ -137,7 +137,8 @@ class BenchmarkIndex:
     def _common(self, words: Words) -> Words:
         """Leave out what is no word of the language: numbers, names, identifiers."""
         known = np.where(words < self._passages.size, words, 0)
-        return words[self._passages.is_common[known]]
+        kept: Words = words[self._passages.is_common[known]]
+        return kept
 
 
 def _alone(masked: list[Words]) -> list[Words]:

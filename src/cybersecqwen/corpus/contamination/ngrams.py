@@ -54,8 +54,12 @@ class Grams:
         rows, passages, shares = rows[enough], passages[enough], shares[enough]
         yield from zip(rows.tolist(), passages.tolist(), shares.tolist(), strict=True)
 
+    def note(self, texts: list[Words]) -> None:
+        """Take note of the n-grams that the texts have, for `seen`."""
+        self._count(*_runs(texts, self._n))
+
     def seen(self) -> Integers:
-        """Number the n-grams that texts had since this was last asked, from 0."""
+        """List the numbers of the n-grams that texts had since this was last asked."""
         found = np.flatnonzero(self._seen)
         self._seen[:] = False
         return found
