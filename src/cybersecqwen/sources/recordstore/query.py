@@ -18,7 +18,12 @@ from typing import Literal
 from cybersecqwen.files import Json
 from cybersecqwen.records import Vulnerability
 from cybersecqwen.sources.recordstore.database import open_for_reading
-from cybersecqwen.sources.recordstore.versions import COLUMNS, LABELS, as_vulnerability
+from cybersecqwen.sources.recordstore.versions import (
+    COLUMNS,
+    LABELS,
+    as_labels,
+    as_vulnerability,
+)
 
 _RECORDS = f"SELECT {', '.join(COLUMNS)} FROM records"
 
@@ -63,7 +68,7 @@ def rows(path: Path, wanted: Wanted) -> Iterator[Json]:
     )
     with open_for_reading(path) as connection:
         for row in connection.execute(query, values):
-            labels = {name: json.loads(row[name]) for name in LABELS}
+            labels = {name: list(as_labels(row[name])) for name in LABELS}
             yield {**dict(row), **labels, "rejected": bool(row["rejected"])}
 
 

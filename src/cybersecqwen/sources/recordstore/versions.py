@@ -137,7 +137,7 @@ def load_versions(
 def as_vulnerability(row: sqlite3.Row, where: str = "") -> Vulnerability:
     """Turn a row with COLUMNS into a record."""
     values = {name: row[name] for name in COLUMNS}
-    values |= {name: _labels(values[name]) for name in LABELS}
+    values |= {name: as_labels(values[name]) for name in LABELS}
     return Vulnerability(**values | {"rejected": bool(values["rejected"]), "where": where})
 
 
@@ -152,7 +152,8 @@ def _listed(labels: tuple[str, ...]) -> str:
 
 
 @lru_cache(maxsize=1 << 14)
-def _labels(listed: str) -> tuple[str, ...]:
+def as_labels(listed: str) -> tuple[str, ...]:
+    """Read a list of labels as the store writes it."""
     return tuple(json.loads(listed))
 
 
