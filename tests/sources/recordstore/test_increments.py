@@ -95,14 +95,16 @@ def test_a_long_absence_is_cut_into_windows_without_gaps(
 
 
 def test_since_is_where_a_new_store_begins_and_no_more_once_it_has_begun(
-    nvd: Nvd, order: Order, run: Run, store: Path
+    nvd: Nvd, order: Order, run: Run, store: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     nvd.put("CVE-2024-1000", "2026-01-01T00:00:00.000")
     nvd.put("CVE-2024-1001", "2026-02-01T00:00:00.000")
     run("nvd", replace(order, since="2026-01-15"))
     assert ids(store) == ["CVE-2024-1001"]
+    assert "goes on where it was" not in caplog.text
     run("nvd", replace(order, since="2025-12-01"))
     assert ids(store) == ["CVE-2024-1001"]
+    assert "goes on where it was" in caplog.text
     with pytest.raises(InputError, match="2026-03-02 lies in the future"):
         list(update(replace(order, since="2026-03-02")))
 

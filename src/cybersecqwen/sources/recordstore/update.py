@@ -6,6 +6,7 @@ for outcome in update(Order(Path("records.sqlite"), default_cache()), only=("nvd
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -21,6 +22,8 @@ from cybersecqwen.sources.recordstore.increments import update_nvd
 from cybersecqwen.sources.recordstore.order import Order, Work
 from cybersecqwen.sources.recordstore.releases import RELEASES
 from cybersecqwen.sources.recordstore.versions import CVE_LIST, NVD, TABLE, Changes, apply
+
+_log = logging.getLogger(__name__)
 
 _BATCH = 2000  # records in a transaction
 
@@ -62,8 +65,12 @@ def update(order: Order, *, only: Sequence[str] = ()) -> Iterator[Outcome]:
 
 def _begin(work: Work, feed: str) -> None:
     """Let a feed that was never updated begin at the date that is given."""
+    if not work.order.since or feed not in (NVD, CVE_LIST):
+        return
     state = feeds.load(work.connection, feed)
-    if work.order.since and feed in (NVD, CVE_LIST) and not (state.cursor or state.progress):
+    if state.cursor or state.progress:
+        _log.warning("%s: goes on where it was; --since is where a new store begins", feed)
+    else:
         cursor = iso_time(work.order.since, "--since")
         feeds.save(work.connection, replace(state, cursor=cursor))
 
