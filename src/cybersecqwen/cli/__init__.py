@@ -20,6 +20,7 @@ from cybersecqwen.cli import (
     export,
     knowledge,
     probe,
+    records,
     scoring,
     stages,
 )
@@ -60,6 +61,7 @@ for _command in (
     scoring.protocols,
     export.export,
     data.fetch,
+    records.records,
     data.embedded,
 ):
     main.add_command(_command)
