@@ -165,9 +165,9 @@ def test_records_without_any_label_are_measured_all_the_same() -> None:
 
 
 def test_no_records_are_nothing_to_measure() -> None:
-    with pytest.raises(InputError, match="0 records, 0 of them rejected: nothing to measure"):
+    with pytest.raises(InputError, match="no records"):
         measured([])
-    with pytest.raises(InputError, match="1 records, 1 of them rejected"):
+    with pytest.raises(InputError, match="1 records, all of them rejected"):
         measured([RECORDS[-1]])
 
 

@@ -51,53 +51,67 @@ class Measured(NamedTuple):
 
 def measure(rows: Iterable[Row], *, settings: Settings) -> Measured:
     """Measure all rows; raises InputError where there are none, or none that is not rejected."""
-    catalogue = settings.catalogue
-    coverage, years = Coverage(catalogue), Years(catalogue)
-    agreement, duplicates = Agreement(Kinship(catalogue)), Duplicates()
-    discouraged = Discouraged(catalogue, settings.better)
-    lengths = Lengths(limit=settings.max_length, counter=settings.counter)
-    classes: Counter[str] = Counter()
-    counts: Counter[str] = Counter()
-    for record, prompt, completion in rows:
-        counts["read"] += 1
-        if record.rejected:
-            counts["rejected"] += 1
-            continue
-        labels = labels_of(record)
-        found = primary(labels)
-        label = found[1] if found else ""
-        coverage.add(record, labels)
-        years.add(record, labels)
-        agreement.add(record.cve_id, labels)
-        discouraged.add(labels)
-        if found:
-            classes[label] += 1
-        if record.description.strip():
-            duplicates.add(record.cve_id, record.description, label)
-            lengths.add(record.cve_id, record.description, prompt, completion)
-        else:
-            counts["without_text"] += 1
-    records = counts["read"] - counts["rejected"]
-    if not records:
+    found = _Pass(settings)
+    for row in rows:
+        found.add(row)
+    if not found.records:
         raise InputError(
-            f"{counts['read']} records, {counts['rejected']} of them rejected: nothing to measure",
+            f"{found.rejected} records, all of them rejected" if found.rejected else "no records",
             tip="give records of vulnerabilities",
         )
-    figures = {
-        "records": records,
-        "rejected": counts["rejected"],
-        "without_text": counts["without_text"],
-        "labelled": part(classes.total(), records),
-        "years": years.to_json(),
-        "classes": spread(classes, catalogue),
-        "coverage": coverage.to_json(records=records),
-        "agreement": agreement.to_json(),
-        "conflicts": {
-            "records": len({conflict.cve_id for conflict in agreement.conflicts}),
-            "pairs": len(agreement.conflicts),
-        },
-        "discouraged": discouraged.to_json(),
-        "duplicates": duplicates.to_json(),
-        "lengths": lengths.to_json(),
-    }
-    return Measured(figures, tuple(sorted(agreement.conflicts)))
+    return Measured(found.figures(), tuple(sorted(found.agreement.conflicts)))
+
+
+class _Pass:
+    """Every measurement, fed with one row after another."""
+
+    def __init__(self, settings: Settings) -> None:
+        catalogue = settings.catalogue
+        self._catalogue = catalogue
+        self.records = self.rejected = self._without_text = 0
+        self._classes: Counter[str] = Counter()
+        self._coverage, self._years = Coverage(catalogue), Years(catalogue)
+        self._discouraged = Discouraged(catalogue, settings.better)
+        self._duplicates = Duplicates()
+        self._lengths = Lengths(limit=settings.max_length, counter=settings.counter)
+        self.agreement = Agreement(Kinship(catalogue))
+
+    def add(self, row: Row) -> None:
+        record = row.record
+        if record.rejected:
+            self.rejected += 1
+            return
+        self.records += 1
+        labels = labels_of(record)
+        found = primary(labels)
+        if found:
+            self._classes[found[1]] += 1
+        self._coverage.add(record, labels)
+        self._years.add(record, labels)
+        self._discouraged.add(labels)
+        self.agreement.add(record.cve_id, labels)
+        if record.description.strip():
+            self._duplicates.add(record.cve_id, record.description, found[1] if found else "")
+            self._lengths.add(record.cve_id, record.description, row.prompt, row.completion)
+        else:
+            self._without_text += 1
+
+    def figures(self) -> Json:
+        conflicts = self.agreement.conflicts
+        return {
+            "records": self.records,
+            "rejected": self.rejected,
+            "without_text": self._without_text,
+            "labelled": part(self._classes.total(), self.records),
+            "years": self._years.to_json(),
+            "classes": spread(self._classes, self._catalogue),
+            "coverage": self._coverage.to_json(records=self.records),
+            "agreement": self.agreement.to_json(),
+            "conflicts": {
+                "records": len({conflict.cve_id for conflict in conflicts}),
+                "pairs": len(conflicts),
+            },
+            "discouraged": self._discouraged.to_json(),
+            "duplicates": self._duplicates.to_json(),
+            "lengths": self._lengths.to_json(),
+        }
