@@ -25,7 +25,7 @@ from cybersecqwen.corpus.contamination import (
     describe_rules,
     normalised,
 )
-from cybersecqwen.corpus.dataset_card import dataset_card
+from cybersecqwen.corpus.dataset_card import Part, dataset_card
 from cybersecqwen.corpus.rationale import Phrases, completion
 from cybersecqwen.errors import InputError, StageError
 from cybersecqwen.files import Json, read_jsonl, sha256_file, write_json, write_jsonl, write_text
@@ -74,7 +74,8 @@ def build(recipe: Recipe, inputs: Inputs, out: Path) -> Json:
         "dropped": dict(sorted(Counter(d.reason for d in ledger).items())),
         "contaminated": contaminated,
     }
-    write_text(out / "DATASET_CARD.md", dataset_card(recipe, certificate, parts))
+    card = dataset_card(recipe, certificate, [_part(parts)])
+    write_text(out / "DATASET_CARD.md", card)
     write_json(out / "certificate.json", certificate)
     return certificate
 
@@ -173,6 +174,12 @@ def _split(examples: list[Example], recipe: Recipe) -> tuple[list[Example], list
     held_out = set(random.Random(recipe.corpus.seed).sample(range(len(examples)), size))
     train = [e for i, e in enumerate(examples) if i not in held_out]
     return train, [e for i, e in enumerate(examples) if i in held_out]
+
+
+def _part(parts: tuple[list[Example], list[Example]]) -> Part:
+    names = [name.removesuffix(".jsonl") for name in _FILES]
+    rows = {name: list(map(asdict, part)) for name, part in zip(names, parts, strict=True)}
+    return Part("cwe", dict(zip(names, _FILES, strict=True)), rows)
 
 
 def _certificate(recipe: Recipe, inputs: Inputs, out: Path, index: BenchmarkIndex) -> Json:
