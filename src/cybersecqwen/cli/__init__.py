@@ -14,6 +14,7 @@ import click
 from cybersecqwen import __version__
 from cybersecqwen.cli import (
     ask,
+    audit,
     classify,
     data,
     dataset,
@@ -59,6 +60,7 @@ for _command in (
     scoring.sensitivity,
     scoring.compare,
     scoring.overlap,
+    audit.audit,
     scoring.protocols,
     dataset.dataset,
     export.export,

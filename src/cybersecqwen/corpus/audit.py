@@ -25,6 +25,7 @@ from cybersecqwen.corpus.contamination import RULES, BenchmarkIndex, Hit, Row
 from cybersecqwen.corpus.contamination.hits import strength
 from cybersecqwen.corpus.contamination.passages import Integers
 from cybersecqwen.corpus.rows import TrainRow, read_rows
+from cybersecqwen.errors import InputError
 from cybersecqwen.records import Item
 
 _CHUNK = 1_000_000  # characters that a process is given at once
@@ -72,6 +73,28 @@ class Audit:
             }
             for task in self.items
         }
+
+
+def checked_rules(given: Sequence[str]) -> tuple[str, ...]:
+    """Check the names of rules; all of them where none is given. Raises InputError."""
+    for rule in given:
+        if rule not in RULES:
+            raise InputError(f"unknown rule {rule!r}", tip=f"known are {', '.join(RULES)}")
+    return tuple(rule for rule in RULES if rule in given) or RULES
+
+
+def checked_settings(limits: Mapping[str, float | None]) -> Contamination:
+    """Take the limits that are given, the defaults for None; raises InputError on a bad one."""
+    from pydantic import ValidationError
+
+    try:
+        return Contamination(**{k: v for k, v in limits.items() if v is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]).replace("_", "-")
+        raise InputError(
+            f"--{name}: {first['msg']}", tip="a share lies above 0, up to 1"
+        ) from error
 
 
 def run_audit(

@@ -65,10 +65,8 @@ def read_rows(path: Path, *, unreadable: list[str] | None = None) -> Iterator[Tr
     A row without text is put down in `unreadable`, by its place and what is wrong; without that
     list it raises InputError. So does a file of no known format.
     """
-    number = 0
-    for where, form, row in _read(path, unreadable):
+    for number, (where, form, row) in enumerate(_read(path, unreadable)):
         yield TrainRow(number, where, form, row)
-        number += 1
 
 
 def _read(path: Path, unreadable: list[str] | None) -> Iterator[tuple[str, str, Row]]:
@@ -126,17 +124,8 @@ def _is_feed(path: Path) -> bool:
 
 def _row(fields: Json, where: str) -> tuple[str, Row]:
     """Take what is asked and answered from a row; raises InputError where there is no text."""
-    for form, (asked, answered) in FORMS.items():
-        needed = [name for name in (*asked, answered) if name and name not in _OPTIONAL]
-        if all(fields.get(name) is not None for name in needed):
-            turns = _turns(fields, [name for name in (*asked, answered) if name], where)
-            break
-    else:
-        raise InputError(
-            f"no text to compare in a row of {', '.join(fields) or 'no fields'}",
-            where=where,
-            tip=f"a row has the fields of one of: {', '.join(FORMS)}",
-        )
+    form, names = _form(fields, where)
+    turns = _turns(fields, names, where)
     text = "\n".join(text for _, text in turns if text)
     if not text.strip():
         raise InputError("the row's text is empty", where=where, tip="fix or remove the row")
@@ -144,6 +133,19 @@ def _row(fields: Json, where: str) -> tuple[str, Row]:
     labels = [label for name in _LABELS for label in _strings(fields.get(name))]
     asked_text = " ".join(text for is_answer, text in turns if not is_answer)
     return form, Row(text, _ids(fields, asked_text), "\n".join((*labels[::-1], *answer)))
+
+
+def _form(fields: Json, where: str) -> tuple[str, list[str]]:
+    """Name the form of a row, and the fields that its text stands in."""
+    for form, (asked, answered) in FORMS.items():
+        names = [name for name in (*asked, answered) if name]
+        if all(fields.get(name) is not None for name in names if name not in _OPTIONAL):
+            return form, names
+    raise InputError(
+        f"no text to compare in a row of {', '.join(fields) or 'no fields'}",
+        where=where,
+        tip=f"a row has the fields of one of: {', '.join(FORMS)}",
+    )
 
 
 def _turns(fields: Json, names: list[str], where: str) -> list[tuple[bool, str]]:
@@ -199,11 +201,8 @@ def _jsonl(path: Path) -> Iterator[tuple[str, Json]]:
 
 def _json(path: Path) -> Iterator[tuple[str, Json]]:
     content = read_json(path)
-    if (
-        isinstance(content, dict)
-        and len(lists := [v for v in content.values() if _is_rows(v)]) == 1
-    ):
-        content = lists[0]
+    if isinstance(content, dict):  # a list of rows under a name of its own
+        content = next((value for value in content.values() if _is_rows(value)), content)
     if not _is_rows(content):
         raise InputError("not a list of rows", where=path, tip="expected: [{…}, {…}]")
     for number, row in enumerate(content, start=1):

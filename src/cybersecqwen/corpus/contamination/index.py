@@ -1,12 +1,6 @@
 """Find which benchmark items a text overlaps with, by seven rules, many texts at a time.
 
->>> from cybersecqwen.corpus.contamination.answers import gives_answer
-from cybersecqwen.corpus.contamination.hits import RUN, Hit, Row, held, strength
-from cybersecqwen.corpus.contamination.ngrams import Grams
-from cybersecqwen.corpus.contamination.passages import Integers, Passages, Words
-from cybersecqwen.corpus.contamination.similarity import Similarity
-from cybersecqwen.corpus.contamination.words import Lexicon
-from cybersecqwen.records import Item
+>>> from cybersecqwen.records import Item
 >>> item = Item("cti-rcm", 0, "", "CWE-79", text="XSS in Foo 1.2 allows script injection.")
 >>> index = BenchmarkIndex({"cti-rcm": (item,)}, Contamination())
 >>> index.hits("CVE-2021-7", "Unlike before: xss in foo 1.2 allows script-injection")[0].rule

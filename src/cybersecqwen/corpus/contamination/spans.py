@@ -1,7 +1,7 @@
 """The words that two texts share, as places in both: what an overlap is seen by.
 
->>> shared_spans("Foo has a stack overflow here.", "There is a stack overflow here")
-[(8, 29, 9, 30)]
+>>> tuple(*shared_spans("Foo has a stack overflow here.", "There is a stack overflow here"))
+(8, 29, 9, 30)
 """
 
 from __future__ import annotations

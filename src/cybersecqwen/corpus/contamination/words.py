@@ -1,10 +1,10 @@
-r"""Read a text as the rules of contamination do: folded words, each with a number.
+"""Read a text as the rules of contamination do: folded words, each with a number.
 
 >>> tokens("XSS in Foo 1.2")
 ('xss', 'in', 'foo', '1', '2')
 >>> lexicon = Lexicon()
->>> list(lexicon.encode("Foo, FOO and foo")), lexicon.numeric
-([1, 1, 2, 1], bytearray(b'\\x00\\x00\\x00'))
+>>> list(lexicon.encode("Foo, FOO and foo"))
+[1, 1, 2, 1]
 """
 
 from __future__ import annotations
