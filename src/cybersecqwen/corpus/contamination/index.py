@@ -126,7 +126,7 @@ class BenchmarkIndex:
 
     def _worded(self, words: Words) -> Words:
         """Leave out numbers and versions."""
-        return words[np.frombuffer(bytes(self._lexicon.numeric), np.uint8)[words] == 0]
+        return words[np.frombuffer(self._lexicon.numeric, np.uint8)[words] == 0]
 
     def _common(self, words: Words) -> Words:
         """Leave out what is no word of the language: numbers, names, identifiers."""

@@ -66,8 +66,10 @@ class Grams:
 
     def shares(self, seen: Iterable[int]) -> list[float | None]:
         """Give the share of each passage's n-grams that were seen; None where it has none."""
-        keys = self._postings.keys[sorted(seen)]
-        return [float(np.isin(own, keys).mean()) if len(own) else None for own in self._own]
+        was_seen = np.zeros(len(self._postings.keys), bool)
+        was_seen[list(seen)] = True
+        places = (np.searchsorted(self._postings.keys, own) for own in self._own)
+        return [float(was_seen[own].mean()) if len(own) else None for own in places]
 
     def _count(self, row: Integers, hashes: Hashes) -> tuple[Integers, Integers, Integers]:
         """Count the distinct n-grams that a text and a passage share, for each pair with any."""
