@@ -126,7 +126,8 @@ class BenchmarkIndex:
 
     def _worded(self, words: Words) -> Words:
         """Leave out numbers and versions."""
-        return words[np.frombuffer(self._lexicon.numeric, np.uint8)[words] == 0]
+        kept: Words = words[np.frombuffer(self._lexicon.numeric, np.uint8)[words] == 0]
+        return kept
 
     def _common(self, words: Words) -> Words:
         """Leave out what is no word of the language: numbers, names, identifiers."""
