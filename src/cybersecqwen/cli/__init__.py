@@ -21,6 +21,7 @@ from cybersecqwen.cli import (
     knowledge,
     probe,
     scoring,
+    series,
     stages,
 )
 from cybersecqwen.cli.group import Group
@@ -53,6 +54,7 @@ for _command in (
     stages.merge,
     evaluate.evaluate,
     stages.card,
+    series.series,
     probe.probe,
     scoring.score,
     scoring.sensitivity,
