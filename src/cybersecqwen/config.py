@@ -104,6 +104,36 @@ class Contamination(_Section):
     containment: float = Field(default=0.5, gt=0, le=1)
 
 
+class Distillation(_Section):
+    """A teacher that writes the answers to learn, kept where they end in the gold label.
+
+    `teacher` is the model's name at `url`; without a URL it is `embedded`, the model that ships.
+    The key of a server is the environment's OPENAI_API_KEY and stands in no file. Concurrency and
+    prices (for a million tokens) have no effect on the answers.
+    """
+
+    teacher: str = Field(min_length=1)
+    url: str | None = None
+    temperature: float = Field(default=0.7, ge=0)
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    max_tokens: int = Field(default=1024, ge=1)
+    samples: int = Field(default=1, ge=1)  # answers to each example
+    traces: int = Field(default=1, ge=1)  # of those, how many are kept at most
+    without_trace: Literal["drop", "direct"] = "drop"
+    seed: int = 42
+    concurrency: int = Field(default=32, ge=1)
+    prompt_price: float | None = Field(default=None, ge=0)
+    completion_price: float | None = Field(default=None, ge=0)
+
+    @model_validator(mode="after")
+    def _names_one_teacher(self) -> Self:
+        if self.url is None and self.teacher != "embedded":
+            raise ValueError(f"the teacher {self.teacher!r} has no url")
+        if (self.prompt_price is None) != (self.completion_price is None):
+            raise ValueError("prompt_price and completion_price go together")
+        return self
+
+
 class Adapter(_Section):
     """The LoRA adapter; `target_modules` is a list of names or one regular expression."""
 
@@ -160,6 +190,7 @@ class Recipe(_Section):
     model: Model
     corpus: Corpus
     contamination: Contamination = Contamination()
+    distillation: Distillation | None = None
     adapter: Adapter
     training: Training
     evaluation: Evaluation

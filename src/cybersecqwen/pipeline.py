@@ -117,22 +117,40 @@ def corpus(run: Run) -> None:
     _stage(run, "corpus", checksums, make)
 
 
+def distill(run: Run) -> None:
+    """Let the recipe's teacher answer the corpus; nothing to do where the recipe names none."""
+    if run.recipe.distillation is None:
+        return
+    from cybersecqwen.tuning.base import prepare_base
+    from cybersecqwen.tuning.distill import Sources
+    from cybersecqwen.tuning.distill import distill as ask_teacher
+
+    train = _finished(run, "corpus", "corpus") / "train.jsonl"
+    inputs = _made_from_corpus(run.out) | {"benchmark": benchmark_facts(run.benchmark)["sha256"]}
+
+    def make(folder: Path) -> None:
+        base = prepare_base(run.recipe, train, run.out / "base")
+        ask_teacher(run.recipe, Sources(train, base, read_benchmark(run.benchmark)), folder)
+
+    _stage(run, "distillation", inputs, make)
+
+
 def train(run: Run) -> None:
     """Fine-tune the adapter on the corpus; goes on from the last checkpoint after a kill."""
     from cybersecqwen.tuning.base import prepare_base
     from cybersecqwen.tuning.sft import train as fine_tune
 
-    source = _finished(run, "corpus", "corpus")
+    source, files = _finished(run, "corpus", "corpus"), _training_files(run)
 
     def make(folder: Path) -> None:
         base = prepare_base(run.recipe, source / "train.jsonl", run.out / "base")
-        fine_tune(run.recipe, source, folder, base=base)
+        fine_tune(run.recipe, source, folder, base=base, files=files)
 
     if os.environ.get("RANK", "0") != "0":  # of torchrun: the first process keeps the books
         if not (run.out / "adapter" / "manifest.json").is_file():
             make(run.out / "adapter")
         return
-    _stage(run, "adapter", _made_from_corpus(source), make)
+    _stage(run, "adapter", _made_from_data(run.out), make)
     # What a resume needed, and many times the adapter.
     shutil.rmtree(run.out / "adapter" / ".checkpoints", ignore_errors=True)
 
@@ -150,7 +168,7 @@ def merge(run: Run) -> None:
         prompts = [row["prompt"] for row, _ in zip(rows, range(_PARITY_PROMPTS), strict=False)]
         fold(run.recipe, adapter, prompts, folder, base=base)
 
-    _stage(run, "merged", _made_from_adapter(adapter), make)
+    _stage(run, "merged", _made_from_adapter(run.out), make)
 
 
 def evaluate(run: Run, *, tasks: tuple[str, ...] = (), protocol: Protocol | None = None) -> None:
@@ -219,17 +237,29 @@ def card(run: Run) -> None:
 
 STAGES: dict[str, Callable[[Run], None]] = {
     "corpus": corpus,
+    "distill": distill,
     "train": train,
     "merge": merge,
     "evaluate": evaluate,
     "card": card,
 }
 
+# Of a distillation, what has no effect on the answers.
+_FREE = {"concurrency", "prompt_price", "completion_price"}
+
+_TOKENIZER = {"base", "revision", "chat_template", "random"}
+
 # What each stage's folder is made from, besides its inputs.
 _CONFIG: dict[str, Callable[[Recipe], Json]] = {
     "corpus": lambda r: {
         "corpus": r.corpus.model_dump(mode="json"),
         "contamination": r.contamination.model_dump(mode="json"),
+    },
+    "distillation": lambda r: {
+        "distillation": r.distillation and r.distillation.model_dump(mode="json", exclude=_FREE),
+        "contamination": r.contamination.model_dump(mode="json"),
+        "tokenizer": r.model.model_dump(mode="json", include=_TOKENIZER),
+        "max_length": r.training.max_length,
     },
     "adapter": lambda r: {
         "model": r.model.model_dump(mode="json"),
@@ -245,21 +275,36 @@ def _stage(run: Run, name: str, inputs: Json, make: Callable[[Path], object]) ->
     make_stage(run.out / name, made_from, make)
 
 
-def _made_from_corpus(source: Path) -> Json:
-    return {"corpus": outputs_of(source, "train.jsonl", "validation.jsonl")}
+def _training_files(run: Run) -> tuple[Path, ...]:
+    """List the files that a run learns from: the corpus's, or the distilled one in its place."""
+    if run.recipe.distillation is None:
+        return (run.out / "corpus" / "train.jsonl",)
+    return (_finished(run, "distillation", "distill") / "train.jsonl",)
 
 
-def _made_from_adapter(adapter: Path) -> Json:
-    return {"adapter": outputs_of(adapter, "adapter_model.safetensors")}
+def _made_from_corpus(out: Path) -> Json:
+    return {"corpus": outputs_of(out / "corpus", "train.jsonl", "validation.jsonl")}
+
+
+def _made_from_data(out: Path) -> Json:
+    """Give the checksums of all that a run learns from."""
+    distilled = out / "distillation"
+    if not (distilled / "manifest.json").is_file():
+        return _made_from_corpus(out)
+    return _made_from_corpus(out) | {"distillation": outputs_of(distilled, "train.jsonl")}
+
+
+def _made_from_adapter(out: Path) -> Json:
+    return {"adapter": outputs_of(out / "adapter", "adapter_model.safetensors")}
 
 
 def _refuse_stale(run: Run) -> None:
     """Refuse to describe a run whose stages are not made from one another."""
-    chain = (("corpus", "adapter", _made_from_corpus), ("adapter", "merged", _made_from_adapter))
+    chain = (("corpus", "adapter", _made_from_data), ("adapter", "merged", _made_from_adapter))
     for source, target, inputs in chain:
         made_from = made_from_of(run.out / target)
         if made_from and (run.out / source / "manifest.json").is_file():
-            refuse_changes(run.out / target, made_from["inputs"], inputs(run.out / source))
+            refuse_changes(run.out / target, made_from["inputs"], inputs(run.out))
 
 
 def _refuse_other_settings(run: Run) -> None:

@@ -121,6 +121,14 @@ _FAITH_ATE = (
 _ATE_LIST = re.compile(r"\*\*List of All MITRE (\w+) technique IDs\*\*(.*)", re.DOTALL)
 _ATE_ENTRY = re.compile(r"(T\d{4})\s*:\s*(.*?)\s*(?=T\d{4}\s*:|\Z)", re.DOTALL)
 
+# What a teacher is told before an example's own prompt. The label is in neither.
+TEACHER = (
+    "You are a vulnerability analyst who explains the root cause of a flaw to a colleague. Reason "
+    "step by step in three to six sentences: what the description states, which mistake in the "
+    "software it comes from, and why one weakness of the CWE list fits better than its nearest "
+    "neighbours. Rest on nothing but the description, and write about the flaw, not about the task."
+)
+
 # Minimal templates, aligned with training: user and assistant turns and nothing else. A
 # system turn is rendered only if a caller gives one.
 CHAT_TEMPLATES = {

@@ -22,12 +22,15 @@ class Running:
     """A progress bar that knows how many answers so far are right."""
 
     def __init__(self, label: str, total: int, is_correct: Callable[[Response], bool]) -> None:
-        self._bar: tqdm[Never] = tqdm(total=total, desc=label, unit="item", disable=None)
+        self._label, self._total = label, total
         self._is_correct = is_correct
         self._correct = self._answered = self._tokens = 0
-        self._begun = time.monotonic()
 
     def __enter__(self) -> Self:
+        self._begun = time.monotonic()
+        self._bar: tqdm[Never] = tqdm(
+            total=self._total, desc=self._label, unit="item", disable=None
+        )
         return self
 
     def __exit__(

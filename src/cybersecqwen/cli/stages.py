@@ -60,7 +60,7 @@ def print_results(out: Path, *, as_json: bool) -> None:
 @run_options()
 @json_option
 def run(as_json: bool, **options: Any) -> None:
-    """Make a model: corpus, train, merge, evaluate, card; skip what is done."""
+    """Make a model: corpus, distill, train, merge, evaluate, card; skip what is done."""
     from cybersecqwen.pipeline import STAGES
 
     opened = open_recipe(**options)
@@ -89,6 +89,29 @@ def corpus(as_json: bool, **options: Any) -> None:
             f"{counts['train']} training and {counts['validation']} validation examples, "
             f"{sum(counts['dropped'].values())} records dropped; {opened.out / 'corpus'}"
         )
+
+
+@click.command()
+@run_options()
+@json_option
+def distill(as_json: bool, **options: Any) -> None:
+    """Let the recipe's teacher answer the corpus; keep what ends in the gold label."""
+    from cybersecqwen.errors import RecipeError
+    from cybersecqwen.files import read_json
+    from cybersecqwen.pipeline import distill as ask_teacher
+    from cybersecqwen.reports.distillation import distillation_text
+
+    opened = open_recipe(**options)
+    if opened.recipe.distillation is None:
+        tip = "--set distillation.teacher=NAME --set distillation.url=URL"
+        raise RecipeError("has no table [distillation]", where=opened.recipe.name, tip=tip)
+    ask_teacher(opened)
+    folder = opened.out / "distillation"
+    certificate, usage = read_json(folder / "certificate.json"), read_json(folder / "usage.json")
+    if as_json:
+        click.echo(json.dumps(certificate | {"usage": usage}, indent=2))
+    else:
+        click.echo(f"{distillation_text(certificate, usage)}\n\nWritten: {folder}")
 
 
 @click.command()

@@ -14,7 +14,7 @@ import logging
 import math
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +50,14 @@ _LOGGED = (
 )
 
 
-def train(recipe: Recipe, corpus: Path, out: Path, *, base: str | Path) -> dict[str, Any]:
+def train(
+    recipe: Recipe, corpus: Path, out: Path, *, base: str | Path, files: Sequence[Path] = ()
+) -> dict[str, Any]:
     """Train the recipe's adapter on `corpus`/train.jsonl into `out` and return the summary.
 
-    `out` then holds adapter_model.safetensors, adapter_config.json, the tokenizer with its
-    chat_template.jinja, training_log.jsonl, .checkpoints/ and, written last, summary.json.
+    `files` are what is learned from in its place; the held-out validation.jsonl stays the
+    corpus's. `out` then holds adapter_model.safetensors, adapter_config.json, the tokenizer with
+    its chat_template.jinja, training_log.jsonl, .checkpoints/ and, written last, summary.json.
     Adapter and summary record the commit of a base that came from a hub. Losses are
     mean negative log-likelihoods per completion token, in nats.
 
@@ -65,7 +68,7 @@ def train(recipe: Recipe, corpus: Path, out: Path, *, base: str | Path) -> dict[
     checkpoint = newest_checkpoint(out / _CHECKPOINTS)
     # A branch of the hub may have moved on since the checkpoint was saved.
     recipe = pinned(recipe, base) if checkpoint is None else as_recorded(recipe, checkpoint)
-    trainer = make_trainer(recipe, corpus, out, base=base)
+    trainer = make_trainer(recipe, corpus, out, base=base, files=files)
     _check_distribution(trainer)
     if checkpoint is not None:
         _log.warning("resuming from %s", checkpoint)
@@ -79,7 +82,9 @@ def train(recipe: Recipe, corpus: Path, out: Path, *, base: str | Path) -> dict[
     return summary
 
 
-def make_trainer(recipe: Recipe, corpus: Path, out: Path, *, base: str | Path) -> Any:
+def make_trainer(
+    recipe: Recipe, corpus: Path, out: Path, *, base: str | Path, files: Sequence[Path] = ()
+) -> Any:
     """Build TRL's trainer for a recipe: model with adapter, tokenized data and settings."""
     with extra("train"):
         import datasets
@@ -90,7 +95,7 @@ def make_trainer(recipe: Recipe, corpus: Path, out: Path, *, base: str | Path) -
     check_attention(recipe.model.attention)
     datasets.disable_progress_bars()  # it shows some dozen short ones
     tokenizer = load_tokenizer(recipe, base)
-    examples = encode(recipe, tokenizer, corpus / "train.jsonl")
+    examples = encode(recipe, tokenizer, *(files or (corpus / "train.jsonl",)))
     held_out = corpus / "validation.jsonl"
     validation = encode(recipe, tokenizer, held_out) if held_out.is_file() else None
     model = load_model(recipe, base)
