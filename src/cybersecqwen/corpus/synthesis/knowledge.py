@@ -52,11 +52,11 @@ _TECHNIQUE = (
         says="sub-technique of",
         plain=True,
         asks=(
-            "Of which technique is \"{subject}\" a sub-technique?",
-            "A report cites the sub-technique \"{subject}\". Which technique should a heat map count it under?",
-            "To roll the sub-technique \"{subject}\" up one level in ATT&CK, which is its parent?",
-            "The sub-technique \"{subject}\" refines a broader ATT&CK technique. Which one?",
-            "What is the parent technique of \"{subject}\"?",
+            'Of which technique is "{subject}" a sub-technique?',
+            'A report cites the sub-technique "{subject}". Which technique should a heat map count it under?',
+            'To roll the sub-technique "{subject}" up one level in ATT&CK, which is its parent?',
+            'The sub-technique "{subject}" refines a broader ATT&CK technique. Which one?',
+            'What is the parent technique of "{subject}"?',
         ),
         reasons=(
             "{subject} is a sub-technique of {right}.",
@@ -74,10 +74,10 @@ _TECHNIQUE = (
         plain=True,
         inverse=True,
         asks=(
-            "Which of these is a sub-technique of \"{subject}\"?",
-            "The technique \"{subject}\" is broken down further in ATT&CK. Which option is one of its parts?",
-            "Coverage of \"{subject}\" is measured by sub-technique. Which of these counts towards it?",
-            "Which option belongs below \"{subject}\" in the ATT&CK hierarchy?",
+            'Which of these is a sub-technique of "{subject}"?',
+            'The technique "{subject}" is broken down further in ATT&CK. Which option is one of its parts?',
+            'Coverage of "{subject}" is measured by sub-technique. Which of these counts towards it?',
+            'Which option belongs below "{subject}" in the ATT&CK hierarchy?',
         ),
         reasons=(
             "{right} is a sub-technique of {subject}.",

@@ -19,11 +19,11 @@ RULES: dict[str, re.Pattern[str]] = {
     "shellcode": re.compile(r"(?:\\x[0-9a-fA-F]{2}){4,}|(?:%u[0-9a-fA-F]{4}){3,}|\bA{24,}"),
     "payload": re.compile(
         # script that runs, queries that are always true, entities that read files, look-ups
-        r"<script[^>]*>[^<]*\w+\s*\(|<(?:img|svg|iframe|body|input|video)\b[^>]*\bon\w+\s*=\s*\S"
+        r"<script[^>]*>\s*[\w.$]+\s*\(|<(?:img|svg|iframe|body|input|video)\b[^>]*\bon\w+\s*=\s*\S"
         r"|javascript:\s*\w+\s*[(`]|'\s*(?:or|and)\s+'?\d+'?\s*=\s*'?\d"
         r"|\bunion\s+(?:all\s+)?select\s+[\w,\s*@()]+(?:from|--|#)"
         r"|<!ENTITY\s+%?\s*\w+\s+SYSTEM|\$\{jndi:\w+://|\{\{\s*\d+\s*\*\s*\d+\s*\}\}"
-        r"|(?:\.\./){2,}(?:etc|windows|proc)/|\bsleep\(\d+\)\s*(?:--|#|;|')|\bxp_cmdshell\b",
+        r"|(?:\.\./){2,}(?:etc|windows|proc)/|\bsleep\(\d+\)\s*(?:--|#|;|')|\bexec(?:ute)?\s+(?:master\.\.)?xp_cmdshell\s+'",
         re.IGNORECASE,
     ),
     "command": re.compile(
@@ -34,16 +34,17 @@ RULES: dict[str, re.Pattern[str]] = {
         r"|\bos\.system\s*\(|\bsubprocess\.\w+\s*\(|\b__import__\s*\(",
         re.IGNORECASE,
     ),
-    "encoded blob": re.compile(r"\b[A-Za-z0-9+/]{120,}={0,2}"),
+    "encoded blob": re.compile(r"(?<![\w/])[A-Za-z0-9+]{120,}={0,2}"),
     "instruction": re.compile(
         # someone is asked for an attack, or told how to carry one out
-        r"\b(?:write|create|build|generate|develop|give me|provide|show)\s+(?:me\s+)?(?:an?\s+|the\s+"
+        r"(?:^|[.!?:,]\s+|\bplease\s+|\b(?:can|could|would|will) you\s+)"
+        r"(?:write|create|build|generate|develop|give|provide|show)\s+(?:me\s+)?(?:an?\s+|the\s+"
         r"|some\s+)?(?:\w+\s+){0,2}(?:exploit|payload|shellcode|malware|ransomware|keylogger|backdoor"
         r"|web ?shell|phishing (?:e-?mail|page))\b"
-        r"|\bhow (?:do|can|would|could|should|to)\s?(?:i|you|we|one|an attacker|attackers)?\s*"
+        r"|(?:^|[.!?:,]\s+|\bexplain\s+)how (?:do|can|would|could|should|to)\s?(?:i|you|we|one|an attacker|attackers)?\s*"
         r"(?:exploit|hack|attack|break into|compromise|weaponi[sz]e|evade|bypass|phish)\b"
         r"|\b(?:to|in order to) (?:exploit|trigger|reproduce) (?:this|it|the (?:flaw|bug|"
-        r"vulnerability|issue))\b[^.]{0,60}?[,:]\s*(?:first\b|then\b|simply\b|just\b|you\b|send\b"
+        r"vulnerability|issue))\b[^.]{0,60}?[,:]\s*(?:first\b|then\b|simply\b|just\b|send\b"
         r"|run\b|open\b|use\b|craft\b|log in\b)"
         r"|(?:^|\n)\s*(?:step\s*)?[1-9][.):]\s+(?:craft|send|inject|upload|execute|run|exploit|host"
         r"|intercept|brute|spray|dump|capture)\b"
@@ -56,7 +57,7 @@ DESCRIPTIONS = {
     "shellcode": "bytes of machine code, or the filler of an overflow",
     "payload": "an input that attacks: script, query, entity, look-up, path out of a folder",
     "command": "a command line or call that attacks, downloads and runs, or hides what it does",
-    "encoded blob": "120 and more characters of Base64",
+    "encoded blob": "120 and more characters of Base64 or hex in a row",
     "instruction": "a request for an attack, or steps to carry one out",
 }
 

@@ -159,7 +159,9 @@ def _measure_choice(
 ) -> Draft | None:
     """Ask which measure is listed; a wrong one is of an entry that is no kin, and not listed."""
     right, kin = said.entry_id, base.kin(said.entry_id)
-    listed = {_SENTENCE.split(p)[0] for one in kin for p in base.passages.get((one, "mitigation"), ())}
+    listed = {
+        _SENTENCE.split(p)[0] for one in kin for p in base.passages.get((one, "mitigation"), ())
+    }
     drawn = rng.sample(others, min(40, len(others)))
     wrong = [
         o.sentence

@@ -62,7 +62,9 @@ def lead(rng: random.Random, question: str) -> str:
 def framed(rng: random.Random, ask: str, text: str, cve_id: str, *, inline: bool) -> str:
     """Put a question beside the description that it is about."""
     frame = rng.choice(_INLINE if inline else _FRAMES)
-    return frame.format(ask=ask, text=text if text.endswith((".", "!")) else f"{text}.", cve_id=cve_id)
+    return frame.format(
+        ask=ask, text=text if text.endswith((".", "!")) else f"{text}.", cve_id=cve_id
+    )
 
 
 def listed(names: Sequence[str]) -> str:

@@ -135,5 +135,7 @@ def effect(text: str) -> Effect | None:
         return None
     name = found.pop()
     sentence = next(s for s in _SENTENCE.split(text) if EFFECTS[name].search(s))
-    told = len(sentence.split()) <= _LONGEST and not _DENIED.search(sentence)
+    told = (
+        len(sentence.split()) <= _LONGEST and not _DENIED.search(sentence) and '"' not in sentence
+    )
     return Effect(name, sentence) if told else None

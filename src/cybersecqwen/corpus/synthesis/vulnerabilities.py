@@ -52,8 +52,13 @@ class Reported:
 
     vulnerability: Vulnerability
     text: str
-    cwe: str = ""
+    weakness: Weakness | None = None
     label_source: str = ""
+
+    @property
+    def cwe(self) -> str:
+        """The id of the label, "" where there is none."""
+        return self.weakness.cwe_id if self.weakness else ""
 
     @property
     def cve_id(self) -> str:
@@ -63,6 +68,15 @@ class Reported:
     def grounding(self) -> tuple[Grounding, ...]:
         """Give the description, as the record states it."""
         return (Grounding("CVE description", self.cve_id, self.text),)
+
+    def label(self) -> Grounding:
+        """State the label, who gave it, and how MITRE wants the entry used."""
+        if self.weakness is None:
+            return Grounding("CWE label", self.cve_id, "")
+        source, of = self.label_source.upper().replace("_", "-"), self.weakness
+        about = f"{of.abstraction}, mapping {of.usage}".strip(", ")
+        text = f"{self.cve_id}; CWE by {source}: {of.cwe_id} {of.name} ({about})"
+        return Grounding("CWE label", self.cve_id, text)
 
     @cached_property
     def component(self) -> Component | None:
@@ -101,7 +115,7 @@ def reported(
         text = " ".join(vulnerability.description.split())
         found = Reported(vulnerability, text)
         if not isinstance(outcome, Dropped) and _labels(vulnerability, catalogue) == {outcome.cwe}:
-            found = Reported(vulnerability, text, outcome.cwe, outcome.label_source)
+            found = Reported(vulnerability, text, catalogue[outcome.cwe], outcome.label_source)
         by_text[normalised(text)].append(found)
     firsts = [_first(same) for text, same in by_text.items() if text not in held_out]
     return sorted(firsts, key=lambda record: record.cve_id)
@@ -207,13 +221,6 @@ class _Asker:
             options=options,
         )
 
-    def _labelled(self, record: Reported) -> tuple[Grounding, ...]:
-        """State the label, who gave it, and how MITRE wants the entry used."""
-        weakness = self._catalogue[record.cwe]
-        text = f"{record.cve_id}; {record.label_source}: {weakness.cwe_id} {weakness.name}"
-        about = f"{weakness.abstraction}, mapping {weakness.usage}".strip(", ")
-        return (Grounding("CWE label", record.cve_id, f"{text} ({about})"),)
-
     def _quote(self, record: Reported) -> str:
         """Find words that say which weakness it is to a reader too; "" where none do."""
         quote = self._phrases.quote(record.text, record.cwe) if record.cwe else ""
@@ -240,7 +247,7 @@ class _Asker:
             asks=_WEAKNESS_ASKS,
             answer=answer,
             support=(quote, weakness.cwe_id),
-            grounding=self._labelled(record),
+            grounding=(record.label(),),
         )
 
     def weakness_choice(self, record: Reported) -> Draft | None:
@@ -260,7 +267,7 @@ class _Asker:
             answer=say(self._rng, _WEAKNESS_REASONS, quote=quote, right=right),
             support=(right, quote),
             options=(right, *wrong),
-            grounding=self._labelled(record),
+            grounding=(record.label(),),
         )
 
     def _other_weaknesses(self, record: Reported) -> list[str]:
@@ -298,7 +305,7 @@ class _Asker:
             subject=record.cve_id,
             question=record.text,
             answer=answer,
-            grounding=(*record.grounding(), *self._labelled(record)),
+            grounding=(*record.grounding(), record.label()),
             support=(quote, last),
             form="cwe",
             last=last,
