@@ -66,6 +66,9 @@ _NO_TASK = "the recipe is evaluated on it: add the file, or --set evaluation.tas
 _FIRST_FEED = 2002  # NVD's feed of that year holds the older records too
 
 
+_NO_FEEDS = Feeds()
+
+
 @dataclass(frozen=True)
 class Asking:
     """What synthetic pairs are made from beside the records: feeds of knowledge, and a teacher.
@@ -73,7 +76,7 @@ class Asking:
     Without feeds the knowledge is what ships, without a teacher the pairs come from facts.
     """
 
-    feeds: Feeds = Feeds()
+    feeds: Feeds = _NO_FEEDS
     teacher: Teacher | None = None
 
 
@@ -160,7 +163,7 @@ def synthesis(run: Run) -> None:
     def make(folder: Path) -> None:
         held_out = (row["description"] for row in read_jsonl(source / "validation.jsonl"))
         sources = Sources(
-            chain.from_iterable(map(_read_records, run.records)),
+            chain.from_iterable(map(read_vulnerabilities, run.records)),
             read_benchmark(run.benchmark),
             load_catalogue(),
             _knowledge(run.asking.feeds),

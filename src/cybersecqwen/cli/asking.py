@@ -1,4 +1,4 @@
-"""What synthetic pairs are made from: the options of `synthesis`, and of `run`, which makes them."""
+"""What synthetic pairs are made from: options of `synthesis` and of `run`."""
 
 from __future__ import annotations
 

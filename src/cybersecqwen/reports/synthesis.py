@@ -54,8 +54,8 @@ def said(found: Json) -> str:
     )
     return (
         f"{counts['train']:,} training and {counts['validation']:,} validation pairs of the "
-        f"{counts['wanted']:,} wanted, made by {by}; {counts['forms'].get('choice', 0):,} have four "
-        f"options, the right one at {letters or 'no letter'}. {rejected:,} more were rejected. "
+        f"{counts['wanted']:,} wanted, made by {by}; {counts['forms'].get('choice', 0):,} have "
+        f"four options, the right one at {letters or 'no letter'}. Rejected: {rejected:,}. "
         f"Knowledge: {', '.join(found['knowledge'].values())}."
     )
 

@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cybersecqwen.config import Synthesis
+from cybersecqwen.corpus.synthesis.cvss import read_vector
 from cybersecqwen.corpus.synthesis.draw import shared_out
 from cybersecqwen.corpus.synthesis.facts import FactBase
 from cybersecqwen.corpus.synthesis.pair import KINDS, LETTERS, Draft, Grounding
-from cybersecqwen.corpus.synthesis.vectors import read_vector
-from cybersecqwen.corpus.synthesis.vulnerabilities import Reported
+from cybersecqwen.corpus.synthesis.reported import Reported
 from cybersecqwen.corpus.teacher import Teacher, ask
 from cybersecqwen.engines.wire import unanswered
 from cybersecqwen.files import Json

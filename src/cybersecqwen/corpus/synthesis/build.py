@@ -20,6 +20,7 @@ from cybersecqwen import __version__
 from cybersecqwen.config import Recipe, Synthesis
 from cybersecqwen.corpus.contamination import BenchmarkIndex, describe_rules
 from cybersecqwen.corpus.synthesis.asked import Asked, Topics, ask_teacher
+from cybersecqwen.corpus.synthesis.asking import Asking
 from cybersecqwen.corpus.synthesis.card import synthesis_card
 from cybersecqwen.corpus.synthesis.checks import Checks, Limits
 from cybersecqwen.corpus.synthesis.diversity import diversity, wording
@@ -31,12 +32,9 @@ from cybersecqwen.corpus.synthesis.offensive import DESCRIPTIONS
 from cybersecqwen.corpus.synthesis.pair import LETTERS, Pair, arranged, draft_of
 from cybersecqwen.corpus.synthesis.passages import passage_drafts
 from cybersecqwen.corpus.synthesis.relations import Asker
+from cybersecqwen.corpus.synthesis.reported import Reported, reported
 from cybersecqwen.corpus.synthesis.vectors import vector_drafts
-from cybersecqwen.corpus.synthesis.vulnerabilities import (
-    Reported,
-    reported,
-    vulnerability_drafts,
-)
+from cybersecqwen.corpus.synthesis.vulnerabilities import vulnerability_drafts
 from cybersecqwen.corpus.teacher import Teacher
 from cybersecqwen.errors import InputError, RecipeError, StageError
 from cybersecqwen.files import Json, read_jsonl, sha256_file, write_json, write_jsonl, write_text
@@ -121,7 +119,8 @@ def _makers(records: Sequence[Reported], sources: Sources, settings: Synthesis) 
         return random.Random(f"{settings.seed}/{name}")
 
     base = sources.base
-    makers = dict(vulnerability_drafts(records, base, sources.catalogue, rng("records")))
+    asking = Asking(records, base, sources.catalogue, rng("records"))
+    makers = dict(vulnerability_drafts(asking))
     vectors = [v for r in records if (v := r.vulnerability.cvss3_vector)]
     for topic, make in vector_drafts(vectors, rng("vectors")).items():
         makers["cvss", topic, topic in ("score", "severity", "metric", "more severe")] = make

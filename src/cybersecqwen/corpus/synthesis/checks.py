@@ -15,13 +15,11 @@ from collections.abc import Hashable, Iterable, Iterator
 from typing import NamedTuple
 
 from cybersecqwen.corpus.contamination import BenchmarkIndex, masked, normalised, tokens
+from cybersecqwen.corpus.synthesis.cvss import read_vector
 from cybersecqwen.corpus.synthesis.known import KnownFacts
 from cybersecqwen.corpus.synthesis.offensive import offence
-from cybersecqwen.corpus.synthesis.pair import Pair
-from cybersecqwen.corpus.synthesis.vectors import read_vector
+from cybersecqwen.corpus.synthesis.pair import CVE_TEXT, Pair
 from cybersecqwen.rationale import STOP_WORDS
-
-CVE_TEXT = "CVE description"  # the source of a grounding that is a record's own text
 
 _CVE_ID = re.compile(r"CVE-\d{4}-\d{4,}", re.IGNORECASE)
 _ID = re.compile(
@@ -30,7 +28,7 @@ _ID = re.compile(
 _QUOTATION = re.compile(r'"([^"]{3,})"')
 _VECTOR = re.compile(r"CVSS:3\.[01]/\S+?(?=[\s;,.?!)]*(?:\s|$))")
 _SCORE = re.compile(r"\b(?:10\.0|\d\.\d)\b(?! ?%)(?![.\w])")
-_BYTES = 3  # of UTF-8 a token has at least, in English with code in it
+_BYTES = 2  # of UTF-8 a token has at least on average; a vector has few more
 _SHARE = 0.5  # of the words of a teacher's answer that stand in its grounding or its question
 
 

@@ -14,8 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from cybersecqwen.corpus.contamination import tokens
-from cybersecqwen.corpus.synthesis.checks import CVE_TEXT
-from cybersecqwen.corpus.synthesis.pair import Pair
+from cybersecqwen.corpus.synthesis.pair import CVE_TEXT, Pair
 from cybersecqwen.files import Json
 
 _OPENING = 4  # words

@@ -13,10 +13,12 @@ import random
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 
 from cybersecqwen.config import Synthesis
 from cybersecqwen.corpus.synthesis.checks import Checks, Problem
 from cybersecqwen.corpus.synthesis.pair import KINDS, LETTERS, Draft, Pair, arranged
+from cybersecqwen.corpus.synthesis.vulnerabilities import TURNS
 
 Maker = Callable[[], Iterator[Draft]]
 Makers = Mapping[tuple[str, str, bool], Maker]  # by kind, topic and whether it gives options
@@ -86,7 +88,9 @@ class _Drawing:
         self._drawn = Drawn()
         self._letters = [Letters(random.Random(f"{settings.seed}/{n}")) for n in ("t", "v")]
         self._streams = {
-            (kind, form): _in_turn([m for (k, _, f), m in makers.items() if (k, f) == (kind, form)])
+            (kind, form): _in_turn(
+                [(m, TURNS.get(t, 1)) for (k, t, f), m in makers.items() if (k, f) == (kind, form)]
+            )
             for kind in KINDS
             for form in (True, False)
         }
@@ -133,12 +137,12 @@ class _Drawing:
         return self._drawn
 
 
-def _in_turn(makers: list[Maker]) -> Iterator[Draft]:
-    """Take one draft of each maker in turn until all have run out."""
-    waiting = deque(make() for make in makers)
+def _in_turn(makers: list[tuple[Maker, int]]) -> Iterator[Draft]:
+    """Take drafts of each maker in turn, as many as it has turns, until all have run out."""
+    waiting = deque((make(), turns) for make, turns in makers)
     while waiting:
-        stream = waiting.popleft()
-        draft = next(stream, None)
-        if draft is not None:
-            waiting.append(stream)
-            yield draft
+        stream, turns = waiting.popleft()
+        drafts = list(islice(stream, turns))
+        if drafts:
+            waiting.append((stream, turns))
+            yield from drafts

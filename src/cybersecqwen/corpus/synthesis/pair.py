@@ -23,6 +23,7 @@ from cybersecqwen.records import Fact
 
 KINDS = ("weakness", "consequence", "mitigation", "technique", "cvss", "component")
 LETTERS = "ABCD"
+CVE_TEXT = "CVE description"  # the source of a grounding that is a record's own text
 
 # An analyst's own words, four options, and the two prompts of CTI-Bench about a description.
 Form = Literal["free", "choice", "cwe", "vector"]

@@ -27,14 +27,18 @@ _COMPONENT = re.compile(rf"\b(?:in|of|via|through) (?:the )?(?:{_QUOTED}|{_CODE}
 _VERB = re.compile(r"GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS")
 _LOOKS_NAMED = re.compile(r"[_\d/:$.()]|[a-z][A-Z]|^[A-Z]{2,}$")
 _FILE = re.compile(
-    r"\b(?:in|via|through) ((?:[\w-]+/)*[\w-]+\.(?:c|cc|cpp|h|go|php|py|js|java|rb|aspx?|jsp|cgi))\b"
+    r"\b(?:in|via|through) ((?:[\w-]+/)*[\w-]+"
+    r"\.(?:c|cc|cpp|h|go|php|py|js|java|rb|aspx?|jsp|cgi))\b"
     r"(?! (?:before|prior|through|version)| \d)"
 )
+
+_LIBRARY = re.compile(r"[A-Z]\w*\.js")  # Node.js is a product
 
 _NAME = r"([A-Z][\w.+/'-]*(?:[ -](?:[A-Z0-9][\w.+/'-]*|for|of|and|de|by|&|-))*?)"
 _VERSION = r"([vV]?\d+(?:\.\d+)+(?:[-.]?\w+)*)"
 _BEFORE = re.compile(
-    rf"(?:^|(?<=[a-z)][.] )|\b(?:in|of|the|In|The) ){_NAME},? ?(plugin |theme |library |module |app |extension )?"
+    rf"(?:^|(?<=[a-z)][.] )|\b(?:in|of|the|In|The) ){_NAME},? ?"
+    rf"(plugin |theme |library |module |app |extension )?"
     rf"(?:versions? |v\.?)?(?:before|prior to|earlier than) (?:versions? |v\.?)?{_VERSION}"
 )
 _LIMIT = re.compile(r"\b(?:before|prior to|earlier than)\b", re.IGNORECASE)
@@ -42,7 +46,8 @@ _OPENING = re.compile(r"^(?:The|In|On|An?|All|Some|For|With|Multiple)(?: |$)")
 _NO_NAME = re.compile(
     r"[.] |^$| All$|^(?:But|If|When|This|It|Versions?)\b|[.:,]$| Versions?$| v?\d[\w]*\.[\w.]*$"
 )
-_AND_MORE = re.compile(r"\s*(?:,|/|,? and|,? or|&)\s*(?:versions? |before |v)?\d")
+_MID_NAME = ("-", "–", "—", "“", "”", "&")  # before a "The" that goes on with a name
+_AND_MORE = re.compile(r"\s*(?:,|/|,? and|,? or|&)\s*(?:in )?(?:versions? |before |v)?\d")
 
 
 class Component(NamedTuple):
@@ -103,7 +108,8 @@ def component(text: str) -> Component | None:
         for quoted, name, noun in _COMPONENT.findall(text)
         if quoted or (_LOOKS_NAMED.search(name) and not _VERB.fullmatch(name))
     }
-    found |= {Component("file", name) for name in _FILE.findall(text)}
+    files = (name for name in _FILE.findall(text) if not _LIBRARY.fullmatch(name))
+    found |= {Component("file", name) for name in files}
     return found.pop() if len(found) == 1 else None
 
 
@@ -111,6 +117,8 @@ def fixed_in(text: str) -> Fix | None:
     """Find product and version where exactly one "before" limits what is affected."""
     found = _BEFORE.search(text)
     if found is None or len(_LIMIT.findall(text)) != 1:
+        return None
+    if text[: found.start()].rstrip().endswith(_MID_NAME):
         return None
     if _AND_MORE.match(text, found.end()):
         return None
