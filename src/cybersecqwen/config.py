@@ -105,6 +105,37 @@ class Contamination(_Section):
     containment: float = Field(default=0.5, gt=0, le=1)
 
 
+class Shares(_Section):
+    """How the pairs are shared out among the kinds of question, as weights."""
+
+    weakness: float = Field(default=0.2, ge=0)
+    consequence: float = Field(default=0.15, ge=0)
+    mitigation: float = Field(default=0.15, ge=0)
+    technique: float = Field(default=0.2, ge=0)
+    cvss: float = Field(default=0.15, ge=0)
+    component: float = Field(default=0.15, ge=0)
+
+    @model_validator(mode="after")
+    def _something_is_asked(self) -> Self:
+        if not any(self.model_dump().values()):
+            raise ValueError("every share is 0: give at least one kind a share")
+        return self
+
+
+class Synthesis(_Section):
+    """How many question-and-answer pairs are made beside the corpus, and of which kinds."""
+
+    pairs: int = Field(ge=1)
+    choices: float = Field(default=0.5, ge=0, le=1)  # share of the pairs with four options
+    min_words: int = Field(default=5, ge=1)  # of a question
+    max_words: int = Field(default=300, ge=20)  # of a question, and of an answer
+    validation_fraction: float = Field(default=0.02, ge=0, lt=1)
+    temperature: float = Field(default=0.7, ge=0)  # of a teacher, where one is asked
+    max_tokens: int = Field(default=700, ge=50)  # of its answer
+    seed: int = 42
+    shares: Shares = Shares()
+
+
 class Distillation(_Section):
     """A teacher that writes the answers to learn, kept where they end in the gold label.
 
@@ -191,6 +222,7 @@ class Recipe(_Section):
     model: Model
     corpus: Corpus
     contamination: Contamination = Contamination()
+    synthesis: Synthesis | None = None
     distillation: Distillation | None = None
     adapter: Adapter
     training: Training

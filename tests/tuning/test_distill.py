@@ -16,7 +16,7 @@ from cybersecqwen.files import Json, read_json, read_jsonl
 from cybersecqwen.prompts import TEACHER
 from cybersecqwen.tuning.base import load_tokenizer, prepare_base
 from cybersecqwen.tuning.distill import Sources, distill
-from cybersecqwen.tuning.sft import make_trainer
+from cybersecqwen.tuning.sft import Data, make_trainer
 from engines.conftest import server
 from tuning.conftest import KINDS, PLACES, tiny
 
@@ -193,8 +193,8 @@ def test_training_reads_the_traces(
     server.model = teaches
     made = recipe(server)
     distill(made, sources, tmp_path)
-    files = (tmp_path / "train.jsonl",)
-    trainer = make_trainer(made, corpus, tmp_path / "adapter", base=sources.base, files=files)
+    data = Data.of(corpus)._replace(train=(tmp_path / "train.jsonl",))
+    trainer = make_trainer(made, data, tmp_path / "adapter", base=sources.base)
     tokenizer = load_tokenizer(made, sources.base)
     assert len(trainer.train_dataset) == 24
     assert "Reason 42" in tokenizer.decode(trainer.train_dataset[0]["input_ids"])

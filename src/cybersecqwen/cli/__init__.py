@@ -49,6 +49,7 @@ for _command in (
     knowledge.knowledge,
     stages.run,
     stages.corpus,
+    stages.synthesis,
     stages.distill,
     stages.train,
     stages.merge,

@@ -14,9 +14,9 @@ import logging
 import math
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
@@ -50,14 +50,24 @@ _LOGGED = (
 )
 
 
-def train(
-    recipe: Recipe, corpus: Path, out: Path, *, base: str | Path, files: Sequence[Path] = ()
-) -> dict[str, Any]:
-    """Train the recipe's adapter on `corpus`/train.jsonl into `out` and return the summary.
+class Data(NamedTuple):
+    """The files of examples that are learned from, and those that are held out."""
 
-    `files` are what is learned from in its place; the held-out validation.jsonl stays the
-    corpus's. `out` then holds adapter_model.safetensors, adapter_config.json, the tokenizer with
-    its chat_template.jinja, training_log.jsonl, .checkpoints/ and, written last, summary.json.
+    train: tuple[Path, ...]
+    validation: tuple[Path, ...]
+
+    @classmethod
+    def of(cls, corpus: Path) -> Data:
+        """List the files of one corpus; it may lack the held-out one."""
+        held_out = corpus / "validation.jsonl"
+        return cls((corpus / "train.jsonl",), (held_out,) if held_out.is_file() else ())
+
+
+def train(recipe: Recipe, corpus: Path | Data, out: Path, *, base: str | Path) -> dict[str, Any]:
+    """Train the recipe's adapter on a corpus, or on files, into `out` and return the summary.
+
+    `out` then holds adapter_model.safetensors, adapter_config.json, the tokenizer with its
+    chat_template.jinja, training_log.jsonl, .checkpoints/ and, written last, summary.json.
     Adapter and summary record the commit of a base that came from a hub. Losses are
     mean negative log-likelihoods per completion token, in nats.
 
@@ -68,7 +78,7 @@ def train(
     checkpoint = newest_checkpoint(out / _CHECKPOINTS)
     # A branch of the hub may have moved on since the checkpoint was saved.
     recipe = pinned(recipe, base) if checkpoint is None else as_recorded(recipe, checkpoint)
-    trainer = make_trainer(recipe, corpus, out, base=base, files=files)
+    trainer = make_trainer(recipe, corpus, out, base=base)
     _check_distribution(trainer)
     if checkpoint is not None:
         _log.warning("resuming from %s", checkpoint)
@@ -82,9 +92,7 @@ def train(
     return summary
 
 
-def make_trainer(
-    recipe: Recipe, corpus: Path, out: Path, *, base: str | Path, files: Sequence[Path] = ()
-) -> Any:
+def make_trainer(recipe: Recipe, corpus: Path | Data, out: Path, *, base: str | Path) -> Any:
     """Build TRL's trainer for a recipe: model with adapter, tokenized data and settings."""
     with extra("train"):
         import datasets
@@ -95,9 +103,9 @@ def make_trainer(
     check_attention(recipe.model.attention)
     datasets.disable_progress_bars()  # it shows some dozen short ones
     tokenizer = load_tokenizer(recipe, base)
-    examples = encode(recipe, tokenizer, *(files or (corpus / "train.jsonl",)))
-    held_out = corpus / "validation.jsonl"
-    validation = encode(recipe, tokenizer, held_out) if held_out.is_file() else None
+    data = corpus if isinstance(corpus, Data) else Data.of(corpus)
+    examples = encode(recipe, tokenizer, *data.train)
+    validation = encode(recipe, tokenizer, *data.validation) if data.validation else None
     model = load_model(recipe, base)
     settings = training_settings(recipe, parameters=model.num_parameters())
     set_seed(recipe.training.seed)  # the adapter begins at random
