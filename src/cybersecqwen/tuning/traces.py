@@ -78,14 +78,15 @@ def benchmark_hits(
     """List the benchmark items that a trace overlaps with beyond the words of its own prompt.
 
     The prompt's text has passed the rules already, and a trace may quote it: `n`-grams that both
-    hold do not count. A CVE id that the trace names counts as the record's own does.
+    hold do not count. A CVE id that only the trace names counts as the record's own does.
     """
-    ids = {cve_id, *(found.upper() for found in _CVE_ID.findall(trace))}
+    named = {found.upper() for found in _CVE_ID.findall(trace)}
+    ids = {cve_id} | named - {found.upper() for found in _CVE_ID.findall(prompt)}
     found = [
         hit
         for part in _beyond(prompt, trace, n)
-        for named in sorted(ids)
-        for hit in index.hits(named, part)
+        for known in sorted(ids)
+        for hit in index.hits(known, part)
     ]
     return sorted(set(found), key=lambda hit: (-hit.score, hit.task, hit.item))
 
