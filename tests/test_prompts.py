@@ -15,6 +15,7 @@ from cybersecqwen.prompts import (
     question_in,
     rcm_prompt,
     rcm_shot,
+    vsp_prompt,
 )
 from cybersecqwen.sources.ctibench import read_items
 
@@ -23,6 +24,12 @@ from cybersecqwen.sources.ctibench import read_items
 def test_the_rcm_prompt_is_that_of_every_item(shared: Path) -> None:
     items = read_items(shared / "cti-bench", "cti-rcm")
     assert [rcm_prompt(item.text) for item in items] == [item.prompt for item in items]
+
+
+@pytest.mark.shared
+def test_the_vsp_prompt_is_that_of_every_item(shared: Path) -> None:
+    items = read_items(shared / "cti-bench", "cti-vsp")
+    assert [vsp_prompt(item.text) for item in items] == [item.prompt for item in items]
 
 
 @pytest.mark.shared

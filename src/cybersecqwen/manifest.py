@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -45,6 +47,22 @@ def make_stage(folder: Path, made_from: Json, make: Callable[[Path], object]) ->
     _begun(folder).unlink(missing_ok=True)
 
 
+def take_over(source: Path, folder: Path, made_from: Json) -> bool:
+    """Fill a stage's empty folder with what another run made from the same, if it is that.
+
+    Files are hard links where the disk has them: whatever changes one later replaces it. Raises
+    StageError when the other stage is no longer what its manifest proves.
+    """
+    made_from = json.loads(json.dumps(made_from))
+    if not (source / _NAME).is_file() or made_from_of(source) != made_from or _holds_files(folder):
+        return False
+    _refuse_damage(source)
+    _log.info("%s: the same as %s, taken from there", folder, source)
+    for name in outputs_of(source):  # no more than that: a card may have been written beside
+        _link(source / name, folder / name)
+    return True
+
+
 def finished(folder: Path, *, tip: str) -> Path:
     """Give back the folder of a finished stage; raises StageError where it is not.
 
@@ -74,7 +92,7 @@ def outputs_of(folder: Path, *names: str) -> dict[str, str]:
 
 def refuse_changes(folder: Path, old: Json, new: Json) -> None:
     """Raise StageError that names every key in which two nested objects differ."""
-    before, after = _flatten(old), _flatten(new)
+    before, after = flatten(old), flatten(new)
     changed = [
         f"{key} was {before.get(key, 'absent')}, is {after.get(key, 'absent')}"
         for key in sorted(before.keys() | after.keys())
@@ -110,6 +128,14 @@ def _field(path: Path, name: str) -> Json:
     return field
 
 
+def _link(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:  # another disk, or one without hard links
+        shutil.copy2(source, target)
+
+
 def _begun(folder: Path) -> Path:
     """Name the mark of a begun stage: beside the folder, which a stage may replace whole."""
     return folder.parent / f".{folder.name}.begun.json"
@@ -126,11 +152,12 @@ def _refuse_damage(folder: Path) -> None:
             )
 
 
-def _flatten(value: Json, prefix: str = "") -> Json:
+def flatten(value: Json, prefix: str = "") -> Json:
+    """Give a nested object as one of dotted keys: {"a": {"b": 1}} as {"a.b": 1}."""
     flat: Json = {}
     for key, inner in value.items():
         if isinstance(inner, dict):
-            flat |= _flatten(inner, f"{prefix}{key}.")
+            flat |= flatten(inner, f"{prefix}{key}.")
         else:
             flat[f"{prefix}{key}"] = inner
     return flat

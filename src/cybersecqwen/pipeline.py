@@ -13,10 +13,11 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cybersecqwen.benchmark.protocol import Protocol, find_protocol
 from cybersecqwen.benchmark.run import benchmark_facts
@@ -25,15 +26,19 @@ from cybersecqwen.benchmark.subject import Subject, local
 from cybersecqwen.benchmark.tasks import find_task
 from cybersecqwen.config import Recipe, dump_recipe, load_recipe
 from cybersecqwen.corpus.build import Inputs, build
+from cybersecqwen.corpus.contamination import normalised
+from cybersecqwen.corpus.teacher import Teacher
 from cybersecqwen.embedded.artifacts import FOLDER, load_catalogue
+from cybersecqwen.embedded.knowledge import SHIPPED, KnowledgeIndex
 from cybersecqwen.errors import InputError, StageError
-from cybersecqwen.files import Json, read_jsonl, sha256_tree, write_json, write_text
+from cybersecqwen.files import Json, read_jsonl, sha256_file, sha256_tree, write_json, write_text
 from cybersecqwen.manifest import (
     finished,
     made_from_of,
     make_stage,
     outputs_of,
     refuse_changes,
+    take_over,
 )
 from cybersecqwen.records import Vulnerability
 from cybersecqwen.reports.card import render
@@ -46,23 +51,49 @@ from cybersecqwen.sample import BENCHMARK, FEED
 from cybersecqwen.sources import read_vulnerabilities
 from cybersecqwen.sources.ctibench import read_benchmark
 from cybersecqwen.sources.fetch import default_cache
+from cybersecqwen.tuning.knowledge import Sources as Feeds
+from cybersecqwen.tuning.knowledge import read_sources
+from cybersecqwen.tuning.sft import Data
+
+if TYPE_CHECKING:
+    from cybersecqwen.corpus.synthesis.facts import FactBase
 
 _log = logging.getLogger(__name__)
 
 HEADLINE = ("cti-rcm", "cti-mcq")  # what a model is evaluated on where no task is named
 _PARITY_PROMPTS = 16
+_TRAIN, _HELD_OUT = ("train.jsonl",), "validation.jsonl"
 _NO_TASK = "the recipe is evaluated on it: add the file, or --set evaluation.tasks"
 _FIRST_FEED = 2002  # NVD's feed of that year holds the older records too
 
 
+_NO_FEEDS = Feeds()
+
+
+@dataclass(frozen=True)
+class Asking:
+    """What synthetic pairs are made from beside the records: feeds of knowledge, and a teacher.
+
+    Without feeds the knowledge is what ships, without a teacher the pairs come from facts.
+    """
+
+    feeds: Feeds = _NO_FEEDS
+    teacher: Teacher | None = None
+
+
 @dataclass(frozen=True)
 class Run:
-    """A recipe, the folder its stages write to, and the inputs they read."""
+    """A recipe, the folder its stages write to, and the inputs they read.
+
+    `alike` are folders of other runs: a stage that one of them has made from the same is taken.
+    """
 
     recipe: Recipe
     out: Path
     given_records: tuple[Path, ...] = ()
     given_benchmark: Path | None = None
+    asking: Asking = Asking()
+    alike: tuple[Path, ...] = ()
 
     @property
     def records(self) -> tuple[Path, ...]:
@@ -117,22 +148,73 @@ def corpus(run: Run) -> None:
     _stage(run, "corpus", checksums, make)
 
 
+def synthesis(run: Run) -> None:
+    """Make question-and-answer pairs beside the corpus, where the recipe asks for some."""
+    if run.recipe.synthesis is None:
+        return
+    from cybersecqwen.corpus.synthesis.build import Sources
+    from cybersecqwen.corpus.synthesis.build import build as make_pairs
+
+    source, teacher = _finished(run, "corpus", "corpus"), run.asking.teacher
+    checksums = {
+        "records": _records_read(run.records),
+        "benchmark": benchmark_facts(run.benchmark)["sha256"],
+        "cwe": sha256_tree(FOLDER / "cwe.json"),
+        "knowledge": _knowledge_read(run.asking.feeds),
+        **_made_from_corpus(run.out),
+        **({"teacher": teacher.identity} if teacher else {}),
+    }
+
+    def make(folder: Path) -> None:
+        held_out = (row["description"] for row in read_jsonl(source / "validation.jsonl"))
+        sources = Sources(
+            chain.from_iterable(map(read_vulnerabilities, run.records)),
+            read_benchmark(run.benchmark),
+            load_catalogue(),
+            _knowledge(run.asking.feeds),
+            checksums,
+            taken=tuple(row["description"] for row in read_jsonl(source / "train.jsonl")),
+            held_out=frozenset(map(normalised, held_out)),
+        )
+        make_pairs(run.recipe, sources, folder, teacher=teacher)
+
+    _stage(run, "synthesis", checksums, make)
+
+
+def distill(run: Run) -> None:
+    """Let the recipe's teacher answer the corpus; nothing to do where the recipe names none."""
+    if run.recipe.distillation is None:
+        return
+    from cybersecqwen.tuning.base import prepare_base
+    from cybersecqwen.tuning.distill import Sources
+    from cybersecqwen.tuning.distill import distill as ask_teacher
+
+    train = _finished(run, "corpus", "corpus") / "train.jsonl"
+    inputs = _made_from_corpus(run.out) | {"benchmark": benchmark_facts(run.benchmark)["sha256"]}
+
+    def make(folder: Path) -> None:
+        base = prepare_base(run.recipe, train, run.out / "base")
+        ask_teacher(run.recipe, Sources(train, base, read_benchmark(run.benchmark)), folder)
+
+    _stage(run, "distillation", inputs, make)
+
+
 def train(run: Run) -> None:
     """Fine-tune the adapter on the corpus; goes on from the last checkpoint after a kill."""
     from cybersecqwen.tuning.base import prepare_base
     from cybersecqwen.tuning.sft import train as fine_tune
 
-    source = _finished(run, "corpus", "corpus")
+    source, data = _finished(run, "corpus", "corpus"), _data(run)
 
     def make(folder: Path) -> None:
         base = prepare_base(run.recipe, source / "train.jsonl", run.out / "base")
-        fine_tune(run.recipe, source, folder, base=base)
+        fine_tune(run.recipe, data, folder, base=base)
 
     if os.environ.get("RANK", "0") != "0":  # of torchrun: the first process keeps the books
         if not (run.out / "adapter" / "manifest.json").is_file():
             make(run.out / "adapter")
         return
-    _stage(run, "adapter", _made_from_corpus(source), make)
+    _stage(run, "adapter", _made_from_data(run.out), make)
     # What a resume needed, and many times the adapter.
     shutil.rmtree(run.out / "adapter" / ".checkpoints", ignore_errors=True)
 
@@ -146,11 +228,9 @@ def merge(run: Run) -> None:
 
     def make(folder: Path) -> None:
         base = prepare_base(run.recipe, source / "train.jsonl", run.out / "base")
-        rows = read_jsonl(source / "validation.jsonl")
-        prompts = [row["prompt"] for row, _ in zip(rows, range(_PARITY_PROMPTS), strict=False)]
-        fold(run.recipe, adapter, prompts, folder, base=base)
+        fold(run.recipe, adapter, _parity_prompts(_data(run).validation), folder, base=base)
 
-    _stage(run, "merged", _made_from_adapter(adapter), make)
+    _stage(run, "merged", _made_from_adapter(run.out), make)
 
 
 def evaluate(run: Run, *, tasks: tuple[str, ...] = (), protocol: Protocol | None = None) -> None:
@@ -219,17 +299,36 @@ def card(run: Run) -> None:
 
 STAGES: dict[str, Callable[[Run], None]] = {
     "corpus": corpus,
+    "synthesis": synthesis,
+    "distill": distill,
     "train": train,
     "merge": merge,
     "evaluate": evaluate,
     "card": card,
 }
 
+# Of a distillation, what has no effect on the answers.
+_FREE = {"concurrency", "prompt_price", "completion_price"}
+
+_TOKENIZER = {"base", "revision", "chat_template", "random"}
+
 # What each stage's folder is made from, besides its inputs.
 _CONFIG: dict[str, Callable[[Recipe], Json]] = {
     "corpus": lambda r: {
         "corpus": r.corpus.model_dump(mode="json"),
         "contamination": r.contamination.model_dump(mode="json"),
+    },
+    "synthesis": lambda r: {
+        "synthesis": r.synthesis and r.synthesis.model_dump(mode="json"),
+        "corpus": r.corpus.model_dump(mode="json"),
+        "contamination": r.contamination.model_dump(mode="json"),
+        "max_length": r.training.max_length,
+    },
+    "distillation": lambda r: {
+        "distillation": r.distillation and r.distillation.model_dump(mode="json", exclude=_FREE),
+        "contamination": r.contamination.model_dump(mode="json"),
+        "tokenizer": r.model.model_dump(mode="json", include=_TOKENIZER),
+        "max_length": r.training.max_length,
     },
     "adapter": lambda r: {
         "model": r.model.model_dump(mode="json"),
@@ -242,24 +341,59 @@ _CONFIG: dict[str, Callable[[Recipe], Json]] = {
 
 def _stage(run: Run, name: str, inputs: Json, make: Callable[[Path], object]) -> None:
     made_from = {"config": _CONFIG[name](run.recipe), "inputs": inputs}
-    make_stage(run.out / name, made_from, make)
+
+    def make_or_take(folder: Path) -> None:
+        if not any(take_over(other / name, folder, made_from) for other in run.alike):
+            make(folder)
+
+    make_stage(run.out / name, made_from, make_or_take)
 
 
-def _made_from_corpus(source: Path) -> Json:
-    return {"corpus": outputs_of(source, "train.jsonl", "validation.jsonl")}
+def _data(run: Run) -> Data:
+    """List the files that a run learns from and is validated on.
+
+    A distillation stands in the corpus's place, and a synthesis beside it.
+    """
+    train, validation = [run.out / "corpus" / "train.jsonl"], [run.out / "corpus" / _HELD_OUT]
+    if run.recipe.distillation is not None:
+        train = [_finished(run, "distillation", "distill") / "train.jsonl"]
+    if run.recipe.synthesis is not None:
+        pairs = _finished(run, "synthesis", "synthesis")
+        train.append(pairs / "train.jsonl")
+        validation += [pairs / _HELD_OUT] if (pairs / _HELD_OUT).stat().st_size else []
+    return Data(tuple(train), tuple(validation))
 
 
-def _made_from_adapter(adapter: Path) -> Json:
-    return {"adapter": outputs_of(adapter, "adapter_model.safetensors")}
+def _parity_prompts(files: Sequence[Path]) -> list[str]:
+    """Take prompts that nothing was trained on, as many of each file."""
+    wanted = _PARITY_PROMPTS // len(files)
+    return [row["prompt"] for path in files for row in islice(read_jsonl(path), wanted)]
+
+
+def _made_from_corpus(out: Path) -> Json:
+    return {"corpus": outputs_of(out / "corpus", "train.jsonl", _HELD_OUT)}
+
+
+def _made_from_data(out: Path) -> Json:
+    """Give the checksums of all that a run learns from."""
+    found = _made_from_corpus(out)
+    for name, files in (("synthesis", ("train.jsonl", _HELD_OUT)), ("distillation", _TRAIN)):
+        if (out / name / "manifest.json").is_file():
+            found[name] = outputs_of(out / name, *files)
+    return found
+
+
+def _made_from_adapter(out: Path) -> Json:
+    return {"adapter": outputs_of(out / "adapter", "adapter_model.safetensors")}
 
 
 def _refuse_stale(run: Run) -> None:
     """Refuse to describe a run whose stages are not made from one another."""
-    chain = (("corpus", "adapter", _made_from_corpus), ("adapter", "merged", _made_from_adapter))
+    chain = (("corpus", "adapter", _made_from_data), ("adapter", "merged", _made_from_adapter))
     for source, target, inputs in chain:
         made_from = made_from_of(run.out / target)
         if made_from and (run.out / source / "manifest.json").is_file():
-            refuse_changes(run.out / target, made_from["inputs"], inputs(run.out / source))
+            refuse_changes(run.out / target, made_from["inputs"], inputs(run.out))
 
 
 def _refuse_other_settings(run: Run) -> None:
@@ -273,6 +407,27 @@ def _refuse_other_settings(run: Run) -> None:
 def _finished(run: Run, name: str, stage: str) -> Path:
     command = f"cybersecqwen {stage} {run.recipe.name} --out {run.out}"
     return finished(run.out / name, tip=f"run it first: {command}")
+
+
+def _knowledge(feeds: Feeds) -> FactBase:
+    """Read the feeds that are given; what ships stands for the others."""
+    from cybersecqwen.corpus.synthesis.facts import FactBase
+
+    given = read_sources(feeds) if _paths(feeds) else []
+    return FactBase.of([knowledge for knowledge, _ in given], KnowledgeIndex.load())
+
+
+def _knowledge_read(feeds: Feeds) -> Json:
+    found = {"shipped": sha256_file(SHIPPED)}
+    for path in _paths(feeds):
+        if not path.is_file():
+            raise InputError("no such file", where=path, tip="check --attack, --capec and --cwe")
+        found[path.name] = sha256_file(path)
+    return found
+
+
+def _paths(feeds: Feeds) -> list[Path]:
+    return [*feeds.attack, *(path for path in (feeds.capec, feeds.cwe) if path)]
 
 
 def _records(recipe: Recipe) -> tuple[Path, ...]:

@@ -38,6 +38,21 @@ _MCQ = (
     "corresponding to the best option, with no additional text. "
 )
 
+_VSP = (
+    "Analyze the following CVE description and calculate the CVSS v3.1 Base Score. Determine the "
+    "values for each base metric: AV, AC, PR, UI, S, C, I, and A. Summarize each metric's value "
+    "and provide the final CVSS v3.1 vector string.   Valid options for each metric are as "
+    "follows: - **Attack Vector (AV)**: Network (N), Adjacent (A), Local (L), Physical (P) - "
+    "**Attack Complexity (AC)**: Low (L), High (H) - **Privileges Required (PR)**: None (N), "
+    "Low (L), High (H) - **User Interaction (UI)**: None (N), Required (R) - **Scope (S)**: "
+    "Unchanged (U), Changed (C) - **Confidentiality (C)**: None (N), Low (L), High (H) - "
+    "**Integrity (I)**: None (N), Low (L), High (H) - **Availability (A)**: None (N), Low (L), "
+    "High (H)  Summarize each metric's value and provide the final CVSS v3.1 vector string. "
+    "Ensure the final line of your response contains only the CVSS v3 Vector String in the "
+    "following format:  Example format: CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H  "
+    "CVE Description: {description} "
+)
+
 # The authors' own evaluation speaks to a chat model as to an expert (CTI-Bench's notebook).
 CTI_EXPERT = "You are a cybersecurity expert specializing in cyberthreat intelligence."
 
@@ -106,6 +121,14 @@ _FAITH_ATE = (
 _ATE_LIST = re.compile(r"\*\*List of All MITRE (\w+) technique IDs\*\*(.*)", re.DOTALL)
 _ATE_ENTRY = re.compile(r"(T\d{4})\s*:\s*(.*?)\s*(?=T\d{4}\s*:|\Z)", re.DOTALL)
 
+# What a teacher is told before an example's own prompt. The label is in neither.
+TEACHER = (
+    "You are a vulnerability analyst who explains the root cause of a flaw to a colleague. Reason "
+    "step by step in three to six sentences: what the description states, which mistake in the "
+    "software it comes from, and why one weakness of the CWE list fits better than its nearest "
+    "neighbours. Rest on nothing but the description, and write about the flaw, not about the task."
+)
+
 # Minimal templates, aligned with training: user and assistant turns and nothing else. A
 # system turn is rendered only if a caller gives one.
 CHAT_TEMPLATES = {
@@ -132,6 +155,11 @@ END_OF_TURN = {"qwen3": "<|im_end|>", "gemma4": "<turn|>"}
 def rcm_prompt(description: str) -> str:
     """Write the CTI-RCM prompt for a CVE description."""
     return _RCM.format(description=description)
+
+
+def vsp_prompt(description: str) -> str:
+    """Write the CTI-VSP prompt for a CVE description."""
+    return _VSP.format(description=description)
 
 
 def mcq_prompt(question: str, options: Sequence[str]) -> str:

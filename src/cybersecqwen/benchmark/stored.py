@@ -18,9 +18,9 @@ from typing import Any
 
 from cybersecqwen.benchmark.protocol import Protocol, find_protocol
 from cybersecqwen.benchmark.recordings import is_recording, read_recordings
-from cybersecqwen.benchmark.run import read_responses
 from cybersecqwen.benchmark.score import Scored, extractor, score
 from cybersecqwen.benchmark.tasks import TASKS, find_task, open_task
+from cybersecqwen.engines.answers import read_responses
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import read_json, sha256_file
 from cybersecqwen.manifest import finished, made_from_of

@@ -24,6 +24,7 @@ from cybersecqwen.cli import (
     probe,
     records,
     scoring,
+    series,
     stages,
 )
 from cybersecqwen.cli.group import Group
@@ -51,10 +52,13 @@ for _command in (
     knowledge.knowledge,
     stages.run,
     stages.corpus,
+    stages.synthesis,
+    stages.distill,
     stages.train,
     stages.merge,
     evaluate.evaluate,
     stages.card,
+    series.series,
     probe.probe,
     scoring.score,
     scoring.sensitivity,

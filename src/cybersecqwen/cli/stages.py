@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from cybersecqwen.cli.asking import asking_options, open_asking
 from cybersecqwen.cli.group import FILE, json_option
 
 if TYPE_CHECKING:
@@ -58,12 +59,13 @@ def print_results(out: Path, *, as_json: bool) -> None:
 
 @click.command()
 @run_options()
+@asking_options
 @json_option
 def run(as_json: bool, **options: Any) -> None:
-    """Make a model: corpus, train, merge, evaluate, card; skip what is done."""
+    """Make a model: corpus, synthesis, distill, train, merge, evaluate, card; skip what is done."""
     from cybersecqwen.pipeline import STAGES
 
-    opened = open_recipe(**options)
+    opened = open_asking(options)
     for stage in STAGES.values():
         stage(opened)
     print_results(opened.out, as_json=as_json)
@@ -89,6 +91,54 @@ def corpus(as_json: bool, **options: Any) -> None:
             f"{counts['train']} training and {counts['validation']} validation examples, "
             f"{sum(counts['dropped'].values())} records dropped; {opened.out / 'corpus'}"
         )
+
+
+@click.command()
+@run_options()
+@asking_options
+@json_option
+def synthesis(as_json: bool, **options: Any) -> None:
+    """Make question-and-answer pairs beside the corpus, from facts or by a teacher.
+
+    The recipe's table [synthesis] says how many. Without --teacher no model is asked; without
+    --attack, --capec and --cwe the knowledge is what ships, which holds relations and no texts.
+    """
+    from cybersecqwen.errors import RecipeError
+    from cybersecqwen.pipeline import synthesis as make_pairs
+    from cybersecqwen.reports.synthesis import made, synthesis_text
+
+    opened = open_asking(options)
+    if opened.recipe.synthesis is None:
+        tip = "--set synthesis.pairs=8000"
+        raise RecipeError("has no table [synthesis]", where=opened.recipe.name, tip=tip)
+    make_pairs(opened)
+    found = made(opened.out / "synthesis")
+    click.echo(json.dumps(found, indent=2) if as_json else synthesis_text(found))
+    if not as_json:
+        click.echo(f"\nWritten: {opened.out / 'synthesis'}")
+
+
+@click.command()
+@run_options()
+@json_option
+def distill(as_json: bool, **options: Any) -> None:
+    """Let the recipe's teacher answer the corpus; keep what ends in the gold label."""
+    from cybersecqwen.errors import RecipeError
+    from cybersecqwen.files import read_json
+    from cybersecqwen.pipeline import distill as ask_teacher
+    from cybersecqwen.reports.distillation import distillation_text
+
+    opened = open_recipe(**options)
+    if opened.recipe.distillation is None:
+        tip = "--set distillation.teacher=NAME --set distillation.url=URL"
+        raise RecipeError("has no table [distillation]", where=opened.recipe.name, tip=tip)
+    ask_teacher(opened)
+    folder = opened.out / "distillation"
+    certificate, usage = read_json(folder / "certificate.json"), read_json(folder / "usage.json")
+    if as_json:
+        click.echo(json.dumps(certificate | {"usage": usage}, indent=2))
+    else:
+        click.echo(f"{distillation_text(certificate, usage)}\n\nWritten: {folder}")
 
 
 @click.command()

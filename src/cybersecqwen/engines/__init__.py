@@ -8,7 +8,8 @@ in any order; how it batches or overlaps them inside never changes an answer.
         print(response.item, response.text)
 
 A model or server that fails raises EngineError. It never yields an empty
-response instead: an empty text is an answer, and is scored as one.
+response instead, unless it was told to give such a request up: an empty text is an answer,
+and is scored as one.
 """
 
 from __future__ import annotations

@@ -43,9 +43,16 @@ _CONNECT = 10.0  # seconds; a server that is up accepts at once
 _PAUSE = 0.5  # seconds before the first retry, doubled for each further one
 _LONGEST_PAUSE = 30.0
 
+# A request that the server will not answer, whoever asks: malformed, too long, not allowed.
+_OWN_FAULT = {400, 413, 422}
+
 _JSON = {"Content-Type": "application/json"}
 
 _Outcome = Response | EngineError
+
+
+class _NoAnswerError(EngineError):
+    """A request that the server did not answer with a text, and would not another time."""
 
 
 class _TransientError(Exception):
@@ -92,8 +99,10 @@ class HttpEngine:
     A refusal (429, 503, a cut connection) halves the number at once, answers raise it again; it
     is no attempt where others were answered meanwhile. `timeout` is in seconds, for one attempt:
     a server that answers nothing at all for two of them, or asks to stay away for longer than
-    one, has failed. `api_key` is by default the environment's OPENAI_API_KEY; it is sent as a
-    bearer token to this server only, redirects are refused.
+    one, has failed. `give_up` yields an empty response that says why (`wire.unanswered`) for a
+    request that the server has no text for; by default that ends the work, for an evaluation
+    has no score without it. `api_key` is by default the environment's OPENAI_API_KEY; it is sent
+    as a bearer token to this server only, redirects are refused.
     """
 
     def __init__(
@@ -104,6 +113,7 @@ class HttpEngine:
         concurrency: int = 32,
         timeout: float = 600,
         retries: int = 5,
+        give_up: bool = False,
         api_key: str | None = None,
     ) -> None:
         self._base = wire.base_url(url)
@@ -111,6 +121,7 @@ class HttpEngine:
         self._concurrency = concurrency
         self._timeout = timeout
         self._retries = retries
+        self._give_up = give_up
         key = (os.environ.get("OPENAI_API_KEY", "") if api_key is None else api_key).strip()
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
 
@@ -204,6 +215,9 @@ class HttpEngine:
                 gate.answered()
                 return answer
             except EngineError as error:
+                if self._give_up and isinstance(error, _NoAnswerError):
+                    gate.answered()
+                    return wire.no_answer(request, error.what)
                 return error
             except _TransientError as error:
                 failure = error
@@ -239,14 +253,23 @@ class HttpEngine:
         if reply.status != 200:
             to = reply.headers.get("Location")
             tip = f"it redirects to {to}; give the final URL" if to else "check URL, model and key"
-            raise self._error(request, said, tip)
+            failed = _NoAnswerError if reply.status in _OWN_FAULT else EngineError
+            raise self._error(request, said, tip, kind=failed)
         try:
             return wire.response(request, content)
         except ValueError as error:
-            raise self._error(request, f"{error}: {wire.start(content)}") from error
+            said = f"{error}: {wire.start(content)}"
+            raise self._error(request, said, kind=_NoAnswerError) from error
 
-    def _error(self, request: Request, what: str, tip: str | None = None) -> EngineError:
-        return EngineError(
+    def _error(
+        self,
+        request: Request,
+        what: str,
+        tip: str | None = None,
+        *,
+        kind: type[EngineError] = EngineError,
+    ) -> EngineError:
+        return kind(
             f"item {request.item}, trial {request.trial}: {what}", where=self._base, tip=tip
         )
 

@@ -22,6 +22,7 @@ from cybersecqwen.reports.comparison import (
     comparators_table,
     measured_table,
 )
+from cybersecqwen.reports.distillation import said
 from cybersecqwen.reports.evidence import Certificate, Evidence, load_evidence
 from cybersecqwen.reports.front_matter import front_matter, on_hub
 from cybersecqwen.reports.tables import table
@@ -47,6 +48,7 @@ def render(run: Path) -> str:
         "Results": _results(evidence),
         "Training": _training(evidence),
         "Training data and decontamination": _data(recipe, evidence.certificate),
+        **_distillation(evidence),
         "Merge": _merge(evidence.parity),
         "Limitations": prose.limitations(*recipe.corpus.years),
         "Licence": prose.licence(recipe.license),
@@ -207,6 +209,16 @@ def _data(recipe: Recipe, certificate: Certificate | None) -> str:
             _table("file", files, value="sha256"),
         ]
     )
+
+
+def _distillation(evidence: Evidence) -> dict[str, str]:
+    """Write the section about the teacher, where the recipe names one."""
+    if evidence.recipe.distillation is None:
+        return {}
+    done = evidence.distilled
+    what = said(done.model_dump(by_alias=True)) if done else "Not distilled yet."
+    settings = _table("setting", _settings(evidence.recipe, "distillation"))
+    return {"Distillation": f"{prose.DISTILLATION}\n\n{what}\n\n{settings}"}
 
 
 def _verdict(certificate: Certificate) -> str:

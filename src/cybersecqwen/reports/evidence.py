@@ -144,6 +144,18 @@ class Certificate(BaseModel):
     clean: bool
 
 
+class Distilled(BaseModel):
+    """What a teacher's answers gave (`distillation/certificate.json`)."""
+
+    teacher: dict[str, dict[str, Any]]
+    examples: dict[str, int]
+    answers: dict[str, int | dict[str, int]]
+    tokens: dict[str, int]
+    agreement: float
+    yielded: float = Field(alias="yield")
+    cost: float | None
+
+
 @dataclass(frozen=True)
 class Evidence:
     """Everything on disk that a report may state."""
@@ -154,6 +166,7 @@ class Evidence:
     parity: Json | None
     results: list[Result]  # of this run's merged model
     others: list[str]  # what else was evaluated into the folder, by task and protocol
+    distilled: Distilled | None = None
     loss_plot: str = ""  # its path as the card links to it, "" where there is none
 
 
@@ -165,6 +178,7 @@ def load_evidence(run: Path) -> Evidence:
     if not (run / "recipe.toml").is_file():
         raise InputError("no recipe.toml here", where=run, tip="give the folder of a run")
     certificate = run / "corpus" / "certificate.json"
+    distilled = run / "distillation" / "certificate.json"
     own = [path for path in _evaluations(run) if _of_merged_model(run, path)]
     others = [path for path in _evaluations(run) if path not in own]
     return Evidence(
@@ -173,6 +187,7 @@ def load_evidence(run: Path) -> Evidence:
         summary=_object(run / "adapter" / "summary.json"),
         parity=_object(run / "merged" / "parity.json"),
         results=[_read(Result, path) for path in own],
+        distilled=_read(Distilled, distilled) if distilled.is_file() else None,
         others=[f"{path.parts[-3]}/{path.parts[-2]}" for path in others],
         loss_plot=_LOSS_PLOT if (run / "report" / _LOSS_PLOT).is_file() else "",
     )

@@ -76,6 +76,11 @@ List (CVE terms of use), CISA Vulnrichment (CC0), MITRE CWE (CWE terms of use). 
 CC BY-NC-SA 4.0; it serves to measure and to decontaminate, and is neither trained on nor
 shipped."""
 
+DISTILLATION = """\
+The answers to learn were written by another model, the teacher, which was shown each example's
+prompt and never its label. An answer was kept only where its last line is the gold label alone,
+and where it is whole, argues, fits the length limit and overlaps with no benchmark item."""
+
 DRAFT = """\
 > **Draft.** This run is not finished: it has no evaluation of the model, and what is said about
 > its use below is not backed by a measurement yet.

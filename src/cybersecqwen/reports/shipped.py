@@ -19,10 +19,10 @@ from pydantic import BaseModel, ValidationError
 
 from cybersecqwen import __version__
 from cybersecqwen.benchmark.protocol import find_protocol
-from cybersecqwen.benchmark.run import read_responses
 from cybersecqwen.benchmark.score import extractor
 from cybersecqwen.benchmark.tasks import TASKS
 from cybersecqwen.embedded.artifacts import FOLDER
+from cybersecqwen.engines.answers import read_responses
 from cybersecqwen.engines.embedded import EmbeddedEngine
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import read_json, write_json

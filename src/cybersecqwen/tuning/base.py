@@ -14,7 +14,7 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -134,8 +134,8 @@ def load_model(
         )
 
 
-def encode(recipe: Recipe, tokenizer: Any, path: Path) -> Any:
-    """Tokenize a corpus file to a Dataset of `input_ids` and `completion_mask`.
+def encode(recipe: Recipe, tokenizer: Any, *paths: Path) -> Any:
+    """Tokenize corpus files, one after another, to a Dataset of `input_ids` and `completion_mask`.
 
     The mask is 1 on what the loss covers: the completion, the token that ends the turn and
     the line break after it. Raises InputError for a row without prompt or completion, for
@@ -144,6 +144,12 @@ def encode(recipe: Recipe, tokenizer: Any, path: Path) -> Any:
     """
     with extra("train"):
         from datasets import Dataset
+    pairs = [pair for path in paths for pair in _tokenized(recipe, tokenizer, path)]
+    masks = [[0] * len(prompt) + [1] * (len(whole) - len(prompt)) for prompt, whole in pairs]
+    return Dataset.from_dict({"input_ids": [whole for _, whole in pairs], "completion_mask": masks})
+
+
+def _tokenized(recipe: Recipe, tokenizer: Any, path: Path) -> list[tuple[list[int], list[int]]]:
     rows = list(read_jsonl(path))
     if not rows:
         raise InputError("no examples", where=path, tip="build the corpus again")
@@ -151,20 +157,22 @@ def encode(recipe: Recipe, tokenizer: Any, path: Path) -> Any:
         for key in ("prompt", "completion"):
             if not isinstance(row.get(key), str):
                 raise InputError(f"no text under {key!r}", where=f"{path}:{number}")
-    prompts = render_prompts(tokenizer, [row["prompt"] for row in rows])
+    pairs = tokenize(tokenizer, [(row["prompt"], row["completion"]) for row in rows])
+    for number, (prompt, whole) in enumerate(pairs, start=1):
+        _check_example(prompt, whole, recipe.training.max_length, f"{path}:{number}")
+    return pairs
+
+
+def tokenize(tokenizer: Any, texts: Sequence[tuple[str, str]]) -> list[tuple[list[int], list[int]]]:
+    """Tokenize pairs of prompt and completion to the prompt's tokens and those of both."""
+    prompts = render_prompts(tokenizer, [prompt for prompt, _ in texts])
     wholes = tokenizer.apply_chat_template(
-        [[*_user(row["prompt"]), _turn("assistant", row["completion"])] for row in rows],
+        [[*_user(prompt), _turn("assistant", completion)] for prompt, completion in texts],
         tokenize=False,
     )
     prompt_ids = tokenizer(prompts, add_special_tokens=False)["input_ids"]
     whole_ids = tokenizer(wholes, add_special_tokens=False)["input_ids"]
-    for number, (prompt, whole) in enumerate(zip(prompt_ids, whole_ids, strict=True), start=1):
-        _check_example(prompt, whole, recipe.training.max_length, f"{path}:{number}")
-    masks = [
-        [0] * len(prompt) + [1] * (len(whole) - len(prompt))
-        for prompt, whole in zip(prompt_ids, whole_ids, strict=True)
-    ]
-    return Dataset.from_dict({"input_ids": whole_ids, "completion_mask": masks})
+    return list(zip(prompt_ids, whole_ids, strict=True))
 
 
 def render_prompts(tokenizer: Any, prompts: list[str]) -> list[str]:

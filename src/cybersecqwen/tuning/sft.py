@@ -16,7 +16,7 @@ import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
@@ -50,8 +50,21 @@ _LOGGED = (
 )
 
 
-def train(recipe: Recipe, corpus: Path, out: Path, *, base: str | Path) -> dict[str, Any]:
-    """Train the recipe's adapter on `corpus`/train.jsonl into `out` and return the summary.
+class Data(NamedTuple):
+    """The files of examples that are learned from, and those that are held out."""
+
+    train: tuple[Path, ...]
+    validation: tuple[Path, ...]
+
+    @classmethod
+    def of(cls, corpus: Path) -> Data:
+        """List the files of one corpus; it may lack the held-out one."""
+        held_out = corpus / "validation.jsonl"
+        return cls((corpus / "train.jsonl",), (held_out,) if held_out.is_file() else ())
+
+
+def train(recipe: Recipe, corpus: Path | Data, out: Path, *, base: str | Path) -> dict[str, Any]:
+    """Train the recipe's adapter on a corpus, or on files, into `out` and return the summary.
 
     `out` then holds adapter_model.safetensors, adapter_config.json, the tokenizer with its
     chat_template.jinja, training_log.jsonl, .checkpoints/ and, written last, summary.json.
@@ -79,7 +92,7 @@ def train(recipe: Recipe, corpus: Path, out: Path, *, base: str | Path) -> dict[
     return summary
 
 
-def make_trainer(recipe: Recipe, corpus: Path, out: Path, *, base: str | Path) -> Any:
+def make_trainer(recipe: Recipe, corpus: Path | Data, out: Path, *, base: str | Path) -> Any:
     """Build TRL's trainer for a recipe: model with adapter, tokenized data and settings."""
     with extra("train"):
         import datasets
@@ -90,9 +103,9 @@ def make_trainer(recipe: Recipe, corpus: Path, out: Path, *, base: str | Path) -
     check_attention(recipe.model.attention)
     datasets.disable_progress_bars()  # it shows some dozen short ones
     tokenizer = load_tokenizer(recipe, base)
-    examples = encode(recipe, tokenizer, corpus / "train.jsonl")
-    held_out = corpus / "validation.jsonl"
-    validation = encode(recipe, tokenizer, held_out) if held_out.is_file() else None
+    data = corpus if isinstance(corpus, Data) else Data.of(corpus)
+    examples = encode(recipe, tokenizer, *data.train)
+    validation = encode(recipe, tokenizer, *data.validation) if data.validation else None
     model = load_model(recipe, base)
     settings = training_settings(recipe, parameters=model.num_parameters())
     set_seed(recipe.training.seed)  # the adapter begins at random

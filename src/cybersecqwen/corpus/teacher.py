@@ -1,0 +1,147 @@
+"""Ask a teacher model, behind any OpenAI-compatible URL, a list of requests, resumably.
+
+    teacher = served("http://localhost:8000/v1", "CyberPal-2.0-20B", prices=Prices(0.10, 0.40))
+    responses, usage = ask(teacher, requests, folder / "answers.jsonl")
+    for response in responses:              # one for each request, by item and trial
+        reason = wire.unanswered(response)  # "" or why the teacher gave no text
+
+Every answer is in the file as it comes. A killed or failed run goes on with what is missing when
+it is called again; a file begun for other requests or another teacher is refused. A request
+whose (item, trial) is asked twice would be answered once: number them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from cybersecqwen.engines import Engine
+from cybersecqwen.engines.answers import ask_all
+from cybersecqwen.engines.http import HttpEngine
+from cybersecqwen.engines.progress import Progress
+from cybersecqwen.engines.wire import base_url, unanswered
+from cybersecqwen.errors import EngineError, InputError
+from cybersecqwen.files import Json
+from cybersecqwen.records import Request, Response
+
+_FUTILE = 50  # requests without a text, and none with one: the teacher is set up wrongly
+
+
+@dataclass(frozen=True)
+class Prices:
+    """What a teacher costs for a million tokens, read and written, in one currency."""
+
+    prompt: float
+    completion: float
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A model that is asked for training data: how to reach it, and what tells it from others."""
+
+    engine: Engine
+    identity: Json  # JSON-able; never a key
+    prices: Prices | None = None
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What the answers took: tokens and cost of all of them, time and rates of this call's.
+
+    `cost` is in the currency of the prices, None without them.
+    """
+
+    requests: int
+    without_text: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost: float | None
+    asked_now: int
+    seconds: float
+    answers_per_second: float
+    tokens_per_second: float
+
+    def json(self) -> Json:
+        """Give it as a JSON object."""
+        return asdict(self)
+
+
+def served(url: str, model: str, *, concurrency: int = 32, prices: Prices | None = None) -> Teacher:
+    """Take a teacher of an OpenAI-compatible server; its key is the environment's OPENAI_API_KEY.
+
+    A server that is busy (429, 503) is waited for; a request that it gives no text for is
+    answered by an empty response, see `wire.unanswered`.
+    """
+    if not model:
+        raise InputError("the teacher's model has no name", tip="name it as the server does")
+    engine = HttpEngine(url, model, concurrency=concurrency, give_up=True)
+    return Teacher(engine, {"url": base_url(url), "model": model}, prices)
+
+
+def ask(
+    teacher: Teacher, requests: Sequence[Request], path: Path, *, label: str = "teacher"
+) -> tuple[list[Response], Usage]:
+    """Give the answer to each request, by item and trial, and what they took.
+
+    Raises EngineError when the teacher fails, with every answer so far kept: the same call goes
+    on from there. Raises StageError when the file holds answers to other requests.
+    """
+    meter = _Meter(label, len(requests), teacher.prices)
+    responses = ask_all(teacher.engine, requests, path, model=teacher.identity, progress=meter)
+    return responses, meter.usage(responses)
+
+
+class _Meter(Progress):
+    """Shows tokens and their cost, sums them up, and stops a futile run."""
+
+    def __init__(self, label: str, total: int, prices: Prices | None) -> None:
+        super().__init__(label, total, unit="answer")
+        self._prices = prices
+        self._told = self._futile = 0
+        self._read = self._written = 0
+
+    def note(self, response: Response) -> None:
+        """Add up the tokens."""
+        self._read += response.prompt_tokens
+        self._written += response.completion_tokens
+
+    def tell(self, response: Response) -> None:
+        """Add up an answer; raises EngineError where the teacher has no text for anything."""
+        super().tell(response)
+        self._told += 1
+        self._futile += bool(unanswered(response))
+        if self._futile == self._told == _FUTILE:
+            raise EngineError(
+                f"the first {_FUTILE} requests got no text: {unanswered(response)}",
+                tip="check the URL, the model's name and the settings",
+            )
+
+    def shown(self, speed: float) -> str:
+        """Say how many tokens it took so far, how fast, and what they cost."""
+        cost = self._cost(self._read, self._written)
+        tokens = f"{self._read:,} tokens in, {self._written:,} out, {speed:,.0f}/s"
+        return tokens + ("" if cost is None else f", cost {cost:,.4f}")
+
+    def usage(self, responses: Sequence[Response]) -> Usage:
+        """Sum up what all the answers took, and how fast this call's came."""
+        read = sum(response.prompt_tokens for response in responses)
+        written = sum(response.completion_tokens for response in responses)
+        seconds = max(self.seconds, 1e-9)
+        return Usage(
+            requests=len(responses),
+            without_text=sum(bool(unanswered(response)) for response in responses),
+            prompt_tokens=read,
+            completion_tokens=written,
+            cost=self._cost(read, written),
+            asked_now=self._told,
+            seconds=round(self.seconds, 3),
+            answers_per_second=round(self._told / seconds, 3),
+            tokens_per_second=round(self._tokens / seconds, 1),
+        )
+
+    def _cost(self, read: int, written: int) -> float | None:
+        if self._prices is None:
+            return None
+        cost = (read * self._prices.prompt + written * self._prices.completion) / 1e6
+        return round(cost, 6)

@@ -1,0 +1,157 @@
+"""Ask an engine for what a file does not hold yet, and keep every answer there as it comes.
+
+    responses = ask_all(engine, requests, path, model=identity, progress=progress)
+
+The file is JSONL, one response a line with the key of its request. A killed or failed run leaves
+what was answered, and the same call goes on with the rest; a file of answers to other requests
+is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, fields
+from pathlib import Path
+from time import monotonic
+from typing import IO
+
+from pydantic import TypeAdapter, ValidationError
+
+from cybersecqwen.engines import Engine
+from cybersecqwen.engines.progress import Progress
+from cybersecqwen.engines.wire import unanswered
+from cybersecqwen.errors import CyberSecQwenError, InputError, StageError
+from cybersecqwen.files import Json, read_jsonl, write_jsonl
+from cybersecqwen.records import Request, Response
+
+_RESPONSE = TypeAdapter(Response)
+_FIELDS = tuple(field.name for field in fields(Response))
+_SYNC = 1.0  # seconds of answers that a power failure may cost
+
+_Asked = tuple[int, int]  # item and trial
+
+
+def ask_all(
+    engine: Engine, requests: Sequence[Request], path: Path, *, model: Json, progress: Progress
+) -> list[Response]:
+    """Give the answers to all requests by item and trial, asking for those that `path` lacks.
+
+    `model` is JSON-able and tells the model from every other one. Raises EngineError when the
+    model fails, with every answer so far kept; StageError when the file answers other requests.
+    """
+    keys = {(request.item, request.trial): key_of(model, request) for request in requests}
+    answered = _stored(path, keys) if path.exists() else {}
+    pending = [r for r in requests if (r.item, r.trial) not in answered]
+    if pending:
+        with progress, _appending(path) as append:
+            for response in answered.values():
+                progress.count(response)
+            for response in engine.generate(pending):
+                asked = response.item, response.trial
+                append(_row(response, keys[asked]))
+                answered[asked] = response
+                progress.tell(response)
+    # Engines answer in the order of their convenience; what is whole is kept in one order.
+    ordered = [answered[asked] for asked in sorted(answered)]
+    if pending:
+        write_jsonl(path, (_row(r, keys[r.item, r.trial]) for r in ordered))
+    return ordered
+
+
+def key_of(model: Json, request: Request) -> str:
+    """Name a request by everything that an answer to it depends on, as 16 hex digits.
+
+    That is the model, the prompt, the item, the trial and every field of the sampling.
+    """
+    asked_for = json.dumps([model, asdict(request)], sort_keys=True)
+    return hashlib.sha256(asked_for.encode()).hexdigest()[:16]
+
+
+def read_responses(path: Path) -> list[Response]:
+    """Read stored answers; raises InputError with file and line where a row is none."""
+    rows = enumerate(read_jsonl(path), start=1)
+    return [_validated(row, where=f"{path}:{number}") for number, row in rows]
+
+
+def _row(response: Response, key: str) -> Json:
+    """Give a response as it is stored, with the key of its request."""
+    return {name: getattr(response, name) for name in _FIELDS} | {"key": key}
+
+
+def _stored(path: Path, keys: dict[_Asked, str]) -> dict[_Asked, Response]:
+    """Read the answers of a begun file; raises StageError for one to another request."""
+    _cut_torn_line(path)
+    answers = {}
+    for number, row in enumerate(read_jsonl(path), start=1):
+        response = _validated(row, where=f"{path}:{number}")
+        asked = response.item, response.trial
+        if row.get("key") != keys.get(asked):
+            raise StageError(
+                f"item {response.item} was answered to another request: the model, the prompt "
+                "or the sampling differ",
+                where=f"{path}:{number}",
+                tip="choose another --out, or delete the folder to ask again",
+            )
+        answers[asked] = response
+    # What was given up is tried again: the reason may be gone.
+    return {asked: response for asked, response in answers.items() if not unanswered(response)}
+
+
+@contextmanager
+def _appending(path: Path) -> Iterator[Callable[[Json], None]]:
+    """Append rows to a file, each whole before the next; no file without a row."""
+    with ExitStack() as opened:
+        files: list[IO[str]] = []
+        synced = monotonic()
+
+        def append(row: Json) -> None:
+            nonlocal synced
+            with _writing(path):
+                if not files:
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    files.append(opened.enter_context(path.open("a", encoding="utf-8")))
+                files[0].write(json.dumps(row, ensure_ascii=False) + "\n")
+                files[0].flush()  # a killed process loses nothing
+                if monotonic() - synced > _SYNC:
+                    os.fsync(files[0].fileno())
+                    synced = monotonic()
+
+        yield append
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise CyberSecQwenError(
+            f"cannot write: {error.strerror}",
+            where=path,
+            tip="free some space and run the same command again, it goes on from here",
+        ) from error
+
+
+def _validated(row: Json, *, where: str) -> Response:
+    try:
+        return _RESPONSE.validate_python(row)
+    except ValidationError as error:
+        first = error.errors()[0]
+        what = f"no response: {'.'.join(map(str, first['loc']))} {first['msg']}"
+        raise InputError(what, where=where) from error
+
+
+def _cut_torn_line(path: Path) -> None:
+    with path.open("rb+") as file:
+        end = file.seek(0, os.SEEK_END)
+        whole = end
+        while whole > 0:
+            file.seek(whole - 1)
+            if file.read(1) == b"\n":
+                break
+            whole -= 1
+        if whole < end:
+            file.truncate(whole)
