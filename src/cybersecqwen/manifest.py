@@ -54,7 +54,11 @@ def take_over(source: Path, folder: Path, made_from: Json) -> bool:
     StageError when the other stage is no longer what its manifest proves.
     """
     made_from = json.loads(json.dumps(made_from))
-    if not (source / _NAME).is_file() or made_from_of(source) != made_from or _holds_files(folder):
+    if (
+        not (source / MANIFEST).is_file()
+        or made_from_of(source) != made_from
+        or _holds_files(folder)
+    ):
         return False
     _refuse_damage(source)
     _log.info("%s: the same as %s, taken from there", folder, source)

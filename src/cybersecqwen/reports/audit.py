@@ -58,7 +58,7 @@ def write_audit(audit: Audit, benchmark: Benchmark, out: Path, *, train: str) ->
     """Write contamination.json and contamination.html into a folder, and name them."""
     paths = [out / "contamination.json", out / "contamination.html"]
     write_json(paths[0], _evidence(audit, benchmark))
-    write_text(paths[1], render_audit_page(audit, benchmark, train=train))
+    write_text(paths[1], render_audit_page(audit, benchmark, train=train, verdict=verdict(audit)))
     return paths
 
 

@@ -2,7 +2,7 @@
 
 from cybersecqwen.corpus.contamination.hits import RULES, Hit, Row, describe_rules
 from cybersecqwen.corpus.contamination.index import BenchmarkIndex
-from cybersecqwen.corpus.contamination.words import is_number, normalised, tokens
+from cybersecqwen.corpus.contamination.words import is_number, normalised, tokens, worded
 
 __all__ = [
     "RULES",
@@ -13,4 +13,5 @@ __all__ = [
     "is_number",
     "normalised",
     "tokens",
+    "worded",
 ]
