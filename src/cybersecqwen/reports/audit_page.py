@@ -77,8 +77,8 @@ def _sections(audit: Audit, benchmark: Benchmark) -> Iterator[tuple[str, str, st
         for rule, group in groupby(shown, key=lambda overlap: overlap.hit.rule):
             pairs = list(group)
             total = sum(overlap.hit.rule == rule for overlap in overlaps)
-            note = f"{total:,} overlaps have this as their strongest rule"
-            note += "." if total == len(pairs) else f"; {len(pairs):,} are shown here."
+            note = f"Overlaps whose strongest rule this is: {total:,}"
+            note += "." if total == len(pairs) else f"; shown here: {len(pairs):,}."
             body = "".join(
                 _pair(overlap, benchmark[task][overlap.hit.item], first=not number)
                 for number, overlap in enumerate(pairs)
