@@ -15,6 +15,7 @@ from cybersecqwen import __version__
 from cybersecqwen.cli import (
     ask,
     audit,
+    certificate,
     classify,
     data,
     dataset,
@@ -65,6 +66,7 @@ for _command in (
     scoring.compare,
     scoring.overlap,
     audit.audit,
+    certificate.certificate,
     scoring.protocols,
     dataset.dataset,
     export.export,
