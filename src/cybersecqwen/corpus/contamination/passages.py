@@ -1,6 +1,6 @@
 """The texts of benchmark items as arrays, ready to be looked for in other texts.
 
-    passages = Passages.of(benchmark, lexicon, settings)
+    passages = Passages(benchmark, lexicon)
 
 A text that several items share is one passage. A multiple-choice item has two: the question
 alone, and with its options.
@@ -42,8 +42,8 @@ class Passage:
 class Passages:
     """All texts of a benchmark, with the weight of each word in them.
 
-    A word weighs more the fewer passages have it, log((N + 1) / (n + 1)) of N passages; one that
-    none has weighs most. So boilerplate hardly counts, and what names a thing does.
+    A word weighs more the fewer passages have it, log((N + 2) / (n + 1)) of N passages, which is
+    above 0 also where all have it; one that none has weighs most. So boilerplate hardly counts, and what names a thing does.
     """
 
     def __init__(self, benchmark: Mapping[str, Iterable[Item]], lexicon: Lexicon) -> None:
@@ -65,8 +65,8 @@ class Passages:
         counts = np.zeros(self.size, np.int64)
         for passage in self.all:
             counts[np.unique(passage.words)] += 1
-        self.weights: Floats = np.log((len(self.all) + 1) / (counts + 1))
-        self._weight_of_unknown = float(np.log(len(self.all) + 1))
+        self.weights: Floats = np.log((len(self.all) + 2) / (counts + 1))
+        self._weight_of_unknown = float(np.log(len(self.all) + 2))
         numeric = np.frombuffer(bytes(lexicon.numeric), np.uint8).astype(bool)
         self.is_common: npt.NDArray[np.bool_] = (counts >= _COMMON) & ~numeric
 
