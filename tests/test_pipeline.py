@@ -55,9 +55,7 @@ def test_a_merge_does_not_read_a_changed_adapter(tmp_path: Path) -> None:
 
 
 def test_the_stages_stand_in_the_order_they_run_in() -> None:
-    assert list(STAGES) == [
-        *("corpus", "synthesis", "distill", "train", "merge", "evaluate", "card"),
-    ]
+    assert list(STAGES) == ["corpus", "synthesis", "distill", "train", "merge", "evaluate", "card"]
 
 
 def test_a_smoke_run_reads_what_ships(tmp_path: Path) -> None:

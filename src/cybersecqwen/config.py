@@ -11,6 +11,7 @@ settings are not here: a recipe names a protocol and never edits it.
 from __future__ import annotations
 
 import difflib
+import json
 import re
 import tomllib
 import types
@@ -102,6 +103,8 @@ class Contamination(_Section):
 
     ngram: int = Field(default=13, ge=2)
     containment: float = Field(default=0.5, gt=0, le=1)
+    similarity: float = Field(default=0.8, gt=0, le=1)
+    similarity_with_answer: float = Field(default=0.7, gt=0, le=1)
 
 
 class Shares(_Section):
@@ -233,17 +236,27 @@ def load_recipe(reference: str | Path, *, overrides: tuple[str, ...] = ()) -> Re
 
     Raises RecipeError that names the file, the key and the nearest known key.
     """
-    path = _find(reference)
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RecipeError(f"no valid TOML: {error}", where=path) from error
+    path = find_shipped(reference, shipped_recipes(), what="recipe")
+    table = read_toml(path)
     for override in overrides:
         _apply(table, override)
     try:
         return Recipe.model_validate(table)
     except ValidationError as error:
-        raise RecipeError(_explain(error), where=path) from error
+        raise RecipeError(explain(error, Recipe), where=path) from error
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file; raises RecipeError where it is none."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise RecipeError(f"no valid TOML: {error}", where=path) from error
+
+
+def override(key: str, value: Any) -> str:
+    """Write a value in the form `a.b=[1]` that `load_recipe` and --set take."""
+    return f"{key}={json.dumps(value, ensure_ascii=False, default=str)}"  # such JSON is TOML
 
 
 def dump_recipe(recipe: Recipe) -> str:
@@ -256,15 +269,20 @@ def shipped_recipes() -> dict[str, Path]:
     return {p.stem: p for folder in _SHIPPED for p in sorted(folder.glob("*.toml"))}
 
 
-def _find(reference: str | Path) -> Path:
+def shipped_series() -> dict[str, Path]:
+    """Name the series of runs that come with the package."""
+    return {p.stem: p for folder in _SHIPPED for p in sorted(folder.glob("series/*.toml"))}
+
+
+def find_shipped(reference: str | Path, known: dict[str, Path], *, what: str) -> Path:
+    """Find a TOML file, or the one shipped under that name; raises RecipeError."""
     path = Path(reference)
     if path.is_file():
         return path
-    known = shipped_recipes()
     if str(reference) in known:
         return known[str(reference)]
     raise RecipeError(
-        "no such recipe", where=path, tip=f"give a TOML file or one of {', '.join(sorted(known))}"
+        f"no such {what}", where=path, tip=f"give a TOML file or one of {', '.join(sorted(known))}"
     )
 
 
@@ -292,32 +310,37 @@ def _tuples(value: Any) -> Any:
     return value
 
 
-def _explain(error: ValidationError) -> str:
-    """Say in one line what is wrong with the recipe, the first problem of several."""
+def explain(error: ValidationError, root: type[BaseModel]) -> str:
+    """Say in one line what is wrong with a file of the model `root`, the first of several."""
     # A misspelled key is also a missing one: the misspelling is the cause.
     problems = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
     first = problems[0]
     path = [str(part) for part in first["loc"]]
     more = f"; {len(problems) - 1} more" if len(problems) > 1 else ""
     if first["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(path[-1], _keys(path[:-1]), n=1, cutoff=0.4)
-        hint = f", did you mean {near[0]!r}?" if near else f", known: {', '.join(_keys(path[:-1]))}"
+        known = _keys(path[:-1], root)
+        near = difflib.get_close_matches(path[-1], known, n=1, cutoff=0.4)
+        hint = f", did you mean {near[0]!r}?" if near else f", known: {', '.join(known)}"
         return f"unknown key {'.'.join(path)!r}{hint}{more}"
     if first["type"] == "missing":
         return f"the key {'.'.join(path)!r} is missing{more}"
-    return f"{'.'.join(path) or 'recipe'}: {re.sub('^Value error, ', '', first['msg'])}{more}"
+    return f"{'.'.join(path) or root.__name__.lower()}: {_said(first['msg'])}{more}"
 
 
-def _keys(path: list[str]) -> list[str]:
-    """List the keys of the section at `path`."""
-    section: type[BaseModel] = Recipe
+def _said(message: str) -> str:
+    return re.sub("^Value error, ", "", message)
+
+
+def _keys(path: list[str], section: type[BaseModel]) -> list[str]:
+    """List the keys of the section at `path`, in which a number is a place in a list."""
     for part in path:
-        section = _section(section.model_fields[part].annotation)
+        if not part.isdigit():
+            section = _section(section.model_fields[part].annotation)
     return sorted(section.model_fields)
 
 
 def _section(annotation: Any) -> type[BaseModel]:
-    if get_origin(annotation) in (Union, types.UnionType):
+    if get_origin(annotation) in (Union, types.UnionType, list):
         annotation = next(a for a in get_args(annotation) if a is not type(None))
     found: type[BaseModel] = annotation
     return found

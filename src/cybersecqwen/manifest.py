@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,7 +21,7 @@ from cybersecqwen.files import Json, read_json, sha256_file, sha256_tree, write_
 
 _log = logging.getLogger(__name__)
 
-_NAME = "manifest.json"
+MANIFEST = "manifest.json"
 _TIP = "choose another --out, or delete the folder to make it again"
 
 
@@ -41,8 +43,28 @@ def make_stage(folder: Path, made_from: Json, make: Callable[[Path], object]) ->
         if not _holds_files(folder):  # it failed before there was anything to go on from
             _begun(folder).unlink(missing_ok=True)
     manifest = {"made_from": made_from, "outputs": sha256_tree(folder), "version": __version__}
-    write_json(folder / _NAME, manifest)
+    write_json(folder / MANIFEST, manifest)
     _begun(folder).unlink(missing_ok=True)
+
+
+def take_over(source: Path, folder: Path, made_from: Json) -> bool:
+    """Fill a stage's empty folder with what another run made from the same, if it is that.
+
+    Files are hard links where the disk has them: whatever changes one later replaces it. Raises
+    StageError when the other stage is no longer what its manifest proves.
+    """
+    made_from = json.loads(json.dumps(made_from))
+    if (
+        not (source / MANIFEST).is_file()
+        or made_from_of(source) != made_from
+        or _holds_files(folder)
+    ):
+        return False
+    _refuse_damage(source)
+    _log.info("%s: the same as %s, taken from there", folder, source)
+    for name in outputs_of(source):  # no more than that: a card may have been written beside
+        _link(source / name, folder / name)
+    return True
 
 
 def finished(folder: Path, *, tip: str) -> Path:
@@ -51,7 +73,7 @@ def finished(folder: Path, *, tip: str) -> Path:
     Its files are checked against the manifest: what a later stage reads has to be what
     that stage is then recorded as made from.
     """
-    if not (folder / _NAME).is_file():
+    if not (folder / MANIFEST).is_file():
         raise StageError("this stage is not finished", where=folder, tip=tip)
     _refuse_damage(folder)
     return folder
@@ -59,8 +81,8 @@ def finished(folder: Path, *, tip: str) -> Path:
 
 def made_from_of(folder: Path) -> Json | None:
     """Give what a finished or begun stage is made from; None for a folder of no stage."""
-    if (folder / _NAME).is_file():
-        return _field(folder / _NAME, "made_from")
+    if (folder / MANIFEST).is_file():
+        return _field(folder / MANIFEST, "made_from")
     if _holds_files(folder) and _begun(folder).is_file():
         return _field(_begun(folder), "made_from")
     return None
@@ -68,13 +90,13 @@ def made_from_of(folder: Path) -> Json | None:
 
 def outputs_of(folder: Path, *names: str) -> dict[str, str]:
     """Take the checksums of a finished stage's outputs, or of some, from its manifest."""
-    outputs: dict[str, str] = _field(folder / _NAME, "outputs")
+    outputs: dict[str, str] = _field(folder / MANIFEST, "outputs")
     return {name: outputs[name] for name in names or outputs}
 
 
 def refuse_changes(folder: Path, old: Json, new: Json) -> None:
     """Raise StageError that names every key in which two nested objects differ."""
-    before, after = _flatten(old), _flatten(new)
+    before, after = flatten(old), flatten(new)
     changed = [
         f"{key} was {before.get(key, 'absent')}, is {after.get(key, 'absent')}"
         for key in sorted(before.keys() | after.keys())
@@ -92,7 +114,7 @@ def _is_done(folder: Path, made_from: Json) -> bool:
         write_json(_begun(folder), {"made_from": made_from})
         return False
     refuse_changes(folder, old, made_from)
-    if not (folder / _NAME).is_file():
+    if not (folder / MANIFEST).is_file():
         return False
     _refuse_damage(folder)
     return True
@@ -108,6 +130,14 @@ def _field(path: Path, name: str) -> Json:
     if not isinstance(field, dict):
         raise StageError(f"no manifest: {name!r} is missing", where=path, tip=_TIP)
     return field
+
+
+def _link(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:  # another disk, or one without hard links
+        shutil.copy2(source, target)
 
 
 def _begun(folder: Path) -> Path:
@@ -126,11 +156,12 @@ def _refuse_damage(folder: Path) -> None:
             )
 
 
-def _flatten(value: Json, prefix: str = "") -> Json:
+def flatten(value: Json, prefix: str = "") -> Json:
+    """Give a nested object as one of dotted keys: {"a": {"b": 1}} as {"a.b": 1}."""
     flat: Json = {}
     for key, inner in value.items():
         if isinstance(inner, dict):
-            flat |= _flatten(inner, f"{prefix}{key}.")
+            flat |= flatten(inner, f"{prefix}{key}.")
         else:
             flat[f"{prefix}{key}"] = inner
     return flat

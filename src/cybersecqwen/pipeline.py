@@ -38,6 +38,7 @@ from cybersecqwen.manifest import (
     make_stage,
     outputs_of,
     refuse_changes,
+    take_over,
 )
 from cybersecqwen.records import Vulnerability
 from cybersecqwen.reports.card import render
@@ -83,13 +84,17 @@ class Asking:
 
 @dataclass(frozen=True)
 class Run:
-    """A recipe, the folder its stages write to, and the inputs they read."""
+    """A recipe, the folder its stages write to, and the inputs they read.
+
+    `alike` are folders of other runs: a stage that one of them has made from the same is taken.
+    """
 
     recipe: Recipe
     out: Path
     given_records: tuple[Path, ...] = ()
     given_benchmark: Path | None = None
     asking: Asking = Asking()
+    alike: tuple[Path, ...] = ()
 
     @property
     def records(self) -> tuple[Path, ...]:
@@ -337,7 +342,12 @@ _CONFIG: dict[str, Callable[[Recipe], Json]] = {
 
 def _stage(run: Run, name: str, inputs: Json, make: Callable[[Path], object]) -> None:
     made_from = {"config": _CONFIG[name](run.recipe), "inputs": inputs}
-    make_stage(run.out / name, made_from, make)
+
+    def make_or_take(folder: Path) -> None:
+        if not any(take_over(other / name, folder, made_from) for other in run.alike):
+            make(folder)
+
+    make_stage(run.out / name, made_from, make_or_take)
 
 
 def _data(run: Run) -> Data:

@@ -92,4 +92,5 @@ def test_a_benchmark_item_in_a_trace_is_found_and_its_own_prompt_is_not() -> Non
 def test_a_benchmark_cve_that_a_trace_names_is_found() -> None:
     assert hits("It is as cve-2024-11111 was.\n\nCWE-79") == ["cve-id cti-rcm/3"]
     assert hits(f"{OWN}, as CVE-2024-11111.\n\nCWE-79") == ["cve-id cti-rcm/3"]
+    assert hits("As CVE-2024-11111.\n\nCWE-79", prompt="It is as CVE-2024-11111 was.") == []
     assert hits("It is as CVE-2021-44228 was.\n\nCWE-79") == []

@@ -140,4 +140,4 @@ def _trial(
         lambda response: is_correct(task, protocol, shown[response.item], response.text),
     )
     path = folder / f"trial-{trial}" / "responses.jsonl"
-    return ask_all(subject.engine, wanted, path, model=subject.identity, watch=running)
+    return ask_all(subject.engine, wanted, path, model=subject.identity, progress=running)

@@ -14,13 +14,18 @@ import click
 from cybersecqwen import __version__
 from cybersecqwen.cli import (
     ask,
+    audit,
+    certificate,
     classify,
     data,
+    dataset,
     evaluate,
     export,
     knowledge,
     probe,
+    records,
     scoring,
+    series,
     stages,
 )
 from cybersecqwen.cli.group import Group
@@ -54,14 +59,19 @@ for _command in (
     stages.merge,
     evaluate.evaluate,
     stages.card,
+    series.series,
     probe.probe,
     scoring.score,
     scoring.sensitivity,
     scoring.compare,
     scoring.overlap,
+    audit.audit,
+    certificate.certificate,
     scoring.protocols,
+    dataset.dataset,
     export.export,
     data.fetch,
+    records.records,
     data.embedded,
 ):
     main.add_command(_command)

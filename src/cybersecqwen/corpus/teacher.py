@@ -12,18 +12,14 @@ whose (item, trial) is asked twice would be answered once: number them.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Never, Self
-
-from tqdm import tqdm
 
 from cybersecqwen.engines import Engine
 from cybersecqwen.engines.answers import ask_all
 from cybersecqwen.engines.http import HttpEngine
+from cybersecqwen.engines.progress import Progress
 from cybersecqwen.engines.wire import base_url, unanswered
 from cybersecqwen.errors import EngineError, InputError
 from cybersecqwen.files import Json
@@ -92,61 +88,46 @@ def ask(
     on from there. Raises StageError when the file holds answers to other requests.
     """
     meter = _Meter(label, len(requests), teacher.prices)
-    responses = ask_all(teacher.engine, requests, path, model=teacher.identity, watch=meter)
+    responses = ask_all(teacher.engine, requests, path, model=teacher.identity, progress=meter)
     return responses, meter.usage(responses)
 
 
-class _Meter:
-    """Shows answers and tokens a second and the cost, on a terminal only; stops a futile run."""
+class _Meter(Progress):
+    """Shows tokens and their cost, sums them up, and stops a futile run."""
 
     def __init__(self, label: str, total: int, prices: Prices | None) -> None:
-        self._label, self._total, self._prices = label, total, prices
+        super().__init__(label, total, unit="answer")
+        self._prices = prices
         self._told = self._futile = 0
-        self._read = self._written = self._new = 0  # tokens; of this call's answers
-        self._seconds = 0.0
+        self._read = self._written = 0
 
-    def __enter__(self) -> Self:
-        self._begun = time.monotonic()
-        self._bar: tqdm[Never] = tqdm(
-            total=self._total, desc=self._label, unit="answer", disable=None
-        )
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._seconds = time.monotonic() - self._begun
-        self._bar.close()
-
-    def count(self, response: Response) -> None:
-        """Add up an answer that an earlier run got; it says nothing about this one's speed."""
-        if not self._bar.disable:
-            self._bar.initial += 1
-            self._bar.n += 1
-        self._add(response)
+    def note(self, response: Response) -> None:
+        """Add up the tokens."""
+        self._read += response.prompt_tokens
+        self._written += response.completion_tokens
 
     def tell(self, response: Response) -> None:
         """Add up an answer; raises EngineError where the teacher has no text for anything."""
+        super().tell(response)
         self._told += 1
-        self._add(response)
-        self._new += response.completion_tokens
         self._futile += bool(unanswered(response))
         if self._futile == self._told == _FUTILE:
             raise EngineError(
                 f"the first {_FUTILE} requests got no text: {unanswered(response)}",
                 tip="check the URL, the model's name and the settings",
             )
-        self._bar.set_postfix_str(self._shown(), refresh=False)
-        self._bar.update()
+
+    def shown(self, speed: float) -> str:
+        """Say how many tokens it took so far, how fast, and what they cost."""
+        cost = self._cost(self._read, self._written)
+        tokens = f"{self._read:,} tokens in, {self._written:,} out, {speed:,.0f}/s"
+        return tokens + ("" if cost is None else f", cost {cost:,.4f}")
 
     def usage(self, responses: Sequence[Response]) -> Usage:
         """Sum up what all the answers took, and how fast this call's came."""
         read = sum(response.prompt_tokens for response in responses)
         written = sum(response.completion_tokens for response in responses)
-        seconds = max(self._seconds, 1e-9)
+        seconds = max(self.seconds, 1e-9)
         return Usage(
             requests=len(responses),
             without_text=sum(bool(unanswered(response)) for response in responses),
@@ -154,23 +135,13 @@ class _Meter:
             completion_tokens=written,
             cost=self._cost(read, written),
             asked_now=self._told,
-            seconds=round(self._seconds, 3),
-            answers_per_second=round(self._told / seconds, 3) if self._told else 0.0,
-            tokens_per_second=round(self._new / seconds, 1) if self._told else 0.0,
+            seconds=round(self.seconds, 3),
+            answers_per_second=round(self._told / seconds, 3),
+            tokens_per_second=round(self._tokens / seconds, 1),
         )
-
-    def _add(self, response: Response) -> None:
-        self._read += response.prompt_tokens
-        self._written += response.completion_tokens
 
     def _cost(self, read: int, written: int) -> float | None:
         if self._prices is None:
             return None
         cost = (read * self._prices.prompt + written * self._prices.completion) / 1e6
         return round(cost, 6)
-
-    def _shown(self) -> str:
-        speed = self._new / max(time.monotonic() - self._begun, 1e-9)
-        cost = self._cost(self._read, self._written)
-        tokens = f"{self._read:,} tokens in, {self._written:,} out, {speed:,.0f}/s"
-        return tokens + ("" if cost is None else f", cost {cost:,.4f}")

@@ -1,6 +1,6 @@
 """Ask an engine for what a file does not hold yet, and keep every answer there as it comes.
 
-    responses = ask_all(engine, requests, path, model={"url": url, "model": name}, watch=watch)
+    responses = ask_all(engine, requests, path, model=identity, progress=progress)
 
 The file is JSONL, one response a line with the key of its request. A killed or failed run leaves
 what was answered, and the same call goes on with the rest; a file of answers to other requests
@@ -13,15 +13,16 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
 from time import monotonic
-from typing import IO, Protocol
+from typing import IO
 
 from pydantic import TypeAdapter, ValidationError
 
 from cybersecqwen.engines import Engine
+from cybersecqwen.engines.progress import Progress
 from cybersecqwen.engines.wire import unanswered
 from cybersecqwen.errors import CyberSecQwenError, InputError, StageError
 from cybersecqwen.files import Json, read_jsonl, write_jsonl
@@ -34,18 +35,8 @@ _SYNC = 1.0  # seconds of answers that a power failure may cost
 _Asked = tuple[int, int]  # item and trial
 
 
-class Watch(AbstractContextManager["Watch"], Protocol):
-    """What looks on while answers come, such as a progress bar."""
-
-    def count(self, response: Response) -> None:
-        """Take notice of an answer that an earlier run got."""
-
-    def tell(self, response: Response) -> None:
-        """Take notice of an answer that has just come."""
-
-
 def ask_all(
-    engine: Engine, requests: Sequence[Request], path: Path, *, model: Json, watch: Watch
+    engine: Engine, requests: Sequence[Request], path: Path, *, model: Json, progress: Progress
 ) -> list[Response]:
     """Give the answers to all requests by item and trial, asking for those that `path` lacks.
 
@@ -56,14 +47,14 @@ def ask_all(
     answered = _stored(path, keys) if path.exists() else {}
     pending = [r for r in requests if (r.item, r.trial) not in answered]
     if pending:
-        with watch, _appending(path) as append:
+        with progress, _appending(path) as append:
             for response in answered.values():
-                watch.count(response)
+                progress.count(response)
             for response in engine.generate(pending):
                 asked = response.item, response.trial
                 append(_row(response, keys[asked]))
                 answered[asked] = response
-                watch.tell(response)
+                progress.tell(response)
     # Engines answer in the order of their convenience; what is whole is kept in one order.
     ordered = [answered[asked] for asked in sorted(answered)]
     if pending:

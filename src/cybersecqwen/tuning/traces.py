@@ -19,7 +19,7 @@ from typing import NamedTuple
 from cybersecqwen.benchmark.protocol import find_protocol
 from cybersecqwen.benchmark.score import extractor
 from cybersecqwen.benchmark.tasks import find_task
-from cybersecqwen.corpus.contamination import BenchmarkIndex, Hit, masked, tokens
+from cybersecqwen.corpus.contamination import BenchmarkIndex, Hit, tokens, worded
 from cybersecqwen.engines.wire import unanswered
 from cybersecqwen.records import Response
 
@@ -78,21 +78,22 @@ def benchmark_hits(
     """List the benchmark items that a trace overlaps with beyond the words of its own prompt.
 
     The prompt's text has passed the rules already, and a trace may quote it: `n`-grams that both
-    hold do not count. A CVE id that the trace names counts as the record's own does.
+    hold do not count. A CVE id that only the trace names counts as the record's own does.
     """
-    ids = {cve_id, *(found.upper() for found in _CVE_ID.findall(trace))}
+    named = {found.upper() for found in _CVE_ID.findall(trace)}
+    ids = {cve_id} | named - {found.upper() for found in _CVE_ID.findall(prompt)}
     found = [
         hit
         for part in _beyond(prompt, trace, n)
-        for named in sorted(ids)
-        for hit in index.hits(named, part)
+        for known in sorted(ids)
+        for hit in index.hits(known, part)
     ]
     return sorted(set(found), key=lambda hit: (-hit.score, hit.task, hit.item))
 
 
 def _beyond(prompt: str, trace: str, n: int) -> Iterator[str]:
     """Cut the trace into the longest runs of words that share no `n`-gram with the prompt."""
-    words, quoted = masked(tokens(trace)), masked(tokens(prompt))
+    words, quoted = worded(tokens(trace)), worded(tokens(prompt))
     known = {quoted[i : i + n] for i in range(len(quoted) - n + 1)}
     start: int | None = None
     own = [words[i : i + n] not in known for i in range(len(words) - n + 1)]

@@ -85,7 +85,7 @@ def result_row(row: Json, part: Json) -> list[str]:
         MARKS[against["verdict"]] if against else "",
         row["model"] + (" (reference)" if row["model"] == part["reference"] else ""),
         mean,
-        _interval(value["interval_95"]),
+        interval(value["interval_95"]),
         f"{row['metrics']['parseable_rate']['mean']:.1%}",
         f"{row['items']:,}",
         str(len(row["trials"])),
@@ -93,7 +93,7 @@ def result_row(row: Json, part: Json) -> list[str]:
     if against and against["verdict"]:
         cells += [
             f"{against['difference']:+.4f}",
-            _interval(against["interval"], sign=True),
+            interval(against["interval"], sign=True),
             p_value(against["p_holm"]),
             f"{against['detectable']:.3f}",
         ]
@@ -117,7 +117,8 @@ def p_value(value: float) -> str:
     return "<0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def _interval(bounds: Sequence[float | None], *, sign: bool = False) -> str:
+def interval(bounds: Sequence[float | None], *, sign: bool = False) -> str:
+    """Write both ends of an interval to three decimals."""
     low, high = bounds
     if low is None or high is None:
         return _NONE

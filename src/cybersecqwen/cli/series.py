@@ -1,0 +1,78 @@
+"""The command that runs a series of experiments."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cybersecqwen.cli.group import FILE, json_option
+
+if TYPE_CHECKING:
+    from cybersecqwen.series import Series
+
+
+@click.command()
+@click.argument("series")
+@click.option("--out", type=FILE, help="Folder of the runs.  [default: runs/<name>]")
+@click.option(
+    "--records",
+    type=FILE,
+    multiple=True,
+    help="Vulnerability records for every run: NVD, CVE JSON 5, parquet or JSONL; repeatable.",
+)
+@click.option("--benchmark", type=FILE, help="Folder of CTI-Bench TSV files, for every run.")
+@click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key in every run."
+)
+@click.option("--dry-run", is_flag=True, help="List the runs and what they override, and stop.")
+@json_option
+def series(
+    series: str,
+    out: Path | None,
+    records: tuple[Path, ...],
+    benchmark: Path | None,
+    overrides: tuple[str, ...],
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Run a recipe under many overrides and compare what comes of it.
+
+    SERIES is a TOML file, or the name of one that ships: smoke, cybersecqwen-4b. A run that
+    fails is told at the end, with exit status 1; the others are made all the same.
+    """
+    from cybersecqwen.errors import StageError
+    from cybersecqwen.reports.series import series_text
+    from cybersecqwen.series import Given, load_series, run_series
+
+    loaded = load_series(series, overrides=overrides)
+    folder = out or Path("runs") / loaded.name
+    if dry_run:
+        click.echo(_planned(loaded, folder, overrides, as_json=as_json))
+        return
+    report = run_series(loaded, folder, given=Given(records, benchmark, overrides))
+    click.echo(json.dumps(report, indent=2) if as_json else series_text(report))
+    if not as_json and report["reference"]:
+        click.echo(f"\nWritten: {folder / 'series.md'}, {folder / 'comparison' / 'comparison.md'}")
+    failed = [run["name"] for run in report["runs"] if run["error"]]
+    if failed:
+        what = f"{len(failed)} of {len(report['runs'])} runs failed: {', '.join(failed)}"
+        raise StageError(what, where=folder, tip="the same command goes on with them")
+
+
+def _planned(loaded: Series, folder: Path, overrides: tuple[str, ...], *, as_json: bool) -> str:
+    from cybersecqwen.reports.tables import table
+
+    every = {cell.name: (*loaded.settings(cell), *overrides) for cell in loaded.cells}
+    if as_json:
+        rows = [
+            {"run": name, "recipe": loaded.recipe, "set": settings, "out": str(folder / name)}
+            for name, settings in every.items()
+        ]
+        return json.dumps(rows, indent=2)
+    return table(
+        ("run", "folder", "overrides"),
+        [(name, str(folder / name), " ".join(settings)) for name, settings in every.items()],
+    )

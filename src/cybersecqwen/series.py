@@ -1,0 +1,238 @@
+"""A series of experiments: one recipe under many overrides, each a normal run, then compared.
+
+    series = load_series("smoke")
+    report = run_series(series, Path("runs/smoke-series"))
+
+The runs are the named variants, and the cartesian product of the grid's axes. Each has a folder
+of its own, in which its manifests decide what is done; a stage that another run of the series
+has made from the same is taken from there. A run that fails does not stop the others.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from cybersecqwen.config import (
+    explain,
+    find_shipped,
+    load_recipe,
+    override,
+    read_toml,
+    shipped_series,
+)
+from cybersecqwen.errors import CyberSecQwenError, RecipeError
+from cybersecqwen.files import Json, write_json, write_text
+from cybersecqwen.manifest import flatten
+from cybersecqwen.pipeline import STAGES, Run, open_run
+from cybersecqwen.reports.compare import Settings, compare, write_comparison
+from cybersecqwen.reports.series import series_report, series_text
+
+_log = logging.getLogger(__name__)
+
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"  # of a recipe too: both name a folder
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Variant(_Table):
+    """A run by name: what it overrides."""
+
+    name: str = Field(pattern=_NAME)
+    set: dict[str, Any] = {}
+
+    @field_validator("set", mode="before")
+    @classmethod
+    def _dotted(cls, value: Any) -> Any:
+        return flatten(value) if isinstance(value, dict) else value
+
+
+class SeriesFile(_Table):
+    """What a series' TOML file holds; keys of recipes are dotted, quoted or not."""
+
+    name: str = Field(pattern=_NAME)
+    summary: str
+    recipe: str  # one that ships, or a file, which may be given relative to this one
+    reference: str | None = None  # the run to hold the others against; the first by default
+    set: dict[str, Any] = {}  # of every run
+    grid: dict[str, list[Any]] = {}
+    variants: list[Variant] = []
+
+    @field_validator("set", "grid", mode="before")
+    @classmethod
+    def _dotted(cls, value: Any) -> Any:
+        return flatten(value) if isinstance(value, dict) else value
+
+    @model_validator(mode="after")
+    def _has_runs(self) -> Self:
+        empty = next((key for key, values in self.grid.items() if not values), None)
+        if empty:
+            raise ValueError(f"the axis {empty!r} of the grid has no values")
+        if not self.grid and not self.variants:
+            raise ValueError("no runs: give [grid] or [[variants]]")
+        return self
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a series: its name, and what sets it apart."""
+
+    name: str
+    overrides: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Series:
+    """A series as resolved: every run loads as a recipe."""
+
+    name: str
+    summary: str
+    recipe: str
+    reference: str
+    cells: tuple[Cell, ...]
+    common: Mapping[str, Any]  # what every run overrides
+
+    def settings(self, cell: Cell) -> tuple[str, ...]:
+        """Give all that a run overrides, as --set takes it."""
+        return tuple(override(k, v) for k, v in {**self.common, **cell.overrides}.items())
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a command line gives to every run: inputs, and overrides after the series' own."""
+
+    records: tuple[Path, ...] = ()
+    benchmark: Path | None = None
+    overrides: tuple[str, ...] = ()
+
+
+@dataclass
+class _Done:
+    """What came of the runs so far."""
+
+    finished: dict[str, Run] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+def load_series(reference: str | Path, *, overrides: tuple[str, ...] = ()) -> Series:
+    """Load a series file, or one shipped under that name, and every recipe of its runs.
+
+    Raises RecipeError that names the file and the key, or the run whose recipe is none.
+    """
+    path = find_shipped(reference, shipped_series(), what="series")
+    try:
+        read = SeriesFile.model_validate(read_toml(path))
+    except ValidationError as error:
+        raise RecipeError(explain(error, SeriesFile), where=path) from error
+    cells = (*(Cell(v.name, v.set) for v in read.variants), *_grid(read.grid))
+    _refuse_same_names(cells, path)
+    chosen = read.reference or cells[0].name
+    if chosen not in {cell.name for cell in cells}:
+        names = ", ".join(cell.name for cell in cells)
+        raise RecipeError(f"reference: no run {chosen!r}", where=path, tip=f"there are {names}")
+    beside = path.parent / read.recipe
+    recipe = str(beside) if beside.is_file() else read.recipe
+    series = Series(read.name, read.summary, recipe, chosen, cells, read.set)
+    for cell in cells:
+        try:
+            load_recipe(recipe, overrides=(*series.settings(cell), *overrides))
+        except RecipeError as error:
+            raise RecipeError(f"the run {cell.name!r}: {error}", where=path) from error
+    return series
+
+
+def run_series(series: Series, out: Path, *, given: Given | None = None) -> Json:
+    """Make every run below `out`, compare those that finished, and return the report.
+
+    Written are series.md, series.json and comparison/. A run that fails stands in the report
+    with its error; its folder goes on when the series is run again.
+    """
+    given, done = given or Given(), _Done()
+    for position, cell in enumerate(series.cells, start=1):
+        _log.info("run %d of %d: %s", position, len(series.cells), cell.name)
+        _make(series, cell, out, given, done)
+    found = _compared(series, out, done)
+    report = series_report(
+        {"name": series.name, "summary": series.summary, "common": dict(series.common)},
+        {cell.name: dict(cell.overrides) for cell in series.cells},
+        found,
+        done.failed,
+    )
+    write_json(out / "series.json", report)
+    write_text(out / "series.md", series_text(report) + "\n")
+    return report
+
+
+def _make(series: Series, cell: Cell, out: Path, given: Given, done: _Done) -> None:
+    """Take one run through its stages, and note what came of it."""
+    try:
+        opened = open_run(
+            series.recipe,
+            out / cell.name,
+            overrides=(*series.settings(cell), *given.overrides),
+            records=given.records,
+            benchmark=given.benchmark,
+        )
+        others = tuple(out / other.name for other in series.cells if other is not cell)
+        opened = replace(opened, alike=others)
+        for stage in STAGES.values():
+            stage(opened)
+        done.finished[cell.name] = opened
+    except CyberSecQwenError as error:
+        done.failed[cell.name] = str(error)
+        _log.error("%s failed: %s", cell.name, error)
+    except Exception as error:  # noqa: BLE001  # out of memory in one run is not the others' end
+        done.failed[cell.name] = " ".join(f"{type(error).__name__}: {error}".split())
+        _log.exception("%s failed", cell.name)
+
+
+def _compared(series: Series, out: Path, done: _Done) -> Json | None:
+    """Compare the finished runs with the reference, or with the first where that one failed."""
+    if not done.finished:
+        return None
+    first = next(iter(done.finished))
+    reference = series.reference if series.reference in done.finished else first
+    if reference != series.reference:
+        _log.warning("the reference %s failed: held against %s", series.reference, reference)
+    runs = [run.out for run in done.finished.values()]
+    benchmark = done.finished[reference].benchmark
+    found = compare(runs, benchmark, settings=Settings(reference=reference))
+    write_comparison(found, out / "comparison")
+    return found
+
+
+def _grid(axes: Mapping[str, list[Any]]) -> tuple[Cell, ...]:
+    """Make a run of every combination of the axes' values; the last axis varies fastest."""
+    if not axes:  # whose product would be one run that overrides nothing
+        return ()
+    last = Counter(key.rpartition(".")[2] for key in axes)
+    short = {key: leaf if last[leaf := key.rpartition(".")[2]] == 1 else key for key in axes}
+    cells = []
+    for values in itertools.product(*axes.values()):
+        chosen = dict(zip(axes, values, strict=True))
+        name = "_".join(f"{short[key]}-{_slug(value)}" for key, value in chosen.items())
+        cells.append(Cell(name, chosen))
+    return tuple(cells)
+
+
+def _slug(value: Any) -> str:
+    """Write a value as a part of a folder's name."""
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    return re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-.") or "empty"
+
+
+def _refuse_same_names(cells: tuple[Cell, ...], path: Path) -> None:
+    twice = next((n for n, count in Counter(c.name for c in cells).items() if count > 1), None)
+    if twice:
+        raise RecipeError(f"two runs are named {twice!r}", where=path, tip="name them apart")
