@@ -103,6 +103,8 @@ class Contamination(_Section):
 
     ngram: int = Field(default=13, ge=2)
     containment: float = Field(default=0.5, gt=0, le=1)
+    similarity: float = Field(default=0.8, gt=0, le=1)
+    similarity_with_answer: float = Field(default=0.7, gt=0, le=1)
 
 
 class Shares(_Section):

@@ -21,7 +21,7 @@ from cybersecqwen.files import Json, read_json, sha256_file, sha256_tree, write_
 
 _log = logging.getLogger(__name__)
 
-_NAME = "manifest.json"
+MANIFEST = "manifest.json"
 _TIP = "choose another --out, or delete the folder to make it again"
 
 
@@ -43,7 +43,7 @@ def make_stage(folder: Path, made_from: Json, make: Callable[[Path], object]) ->
         if not _holds_files(folder):  # it failed before there was anything to go on from
             _begun(folder).unlink(missing_ok=True)
     manifest = {"made_from": made_from, "outputs": sha256_tree(folder), "version": __version__}
-    write_json(folder / _NAME, manifest)
+    write_json(folder / MANIFEST, manifest)
     _begun(folder).unlink(missing_ok=True)
 
 
@@ -54,7 +54,11 @@ def take_over(source: Path, folder: Path, made_from: Json) -> bool:
     StageError when the other stage is no longer what its manifest proves.
     """
     made_from = json.loads(json.dumps(made_from))
-    if not (source / _NAME).is_file() or made_from_of(source) != made_from or _holds_files(folder):
+    if (
+        not (source / MANIFEST).is_file()
+        or made_from_of(source) != made_from
+        or _holds_files(folder)
+    ):
         return False
     _refuse_damage(source)
     _log.info("%s: the same as %s, taken from there", folder, source)
@@ -72,7 +76,7 @@ def finished(folder: Path, *, tip: str) -> Path:
     Its files are checked against the manifest: what a later stage reads has to be what
     that stage is then recorded as made from.
     """
-    if not (folder / _NAME).is_file():
+    if not (folder / MANIFEST).is_file():
         raise StageError("this stage is not finished", where=folder, tip=tip)
     _refuse_damage(folder)
     return folder
@@ -80,8 +84,8 @@ def finished(folder: Path, *, tip: str) -> Path:
 
 def made_from_of(folder: Path) -> Json | None:
     """Give what a finished or begun stage is made from; None for a folder of no stage."""
-    if (folder / _NAME).is_file():
-        return _field(folder / _NAME, "made_from")
+    if (folder / MANIFEST).is_file():
+        return _field(folder / MANIFEST, "made_from")
     if _holds_files(folder) and _begun(folder).is_file():
         return _field(_begun(folder), "made_from")
     return None
@@ -89,7 +93,7 @@ def made_from_of(folder: Path) -> Json | None:
 
 def outputs_of(folder: Path, *names: str) -> dict[str, str]:
     """Take the checksums of a finished stage's outputs, or of some, from its manifest."""
-    outputs: dict[str, str] = _field(folder / _NAME, "outputs")
+    outputs: dict[str, str] = _field(folder / MANIFEST, "outputs")
     return {name: outputs[name] for name in names or outputs}
 
 
@@ -113,7 +117,7 @@ def _is_done(folder: Path, made_from: Json) -> bool:
         write_json(_begun(folder), {"made_from": made_from})
         return False
     refuse_changes(folder, old, made_from)
-    if not (folder / _NAME).is_file():
+    if not (folder / MANIFEST).is_file():
         return False
     _refuse_damage(folder)
     return True

@@ -29,6 +29,8 @@ class Vulnerability:
     assigner: str | None = None
     description_source: str | None = None
     rejected: bool = False
+    # When upstream last changed it, UTC to the millisecond; "" where the record does not say.
+    modified: str = field(default="", compare=False)
     where: str = field(default="", compare=False)  # file:position it was read from
 
 

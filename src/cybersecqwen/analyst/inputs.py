@@ -7,7 +7,8 @@ The format of a file or pipe is recognised by its content:
 
     {"text": "…", "id": "…"}           JSONL: `text` or `description`, `id` or `cve_id`
     id,text                            CSV: the same names in its header; also ; and tab
-    NVD JSON 2.0, CVE JSON 5, parquet  as `sources` reads them; archives and folders too
+    NVD JSON 2.0, CVE JSON 5, parquet  as `sources` reads them; archives and folders too,
+                                       and the record store
     CVE ids alone, one a line          looked up
     anything else                      one text
 
@@ -36,8 +37,8 @@ Report = Callable[[InputError], None]
 
 _HEAD = 1 << 16  # bytes looked at to recognise a format
 _TEXT = 1 << 22  # bytes of a plain text that are read at all
-_GZIP, _ZIP, _PARQUET = b"\x1f\x8b", b"PK\x03\x04", b"PAR1"
-_ARCHIVES = (".zip", ".tar", ".tgz", ".parquet")
+_GZIP, _ZIP, _PARQUET, _SQLITE = b"\x1f\x8b", b"PK\x03\x04", b"PAR1", b"SQLite format 3\0"
+_ARCHIVES = (".zip", ".tar", ".tgz", ".parquet", ".sqlite")
 _FILES = (*_ARCHIVES, ".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".gz", ".txt")
 _BOM = b"\xef\xbb\xbf"
 
@@ -162,12 +163,12 @@ def read_stream(
 ) -> Iterator[Given]:
     """Yield the texts of an open file or pipe; `name` is what errors and ids call it."""
     buffered = stream if isinstance(stream, io.BufferedReader) else _buffered(stream)
-    magic = buffered.peek(4)[:4]
+    magic = buffered.peek(16)[:16]
     if magic.startswith(_GZIP):
         with _whole_gzip(name), gzip.GzipFile(fileobj=buffered) as unpacked:
             yield from read_stream(_buffered(unpacked), name, records=records, report=report)
         return
-    for signature, ending in ((_ZIP, ".zip"), (_PARQUET, ".parquet")):
+    for signature, ending in ((_ZIP, ".zip"), (_PARQUET, ".parquet"), (_SQLITE, ".sqlite")):
         if magic.startswith(signature):
             yield from _spooled(buffered, b"", name, ending)
             return

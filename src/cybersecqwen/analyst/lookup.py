@@ -18,6 +18,8 @@ from cybersecqwen.records import Vulnerability
 from cybersecqwen.sources import cvelist, read_vulnerabilities
 from cybersecqwen.sources.fetch import default_cache
 from cybersecqwen.sources.inputs import entries
+from cybersecqwen.sources.recordstore import query
+from cybersecqwen.sources.recordstore.database import NAME, is_sqlite
 
 _log = logging.getLogger(__name__)
 
@@ -52,6 +54,7 @@ def places(cve_ids: Sequence[str], records: Sequence[Path]) -> list[Path]:
     cache = default_cache()
     years = sorted({_feed_year(cve_id) for cve_id in cve_ids})
     known = [
+        cache / NAME,
         *(cache / "nvd" / f"nvdcve-2.0-{year}.json.gz" for year in years),
         cache / "nvd-api",
         cache / "cvelist" / "main.zip",
@@ -88,7 +91,10 @@ def _find(path: Path, wanted: Collection[str], found: dict[str, Vulnerability]) 
 
 
 def _candidates(path: Path, wanted: Collection[str]) -> Iterator[Vulnerability]:
-    """Yield the records of a file; of the CVE List, whose files are named by id, the wanted."""
+    """Yield the records of a file; only the wanted where ids are an index, or files' names."""
+    if is_sqlite(path):
+        yield from query.find(path, wanted)
+        return
     by_name = False
     for entry in entries(path):
         if cvelist.RECORD_FILE.search(entry.name):

@@ -14,12 +14,16 @@ import click
 from cybersecqwen import __version__
 from cybersecqwen.cli import (
     ask,
+    audit,
+    certificate,
     classify,
     data,
+    dataset,
     evaluate,
     export,
     knowledge,
     probe,
+    records,
     scoring,
     series,
     stages,
@@ -61,9 +65,13 @@ for _command in (
     scoring.sensitivity,
     scoring.compare,
     scoring.overlap,
+    audit.audit,
+    certificate.certificate,
     scoring.protocols,
+    dataset.dataset,
     export.export,
     data.fetch,
+    records.records,
     data.embedded,
 ):
     main.add_command(_command)

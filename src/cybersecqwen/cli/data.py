@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 import click
 
-from cybersecqwen.cli.group import FILE, Group
+from cybersecqwen.cli.group import FILE, Group, json_option
 from cybersecqwen.errors import CyberSecQwenError
 
 
@@ -17,19 +18,65 @@ from cybersecqwen.errors import CyberSecQwenError
 @click.option("--years", metavar="Y[-Y]", help="Years of nvd and nvd-api, say 2015-2021.")
 @click.option("--cache", type=FILE, help="Cache folder.  [default: $CYBERSECQWEN_CACHE]")
 @click.option("--url", help="Fetch from here instead of upstream.")
-def fetch(source: str, years: str | None, cache: Path | None, url: str | None) -> None:
+@click.option(
+    "--only", multiple=True, metavar="FEED", help="Update this feed of records; may be repeated."
+)
+@click.option("--since", metavar="DATE", help="Where feeds of records begin that are new here.")
+@json_option
+def fetch(source: str, cache: Path | None, url: str | None, as_json: bool, **given: Any) -> None:
     """Download SOURCE into the cache; a download that was cut goes on.
 
     SOURCE is nvd, nvd-api, cvelist, vulnrichment, cwe, attack-enterprise, attack-mobile,
-    attack-ics, capec or cti-bench.
+    attack-ics, capec, kev or cti-bench. Or it is records: the record store, which is brought up
+    to date with nvd, cvelist, kev, cwe, attack-*, capec (or with --only some of them) and then
+    asked by `cybersecqwen records`.
     """
     from cybersecqwen.sources.fetch import default_cache
     from cybersecqwen.sources.fetch import fetch as download
 
-    if years and source not in ("nvd", "nvd-api"):
-        raise click.UsageError(f"--years is of nvd and nvd-api, not of {source}")
-    for path in download(source, cache or default_cache(), url=url, years=_years(years)):
-        click.echo(path)
+    _refuse_options(source, given)
+    if source == "records":
+        _update(cache or default_cache(), url, as_json=as_json, **given)
+        return
+    paths = download(source, cache or default_cache(), url=url, years=_years(given["years"]))
+    if as_json:
+        click.echo(json.dumps([str(path) for path in paths], indent=2))
+    else:
+        click.echo("\n".join(map(str, paths)))
+
+
+def _refuse_options(source: str, given: dict[str, Any]) -> None:
+    sources = {"years": ("nvd", "nvd-api"), "only": ("records",), "since": ("records",)}
+    for name, its in sources.items():
+        if given[name] and source not in its:
+            raise click.UsageError(f"--{name} is of {' and '.join(its)}, not of {source}")
+
+
+def _update(
+    cache: Path,
+    url: str | None,
+    *,
+    only: tuple[str, ...],
+    since: str | None,
+    as_json: bool,
+    **_: Any,
+) -> None:
+    """Update the record store; what fails is told, and ends in exit status 1."""
+    from cybersecqwen.cli.records import iso_day, print_changes
+    from cybersecqwen.sources.recordstore.database import NAME
+    from cybersecqwen.sources.recordstore.order import Order
+    from cybersecqwen.sources.recordstore.update import update
+
+    order = Order(cache / NAME, cache, url=url or "", since=iso_day(since) if since else "")
+    outcomes = []
+    for outcome in update(order, only=only):
+        outcomes.append(outcome)
+        if outcome.error:
+            click.echo(f"cybersecqwen: {outcome.feed}: {outcome.error}", err=True)
+    results = [(o.feed, o.cursor or o.version, o.changes) for o in outcomes]
+    print_changes(results, as_json=as_json)
+    if any(outcome.error for outcome in outcomes):
+        click.get_current_context().exit(1)
 
 
 def _years(text: str | None) -> tuple[int, ...]:

@@ -114,14 +114,14 @@ def overlap(
     """Set a run's accuracy beside the overlap of items with a training corpus."""
     from cybersecqwen.benchmark.stored import one_stored
     from cybersecqwen.corpus.overlap import overlap as shares_of
-    from cybersecqwen.corpus.overlap import training_texts
+    from cybersecqwen.corpus.rows import read_rows
     from cybersecqwen.reports.overlap import overlap_report, overlap_text
     from cybersecqwen.sources.ctibench import read_items
 
     folder = benchmark_folder(benchmark)
     ours = one_stored(run, task)
     other = one_stored(control, task) if control else None
-    shares = shares_of(read_items(folder, task), training_texts(corpus))
+    shares = shares_of(read_items(folder, task), (row.row.text for row in read_rows(corpus)))
     found = overlap_report(ours, other, shares, folder, corpus=corpus.name)
     click.echo(json.dumps(found.to_json(), indent=2) if as_json else overlap_text(found))
 

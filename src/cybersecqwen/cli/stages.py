@@ -27,7 +27,7 @@ def run_options(*, recipe_required: bool = True) -> Callable[[_Command], _Comman
             "--records",
             type=FILE,
             multiple=True,
-            help="Vulnerability records: NVD, CVE JSON 5, parquet or JSONL; may be repeated.",
+            help="Vulnerability records: NVD, CVE JSON 5, a table or store; may be repeated.",
         ),
         click.option("--benchmark", type=FILE, help="Folder of CTI-Bench TSV files."),
         click.option(

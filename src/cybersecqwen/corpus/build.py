@@ -21,10 +21,11 @@ from cybersecqwen.corpus.contamination import (
     RULES,
     BenchmarkIndex,
     Hit,
+    Row,
     describe_rules,
     normalised,
 )
-from cybersecqwen.corpus.dataset_card import dataset_card
+from cybersecqwen.corpus.dataset_card import Part, dataset_card
 from cybersecqwen.corpus.rationale import Phrases, completion
 from cybersecqwen.errors import InputError, StageError
 from cybersecqwen.files import Json, read_jsonl, sha256_file, write_json, write_jsonl, write_text
@@ -73,7 +74,8 @@ def build(recipe: Recipe, inputs: Inputs, out: Path) -> Json:
         "dropped": dict(sorted(Counter(d.reason for d in ledger).items())),
         "contaminated": contaminated,
     }
-    write_text(out / "DATASET_CARD.md", dataset_card(recipe, certificate, parts))
+    card = dataset_card(recipe, certificate, [_part(parts)])
+    write_text(out / "DATASET_CARD.md", card)
     write_json(out / "certificate.json", certificate)
     return certificate
 
@@ -128,9 +130,8 @@ def _decontaminate(
     """Drop what overlaps with the benchmark; count the records by strongest rule and task."""
     counts: dict[str, Counter[str]] = {rule: Counter() for rule in RULES}
     kept = []
-    for candidate in candidates:
-        vulnerability = candidate.vulnerability
-        hits = index.hits(vulnerability.cve_id, vulnerability.description)
+    rows = (Row(v.description, (v.cve_id,), cwe) for v, cwe, _ in candidates)
+    for candidate, hits in zip(candidates, index.hits_of(rows), strict=True):
         if not hits:
             kept.append(candidate)
             continue
@@ -175,14 +176,21 @@ def _split(examples: list[Example], recipe: Recipe) -> tuple[list[Example], list
     return train, [e for i, e in enumerate(examples) if i in held_out]
 
 
+def _part(parts: tuple[list[Example], list[Example]]) -> Part:
+    names = [name.removesuffix(".jsonl") for name in _FILES]
+    rows = {name: list(map(asdict, part)) for name, part in zip(names, parts, strict=True)}
+    return Part("cwe", dict(zip(names, _FILES, strict=True)), rows)
+
+
 def _certificate(recipe: Recipe, inputs: Inputs, out: Path, index: BenchmarkIndex) -> Json:
     """Check the written files again, row by row, and state what was checked with what."""
     counts = {}
     for name in _FILES:
         rows = list(read_jsonl(out / name))
         counts[name.removesuffix(".jsonl")] = len(rows)
-        for row in rows:
-            if index.hits(row["cve_id"], row["description"]):
+        found = index.hits_of(Row(r["description"], (r["cve_id"],), r["cwe"]) for r in rows)
+        for row, hits in zip(rows, found, strict=True):
+            if hits:
                 raise StageError(f"{row['cve_id']} overlaps with the benchmark", where=out / name)
     return {
         "tool": {"name": "cybersecqwen", "version": __version__},

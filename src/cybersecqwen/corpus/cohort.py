@@ -18,7 +18,7 @@ from cybersecqwen.config import Corpus
 from cybersecqwen.records import Dropped, Vulnerability, Weakness
 
 _CVE_ID = re.compile(r"CVE-(\d{4})-\d+")
-_PLACEHOLDERS = {"NVD-CWE-noinfo", "NVD-CWE-Other"}
+PLACEHOLDERS = {"NVD-CWE-noinfo", "NVD-CWE-Other"}
 
 
 class Candidate(NamedTuple):
@@ -79,7 +79,7 @@ def _unfit(vulnerability: Vulnerability, corpus: Corpus) -> tuple[str, str] | No
 
 def _label_problem(label: str, corpus: Corpus, catalogue: Mapping[str, Weakness]) -> str:
     """Name what keeps a label from being used, "" where nothing does."""
-    if label in _PLACEHOLDERS:
+    if label in PLACEHOLDERS:
         return "placeholder-label"
     entry = catalogue.get(label)
     if entry is None or entry.kind == "view":

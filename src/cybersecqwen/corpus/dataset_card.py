@@ -1,78 +1,210 @@
-"""Write the card that travels with a corpus: what is in it, what is not, and why."""
+"""Write the card that travels with a corpus: what is in it, what is not, and why.
+
+    part = Part("cwe", {"train": "train.jsonl", "validation": "validation.jsonl"}, rows)
+    write_text(folder / "README.md", dataset_card(recipe, certificate, (part,)))
+
+The sections are those of Hugging Face's dataset cards, and the front matter names each split's
+file, so that `datasets.load_dataset` opens the folder where the card is its README.md.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
 
 from cybersecqwen.config import Corpus, Recipe
+from cybersecqwen.corpus import prose
+from cybersecqwen.embedded.artifacts import load_catalogue
 from cybersecqwen.files import Json
-from cybersecqwen.records import Example
+from cybersecqwen.sample import FEED
+
+Rows = Mapping[str, Sequence[Json]]
+_SIZES = (1_000, 10_000, 100_000, 1_000_000)
+_TOP = 15
+
+
+@dataclass(frozen=True)
+class Part:
+    """One configuration of a dataset: the file of each split, and its rows."""
+
+    name: str
+    files: Mapping[str, str]
+    rows: Rows
+
+    @property
+    def all_rows(self) -> list[Json]:
+        """Give the rows of all splits."""
+        return list(chain.from_iterable(self.rows.values()))
 
 
 def dataset_card(
-    recipe: Recipe, certificate: Json, parts: tuple[list[Example], list[Example]]
+    recipe: Recipe,
+    certificate: Json,
+    parts: Sequence[Part],
+    *,
+    chat: bool = False,
+    ledgers: str = "",
 ) -> str:
-    """Render DATASET_CARD.md for the train and validation parts of a corpus."""
-    train, validation = parts
-    corpus, counts = recipe.corpus, certificate["counts"]
-    classes = Counter(e.cwe for e in train)
-    sources = Counter(e.label_source for e in train)
-    years = f"{corpus.years[0]} to {corpus.years[1]}"
+    """Render the card of a dataset; the first part is the corpus, a second one synthetic.
+
+    `chat` says that a row holds `messages` instead of a prompt and its completion, `ledgers`
+    is the folder of certificate.json and dropped.jsonl, seen from the card.
+    """
+    cwe, *synthetic = parts
+    sections = {
+        "Summary": _summary(parts) + (prose.SAMPLE if _is_sample(certificate) else ""),
+        "Uses": prose.USES,
+        "Structure": _structure(parts, chat=chat),
+        "Creation": _creation(recipe.corpus, certificate, ledgers),
+        "Statistics": "\n\n".join([_statistics(cwe), *map(_kinds, synthetic)]),
+        "Considerations": prose.CONSIDERATIONS,
+        "Licence": prose.LICENCE,
+        "Citation": prose.CITATION,
+    }
+    body = "".join(f"\n## {title}\n\n{text}\n" for title, text in sections.items())
+    head = f"---\n{_front_matter(recipe, parts)}\n---\n\n"
+    return f"{head}# {recipe.name}: CVE to CWE training corpus\n{body}"
+
+
+def _front_matter(recipe: Recipe, parts: Sequence[Part]) -> str:
+    from huggingface_hub import DatasetCardData
+
+    size = sum(len(part.all_rows) for part in parts)
+    data = DatasetCardData(
+        pretty_name=f"{recipe.name}: CVE to CWE",
+        language="en",
+        license="other",
+        annotations_creators=["expert-generated", "machine-generated"],
+        source_datasets=["original"],
+        size_categories=_size_category(size),
+        task_categories=["text-generation", "text-classification"],
+        tags=["cybersecurity", "cti", "cve", "cwe", "vulnerability-analysis"],
+        license_name="cve-terms-of-use",
+        license_link="https://www.cve.org/Legal/TermsOfUse",
+        configs=[
+            {
+                "config_name": part.name,
+                **({"default": True} if part is parts[0] else {}),
+                "data_files": [
+                    {"split": split, "path": path} for split, path in part.files.items()
+                ],
+            }
+            for part in parts
+        ],
+    )
+    return data.to_yaml()
+
+
+def _size_category(rows: int) -> str:
+    names = [f"{size // 1000}K" if size < 1_000_000 else "1M" for size in _SIZES]
+    position = sum(rows >= size for size in _SIZES)
+    if position == 0:
+        return f"n<{names[0]}"
+    return f"{names[position - 1]}<n<{names[position]}" if position < len(names) else "n>1M"
+
+
+def _summary(parts: Sequence[Part]) -> str:
+    cwe, *synthetic = parts
+    said = f"""\
+{_counts(cwe)} examples. Each asks for the CWE of one CVE description in CTI-Bench's own words and
+answers with a rationale drawn from that description and the CWE id on the last line. None overlaps
+with a benchmark item by the rules below."""
+    for part in synthetic:
+        said += (
+            f"\n\nThe configuration `{part.name}` adds {_counts(part)} synthetic questions with "
+            "their answers."
+        )
+    return said
+
+
+def _is_sample(certificate: Json) -> bool:
+    return FEED.name in certificate["inputs"].get("records", {})
+
+
+def _counts(part: Part) -> str:
+    return " and ".join(f"{len(rows):,} {_SPLITS[split]}" for split, rows in part.rows.items())
+
+
+_SPLITS = {"train": "training", "validation": "validation"}
+
+
+def _structure(parts: Sequence[Part], *, chat: bool) -> str:
+    files = [
+        (f"`{part.name}`", split, f"`{path}`", f"{len(part.rows[split]):,}")
+        for part in parts
+        for split, path in part.files.items()
+    ]
+    text = (
+        [("`messages`", "the chat: one turn of the user, one of the assistant")]
+        if chat
+        else [
+            ("`prompt`", "what the model is asked"),
+            ("`completion`", "what it learns to answer"),
+        ]
+    )
+    return "\n\n".join(
+        [
+            _table(("configuration", "split", "file", "rows"), files),
+            _table(("field", "what"), [*text, *_FIELDS]),
+            "All fields but `messages` are text." if chat else "All fields are text.",
+        ]
+    )
+
+
+_FIELDS = (
+    ("`cve_id`", "the record it was made from"),
+    ("`cwe`", "the label, which ends the answer"),
+    ("`label_source`", "who gave it: `nvd`, `cna` or `cisa_adp`"),
+    ("`published`", 'ISO date of publication, "" where the record states none'),
+    ("`description`", "the text of the record"),
+)
+
+
+def _creation(corpus: Corpus, certificate: Json, ledgers: str) -> str:
+    counts = certificate["counts"]
     by = "CVE id" if corpus.year_by == "cve_id" else "publication date"
-    return f"""---
-language: en
-task_categories: [text-generation, text-classification]
-tags: [cybersecurity, cti, cve, cwe]
----
+    return f"""\
+### Source data
 
-# {recipe.name}: CVE to CWE training corpus
-
-{len(train):,} training and {len(validation):,} validation examples. Each asks for the CWE of one
-CVE description in CTI-Bench's own words and answers with a rationale drawn from that description
-and the CWE id on the last line.
-
-## Cohort
-
-- Years {years}, by {by}; {counts["records"]:,} records read, {counts["cohort"]:,} in those years.
-- Label: the first usable one of the first source that has any, in the order {_order(corpus)}.
+- CVE records of {_years(corpus)}, by {by}: {counts["cohort"]:,} of {counts["records"]:,} read.
+- Label: the first usable one of the first source that has any, in the order
+  {", ".join(corpus.label_sources)}.
 - Categories: {corpus.categories}. Discouraged weaknesses: {corpus.discouraged}. Deprecated
   entries, placeholders and ids outside the CWE catalogue are never used as labels.
 - At least {corpus.min_words} words; one record per text; texts with two labels are left out.
 
-## What was dropped
+### Annotation
 
-{_table(("reason", "records"), counts["dropped"])}
+Labels are given by people: analysts of NVD, the CNA that assigned the CVE, or CISA. The rationale
+is made by rule from the description and the CWE catalogue, and was not reviewed.
 
-Each record stands in `dropped.jsonl` with its reason and, for contamination, the benchmark item.
+### What was dropped
 
-## Decontamination
+{_table(("reason", "records"), counts["dropped"].items())}
+
+Each record stands in `{ledgers}dropped.jsonl` with its reason and, for contamination, the
+benchmark item.
+
+### Decontamination
 
 Checked against {sum(certificate["benchmark_items"].values()):,} benchmark items
 ({", ".join(certificate["benchmark_items"])}). Records removed, by the strongest rule that hit:
 
-{_table(("rule", "records by task"), _rules(certificate))}
+{_table(("rule", "records by task"), _rules(certificate).items())}
 
-A record that overlaps with several tasks counts in each of them. `certificate.json` holds the
-checksums of inputs and outputs, the rules and their parameters.
+A record that overlaps with several tasks counts in each of them. `{ledgers}certificate.json`
+holds the checksums of inputs and outputs, the rules and their parameters.
 
-## Labels
+### Personal information
 
-{_table(("label source", "examples"), dict(sources.most_common()))}
-
-{len(classes)} classes; the most frequent:
-
-{_table(("CWE", "examples"), dict(classes.most_common(15)))}
-
-## Fields
-
-`cve_id`, `prompt`, `completion`, `cwe`, `label_source`, `published`, `description`; one JSON
-object a line.
-"""
+CVE descriptions are public and about products. Some name the person who reported a flaw."""
 
 
-def _order(corpus: Corpus) -> str:
-    return ", ".join(corpus.label_sources)
+def _years(corpus: Corpus) -> str:
+    first, last = corpus.years
+    return str(first) if first == last else f"{first} to {last}"
 
 
 def _rules(certificate: Json) -> dict[str, str]:
@@ -83,6 +215,43 @@ def _rules(certificate: Json) -> dict[str, str]:
     }
 
 
-def _table(head: tuple[str, str], rows: Mapping[str, int | str]) -> str:
-    lines = [f"| {head[0]} | {head[1]} |", "|---|---|"]
-    return "\n".join(lines + [f"| {name} | {value} |" for name, value in rows.items()])
+def _statistics(part: Part) -> str:
+    rows, catalogue = part.all_rows, load_catalogue()
+    classes = Counter(row["cwe"] for row in rows)
+    sources = Counter(row["label_source"] for row in rows)
+    years = Counter(row["published"][:4] or "unknown" for row in rows)
+    once = sum(count == 1 for count in classes.values())
+    usages = Counter(catalogue[cwe].usage for cwe in classes.elements() if cwe in catalogue)
+    common = f"{len(classes):,} classes, {once:,} of them with a single example; the most frequent:"
+    return "\n\n".join(
+        [
+            _table(("label source", "examples"), sources.most_common()),
+            _table(("published", "examples"), sorted(years.items())),
+            common,
+            _table(("CWE", "examples"), classes.most_common(_TOP)),
+            _table(("mapping usage, by MITRE", "examples"), usages.most_common()),
+            _words(rows),
+        ]
+    )
+
+
+def _words(rows: Sequence[Json]) -> str:
+    sizes = sorted(len(row["description"].split()) for row in rows)
+    return (
+        f"Descriptions have {sizes[0]:,} to {sizes[-1]:,} words, {sizes[len(sizes) // 2]:,} in the "
+        "median."
+    )
+
+
+def _kinds(part: Part) -> str:
+    kinds = Counter(str(row.get("kind", "not stated")) for row in part.all_rows)
+    return _table((f"kind of question in `{part.name}`", "pairs"), kinds.most_common())
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
+    return "\n".join(lines + [f"| {' | '.join(map(_cell, row))} |" for row in rows])
+
+
+def _cell(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)

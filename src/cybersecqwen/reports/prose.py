@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from cybersecqwen.corpus.prose import CTI_BENCH
+
 WHAT = """\
 A LoRA fine-tune for two skills of defensive cyber threat intelligence (CTI): naming the weakness
 (CWE) behind a vulnerability description, and answering CTI questions. CTI-Bench measures them as
@@ -97,30 +99,21 @@ def licence(name: str) -> str:
     return f"{weights}\n\n{_DATA_LICENCES}"
 
 
-CITATIONS = """\
+CITATIONS = f"""\
 The benchmark, CTI-Bench:
 
-```bibtex
-@misc{ctibench,
-  title  = {{CTIBench}: A Benchmark for Evaluating {LLMs} in Cyber Threat Intelligence},
-  author = {Alam, Md Tanvirul and Bhusal, Dipkamal and Nguyen, Le and Rastogi, Nidhi},
-  year   = {2024},
-  eprint = {2406.07599},
-  archivePrefix = {arXiv},
-  url    = {https://github.com/xashru/cti-bench}
-}
-```
+{CTI_BENCH}
 
 The evaluation protocol follows appendix B.3-B.4 of the Foundation-Sec-8B report:
 
 ```bibtex
-@misc{foundationsec8b,
-  title  = {{Llama-3.1-FoundationAI-SecurityLLM-Base-8B} Technical Report},
-  author = {Kassianik, Paul and Saglam, Baturay and Chen, Alexander and others},
-  year   = {2025},
-  eprint = {2504.21039},
-  archivePrefix = {arXiv}
-}
+@misc{{foundationsec8b,
+  title  = {{{{Llama-3.1-FoundationAI-SecurityLLM-Base-8B}} Technical Report}},
+  author = {{Kassianik, Paul and Saglam, Baturay and Chen, Alexander and others}},
+  year   = {{2025}},
+  eprint = {{2504.21039}},
+  archivePrefix = {{arXiv}}
+}}
 ```"""
 
 SMOKE = """\

@@ -15,11 +15,14 @@ from cybersecqwen.errors import InputError
 from cybersecqwen.records import Vulnerability
 from cybersecqwen.sources import cvelist, nvd, store
 from cybersecqwen.sources.inputs import entries
+from cybersecqwen.sources.recordstore import query
+from cybersecqwen.sources.recordstore.database import is_sqlite
 
 READERS: dict[str, Callable[[Path], Iterator[Vulnerability]]] = {
     "nvd": nvd.read,
     "cvelist": cvelist.read,
     "store": store.read,
+    "recordstore": query.read,
 }
 
 _HEAD = 4096  # bytes; both JSON formats name themselves in their first keys
@@ -30,12 +33,15 @@ def read_vulnerabilities(path: Path) -> Iterator[Vulnerability]:
 
     Raises InputError, at once, when it is none of them.
     """
-    return READERS[_recognise(path)](path)
+    return READERS[recognise(path)](path)
 
 
-def _recognise(path: Path) -> str:
+def recognise(path: Path) -> str:
+    """Name the format of a file or folder, a key of READERS; raises InputError when it has none."""
     if path.suffix in (".parquet", ".jsonl"):
         return "store"
+    if is_sqlite(path):
+        return "recordstore"
     for entry in entries(path):
         if cvelist.RECORD_FILE.search(entry.name):
             return "cvelist"
@@ -49,5 +55,5 @@ def _recognise(path: Path) -> str:
         "no vulnerability format that is known",
         where=path,
         tip="accepted are NVD JSON 2.0 (feed or API pages), CVE JSON 5 (file, folder, zip, tar), "
-        "and a .parquet or .jsonl table of records",
+        "a .parquet or .jsonl table of records, and the record store",
     )

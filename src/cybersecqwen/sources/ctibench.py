@@ -65,9 +65,20 @@ def read_items(folder: Path, task: str) -> tuple[Item, ...]:
     return tuple(_item(task, index, row, gold) for index, (row, gold) in enumerate(items))
 
 
-def read_benchmark(folder: Path) -> dict[str, tuple[Item, ...]]:
-    """Read every task whose file is in the folder, in the order of TASKS; at least one."""
-    return {task: read_items(folder, task) for task in tasks_in(folder)}
+def read_benchmark(folder: Path, *, complete: bool = False) -> dict[str, tuple[Item, ...]]:
+    """Read every task whose file is in the folder, in the order of TASKS; at least one.
+
+    Raises InputError that names the tasks which a `complete` benchmark has and this one lacks.
+    """
+    present = tasks_in(folder)
+    missing = [task for task in TASKS if task not in present]
+    if complete and missing:
+        raise InputError(
+            f"the benchmark lacks {', '.join(missing)}",
+            where=folder,
+            tip="get it with: cybersecqwen fetch cti-bench; or accept it with --allow-missing",
+        )
+    return {task: read_items(folder, task) for task in present}
 
 
 def tasks_in(folder: Path) -> list[str]:

@@ -20,7 +20,15 @@ from pydantic import ConfigDict, Field
 
 from cybersecqwen.errors import InputError
 from cybersecqwen.records import Vulnerability
-from cybersecqwen.sources.inputs import CISA_ADP, CVE_ID, Schema, entries, iso_date, parse
+from cybersecqwen.sources.inputs import (
+    CISA_ADP,
+    CVE_ID,
+    Schema,
+    entries,
+    iso_date,
+    iso_time,
+    parse,
+)
 
 # The repositories hold other JSON too: delta.json, recent_activities.json, settings.
 RECORD_FILE = re.compile(r"(^|/)CVE-\d{4}-\d{4,}\.json(\.gz)?$")
@@ -31,6 +39,7 @@ _LABEL = re.compile(r"CWE-\d+")
 
 class _Provider(Schema):
     org: str = Field(alias="orgId")
+    updated: str = Field(default="", alias="dateUpdated")
 
 
 class _Text(Schema):
@@ -74,6 +83,7 @@ class _Metadata(Schema):
     id: str = Field(pattern=CVE_ID, alias="cveId")
     state: Literal["PUBLISHED", "REJECTED"]
     published: str | None = Field(default=None, alias="datePublished")
+    updated: str = Field(default="", alias="dateUpdated")
     assigner: str | None = Field(default=None, alias="assignerShortName")
 
 
@@ -96,9 +106,14 @@ def read(path: Path) -> Iterator[Vulnerability]:
     for entry in entries(path):
         if RECORD_FILE.search(entry.name) or entry.where == str(path):
             empty = False
-            yield _vulnerability(parse(_Record, entry.read(), entry.where), entry.where)
+            yield read_record(entry.read(), entry.where)
     if empty:
         raise InputError("holds no file CVE-YEAR-NUMBER.json", where=path, tip="check the path")
+
+
+def read_record(data: bytes, where: str) -> Vulnerability:
+    """Read the bytes of one record; raises InputError at `where` when they are none."""
+    return _vulnerability(parse(_Record, data, where), where)
 
 
 def _vulnerability(record: _Record, where: str) -> Vulnerability:
@@ -116,8 +131,16 @@ def _vulnerability(record: _Record, where: str) -> Vulnerability:
         assigner=metadata.assigner,
         description_source="cvelist",
         rejected=metadata.state == "REJECTED",
+        modified=_modified(record, where),
         where=where,
     )
+
+
+def _modified(record: _Record, where: str) -> str:
+    """Take the latest date of the record and its containers, each of which has its own."""
+    containers = (record.containers.cna, *record.containers.adp)
+    stated = (record.metadata.updated, *(c.provider.updated for c in containers))
+    return max((iso_time(text, where) for text in stated if text), default="")
 
 
 def _labels(containers: Iterable[_Container]) -> tuple[str, ...]:

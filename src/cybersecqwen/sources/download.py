@@ -50,6 +50,10 @@ class Patience:
 _DEFAULT = Patience()
 
 
+class AbsentError(CyberSecQwenError):
+    """The server answers that it has no such file."""
+
+
 class _PassingError(Exception):
     """A failure that may be gone at the next attempt, after `wait` seconds if the server said."""
 
@@ -249,7 +253,9 @@ def _check(response: httpx2.Response, passing: frozenset[int]) -> None:
     what = ": ".join(filter(None, (what, response.headers.get("message"))))
     if response.status_code in _PASSING | passing:
         raise _PassingError(what, _retry_after(response.headers.get("Retry-After", "")))
-    raise CyberSecQwenError(what, where=response.url, tip="check the URL and the request")
+    absent = response.status_code in (404, 410)
+    error = AbsentError if absent else CyberSecQwenError
+    raise error(what, where=response.url, tip="check the URL and the request")
 
 
 def _retry_after(value: str) -> float | None:

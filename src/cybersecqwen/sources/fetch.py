@@ -3,17 +3,14 @@
     fetch("nvd", default_cache(), years=(2021,))      # [.../nvd/nvdcve-2.0-2021.json.gz]
 
 Run again, it fetches only what is missing or has changed; the pages of nvd-api that are
-there stay as they are until their folder is deleted. NVD_API_KEY raises the rate
-limit of nvd-api; HF_ENDPOINT and HF_TOKEN are those of the Hugging Face hub. What judges
-cti-taa stays as it is while it fits the items.
+there stay as they are until their folder is deleted. HF_ENDPOINT and HF_TOKEN are those
+of the Hugging Face hub. What judges cti-taa stays as it is while it fits the items.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -26,12 +23,9 @@ from cybersecqwen.sources.ctibench import TASKS
 from cybersecqwen.sources.download import Patience, download, get, open_client, retried
 from cybersecqwen.sources.inputs import parse, readable
 from cybersecqwen.sources.nvd import Page
+from cybersecqwen.sources.nvd_api import PAGE, WINDOW, open_api
 from cybersecqwen.sources.threat_actors import HOST, fetch_judgement
 
-_PAGE = 2000  # records, the most the NVD API gives at once
-_WINDOW = timedelta(days=120)  # the longest period it takes
-_RATE_PERIOD = 30.0  # seconds, rolling, in which NVD counts requests
-_OVER_RATE = frozenset({403})  # what NVD answers to one too many
 _MITRE = "https://raw.githubusercontent.com/mitre/cti/master"
 _DATASET = "AI4Sec/cti-bench"
 
@@ -115,19 +109,7 @@ def _fetch_nvd_api(order: _Order) -> list[Path]:
 
     Each window of at most 120 days has its folder. To renew one, delete it.
     """
-    key = os.environ.get("NVD_API_KEY", "")
-    pace = _Pace(50 if key else 5, order.patience.sleep)
-    with open_client(follow_redirects=False) as client:
-        if key:
-            client.headers["apiKey"] = key
-
-        def ask(url: str) -> bytes:
-            def once() -> bytes:
-                pace.keep()
-                return get(client, url, passing=_OVER_RATE)
-
-            return retried(once, url, order.patience)
-
+    with open_api(order.patience) as ask:
         return [
             path
             for name, query in _windows(order.years)
@@ -139,7 +121,7 @@ def _fetch_window(folder: Path, query: str, ask: Callable[[str], bytes]) -> Iter
     position, total = 0, 1
     while position < total:
         path = folder / f"{position:07d}.json"
-        url = f"{query}{urlencode({'resultsPerPage': _PAGE, 'startIndex': position})}"
+        url = f"{query}{urlencode({'resultsPerPage': PAGE, 'startIndex': position})}"
         data = _saved(path) or ask(url)
         page = parse(Page, data, path if path.exists() else url)
         if page.start != position or (page.total and not page.vulnerabilities):
@@ -168,28 +150,13 @@ def _windows(years: Sequence[int]) -> Iterator[tuple[str, str]]:
         return
     start, last = date(min(years), 1, 1), date(max(years), 12, 31)
     while start <= last:
-        end = min(start + _WINDOW - timedelta(days=1), last)
+        end = min(start + WINDOW - timedelta(days=1), last)
         query = {
             "pubStartDate": f"{start}T00:00:00.000",
             "pubEndDate": f"{end}T23:59:59.999",
         }
         yield f"{start}_{end}", f"{urlencode(query)}&"
         start = end + timedelta(days=1)
-
-
-class _Pace:
-    """Keep requests below a limit in any NVD rate period, retries included."""
-
-    def __init__(self, limit: int, sleep: Callable[[float], None]) -> None:
-        self._sent: deque[float] = deque(maxlen=limit)
-        self._sleep = sleep
-
-    def keep(self) -> None:
-        if len(self._sent) == self._sent.maxlen:
-            wait = self._sent[0] + _RATE_PERIOD - time.monotonic()
-            if wait > 0:
-                self._sleep(wait)
-        self._sent.append(time.monotonic())
 
 
 def _fetch_cti_bench(order: _Order) -> list[Path]:
@@ -241,5 +208,9 @@ SOURCES: dict[str, tuple[str, Callable[[_Order], list[Path]]]] = {
         for domain in ("enterprise", "mobile", "ics")
     },
     "capec": (f"{_MITRE}/capec/2.1/stix-capec.json", _fetch_file),
+    "kev": (
+        "https://www.cisa.gov/sites/default/files/feeds/known_exploited_vulnerabilities.json",
+        _fetch_file,
+    ),
     "cti-bench": ("", _fetch_cti_bench),
 }

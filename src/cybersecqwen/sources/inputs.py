@@ -18,7 +18,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
 from typing import IO, TypeVar
@@ -129,6 +129,22 @@ def iso_date(text: str, where: object) -> str:
         return date.fromisoformat(text[:10]).isoformat()
     except ValueError as error:
         raise InputError(f"{text!r} is no ISO date", where=where, tip="fix the record") from error
+
+
+def iso_time(text: str, where: object) -> str:
+    """Take an ISO timestamp as UTC to the millisecond, as `2024-01-31T09:00:00.000`.
+
+    One without a zone is UTC already, as NVD's are. Raises InputError when it is none.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo:
+            moment = moment.astimezone(UTC).replace(tzinfo=None)
+    except (ValueError, OverflowError) as error:
+        raise InputError(
+            f"{text!r} is no ISO timestamp", where=where, tip="fix the record"
+        ) from error
+    return moment.isoformat(timespec="milliseconds")
 
 
 def _content(file: IO[bytes], name: str) -> bytes:

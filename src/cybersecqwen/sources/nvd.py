@@ -21,7 +21,16 @@ from pydantic import ConfigDict, Field
 
 from cybersecqwen.errors import InputError
 from cybersecqwen.records import Vulnerability
-from cybersecqwen.sources.inputs import CISA_ADP, CVE_ID, Entry, Schema, entries, iso_date, parse
+from cybersecqwen.sources.inputs import (
+    CISA_ADP,
+    CVE_ID,
+    Entry,
+    Schema,
+    entries,
+    iso_date,
+    iso_time,
+    parse,
+)
 
 _NVD = "nvd@nist.gov"
 _OF_SOURCE = {_NVD: "cwe_nvd", CISA_ADP: "cwe_cisa_adp"}  # any other source is a CNA
@@ -55,6 +64,7 @@ class _Cve(Schema):
     id: str = Field(pattern=CVE_ID)
     assigner: str | None = Field(default=None, alias="sourceIdentifier")
     published: str
+    modified: str = Field(default="", alias="lastModified")
     status: str = Field(default="", alias="vulnStatus")
     descriptions: list[_Text]
     metrics: _Metrics = _Metrics()
@@ -74,6 +84,7 @@ class Page(Schema):
     version: Literal["2.0"]
     start: int = Field(alias="startIndex", ge=0)
     total: int = Field(alias="totalResults", ge=0)
+    timestamp: str = ""  # upstream's clock
     vulnerabilities: list[_Wrapped]
 
 
@@ -110,10 +121,7 @@ def _read_folder(pages: Iterable[Entry]) -> Iterator[Vulnerability]:
     parts = []
     for entry in pages:
         page = parse(Page, entry.read(), entry.where)
-        records = [
-            _record(wrapped.cve, f"{entry.where}:{position}")
-            for position, wrapped in enumerate(page.vulnerabilities, start=1)
-        ]
+        records = records_of(page, entry.where)
         if page.start == 0 and page.total == len(records):
             yield from records
         else:
@@ -142,6 +150,14 @@ def _uncovered(where: str, covered: int, total: int) -> InputError:
     )
 
 
+def records_of(page: Page, where: object) -> list[Vulnerability]:
+    """Turn a page into its records, `where` and the position in it being theirs."""
+    return [
+        _record(wrapped.cve, f"{where}:{position}")
+        for position, wrapped in enumerate(page.vulnerabilities, start=1)
+    ]
+
+
 def _record(cve: _Cve, where: str) -> Vulnerability:
     # A dict keeps the order and drops what repeats.
     labels: dict[str, dict[str, None]] = {"cwe_nvd": {}, "cwe_cna": {}, "cwe_cisa_adp": {}}
@@ -159,6 +175,7 @@ def _record(cve: _Cve, where: str) -> Vulnerability:
         assigner=cve.assigner,
         description_source="nvd",
         rejected=cve.status == "Rejected",
+        modified=iso_time(cve.modified, where) if cve.modified else "",
         where=where,
     )
 

@@ -4,7 +4,8 @@
         print(vulnerability.cve_id)
 
 Columns: cve_id, published, description, cwe_nvd, cwe_cna, cwe_cisa_adp (lists),
-cvss3_vector, assigner, description_source, and rejected where the table has it.
+cvss3_vector, assigner, description_source, and rejected and modified (an ISO timestamp)
+where the table has them.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pydantic import ConfigDict, ValidationError
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json, read_jsonl
 from cybersecqwen.records import Vulnerability
-from cybersecqwen.sources.inputs import Schema, invalid, iso_date, readable
+from cybersecqwen.sources.inputs import Schema, invalid, iso_date, iso_time, readable
 
 if TYPE_CHECKING:
     import pyarrow
@@ -42,6 +43,7 @@ class _Row(Schema):
     assigner: str | None
     description_source: str | None
     rejected: bool | None = None
+    modified: str | None = None
 
 
 def read(path: Path) -> Iterator[Vulnerability]:
@@ -57,8 +59,11 @@ def read(path: Path) -> Iterator[Vulnerability]:
 
 def _record(row: Json, where: str) -> Vulnerability:
     published = row["published"]
+    modified = row.get("modified")
     if isinstance(published, date):  # a datetime is one too
         published = published.isoformat()
+    if isinstance(modified, date):
+        modified = modified.isoformat()
     if not row["cve_id"]:
         raise InputError("the cve_id is empty", where=where, tip="fix or remove the row")
     return Vulnerability(
@@ -72,6 +77,7 @@ def _record(row: Json, where: str) -> Vulnerability:
         assigner=row["assigner"],
         description_source=row["description_source"],
         rejected=bool(row.get("rejected")),
+        modified=iso_time(modified, where) if modified else "",
         where=where,
     )
 
@@ -133,7 +139,7 @@ def _wanted_type(name: str, kind: Any) -> str:
         return "" if listed else "a list of text"
     if name == "rejected":
         return "" if types.is_boolean(kind) else "boolean"
-    if name == "published" and (types.is_date(kind) or types.is_timestamp(kind)):
+    if name in ("published", "modified") and (types.is_date(kind) or types.is_timestamp(kind)):
         return ""
     return "" if _is_text(kind) else "text"
 

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cybersecqwen.config import Contamination
-from cybersecqwen.corpus.contamination import BenchmarkIndex, describe_rules
+from cybersecqwen.corpus.contamination import BenchmarkIndex, Row, describe_rules
 from cybersecqwen.embedded.artifacts import FOLDER, save, save_catalogue
 from cybersecqwen.embedded.choices import RANKER
 from cybersecqwen.embedded.classifier import ARTIFACT, CweClassifier, Parameters, Quantised
@@ -138,8 +138,9 @@ def decontaminate(paths: Sequence[Path], benchmark: BenchmarkIndex) -> Clean:
     hits: defaultdict[str, Counter[str]] = defaultdict(Counter)
     examples, dropped = [], 0
     for path in paths:
-        for example in labelled(read_vulnerabilities(path)):
-            found = benchmark.hits(example.cve_id, example.text)
+        own = list(labelled(read_vulnerabilities(path)))
+        rows = (Row(example.text, (example.cve_id,), example.first) for example in own)
+        for example, found in zip(own, benchmark.hits_of(rows), strict=True):
             if not found:
                 examples.append(example)
                 continue

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from cybersecqwen.benchmark.protocol import find_protocol
 from cybersecqwen.benchmark.score import extractor
 from cybersecqwen.benchmark.tasks import find_task
-from cybersecqwen.corpus.contamination import BenchmarkIndex, Hit, masked, tokens
+from cybersecqwen.corpus.contamination import BenchmarkIndex, Hit, tokens, worded
 from cybersecqwen.engines.wire import unanswered
 from cybersecqwen.records import Response
 
@@ -93,7 +93,7 @@ def benchmark_hits(
 
 def _beyond(prompt: str, trace: str, n: int) -> Iterator[str]:
     """Cut the trace into the longest runs of words that share no `n`-gram with the prompt."""
-    words, quoted = masked(tokens(trace)), masked(tokens(prompt))
+    words, quoted = worded(tokens(trace)), worded(tokens(prompt))
     known = {quoted[i : i + n] for i in range(len(quoted) - n + 1)}
     start: int | None = None
     own = [words[i : i + n] not in known for i in range(len(words) - n + 1)]

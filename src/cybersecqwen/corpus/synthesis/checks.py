@@ -14,7 +14,7 @@ import re
 from collections.abc import Hashable, Iterable, Iterator
 from typing import NamedTuple
 
-from cybersecqwen.corpus.contamination import BenchmarkIndex, masked, normalised, tokens
+from cybersecqwen.corpus.contamination import BenchmarkIndex, normalised, tokens, worded
 from cybersecqwen.corpus.synthesis.cvss import read_vector
 from cybersecqwen.corpus.synthesis.known import KnownFacts
 from cybersecqwen.corpus.synthesis.offensive import offence
@@ -61,7 +61,7 @@ class Checks:
     ) -> None:
         """Take what to check against; `taken` are descriptions that are asked about already."""
         self._index, self._known, self._limits = index, known, limits
-        self._seen: set[Hashable] = {("label", False, masked(tokens(text)), ()) for text in taken}
+        self._seen: set[Hashable] = {("label", False, worded(tokens(text)), ()) for text in taken}
 
     def problem(self, pair: Pair) -> Problem | None:
         """Give the first reason against a pair, or None."""
@@ -121,7 +121,7 @@ def _keys(pair: Pair) -> tuple[Hashable, Hashable]:
     draft = pair.draft
     exact = (normalised(draft.question), tuple(sorted(map(str.casefold, pair.options))))
     right = tokens(draft.options[0]) if draft.options else ()
-    about = masked(tokens(draft.grounding[0].text)) if draft.grounding else ()
+    about = worded(tokens(draft.grounding[0].text)) if draft.grounding else ()
     return exact, (draft.topic, bool(draft.options), about, right)
 
 

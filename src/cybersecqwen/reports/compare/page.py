@@ -31,7 +31,7 @@ from cybersecqwen.reports.compare.plots import scores_name
 from cybersecqwen.reports.evidence import CTI_BENCH
 
 _NONE = "–"
-_LICENCE = (
+LICENCE = (
     "The texts of the items are CTI-Bench's (arXiv:2406.07599), licensed <a rel=\"noopener "
     'noreferrer" href="https://creativecommons.org/licenses/by-nc-sa/4.0/">CC BY-NC-SA 4.0</a>. '
     "Who passes this page on is bound by that licence."
@@ -289,5 +289,5 @@ def _plot(svg: str, *, kind: str = "") -> str:
 
 def _licence(found: Json) -> str:
     if found["benchmark"]["name"] == CTI_BENCH:
-        return _LICENCE
+        return LICENCE
     return f"The texts of the items are those of {html.escape(found['benchmark']['name'])}."

@@ -1,0 +1,72 @@
+"""`cybersecqwen audit`: whether a training file is clean of a benchmark."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from cybersecqwen.cli.group import FILE, benchmark_folder, benchmark_option, json_option
+
+_NOT_CLEAN = 3  # exit status; 1 is an error, 2 a wrong use
+
+_HELP = """Hold every row of a training file against every item of a benchmark.
+
+    TRAIN is JSONL, JSON, CSV or Parquet of prompts with their completions or responses, messages
+    or texts, a folder of a Hugging Face dataset, or vulnerability records.
+
+    \b
+      cybersecqwen audit train.jsonl --benchmark cti-bench --out audit
+
+    The rules, strongest first: cve-id, exact, normalised, masked, ngram, near-duplicate,
+    answer-aware. --out keeps the evidence for each overlap (contamination.json), a page with the
+    texts side by side (contamination.html) and a certificate that anyone can check again.
+
+    The exit status is 0 for a clean file, 3 for one that is not.
+    """
+
+
+@click.command(help=_HELP)
+@click.argument("train", type=FILE)
+@benchmark_option
+@click.option("--out", type=FILE, help="Folder for the evidence, the page and the certificate.")
+@click.option("--rule", "rules", multiple=True, help="Only this rule; may be repeated.")
+@click.option("--ngram", type=click.IntRange(min=2), help="Words of an n-gram.  [default: 13]")
+@click.option("--containment", type=float, help="Share of n-grams that counts.  [default: 0.5]")
+@click.option("--similarity", type=float, help="That of a near-duplicate.  [default: 0.8]")
+@click.option("--similarity-with-answer", type=float, help="That of answer-aware.  [default: 0.7]")
+@click.option("--allow-missing", is_flag=True, help="Accept a benchmark without all its tasks.")
+@click.option("--allow-unreadable", is_flag=True, help="List rows without text, and go on.")
+@json_option
+def audit(
+    train: Path,
+    benchmark: Path | None,
+    out: Path | None,
+    rules: tuple[str, ...],
+    as_json: bool,
+    allow_missing: bool,
+    allow_unreadable: bool,
+    **limits: float | None,
+) -> None:
+    """Audit a training file."""
+    from cybersecqwen.corpus.audit import checked_rules, checked_settings, run_audit
+    from cybersecqwen.corpus.certificate import certify
+    from cybersecqwen.files import write_json
+    from cybersecqwen.reports.audit import audit_summary, audit_table, write_audit
+    from cybersecqwen.sources.ctibench import read_benchmark
+
+    folder = benchmark_folder(benchmark)
+    items = read_benchmark(folder, complete=not allow_missing)
+    settings, rules = checked_settings(limits), checked_rules(rules)
+    found = run_audit(train, items, settings, rules=rules, allow_unreadable=allow_unreadable)
+    if out:
+        written = write_audit(found, items, out, train=train.name)
+        certificate = certify(
+            found, train=train, benchmark=folder, settings=settings, rules=rules, outputs=written
+        )
+        write_json(out / "certificate.json", certificate)
+        click.echo(f"{out}: evidence, page and certificate written", err=True)
+    click.echo(json.dumps(audit_summary(found), indent=2) if as_json else audit_table(found))
+    if not found.clean:
+        click.get_current_context().exit(_NOT_CLEAN)

@@ -1,0 +1,97 @@
+"""`cybersecqwen certificate`: check a certificate again, or sign it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cybersecqwen.cli.group import FILE, Group, benchmark_folder, benchmark_option, json_option
+
+if TYPE_CHECKING:
+    from cybersecqwen.files import Json
+
+_DOES_NOT_HOLD = 3  # exit status; 1 is an error, 2 a wrong use
+
+
+@click.group(cls=Group)
+def certificate() -> None:
+    """Check the certificate of an audit or a corpus without trusting it, or sign it."""
+
+
+@certificate.command("verify")
+@click.argument("certificate", type=FILE)
+@click.option("--train", type=FILE, help="What was audited; a corpus lies beside its certificate.")
+@benchmark_option
+@click.option("--signers", type=FILE, help="Allowed signers, as OpenSSH's; checks the signature.")
+@click.option("--identity", help="Who of them must have signed.")
+@json_option
+def verify(
+    certificate: Path,
+    train: Path | None,
+    benchmark: Path | None,
+    *,
+    signers: Path | None,
+    identity: str | None,
+    as_json: bool,
+) -> None:
+    """Hash the files, repeat the audit, and compare with what CERTIFICATE states.
+
+    The exit status is 0 when it holds, 3 when it does not. A certificate that holds need not be
+    one of a clean file: what it says is printed.
+    """
+    from cybersecqwen.corpus.certificate import read_certificate, recheck
+    from cybersecqwen.corpus.signature import SignatureError, verify_signature
+
+    if (signers is None) != (identity is None):
+        raise click.UsageError("--signers and --identity go together")
+    differences = recheck(certificate, train=train, benchmark=benchmark_folder(benchmark))
+    if signers and identity:
+        try:
+            verify_signature(certificate, signers, identity)
+        except SignatureError as error:
+            differences.append(f"signature: {error}")
+    stated = read_certificate(certificate)
+    result = {
+        "holds": not differences,
+        "clean": stated["clean"],
+        "rules": stated["rules"],
+        "signed_by": identity if not differences else None,
+        "differences": differences,
+    }
+    click.echo(json.dumps(result, indent=2) if as_json else _text(result))
+    if differences:
+        click.get_current_context().exit(_DOES_NOT_HOLD)
+
+
+@certificate.command("sign")
+@click.argument("certificate", type=FILE)
+@click.option("--key", type=FILE, required=True, help="Private SSH key.")
+def sign(certificate: Path, key: Path) -> None:
+    """Sign CERTIFICATE with an SSH key; CERTIFICATE.sig is written beside it.
+
+    Anyone who has OpenSSH can verify it: ssh-keygen -Y verify -n cybersecqwen.
+    """
+    from cybersecqwen.corpus.certificate import read_certificate
+    from cybersecqwen.corpus.signature import sign as sign_file
+
+    read_certificate(certificate)
+    click.echo(sign_file(certificate, key))
+
+
+def _text(result: Json) -> str:
+    from cybersecqwen.cli.output import clean
+
+    if result["differences"]:
+        return clean("\n".join(["the certificate does not hold", *result["differences"]]))
+    signed = f", signed by {result['signed_by']}" if result["signed_by"] else ""
+    said = "clean" if result["clean"] else "not clean"
+    rules = (f"  {name}{_limits(rule)}" for name, rule in result["rules"].items())
+    return clean("\n".join([f"the certificate holds{signed}: {said}, by the rules", *rules]))
+
+
+def _limits(rule: Json) -> str:
+    limits = [f"{name} {value}" for name, value in rule.items() if name != "description"]
+    return f": {', '.join(limits)}" if limits else ""

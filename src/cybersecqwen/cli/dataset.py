@@ -1,0 +1,109 @@
+"""The commands that describe a dataset and pass it on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cybersecqwen.cli.group import FILE, Group, json_option
+
+if TYPE_CHECKING:
+    from cybersecqwen.reports.dataset.rows import Corpus
+    from cybersecqwen.reports.dataset.tokens import TokenCounter
+
+
+@click.group(cls=Group)
+def dataset() -> None:
+    """Report on records and corpora, and export a corpus as a dataset folder."""
+
+
+@dataset.command()
+@click.argument("run", type=FILE, required=False)
+@click.option(
+    "--records",
+    type=FILE,
+    multiple=True,
+    help="Vulnerability records: NVD, CVE JSON 5, parquet or JSONL; may be repeated.",
+)
+@click.option("--tokenizer", help="Folder or hub id.  [default: the run's own, or an estimate]")
+@click.option(
+    "--max-length",
+    type=click.IntRange(min=1),
+    help="Limit in tokens.  [default: the run's, or 4096]",
+)
+@click.option("--out", type=FILE, help="Folder to write.  [default: RUN/report/dataset]")
+@json_option
+def report(
+    run: Path | None,
+    records: tuple[Path, ...],
+    tokenizer: str | None,
+    max_length: int | None,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Report what is in the corpus of RUN, in records, or in both.
+
+    Classes and years, sources of labels and their conflicts, duplicates, lengths in tokens:
+    REPORT.md, dataset.json, the list of conflicts, and plots. Without RUN the folder is
+    dataset-report.
+    """
+    from cybersecqwen.analyst.neighbours import Neighbours
+    from cybersecqwen.embedded.artifacts import load_catalogue
+    from cybersecqwen.reports.dataset import Settings, describe, read_corpus, summary, write_report
+
+    if run is None and not records:
+        raise click.UsageError("give the folder of a RUN, --records, or both")
+    folder = out or (run / "report" / "dataset" if run else Path("dataset-report"))
+    corpus = read_corpus(run) if run else None
+    catalogue = load_catalogue()
+    settings = Settings(
+        catalogue,
+        Neighbours(catalogue).better,
+        max_length=max_length or (corpus.recipe.training.max_length if corpus else 4096),
+        counter=_counter(tokenizer, run, corpus),
+    )
+    found, conflicts = describe(corpus, records, settings=settings)
+    write_report(found, conflicts, folder)
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+    else:
+        click.echo(summary(found))
+        click.echo(f"\nReport: {folder / 'REPORT.md'}")
+
+
+def _counter(tokenizer: str | None, run: Path | None, corpus: Corpus | None) -> TokenCounter | None:
+    """Load the tokenizer that is given, or the one that the run itself trained with."""
+    from cybersecqwen.reports.dataset import load_counter, own_tokenizer
+
+    found = tokenizer or (own_tokenizer(run) if run else None)
+    if found is None:
+        return None
+    return load_counter(found, template=corpus.recipe.model.chat_template if corpus else "qwen3")
+
+
+@dataset.command()
+@click.argument("run", type=FILE)
+@click.option("--out", type=FILE, required=True, help="Folder to write into.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["prompt-completion", "messages"]),
+    default="prompt-completion",
+    show_default=True,
+    help="Columns of a row: prompt and completion, or one chat.",
+)
+def export(run: Path, out: Path, form: str) -> None:
+    """Write the corpus of RUN as a folder that `datasets.load_dataset` opens.
+
+    Parquet by split, a dataset card as README.md, and the certificate, the ledger and the
+    checksums beside them. Synthetic questions of the run become a second configuration.
+    """
+    from cybersecqwen.corpus.export import export as write
+
+    for name, splits in write(run, out, form=form).items():
+        counts = ", ".join(f"{rows:,} {split}" for split, rows in splits.items())
+        click.echo(f"{name}: {counts}")
+    click.echo(out)

@@ -1,0 +1,169 @@
+"""`cybersecqwen records`: what the local record store holds, and what has changed in it."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cybersecqwen.cli.group import FILE, Group, json_option
+from cybersecqwen.errors import CyberSecQwenError
+
+if TYPE_CHECKING:
+    from cybersecqwen.files import Json
+    from cybersecqwen.sources.recordstore.versions import Changes
+
+store_option = click.option(
+    "--store", type=FILE, help="The record store.  [default: records.sqlite in the cache]"
+)
+
+
+@click.group(cls=Group)
+def records() -> None:
+    """Ask the local record store, which `fetch records` keeps current."""
+
+
+@records.command("since")
+@click.argument("date")
+@click.option(
+    "--by",
+    type=click.Choice(["published", "modified"]),
+    default="published",
+    show_default=True,
+    help="Which date of a record counts; modified is the last time, by any upstream.",
+)
+@click.option("--labelled", is_flag=True, help="Only records with a CWE.")
+@click.option("--kev", is_flag=True, help="Only those that CISA knows to be exploited.")
+@click.option("--count", "counted", is_flag=True, help="Print how many there are instead.")
+@store_option
+def since(date: str, counted: bool, store: Path | None, **wanted: Any) -> None:
+    """Print the records from DATE on, one JSON object a line, the oldest first.
+
+    The lines are a table that --records takes in every command.
+    """
+    from cybersecqwen.cli.streams import Output
+    from cybersecqwen.sources.recordstore import query
+
+    known = wanted.pop("kev")
+    chosen = query.Wanted(since=iso_day(date), known_exploited=known, **wanted)
+    if counted:
+        click.echo(query.count(_path(store), chosen))
+    else:
+        rows = query.rows(_path(store), chosen)
+        Output().write(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+@records.command("history")
+@click.argument("cve_id")
+@store_option
+@json_option
+def history(cve_id: str, store: Path | None, as_json: bool) -> None:
+    """Print what has changed in a record since it came into the store."""
+    from cybersecqwen.reports.tables import table
+    from cybersecqwen.sources.recordstore import query
+
+    cve_id = cve_id.upper()
+    if not any(query.find(_path(store), [cve_id])):
+        raise CyberSecQwenError(
+            "is not in the record store", where=cve_id, tip="update it: cybersecqwen fetch records"
+        )
+    changes = query.history(_path(store), cve_id)
+    if as_json:
+        click.echo(json.dumps(changes, ensure_ascii=False, indent=2))
+    else:
+        header = ("modified", "seen", "from", "what", "old", "new")
+        click.echo(table(header, map(_change, changes)))
+
+
+def _change(change: Json) -> tuple[str, ...]:
+    old, new = (_shown(change[side]) for side in ("old", "new"))
+    modified = change["modified"].partition(".")[0] or "-"
+    return (modified, change["seen"], change["source"], change["field"], old, new)
+
+
+def _shown(value: object) -> str:
+    from cybersecqwen.cli.output import clean
+
+    text = ", ".join(value) if isinstance(value, list) else str(value)
+    return clean(text if len(text) <= 60 else f"{text[:59]}…") or "-"
+
+
+@records.command("status")
+@store_option
+@json_option
+def status(store: Path | None, as_json: bool) -> None:
+    """Say what the store holds, and how current each feed is."""
+    from cybersecqwen.reports.tables import table
+    from cybersecqwen.sources.recordstore import query
+
+    found = query.status(_path(store))
+    if as_json:
+        click.echo(json.dumps(found, ensure_ascii=False, indent=2))
+        return
+    click.echo(
+        f"{found['store']}: {found['records']:,} records, {found['bytes']:,} bytes\n"
+        f"newest published {found['newest']['published'] or '-'}, "
+        f"modified {found['newest']['modified'] or '-'}\n"
+        f"{found['label_changes']:,} label changes, {found['kev']:,} known exploited, "
+        f"{len(found['refused']):,} refused\n"
+    )
+    newest = {release["feed"]: release["version"] for release in found["releases"]}
+    rows = [
+        (f["feed"], f["cursor"] or newest.get(f["feed"], "-"), f["checked"] or "-")
+        for f in found["feeds"]
+    ]
+    click.echo(table(("feed", "up to", "checked"), rows))
+
+
+@records.command("import")
+@click.argument("files", nargs=-1, required=True, type=FILE)
+@store_option
+@json_option
+def import_(files: tuple[Path, ...], store: Path | None, as_json: bool) -> None:
+    """Bring records of FILES into the store: feeds, the CVE List, parquet, JSONL.
+
+    Importing a file again changes nothing.
+    """
+    from cybersecqwen.sources.fetch import default_cache
+    from cybersecqwen.sources.recordstore.order import Order
+    from cybersecqwen.sources.recordstore.update import import_files
+
+    order = Order(_path(store), default_cache())
+    results = list(import_files(order, files))
+    print_changes([(path.name, "", changes) for path, changes in results], as_json=as_json)
+
+
+def print_changes(results: list[tuple[str, str, Changes]], *, as_json: bool) -> None:
+    """Print what an update or import brought: name, state and changes of each part."""
+    from dataclasses import asdict
+
+    from cybersecqwen.reports.tables import table
+
+    if as_json:
+        found = [{"name": name, "state": state, **asdict(c)} for name, state, c in results]
+        click.echo(json.dumps(found, indent=2))
+        return
+    rows = [
+        (name, f"{c.received:,}", f"{c.new:,}", f"{c.changed:,}", f"{c.labels:,}", state or "-")
+        for name, state, c in results
+    ]
+    header = ("from", "received", "new", "changed", "label changes", "up to")
+    click.echo(table(header, rows, right=(1, 2, 3, 4)))
+
+
+def iso_day(text: str) -> str:
+    """Take a date as the command line gives it; raises CyberSecQwenError when it is none."""
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError as error:
+        raise CyberSecQwenError(f"{text!r} is no date", tip="say 2025-12-01") from error
+
+
+def _path(store: Path | None) -> Path:
+    from cybersecqwen.sources.fetch import default_cache
+    from cybersecqwen.sources.recordstore.database import NAME
+
+    return store or default_cache() / NAME

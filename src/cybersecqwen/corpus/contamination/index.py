@@ -1,0 +1,171 @@
+"""Find which benchmark items a text overlaps with, by seven rules, many texts at a time.
+
+>>> from cybersecqwen.records import Item
+>>> item = Item("cti-rcm", 0, "", "CWE-79", text="XSS in Foo 1.2 allows script injection.")
+>>> index = BenchmarkIndex({"cti-rcm": (item,)}, Contamination())
+>>> index.hits("CVE-2021-7", "Unlike before: xss in foo 1.2 allows script-injection")[0].rule
+'normalised'
+
+A text is only held against the items that may be near it: those of which it has an n-gram, a run
+of common words, or one of the heaviest words. What that leaves out, no rule could have hit: a
+rule finds all that it is defined to find, whatever the number of texts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+
+import numpy as np
+
+from cybersecqwen.config import Contamination
+from cybersecqwen.corpus.contamination.answers import gives_answer
+from cybersecqwen.corpus.contamination.hits import RUN, Hit, Row, held, strength
+from cybersecqwen.corpus.contamination.ngrams import Grams
+from cybersecqwen.corpus.contamination.passages import Integers, Passages, Words
+from cybersecqwen.corpus.contamination.similarity import Similarity
+from cybersecqwen.corpus.contamination.words import Lexicon
+from cybersecqwen.records import Item
+
+_CVE_ID = re.compile(r"CVE-\d{4}-\d+", re.IGNORECASE)
+_BATCH = 2_000_000  # characters held at once, unless one text has more
+_PART, _OVERLAP = 20_000, 8_000  # words of a very long text that are judged together
+_SAME = 0.999  # where a passage stands in a text, a part of the text is like it
+
+Scores = dict[str, float]
+
+
+class BenchmarkIndex:
+    """The items of a benchmark, ready to be asked about texts."""
+
+    def __init__(self, benchmark: Mapping[str, Iterable[Item]], settings: Contamination) -> None:
+        self._settings = settings
+        self._lexicon = Lexicon()
+        self._passages = Passages(benchmark, self._lexicon)
+        self._ids: dict[str, list[Item]] = defaultdict(list)
+        for item in (item for items in benchmark.values() for item in items):
+            # An item that discusses a CVE gives its answer away as much as one that links to it.
+            named = f"{item.url} {item.text} {' '.join(item.options)}"
+            for cve_id in {found.upper() for found in _CVE_ID.findall(named)}:
+                self._ids[cve_id].append(item)
+        texts = [passage.words for passage in self._passages.all]
+        self._ngrams = Grams(map(self._worded, texts), settings.ngram)
+        self._masked = _alone([self._common(words) for words in texts])
+        self._runs = Grams(self._masked, RUN).rarest()
+        least = min(settings.similarity, settings.similarity_with_answer)
+        self._similarity = Similarity(self._passages, least)
+
+    def hits(self, cve_id: str, text: str) -> list[Hit]:
+        """List the items that one text overlaps with, the strongest rule first."""
+        return next(self.hits_of([Row(text, (cve_id,))]))
+
+    def hits_of(self, rows: Iterable[Row]) -> Iterator[list[Hit]]:
+        """Yield for each row what `hits` lists; with an answer, answers are looked at too."""
+        for batch in _batches(rows):
+            whole = [np.frombuffer(self._lexicon.encode(row.text), np.int32) for row in batch]
+            parts = [(number, part) for number, words in enumerate(whole) for part in _parts(words)]
+            found: list[dict[int, Scores]] = [defaultdict(dict) for _ in batch]
+            for part, passage, rule, score in self._scores([words for _, words in parts]):
+                scores = found[parts[part][0]][passage]
+                scores[rule] = max(score, scores.get(rule, 0.0))
+            yield from map(self._hits, batch, found)
+
+    def seen(self) -> Integers:
+        """List the numbers of the n-grams that rows had since this was last asked."""
+        return self._ngrams.seen()
+
+    def shares(self, seen: Iterable[int]) -> dict[tuple[str, int], float | None]:
+        """Give for each task and item the share of its n-grams that were seen, None if too short.
+
+        Of a question alone and with its options, the larger share counts.
+        """
+        found: dict[tuple[str, int], float | None] = {}
+        for passage, share in zip(self._passages.all, self._ngrams.shares(seen), strict=True):
+            for item in passage.items:
+                before = found.get((item.task, item.index))
+                known = [value for value in (before, share) if value is not None]
+                found[item.task, item.index] = max(known) if known else None
+        return found
+
+    def _scores(self, texts: list[Words]) -> Iterator[tuple[int, int, str, float]]:
+        """Yield a text, a passage, a rule and its score wherever the score may be enough."""
+        for text, passage, score in self._similarity.find(texts):
+            yield text, passage, "near-duplicate", score
+            if score > _SAME and _holds(texts[text], self._passages.all[passage].words):
+                yield text, passage, "normalised", 1.0
+        masked = [self._common(words) for words in texts]
+        for text, passage in self._runs.shared(masked):
+            if _holds(masked[text], self._masked[passage]):
+                yield text, passage, "masked", 1.0
+        worded = [self._worded(words) for words in texts]
+        for text, passage, score in self._ngrams.containment(worded, self._settings.containment):
+            yield text, passage, "ngram", score
+
+    def _hits(self, row: Row, found: dict[int, Scores]) -> list[Hit]:
+        """Put the passages' scores down to their items, and keep those that are enough."""
+        by_item: dict[Item, Scores] = defaultdict(dict)
+        for item in (item for name in row.cve_ids for item in self._ids.get(name.upper(), ())):
+            by_item[item]["cve-id"] = 1.0
+        for number, scores in found.items():
+            passage = self._passages.all[number]
+            if "normalised" in scores and any(text in row.text for text in passage.texts):
+                scores["exact"] = 1.0
+            for item in passage.items:
+                own = by_item[item]
+                own.update({r: max(score, own.get(r, 0.0)) for r, score in scores.items()})
+        hits = (self._hit(row, item, scores) for item, scores in by_item.items())
+        return sorted(filter(None, hits), key=strength)
+
+    def _hit(self, row: Row, item: Item, scores: Scores) -> Hit | None:
+        has_answer = bool(row.answer) and gives_answer(item, row)
+        rules = held(scores, self._settings, has_answer=has_answer)
+        if not rules:
+            return None
+        return Hit(rules[0][0], item.task, item.index, rules[0][1], rules, has_answer)
+
+    def _worded(self, words: Words) -> Words:
+        """Leave out numbers and versions."""
+        kept: Words = words[np.frombuffer(self._lexicon.numeric, np.uint8)[words] == 0]
+        return kept
+
+    def _common(self, words: Words) -> Words:
+        """Leave out what is no word of the language: numbers, names, identifiers."""
+        known = np.where(words < self._passages.size, words, 0)
+        kept: Words = words[self._passages.is_common[known]]
+        return kept
+
+
+def _alone(masked: list[Words]) -> list[Words]:
+    """Empty what several passages share once they are masked: it is boilerplate, not a text."""
+    counts = Counter(words.tobytes() for words in masked)
+    return [words if counts[words.tobytes()] == 1 else words[:0] for words in masked]
+
+
+def _holds(words: Words, run: Words) -> bool:
+    """Say whether a run of words stands in others."""
+    haystack, needle = words.tobytes(), run.tobytes()
+    place = haystack.find(needle)
+    while place % words.itemsize and place >= 0:
+        place = haystack.find(needle, place + 1)
+    return place >= 0 and bool(needle)
+
+
+def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    batch: list[Row] = []
+    held = 0
+    for row in rows:
+        batch.append(row)
+        held += len(row.text)
+        if held >= _BATCH:
+            yield batch
+            batch, held = [], 0
+    if batch:
+        yield batch
+
+
+def _parts(words: Words) -> Iterator[Words]:
+    """Cut a very long text into parts that overlap by more than the longest passage."""
+    yield words[:_PART]
+    for start in range(_PART - _OVERLAP, len(words) - _OVERLAP, _PART - _OVERLAP):
+        yield words[start : start + _PART]

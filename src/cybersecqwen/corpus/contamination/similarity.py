@@ -1,0 +1,181 @@
+"""Which passages the words of a text are like, by weighted Jaccard similarity.
+
+The similarity of a passage and a text is that of the passage and the part of the text that is
+nearest to it: a copy inside a longer text, or behind an instruction, is found as one that stands
+alone. Nothing that is alike enough is missed by the search for it, since it is no sample: what is
+at least t alike shares that much of the passage's weight, and so at least one of those words
+without which the others are not enough (prefix filtering: Chaudhuri, Ganti, Kaushik, 2006).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from cybersecqwen.corpus.contamination.passages import (
+    Floats,
+    Integers,
+    Passages,
+    Postings,
+    Words,
+)
+
+_ROWS = 256  # texts whose words stand in one table of all known words
+_FEWEST = 6  # words of a passage that similarity can be told of
+_LENGTHS = (1.0, 1.25)  # of the part of a text that is looked at, in those of the passage
+_ROUNDING = 1e-9
+_SLACK = 0.75  # of the weight needed: more postings than must be, and far fewer to look into
+
+Found = tuple[int, int, float]  # a text, a passage, and how alike they are
+
+
+class Similarity:
+    """The passages by the words that tell them from others."""
+
+    def __init__(self, passages: Passages, least: float) -> None:
+        self._passages = passages
+        self._least = least
+        sizes = [len(words) for words in passages.distinct]
+        self._starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        self._flat = np.concatenate(passages.distinct)
+        self._lengths = np.array([len(passage.words) for passage in passages.all])
+        self._needed = least * passages.total - _ROUNDING
+        self._marked = np.zeros(passages.size, bool)
+        self._prefixes: Postings | None = None
+
+    def _post(self, texts: list[Words]) -> Postings:
+        """Post each passage under words of which a text like it has at least one.
+
+        Those are the words that the first texts and the passages have least: the choice has no
+        effect on what is found, only on how fast.
+        """
+        counts = np.zeros(self._passages.size)
+        for some in (texts, self._passages.distinct):
+            for words in some:
+                counts[np.unique(words[words < self._passages.size])] += 1 / len(some)
+        prefixes, others = [], []
+        for words, total, needed in zip(
+            self._passages.distinct, self._passages.total, self._needed, strict=True
+        ):
+            rarest = words[np.argsort(counts[words], kind="stable")]
+            weights = self._passages.weights[rarest]
+            own = rarest[total - (np.cumsum(weights) - weights) >= needed * _SLACK]
+            prefixes.append(own.tolist())
+            others.append(total - self._passages.weights[own].sum())
+        self._enough = self._needed - np.array(others)
+        self._is_posted = np.zeros(self._passages.size, bool)
+        postings = Postings(prefixes)
+        self._is_posted[postings.keys.astype(np.int64)] = True
+        return postings
+
+    def find(self, texts: list[Words]) -> Iterator[Found]:
+        """Yield each pair of a text and a passage that are at least `least` alike.
+
+        A passage too short to tell is yielded where the text has all of its words.
+        """
+        self._prefixes = self._prefixes or self._post(texts)
+        table = np.zeros((_ROWS, self._passages.size), bool)
+        for first in range(0, len(texts), _ROWS):
+            some = texts[first : first + _ROWS]
+            for row, passage, score in self._find(some, self._prefixes, table):
+                yield row + first, passage, score
+
+    def _find(
+        self, texts: list[Words], prefixes: Postings, table: npt.NDArray[np.bool_]
+    ) -> Iterator[Found]:
+        row = np.repeat(np.arange(len(texts)), [len(text) for text in texts])
+        words = np.concatenate(texts)
+        known = np.where(words < self._passages.size, words, 0)
+        table[row, known] = True
+        rows, passages = self._candidates(prefixes, row, known)
+        enough = self._shared(table, rows, passages) >= self._needed[passages]
+        rows, passages = rows[enough], passages[enough]
+        table[row, known] = False
+        starts = np.concatenate([[0], np.cumsum([len(text) for text in texts])])
+        weights, before = self._passages.weigh(words), _before(row, words)
+        for r, passage in zip(rows.tolist(), passages.tolist(), strict=True):
+            here = slice(starts[r], starts[r + 1])
+            text = _Text(known[here], weights[here], before[here] - starts[r])
+            score = self._score(text, passage)
+            if score >= self._least:
+                yield r, passage, score
+
+    def _candidates(
+        self, prefixes: Postings, row: Integers, words: Words
+    ) -> tuple[Integers, Integers]:
+        """Pair each text with the passages that are posted under one of its words."""
+        posted = self._is_posted[words]
+        own = np.unique(row[posted] * self._passages.size + words[posted])
+        rows, keys = np.divmod(own, self._passages.size)
+        places = np.searchsorted(prefixes.keys, keys.astype(np.uint64))
+        which, passages = prefixes.expand(places)
+        pairs, which_pair = np.unique(
+            rows[which] * len(self._lengths) + passages, return_inverse=True
+        )
+        rows, passages = np.divmod(pairs, len(self._lengths))
+        shared = np.bincount(which_pair, self._passages.weights[keys[which]], len(pairs))
+        enough = shared >= self._enough[passages]
+        return rows[enough], passages[enough]
+
+    def _shared(self, table: npt.NDArray[np.bool_], rows: Integers, passages: Integers) -> Floats:
+        """Sum up the weights of a passage's words that a text has, for each pair."""
+        if not len(rows):
+            return np.zeros(0)
+        sizes = self._starts[passages + 1] - self._starts[passages]
+        ends = np.cumsum(sizes)
+        places = np.arange(ends[-1]) - np.repeat(ends - sizes - self._starts[passages], sizes)
+        words = self._flat[places]
+        has = table.ravel()[np.repeat(rows * self._passages.size, sizes) + words]
+        return np.add.reduceat(self._passages.weights[words] * has, ends - sizes)
+
+    def _score(self, text: _Text, passage: int) -> float:
+        """Give the similarity of a passage and the nearest part of a text; 0 where it is low."""
+        own = self._passages.distinct[passage]
+        self._marked[own] = True
+        there = self._marked[text.words]
+        self._marked[own] = False
+        sums = np.concatenate([[0.0], np.cumsum(text.weights * there)])
+        if self._lengths[passage] < _FEWEST:
+            return float(len(np.unique(text.words[there])) == len(own))
+        lengths = {
+            min(math.ceil(self._lengths[passage] * factor), len(there)) for factor in _LENGTHS
+        }
+        return max(self._jaccard(text, there, sums, length, passage) for length in lengths)
+
+    def _jaccard(
+        self, text: _Text, there: npt.NDArray[np.bool_], sums: Floats, length: int, passage: int
+    ) -> float:
+        """Compare with the part of this length that has most of the passage's weight."""
+        gains = sums[length:] - sums[:-length]
+        start = int(np.argmax(gains))
+        if gains[start] < self._needed[passage]:
+            return 0.0
+        inside = np.flatnonzero(there[start : start + length])
+        part = slice(start + int(inside[0]), start + int(inside[-1]) + 1)
+        once = text.weights[part] * (text.before[part] < part.start)
+        shared = float(once[there[part]].sum())
+        return shared / (float(once.sum()) + float(self._passages.total[passage]) - shared)
+
+
+class _Text(NamedTuple):
+    """The words of a text, 0 for one that no passage has; their weights; where each stood before.
+
+    A word that has not been there stood at a negative place.
+    """
+
+    words: Words
+    weights: Floats
+    before: Integers
+
+
+def _before(row: Integers, words: Words) -> Integers:
+    """Give, for each word, the place at which its text has it last before; -1 for none."""
+    order = np.lexsort((words, row))
+    same = (words[order[1:]] == words[order[:-1]]) & (row[order[1:]] == row[order[:-1]])
+    before = np.full(len(words), -1)
+    before[order[1:][same]] = order[:-1][same]
+    return before

@@ -1,0 +1,218 @@
+"""The SQLite file of the record store: its schema, its opening, and what can be wrong with it.
+
+    with open_for_reading(Path("records.sqlite")) as connection:
+        connection.execute("SELECT count(*) FROM records").fetchone()
+
+It has a rollback journal and no write-ahead log, so that the one file is the whole truth: it
+can be copied and hashed. The file names itself by its application id, and its schema by
+`user_version`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from cybersecqwen.errors import CyberSecQwenError, InputError
+
+NAME = "records.sqlite"  # in the cache
+
+_APPLICATION = int.from_bytes(b"CSQW")
+_VERSION = 1
+_MAGIC = b"SQLite format 3\0"
+_PATIENCE = 30.0  # seconds that a reader and a writer wait for each other
+
+_RECORD = """
+    cve_id TEXT NOT NULL,
+    published TEXT NOT NULL,      -- ISO date, '' where the record states none
+    description TEXT NOT NULL,
+    cwe_nvd TEXT NOT NULL,        -- the labels are JSON lists
+    cwe_cna TEXT NOT NULL,
+    cwe_cisa_adp TEXT NOT NULL,
+    cvss3_vector TEXT,
+    assigner TEXT,
+    description_source TEXT,
+    rejected INTEGER NOT NULL,
+    modified TEXT NOT NULL,       -- by upstream, UTC to the millisecond
+"""
+
+_SCHEMA = f"""
+CREATE TABLE versions (           -- the latest that each source gave
+    {_RECORD}
+    source TEXT NOT NULL,         -- nvd, cvelist or table
+    PRIMARY KEY (cve_id, source)
+);
+CREATE TABLE records (            -- what follows from the versions
+    {_RECORD}
+    sources TEXT NOT NULL,        -- a JSON list
+    PRIMARY KEY (cve_id)
+);
+CREATE INDEX records_published ON records (published, cve_id);
+CREATE INDEX records_modified ON records (modified, cve_id);
+CREATE TABLE history (            -- what changed in a record that was there before
+    id INTEGER PRIMARY KEY,
+    cve_id TEXT NOT NULL,
+    field TEXT NOT NULL,          -- a column of records
+    old TEXT NOT NULL,            -- JSON
+    new TEXT NOT NULL,
+    source TEXT NOT NULL,         -- whose version brought the change
+    modified TEXT NOT NULL,       -- when upstream made it
+    seen TEXT NOT NULL            -- when it came here
+);
+CREATE INDEX history_cve ON history (cve_id, id);
+CREATE TABLE feeds (
+    feed TEXT PRIMARY KEY,
+    cursor TEXT NOT NULL DEFAULT '',    -- upstream's time up to which all is here
+    progress TEXT NOT NULL DEFAULT '',  -- JSON: how far the part in work is
+    checked TEXT NOT NULL DEFAULT ''
+);
+CREATE TABLE releases (
+    id INTEGER PRIMARY KEY,
+    feed TEXT NOT NULL,
+    version TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    seen TEXT NOT NULL
+);
+CREATE TABLE kev (
+    cve_id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    vendor TEXT NOT NULL,
+    product TEXT NOT NULL,
+    date_added TEXT NOT NULL,
+    due_date TEXT NOT NULL,
+    action TEXT NOT NULL,
+    ransomware INTEGER NOT NULL,
+    cwes TEXT NOT NULL
+);
+CREATE TABLE refused (            -- records that upstream lists and that could not be read
+    feed TEXT NOT NULL,
+    cve_id TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    seen TEXT NOT NULL,
+    PRIMARY KEY (feed, cve_id)
+);
+PRAGMA application_id = {_APPLICATION};
+PRAGMA user_version = {_VERSION};
+"""
+
+# By SQLite's primary result codes: what is wrong, and what to do.
+_TROUBLE = {
+    sqlite3.SQLITE_FULL: ("the disk is full", "free some space and run it again"),
+    sqlite3.SQLITE_BUSY: ("another program is using it", "run it again when that has ended"),
+    sqlite3.SQLITE_LOCKED: ("another program is using it", "run it again when that has ended"),
+    sqlite3.SQLITE_CANTOPEN: ("cannot be opened", "check the path and the permissions"),
+    sqlite3.SQLITE_READONLY: ("cannot be written", "check the permissions"),
+    sqlite3.SQLITE_PERM: ("cannot be opened", "check the permissions"),
+    sqlite3.SQLITE_IOERR: ("the disk refuses it", "check the disk"),
+    sqlite3.SQLITE_NOTADB: ("is no SQLite file", "give a record store"),
+    sqlite3.SQLITE_CORRUPT: ("is truncated or damaged", "delete it and fill it again"),
+}
+
+
+def is_sqlite(path: Path) -> bool:
+    """Tell by its first bytes whether a file is an SQLite one."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_MAGIC)) == _MAGIC
+    except OSError:
+        return False
+
+
+@contextmanager
+def open_for_reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open a store that is there; raises InputError when it is none that can be read."""
+    if not path.is_file():
+        raise InputError(
+            "no such record store", where=path, tip="make it: cybersecqwen fetch records"
+        )
+    with _told(path), closing(_connect(path, "rw")) as connection:
+        # Open to be written, for what a killed update left half-done has to be taken back.
+        connection.execute("PRAGMA query_only = ON")
+        _refuse_foreign(connection, path)
+        yield connection
+
+
+@contextmanager
+def open_for_update(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open a store to change it, made where there is none; one process at a time.
+
+    Raises CyberSecQwenError when another process is changing it, and when the disk refuses.
+    """
+    with _told(path), _alone(path), closing(_connect(path, "rwc")) as connection:
+        if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
+        _refuse_foreign(connection, path)
+        yield connection
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Keep all of what is written inside, or none of it."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:  # a full disk may have ended it already
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    # Transactions are begun by hand, where they are meant to be.
+    uri = f"file:{quote(str(path))}?mode={mode}"
+    connection = sqlite3.connect(uri, uri=True, timeout=_PATIENCE, isolation_level=None)
+    connection.row_factory = sqlite3.Row
+    return connection
+
+
+def _refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
+    application, version = (
+        connection.execute(f"PRAGMA {name}").fetchone()[0]
+        for name in ("application_id", "user_version")
+    )
+    if application != _APPLICATION:
+        raise InputError(
+            "is an SQLite file of another program", where=path, tip="give a record store"
+        )
+    if version != _VERSION:
+        raise InputError(
+            f"has the schema {version}, not {_VERSION}",
+            where=path,
+            tip="use the version of cybersecqwen that made it, or fill a new store",
+        )
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Hold the lock of a store: an SQLite file of its own, which no killed process keeps locked."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CyberSecQwenError(f"cannot be made: {error.strerror}", where=path.parent) from error
+    with closing(sqlite3.connect(path.with_name(f".{path.name}.lock"), timeout=0)) as lock:
+        try:
+            lock.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
+            raise CyberSecQwenError(
+                "another update of it is running", where=path, tip="wait until it has ended"
+            ) from error
+        yield
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Turn what SQLite says of the file and the disk into our errors, and nothing else."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        code = getattr(error, "sqlite_errorcode", -1) & 0xFF  # without the extension
+        if code not in _TROUBLE:
+            raise
+        what, tip = _TROUBLE[code]
+        raise InputError(what, where=path, tip=tip) from error

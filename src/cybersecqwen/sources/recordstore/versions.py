@@ -1,0 +1,175 @@
+"""How the versions of a record that the feeds give become one, and what has changed thereby.
+
+    with transaction(connection):
+        changes = apply(connection, "nvd", records, seen="2026-03-01T09:00:00")
+
+Of each source the latest version is kept whole, and the record follows from those alone:
+neither the order of arrival nor a repetition matters. Versions that do not say when they were
+modified are older than all that do; among them the one that comes last counts.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from operator import attrgetter
+from typing import Any
+
+from cybersecqwen.records import Vulnerability
+
+NVD, CVE_LIST, TABLE = "nvd", "cvelist", "table"  # what speaks first where several do
+LABELS = ("cwe_nvd", "cwe_cna", "cwe_cisa_adp")
+COLUMNS = (
+    *("cve_id", "published", "description", *LABELS, "cvss3_vector", "assigner"),
+    *("description_source", "rejected", "modified"),
+)
+_values = attrgetter(*COLUMNS)
+_WATCHED = (*LABELS, "description", "cvss3_vector", "rejected")  # whose changes are history
+
+Versions = Mapping[str, Vulnerability]
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What an update brought, in CVEs; `labels` counts the changes of one giver's labels."""
+
+    received: int = 0
+    new: int = 0
+    changed: int = 0
+    labels: int = 0
+
+    def __add__(self, other: Changes) -> Changes:
+        return Changes(
+            self.received + other.received,
+            self.new + other.new,
+            self.changed + other.changed,
+            self.labels + other.labels,
+        )
+
+
+def merged(versions: Versions) -> Vulnerability:
+    """Make one record of the versions by source, of which there is at least one.
+
+    The labels of NVD are NVD's; those of CNA and CISA, and whether the record is rejected,
+    are at home in the CVE List. The rest is NVD's where it says something.
+    """
+    if len(versions) == 1:
+        return next(iter(versions.values()))
+    ranked = [versions[source] for source in (NVD, CVE_LIST, TABLE) if source in versions]
+    home = versions.get(CVE_LIST)
+    told = next((v for v in ranked if v.description), ranked[0])
+    others = [home] if home else ranked
+    return Vulnerability(
+        cve_id=told.cve_id,
+        published=next((v.published for v in ranked if v.published), ""),
+        description=told.description,
+        cwe_nvd=(versions.get(NVD) or ranked[-1]).cwe_nvd,
+        cwe_cna=next((v.cwe_cna for v in others if v.cwe_cna), ()),
+        cwe_cisa_adp=next((v.cwe_cisa_adp for v in others if v.cwe_cisa_adp), ()),
+        cvss3_vector=next((v.cvss3_vector for v in ranked if v.cvss3_vector), None),
+        assigner=next((v.assigner for v in ranked if v.assigner), None),
+        description_source=told.description_source,
+        rejected=(home or ranked[0]).rejected,
+        modified=max(v.modified for v in ranked),
+    )
+
+
+def supersedes(new: Vulnerability, old: Vulnerability) -> bool:
+    """Tell whether a version takes the place of another one of the same source."""
+    if new.modified != old.modified:
+        return new.modified > old.modified
+    if new == old:
+        return False
+    # Of two that claim the same moment one is taken, whichever came first.
+    return not new.modified or repr(_row(new)) > repr(_row(old))
+
+
+def apply(
+    connection: sqlite3.Connection, source: str, records: Sequence[Vulnerability], *, seen: str
+) -> Changes:
+    """Bring versions of a source into the store, inside a transaction of the caller's."""
+    stored = load_versions(connection, [record.cve_id for record in records])
+    changes = Changes(received=len(records))
+    history: list[tuple[Any, ...]] = []
+    written: dict[str, Vulnerability] = {}
+    for record in records:
+        versions = stored[record.cve_id]
+        known = merged(versions) if versions else None
+        if source in versions and not supersedes(record, versions[source]):
+            continue
+        versions[source] = record
+        now = written[record.cve_id] = merged(versions)
+        if known is None:
+            changes += Changes(new=1)
+        elif known != now:
+            rows = list(_history(known, now, source, record.modified))
+            history += [(*row, seen) for row in rows]
+            changes += Changes(changed=1, labels=sum(row[1] in LABELS for row in rows))
+    _write(connection, "versions", ((*_row(stored[i][source]), source) for i in written))
+    rows_of = ((*_row(now), json.dumps(sorted(stored[i]))) for i, now in written.items())
+    _write(connection, "records", rows_of)
+    connection.executemany(
+        "INSERT INTO history (cve_id, field, old, new, source, modified, seen)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        history,
+    )
+    return changes
+
+
+def load_versions(
+    connection: sqlite3.Connection, cve_ids: Collection[str]
+) -> defaultdict[str, dict[str, Vulnerability]]:
+    """Load the versions of some CVEs, by id and source."""
+    found: defaultdict[str, dict[str, Vulnerability]] = defaultdict(dict)
+    for row in connection.execute(
+        f"SELECT {', '.join(COLUMNS)}, source FROM versions"
+        " WHERE cve_id IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(cve_ids)),),
+    ):
+        found[row["cve_id"]][row["source"]] = as_vulnerability(row)
+    return found
+
+
+def as_vulnerability(row: sqlite3.Row, where: str = "") -> Vulnerability:
+    """Turn a row with COLUMNS into a record."""
+    values = {name: row[name] for name in COLUMNS}
+    values |= {name: as_labels(values[name]) for name in LABELS}
+    return Vulnerability(**values | {"rejected": bool(values["rejected"]), "where": where})
+
+
+def _row(record: Vulnerability) -> tuple[Any, ...]:
+    return tuple(_listed(value) if isinstance(value, tuple) else value for value in _values(record))
+
+
+# A few thousand lists of labels make up a million of them.
+@lru_cache(maxsize=1 << 14)
+def _listed(labels: tuple[str, ...]) -> str:
+    return _json(labels)
+
+
+@lru_cache(maxsize=1 << 14)
+def as_labels(listed: str) -> tuple[str, ...]:
+    """Read a list of labels as the store writes it."""
+    return tuple(json.loads(listed))
+
+
+def _write(connection: sqlite3.Connection, table: str, rows: Iterable[tuple[Any, ...]]) -> None:
+    places = ", ".join("?" * (len(COLUMNS) + 1))
+    connection.executemany(f"INSERT OR REPLACE INTO {table} VALUES ({places})", rows)
+
+
+def _history(
+    old: Vulnerability, new: Vulnerability, source: str, modified: str
+) -> Iterator[tuple[Any, ...]]:
+    for name in _WATCHED:
+        before, after = getattr(old, name), getattr(new, name)
+        if before != after:
+            yield (new.cve_id, name, _json(before), _json(after), source, modified)
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,85 @@
+"""CISA's KEV catalogue: every entry of a whole file, and nothing of any other."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cybersecqwen.errors import InputError
+from cybersecqwen.sources.kev import KnownExploited, read_kev
+
+
+def entry(cve_id: str, **changes: Any) -> dict[str, Any]:
+    return {
+        "cveID": cve_id,
+        "vendorProject": "Acme",
+        "product": "Anvil",
+        "vulnerabilityName": "Acme Anvil Buffer Overflow",
+        "dateAdded": "2026-01-05",
+        "shortDescription": "Falls.",
+        "requiredAction": "Apply updates.",
+        "dueDate": "2026-01-26",
+        "knownRansomwareCampaignUse": "Unknown",
+        "notes": "",
+        "cwes": ["CWE-787"],
+        **changes,
+    }
+
+
+def catalogue(*entries: dict[str, Any], version: str = "2026.01.05") -> dict[str, Any]:
+    return {
+        "title": "CISA Catalog of Known Exploited Vulnerabilities",
+        "catalogVersion": version,
+        "count": len(entries),
+        "vulnerabilities": list(entries),
+    }
+
+
+def write(folder: Path, value: object) -> Path:
+    path = folder / "kev.json"
+    path.write_text(json.dumps(value))
+    return path
+
+
+def test_an_entry_is_read_whole(tmp_path: Path) -> None:
+    listed = entry("CVE-2025-48384", knownRansomwareCampaignUse="Known")
+    found = read_kev(write(tmp_path, catalogue(listed)))
+    assert found.version == "2026.01.05"
+    assert found.entries == (
+        KnownExploited(
+            cve_id="CVE-2025-48384",
+            name="Acme Anvil Buffer Overflow",
+            vendor="Acme",
+            product="Anvil",
+            date_added="2026-01-05",
+            due_date="2026-01-26",
+            action="Apply updates.",
+            ransomware=True,
+            cwes=("CWE-787",),
+        ),
+    )
+
+
+def test_the_real_catalogue_is_read(shared: Path) -> None:
+    found = read_kev(shared / "kev" / "known_exploited_vulnerabilities.json")
+    assert (found.version, len(found.entries)) == ("2025.08.25", 1404)
+    assert 200 < sum(e.ransomware for e in found.entries) < 700
+    assert found.entries[0].cwes == ("CWE-59", "CWE-436")
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({**catalogue(entry("CVE-2025-48384")), "count": 2}, "holds 1 entries, not 2"),
+        (catalogue(entry("CVE-1")), r"vulnerabilities\.0\.cveID"),
+        (catalogue(entry("CVE-2025-48384", dateAdded="soon")), "'soon' is no ISO date"),
+        ({"vulnerabilities": []}, "catalogVersion: Field required"),
+        ([], "KEV"),
+    ],
+)
+def test_anything_else_is_refused(tmp_path: Path, value: object, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        read_kev(write(tmp_path, value))
