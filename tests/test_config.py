@@ -41,11 +41,14 @@ def test_the_published_recipe_is_the_model_cards() -> None:
     assert (training.per_device_batch_size, training.gradient_accumulation) == (2, 8)
     assert (training.seed, recipe.corpus.years) == (42, (2021, 2021))
     assert recipe.evaluation.protocol == "model-card"
+    assert recipe.synthesis is not None
+    assert recipe.synthesis.pairs + recipe.corpus.max_examples == 14_776
 
 
 def test_the_companion_differs_only_in_what_its_base_model_needs() -> None:
     ours, companion = load_recipe("cybersecqwen-4b"), load_recipe("gemma4defense-2b")
     assert companion.corpus == ours.corpus
+    assert companion.synthesis == ours.synthesis
     assert companion.training == ours.training
     assert companion.model.attention == "sdpa"
     assert "language_model" in str(companion.adapter.target_modules)

@@ -80,7 +80,7 @@ def test_the_ledger_gives_each_planted_flaw_its_reason(corpus: Path) -> None:
         "too-short": 1,
         "duplicate-id-other-text": 1,
         "contaminated-cve-id": 2,
-        "contaminated-normalised": 2,
+        "contaminated-exact": 2,
         "contaminated-masked": 2,
         "contaminated-ngram": 2,
     }

@@ -100,7 +100,7 @@ def test_what_overlaps_with_the_benchmark_is_left_out() -> None:
         [passage(f"APT29, {copied}."), PASSAGES[0]],
         BenchmarkIndex({"cti-mcq": (item,)}, Contamination()),
     )
-    assert found == ((PASSAGES[0],), 1, {"ngram": {"cti-mcq": 1}})
+    assert found == ((PASSAGES[0],), 1, {"exact": {"cti-mcq": 1}})
 
 
 def write_bundle(folder: Path, text: str = "Shells run commands.") -> Path:

@@ -22,6 +22,7 @@ from cybersecqwen.files import read_json, read_jsonl, sha256_file
 from cybersecqwen.tuning.base import load_model, prepare_base
 from cybersecqwen.tuning.merge import merge
 from cybersecqwen.tuning.sft import (
+    Data,
     lora_config,
     make_trainer,
     newest_checkpoint,
@@ -111,6 +112,16 @@ def test_the_published_numbers_arrive_in_the_trainer(run: Path, tmp_path: Path) 
     adapter = lora_config(recipe, load_model(tiny(), run / "base"))
     assert (adapter.r, adapter.lora_alpha, adapter.lora_dropout) == (64, 64, 0.05)
     assert len(adapter.target_modules) == 7
+
+
+def test_several_files_are_learned_from_together(run: Path, corpus: Path, tmp_path: Path) -> None:
+    """Pairs beside a corpus, and what is held out of both."""
+    train, held_out = Data.of(corpus)
+    both = Data(train * 2, held_out * 2)
+    trainer = make_trainer(tiny(), both, tmp_path, base=run / "base")
+    alone = make_trainer(tiny(), corpus, tmp_path, base=run / "base")
+    assert len(trainer.train_dataset) == 2 * len(alone.train_dataset)
+    assert len(trainer.eval_dataset) == 2 * len(alone.eval_dataset)
 
 
 def test_losses_that_a_resume_would_change_are_refused(corpus: Path, run: Path) -> None:

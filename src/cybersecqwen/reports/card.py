@@ -25,6 +25,7 @@ from cybersecqwen.reports.comparison import (
 from cybersecqwen.reports.distillation import said
 from cybersecqwen.reports.evidence import Certificate, Evidence, load_evidence
 from cybersecqwen.reports.front_matter import front_matter, on_hub
+from cybersecqwen.reports.synthesis import said as pairs_said
 from cybersecqwen.reports.tables import table
 from cybersecqwen.reports.usage import usage
 
@@ -48,6 +49,7 @@ def render(run: Path) -> str:
         "Results": _results(evidence),
         "Training": _training(evidence),
         "Training data and decontamination": _data(recipe, evidence.certificate),
+        **_synthesis(evidence),
         **_distillation(evidence),
         "Merge": _merge(evidence.parity),
         "Limitations": prose.limitations(*recipe.corpus.years),
@@ -142,7 +144,10 @@ def _coverage(evidence: Evidence) -> str:
     asked = {sha for result in evidence.results for sha in result.benchmark.sha256.values()}
     if evidence.certificate is None or not all(r.benchmark.sha256 for r in evidence.results):
         return "Whether the corpus was decontaminated against these items is not on record."
-    if asked <= set(evidence.certificate.inputs.benchmark.values()):
+    checked = set(evidence.certificate.inputs.benchmark.values())
+    if evidence.synthesized:
+        checked &= set(evidence.synthesized.inputs["benchmark"].values())
+    if asked <= checked:
         return "The corpus was decontaminated against these very benchmark files (by sha256)."
     return (
         "**The corpus was not decontaminated against these benchmark files**: their sha256 is "
@@ -209,6 +214,25 @@ def _data(recipe: Recipe, certificate: Certificate | None) -> str:
             _table("file", files, value="sha256"),
         ]
     )
+
+
+def _synthesis(evidence: Evidence) -> dict[str, str]:
+    """Write the section about synthetic pairs, where the recipe asks for some."""
+    if evidence.recipe.synthesis is None:
+        return {}
+    title = "Synthetic questions and answers"
+    done = evidence.synthesized
+    if done is None:
+        return {title: "Not made yet: this run holds no synthetic pairs."}
+    counts = done.counts
+    parts = [prose.SYNTHESIS, pairs_said(done.model_dump())]
+    for name, key in (("kind", "kinds"), ("rejected as", "rejected")):
+        found = counts[key]
+        if isinstance(found, dict) and found:
+            rows = ((k, f"{v:,}") for k, v in found.items())
+            parts.append(table((name, "pairs"), rows, right=(1,)))
+    files = {f"pairs `{k}`": f"`{v}`" for k, v in done.outputs.items()}
+    return {title: "\n\n".join([*parts, _table("file", files, value="sha256")])}
 
 
 def _distillation(evidence: Evidence) -> dict[str, str]:

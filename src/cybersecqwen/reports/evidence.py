@@ -144,6 +144,20 @@ class Certificate(BaseModel):
     clean: bool
 
 
+class Synthesized(BaseModel):
+    """What synthetic pairs were made and refused (`synthesis/certificate.json`)."""
+
+    inputs: dict[str, Any]
+    outputs: dict[str, str]
+    counts: dict[str, int | dict[str, int]]
+    letters: dict[str, dict[str, int]]
+    knowledge: dict[str, str]
+    rules: dict[str, dict[str, Any]]
+    benchmark_items: dict[str, int]
+    teacher: dict[str, Any] | None
+    clean: bool
+
+
 class Distilled(BaseModel):
     """What a teacher's answers gave (`distillation/certificate.json`)."""
 
@@ -166,6 +180,7 @@ class Evidence:
     parity: Json | None
     results: list[Result]  # of this run's merged model
     others: list[str]  # what else was evaluated into the folder, by task and protocol
+    synthesized: Synthesized | None = None
     distilled: Distilled | None = None
     loss_plot: str = ""  # its path as the card links to it, "" where there is none
 
@@ -178,6 +193,7 @@ def load_evidence(run: Path) -> Evidence:
     if not (run / "recipe.toml").is_file():
         raise InputError("no recipe.toml here", where=run, tip="give the folder of a run")
     certificate = run / "corpus" / "certificate.json"
+    synthesized = run / "synthesis" / "certificate.json"
     distilled = run / "distillation" / "certificate.json"
     own = [path for path in _evaluations(run) if _of_merged_model(run, path)]
     others = [path for path in _evaluations(run) if path not in own]
@@ -187,6 +203,7 @@ def load_evidence(run: Path) -> Evidence:
         summary=_object(run / "adapter" / "summary.json"),
         parity=_object(run / "merged" / "parity.json"),
         results=[_read(Result, path) for path in own],
+        synthesized=_read(Synthesized, synthesized) if synthesized.is_file() else None,
         distilled=_read(Distilled, distilled) if distilled.is_file() else None,
         others=[f"{path.parts[-3]}/{path.parts[-2]}" for path in others],
         loss_plot=_LOSS_PLOT if (run / "report" / _LOSS_PLOT).is_file() else "",

@@ -76,6 +76,12 @@ List (CVE terms of use), CISA Vulnrichment (CC0), MITRE CWE (CWE terms of use). 
 CC BY-NC-SA 4.0; it serves to measure and to decontaminate, and is neither trained on nor
 shipped."""
 
+SYNTHESIS = """\
+Beside the corpus the model was trained on questions of a defensive analyst with their answers. Each
+pair carries the text that it rests on, and was checked: its answer is supported by that text and no
+wrong option is, it repeats no other, helps no attack, and overlaps with no benchmark item, neither
+in its words nor in the fact that it states."""
+
 DISTILLATION = """\
 The answers to learn were written by another model, the teacher, which was shown each example's
 prompt and never its label. An answer was kept only where its last line is the gold label alone,

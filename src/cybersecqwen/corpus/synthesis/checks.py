@@ -27,7 +27,7 @@ _ID = re.compile(
 )
 _QUOTATION = re.compile(r'"([^"]{3,})"')
 _VECTOR = re.compile(r"CVSS:3\.[01]/\S+?(?=[\s;,.?!)]*(?:\s|$))")
-_SCORE = re.compile(r"\b(?:10\.0|\d\.\d)\b(?! ?%)(?![.\w])")
+_SCORE = re.compile(r"(?<![.\w])(?:10\.0|\d\.\d)(?![\w%]|\.\d)")
 _BYTES = 2  # of UTF-8 a token has at least on average; a vector has few more
 _SHARE = 0.5  # of the words of a teacher's answer that stand in its grounding or its question
 

@@ -188,7 +188,7 @@ def _measure_choice(
 _WHICH_ASKS = (
     'Which {kind} is described as follows? "{text}"',
     '"{text}" Of which {kind} is this the description?',
-    'A report paraphrases this: "{text}" Which {kind} is meant?',
+    'A report quotes this: "{text}" Which {kind} is meant?',
     'Match the description to its {kind}: "{text}"',
     'Which of these does the following sentence define? "{text}"',
 )

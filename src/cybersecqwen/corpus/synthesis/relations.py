@@ -129,8 +129,13 @@ class Asker:
         return sorted({one for place in places for one in groups.get(place, ())})
 
     def _told(self, *ids: str) -> bool:
-        """Tell whether names without ids say which entries are meant."""
-        return not self._relation.plain or all(self._names[self._plain(i)] == 1 for i in ids)
+        """Tell whether names without ids say which entries are meant, and not one another."""
+        if not self._relation.plain:
+            return True
+        first, second = (self._plain(i) for i in ids)
+        return {self._names[first], self._names[second]} == {1} and not (
+            first in second or second in first
+        )
 
     def _choice(self, entry_id: str, target: str, wrong: Sequence[str]) -> Draft:
         relation, base, rng = self._relation, self._base, self._rng

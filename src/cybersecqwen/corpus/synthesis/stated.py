@@ -74,7 +74,7 @@ class Effect(NamedTuple):
 EFFECTS: dict[str, re.Pattern[str]] = {
     name: re.compile(pattern, re.IGNORECASE)
     for name, pattern in {
-        "code execution": r"\b(?:execut\w*|run\w*) (?:of )?(?:\w+ ){0,2}(?:code|commands?)\b"
+        "code execution": r"\b(?:execut\w*|run\w*) (?:of )?(?:(?!SQL)\w+ ){0,2}(?:code|commands?)\b"
         r"|\b(?:code|command) execution\b|\bRCE\b",
         "denial of service": r"\bdenial[- ]of[- ]services?\b|\bDoS\b|\bcrash(?:es|ed|ing)?\b"
         r"|\b(?:memory|resource|CPU|stack) (?:consumption|exhaustion)\b|\bunresponsive\b"

@@ -13,7 +13,14 @@ from cybersecqwen.corpus.synthesis.cvss import METRICS, SOURCE, Reading, read_ve
 from cybersecqwen.corpus.synthesis.pair import Draft, Grounding
 from cybersecqwen.corpus.synthesis.phrasing import lead, say
 
-_SEVERITIES = ("None", "Low", "Medium", "High", "Critical")
+# The qualitative ratings of the specification, and the scores that they are for.
+_RATINGS = {
+    "None": "None (0.0)",
+    "Low": "Low (0.1 to 3.9)",
+    "Medium": "Medium (4.0 to 6.9)",
+    "High": "High (7.0 to 8.9)",
+    "Critical": "Critical (9.0 to 10.0)",
+}
 
 
 def vector_drafts(
@@ -56,7 +63,7 @@ def _score(reading: Reading, readings: Sequence[Reading], rng: random.Random) ->
 
 
 def _severity(reading: Reading, rng: random.Random) -> Draft:
-    others = [s for s in _SEVERITIES if s != reading.severity]
+    others = [name for name in _RATINGS if name != reading.severity]
     return Draft(
         kind="cvss",
         topic="severity",
@@ -65,7 +72,7 @@ def _severity(reading: Reading, rng: random.Random) -> Draft:
         answer=say(rng, _SEVERITY_REASONS, score=reading.score, severity=reading.severity),
         grounding=(reading.grounding(),),
         support=(reading.severity, reading.score),
-        options=(reading.severity, *rng.sample(others, 3)),
+        options=tuple(_RATINGS[s] for s in (reading.severity, *rng.sample(others, 3))),
     )
 
 

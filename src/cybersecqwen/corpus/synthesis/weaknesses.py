@@ -14,7 +14,10 @@ from cybersecqwen.corpus.synthesis.reported import Reported
 from cybersecqwen.rationale import STOP_WORDS, rationale
 
 _TELLING = 5  # phrases that speak for a weakness without sharing a word with its name
+_SPEAKING = 15  # phrases by which a wrong weakness might be meant after all
+_NEAR = 2  # of the three wrong weaknesses
 _PARTS = re.compile(r"\w+")
+_BROAD = ("Discouraged", "Prohibited")
 _RELATED = ("part of", "peer", "can precede", "requires", "starts with")
 
 
@@ -40,7 +43,7 @@ def weakness(record: Reported, asking: Asking) -> Draft | None:
 def weakness_choice(record: Reported, asking: Asking) -> Draft | None:
     """Ask which of four weaknesses a description shows."""
     quote, of = _quote(record, asking), record.weakness
-    if not quote or of is None or of.usage in ("Discouraged", "Prohibited"):
+    if not quote or of is None or of.usage in _BROAD:
         return None  # a broad entry is not the best of four
     wrong = _others(record, asking)
     if len(wrong) < 3:
@@ -89,25 +92,42 @@ def _quote(record: Reported, asking: Asking) -> str:
 
 
 def _others(record: Reported, asking: Asking) -> list[str]:
-    """Draw weaknesses that are not the label nor related to it, siblings of it first."""
-    base, cwe, common = asking.base, record.cwe, asking.common
+    """Draw weaknesses that are not related to the label, two of them from its neighbourhood."""
+    base, cwe, rng = asking.base, record.cwe, asking.rng
     if cwe not in base.entries:
         return []
     related = base.kin(cwe)
     for relation in _RELATED:
         related |= {*base.targets.get((cwe, relation), ())}
         related |= {*base.subjects.get((relation, cwe), ())}
-    parents = base.targets.get((cwe, "part of"), ())
-    siblings = {s for p in parents for s in base.subjects.get(("part of", p), ())}
-    near = [one for one in common if one in siblings]
-    drawn = asking.rng.sample(near, len(near))[:3] + asking.rng.sample(common, len(common))
-    wrong: list[str] = []
-    for one in dict.fromkeys(drawn):
-        if one not in related and not asking.phrases.quote(record.text, one):
-            wrong.append(f"{one} {asking.catalogue[one].name}")
-        if len(wrong) == 3:
-            break
-    return wrong
+    text = record.text.lower()
+    fitting = [
+        one
+        for one in asking.common
+        # A broad entry may hold the right one.
+        if one not in related
+        and asking.catalogue[one].usage not in _BROAD
+        and not _speaks(one, text, asking)
+    ]
+    near = [one for one in fitting if _above(one, asking) & _above(cwe, asking)]
+    drawn = rng.sample(near, min(_NEAR, len(near))) + rng.sample(fitting, min(4, len(fitting)))
+    return [f"{one} {asking.catalogue[one].name}" for one in dict.fromkeys(drawn)][:3]
+
+
+def _speaks(cwe: str, text: str, asking: Asking) -> bool:
+    """Tell whether one of the most telling phrases of a weakness stands in a text."""
+    return any(phrase in text for phrase in asking.phrases.ranked.get(cwe, ())[:_SPEAKING])
+
+
+def _above(cwe: str, asking: Asking) -> set[str]:
+    """Collect what a weakness is part of, two steps up, but for pillars, which hold everything."""
+    found: set[str] = set()
+    level = {cwe}
+    for _ in range(2):
+        level = {p for one in level for p in asking.base.targets.get((one, "part of"), ())}
+        found |= level
+    entries = (asking.catalogue[one] for one in found if one in asking.catalogue)
+    return {e.cwe_id for e in entries if e.kind == "weakness" and e.abstraction != "Pillar"}
 
 
 def _stems(text: str) -> set[str]:

@@ -1,0 +1,146 @@
+"""`synthesis` as a stage: made, skipped, refused, and read by training with the corpus."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from cybersecqwen.cli import main
+from cybersecqwen.errors import StageError
+from cybersecqwen.files import read_json, read_jsonl
+from cybersecqwen.manifest import made_from_of
+from cybersecqwen.pipeline import _data, open_run, train
+from cybersecqwen.reports.card import render
+
+SET = ("synthesis.pairs=40", "synthesis.validation_fraction=0.2", "training.max_length=1024")
+
+
+def run(*arguments: str, overrides: tuple[str, ...] = SET) -> tuple[int, str, str]:
+    settings = [f"--set={one}" for one in overrides]
+    result = CliRunner().invoke(main, [*arguments, *settings])
+    return result.exit_code, result.stdout, result.stderr
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run") / "run"
+    assert run("corpus", "smoke", "--out", str(folder))[0] == 0
+    code, table, err = run("synthesis", "smoke", "--out", str(folder))
+    assert code == 0, err
+    assert "of the 40 wanted" in table
+    assert "| weakness" in table
+    return folder
+
+
+def test_json_is_the_certificate_and_a_second_run_skips(out: Path) -> None:
+    code, text, _ = run("synthesis", "smoke", "--out", str(out), "--json")
+    assert code == 0
+    certificate = json.loads(text)
+    assert certificate == read_json(out / "synthesis" / "certificate.json")
+    assert certificate["counts"]["train"] + certificate["counts"]["validation"] == 40
+    assert set(certificate["inputs"]) == {"records", "benchmark", "cwe", "knowledge", "corpus"}
+
+
+def test_validation_records_of_the_corpus_are_not_asked_about(out: Path) -> None:
+    held_out = {row["cve_id"] for row in read_jsonl(out / "corpus" / "validation.jsonl")}
+    asked = {row["subject"] for row in read_jsonl(out / "synthesis" / "train.jsonl")}
+    assert held_out
+    assert not held_out & asked
+
+
+def test_training_reads_corpus_and_synthesis_together(out: Path) -> None:
+    opened = open_run("smoke", out, overrides=SET)
+    data = _data(opened)
+    assert [path.parent.name for path in data.train] == ["corpus", "synthesis"]
+    assert [path.parent.name for path in data.validation] == ["corpus", "synthesis"]
+
+
+def test_other_settings_or_inputs_are_refused_by_name(out: Path) -> None:
+    changed = (*SET, "synthesis.seed=7")
+    code, _, err = run("synthesis", "smoke", "--out", str(out), overrides=changed)
+    assert (code, err.count("\n")) == (1, 1)
+    assert "synthesis.seed was 42, is 7" in err
+    code, _, err = run("synthesis", "smoke", "--out", str(out), overrides=SET[1:])
+    assert code == 1
+    code, _, err = run("synthesis", "smoke", "--out", str(out), "--cwe", str(out / "recipe.toml"))
+    assert code == 1
+    assert "inputs.knowledge.recipe.toml was absent" in err
+
+
+def test_the_card_tells_of_the_pairs(out: Path) -> None:
+    text = render(out)
+    assert "## Synthetic questions and answers" in text
+    assert "made by rules from facts" in text
+    assert "| weakness" in text
+
+
+def test_the_adapter_records_what_it_was_made_from(
+    out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cybersecqwen import pipeline
+
+    seen = {}
+
+    def stop(_run: object, _name: str, inputs: dict[str, object], _make: object) -> None:
+        seen.update(inputs)
+
+    monkeypatch.setattr(pipeline, "_stage", stop)
+    train(open_run("smoke", out, overrides=SET))
+    corpus, synthesis = (made_from_of(out / name) for name in ("corpus", "synthesis"))
+    assert corpus and synthesis
+    assert set(seen) == {"corpus", "synthesis"}
+    assert set(seen["synthesis"]) == {"train.jsonl", "validation.jsonl"}  # type: ignore[call-overload]
+
+
+def test_a_run_without_its_pairs_is_not_trained(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    assert run("corpus", "smoke", "--out", str(out))[0] == 0
+    with pytest.raises(StageError, match="cybersecqwen synthesis smoke"):
+        train(open_run("smoke", out, overrides=SET))
+
+
+def test_a_recipe_without_the_table_works_as_before(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    assert run("corpus", "smoke", "--out", str(out), overrides=())[0] == 0
+    assert [p.name for p in _data(open_run("smoke", out)).train] == ["train.jsonl"]
+    code, _, err = run("synthesis", "smoke", "--out", str(out), overrides=())
+    assert (code, err.count("\n")) == (1, 1)
+    assert "has no table [synthesis] (--set synthesis.pairs=8000)" in err
+    assert not (out / "synthesis").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--teacher", "http://localhost:1/v1"),
+        ("--model", "tiny"),
+        ("--prices", "1", "2"),
+    ],
+)
+def test_a_teacher_needs_url_and_name(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    code, out, err = run("synthesis", "smoke", "--out", str(tmp_path), *arguments)
+    assert (code, out) == (2, "")
+    assert "Error: " in err
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("synthesis.pair=8", "did you mean 'pairs'"),
+        ("synthesis.shares.weaknes=1", "did you mean 'weakness'"),
+        ("synthesis.choices=2", "less than or equal to 1"),
+        (
+            "synthesis.shares={weakness=0.0,consequence=0.0,mitigation=0.0,technique=0.0,cvss=0.0,"
+            "component=0.0}",
+            "every share is 0",
+        ),
+    ],
+)
+def test_a_wrong_table_is_one_line(override: str, message: str, tmp_path: Path) -> None:
+    settings = ("synthesis.pairs=8", override)
+    code, _, err = run("synthesis", "smoke", "--out", str(tmp_path), overrides=settings)
+    assert (code, err.count("\n")) == (1, 1)
+    assert message in err
