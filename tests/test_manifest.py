@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cybersecqwen.errors import StageError
-from cybersecqwen.manifest import finished, make_stage, outputs_of
+from cybersecqwen.manifest import finished, make_stage, outputs_of, take_over
 
 SETTINGS = {"config": {"epochs": 1, "names": ("a", "b")}, "inputs": {"train": "abc"}}
 
@@ -112,3 +112,28 @@ def test_a_manifest_that_is_none_is_named(tmp_path: Path, content: str) -> None:
     (tmp_path / "stage" / "manifest.json").write_text(content)
     with pytest.raises(StageError, match=r"manifest\.json: no manifest"):
         make_stage(tmp_path / "stage", SETTINGS, Maker())
+
+
+def test_what_another_run_made_from_the_same_is_taken(tmp_path: Path) -> None:
+    make, source = Maker(), tmp_path / "one" / "stage"
+    source.parent.mkdir()
+    make_stage(source, SETTINGS, make)
+    (source / "card").write_text("written beside it later")
+    folder = tmp_path / "two" / "stage"
+    folder.parent.mkdir()
+    assert take_over(source, folder, SETTINGS)
+    assert [path.name for path in folder.iterdir()] == ["output"]
+    assert (folder / "output").samefile(source / "output")
+    assert not take_over(source, folder, SETTINGS)  # it holds files already
+    other = {"config": {}, "inputs": {}}
+    assert not take_over(source, tmp_path / "two" / "other", other)
+    assert not take_over(tmp_path / "none", tmp_path / "two" / "other", SETTINGS)
+    assert [path.name for path in folder.parent.iterdir()] == ["stage"]
+
+
+def test_a_damaged_stage_is_not_taken(tmp_path: Path) -> None:
+    make_stage(tmp_path / "one", SETTINGS, Maker())
+    (tmp_path / "one" / "output").write_text("damaged")
+    with pytest.raises(StageError, match="missing or changed"):
+        take_over(tmp_path / "one", tmp_path / "two", SETTINGS)
+    assert not (tmp_path / "two").exists()

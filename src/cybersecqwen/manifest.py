@@ -62,8 +62,11 @@ def take_over(source: Path, folder: Path, made_from: Json) -> bool:
         return False
     _refuse_damage(source)
     _log.info("%s: the same as %s, taken from there", folder, source)
+    partial = folder.parent / f".{folder.name}.taken"  # a kill must not leave half of it to go on
+    shutil.rmtree(partial, ignore_errors=True)
     for name in outputs_of(source):  # no more than that: a card may have been written beside
-        _link(source / name, folder / name)
+        _link(source / name, partial / name)
+    partial.rename(folder)
     return True
 
 

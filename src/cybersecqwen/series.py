@@ -163,8 +163,9 @@ def run_series(series: Series, out: Path, *, given: Given | None = None) -> Json
         _log.info("run %d of %d: %s", position, len(series.cells), cell.name)
         _make(series, cell, out, given, done)
     found = _compared(series, out, done)
+    about = {"name": series.name, "summary": series.summary, "common": dict(series.common)}
     report = series_report(
-        {"name": series.name, "summary": series.summary, "common": dict(series.common)},
+        about | {"command_line": list(given.overrides)},
         {cell.name: dict(cell.overrides) for cell in series.cells},
         found,
         done.failed,

@@ -14,6 +14,7 @@ from cybersecqwen.config import Recipe, load_recipe
 from cybersecqwen.errors import EngineError, InputError, RecipeError
 from cybersecqwen.files import Json, read_json, read_jsonl
 from cybersecqwen.prompts import TEACHER
+from cybersecqwen.records import Item
 from cybersecqwen.tuning.base import load_tokenizer, prepare_base
 from cybersecqwen.tuning.distill import Sources, distill
 from cybersecqwen.tuning.sft import Data, make_trainer
@@ -49,7 +50,8 @@ def recipe(server: Any, *overrides: str) -> Recipe:
 def sources(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Sources:
     train = corpus / "train.jsonl"
     base = prepare_base(tiny(), train, tmp_path_factory.mktemp("base") / "base")
-    return Sources(train, base, {})
+    item = Item("cti-rcm", 0, "", "CWE-22", text="A path of an archive leaves the folder.")
+    return Sources(train, base, {"cti-rcm": (item,)})
 
 
 def test_traces_take_the_place_of_the_completions(

@@ -79,18 +79,19 @@ def hits(trace: str, prompt: str = OWN) -> list[str]:
     item = Item("cti-rcm", 3, "", "CWE-787", url="https://x/CVE-2024-11111", text=ITEM)
     index = BenchmarkIndex({"cti-rcm": (item,)}, Contamination())
     found = benchmark_hits(index, "CVE-2021-1", rcm_prompt(prompt), trace, n=13)
-    return [f"{hit.rule} {hit.task}/{hit.item}" for hit in found]
+    by = {True: "by id", False: "by text"}
+    return [f"{hit.task}/{hit.item} {by[hit.rule == 'cve-id']}" for hit in found]
 
 
 def test_a_benchmark_item_in_a_trace_is_found_and_its_own_prompt_is_not() -> None:
     assert hits(f"{OWN}. So no escaping.\n\nCWE-79") == []
-    assert hits(f"{OWN}. It is like this one: {ITEM}.\n\nCWE-79") == ["ngram cti-rcm/3"]
-    assert hits(f"{ITEM}.\n\nCWE-79") == ["ngram cti-rcm/3"]
+    assert hits(f"{OWN}. It is like this one: {ITEM}.\n\nCWE-79") == ["cti-rcm/3 by text"]
+    assert hits(f"{ITEM}.\n\nCWE-79") == ["cti-rcm/3 by text"]
     assert hits(f"{ITEM}.\n\nCWE-787", prompt=ITEM) == []  # its prompt's words, judged before
 
 
 def test_a_benchmark_cve_that_a_trace_names_is_found() -> None:
-    assert hits("It is as cve-2024-11111 was.\n\nCWE-79") == ["cve-id cti-rcm/3"]
-    assert hits(f"{OWN}, as CVE-2024-11111.\n\nCWE-79") == ["cve-id cti-rcm/3"]
+    assert hits("It is as cve-2024-11111 was.\n\nCWE-79") == ["cti-rcm/3 by id"]
+    assert hits(f"{OWN}, as CVE-2024-11111.\n\nCWE-79") == ["cti-rcm/3 by id"]
     assert hits("As CVE-2024-11111.\n\nCWE-79", prompt="It is as CVE-2024-11111 was.") == []
     assert hits("It is as CVE-2021-44228 was.\n\nCWE-79") == []

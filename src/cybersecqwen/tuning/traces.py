@@ -19,7 +19,7 @@ from typing import NamedTuple
 from cybersecqwen.benchmark.protocol import find_protocol
 from cybersecqwen.benchmark.score import extractor
 from cybersecqwen.benchmark.tasks import find_task
-from cybersecqwen.corpus.contamination import BenchmarkIndex, Hit, tokens, worded
+from cybersecqwen.corpus.contamination import BenchmarkIndex, Hit, Row, tokens, worded
 from cybersecqwen.engines.wire import unanswered
 from cybersecqwen.records import Response
 
@@ -82,13 +82,9 @@ def benchmark_hits(
     """
     named = {found.upper() for found in _CVE_ID.findall(trace)}
     ids = {cve_id} | named - {found.upper() for found in _CVE_ID.findall(prompt)}
-    found = [
-        hit
-        for part in _beyond(prompt, trace, n)
-        for known in sorted(ids)
-        for hit in index.hits(known, part)
-    ]
-    return sorted(set(found), key=lambda hit: (-hit.score, hit.task, hit.item))
+    rows = [Row(part, tuple(sorted(ids))) for part in _beyond(prompt, trace, n)]
+    found = {hit for hits in index.hits_of(rows) for hit in hits}
+    return sorted(found, key=lambda hit: (-hit.score, hit.task, hit.item, hit.rule))
 
 
 def _beyond(prompt: str, trace: str, n: int) -> Iterator[str]:
