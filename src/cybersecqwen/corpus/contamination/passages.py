@@ -43,7 +43,8 @@ class Passages:
     """All texts of a benchmark, with the weight of each word in them.
 
     A word weighs more the fewer passages have it, log((N + 2) / (n + 1)) of N passages, which is
-    above 0 also where all have it; one that none has weighs most. So boilerplate hardly counts, and what names a thing does.
+    above 0 also where all have it; one that none has weighs most. So boilerplate hardly counts,
+    and what names a thing does.
     """
 
     def __init__(self, benchmark: Mapping[str, Iterable[Item]], lexicon: Lexicon) -> None:
