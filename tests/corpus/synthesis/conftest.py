@@ -15,7 +15,7 @@ from cybersecqwen.corpus.synthesis.pair import CVE_TEXT, Draft, Grounding
 from cybersecqwen.corpus.synthesis.reported import reported
 from cybersecqwen.embedded.artifacts import load_catalogue
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
-from cybersecqwen.records import Vulnerability
+from cybersecqwen.records import Item, Vulnerability
 from cybersecqwen.sample import BENCHMARK, FEED
 from cybersecqwen.sources import read_vulnerabilities
 from cybersecqwen.sources.ctibench import read_benchmark
@@ -24,6 +24,8 @@ TEXT = (
     "SQL injection in the get_user() function of Foo Server before 2.4.1 allows remote attackers "
     "to execute arbitrary SQL commands."
 )
+# A benchmark that no pair of a test overlaps with.
+UNRELATED = {"cti-taa": (Item("cti-taa", 0, "", "", text="A report about quite another thing."),)}
 
 
 @pytest.fixture(scope="session")

@@ -86,7 +86,14 @@ def test_records_of_the_benchmark_and_of_the_validation_are_not_asked_about(
     texts = {r["grounding"][0]["id"]: r["grounding"][0]["text"] for r in rows(made[0])}
     hidden, asked = subjects[:3], subjects[3:6]
     items = tuple(
-        Item("cti-rcm", n, "", "CWE-79", f"https://nvd.nist.gov/vuln/detail/{cve_id}", "?")
+        Item(
+            "cti-rcm",
+            n,
+            "",
+            "CWE-79",
+            f"https://nvd.nist.gov/vuln/detail/{cve_id}",
+            "A text of its own.",
+        )
         for n, cve_id in enumerate(asked)
     )
     changed = sources(

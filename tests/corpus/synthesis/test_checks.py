@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 
-from corpus.synthesis.conftest import TEXT
 from cybersecqwen.config import Contamination
 from cybersecqwen.corpus.contamination import BenchmarkIndex
 from cybersecqwen.corpus.synthesis.checks import Checks, Limits, Problem
@@ -15,6 +14,8 @@ from cybersecqwen.corpus.synthesis.cvss import read_vector
 from cybersecqwen.corpus.synthesis.known import KnownFacts
 from cybersecqwen.corpus.synthesis.pair import CVE_TEXT, Draft, Grounding, arranged
 from cybersecqwen.records import Fact, Item
+
+from .conftest import TEXT, UNRELATED
 
 OPTIONS = ("get_user()", "main()", "parse()", "login()")
 URL = "https://attack.mitre.org"
@@ -44,8 +45,9 @@ def checks() -> Checks:
     return Checks(index, KnownFacts(BENCHMARK, NAMES), Limits(max_tokens=2000))
 
 
-def problem(checks: Checks, draft: Draft) -> Problem | None:
-    return checks.problem(arranged(draft, 1))
+def problem(checks: Checks, draft: Draft, *, position: int = 1) -> Problem | None:
+    pair = arranged(draft, position)
+    return checks.problem(pair) or checks.overlaps([pair])[0]
 
 
 def test_a_sound_pair_passes_in_every_form(checks: Checks, draft: Callable[..., Draft]) -> None:
@@ -123,7 +125,7 @@ def test_repeats_are_refused_exact_and_near(checks: Checks, draft: Callable[...,
 def test_a_label_that_the_corpus_trains_on_is_not_asked_for_again(
     draft: Callable[..., Draft],
 ) -> None:
-    index = BenchmarkIndex({}, Contamination())
+    index = BenchmarkIndex(UNRELATED, Contamination())
     taken = Checks(index, KnownFacts({}, {}), Limits(2000), taken=(TEXT,))
     label = draft(topic="label", question=TEXT, form="cwe", last="CWE-89", support=("SQL",))
     label = replace(label, grounding=(*label.grounding, Grounding("CWE label", "x", "CWE-89")))
@@ -144,7 +146,7 @@ def test_a_label_that_the_corpus_trains_on_is_not_asked_for_again(
                 "support": ("Audit",),
                 "answer": "It is Audit.",
             },
-            "contaminated-normalised",
+            "contaminated-exact",
             "cti-mcq/3",
         ),
         (
@@ -161,7 +163,7 @@ def test_what_gives_an_item_away_is_refused_with_the_item(
 ) -> None:
     given = draft(**changes)
     # The right option goes where the item has it, so that the texts are the same.
-    found = checks.problem(arranged(given, 0))
+    found = problem(checks, given, position=0)
     assert found is not None
     assert (found.reason, found.item) == (reason, item)
 

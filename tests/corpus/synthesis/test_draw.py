@@ -5,15 +5,19 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import islice
 
 import pytest
 
 from cybersecqwen.config import Contamination, Synthesis
 from cybersecqwen.corpus.contamination import BenchmarkIndex
 from cybersecqwen.corpus.synthesis.checks import Checks, Limits
-from cybersecqwen.corpus.synthesis.draw import Letters, draw, shared_out
+from cybersecqwen.corpus.synthesis.draw import draw, letters, shared_out
 from cybersecqwen.corpus.synthesis.known import KnownFacts
 from cybersecqwen.corpus.synthesis.pair import Draft, Grounding
+from cybersecqwen.records import Item
+
+from .conftest import UNRELATED
 
 
 def makers(
@@ -40,7 +44,7 @@ def makers(
 
 
 def drawn(made: dict, settings: Synthesis):  # type: ignore[no-untyped-def, type-arg]
-    index = BenchmarkIndex({}, Contamination())
+    index = BenchmarkIndex(UNRELATED, Contamination())
     return draw(made, Checks(index, KnownFacts({}, {}), Limits(2000)), settings)
 
 
@@ -87,11 +91,22 @@ def test_numbers_are_shared_out_to_the_last_one() -> None:
     assert sum(shared_out(8000, {"a": 0.2, "b": 0.15, "c": 0.7}).values()) == 8000
 
 
-def test_a_letter_stays_next_until_it_is_used() -> None:
-    letters = Letters(random.Random(1))
-    assert letters.next == letters.next
-    taken = []
-    for _ in range(8):
-        taken.append(letters.next)
-        letters.use()
-    assert sorted(taken) == [0, 0, 1, 1, 2, 2, 3, 3]
+def test_each_block_of_letters_holds_all_four() -> None:
+    given = list(islice(letters(random.Random(1)), 12))
+    assert all(sorted(given[n : n + 4]) == [0, 1, 2, 3] for n in (0, 4, 8))
+
+
+def test_letters_are_balanced_where_an_item_takes_some_away(draft: Callable[..., Draft]) -> None:
+    made = makers(draft, {"weakness": 300}, options=True)
+    drafts = list(islice(made["weakness", "about weakness", True](), 60))
+    items = tuple(
+        Item("cti-mcq", n, "", "A", text=one.question, options=one.options)
+        for n, one in enumerate(drafts[::3])
+    )
+    index = BenchmarkIndex({"cti-mcq": items}, Contamination())
+    checks = Checks(index, KnownFacts({}, {}), Limits(2000))
+    found = draw(made, checks, settings(100, validation_fraction=0.2))
+    assert {problem.reason[:12] for _, problem in found.rejected} == {"contaminated"}
+    for part in (found.train, found.validation):
+        counts = [Counter(pair.letter for pair in part)[letter] for letter in "ABCD"]
+        assert max(counts) - min(counts) <= 1

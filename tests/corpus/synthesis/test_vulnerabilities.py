@@ -6,13 +6,14 @@ from collections.abc import Callable
 
 import pytest
 
-from corpus.synthesis.conftest import TEXT
 from cybersecqwen.config import Recipe
 from cybersecqwen.corpus.synthesis.asking import Asking
 from cybersecqwen.corpus.synthesis.reported import Reported, reported
 from cybersecqwen.corpus.synthesis.vulnerabilities import TOPICS, vulnerability_drafts
 from cybersecqwen.embedded.artifacts import load_catalogue
 from cybersecqwen.records import Vulnerability
+
+from .conftest import TEXT
 
 VECTOR = "CVSS:3.0/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"
 

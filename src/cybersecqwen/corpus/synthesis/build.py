@@ -18,7 +18,7 @@ from pathlib import Path
 
 from cybersecqwen import __version__
 from cybersecqwen.config import Recipe, Synthesis
-from cybersecqwen.corpus.contamination import BenchmarkIndex, describe_rules
+from cybersecqwen.corpus.contamination import BenchmarkIndex, Row, describe_rules
 from cybersecqwen.corpus.synthesis.asked import Asked, Topics, ask_teacher
 from cybersecqwen.corpus.synthesis.asking import Asking
 from cybersecqwen.corpus.synthesis.card import synthesis_card
@@ -81,8 +81,8 @@ def build(recipe: Recipe, sources: Sources, out: Path, *, teacher: Teacher | Non
     if teacher is None:
         asked = Asked(_makers(records, sources, settings))
     else:
-        clean = [record for record in records if checks.clean(record)]
-        asked = ask_teacher(teacher, Topics(clean, sources.base), settings, out / "answers.jsonl")
+        topics = Topics(checks.clean(records), sources.base)
+        asked = ask_teacher(teacher, topics, settings, out / "answers.jsonl")
     drawn = draw(asked.makers, checks.fresh(), settings)
     made = len(drawn.train) + len(drawn.validation)
     if not drawn.train:
@@ -146,23 +146,26 @@ class _Again:
         """Give checks that have accepted nothing yet."""
         return Checks(self._index, self._known, self._limits, taken=self._taken)
 
-    def clean(self, record: Reported) -> bool:
-        """Tell whether a record may be asked about at all."""
-        return not self._index.hits(record.cve_id, record.text)
+    def clean(self, records: Sequence[Reported]) -> list[Reported]:
+        """Keep the records that may be asked about at all."""
+        rows = (Row(record.text, (record.cve_id,), record.cwe) for record in records)
+        found = zip(records, self._index.hits_of(rows), strict=True)
+        return [record for record, hits in found if not hits]
 
-    def certify(self, rows: Iterable[Json], path: Path, checks: Checks) -> list[Pair]:
+    def certify(self, rows: Sequence[Json], path: Path, checks: Checks) -> list[Pair]:
         """Check rows as they were read back; raises StageError at one that fails."""
-        pairs = []
-        for row in rows:
-            position = LETTERS.index(row["answer"]) if row["options"] else 0
-            pair = arranged(draft_of(row), position)
-            problem = checks.problem(pair)
+        pairs = [arranged(draft_of(row), _position(row)) for row in rows]
+        for row, pair, overlap in zip(rows, pairs, checks.overlaps(pairs), strict=True):
+            problem = checks.problem(pair) or overlap
             if problem or (pair.prompt, pair.completion) != (row["prompt"], row["completion"]):
                 what = " ".join(problem or ("is not what it was made of",)).strip()
                 raise StageError(f"{row['id']}: {what}", where=path)
             checks.accept(pair)
-            pairs.append(pair)
         return pairs
+
+
+def _position(row: Json) -> int:
+    return LETTERS.index(row["answer"]) if row["options"] else 0
 
 
 def _write(drawn: Drawn, unusable: Sequence[Json], name: str, out: Path) -> None:
@@ -177,7 +180,9 @@ def _write(drawn: Drawn, unusable: Sequence[Json], name: str, out: Path) -> None
 def _certificate(recipe: Recipe, sources: Sources, out: Path, again: _Again) -> Json:
     """Check the written files again, pair by pair, and state what was checked with what."""
     checks = again.fresh()
-    parts = {name: again.certify(read_jsonl(out / name), out / name, checks) for name in FILES}
+    parts = {
+        name: again.certify(list(read_jsonl(out / name)), out / name, checks) for name in FILES
+    }
     pairs = [pair for part in parts.values() for pair in part]
     letters = {
         name.removesuffix(".jsonl"): _counted(p.letter for p in part if p.letter)

@@ -4,6 +4,7 @@
     problem = checks.problem(pair)          # None, or the reason, what of it, and which item
     if problem is None:
         checks.accept(pair)                 # from here on it is what others may not repeat
+    checks.overlaps(pairs)                  # the same for each, of their overlap with items
 
 Nothing here knows how a pair was made: what facts and what a teacher give pass the same checks.
 """
@@ -11,10 +12,10 @@ Nothing here knows how a pair was made: what facts and what a teacher give pass 
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from cybersecqwen.corpus.contamination import BenchmarkIndex, normalised, tokens, worded
+from cybersecqwen.corpus.contamination import BenchmarkIndex, Row, normalised, tokens, worded
 from cybersecqwen.corpus.synthesis.cvss import read_vector
 from cybersecqwen.corpus.synthesis.known import KnownFacts
 from cybersecqwen.corpus.synthesis.offensive import offence
@@ -64,13 +65,13 @@ class Checks:
         self._seen: set[Hashable] = {("label", False, worded(tokens(text)), ()) for text in taken}
 
     def problem(self, pair: Pair) -> Problem | None:
-        """Give the first reason against a pair, or None."""
+        """Give the first reason against a pair but for overlap with an item's text, or None."""
         return (
             _length(pair, self._limits)
             or self._repeated(pair)
             or _unsupported(pair)
             or _offensive(pair)
-            or self._contaminated(pair)
+            or self._given_away(pair)
         )
 
     def accept(self, pair: Pair) -> None:
@@ -83,19 +84,30 @@ class Checks:
             return Problem("duplicate")
         return Problem("near-duplicate") if near in self._seen else None
 
-    def _contaminated(self, pair: Pair) -> Problem | None:
+    def _given_away(self, pair: Pair) -> Problem | None:
         for fact in pair.draft.facts:
             known = self._known.hit(fact)
             if known:
                 return Problem(known[0], " ".join(fact), known[1])
-        cve_ids = {found.upper() for found in _CVE_ID.findall(_all_text(pair))}
-        for text in _texts(pair):
-            for cve_id in sorted(cve_ids) or [""]:
-                hits = self._index.hits(cve_id, text)
-                if hits:
-                    item = f"{hits[0].task}/{hits[0].item}"
-                    return Problem(f"contaminated-{hits[0].rule}", f"{hits[0].score:g}", item)
         return None
+
+    def overlaps(self, pairs: Sequence[Pair]) -> list[Problem | None]:
+        """Give the reason against each pair that overlaps with an item; many at once are fast."""
+        rows = [(n, row) for n, pair in enumerate(pairs) for row in _rows(pair)]
+        found: list[Problem | None] = [None] * len(pairs)
+        for (n, _), hits in zip(rows, self._index.hits_of(row for _, row in rows), strict=True):
+            if hits and found[n] is None:
+                item = f"{hits[0].task}/{hits[0].item}"
+                found[n] = Problem(f"contaminated-{hits[0].rule}", f"{hits[0].score:g}", item)
+        return found
+
+
+def _rows(pair: Pair) -> Iterator[Row]:
+    """Yield a pair's texts, with the CVEs that it names anywhere and the answer that it teaches."""
+    draft = pair.draft
+    cve_ids = tuple(sorted({found.upper() for found in _CVE_ID.findall(_all_text(pair))}))
+    answer = draft.options[0] if draft.options else draft.last or draft.answer
+    yield from (Row(text, cve_ids, answer) for text in _texts(pair))
 
 
 def _texts(pair: Pair) -> Iterator[str]:

@@ -3,14 +3,14 @@
     drawn = draw(makers, checks, recipe.synthesis)
     drawn.train, drawn.validation, drawn.rejected
 
-The right options of each file stand at A, B, C and D equally often, within one: a letter is
-given out when a pair is accepted, in drawn blocks of four.
+The right options of each file stand at A, B, C and D equally often, within one: letters are given
+out in drawn blocks of four, and what a late rejection upsets is put right at the end.
 """
 
 from __future__ import annotations
 
 import random
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
@@ -24,23 +24,10 @@ Maker = Callable[[], Iterator[Draft]]
 Makers = Mapping[tuple[str, str, bool], Maker]  # by kind, topic and whether it gives options
 
 
-class Letters:
-    """Gives out the positions of right options, each equally often within one at any time."""
-
-    def __init__(self, rng: random.Random) -> None:
-        self._rng = rng
-        self._left: list[int] = []
-
-    @property
-    def next(self) -> int:
-        """The position that is next; it stays so until it is used."""
-        if not self._left:
-            self._left = self._rng.sample(range(len(LETTERS)), len(LETTERS))
-        return self._left[-1]
-
-    def use(self) -> None:
-        """Take the next position away."""
-        self._left.pop()
+def letters(rng: random.Random) -> Iterator[int]:
+    """Yield positions of right options, each once in every block of four."""
+    while True:
+        yield from rng.sample(range(len(LETTERS)), len(LETTERS))
 
 
 @dataclass
@@ -65,7 +52,7 @@ def draw(makers: Makers, checks: Checks, settings: Synthesis) -> Drawn:
         for form in (True, False):
             missing = settings.pairs - drawing.made
             drawing.take(kind, choices=form, wanted=missing if share else 0)
-    return drawing.shuffled()
+    return drawing.finished()
 
 
 def shared_out(total: int, weights: Mapping[str, float]) -> dict[str, int]:
@@ -86,7 +73,7 @@ class _Drawing:
     def __init__(self, makers: Makers, checks: Checks, settings: Synthesis) -> None:
         self._checks, self._settings = checks, settings
         self._drawn = Drawn()
-        self._letters = [Letters(random.Random(f"{settings.seed}/{n}")) for n in ("t", "v")]
+        self._letters = [letters(random.Random(f"{settings.seed}/{name}")) for name in "tv"]
         self._streams = {
             (kind, form): _in_turn(
                 [(m, TURNS.get(t, 1)) for (k, t, f), m in makers.items() if (k, f) == (kind, form)]
@@ -102,39 +89,60 @@ class _Drawing:
 
     def take(self, kind: str, *, choices: bool, wanted: int) -> int:
         """Accept up to so many pairs of a kind and form; returns how many there were."""
-        taken = 0
-        while taken < wanted:
-            draft = next(self._streams[kind, choices], None)
-            if draft is None:
+        before = self.made
+        stream = self._streams[kind, choices]
+        while (missing := wanted - self.made + before) > 0:
+            drafts = list(islice(stream, missing))
+            if not drafts:
                 break
-            taken += self._try(draft)
-        return taken
+            self._keep([pair for draft in drafts if (pair := self._checked(draft))])
+        return self.made - before
 
-    def _try(self, draft: Draft) -> bool:
-        held_out = self._held_out(draft.subject)
-        letters = self._letters[held_out]
-        pair = arranged(draft, letters.next)
+    def _checked(self, draft: Draft) -> Pair | None:
+        """Arrange a draft and remember it, unless something but its overlap speaks against it."""
+        pair = arranged(draft, next(self._letters[self._held_out(draft.subject)]))
         problem = self._checks.problem(pair)
         if problem:
             self._drawn.rejected.append((pair, problem))
-            return False
+            return None
         self._checks.accept(pair)
-        (self._drawn.validation if held_out else self._drawn.train).append(pair)
-        if pair.options:
-            letters.use()
-        return True
+        return pair
+
+    def _keep(self, pairs: list[Pair]) -> None:
+        """Put pairs that overlap with no item into their files."""
+        for pair, problem in zip(pairs, self._checks.overlaps(pairs), strict=True):
+            if problem:
+                self._drawn.rejected.append((pair, problem))
+            elif self._held_out(pair.draft.subject):
+                self._drawn.validation.append(pair)
+            else:
+                self._drawn.train.append(pair)
 
     def _held_out(self, subject: str) -> bool:
         """Decide by what a pair is about, so that nothing is asked about in both files."""
         drawn = random.Random(f"{self._settings.seed}/{subject}").random()
         return drawn < self._settings.validation_fraction
 
-    def shuffled(self) -> Drawn:
-        """Give what was drawn, its kinds mixed."""
+    def finished(self) -> Drawn:
+        """Give what was drawn, its letters balanced and its kinds mixed."""
         rng = random.Random(self._settings.seed)
         for pairs in (self._drawn.train, self._drawn.validation):
+            self._balance(pairs)
             rng.shuffle(pairs)
         return self._drawn
+
+    def _balance(self, pairs: list[Pair]) -> None:
+        """Give pairs of the commonest letter the rarest one, until all stand equally often."""
+        counts = Counter(dict.fromkeys(LETTERS, 0))
+        counts.update(pair.letter for pair in pairs if pair.letter)
+        for place, pair in enumerate(pairs):
+            rarest = min(LETTERS, key=lambda letter: counts[letter])
+            if not pair.letter or counts[pair.letter] - counts[rarest] < 2:
+                continue
+            moved = arranged(pair.draft, LETTERS.index(rarest))
+            if self._checks.overlaps([moved]) == [None]:
+                pairs[place] = moved
+                counts.update({rarest: 1, pair.letter: -1})
 
 
 def _in_turn(makers: list[tuple[Maker, int]]) -> Iterator[Draft]:
