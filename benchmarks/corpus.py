@@ -17,7 +17,7 @@ from typing import Any
 
 from cybersecqwen.config import load_recipe
 from cybersecqwen.corpus.build import Inputs, build
-from cybersecqwen.corpus.contamination import BenchmarkIndex, ngrams, tokens
+from cybersecqwen.corpus.contamination import BenchmarkIndex, Row, tokens
 from cybersecqwen.embedded.artifacts import load_catalogue
 from cybersecqwen.sources import read_vulnerabilities
 from cybersecqwen.sources.ctibench import read_benchmark
@@ -29,6 +29,10 @@ def timed(action: Callable[[], Any]) -> tuple[float, Any]:
     started = time.perf_counter()
     result = action()
     return time.perf_counter() - started, result
+
+
+def ngrams(words: tuple[str, ...], n: int) -> set[tuple[str, ...]]:
+    return {words[i : i + n] for i in range(len(words) - n + 1)}
 
 
 def main() -> None:
@@ -50,7 +54,7 @@ def main() -> None:
     items = (i.text for of_task in benchmark.values() for i in of_task)
     known = {gram for text in items for gram in ngrams(tokens(text), n)}
     plain, _ = timed(lambda: [known & ngrams(tokens(text), n) for text in texts])
-    ours, _ = timed(lambda: [index.hits("", text) for text in texts])
+    ours, _ = timed(lambda: list(index.hits_of(Row(text) for text in texts)))
 
     counts = certificate["counts"]
     print(f"{counts['records']:,} records, {counts['train'] + counts['validation']:,} examples\n")
@@ -60,7 +64,7 @@ def main() -> None:
         f"| read, select, decontaminate, write, check again | {whole:.1f} | {whole / reading:.1f} |"
     )
     print(f"| all n-grams of each text looked up, nothing else | {plain:.1f} | 1.0 |")
-    print(f"| all four rules with their evidence | {ours:.1f} | {ours / plain:.1f} |")
+    print(f"| all rules but those of id and answer | {ours:.1f} | {ours / plain:.1f} |")
     print(f"\npeak memory {peak:.2f} GB, the records held twice")
 
 

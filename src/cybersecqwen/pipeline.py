@@ -62,7 +62,8 @@ _log = logging.getLogger(__name__)
 
 HEADLINE = ("cti-rcm", "cti-mcq")  # what a model is evaluated on where no task is named
 _PARITY_PROMPTS = 16
-_TRAIN, _HELD_OUT = ("train.jsonl",), "validation.jsonl"
+_HELD_OUT = "validation.jsonl"
+_LEARNED = {"synthesis": ("train.jsonl", _HELD_OUT), "distillation": ("train.jsonl",)}
 _NO_TASK = "the recipe is evaluated on it: add the file, or --set evaluation.tasks"
 _FIRST_FEED = 2002  # NVD's feed of that year holds the older records too
 
@@ -377,7 +378,7 @@ def _made_from_corpus(out: Path) -> Json:
 def _made_from_data(out: Path) -> Json:
     """Give the checksums of all that a run learns from."""
     found = _made_from_corpus(out)
-    for name, files in (("synthesis", ("train.jsonl", _HELD_OUT)), ("distillation", _TRAIN)):
+    for name, files in _LEARNED.items():
         if (out / name / "manifest.json").is_file():
             found[name] = outputs_of(out / name, *files)
     return found
@@ -418,6 +419,7 @@ def _knowledge(feeds: Feeds) -> FactBase:
 
 
 def _knowledge_read(feeds: Feeds) -> Json:
+    """Hash what ships and the feeds that are given; raises InputError where one is missing."""
     found = {"shipped": sha256_file(SHIPPED)}
     for path in _paths(feeds):
         if not path.is_file():

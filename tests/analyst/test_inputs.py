@@ -57,7 +57,7 @@ PAIR = [("a", "XSS in Foo."), (7, "SQL injection.")]
     [
         (JSONL, PAIR),
         (b"\xef\xbb\xbf\n\n" + JSONL, PAIR),
-        (gzip.compress(JSONL), PAIR),
+        (gzip.compress(JSONL, mtime=0), PAIR),
         (JSONL.strip(), PAIR),
         (CSV, [("a", "XSS in Foo."), ("7", "SQL injection.")]),
         (b"\xef\xbb\xbf" + CSV.replace(b"\n", b"\r\n"), [("a", PAIR[0][1]), ("7", PAIR[1][1])]),
@@ -109,7 +109,7 @@ def test_a_rejected_record_is_refused() -> None:
         (b"\x7fELF\x00\x01", "stdin: is binary"),
         (b"some text " * 10_000 + b"\0", "stdin: is binary"),
         (b"caf\xe9 has an XSS", "stdin: is not UTF-8"),
-        (gzip.compress(JSONL)[:-12], "stdin: is truncated or damaged"),
+        (gzip.compress(JSONL, mtime=0)[:-12], "stdin: is truncated or damaged"),
         (b'[{"text": "x"}]', "stdin: is a JSON array"),
         (b"cve,summary\nCVE-2021-1,XSS\n", "stdin: the header is cve,summary"),
         (pretty(CVE5)[:-20], "stdin: no valid JSON"),

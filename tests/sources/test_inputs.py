@@ -70,7 +70,7 @@ def test_where_names_the_archive_and_the_member(tmp_path: Path) -> None:
 
 
 def test_a_gzipped_member_is_unpacked(tmp_path: Path) -> None:
-    (tmp_path / "x.zip").write_bytes(zipped({"f.json.gz": gzip.compress(b"{}")}))
+    (tmp_path / "x.zip").write_bytes(zipped({"f.json.gz": gzip.compress(b"{}", mtime=0)}))
     assert read(tmp_path / "x.zip") == {"f.json.gz": b"{}"}
 
 
@@ -84,14 +84,14 @@ TAR = tarred(FILES, "w")
         ("x.zip", zipped(FILES)[:3000]),
         ("x.zip", b""),
         ("x.zip", zipped({"cves.zip": zipped(FILES)[:-30]})),
-        ("x.zip", zipped({"f.json.gz": gzip.compress(b"{}")[:-4]})),
+        ("x.zip", zipped({"f.json.gz": gzip.compress(b"{}", mtime=0)[:-4]})),
         ("x.tar.gz", tarred(FILES, "w:gz")[:-600]),
         ("x.tar.gz", b"<html>"),
         ("x.tar", TAR[: 512 * 4 + 2000]),  # inside the third file
         ("x.tar", TAR[: 512 * 4 + 100]),  # inside its header
         ("x.tar", TAR[: 512 * 4]),  # exactly before it
-        ("x.json.gz", gzip.compress(NOISE)[:-8]),
-        ("x.json.gz", gzip.compress(NOISE)[:99] + bytes(5000)),
+        ("x.json.gz", gzip.compress(NOISE, mtime=0)[:-8]),
+        ("x.json.gz", gzip.compress(NOISE, mtime=0)[:99] + bytes(5000)),
     ],
 )
 def test_a_damaged_archive_is_an_error_that_names_it(

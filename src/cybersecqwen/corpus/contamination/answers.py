@@ -33,11 +33,11 @@ def _option(item: Item, row: Row) -> bool:
     gold = f" {normalised(item.options['ABCD'.index(item.gold)])} "
     lines = row.answer.strip().splitlines()
     letter = _LETTER.fullmatch(lines[-1]) if lines else None
-    said = row.answer
-    if letter:
-        chosen = re.search(rf"\b{letter[1].upper()}[).:]\s*(.*?)(?=\s[A-D][).:]|\n|$)", row.text)
-        said = chosen[1] if chosen else ""
-    return bool(gold.strip()) and gold in f" {normalised(said)} "
+    said = [row.answer]
+    if letter:  # an instruction may name the letters too: any text behind this one counts
+        option = rf"\b{letter[1].upper()}[).:]\s*(.*?)(?=\s[A-D][).:]|\n|$)"
+        said = re.findall(option, row.text)
+    return bool(gold.strip()) and any(gold in f" {normalised(text)} " for text in said)
 
 
 def _contains(item: Item, row: Row) -> bool:

@@ -16,6 +16,8 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
+from operator import itemgetter
 
 import numpy as np
 
@@ -31,6 +33,7 @@ from cybersecqwen.records import Item
 _CVE_ID = re.compile(r"CVE-\d{4}-\d+", re.IGNORECASE)
 _BATCH = 2_000_000  # characters held at once, unless one text has more
 _PART, _OVERLAP = 20_000, 8_000  # words of a very long text that are judged together
+_GROUP = 500_000  # words of parts that are judged at once
 _SAME = 0.999  # where a passage stands in a text, a part of the text is like it
 
 Scores = dict[str, float]
@@ -66,9 +69,10 @@ class BenchmarkIndex:
             whole = [np.frombuffer(self._lexicon.encode(row.text), np.int32) for row in batch]
             parts = [(number, part) for number, words in enumerate(whole) for part in _parts(words)]
             found: list[dict[int, Scores]] = [defaultdict(dict) for _ in batch]
-            for part, passage, rule, score in self._scores([words for _, words in parts]):
-                scores = found[parts[part][0]][passage]
-                scores[rule] = max(score, scores.get(rule, 0.0))
+            for some in _groups(parts):
+                for part, passage, rule, score in self._scores([words for _, words in some]):
+                    scores = found[some[part][0]][passage]
+                    scores[rule] = max(score, scores.get(rule, 0.0))
             yield from map(self._hits, batch, found)
 
     def seen(self) -> Integers:
@@ -162,6 +166,13 @@ def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
             batch, held = [], 0
     if batch:
         yield batch
+
+
+def _groups(parts: list[tuple[int, Words]]) -> Iterator[list[tuple[int, Words]]]:
+    """Split what is judged at once, so that one text of many parts takes no more memory."""
+    ends = np.cumsum([len(words) for _, words in parts]) // _GROUP
+    for _, some in groupby(zip(ends.tolist(), parts, strict=True), key=itemgetter(0)):
+        yield [part for _, part in some]
 
 
 def _parts(words: Words) -> Iterator[Words]:

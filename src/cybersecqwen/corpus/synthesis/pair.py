@@ -91,17 +91,12 @@ class Pair:
         }
 
 
-def choice(draft: Draft) -> bool:
-    """Tell whether a draft has options."""
-    return bool(draft.options)
-
-
 def arranged(draft: Draft, position: int) -> Pair:
     """Render a draft; the right one of its options goes to `position`, the others keep their order.
 
     The last line of a multiple choice is the lone letter.
     """
-    if not choice(draft):
+    if not draft.options:
         completion = f"{draft.answer}\n\n{draft.last}" if draft.last else draft.answer
         return Pair(draft, (), "", _prompt(draft), completion)
     right, *wrong = draft.options

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import cache
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from cybersecqwen.config import Contamination
-from cybersecqwen.corpus.contamination import BenchmarkIndex, masked, normalised, tokens
+from cybersecqwen.corpus.contamination import BenchmarkIndex, Row, index, tokens
 from cybersecqwen.records import Item
 from cybersecqwen.sample import BENCHMARK, FEED
 from cybersecqwen.sources import read_vulnerabilities
@@ -38,10 +37,10 @@ def hit(text: str, cve_id: str = "CVE-2021-1") -> tuple[str, str, int] | None:
         ("cve-id", "another text", "CVE-2024-1111"),
         ("cve-id", "another text", "cve-2024-1111"),
         ("normalised", TEXT.upper().replace(",", " -"), "CVE-2021-1"),
-        ("masked", TEXT.replace("2.4.1", "3.0").replace("77", "1203-rc2"), "CVE-2021-1"),
-        ("ngram", "Unlike before, " + TEXT, "CVE-2021-1"),
+        ("exact", "Unlike before, " + TEXT, "CVE-2021-1"),
+        ("ngram", TEXT.replace("2.4.1", "3.0").replace("77", "1203-rc2"), "CVE-2021-1"),
         ("ngram", TEXT[: len(TEXT) * 2 // 3], "CVE-2021-1"),
-        ("ngram", f"{TEXT} {'It was found by a reader. ' * 30}", "CVE-2021-1"),
+        ("exact", f"{TEXT} {'It was found by a reader. ' * 30}", "CVE-2021-1"),
         ("ngram", f"{TEXT.replace('2.4.1', '9')} (severity: high)", "CVE-2021-1"),
     ],
 )
@@ -80,28 +79,17 @@ def test_the_recipe_sets_length_and_share_of_ngrams() -> None:
     assert not loose.hits("CVE-2021-1", longer)
 
 
-def test_masking_makes_versions_alike_and_words_not() -> None:
-    assert masked(tokens("Foo 1.2.3-rc4 and v7")) == ("foo", "and")
-    assert masked(tokens("Foo 10 and v7.1")) == ("foo", "and")
-    assert masked(tokens("Bar 10 and v7.1")) == ("bar", "and")
-
-
-@given(st.text(max_size=80))
-def test_folding_twice_changes_nothing(text: str) -> None:
-    once = tokens(text)
-    assert tokens(" ".join(once)) == once
-    assert normalised(normalised(text)) == normalised(text)
+@cache
+def words(value: str) -> list[str]:
+    folded = unicodedata.normalize("NFKC", value).casefold()
+    return "".join(c if c.isalnum() else " " for c in folded).split()
 
 
 def plainly_contaminated(cve_id: str, text: str, items: list[Item]) -> bool:
     """Decide by the rules' definitions alone, item by item, without any index."""
 
-    def words(value: str) -> list[str]:
-        folded = unicodedata.normalize("NFKC", value).casefold()
-        return "".join(c if c.isalnum() else " " for c in folded).split()
-
     def grams(value: str) -> set[str]:
-        kept = [w for w in words(value) if not any(c.isdigit() for c in w)]
+        kept = [w for w in words(value) if not re.match(r"(v|rc|sp|r|b|u)?\d", w)]
         return {" ".join(kept[i : i + 13]) for i in range(len(kept) - 12)}
 
     for item in items:
@@ -124,5 +112,67 @@ def test_the_index_decides_as_the_plain_definitions_do() -> None:
     assert sum(hit for hit, _ in decided) == 8
     for hit, v in decided:
         rules = {h.rule for h in index.hits(v.cve_id, v.description)}
-        if rules != {"masked"}:  # equality without numbers is a rule of its own
+        if rules & {"cve-id", "exact", "normalised", "ngram"} or not rules:
             assert hit == plainly_contaminated(v.cve_id, v.description, items), v.cve_id
+
+
+OTHERS = tuple(
+    Item("cti-rcm", 100 + i, "", "CWE-89", text=text)
+    for i, text in enumerate(
+        f"Example {name} {i}.1 does not check {part} before it is used on the {place}, which "
+        f"allows remote attackers to run {what} in the browser of a visitor who follows a link."
+        for i, (name, part, place, what) in enumerate(
+            zip(
+                ("Shop", "Blog", "Wiki", "Mail", "Forum"),
+                ("the cart", "a title", "the page", "a header", "the post"),
+                ("results page", "front page", "login form", "search page", "profile page"),
+                ("script code", "a macro", "queries", "commands", "programs"),
+                strict=True,
+            )
+        )
+    )
+)
+MANY = {"cti-rcm": (ITEM, *OTHERS)}
+
+
+def rules(text: str, answer: str = "") -> dict[str, float]:
+    (hits,) = BenchmarkIndex(MANY, Contamination()).hits_of([Row(text, answer=answer)])
+    return {rule: score for hit in hits if hit.item == 17 for rule, score in hit.rules}
+
+
+def edited(count: int) -> str:
+    """Say every other word otherwise, up to a count: no long run is left."""
+    words = TEXT.split()
+    for i in range(5, 5 + 6 * count, 6):
+        words[i] = "certain"
+    return " ".join(words)
+
+
+def test_edits_that_break_every_long_run_leave_a_near_duplicate() -> None:
+    found = rules(edited(3))
+    assert "ngram" not in found
+    assert 0.8 <= found["near-duplicate"] < 1
+
+
+def test_the_gold_answer_beside_a_looser_copy_counts() -> None:
+    assert rules(edited(6), "CWE-79")
+    assert set(rules(edited(6), "CWE-79")) == {"answer-aware"}
+    assert rules(edited(6), "CWE-89") == rules(edited(6)) == {}
+
+
+def test_rows_are_judged_alike_alone_and_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [Row(edited(n), answer="CWE-79") for n in range(7)]
+    rows += [Row(item.text.upper()) for item in OTHERS] + [Row(""), Row("?"), Row("Short.")]
+    found = list(BenchmarkIndex(MANY, Contamination()).hits_of(rows))
+    assert sum(map(bool, found)) > 8
+    alone = [next(BenchmarkIndex(MANY, Contamination()).hits_of([row])) for row in rows]
+    backwards = list(BenchmarkIndex(MANY, Contamination()).hits_of(rows[::-1]))[::-1]
+    monkeypatch.setattr(index, "_BATCH", 300)
+    monkeypatch.setattr(index, "_GROUP", 20)
+    assert found == alone == backwards == list(BenchmarkIndex(MANY, Contamination()).hits_of(rows))
+
+
+@pytest.mark.parametrize("before", [0, 11_990, 19_980, 30_000, 45_000])
+def test_an_item_is_found_in_a_very_long_text_wherever_it_stands(before: int) -> None:
+    text = " ".join(("filler",) * before + (TEXT,) + ("padding",) * (46_000 - before))
+    assert set(rules(text)) >= {"exact", "normalised", "ngram", "near-duplicate"}
