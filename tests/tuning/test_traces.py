@@ -9,7 +9,7 @@ from cybersecqwen.corpus.contamination import BenchmarkIndex
 from cybersecqwen.engines.wire import no_answer
 from cybersecqwen.prompts import rcm_prompt
 from cybersecqwen.records import Item, Request, Response, Sampling
-from cybersecqwen.tuning.traces import benchmark_hits, reason_against
+from cybersecqwen.tuning.traces import Trace, benchmark_hits, reason_against
 
 GOOD = "The title field reaches the page unescaped, so a script of another user runs.\n\nCWE-79"
 
@@ -78,7 +78,7 @@ OWN = (
 def hits(trace: str, prompt: str = OWN) -> list[str]:
     item = Item("cti-rcm", 3, "", "CWE-787", url="https://x/CVE-2024-11111", text=ITEM)
     index = BenchmarkIndex({"cti-rcm": (item,)}, Contamination())
-    found = benchmark_hits(index, "CVE-2021-1", rcm_prompt(prompt), trace, n=13)
+    [found] = benchmark_hits(index, [Trace("CVE-2021-1", rcm_prompt(prompt), trace)], n=13)
     by = {True: "by id", False: "by text"}
     return [f"{hit.task}/{hit.item} {by[hit.rule == 'cve-id']}" for hit in found]
 

@@ -23,14 +23,14 @@ from typing import Any
 from cybersecqwen import __version__
 from cybersecqwen.benchmark.subject import embedded
 from cybersecqwen.config import Distillation, Recipe
-from cybersecqwen.corpus.contamination import BenchmarkIndex, describe_rules
+from cybersecqwen.corpus.contamination import BenchmarkIndex, Hit, describe_rules
 from cybersecqwen.corpus.teacher import Prices, Teacher, Usage, ask, served
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json, read_jsonl, sha256_file, write_json, write_jsonl
 from cybersecqwen.prompts import TEACHER
 from cybersecqwen.records import Item, Request, Response, Sampling
 from cybersecqwen.tuning.base import load_tokenizer, tokenize
-from cybersecqwen.tuning.traces import Rejection, benchmark_hits, label_in, reason_against
+from cybersecqwen.tuning.traces import Rejection, Trace, benchmark_hits, label_in, reason_against
 
 _FILES = ("answers.jsonl", "train.jsonl", "rejected.jsonl")
 _NEEDED = ("cve_id", "prompt", "completion", "cwe")
@@ -75,7 +75,7 @@ def distill(recipe: Recipe, sources: Sources, out: Path) -> Json:
     examples = _examples(sources.train)
     teacher, judge = teacher_of(settings), _Judge(recipe, sources)
     responses, usage = ask(teacher, _requests(settings, examples), out / "answers.jsonl")
-    judged = [judge.judge(examples[response.item], response) for response in responses]
+    judged = judge.judge([(examples[response.item], response) for response in responses])
     write_jsonl(out / "rejected.jsonl", map(_rejected, (j for j in judged if j.rejection)))
     kept = [j for j in judged if not j.rejection]
     if not kept:
@@ -136,26 +136,32 @@ class _Judge:
         self._index = BenchmarkIndex(sources.benchmark, recipe.contamination)
         self._kept: dict[int, list[str]] = defaultdict(list)
 
-    def judge(self, example: Json, response: Response) -> _Judged:
-        rejection = reason_against(response, gold=example["cwe"])
-        rejection = rejection or self._further(example, response)
-        return _Judged(example, response, rejection)
+    def judge(self, answers: Sequence[tuple[Json, Response]]) -> list[_Judged]:
+        first = [reason_against(response, gold=example["cwe"]) for example, response in answers]
+        likely = [
+            Trace(example["cve_id"], example["prompt"], response.text.strip())
+            for (example, response), rejection in zip(answers, first, strict=True)
+            if not rejection
+        ]
+        further = zip(likely, benchmark_hits(self._index, likely, n=self._ngram), strict=True)
+        return [
+            _Judged(example, response, rejection or self._further(response.item, *next(further)))
+            for (example, response), rejection in zip(answers, first, strict=True)
+        ]
 
-    def _further(self, example: Json, response: Response) -> Rejection | None:
-        prompt, trace = example["prompt"], response.text.strip()
-        [(_, whole)] = tokenize(self._tokenizer, [(prompt, trace)])
+    def _further(self, item: int, trace: Trace, hits: Sequence[Hit]) -> Rejection | None:
+        [(_, whole)] = tokenize(self._tokenizer, [(trace.prompt, trace.text)])
         if len(whole) > self._longest:
             detail = f"{len(whole)} tokens, more than max_length {self._longest}"
             return Rejection("too-long", detail)
-        hits = benchmark_hits(self._index, example["cve_id"], prompt, trace, n=self._ngram)
         if hits:
             return Rejection(f"contaminated-{hits[0].rule}", f"{hits[0].task}/{hits[0].item}")
-        mine = self._kept[response.item]
-        if trace in mine:
+        mine = self._kept[item]
+        if trace.text in mine:
             return Rejection("duplicate")
         if len(mine) == self._most:
             return Rejection("surplus", f"{self._most} kept already")
-        mine.append(trace)
+        mine.append(trace.text)
         return None
 
 

@@ -13,7 +13,7 @@ The rules go from what the server says to what the text says; the first that fai
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from cybersecqwen.benchmark.protocol import find_protocol
@@ -48,6 +48,14 @@ class Rejection(NamedTuple):
     detail: str = ""
 
 
+class Trace(NamedTuple):
+    """A text that may be kept, with the prompt that it answers and that prompt's record."""
+
+    cve_id: str
+    prompt: str
+    text: str
+
+
 def label_in(text: str) -> str | None:
     """Read the final answer as the model card's protocol does."""
     return _READ(text).answer
@@ -72,19 +80,24 @@ def reason_against(response: Response, *, gold: str) -> Rejection | None:
     return next((Rejection(reason, detail) for failed, reason, detail in rules if failed), None)
 
 
-def benchmark_hits(
-    index: BenchmarkIndex, cve_id: str, prompt: str, trace: str, *, n: int
-) -> list[Hit]:
-    """List the benchmark items that a trace overlaps with beyond the words of its own prompt.
+def benchmark_hits(index: BenchmarkIndex, traces: Sequence[Trace], *, n: int) -> list[list[Hit]]:
+    """List for each trace the items that it overlaps with beyond the words of its own prompt.
 
     The prompt's text has passed the rules already, and a trace may quote it: `n`-grams that both
     hold do not count. A CVE id that only the trace names counts as the record's own does.
     """
-    named = {found.upper() for found in _CVE_ID.findall(trace)}
-    ids = {cve_id} | named - {found.upper() for found in _CVE_ID.findall(prompt)}
-    rows = [Row(part, tuple(sorted(ids))) for part in _beyond(prompt, trace, n)]
-    found = {hit for hits in index.hits_of(rows) for hit in hits}
-    return sorted(found, key=lambda hit: (-hit.score, hit.task, hit.item, hit.rule))
+    rows = [(place, row) for place, trace in enumerate(traces) for row in _rows(trace, n)]
+    found: list[set[Hit]] = [set() for _ in traces]
+    for (place, _), hits in zip(rows, index.hits_of(row for _, row in rows), strict=True):
+        found[place].update(hits)
+    return [sorted(hits, key=lambda h: (-h.score, h.task, h.item, h.rule)) for hits in found]
+
+
+def _rows(trace: Trace, n: int) -> Iterator[Row]:
+    named = {found.upper() for found in _CVE_ID.findall(trace.text)}
+    given = {found.upper() for found in _CVE_ID.findall(trace.prompt)}
+    ids = tuple(sorted({trace.cve_id} | named - given))
+    return (Row(part, ids) for part in _beyond(trace.prompt, trace.text, n))
 
 
 def _beyond(prompt: str, trace: str, n: int) -> Iterator[str]:
