@@ -26,7 +26,7 @@ from cybersecqwen.reports.tables import table
 if TYPE_CHECKING:
     from cybersecqwen.benchmark.statistics import Floats
 
-_NAMES = ("too short to tell", "none", "up to a quarter", "a quarter to a half", "more than half")
+BINS = ("too short to tell", "none", "up to a quarter", "a quarter to a half", "more than half")
 _MANY, _NONE = (4,), (1,)  # the bins whose gains are held against each other
 
 
@@ -80,7 +80,7 @@ def overlap_report(
         other = rescore(control, control.under(None), benchmark)
         if [i.index for i in other.items] != [i.index for i in scored.items]:
             raise InputError("was asked other rows", where=control.where, tip="one protocol")
-    places = [_bin(shares[item.index]) for item in scored.items]
+    places = [bin_number(shares[item.index]) for item in scored.items]
     sway = any(trials_sway(a, a.under(None)) for a in (answers, control) if a)
     extra = _extra(scored, other, places, trials=sway) if other else None
     return OverlapReport(
@@ -98,7 +98,8 @@ def overlap_report(
     )
 
 
-def _bin(share: float | None) -> int:
+def bin_number(share: float | None) -> int:
+    """Place an item in BINS by the share of its n-grams that a corpus holds, None for too short."""
     if share is None:
         return 0
     return 1 if share == 0 else 2 if share <= 0.25 else 3 if share <= 0.5 else 4
@@ -109,7 +110,7 @@ def _of_bin(
 ) -> Bin:
     ours = _rows(scored, places, (number,))
     found = estimate(*ours, ddof=scored.protocol.ddof)
-    name, items = _NAMES[number], len(ours[0])
+    name, items = BINS[number], len(ours[0])
     if other is None:
         return Bin(name, items, found.mean, found.interval)
     theirs = _rows(other, places, (number,))

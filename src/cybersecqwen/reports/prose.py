@@ -1,4 +1,4 @@
-"""The parts of a model card that no measurement changes: use, limits, licences, citations.
+"""What no measurement changes in model cards and pages: use, limits, licences, citations.
 
 >>> print(limitations(2021, 2021).splitlines()[0][:28])
 - **One field.** The model w
@@ -126,6 +126,13 @@ SMOKE = """\
 > **A smoke test, not a usable model.** The network began with random weights and is tiny: it
 > knows nothing about security. The run shows that every stage works, and its scores say nothing
 > more. The sections on use and limits describe what a full run of the same stages is for."""
+
+# HTML, for the pages that show items.
+ITEM_LICENCE = (
+    "The texts of the items are CTI-Bench's (arXiv:2406.07599), licensed <a rel=\"noopener "
+    'noreferrer" href="https://creativecommons.org/licenses/by-nc-sa/4.0/">CC BY-NC-SA 4.0</a>. '
+    "Who passes this page on is bound by that licence."
+)
 
 SPREADS = """\
 Strict accuracy is correct answers over all items; an answer that cannot be parsed is wrong. The

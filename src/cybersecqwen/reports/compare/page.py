@@ -29,13 +29,9 @@ from cybersecqwen.reports.compare.markdown import (
 )
 from cybersecqwen.reports.compare.plots import scores_name
 from cybersecqwen.reports.evidence import CTI_BENCH
+from cybersecqwen.reports.prose import ITEM_LICENCE
 
 _NONE = "–"
-LICENCE = (
-    "The texts of the items are CTI-Bench's (arXiv:2406.07599), licensed <a rel=\"noopener "
-    'noreferrer" href="https://creativecommons.org/licenses/by-nc-sa/4.0/">CC BY-NC-SA 4.0</a>. '
-    "Who passes this page on is bound by that licence."
-)
 _NO_PLOTS = "There are no plots: they need matplotlib, which pip install 'cybersecqwen[train]' has."
 _RESULTS = (
     *("verdict", "model", "{metric}", "95 % interval", "parseable", "items", "trials"),
@@ -289,5 +285,5 @@ def _plot(svg: str, *, kind: str = "") -> str:
 
 def _licence(found: Json) -> str:
     if found["benchmark"]["name"] == CTI_BENCH:
-        return LICENCE
+        return ITEM_LICENCE
     return f"The texts of the items are those of {html.escape(found['benchmark']['name'])}."
