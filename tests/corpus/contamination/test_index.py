@@ -85,12 +85,14 @@ def words(value: str) -> list[str]:
     return "".join(c if c.isalnum() else " " for c in folded).split()
 
 
+@cache
+def grams(value: str) -> set[str]:
+    kept = [w for w in words(value) if not re.match(r"(v|rc|sp|r|b|u)?\d", w)]
+    return {" ".join(kept[i : i + 13]) for i in range(len(kept) - 12)}
+
+
 def plainly_contaminated(cve_id: str, text: str, items: list[Item]) -> bool:
     """Decide by the rules' definitions alone, item by item, without any index."""
-
-    def grams(value: str) -> set[str]:
-        kept = [w for w in words(value) if not re.match(r"(v|rc|sp|r|b|u)?\d", w)]
-        return {" ".join(kept[i : i + 13]) for i in range(len(kept) - 12)}
 
     for item in items:
         asked = " ".join((item.text, *item.options))

@@ -34,7 +34,6 @@ _CVE_ID = re.compile(r"CVE-\d{4}-\d+", re.IGNORECASE)
 _BATCH = 2_000_000  # characters held at once, unless one text has more
 _PART, _OVERLAP = 20_000, 8_000  # words of a very long text that are judged together
 _GROUP = 500_000  # words of parts that are judged at once
-_SAME = 0.999  # where a passage stands in a text, a part of the text is like it
 
 Scores = dict[str, float]
 
@@ -96,7 +95,8 @@ class BenchmarkIndex:
         """Yield a text, a passage, a rule and its score wherever the score may be enough."""
         for text, passage, score in self._similarity.find(texts):
             yield text, passage, "near-duplicate", score
-            if score > _SAME and _holds(texts[text], self._passages.all[passage].words):
+            # The nearest part may be shifted by a few words, so any likeness is looked into.
+            if _holds(texts[text], self._passages.all[passage].words):
                 yield text, passage, "normalised", 1.0
         masked = [self._common(words) for words in texts]
         for text, passage in self._runs.shared(masked):
