@@ -11,8 +11,6 @@ from cybersecqwen.embedded.artifacts import FOLDER, load_catalogue
 from cybersecqwen.errors import InputError
 from cybersecqwen.tuning.embedded import Inputs, build
 
-DOMAINS = ("enterprise", "mobile", "ics")
-
 
 def test_the_catalogue_knows_kind_usage_and_parents() -> None:
     catalogue = load_catalogue()
