@@ -170,7 +170,6 @@ def test_rows_are_judged_alike_alone_and_together(monkeypatch: pytest.MonkeyPatc
     alone = [next(BenchmarkIndex(MANY, Contamination()).hits_of([row])) for row in rows]
     backwards = list(BenchmarkIndex(MANY, Contamination()).hits_of(rows[::-1]))[::-1]
     monkeypatch.setattr(index, "_BATCH", 300)
-    monkeypatch.setattr(index, "_GROUP", 20)
     assert found == alone == backwards == list(BenchmarkIndex(MANY, Contamination()).hits_of(rows))
 
 
@@ -178,3 +177,30 @@ def test_rows_are_judged_alike_alone_and_together(monkeypatch: pytest.MonkeyPatc
 def test_an_item_is_found_in_a_very_long_text_wherever_it_stands(before: int) -> None:
     text = " ".join(("filler",) * before + (TEXT,) + ("padding",) * (46_000 - before))
     assert set(rules(text)) >= {"exact", "normalised", "ngram", "near-duplicate"}
+
+
+def test_a_text_is_masked_once_numbers_names_and_identifiers_are_left_out() -> None:
+    said = "does not check the size of what it reads and lets a remote user stop the service"
+    items = [
+        Item("cti-rcm", n, "", "CWE-125", text=f"{name} {n}.1 {said} {end} by one {name} call.")
+        for n, (name, end) in enumerate(
+            [("Ostwell", "with a page"), ("Fenmore", "with a file"), ("Bracklane", "and a page")]
+        )
+    ]
+    others = [Item("cti-rcm", 3 + n, "", "CWE-79", text=f"with and page {n}") for n in range(3)]
+    found = BenchmarkIndex({"cti-rcm": (*items, *others)}, Contamination())
+    copy = items[0].text.replace("Ostwell", "Quilltide").replace("0.1", "v7.2")
+    hits = {hit.item: dict(hit.rules) for hit in found.hits("", copy)}
+    assert "masked" in hits[0] and "normalised" not in hits[0]
+    assert "masked" not in hits.get(2, {})  # other words, not only other names
+
+
+def test_a_question_that_several_items_share_once_masked_is_boilerplate() -> None:
+    said = "which of these does the technique need before it can be used on the network"
+    items = [
+        Item("cti-mcq", n, "", "A", text=f"{name}: {said}?")
+        for n, name in enumerate(["Foo", "Bar"])
+    ]
+    more = [Item("cti-mcq", 2 + n, "", "A", text=f"{said} {n} again and again") for n in range(3)]
+    found = BenchmarkIndex({"cti-mcq": (*items, *more)}, Contamination())
+    assert all("masked" not in dict(h.rules) for h in found.hits("", f"Baz: {said}?") if h.item < 2)

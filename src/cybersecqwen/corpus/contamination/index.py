@@ -6,9 +6,9 @@
 >>> index.hits("CVE-2021-7", "Unlike before: xss in foo 1.2 allows script-injection")[0].rule
 'normalised'
 
-A text is only held against the items that may be near it: those of which it has an n-gram, a run
-of common words, or one of the heaviest words. What that leaves out, no rule could have hit: a
-rule finds all that it is defined to find, whatever the number of texts.
+A text is only held against the items that may be near it: those of which it has the rarest run of
+words, an n-gram, or enough of the words that tell them from others. What that leaves out, no rule
+could have hit: a rule finds all that it is defined to find, whatever the number of texts.
 """
 
 from __future__ import annotations
@@ -16,8 +16,6 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import groupby
-from operator import itemgetter
 
 import numpy as np
 
@@ -32,8 +30,7 @@ from cybersecqwen.records import Item
 
 _CVE_ID = re.compile(r"CVE-\d{4}-\d+", re.IGNORECASE)
 _BATCH = 2_000_000  # characters held at once, unless one text has more
-_PART, _OVERLAP = 20_000, 8_000  # words of a very long text that are judged together
-_GROUP = 500_000  # words of parts that are judged at once
+_WHOLE = 5  # words in a row by which a passage that stands in a text is looked for
 
 Scores = dict[str, float]
 
@@ -52,6 +49,7 @@ class BenchmarkIndex:
             for cve_id in {found.upper() for found in _CVE_ID.findall(named)}:
                 self._ids[cve_id].append(item)
         texts = [passage.words for passage in self._passages.all]
+        self._wholes = Grams(texts, _WHOLE).rarest()
         self._ngrams = Grams(map(self._worded, texts), settings.ngram)
         self._masked = _alone([self._common(words) for words in texts])
         self._runs = Grams(self._masked, RUN).rarest()
@@ -65,13 +63,11 @@ class BenchmarkIndex:
     def hits_of(self, rows: Iterable[Row]) -> Iterator[list[Hit]]:
         """Yield for each row what `hits` lists; with an answer, answers are looked at too."""
         for batch in _batches(rows):
-            whole = [np.frombuffer(self._lexicon.encode(row.text), np.int32) for row in batch]
-            parts = [(number, part) for number, words in enumerate(whole) for part in _parts(words)]
+            texts = [np.frombuffer(self._lexicon.encode(row.text), np.int32) for row in batch]
             found: list[dict[int, Scores]] = [defaultdict(dict) for _ in batch]
-            for some in _groups(parts):
-                for part, passage, rule, score in self._scores([words for _, words in some]):
-                    scores = found[some[part][0]][passage]
-                    scores[rule] = max(score, scores.get(rule, 0.0))
+            for text, passage, rule, score in self._scores(texts):
+                scores = found[text][passage]
+                scores[rule] = max(score, scores.get(rule, 0.0))
             yield from map(self._hits, batch, found)
 
     def seen(self) -> Integers:
@@ -95,7 +91,7 @@ class BenchmarkIndex:
         """Yield a text, a passage, a rule and its score wherever the score may be enough."""
         for text, passage, score in self._similarity.find(texts):
             yield text, passage, "near-duplicate", score
-            # The nearest part may be shifted by a few words, so any likeness is looked into.
+        for text, passage in self._wholes.shared(texts):
             if _holds(texts[text], self._passages.all[passage].words):
                 yield text, passage, "normalised", 1.0
         masked = [self._common(words) for words in texts]
@@ -166,17 +162,3 @@ def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
             batch, held = [], 0
     if batch:
         yield batch
-
-
-def _groups(parts: list[tuple[int, Words]]) -> Iterator[list[tuple[int, Words]]]:
-    """Split what is judged at once, so that one text of many parts takes no more memory."""
-    ends = np.cumsum([len(words) for _, words in parts]) // _GROUP
-    for _, some in groupby(zip(ends.tolist(), parts, strict=True), key=itemgetter(0)):
-        yield [part for _, part in some]
-
-
-def _parts(words: Words) -> Iterator[Words]:
-    """Cut a very long text into parts that overlap by more than the longest passage."""
-    yield words[:_PART]
-    for start in range(_PART - _OVERLAP, len(words) - _OVERLAP, _PART - _OVERLAP):
-        yield words[start : start + _PART]

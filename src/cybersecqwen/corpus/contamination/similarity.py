@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -24,8 +25,10 @@ from cybersecqwen.corpus.contamination.passages import (
     Words,
 )
 
-_ROWS = 256  # texts whose words stand in one table of all known words
+_ROWS = 256  # parts of texts whose words stand in one table of all known words
 _FEWEST = 6  # words of a passage that similarity can be told of
+_LONG = 1_000  # words of a text that are compared with all passages at once
+_TIER = 64  # words: longer passages are compared with longer parts, by steps of four times
 _LENGTHS = (1.0, 1.25)  # of the part of a text that is looked at, in those of the passage
 _ROUNDING = 1e-9
 _SLACK = 0.75  # of the weight needed: more postings than must be, and far fewer to look into
@@ -73,36 +76,38 @@ class Similarity:
         return postings
 
     def find(self, texts: list[Words]) -> Iterator[Found]:
-        """Yield each pair of a text and a passage that are at least `least` alike.
+        """Yield the pairs of a text and a passage that are at least `least` alike.
 
-        A passage too short to tell is yielded where the text has all of its words.
+        A pair comes once for each part of a very long text in which it is found.
         """
         self._prefixes = self._prefixes or self._post(texts)
         table = np.zeros((_ROWS, self._passages.size), bool)
-        for first in range(0, len(texts), _ROWS):
-            some = texts[first : first + _ROWS]
-            for row, passage, score in self._find(some, self._prefixes, table):
-                yield row + first, passage, score
+        parts = _parts(texts, int(self._lengths.max()))
+        while some := list(islice(parts, _ROWS)):
+            yield from self._find(some, self._prefixes, table)
 
     def _find(
-        self, texts: list[Words], prefixes: Postings, table: npt.NDArray[np.bool_]
+        self, parts: list[_Part], prefixes: Postings, table: npt.NDArray[np.bool_]
     ) -> Iterator[Found]:
-        row = np.repeat(np.arange(len(texts)), [len(text) for text in texts])
-        words = np.concatenate(texts)
+        sizes = [len(part.words) for part in parts]
+        row = np.repeat(np.arange(len(parts)), sizes)
+        words = np.concatenate([part.words for part in parts])
         known = np.where(words < self._passages.size, words, 0)
         table[row, known] = True
         rows, passages = self._candidates(prefixes, row, known)
+        shortest, longest = (np.array([part[i] for part in parts])[rows] for i in (2, 3))
         enough = self._shared(table, rows, passages) >= self._needed[passages]
+        enough &= (self._lengths[passages] > shortest) & (self._lengths[passages] <= longest)
         rows, passages = rows[enough], passages[enough]
         table[row, known] = False
-        starts = np.concatenate([[0], np.cumsum([len(text) for text in texts])])
+        starts = np.concatenate([[0], np.cumsum(sizes)])
         weights, before = self._passages.weigh(words), _before(row, words)
         for r, passage in zip(rows.tolist(), passages.tolist(), strict=True):
             here = slice(starts[r], starts[r + 1])
             text = _Text(known[here], weights[here], before[here] - starts[r])
             score = self._score(text, passage)
             if score >= self._least:
-                yield r, passage, score
+                yield parts[r].text, passage, score
 
     def _candidates(
         self, prefixes: Postings, row: Integers, words: Words
@@ -139,8 +144,6 @@ class Similarity:
         there = self._marked[text.words]
         self._marked[own] = False
         sums = np.concatenate([[0.0], np.cumsum(text.weights * there)])
-        if self._lengths[passage] < _FEWEST:
-            return float(len(np.unique(text.words[there])) == len(own))
         lengths = {
             min(math.ceil(self._lengths[passage] * factor), len(there)) for factor in _LENGTHS
         }
@@ -159,6 +162,34 @@ class Similarity:
         once = text.weights[part] * (text.before[part] < part.start)
         shared = float(once[there[part]].sum())
         return shared / (float(once.sum()) + float(self._passages.total[passage]) - shared)
+
+
+class _Part(NamedTuple):
+    """A part of a text, and how long the passages are that it is compared with, in words."""
+
+    text: int
+    words: Words
+    above: float
+    up_to: float
+
+
+def _parts(texts: list[Words], longest: int) -> Iterator[_Part]:
+    """Cut very long texts into parts a few times as long as the passages they are compared with.
+
+    Parts overlap by more than such a passage: none is cut in two. A part as long as the whole text
+    would have enough words of almost any passage, here and there.
+    """
+    for number, words in enumerate(texts):
+        if len(words) <= _LONG:
+            yield _Part(number, words, _FEWEST - 1, math.inf)
+            continue
+        above, up_to = _FEWEST - 1, _TIER
+        while above < longest:
+            overlap = math.ceil(up_to * max(_LENGTHS))
+            step = 3 * up_to - overlap
+            for start in range(0, max(1, len(words) - overlap), step):
+                yield _Part(number, words[start : start + 3 * up_to], above, up_to)
+            above, up_to = up_to, 4 * up_to
 
 
 class _Text(NamedTuple):
