@@ -19,7 +19,7 @@ from cybersecqwen.corpus.rows import TrainRow
 from cybersecqwen.files import write_jsonl
 from cybersecqwen.records import Item
 from cybersecqwen.reports.audit import verdict
-from cybersecqwen.reports.audit_page import bin_of, item_text, render_audit_page
+from cybersecqwen.reports.audit_page import bins, item_text, render_audit_page
 from cybersecqwen.reports.prose import ITEM_LICENCE
 
 BROWSER = next(
@@ -148,11 +148,17 @@ def test_every_link_within_the_page_leads_somewhere() -> None:
 
 
 def test_items_are_counted_by_how_much_of_them_the_file_holds() -> None:
-    shares = (None, 0.0, 0.25, 0.26, 0.5, 0.51)
-    assert [bin_of(share) for share in shares] == [
-        *("too short to tell", "none", "up to a quarter"),
-        *("a quarter to a half", "a quarter to a half", "more than half"),
-    ]
+    shares = dict(enumerate((None, 0.0, 0.25, 0.26, 0.5, 0.51)))
+    audit = Audit({"cti-mcq": 6}, shares={("cti-mcq", n): share for n, share in shares.items()})
+    assert bins(audit) == {
+        "cti-mcq": {
+            "too short to tell": 1,
+            "none": 1,
+            "up to a quarter": 1,
+            "a quarter to a half": 2,
+            "more than half": 1,
+        }
+    }
     row = '<th scope="row">cti-mcq</th>' + "".join(f'<td class="n">{n}</td>' for n in "10001")
     assert row in rendered()
 

@@ -111,7 +111,8 @@ def run_audit(
     each is listed, and the audit is not clean.
     """
     audit = Audit({task: len(items) for task, items in benchmark.items()})
-    rows = read_rows(train, unreadable=audit.unreadable if allow_unreadable else None)
+    unreadable: list[str] | None = [] if allow_unreadable else None
+    rows = read_rows(train, unreadable=unreadable)
     with tqdm(desc="rows", unit=" rows", disable=None) as bar:
         index, seen = BenchmarkIndex(benchmark, settings), set[int]()
         judged = _judged(_chunks(rows), index, partial(BenchmarkIndex, benchmark, settings))
@@ -120,12 +121,19 @@ def run_audit(
             audit.forms.update(row.form for row in chunk)
             for row, hits in zip(chunk, found, strict=True):
                 kept = (_by_rules(hit, rules) for hit in hits)
-                audit.overlaps += [Overlap(row, hit) for hit in kept if hit]
+                place = row._replace(where=_within(train, row.where))
+                audit.overlaps += [Overlap(place, hit) for hit in kept if hit]
             seen.update(grams.tolist())
             bar.update(len(chunk))
     audit.overlaps.sort(key=lambda overlap: (strength(overlap.hit), overlap.row.number))
     audit.shares = index.shares(seen)
+    audit.unreadable = [_within(train, line) for line in unreadable or ()]
     return audit
+
+
+def _within(train: Path, where: str) -> str:
+    """Name a place without the folder that the training file happens to lie in."""
+    return where.removeprefix(f"{train.parent}/")
 
 
 def _by_rules(hit: Hit, rules: Sequence[str]) -> Hit | None:

@@ -6,6 +6,7 @@ On a terminal only; in a pipe nothing is shown.
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Never, Self
 
@@ -14,7 +15,7 @@ from tqdm import tqdm
 from cybersecqwen.records import Response
 
 
-class Progress:
+class Progress(ABC):
     """Looks on while answers come; a subclass takes note of each and says what to show."""
 
     def __init__(self, label: str, total: int, *, unit: str) -> None:
@@ -56,10 +57,10 @@ class Progress:
             self._bar.set_postfix_str(self.shown(speed), refresh=False)
             self._bar.update()
 
+    @abstractmethod
     def note(self, response: Response) -> None:
         """Take what the subclass shows from an answer."""
-        raise NotImplementedError
 
+    @abstractmethod
     def shown(self, speed: float) -> str:
         """Say what stands behind the bar; `speed` is in tokens a second, 0 where none are told."""
-        raise NotImplementedError

@@ -6,7 +6,7 @@ print(audit_table(audit))
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from cybersecqwen.corpus.audit import Audit, Overlap
 from cybersecqwen.corpus.contamination.spans import shared_spans
 from cybersecqwen.files import Json, write_json, write_text
 from cybersecqwen.records import Item
-from cybersecqwen.reports.audit_page import bin_of, item_text, render_audit_page
+from cybersecqwen.reports.audit_page import bins, item_text, render_audit_page
 from cybersecqwen.reports.tables import table
 
 Benchmark = Mapping[str, tuple[Item, ...]]
@@ -71,7 +71,7 @@ def _evidence(audit: Audit, benchmark: Benchmark) -> Json:
         **audit_summary(audit),
         "forms": dict(audit.forms),
         "unreadable": audit.unreadable,
-        "bins": _bins(audit),
+        "bins": bins(audit),
         "items": [
             {
                 "task": task,
@@ -97,11 +97,3 @@ def _row(overlap: Overlap, item: Item) -> Json:
         "has_answer": hit.has_answer,
         "shared_spans": [list(span) for span in shared_spans(row.row.text, item_text(item))],
     }
-
-
-def _bins(audit: Audit) -> dict[str, dict[str, int]]:
-    """Count the items of each task by the share of their n-grams that the file holds."""
-    counts: dict[str, Counter[str]] = {task: Counter() for task in audit.items}
-    for (task, _), share in audit.shares.items():
-        counts[task][bin_of(share)] += 1
-    return {task: dict(of_task) for task, of_task in counts.items()}

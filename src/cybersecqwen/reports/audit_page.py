@@ -30,9 +30,10 @@ _LONG = 4_000  # characters of a text that are shown
 _AROUND = 300  # characters shown before and after what a long text shares
 
 
-def bin_of(share: float | None) -> str:
-    """Name the bin of an item by the share of its n-grams, None where it has none."""
-    return BINS[bin_number(share)]
+def bins(audit: Audit) -> dict[str, dict[str, int]]:
+    """Count the items of each task by the share of their n-grams that the file holds."""
+    counts = Counter((task, BINS[bin_number(share)]) for (task, _), share in audit.shares.items())
+    return {task: {name: counts[task, name] for name in BINS} for task in audit.items}
 
 
 def item_text(item: Item) -> str:
@@ -104,8 +105,7 @@ def _count(of_rule: Mapping[str, int]) -> str:
 
 
 def _bins(audit: Audit) -> str:
-    counts = Counter((task, bin_of(share)) for (task, _), share in audit.shares.items())
-    rows = [(task, *(f"{counts[task, name]:,}" for name in BINS)) for task in audit.items]
+    rows = [(task, *(f"{n:,}" for n in of_task.values())) for task, of_task in bins(audit).items()]
     caption = "Items by the share of their n-grams found"
     return _table(("task", *BINS), rows, caption=caption)
 
