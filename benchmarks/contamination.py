@@ -32,7 +32,7 @@ from cybersecqwen.corpus.contamination import RULES, BenchmarkIndex, Hit, Row, t
 from cybersecqwen.corpus.contamination.ngrams import Grams
 from cybersecqwen.corpus.contamination.passages import Passages
 from cybersecqwen.corpus.contamination.similarity import Similarity
-from cybersecqwen.corpus.contamination.words import Lexicon
+from cybersecqwen.corpus.contamination.words import encode
 from cybersecqwen.corpus.testbed import Case, copies, siblings
 from cybersecqwen.records import Item
 from cybersecqwen.sources.ctibench import read_benchmark
@@ -98,9 +98,8 @@ def _kind(case: Case) -> str:
 
 def against_brute_force(benchmark: Benchmark, cases: list[Case]) -> None:
     """Compare with the similarity of whole texts, of every pair, without any index."""
-    lexicon = Lexicon()
-    passages = Passages(benchmark, lexicon)
-    texts = [np.frombuffer(lexicon.encode(case.row.text), np.int32) for case in cases]
+    passages = Passages(benchmark)
+    texts = encode([case.row.text for case in cases])
     similarity = Similarity(passages, SETTINGS.similarity)
     found = {(text, passage) for text, passage, _ in similarity.find(texts)}
     holders: dict[int, list[int]] = defaultdict(list)
@@ -108,9 +107,10 @@ def against_brute_force(benchmark: Benchmark, cases: list[Case]) -> None:
         for word in words.tolist():
             holders[word].append(number)
     alike = set()
-    for number, text in enumerate(texts):
-        words = np.unique(text)
-        weights = passages.weigh(words)
+    for number, text in enumerate(texts.split()):
+        distinct = np.unique(text)
+        words = passages.number(distinct)
+        weights = passages.weights[words]
         shared = np.zeros(len(passages.all))
         for word, weight in zip(words.tolist(), weights.tolist(), strict=True):
             shared[holders.get(word, [])] += weight
@@ -118,7 +118,7 @@ def against_brute_force(benchmark: Benchmark, cases: list[Case]) -> None:
         alike |= {(number, int(p)) for p in np.flatnonzero(scores >= SETTINGS.similarity)}
     both = len(alike & found)
     print(f"Pairs with a similarity of whole texts of at least {SETTINGS.similarity}, of ", end="")
-    print(f"{len(texts) * len(passages.all):,}: {len(alike):,}; found {both:,} ", end="")
+    print(f"{texts.size * len(passages.all):,}: {len(alike):,}; found {both:,} ", end="")
     print(f"({percent(both, len(alike))}).\n")
 
 
@@ -209,20 +209,13 @@ def _resident(pid: int | None) -> int:
 
 def beside_janitor(texts: list[str], benchmark: Benchmark, janitor: Any) -> None:
     """Time the n-gram rule alone and Janitor, on the same texts and items."""
-    lexicon = Lexicon()
-    passages = Passages(benchmark, lexicon)
-
-    def worded(words: Any) -> Any:
-        return words[np.frombuffer(bytes(lexicon.numeric), np.uint8)[words] == 0]
-
-    grams = Grams([worded(passage.words) for passage in passages.all], SETTINGS.ngram)
+    grams = Grams(Passages(benchmark).texts.worded(), SETTINGS.ngram)
     for item in (item for items in benchmark.values() for item in items):
         janitor.register_contaminant_python(" ".join((item.text, *item.options)))
 
     def ours() -> None:
         for first in range(0, len(texts), 5000):
-            some = texts[first : first + 5000]
-            words = [worded(np.frombuffer(lexicon.encode(text), np.int32)) for text in some]
+            words = encode(texts[first : first + 5000]).worded()
             list(grams.containment(words, SETTINGS.containment))
 
     own = timed(ours)

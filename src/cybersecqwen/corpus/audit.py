@@ -22,8 +22,8 @@ from tqdm import tqdm
 
 from cybersecqwen.config import Contamination
 from cybersecqwen.corpus.contamination import RULES, BenchmarkIndex, Hit, Row
+from cybersecqwen.corpus.contamination.hashing import Integers
 from cybersecqwen.corpus.contamination.hits import strength
-from cybersecqwen.corpus.contamination.passages import Integers
 from cybersecqwen.corpus.rows import TrainRow, read_rows
 from cybersecqwen.errors import InputError
 from cybersecqwen.records import Item

@@ -6,13 +6,12 @@ import math
 import random
 from collections import Counter
 
-import numpy as np
 import pytest
 
 from cybersecqwen.corpus.contamination.ngrams import Grams
-from cybersecqwen.corpus.contamination.passages import Passages, Words
+from cybersecqwen.corpus.contamination.passages import Passages
 from cybersecqwen.corpus.contamination.similarity import Similarity
-from cybersecqwen.corpus.contamination.words import Lexicon
+from cybersecqwen.corpus.contamination.words import encode
 from cybersecqwen.records import Item
 
 RNG = random.Random(42)
@@ -39,18 +38,13 @@ def items() -> tuple[Item, ...]:
 
 ITEMS = items()
 COUNTS = Counter(word for item in ITEMS for word in set(item.text.split()))
-LEXICON = Lexicon()
-PASSAGES = Passages({"cti-rcm": ITEMS}, LEXICON)
+PASSAGES = Passages({"cti-rcm": ITEMS})
 TEXTS = [
     " ".join(changed(item.text.split(), RNG.randrange(12)))
     for item in ITEMS
     for _ in range(4)
     if RNG.random() < 0.9
 ]
-
-
-def encoded(texts: list[str]) -> list[Words]:
-    return [np.frombuffer(LEXICON.encode(text), np.int32) for text in texts]
 
 
 def plain_similarity(text: str, item: Item) -> float:
@@ -85,7 +79,7 @@ def test_the_search_finds_what_all_pairs_give(
     texts = TEXTS[:120][::order]
     found = {
         (texts[text], passage): score
-        for text, passage, score in Similarity(PASSAGES, least).find(encoded(texts))
+        for text, passage, score in Similarity(PASSAGES, least).find(encode(texts))
         if (texts[text], passage) in plain
     }
     expected = {pair: score for pair, score in plain.items() if score >= least}
@@ -96,8 +90,8 @@ def test_the_search_finds_what_all_pairs_give(
 def test_what_one_search_finds_does_not_depend_on_the_first_texts() -> None:
     def asked(first: list[str]) -> set[tuple[int, int]]:
         similarity = Similarity(PASSAGES, 0.6)
-        list(similarity.find(encoded(first)))  # chooses the words that passages are posted under
-        return {(text, passage) for text, passage, _ in similarity.find(encoded(TEXTS))}
+        list(similarity.find(encode(first)))  # chooses the words that passages are posted under
+        return {(text, passage) for text, passage, _ in similarity.find(encode(TEXTS))}
 
     assert asked(TEXTS[:1]) == asked(TEXTS[::-1]) == asked(["nothing of the kind"])
 
@@ -111,8 +105,8 @@ def grams(text: str, n: int) -> set[tuple[str, ...]]:
 def test_containment_is_that_of_the_sets_of_ngrams_in_both_directions(n: int) -> None:
     texts = [*TEXTS, *(f"{t} {t} {t}" for t in TEXTS[:20]), *(t[:60] for t in TEXTS[:20])]
     texts += [" ".join(drawn(90)) + " " + t for t in TEXTS[:20]] + ["", "one"]
-    index = Grams([p.words for p in PASSAGES.all], n)
-    found = {(t, p): share for t, p, share in index.containment(encoded(texts), 0.3)}
+    index = Grams(PASSAGES.texts, n)
+    found = {(t, p): share for t, p, share in index.containment(encode(texts), 0.3)}
     expected = {}
     for t, text in enumerate(texts):
         for item in ITEMS:

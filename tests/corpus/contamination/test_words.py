@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from cybersecqwen.corpus.contamination import words
 from cybersecqwen.corpus.contamination.spans import shared_spans
 from cybersecqwen.corpus.contamination.words import (
-    Lexicon,
+    encode,
     is_number,
     normalised,
     tokens,
@@ -37,22 +37,24 @@ def test_a_span_is_given_for_each_word_and_holds_it(text: str) -> None:
 
 
 @given(st.lists(TEXTS, max_size=5))
-def test_equal_words_and_no_others_have_equal_numbers(texts: list[str]) -> None:
-    lexicon = Lexicon()
-    numbers = [number for text in texts for number in lexicon.encode(text)]
-    folded = [word for text in texts for word in tokens(text)]
-    pairs = set(zip(numbers, folded, strict=True))
-    assert len(pairs) == len(set(numbers)) == len(set(folded))
-    assert all(lexicon.numeric[n] == is_number(word) for n, word in pairs)
+@example(["v2 vx 3 r1 rc4 rcx sp9 s9 b1 u", "", "T1548 log4j", "42"])
+def test_equal_words_and_no_others_have_equal_hashes(texts: list[str]) -> None:
+    hashes, row, numeric, size = encode(texts)
+    folded = [(number, word) for number, text in enumerate(texts) for word in tokens(text)]
+    pairs = set(zip(hashes.tolist(), (word for _, word in folded), strict=True))
+    assert len(pairs) == len({h for h, _ in pairs}) == len({w for _, w in pairs})
+    assert row.tolist() == [number for number, _ in folded] and size == len(texts)
+    assert numeric.tolist() == [is_number(word) for _, word in folded]
 
 
-def test_a_long_text_has_the_words_that_it_has_in_one_piece(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    text = "One flaw, in Foo 1.2 (café) of Bar_baz. " * 20
-    whole = list(Lexicon().encode(text))
-    monkeypatch.setattr(words, "_PIECE", 50)
-    assert list(Lexicon().encode(text)) == whole
+@given(st.lists(st.text("ab1 -", max_size=30), min_size=1, max_size=4))
+def test_words_are_the_same_whatever_is_hashed_at_once(texts: list[str]) -> None:
+    whole = encode(texts)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(words, "_PIECE", 5)
+        cut = encode(texts)
+    assert [side.tolist() for side in cut[:3]] == [side.tolist() for side in whole[:3]]
+    assert [own.tolist() for own in cut.split()] == [cut.of(n).tolist() for n in range(len(texts))]
 
 
 def test_names_are_words_and_versions_are_numbers() -> None:

@@ -21,11 +21,12 @@ import numpy as np
 
 from cybersecqwen.config import Contamination
 from cybersecqwen.corpus.contamination.answers import gives_answer
+from cybersecqwen.corpus.contamination.hashing import Hashes, Integers
 from cybersecqwen.corpus.contamination.hits import RUN, Hit, Row, held, strength
 from cybersecqwen.corpus.contamination.ngrams import Grams
-from cybersecqwen.corpus.contamination.passages import Integers, Passages, Words
+from cybersecqwen.corpus.contamination.passages import Passages
 from cybersecqwen.corpus.contamination.similarity import Similarity
-from cybersecqwen.corpus.contamination.words import Lexicon
+from cybersecqwen.corpus.contamination.words import Texts, encode
 from cybersecqwen.records import Item
 
 _CVE_ID = re.compile(r"CVE-\d{4}-\d+", re.IGNORECASE)
@@ -40,18 +41,17 @@ class BenchmarkIndex:
 
     def __init__(self, benchmark: Mapping[str, Iterable[Item]], settings: Contamination) -> None:
         self._settings = settings
-        self._lexicon = Lexicon()
-        self._passages = Passages(benchmark, self._lexicon)
+        self._passages = Passages(benchmark)
         self._ids: dict[str, list[Item]] = defaultdict(list)
         for item in (item for items in benchmark.values() for item in items):
             # An item that discusses a CVE gives its answer away as much as one that links to it.
             named = f"{item.url} {item.text} {' '.join(item.options)}"
             for cve_id in {found.upper() for found in _CVE_ID.findall(named)}:
                 self._ids[cve_id].append(item)
-        texts = [passage.words for passage in self._passages.all]
+        texts = self._passages.texts
         self._wholes = Grams(texts, _WHOLE).rarest()
-        self._ngrams = Grams(map(self._worded, texts), settings.ngram)
-        self._masked = _alone([self._common(words) for words in texts])
+        self._ngrams = Grams(texts.worded(), settings.ngram)
+        self._masked = _alone(self._common(texts))
         self._runs = Grams(self._masked, RUN).rarest()
         least = min(settings.similarity, settings.similarity_with_answer)
         self._similarity = Similarity(self._passages, least)
@@ -63,7 +63,7 @@ class BenchmarkIndex:
     def hits_of(self, rows: Iterable[Row]) -> Iterator[list[Hit]]:
         """Yield for each row what `hits` lists; with an answer, answers are looked at too."""
         for batch in _batches(rows):
-            texts = [np.frombuffer(self._lexicon.encode(row.text), np.int32) for row in batch]
+            texts = encode([row.text for row in batch])
             found: list[dict[int, Scores]] = [defaultdict(dict) for _ in batch]
             for text, passage, rule, score in self._scores(texts):
                 scores = found[text][passage]
@@ -87,19 +87,19 @@ class BenchmarkIndex:
                 found[item.task, item.index] = max(known) if known else None
         return found
 
-    def _scores(self, texts: list[Words]) -> Iterator[tuple[int, int, str, float]]:
+    def _scores(self, texts: Texts) -> Iterator[tuple[int, int, str, float]]:
         """Yield a text, a passage, a rule and its score wherever the score may be enough."""
         for text, passage, score in self._similarity.find(texts):
             yield text, passage, "near-duplicate", score
         for text, passage in self._wholes.shared(texts):
-            if _holds(texts[text], self._passages.all[passage].words):
+            if _holds(texts.of(text), self._passages.all[passage].words):
                 yield text, passage, "normalised", 1.0
-        masked = [self._common(words) for words in texts]
+        masked = self._common(texts)
         for text, passage in self._runs.shared(masked):
-            if _holds(masked[text], self._masked[passage]):
+            if _holds(masked.of(text), self._masked.of(passage)):
                 yield text, passage, "masked", 1.0
-        worded = [self._worded(words) for words in texts]
-        for text, passage, score in self._ngrams.containment(worded, self._settings.containment):
+        worded, least = texts.worded(), self._settings.containment
+        for text, passage, score in self._ngrams.containment(worded, least):
             yield text, passage, "ngram", score
 
     def _hits(self, row: Row, found: dict[int, Scores]) -> list[Hit]:
@@ -124,25 +124,20 @@ class BenchmarkIndex:
             return None
         return Hit(rules[0][0], item.task, item.index, rules[0][1], rules, has_answer)
 
-    def _worded(self, words: Words) -> Words:
-        """Leave out numbers and versions."""
-        kept: Words = words[np.frombuffer(self._lexicon.numeric, np.uint8)[words] == 0]
-        return kept
-
-    def _common(self, words: Words) -> Words:
+    def _common(self, texts: Texts) -> Texts:
         """Leave out what is no word of the language: numbers, names, identifiers."""
-        known = np.where(words < self._passages.size, words, 0)
-        kept: Words = words[self._passages.is_common[known]]
-        return kept
+        return texts.kept(self._passages.is_common[self._passages.number(texts.words)])
 
 
-def _alone(masked: list[Words]) -> list[Words]:
+def _alone(masked: Texts) -> Texts:
     """Empty what several passages share once they are masked: it is boilerplate, not a text."""
-    counts = Counter(words.tobytes() for words in masked)
-    return [words if counts[words.tobytes()] == 1 else words[:0] for words in masked]
+    own = [words.tobytes() for words in masked.split()]
+    counts = Counter(own)
+    is_alone = np.array([counts[words] == 1 for words in own])
+    return masked.kept(is_alone[masked.row])
 
 
-def _holds(words: Words, run: Words) -> bool:
+def _holds(words: Hashes, run: Hashes) -> bool:
     """Say whether a run of words stands in others."""
     haystack, needle = words.tobytes(), run.tobytes()
     place = haystack.find(needle)

@@ -17,13 +17,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from cybersecqwen.corpus.contamination.passages import (
-    Floats,
-    Integers,
-    Passages,
-    Postings,
-    Words,
-)
+from cybersecqwen.corpus.contamination.hashing import Hashes, Integers
+from cybersecqwen.corpus.contamination.passages import Floats, Passages, Postings
+from cybersecqwen.corpus.contamination.words import Texts
 
 _ROWS = 256  # parts of texts whose words stand in one table of all known words
 _FEWEST = 6  # words of a passage that similarity can be told of
@@ -50,32 +46,30 @@ class Similarity:
         self._marked = np.zeros(passages.size, bool)
         self._prefixes: Postings | None = None
 
-    def _post(self, texts: list[Words]) -> Postings:
+    def _post(self, texts: Texts) -> Postings:
         """Post each passage under words of which a text like it has at least one.
 
         Those are the words that the first texts and the passages have least: the choice has no
         effect on what is found, only on how fast.
         """
-        counts = np.zeros(self._passages.size)
-        for some in (texts, self._passages.distinct):
-            for words in some:
-                counts[np.unique(words[words < self._passages.size])] += 1 / len(some)
-        prefixes, others = [], []
-        for words, total, needed in zip(
-            self._passages.distinct, self._passages.total, self._needed, strict=True
-        ):
-            rarest = words[np.argsort(counts[words], kind="stable")]
-            weights = self._passages.weights[rarest]
-            own = rarest[total - (np.cumsum(weights) - weights) >= needed * _SLACK]
-            prefixes.append(own.tolist())
-            others.append(total - self._passages.weights[own].sum())
-        self._enough = self._needed - np.array(others)
-        self._is_posted = np.zeros(self._passages.size, bool)
-        postings = Postings(prefixes)
-        self._is_posted[postings.keys.astype(np.int64)] = True
+        passages = self._passages
+        said = np.unique(texts.row * passages.size + passages.number(texts.words)) % passages.size
+        counts = np.bincount(said, minlength=passages.size) / max(1, texts.size)
+        counts += np.bincount(self._flat, minlength=passages.size) / len(passages.all)
+        owner = np.repeat(np.arange(len(passages.all)), np.diff(self._starts))
+        order = np.lexsort((counts[self._flat], owner))
+        weights = passages.weights[self._flat[order]]
+        sums = np.cumsum(weights)
+        before = sums - weights - np.concatenate([[0.0], sums])[self._starts[:-1]][owner]
+        posted = passages.total[owner] - before >= self._needed[owner] * _SLACK
+        own = np.bincount(owner[posted], weights[posted], len(passages.all))
+        self._enough = self._needed - (passages.total - own) - _ROUNDING
+        postings = Postings(self._flat[order][posted], owner[posted])
+        self._is_posted = np.zeros(passages.size, bool)
+        self._is_posted[postings.keys] = True
         return postings
 
-    def find(self, texts: list[Words]) -> Iterator[Found]:
+    def find(self, texts: Texts) -> Iterator[Found]:
         """Yield the pairs of a text and a passage that are at least `least` alike.
 
         A pair comes once for each part of a very long text in which it is found.
@@ -92,7 +86,7 @@ class Similarity:
         sizes = [len(part.words) for part in parts]
         row = np.repeat(np.arange(len(parts)), sizes)
         words = np.concatenate([part.words for part in parts])
-        known = np.where(words < self._passages.size, words, 0)
+        known = self._passages.number(words)
         table[row, known] = True
         rows, passages = self._candidates(prefixes, row, known)
         shortest, longest = (np.array([part[i] for part in parts])[rows] for i in (2, 3))
@@ -101,7 +95,7 @@ class Similarity:
         rows, passages = rows[enough], passages[enough]
         table[row, known] = False
         starts = np.concatenate([[0], np.cumsum(sizes)])
-        weights, before = self._passages.weigh(words), _before(row, words)
+        weights, before = self._passages.weights[known], _before(row, words)
         for r, passage in zip(rows.tolist(), passages.tolist(), strict=True):
             here = slice(starts[r], starts[r + 1])
             text = _Text(known[here], weights[here], before[here] - starts[r])
@@ -110,13 +104,13 @@ class Similarity:
                 yield parts[r].text, passage, score
 
     def _candidates(
-        self, prefixes: Postings, row: Integers, words: Words
+        self, prefixes: Postings, row: Integers, words: Integers
     ) -> tuple[Integers, Integers]:
         """Pair each text with the passages that are posted under one of its words."""
         posted = self._is_posted[words]
         own = np.unique(row[posted] * self._passages.size + words[posted])
         rows, keys = np.divmod(own, self._passages.size)
-        places = np.searchsorted(prefixes.keys, keys.astype(np.uint64))
+        places = np.searchsorted(prefixes.keys, keys)
         which, passages = prefixes.expand(places)
         pairs, which_pair = np.unique(
             rows[which] * len(self._lengths) + passages, return_inverse=True
@@ -168,18 +162,18 @@ class _Part(NamedTuple):
     """A part of a text, and how long the passages are that it is compared with, in words."""
 
     text: int
-    words: Words
+    words: Hashes
     above: float
     up_to: float
 
 
-def _parts(texts: list[Words], longest: int) -> Iterator[_Part]:
+def _parts(texts: Texts, longest: int) -> Iterator[_Part]:
     """Cut very long texts into parts a few times as long as the passages they are compared with.
 
     Parts overlap by more than such a passage: none is cut in two. A part as long as the whole text
     would have enough words of almost any passage, here and there.
     """
-    for number, words in enumerate(texts):
+    for number, words in enumerate(texts.split()):
         if len(words) <= _LONG:
             yield _Part(number, words, _FEWEST - 1, math.inf)
             continue
@@ -198,12 +192,12 @@ class _Text(NamedTuple):
     A word that has not been there stood at a negative place.
     """
 
-    words: Words
+    words: Integers
     weights: Floats
     before: Integers
 
 
-def _before(row: Integers, words: Words) -> Integers:
+def _before(row: Integers, words: Hashes) -> Integers:
     """Give, for each word, the place at which its text has it last before; -1 for none."""
     order = np.lexsort((words, row))
     same = (words[order[1:]] == words[order[:-1]]) & (row[order[1:]] == row[order[:-1]])
