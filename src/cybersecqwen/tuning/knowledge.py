@@ -142,9 +142,12 @@ def install(sources: Sources, *, folder: Path | None = None) -> Path:
 
 def decontaminate(passages: Sequence[Passage], benchmark: BenchmarkIndex) -> Passed:
     """Leave out every passage that overlaps with a benchmark item, and count why."""
+    from cybersecqwen.corpus.contamination import Row
+
     kept, hits = [], defaultdict[str, Counter[str]](Counter)
-    for passage in passages:
-        found = {(hit.rule, hit.task) for hit in benchmark.hits(passage.entry_id, passage.text)}
+    rows = (Row(passage.text, (passage.entry_id,)) for passage in passages)
+    for passage, own in zip(passages, benchmark.hits_of(rows), strict=True):
+        found = {(hit.rule, hit.task) for hit in own}
         for rule, task in found:
             hits[rule][task] += 1
         if not found:
