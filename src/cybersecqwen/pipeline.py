@@ -13,8 +13,8 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,11 +27,19 @@ from cybersecqwen.benchmark.tasks import find_task
 from cybersecqwen.config import Recipe, dump_recipe, load_recipe
 from cybersecqwen.corpus.build import Inputs, build
 from cybersecqwen.corpus.contamination import normalised
-from cybersecqwen.corpus.teacher import Teacher
 from cybersecqwen.embedded.artifacts import FOLDER, load_catalogue
-from cybersecqwen.embedded.knowledge import SHIPPED, KnowledgeIndex
 from cybersecqwen.errors import InputError, StageError
-from cybersecqwen.files import Json, read_jsonl, sha256_file, sha256_tree, write_json, write_text
+from cybersecqwen.files import Json, read_jsonl, sha256_tree, write_json, write_text
+from cybersecqwen.inputs import (
+    Asking,
+    default_benchmark,
+    knowledge,
+    knowledge_read,
+    read_records,
+    recipe_benchmark,
+    recipe_records,
+    records_read,
+)
 from cybersecqwen.manifest import (
     finished,
     made_from_of,
@@ -40,23 +48,18 @@ from cybersecqwen.manifest import (
     refuse_changes,
     take_over,
 )
-from cybersecqwen.records import Vulnerability
 from cybersecqwen.reports.card import render
 from cybersecqwen.reports.comparison import rows
 from cybersecqwen.reports.evidence import load_evidence
 from cybersecqwen.reports.plots import loss_plot
 from cybersecqwen.reports.published import BASELINES, PUBLISHED
 from cybersecqwen.reports.shipped import shipped
-from cybersecqwen.sample import BENCHMARK, FEED
 from cybersecqwen.sources import read_vulnerabilities
 from cybersecqwen.sources.ctibench import read_benchmark
-from cybersecqwen.sources.fetch import default_cache
-from cybersecqwen.tuning.knowledge import Sources as Feeds
-from cybersecqwen.tuning.knowledge import read_sources
 from cybersecqwen.tuning.sft import Data
 
 if TYPE_CHECKING:
-    from cybersecqwen.corpus.synthesis.facts import FactBase
+    pass
 
 _log = logging.getLogger(__name__)
 
@@ -65,21 +68,9 @@ _PARITY_PROMPTS = 16
 _HELD_OUT = "validation.jsonl"
 _LEARNED = {"synthesis": ("train.jsonl", _HELD_OUT), "distillation": ("train.jsonl",)}
 _NO_TASK = "the recipe is evaluated on it: add the file, or --set evaluation.tasks"
-_FIRST_FEED = 2002  # NVD's feed of that year holds the older records too
 
 
-_NO_FEEDS = Feeds()
-
-
-@dataclass(frozen=True)
-class Asking:
-    """What synthetic pairs are made from beside the records: feeds of knowledge, and a teacher.
-
-    Without feeds the knowledge is what ships, without a teacher the pairs come from facts.
-    """
-
-    feeds: Feeds = _NO_FEEDS
-    teacher: Teacher | None = None
+_FACTS_ALONE = Asking()
 
 
 @dataclass(frozen=True)
@@ -93,18 +84,18 @@ class Run:
     out: Path
     given_records: tuple[Path, ...] = ()
     given_benchmark: Path | None = None
-    asking: Asking = Asking()
+    asking: Asking = _FACTS_ALONE
     alike: tuple[Path, ...] = ()
 
     @property
     def records(self) -> tuple[Path, ...]:
         """The files of records: those given, or what the recipe says; asked for by one stage."""
-        return self.given_records or _records(self.recipe)
+        return self.given_records or recipe_records(self.recipe)
 
     @property
     def benchmark(self) -> Path:
         """The benchmark's folder: the one given, or what the recipe says."""
-        return self.given_benchmark or _benchmark(self.recipe)
+        return self.given_benchmark or recipe_benchmark(self.recipe)
 
 
 def open_run(
@@ -133,13 +124,13 @@ def open_run(
 def corpus(run: Run) -> None:
     """Choose the cohort, decontaminate it and write the corpus with its certificate."""
     checksums = {
-        "records": _records_read(run.records),
+        "records": records_read(run.records),
         "benchmark": benchmark_facts(run.benchmark)["sha256"],
         "cwe": sha256_tree(FOLDER / "cwe.json"),
     }
 
     def make(folder: Path) -> None:
-        records = chain.from_iterable(map(_read_records, run.records))
+        records = chain.from_iterable(map(read_records, run.records))
         benchmark = read_benchmark(run.benchmark)
         missing = [task for task in run.recipe.evaluation.tasks if task not in benchmark]
         if missing:  # said now, not after hours of training
@@ -158,10 +149,10 @@ def synthesis(run: Run) -> None:
 
     source, teacher = _finished(run, "corpus", "corpus"), run.asking.teacher
     checksums = {
-        "records": _records_read(run.records),
+        "records": records_read(run.records),
         "benchmark": benchmark_facts(run.benchmark)["sha256"],
         "cwe": sha256_tree(FOLDER / "cwe.json"),
-        "knowledge": _knowledge_read(run.asking.feeds),
+        "knowledge": knowledge_read(run.asking.feeds),
         **_made_from_corpus(run.out),
         **({"teacher": teacher.identity} if teacher else {}),
     }
@@ -172,7 +163,7 @@ def synthesis(run: Run) -> None:
             chain.from_iterable(map(read_vulnerabilities, run.records)),
             read_benchmark(run.benchmark),
             load_catalogue(),
-            _knowledge(run.asking.feeds),
+            knowledge(run.asking.feeds),
             checksums,
             taken=tuple(row["description"] for row in read_jsonl(source / "train.jsonl")),
             held_out=frozenset(map(normalised, held_out)),
@@ -408,79 +399,3 @@ def _refuse_other_settings(run: Run) -> None:
 def _finished(run: Run, name: str, stage: str) -> Path:
     command = f"cybersecqwen {stage} {run.recipe.name} --out {run.out}"
     return finished(run.out / name, tip=f"run it first: {command}")
-
-
-def _knowledge(feeds: Feeds) -> FactBase:
-    """Read the feeds that are given; what ships stands for the others."""
-    from cybersecqwen.corpus.synthesis.facts import FactBase
-
-    given = read_sources(feeds) if _paths(feeds) else []
-    return FactBase.of([knowledge for knowledge, _ in given], KnowledgeIndex.load())
-
-
-def _knowledge_read(feeds: Feeds) -> Json:
-    """Hash what ships and the feeds that are given; raises InputError where one is missing."""
-    found = {"shipped": sha256_file(SHIPPED)}
-    for path in _paths(feeds):
-        if not path.is_file():
-            raise InputError("no such file", where=path, tip="check --attack, --capec and --cwe")
-        found[path.name] = sha256_file(path)
-    return found
-
-
-def _paths(feeds: Feeds) -> list[Path]:
-    return [*feeds.attack, *(path for path in (feeds.capec, feeds.cwe) if path)]
-
-
-def _records(recipe: Recipe) -> tuple[Path, ...]:
-    if recipe.inputs.records == "sample":
-        return (FEED,)
-    first, last = (max(year, _FIRST_FEED) for year in recipe.corpus.years)
-    if recipe.corpus.year_by == "published":
-        first = _FIRST_FEED  # an older id may be published in any later year
-    feeds = [default_cache() / "nvd" / f"nvdcve-2.0-{y}.json.gz" for y in range(first, last + 1)]
-    missing = [feed for feed in feeds if not feed.is_file()]
-    if missing:
-        raise InputError(
-            "not fetched yet",
-            where=missing[0],
-            tip="give --records FILE, or fetch it: cybersecqwen fetch nvd --years "
-            + (f"{first}-{last}" if last > first else f"{first}"),
-        )
-    return tuple(feeds)
-
-
-def _benchmark(recipe: Recipe) -> Path:
-    if recipe.inputs.benchmark == "sample":
-        return BENCHMARK
-    return default_benchmark()
-
-
-def default_benchmark() -> Path:
-    """Give the folder that `cybersecqwen fetch cti-bench` fills; raises InputError without it."""
-    folder: Path = default_cache() / "cti-bench"
-    if not folder.is_dir():
-        raise InputError(
-            "CTI-Bench is not fetched yet",
-            where=folder,
-            tip="give --benchmark DIR, or fetch it: cybersecqwen fetch cti-bench",
-        )
-    return folder
-
-
-def _read_records(path: Path) -> Iterator[Vulnerability]:
-    """Read records whose `where` does not depend on the folder that the file lies in."""
-    for record in read_vulnerabilities(path):
-        yield replace(record, where=record.where.removeprefix(f"{path.parent}/"))
-
-
-def _records_read(paths: tuple[Path, ...]) -> Json:
-    """Hash the files of records in the order they are read in, which decides between duplicates."""
-    found: Json = {}
-    for position, path in enumerate(paths, start=1):
-        if not path.exists():
-            raise InputError("no such file or folder", where=path, tip="check --records")
-        prefix = f"{position}/" if len(paths) > 1 else ""
-        prefix += "" if path.is_file() else f"{path.name}/"
-        found |= {f"{prefix}{name}": sha256 for name, sha256 in sha256_tree(path).items()}
-    return found

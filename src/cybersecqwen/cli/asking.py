@@ -51,7 +51,7 @@ def asking_options(command: _Command) -> _Command:
 def open_asking(options: dict[str, Any]) -> Run:
     """Open the run folder of a recipe with what its synthetic pairs are to be made from."""
     from cybersecqwen.cli.stages import open_recipe
-    from cybersecqwen.pipeline import Asking
+    from cybersecqwen.inputs import Asking
     from cybersecqwen.tuning.knowledge import Sources
 
     feeds = Sources(*(options.pop(name) for name in ("attack", "capec", "cwe")))

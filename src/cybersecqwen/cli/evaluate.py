@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from cybersecqwen.cli.group import FILE, json_option
+from cybersecqwen.cli.group import FILE, benchmark_folder, json_option
 from cybersecqwen.cli.stages import open_recipe, print_results, run_options
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -118,7 +118,7 @@ def evaluate(
     if save:
         from cybersecqwen.reports.shipped import save as save_figures
 
-        save_figures(out, save, benchmark=options["benchmark"] or pipeline.default_benchmark())
+        save_figures(out, save, benchmark=benchmark_folder(options["benchmark"]))
     print_results(out, as_json=as_json)
 
 
