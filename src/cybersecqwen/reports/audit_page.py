@@ -11,7 +11,6 @@ import html
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from importlib.resources import files
 from itertools import groupby
 
 from cybersecqwen import __version__
@@ -20,6 +19,7 @@ from cybersecqwen.corpus.contamination import RULES
 from cybersecqwen.corpus.contamination.spans import shared_spans
 from cybersecqwen.records import Item
 from cybersecqwen.reports.overlap import BINS, bin_number
+from cybersecqwen.reports.pages import fill, template
 from cybersecqwen.reports.prose import ITEM_LICENCE
 
 Benchmark = Mapping[str, tuple[Item, ...]]
@@ -44,7 +44,6 @@ def item_text(item: Item) -> str:
 
 def render_audit_page(audit: Audit, benchmark: Benchmark, *, train: str, verdict: str) -> str:
     """Write the page; `verdict` is the sentence above it."""
-    template = files(__package__).joinpath("audit_page.html").read_text(encoding="utf-8")
     tasks = [
         (task, [overlap for overlap in audit.overlaps if overlap.hit.task == task])
         for task in benchmark
@@ -62,8 +61,7 @@ def render_audit_page(audit: Audit, benchmark: Benchmark, *, train: str, verdict
         "tasks": "\n".join(_task(*found, benchmark) for found in hit),
         "unreadable": _unreadable(audit.unreadable),
     }
-    # In one pass, so that braces in the texts are not filled in again.
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: values[match[1]], template)
+    return fill(template("audit_page.html", __package__), values)
 
 
 def _checked(audit: Audit) -> str:

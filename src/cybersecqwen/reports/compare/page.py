@@ -14,7 +14,6 @@ import html
 import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from importlib.resources import files
 
 from cybersecqwen.files import Json
 from cybersecqwen.reports.compare.against_size import AGAINST_SIZE
@@ -29,6 +28,7 @@ from cybersecqwen.reports.compare.markdown import (
 )
 from cybersecqwen.reports.compare.plots import scores_name
 from cybersecqwen.reports.evidence import CTI_BENCH
+from cybersecqwen.reports.pages import fill, template
 from cybersecqwen.reports.prose import ITEM_LICENCE
 
 _NONE = "–"
@@ -43,26 +43,25 @@ Cell = str | tuple[str, str]  # text, or text and the class of its cell
 
 def render_page(found: Json, drawn: Mapping[str, str]) -> str:
     """Write the page; `drawn` are the plots as SVG by name, {} where there are none."""
-    template = files(__package__).joinpath("page.html").read_text(encoding="utf-8")
+    page = template("page.html", __package__)
     sections = list(_sections(found, drawn))
     links = [_link(name, title) for name, title, _ in sections]
     title = f"Comparison on {found['benchmark']['name']}"
     values = {
         "title": html.escape(title),
-        "script_hash": f"'{_script_hash(template)}'",
+        "script_hash": f"'{_script_hash(page)}'",
         "about": _about(found),
         "links": "\n".join([*links, _link("items", "Item by item")]),
         "sections": "\n".join(_section(*section) for section in sections),
         "licence": _licence(found),
         "data": _embedded(_data(found)),
     }
-    # In one pass, so that braces in the data are not filled in again.
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: values[match[1]], template)
+    return fill(page, values)
 
 
-def _script_hash(template: str) -> str:
+def _script_hash(page: str) -> str:
     """Name the page's script in its policy: no other one runs, whatever gets in."""
-    script = template.partition("<script>")[2].partition("</script>")[0]
+    script = page.partition("<script>")[2].partition("</script>")[0]
     return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
