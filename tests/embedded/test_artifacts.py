@@ -11,6 +11,8 @@ from cybersecqwen.embedded.artifacts import FOLDER, load_catalogue
 from cybersecqwen.errors import InputError
 from cybersecqwen.tuning.embedded import Inputs, build
 
+DOMAINS = ("enterprise", "mobile", "ics")
+
 
 def test_the_catalogue_knows_kind_usage_and_parents() -> None:
     catalogue = load_catalogue()
@@ -34,9 +36,17 @@ def test_a_damaged_artifact_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.shared
-def test_the_shipped_facts_are_built_again_byte_for_byte(shared: Path, tmp_path: Path) -> None:
-    build(Inputs(cwe=shared / "cwec_v4.16.xml.gz"), parts=("facts",), folder=tmp_path)
+def test_the_shipped_facts_and_knowledge_are_built_again_byte_for_byte(
+    shared: Path, tmp_path: Path
+) -> None:
+    inputs = Inputs(
+        benchmark=shared / "cti-bench",
+        cwe=shared / "cwec_v4.16.xml.gz",
+        attack=tuple(shared / f"{domain}-attack.json.gz" for domain in DOMAINS),
+        capec=shared / "stix-capec.json.gz",
+    )
+    build(inputs, parts=("facts", "knowledge"), folder=tmp_path)
     built = sorted(tmp_path.iterdir())
-    assert len(built) == 2  # the artifact with its certificate
+    assert len(built) == 6  # three artifacts with their certificates
     for path in (FOLDER / path.name for path in built):
         assert (tmp_path / path.name).read_bytes() == path.read_bytes(), path.name
