@@ -25,15 +25,15 @@ from typing import Any
 
 import numpy as np
 from pyarrow import parquet
+from testbed import Case, copies, siblings
 
 from cybersecqwen.config import Contamination
-from cybersecqwen.corpus.audit import Audit, run_audit
-from cybersecqwen.corpus.contamination import RULES, BenchmarkIndex, Hit, Row, tokens
-from cybersecqwen.corpus.contamination.ngrams import Grams
-from cybersecqwen.corpus.contamination.passages import Passages
-from cybersecqwen.corpus.contamination.similarity import Similarity
-from cybersecqwen.corpus.contamination.words import encode
-from cybersecqwen.corpus.testbed import Case, copies, siblings
+from cybersecqwen.contamination import RULES, BenchmarkIndex, Hit, Row, tokens
+from cybersecqwen.contamination.audit import Audit, run_audit
+from cybersecqwen.contamination.ngrams import Grams
+from cybersecqwen.contamination.passages import Passages
+from cybersecqwen.contamination.similarity import Similarity
+from cybersecqwen.contamination.words import encode
 from cybersecqwen.records import Item
 from cybersecqwen.sources.ctibench import read_benchmark
 

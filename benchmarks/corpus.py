@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from cybersecqwen.config import load_recipe
+from cybersecqwen.contamination import BenchmarkIndex, Row, tokens
 from cybersecqwen.corpus.build import Inputs, build
-from cybersecqwen.corpus.contamination import BenchmarkIndex, Row, tokens
 from cybersecqwen.embedded.artifacts import load_catalogue
 from cybersecqwen.sources import read_vulnerabilities
 from cybersecqwen.sources.ctibench import read_benchmark

@@ -28,10 +28,10 @@ from cybersecqwen.analyst import as_row, classify
 from cybersecqwen.embedded.choices import answer_multiple_choice
 from cybersecqwen.embedded.classifier import CweClassifier
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
+from cybersecqwen.embedded_build.classifier import labelled
+from cybersecqwen.embedded_build.knowledge import Sources, read_sources
 from cybersecqwen.sources import read_vulnerabilities
 from cybersecqwen.sources.ctibench import read_items
-from cybersecqwen.tuning.classifier import labelled
-from cybersecqwen.tuning.knowledge import Sources, read_sources
 
 TEXTS = 5_000  # asked
 FITTED = 40_000  # records that scikit-learn's pipeline is fitted to

@@ -20,14 +20,14 @@ from typing import Any
 import numpy as np
 
 from cybersecqwen.config import Contamination
-from cybersecqwen.corpus.contamination import BenchmarkIndex
+from cybersecqwen.contamination import BenchmarkIndex
 from cybersecqwen.embedded.classifier import Quantised
 from cybersecqwen.embedded.text import words
+from cybersecqwen.embedded_build.build import decontaminate
+from cybersecqwen.embedded_build.calibration import log_softmax
+from cybersecqwen.embedded_build.classifier import Features, Labelled, Model, Settings, train
 from cybersecqwen.sources.ctibench import read_benchmark
 from cybersecqwen.sources.cwe import read_catalogue
-from cybersecqwen.tuning.calibration import log_softmax
-from cybersecqwen.tuning.classifier import Features, Labelled, Model, Settings, train
-from cybersecqwen.tuning.embedded import decontaminate
 
 SPLIT = "2025-01-01"
 HELD_OUT = 80  # groups of texts, of 1,000

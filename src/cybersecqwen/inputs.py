@@ -13,19 +13,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cybersecqwen.config import Recipe
-from cybersecqwen.corpus.teacher import Teacher
 from cybersecqwen.embedded.knowledge import SHIPPED, KnowledgeIndex
+from cybersecqwen.embedded_build.knowledge import Sources as Feeds
+from cybersecqwen.embedded_build.knowledge import read_sources
+from cybersecqwen.engines.teacher import Teacher
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json, sha256_file, sha256_tree
 from cybersecqwen.records import Vulnerability
 from cybersecqwen.sample import BENCHMARK, FEED
 from cybersecqwen.sources import read_vulnerabilities
 from cybersecqwen.sources.fetch import default_cache
-from cybersecqwen.tuning.knowledge import Sources as Feeds
-from cybersecqwen.tuning.knowledge import read_sources
 
 if TYPE_CHECKING:
-    from cybersecqwen.corpus.synthesis.facts import FactBase
+    from cybersecqwen.synthesis.facts import FactBase
 
 _FIRST_FEED = 2002  # NVD's feed of that year holds the older records too
 _NO_FEEDS = Feeds()
@@ -44,7 +44,7 @@ class Asking:
 
 def knowledge(feeds: Feeds) -> FactBase:
     """Read the feeds that are given; what ships stands for the others."""
-    from cybersecqwen.corpus.synthesis.facts import FactBase
+    from cybersecqwen.synthesis.facts import FactBase
 
     given = read_sources(feeds) if _paths(feeds) else []
     return FactBase.of([knowledge for knowledge, _ in given], KnowledgeIndex.load())

@@ -25,8 +25,8 @@ from cybersecqwen.benchmark.run import evaluate as evaluate_task
 from cybersecqwen.benchmark.subject import Subject, local
 from cybersecqwen.benchmark.tasks import find_task
 from cybersecqwen.config import Recipe, dump_recipe, load_recipe
+from cybersecqwen.contamination import normalised
 from cybersecqwen.corpus.build import Inputs, build
-from cybersecqwen.corpus.contamination import normalised
 from cybersecqwen.embedded.artifacts import FOLDER, load_catalogue
 from cybersecqwen.errors import InputError, StageError
 from cybersecqwen.files import Json, read_jsonl, sha256_tree, write_json, write_text
@@ -56,7 +56,7 @@ from cybersecqwen.reports.published import BASELINES, PUBLISHED
 from cybersecqwen.reports.shipped import shipped
 from cybersecqwen.sources import read_vulnerabilities
 from cybersecqwen.sources.ctibench import read_benchmark
-from cybersecqwen.tuning.sft import Data
+from cybersecqwen.training.sft import Data
 
 if TYPE_CHECKING:
     pass
@@ -144,8 +144,8 @@ def synthesis(run: Run) -> None:
     """Make question-and-answer pairs beside the corpus, where the recipe asks for some."""
     if run.recipe.synthesis is None:
         return
-    from cybersecqwen.corpus.synthesis.build import Sources
-    from cybersecqwen.corpus.synthesis.build import build as make_pairs
+    from cybersecqwen.synthesis.build import Sources
+    from cybersecqwen.synthesis.build import build as make_pairs
 
     source, teacher = _finished(run, "corpus", "corpus"), run.asking.teacher
     checksums = {
@@ -177,9 +177,9 @@ def distill(run: Run) -> None:
     """Let the recipe's teacher answer the corpus; nothing to do where the recipe names none."""
     if run.recipe.distillation is None:
         return
-    from cybersecqwen.tuning.base import prepare_base
-    from cybersecqwen.tuning.distill import Sources
-    from cybersecqwen.tuning.distill import distill as ask_teacher
+    from cybersecqwen.training.base import prepare_base
+    from cybersecqwen.training.distill import Sources
+    from cybersecqwen.training.distill import distill as ask_teacher
 
     train = _finished(run, "corpus", "corpus") / "train.jsonl"
     inputs = _made_from_corpus(run.out) | {"benchmark": benchmark_facts(run.benchmark)["sha256"]}
@@ -193,8 +193,8 @@ def distill(run: Run) -> None:
 
 def train(run: Run) -> None:
     """Fine-tune the adapter on the corpus; goes on from the last checkpoint after a kill."""
-    from cybersecqwen.tuning.base import prepare_base
-    from cybersecqwen.tuning.sft import train as fine_tune
+    from cybersecqwen.training.base import prepare_base
+    from cybersecqwen.training.sft import train as fine_tune
 
     source, data = _finished(run, "corpus", "corpus"), _data(run)
 
@@ -213,8 +213,8 @@ def train(run: Run) -> None:
 
 def merge(run: Run) -> None:
     """Fold the adapter into the base model and prove that both answer alike."""
-    from cybersecqwen.tuning.base import prepare_base
-    from cybersecqwen.tuning.merge import merge as fold
+    from cybersecqwen.training.base import prepare_base
+    from cybersecqwen.training.merge import merge as fold
 
     adapter, source = _finished(run, "adapter", "train"), _finished(run, "corpus", "corpus")
 

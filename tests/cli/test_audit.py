@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cybersecqwen.cli import main
-from cybersecqwen.corpus.contamination import RULES
+from cybersecqwen.contamination import RULES
 from cybersecqwen.files import read_json, write_jsonl
 from cybersecqwen.prompts import rcm_prompt
 from cybersecqwen.sample import BENCHMARK

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from cybersecqwen.config import Recipe, load_recipe
+from cybersecqwen.contamination import BenchmarkIndex, normalised
 from cybersecqwen.corpus.build import Inputs, build
-from cybersecqwen.corpus.contamination import BenchmarkIndex, normalised
 from cybersecqwen.embedded.artifacts import load_catalogue
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import read_json, read_jsonl, sha256_file

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from cybersecqwen.embedded.artifacts import FOLDER, load_catalogue
+from cybersecqwen.embedded_build.build import Inputs, build
 from cybersecqwen.errors import InputError
-from cybersecqwen.tuning.embedded import Inputs, build
 
 DOMAINS = ("enterprise", "mobile", "ics")
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from cybersecqwen.config import Contamination
-from cybersecqwen.corpus.audit import Audit, Overlap, run_audit
-from cybersecqwen.corpus.contamination import Hit, Row
-from cybersecqwen.corpus.contamination.spans import shared_spans
-from cybersecqwen.corpus.rows import TrainRow
+from cybersecqwen.contamination import Hit, Row
+from cybersecqwen.contamination.audit import Audit, Overlap, run_audit
+from cybersecqwen.contamination.rows import TrainRow
+from cybersecqwen.contamination.spans import shared_spans
 from cybersecqwen.files import write_jsonl
 from cybersecqwen.records import Item
 from cybersecqwen.reports.audit import verdict

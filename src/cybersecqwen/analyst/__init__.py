@@ -12,12 +12,11 @@ from cybersecqwen.analyst.classification import (
     THRESHOLD,
     Candidate,
     Classification,
-    Classifier,
     Given,
     as_row,
     classify,
 )
-from cybersecqwen.analyst.engine import open_classifier
+from cybersecqwen.analyst.engine import Classifier, open_classifier
 from cybersecqwen.analyst.questions import ask
 
 __all__ = [

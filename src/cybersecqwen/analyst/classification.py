@@ -12,8 +12,9 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from itertools import islice
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
+from cybersecqwen.analyst.engine import Classifier, open_classifier
 from cybersecqwen.analyst.neighbours import Neighbours, usage
 from cybersecqwen.analyst.plain import plain
 from cybersecqwen.embedded.artifacts import load_catalogue
@@ -28,16 +29,6 @@ _log = logging.getLogger(__name__)
 THRESHOLD = 0.3  # below it the first candidate is wrong far more often than right
 _RANKED = 20  # asked of the classifier, for a better neighbour may stand below the candidates
 _BATCH = 1000  # texts
-
-
-class Classifier(Protocol):
-    """What ranks the CWEs of texts."""
-
-    def predict(
-        self, texts: Sequence[str], *, top: int, evidence: bool = True
-    ) -> Iterable[Prediction]:
-        """Give one prediction for each text, in their order, with up to `top` CWEs each."""
-        ...
 
 
 class Given(NamedTuple):
@@ -95,8 +86,6 @@ def classify(
     if not 0 <= threshold <= 1:  # NaN too
         raise InputError(f"the threshold is {threshold}", tip="give a confidence from 0 to 1")
     if classifier is None:
-        from cybersecqwen.analyst.engine import open_classifier
-
         classifier = open_classifier()
     given = [texts] if isinstance(texts, str) else texts
     return _in_batches(given, classifier, _Judge(top, threshold), batch)

@@ -8,12 +8,24 @@ open_classifier("runs/smoke/merged")                           # a model folder
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Protocol
 
-from cybersecqwen.analyst.classification import Classifier
 from cybersecqwen.errors import InputError
+from cybersecqwen.records import Prediction
 
 SAMPLES = 5  # answers of a language model per text, as many as the model card's trials
+
+
+class Classifier(Protocol):
+    """What ranks the CWEs of texts."""
+
+    def predict(
+        self, texts: Sequence[str], *, top: int, evidence: bool = True
+    ) -> Iterable[Prediction]:
+        """Give one prediction for each text, in their order, with up to `top` CWEs each."""
+        ...
 
 
 def open_classifier(

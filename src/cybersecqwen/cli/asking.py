@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -11,8 +10,7 @@ import click
 from cybersecqwen.cli.group import FILE
 
 if TYPE_CHECKING:
-    from cybersecqwen.corpus.teacher import Teacher
-    from cybersecqwen.pipeline import Run
+    from cybersecqwen.engines.teacher import Teacher
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -48,30 +46,15 @@ def asking_options(command: _Command) -> _Command:
     return command
 
 
-def open_asking(options: dict[str, Any]) -> Run:
-    """Open the run folder of a recipe with what its synthetic pairs are to be made from."""
-    from cybersecqwen.cli.stages import open_recipe
-    from cybersecqwen.inputs import Asking
-    from cybersecqwen.tuning.knowledge import Sources
-
-    feeds = Sources(*(options.pop(name) for name in ("attack", "capec", "cwe")))
-    teacher = _teacher(
-        options.pop("teacher"),
-        options.pop("model"),
-        prices=options.pop("prices"),
-        concurrency=options.pop("concurrency"),
-    )
-    return replace(open_recipe(**options), asking=Asking(feeds, teacher))
-
-
-def _teacher(
+def open_teacher(
     url: str | None,
     model: str | None,
     *,
     prices: tuple[float, float] | None,
     concurrency: int,
 ) -> Teacher | None:
-    from cybersecqwen.corpus.teacher import Prices, served
+    """Open the teacher that the command line names; None where it names none."""
+    from cybersecqwen.engines.teacher import Prices, served
 
     if bool(url) != bool(model):
         raise click.UsageError("--teacher URL and --model NAME go together")

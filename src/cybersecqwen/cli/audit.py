@@ -50,8 +50,8 @@ def audit(
     **limits: float | None,
 ) -> None:
     """Audit a training file."""
-    from cybersecqwen.corpus.audit import checked_rules, checked_settings, run_audit
-    from cybersecqwen.corpus.certificate import certify
+    from cybersecqwen.contamination.audit import checked_rules, checked_settings, run_audit
+    from cybersecqwen.contamination.certificate import certify
     from cybersecqwen.files import write_json
     from cybersecqwen.reports.audit import audit_summary, audit_table, write_audit
     from cybersecqwen.sources.ctibench import read_benchmark

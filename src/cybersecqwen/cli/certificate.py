@@ -42,8 +42,8 @@ def verify(
     The exit status is 0 when it holds, 3 when it does not. A certificate that holds need not be
     one of a clean file: what it says is printed.
     """
-    from cybersecqwen.corpus.certificate import read_certificate, recheck
-    from cybersecqwen.corpus.signature import SignatureError, verify_signature
+    from cybersecqwen.contamination.certificate import read_certificate, recheck
+    from cybersecqwen.contamination.signature import SignatureError, verify_signature
 
     if (signers is None) != (identity is None):
         raise click.UsageError("--signers and --identity go together")
@@ -74,8 +74,8 @@ def sign(certificate: Path, key: Path) -> None:
 
     Anyone who has OpenSSH can verify it: ssh-keygen -Y verify -n cybersecqwen.
     """
-    from cybersecqwen.corpus.certificate import read_certificate
-    from cybersecqwen.corpus.signature import sign as sign_file
+    from cybersecqwen.contamination.certificate import read_certificate
+    from cybersecqwen.contamination.signature import sign as sign_file
 
     read_certificate(certificate)
     click.echo(sign_file(certificate, key))

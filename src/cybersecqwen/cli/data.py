@@ -116,8 +116,8 @@ def embedded_build(
 ) -> None:
     """Make what ships inside the package, each part with its certificate."""
     from cybersecqwen.embedded.artifacts import FOLDER
+    from cybersecqwen.embedded_build.build import PARTS, Inputs, build
     from cybersecqwen.reports.embedded import write_report
-    from cybersecqwen.tuning.embedded import PARTS, Inputs, build
 
     built = build(Inputs(**files), parts=parts or tuple(PARTS), folder=out or FOLDER)
     if report and "classifier" in built:

@@ -29,8 +29,8 @@ def install(
 
     With no file or URL given, all of ATT&CK, CAPEC and CWE are fetched into the cache first.
     """
-    from cybersecqwen.tuning.knowledge import Sources
-    from cybersecqwen.tuning.knowledge import install as build
+    from cybersecqwen.embedded_build.knowledge import Sources
+    from cybersecqwen.embedded_build.knowledge import install as build
 
     with tempfile.TemporaryDirectory() as downloads:
         place = Path(downloads)

@@ -113,8 +113,8 @@ def overlap(
 ) -> None:
     """Set a run's accuracy beside the overlap of items with a training corpus."""
     from cybersecqwen.benchmark.stored import one_stored
-    from cybersecqwen.corpus.overlap import overlap as shares_of
-    from cybersecqwen.corpus.rows import read_rows
+    from cybersecqwen.contamination.overlap import overlap as shares_of
+    from cybersecqwen.contamination.rows import read_rows
     from cybersecqwen.reports.overlap import overlap_report, overlap_text
     from cybersecqwen.sources.ctibench import read_items
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from cybersecqwen.cli.asking import asking_options, open_asking
+from cybersecqwen.cli.asking import asking_options, open_teacher
 from cybersecqwen.cli.group import FILE, json_option
 
 if TYPE_CHECKING:
@@ -48,6 +49,21 @@ def open_recipe(**options: Any) -> Run:
     from cybersecqwen.pipeline import open_run
 
     return open_run(options.pop("recipe"), options.pop("out"), **options)
+
+
+def open_asking(options: dict[str, Any]) -> Run:
+    """Open the run folder of a recipe with what its synthetic pairs are to be made from."""
+    from cybersecqwen.embedded_build.knowledge import Sources
+    from cybersecqwen.inputs import Asking
+
+    feeds = Sources(*(options.pop(name) for name in ("attack", "capec", "cwe")))
+    teacher = open_teacher(
+        options.pop("teacher"),
+        options.pop("model"),
+        prices=options.pop("prices"),
+        concurrency=options.pop("concurrency"),
+    )
+    return replace(open_recipe(**options), asking=Asking(feeds, teacher))
 
 
 def print_results(out: Path, *, as_json: bool) -> None:

@@ -16,8 +16,7 @@ from pathlib import Path
 
 from cybersecqwen import __version__
 from cybersecqwen.config import Recipe
-from cybersecqwen.corpus.cohort import Candidate, in_cohort, select
-from cybersecqwen.corpus.contamination import (
+from cybersecqwen.contamination import (
     RULES,
     BenchmarkIndex,
     Hit,
@@ -25,6 +24,7 @@ from cybersecqwen.corpus.contamination import (
     describe_rules,
     normalised,
 )
+from cybersecqwen.corpus.cohort import Candidate, in_cohort, select
 from cybersecqwen.corpus.dataset_card import Part, dataset_card
 from cybersecqwen.corpus.rationale import Phrases, completion
 from cybersecqwen.errors import InputError, StageError

@@ -7,7 +7,7 @@
 
 Each word, bigram and trigram has a vector of 4-bit numbers. A text is the sum of its vectors over
 the square root of their number; a rectifier and a linear layer make scores of it. How it was
-trained is told in `cybersecqwen.tuning.classifier`.
+trained is told in `cybersecqwen.embedded_build.classifier`.
 """
 
 from __future__ import annotations

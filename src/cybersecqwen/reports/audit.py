@@ -10,8 +10,8 @@ from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
-from cybersecqwen.corpus.audit import Audit, Overlap
-from cybersecqwen.corpus.contamination.spans import shared_spans
+from cybersecqwen.contamination.audit import Audit, Overlap
+from cybersecqwen.contamination.spans import shared_spans
 from cybersecqwen.files import Json, write_json, write_text
 from cybersecqwen.records import Item
 from cybersecqwen.reports.audit_page import bins, item_text, render_audit_page

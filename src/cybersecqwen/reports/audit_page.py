@@ -14,9 +14,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
 from cybersecqwen import __version__
-from cybersecqwen.corpus.audit import Audit, Overlap
-from cybersecqwen.corpus.contamination import RULES
-from cybersecqwen.corpus.contamination.spans import shared_spans
+from cybersecqwen.contamination import RULES
+from cybersecqwen.contamination.audit import Audit, Overlap
+from cybersecqwen.contamination.spans import shared_spans
 from cybersecqwen.records import Item
 from cybersecqwen.reports.overlap import BINS, bin_number
 from cybersecqwen.reports.pages import fill, template

@@ -18,7 +18,7 @@ from cybersecqwen.reports.dataset.tokens import (
     most_tokens,
     own_tokenizer,
 )
-from cybersecqwen.tuning.random_base import learn_tokenizer
+from cybersecqwen.training.random_base import learn_tokenizer
 
 TEXTS = [f"A buffer overflow in libfoo 1.{n} lets attackers run code. " * n for n in range(1, 30)]
 

@@ -12,7 +12,7 @@ import hashlib
 from collections import Counter
 from dataclasses import dataclass, field
 
-from cybersecqwen.corpus.contamination import normalised
+from cybersecqwen.contamination import normalised
 from cybersecqwen.files import Json
 
 _SHOWN, _IDS, _EXCERPT = 10, 3, 160

@@ -1,0 +1,17 @@
+"""Overlap of texts with benchmark items: the rules, and the index that finds them."""
+
+from cybersecqwen.contamination.hits import RULES, Hit, Row, describe_rules
+from cybersecqwen.contamination.index import BenchmarkIndex
+from cybersecqwen.contamination.words import is_number, normalised, tokens, worded
+
+__all__ = [
+    "RULES",
+    "BenchmarkIndex",
+    "Hit",
+    "Row",
+    "describe_rules",
+    "is_number",
+    "normalised",
+    "tokens",
+    "worded",
+]

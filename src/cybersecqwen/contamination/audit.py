@@ -1,0 +1,203 @@
+"""Hold every row of a training file against every item of a benchmark, and keep the evidence.
+
+    audit = run_audit(Path("train.jsonl"), read_benchmark(folder), Contamination())
+    print(audit.clean, audit.counts["cti-rcm"]["ngram"])
+
+A rule counts an item or a row wherever it holds, also where a stronger one does too.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from tqdm import tqdm
+
+from cybersecqwen.config import Contamination
+from cybersecqwen.contamination import RULES, BenchmarkIndex, Hit, Row
+from cybersecqwen.contamination.hashing import Integers
+from cybersecqwen.contamination.hits import strength
+from cybersecqwen.contamination.rows import TrainRow, read_rows
+from cybersecqwen.errors import InputError
+from cybersecqwen.records import Item
+
+_CHUNK = 1_000_000  # characters that a process is given at once
+_FEW = 4_000_000  # characters that one process has done before others are ready
+
+Benchmark = Mapping[str, tuple[Item, ...]]
+
+
+class Overlap(NamedTuple):
+    """A row and one of the items that it hits."""
+
+    row: TrainRow
+    hit: Hit
+
+
+@dataclass
+class Audit:
+    """What was found: all overlaps, the strongest first, and how much was looked at."""
+
+    items: dict[str, int]  # by task
+    train_rows: int = 0
+    forms: Counter[str] = field(default_factory=Counter)
+    unreadable: list[str] = field(default_factory=list)
+    overlaps: list[Overlap] = field(default_factory=list)
+    shares: dict[tuple[str, int], float | None] = field(default_factory=dict)
+
+    @property
+    def clean(self) -> bool:
+        """Say whether no row overlaps with an item, and every row could be read."""
+        return not self.overlaps and not self.unreadable
+
+    @property
+    def counts(self) -> dict[str, dict[str, dict[str, int]]]:
+        """Count, by task and rule and for `any` of them, the items and the rows that are hit."""
+        items = {(task, rule): set[int]() for task in self.items for rule in (*RULES, "any")}
+        rows = {key: set[int]() for key in items}
+        for row, hit in self.overlaps:
+            for rule in ("any", *(rule for rule, _ in hit.rules)):
+                items[hit.task, rule].add(hit.item)
+                rows[hit.task, rule].add(row.number)
+        return {
+            task: {
+                rule: {"items": len(items[task, rule]), "rows": len(rows[task, rule])}
+                for rule in (*RULES, "any")
+            }
+            for task in self.items
+        }
+
+
+def checked_rules(given: Sequence[str]) -> tuple[str, ...]:
+    """Check the names of rules; all of them where none is given. Raises InputError."""
+    for rule in given:
+        if rule not in RULES:
+            raise InputError(f"unknown rule {rule!r}", tip=f"known are {', '.join(RULES)}")
+    return tuple(rule for rule in RULES if rule in given) or RULES
+
+
+def checked_settings(limits: Mapping[str, float | None]) -> Contamination:
+    """Take the limits that are given, the defaults for None; raises InputError on a bad one."""
+    from pydantic import ValidationError
+
+    try:
+        return Contamination(**{k: v for k, v in limits.items() if v is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]).replace("_", "-")
+        raise InputError(
+            f"--{name}: {first['msg']}", tip="a share lies above 0, up to 1"
+        ) from error
+
+
+def run_audit(
+    train: Path,
+    benchmark: Benchmark,
+    settings: Contamination,
+    *,
+    rules: Sequence[str] = RULES,
+    allow_unreadable: bool = False,
+) -> Audit:
+    """Judge every row of a training file or folder by the rules.
+
+    Raises InputError at the first row that cannot be read, unless that is allowed: then
+    each is listed, and the audit is not clean.
+    """
+    audit = Audit({task: len(items) for task, items in benchmark.items()})
+    unreadable: list[str] | None = [] if allow_unreadable else None
+    rows = read_rows(train, unreadable=unreadable)
+    with tqdm(desc="rows", unit=" rows", disable=None) as bar:
+        index, seen = BenchmarkIndex(benchmark, settings), set[int]()
+        judged = _judged(_chunks(rows), index, partial(BenchmarkIndex, benchmark, settings))
+        for chunk, found, grams in judged:
+            audit.train_rows += len(chunk)
+            audit.forms.update(row.form for row in chunk)
+            for row, hits in zip(chunk, found, strict=True):
+                kept = (_by_rules(hit, rules) for hit in hits)
+                place = row._replace(where=_within(train, row.where))
+                audit.overlaps += [Overlap(place, hit) for hit in kept if hit]
+            seen.update(grams.tolist())
+            bar.update(len(chunk))
+    audit.overlaps.sort(key=lambda overlap: (strength(overlap.hit), overlap.row.number))
+    audit.shares = index.shares(seen)
+    audit.unreadable = [_within(train, line) for line in unreadable or ()]
+    return audit
+
+
+def _within(train: Path, where: str) -> str:
+    """Name a place without the folder that the training file happens to lie in."""
+    return where.removeprefix(f"{train.parent}/")
+
+
+def _by_rules(hit: Hit, rules: Sequence[str]) -> Hit | None:
+    held = tuple((rule, score) for rule, score in hit.rules if rule in rules)
+    return hit._replace(rule=held[0][0], score=held[0][1], rules=held) if held else None
+
+
+def _chunks(rows: Iterable[TrainRow]) -> Iterator[list[TrainRow]]:
+    chunk: list[TrainRow] = []
+    held = 0
+    for row in rows:
+        chunk.append(row)
+        held += len(row.row.text)
+        if held >= _CHUNK:
+            yield chunk
+            chunk, held = [], 0
+    if chunk:
+        yield chunk
+
+
+_Found = tuple[list[list[Hit]], Integers]
+_Judged = tuple[list[TrainRow], list[list[Hit]], Integers]
+
+
+def _judged(
+    chunks: Iterator[list[TrainRow]], index: BenchmarkIndex, make: partial[BenchmarkIndex]
+) -> Iterator[_Judged]:
+    """Judge the chunks in order: the first ones here, and where there are more, in processes."""
+    done = 0
+    for chunk in chunks:
+        yield chunk, list(index.hits_of(row.row for row in chunk)), index.seen()
+        done += sum(len(row.row.text) for row in chunk)
+        if done >= _FEW and _processes() > 1:
+            yield from _in_processes(chunks, make)
+
+
+def _in_processes(
+    chunks: Iterator[list[TrainRow]], make: partial[BenchmarkIndex]
+) -> Iterator[_Judged]:
+    context = multiprocessing.get_context("spawn")  # nothing inherited: the same everywhere
+    with ProcessPoolExecutor(
+        _processes(), mp_context=context, initializer=_begin, initargs=(make,)
+    ) as pool:
+        ahead: deque[tuple[list[TrainRow], Future[_Found]]] = deque()
+        for chunk in chunks:
+            ahead.append((chunk, pool.submit(_judge, [row.row for row in chunk])))
+            if len(ahead) > 2 * _processes():  # memory is bounded, however long the file is
+                first, future = ahead.popleft()
+                yield first, *future.result()
+        for chunk, future in ahead:
+            yield chunk, *future.result()
+
+
+def _processes() -> int:
+    available = getattr(os, "sched_getaffinity", None)
+    return len(available(0)) if available else os.cpu_count() or 1
+
+
+_INDEX: list[BenchmarkIndex] = []  # of a process of the pool
+
+
+def _begin(make: partial[BenchmarkIndex]) -> None:
+    _INDEX.append(make())
+
+
+def _judge(rows: list[Row]) -> _Found:
+    return list(_INDEX[0].hits_of(rows)), _INDEX[0].seen()

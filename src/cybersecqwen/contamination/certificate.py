@@ -1,0 +1,271 @@
+"""State what an audit found, in a file that anyone can check again without trusting it.
+
+    certificate = certify(audit, train=train, benchmark=folder, settings=settings,
+                          rules=RULES, outputs=[page])
+    write_json(out / "certificate.json", certificate)
+    recheck(out / "certificate.json", train=train, benchmark=folder)    # [] when it holds
+
+Two kinds are checked: that of an audit, and that which `corpus` writes beside what it made.
+A certificate names files by their place in what was given, never by where that lay, and holds
+no time: the same input gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
+
+from cybersecqwen import __version__
+from cybersecqwen.config import Contamination
+from cybersecqwen.contamination import RULES, BenchmarkIndex, Row, describe_rules
+from cybersecqwen.contamination.audit import Audit, checked_rules, run_audit
+from cybersecqwen.contamination.rows import training_files
+from cybersecqwen.errors import InputError
+from cybersecqwen.files import Json, read_json, read_jsonl, sha256_file, sha256_tree
+from cybersecqwen.sources.ctibench import TAA_GOLD, read_benchmark, tasks_in
+from cybersecqwen.sources.inputs import Schema, parse, readable
+
+_PARTS = ("train", "validation")  # of a corpus
+_LEDGER = "dropped.jsonl"
+_DROPPED = "contaminated-"  # begins the reasons of the ledger that name a rule
+_NOTHING = object()
+
+
+class AuditCertificate(Schema):
+    """What a certificate of an audit must hold to be checked; its values are compared as found."""
+
+    kind: Literal["audit"]
+    inputs: dict[Literal["train", "benchmark"], dict[str, str]]
+    outputs: dict[str, str]
+    rules: dict[str, dict[str, Any]]
+    settings: Contamination
+    clean: bool
+
+
+class Containment(Schema):
+    """The limits of the n-gram rule."""
+
+    n: int
+    containment: float
+
+
+class Similarity(Schema):
+    """The limit of a rule of likeness."""
+
+    similarity: float
+
+
+class CorpusInputs(Schema):
+    """What a corpus was held against."""
+
+    benchmark: dict[str, str]
+
+
+class CorpusCertificate(Schema):
+    """What a certificate of a corpus must hold to be checked."""
+
+    recipe: str
+    inputs: CorpusInputs
+    outputs: dict[str, str]
+    rules: dict[str, dict[str, Any]]
+    counts: dict[str, Any]
+    clean: bool
+
+
+def certify(
+    audit: Audit,
+    *,
+    train: Path,
+    benchmark: Path,
+    settings: Contamination,
+    rules: Sequence[str],
+    outputs: Sequence[Path],
+) -> Json:
+    """State what was audited, by which rules and limits, and what was found.
+
+    `rules` are those of the audit, `outputs` the files that tell of it, of one folder.
+    """
+    return {
+        "tool": {"name": "cybersecqwen", "version": __version__},
+        "kind": "audit",
+        "inputs": {"train": _train_hashes(train), "benchmark": _benchmark_hashes(benchmark)},
+        "outputs": {path.name: sha256_file(path) for path in outputs},
+        "rules": {name: rule for name, rule in describe_rules(settings).items() if name in rules},
+        "settings": settings.model_dump(mode="json"),
+        "benchmark_items": dict(audit.items),
+        "train_rows": audit.train_rows,
+        "forms": dict(audit.forms),
+        "unreadable": len(audit.unreadable),
+        "counts": audit.counts,
+        "clean": audit.clean,
+    }
+
+
+def read_certificate(path: Path) -> Json:
+    """Read a certificate of an audit or a corpus; raises InputError on anything else."""
+    stated = read_json(path)
+    if not isinstance(stated, dict) or not ("kind" in stated or "recipe" in stated):
+        raise InputError(
+            "no certificate of an audit or a corpus",
+            where=path,
+            tip="expected is the certificate.json that audit or corpus wrote",
+        )
+    schema = AuditCertificate if "kind" in stated else CorpusCertificate
+    parse(schema, json.dumps(stated).encode(), path)
+    for name in stated["outputs"]:
+        if PurePosixPath(name).name != name or "\\" in name:
+            raise InputError(f"the output {name!r} is no file beside it", where=path)
+    return stated
+
+
+def recheck(certificate: Path, *, train: Path | None = None, benchmark: Path) -> list[str]:
+    """Check a certificate against the files and by a new audit; [] when it holds.
+
+    Each line names one disagreement: what, stated, found. `train` is what was audited; that of a
+    corpus lies beside its certificate. Raises InputError when the certificate, or what is given
+    and no certificate speaks of, cannot be read.
+    """
+    stated, folder = read_certificate(certificate), certificate.parent
+    is_audit = "kind" in stated
+    if is_audit != (train is not None):
+        raise InputError(
+            "what was audited is not given" if is_audit else "a corpus lies beside its certificate",
+            where=certificate,
+            tip="name it with --train" if is_audit else "leave out --train",
+        )
+    inputs = {"benchmark": _benchmark_hashes(benchmark, gold=is_audit)}
+    if train is not None:
+        inputs["train"] = _train_hashes(train, known_as=list(stated["inputs"].get("train", ())))
+    files = {"inputs": inputs, "outputs": _output_hashes(stated, folder)}
+    lines = list(_differences(_part(stated, files), files))
+    try:
+        found = _audited(stated, train, benchmark) if train else _judged(stated, folder, benchmark)
+    except InputError as error:
+        if not lines:
+            raise
+        return [*lines, f"audit: cannot be repeated: {error}"]
+    return [*lines, *_differences(_part(stated, found), found)]
+
+
+def _audited(stated: Json, train: Path, benchmark: Path) -> Json:
+    """Audit again by the stated rules and limits, and give what the certificate should say."""
+    settings, rules = Contamination(**stated["settings"]), checked_rules(list(stated["rules"]))
+    items = read_benchmark(benchmark)
+    audit = run_audit(train, items, settings, rules=rules, allow_unreadable=True)
+    certificate = certify(
+        audit, train=train, benchmark=benchmark, settings=settings, rules=rules, outputs=()
+    )
+    return {k: v for k, v in certificate.items() if k not in ("tool", "inputs", "outputs")}
+
+
+def _judged(stated: Json, folder: Path, benchmark: Path) -> Json:
+    """Judge the rows of a corpus again, as `corpus` does: by description, id and label."""
+    settings = _limits(stated["rules"], folder)
+    items = read_benchmark(benchmark)
+    index, counts, clean = BenchmarkIndex(items, settings), Counter[str](), True
+    for part in _PARTS:
+        path = folder / f"{part}.jsonl"
+        rows = [_row(fields, path) for fields in read_jsonl(path)]
+        counts[part] = len(rows)
+        clean = clean and not any(index.hits_of(rows))
+    ledger = list(read_jsonl(folder / _LEDGER))
+    known = {"records": stated["counts"].get("records")}  # told by the records alone
+    return {
+        "rules": describe_rules(settings),
+        "benchmark_items": {task: len(of_task) for task, of_task in items.items()},
+        "counts": known | counts | {"cohort": counts.total() + len(ledger)} | _dropped(ledger),
+        "clean": clean,
+    }
+
+
+def _dropped(ledger: Sequence[Json]) -> Json:
+    """Count the ledger of a corpus by reason, and the contaminated by strongest rule and task."""
+    reasons = [str(row.get("reason")) for row in ledger]
+    tasks: dict[str, Counter[str]] = {rule: Counter() for rule in RULES}
+    for row, reason in zip(ledger, reasons, strict=True):
+        rule = reason.removeprefix(_DROPPED)
+        if reason.startswith(_DROPPED) and rule in tasks:
+            hits = str(row.get("detail")).split()  # task/item=score
+            tasks[rule].update({hit.partition("/")[0] for hit in hits})
+    contaminated = {rule: dict(of_rule) for rule, of_rule in tasks.items()}
+    return {"dropped": dict(Counter(reasons)), "contaminated": contaminated}
+
+
+def _limits(rules: Mapping[str, Any], where: Path) -> Contamination:
+    """Take the limits from the rules of a certificate, where a corpus has no others."""
+
+    def of(schema: type[Schema], rule: str) -> Any:
+        return parse(schema, json.dumps(rules.get(rule)).encode(), f"{where}: rule {rule}")
+
+    ngram = of(Containment, "ngram")
+    limits = {
+        "ngram": ngram.n,
+        "containment": ngram.containment,
+        "similarity": of(Similarity, "near-duplicate").similarity,
+        "similarity_with_answer": of(Similarity, "answer-aware").similarity,
+    }
+    try:
+        return Contamination(**limits)
+    except ValueError as error:
+        raise InputError("the rules hold a limit out of range", where=where) from error
+
+
+def _row(fields: Json, where: Path) -> Row:
+    values = [fields.get(name) for name in ("description", "cve_id", "cwe")]
+    if not all(isinstance(value, str) for value in values):
+        raise InputError("a row lacks its description, cve_id or cwe", where=where)
+    text, cve_id, answer = map(str, values)
+    return Row(text, (cve_id,), answer)
+
+
+def _output_hashes(stated: Json, folder: Path) -> dict[str, str]:
+    """Hash the files that stand beside a certificate, of a corpus all that it consists of."""
+    parts = () if "kind" in stated else (*(f"{part}.jsonl" for part in _PARTS), _LEDGER)
+    names = sorted({*stated["outputs"], *parts})
+    with readable(folder):
+        return {name: sha256_file(folder / name) for name in names if (folder / name).is_file()}
+
+
+def _train_hashes(path: Path, *, known_as: Sequence[str] = ()) -> dict[str, str]:
+    """Hash what was audited; a single file may have got another name than it is known as."""
+    files = training_files(path)
+    with readable(path):
+        if path.is_file():
+            return {known_as[0] if len(known_as) == 1 else path.name: sha256_file(path)}
+        if not files:  # of records in a format of their own
+            return sha256_tree(path)
+        return {file.relative_to(path).as_posix(): sha256_file(file) for file in files}
+
+
+def _benchmark_hashes(folder: Path, *, gold: bool = True) -> dict[str, str]:
+    """Hash the files of a benchmark that are read."""
+    tasks = tasks_in(folder)
+    names = [f"{task}.tsv" for task in tasks]
+    if gold and "cti-taa" in tasks and (folder / TAA_GOLD).exists():
+        names.append(TAA_GOLD)
+    with readable(folder):
+        return {name: sha256_file(folder / name) for name in names}
+
+
+def _part(stated: Json, found: Json) -> Json:
+    """Take of a certificate what can be held against what was found."""
+    part = {name: stated[name] for name in found if name in stated}
+    if "inputs" in part:  # the records of a corpus need not be at hand
+        part["inputs"] = {k: v for k, v in part["inputs"].items() if k in found["inputs"]}
+    return part
+
+
+def _differences(stated: Any, found: Any, name: str = "") -> Iterator[str]:
+    if isinstance(stated, dict) and isinstance(found, dict):
+        for key in sorted(stated.keys() | found.keys()):
+            values = stated.get(key, _NOTHING), found.get(key, _NOTHING)
+            yield from _differences(*values, name=f"{name} {key}".strip())
+    elif stated != found:
+        yield f"{name}: stated {_shown(stated)}, found {_shown(found)}"
+
+
+def _shown(value: Any) -> str:
+    return "nothing" if value is _NOTHING else json.dumps(value, ensure_ascii=False)

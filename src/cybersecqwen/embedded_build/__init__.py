@@ -1,0 +1,1 @@
+"""What makes the model that ships: classifier, calibration, knowledge index, ranker, report."""

@@ -1,0 +1,205 @@
+"""Build the artifacts that ship in the package, from upstream's own files.
+
+    build(Inputs(records=(Path("cve.parquet"),), benchmark=Path("cti-bench"), ...))
+
+What is trained or indexed is decontaminated against every task of the benchmark first, and the
+certificate beside each artifact says by which rules, how much was left out and what the
+rest measures. The same inputs give the same bytes on one machine and set of libraries.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from cybersecqwen.config import Contamination
+from cybersecqwen.contamination import BenchmarkIndex, Row, describe_rules
+from cybersecqwen.embedded.artifacts import FOLDER, save, save_catalogue
+from cybersecqwen.embedded.choices import RANKER
+from cybersecqwen.embedded.classifier import ARTIFACT, CweClassifier, Parameters, Quantised
+from cybersecqwen.embedded.knowledge import SHIPPED
+from cybersecqwen.embedded_build.calibration import calibrate
+from cybersecqwen.embedded_build.classifier import (
+    Features,
+    Labelled,
+    Model,
+    Settings,
+    labelled,
+    train,
+)
+from cybersecqwen.embedded_build.validation import measure
+from cybersecqwen.errors import InputError
+from cybersecqwen.files import Json, sha256_file
+from cybersecqwen.sources import read_vulnerabilities
+from cybersecqwen.sources.ctibench import read_benchmark
+from cybersecqwen.sources.cwe import catalogue_version, read_catalogue
+
+_log = logging.getLogger(__name__)
+
+# Texts that read the same fall into one of 1,000 groups, and a group is never cut in two.
+_CALIBRATION = 40  # groups from 0: calibrated on
+_HELD_OUT = 80  # groups up to here: reported on; the rest is trained on
+_DRIFT = "2025-01-01"  # the second split: trained before, tested from then on
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The files to build from, each as upstream serves it."""
+
+    records: tuple[Path, ...] = ()
+    benchmark: Path | None = None
+    cwe: Path | None = None
+    attack: tuple[Path, ...] = ()
+    capec: Path | None = None
+
+
+class Clean(NamedTuple):
+    """Labelled records without overlap, and how many were left out, by rule and task."""
+
+    examples: list[Labelled]
+    dropped: int
+    hits: dict[str, dict[str, int]]
+
+
+def build_facts(inputs: Inputs, folder: Path) -> Json:
+    """Make the CWE facts from the catalogue's XML."""
+    cwe = _needed(inputs.cwe, "--cwe", "the CWE catalogue")
+    return save_catalogue(
+        read_catalogue(cwe),
+        version=catalogue_version(cwe),
+        source_sha256=sha256_file(cwe),
+        folder=folder,
+    )
+
+
+def build_classifier(inputs: Inputs, folder: Path) -> Json:
+    """Train, quantise, calibrate and measure the CWE classifier."""
+    benchmark = _needed(inputs.benchmark, "--benchmark", "the folder of CTI-Bench")
+    if not inputs.records:
+        raise InputError("no records are given", tip="add --records FILE")
+    items, settings = read_benchmark(benchmark), Contamination()
+    clean = decontaminate(inputs.records, BenchmarkIndex(items, settings))
+    _log.info("%d labelled records, %d left out", len(clean.examples), clean.dropped)
+    parameters, validation = fit(clean.examples, Settings())
+    facts = {
+        "sources": [
+            {"name": "vulnerability records", "file": path.name, "sha256": sha256_file(path)}
+            for path in inputs.records
+        ],
+        "rules": describe_rules(settings),
+        "benchmark_items": {task: len(rows) for task, rows in items.items()},
+        "labelled_records": len(clean.examples),
+        "dropped": clean.dropped,
+        "hits": clean.hits,
+        "settings": asdict(Settings()),
+        "latest": max(example.date for example in clean.examples),
+        "validation": validation,
+    }
+    return save(folder, ARTIFACT, parameters.to_bytes(), facts)
+
+
+def build_knowledge(inputs: Inputs, folder: Path) -> Json:
+    """Index ATT&CK, CAPEC and CWE, and fit the weights by which an option is chosen."""
+    from cybersecqwen.embedded_build import knowledge
+    from cybersecqwen.embedded_build import ranker as questions
+
+    benchmark = _needed(inputs.benchmark, "--benchmark", "the folder of CTI-Bench")
+    sources = knowledge.Sources(attack=inputs.attack, capec=inputs.capec, cwe=inputs.cwe)
+    target = folder / SHIPPED.name
+    certificate = knowledge.build(sources, benchmark=benchmark, target=target)
+    ranker = questions.build(benchmark, index=target, target=folder / RANKER.name)
+    return {**certificate, "bytes": certificate["bytes"] + ranker["bytes"]}
+
+
+PARTS: dict[str, Callable[[Inputs, Path], Json]] = {
+    "facts": build_facts,
+    "classifier": build_classifier,
+    "knowledge": build_knowledge,
+}
+
+
+def build(
+    inputs: Inputs, *, parts: Sequence[str] = tuple(PARTS), folder: Path = FOLDER
+) -> dict[str, Json]:
+    """Make the parts and return their certificates, which lie beside them."""
+    found = {}
+    for part in parts:
+        _log.info("building %s", part)
+        found[part] = PARTS[part](inputs, folder)
+    return found
+
+
+def _needed(path: Path | None, option: str, what: str) -> Path:
+    if path is None:
+        raise InputError(f"{what} is needed and not given", tip=f"add {option}")
+    return path
+
+
+def decontaminate(paths: Sequence[Path], benchmark: BenchmarkIndex) -> Clean:
+    """Read labelled records and leave out what overlaps with a benchmark item."""
+    hits: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    examples, dropped = [], 0
+    for path in paths:
+        own = list(labelled(read_vulnerabilities(path)))
+        rows = (Row(example.text, (example.cve_id,), example.first) for example in own)
+        for example, found in zip(own, benchmark.hits_of(rows), strict=True):
+            if not found:
+                examples.append(example)
+                continue
+            dropped += 1
+            for task in {hit.task for hit in found}:
+                hits[found[0].rule][task] += 1
+    counted = {rule: dict(sorted(tasks.items())) for rule, tasks in sorted(hits.items())}
+    return Clean(examples, dropped, counted)
+
+
+def fit(examples: Sequence[Labelled], settings: Settings) -> tuple[Parameters, Json]:
+    """Train what ships, and a second model for the drift; measure both on what they never saw."""
+    training = [example for example in examples if example.group >= _HELD_OUT]
+    calibration = [example for example in examples if example.group < _CALIBRATION]
+    held_out = [example for example in examples if _CALIBRATION <= example.group < _HELD_OUT]
+    parameters = _parameters(train(training, settings, log=_log.info), calibration)
+    validation = {"by_text": _measured(parameters, training, held_out)}
+    before = [example for example in training if example.date < _DRIFT]
+    after = [example for example in examples if example.date >= _DRIFT]
+    if before and after:
+        earlier = _parameters(
+            train(before, settings, log=_log.info),
+            [example for example in calibration if example.date < _DRIFT],
+        )
+        validation["by_date"] = {"split": _DRIFT, **_measured(earlier, before, after)}
+    return parameters, validation
+
+
+def _measured(
+    parameters: Parameters, training: Sequence[Labelled], held_out: Sequence[Labelled]
+) -> Json:
+    seen = Counter(example.first for example in training)
+    return {
+        "training_records": len(training),
+        **measure(CweClassifier(parameters), held_out, seen=seen),
+    }
+
+
+def _parameters(model: Model, calibration: Sequence[Labelled]) -> Parameters:
+    """Round the vectors, then calibrate what the rounded ones answer."""
+    quantised = Quantised.of(model.vectors)
+    rounded = model._replace(vectors=quantised.take(np.arange(len(model.vectors))))
+    number = {name: position for position, name in enumerate(model.classes)}
+    labels = np.array([number.get(example.first, -1) for example in calibration])
+    logits = rounded.logits(Features.of(model.vocabulary, [e.text for e in calibration]))
+    return Parameters(
+        model.vocabulary,
+        model.classes,
+        quantised,
+        model.bias,
+        model.head.astype(np.float16).astype(np.float32),
+        model.head_bias,
+        calibrate(logits, labels),
+    )

@@ -1,0 +1,237 @@
+"""Make the question-and-answer pairs of a recipe, a ledger of the rejected ones, a certificate.
+
+    certificate = build(recipe, Sources(...), run / "synthesis")
+
+The same inputs give the same bytes. The certificate is written after the files were read back and
+every pair checked again.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+from cybersecqwen import __version__
+from cybersecqwen.config import Recipe, Synthesis
+from cybersecqwen.contamination import BenchmarkIndex, Row, describe_rules
+from cybersecqwen.engines.teacher import Teacher
+from cybersecqwen.errors import InputError, RecipeError, StageError
+from cybersecqwen.files import Json, read_jsonl, sha256_file, write_json, write_jsonl, write_text
+from cybersecqwen.records import Item, Vulnerability, Weakness
+from cybersecqwen.synthesis.asked import Asked, Topics, ask_teacher
+from cybersecqwen.synthesis.asking import Asking
+from cybersecqwen.synthesis.card import synthesis_card
+from cybersecqwen.synthesis.checks import Checks, Limits
+from cybersecqwen.synthesis.diversity import diversity, wording
+from cybersecqwen.synthesis.draw import Drawn, Makers, draw
+from cybersecqwen.synthesis.facts import FactBase
+from cybersecqwen.synthesis.knowledge import RELATIONS
+from cybersecqwen.synthesis.known import KnownFacts
+from cybersecqwen.synthesis.offensive import DESCRIPTIONS
+from cybersecqwen.synthesis.pair import LETTERS, Pair, arranged, draft_of
+from cybersecqwen.synthesis.passages import passage_drafts
+from cybersecqwen.synthesis.relations import Asker
+from cybersecqwen.synthesis.reported import Reported, reported
+from cybersecqwen.synthesis.vectors import vector_drafts
+from cybersecqwen.synthesis.vulnerabilities import vulnerability_drafts
+
+_log = logging.getLogger(__name__)
+
+# Of a teacher: how fast it was is another in each run, and stands in usage.json.
+_SPENT = ("url", "model", "requests", "prompt_tokens", "completion_tokens", "cost")
+FILES = ("train.jsonl", "validation.jsonl")
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What pairs are made from; `checksums` go into the certificate as they are.
+
+    `taken` are the descriptions that the corpus trains on, whose label is not asked for again, and
+    `held_out` the normalised ones that it validates on, which are not asked about at all.
+    """
+
+    vulnerabilities: Iterable[Vulnerability]
+    benchmark: Mapping[str, tuple[Item, ...]]
+    catalogue: Mapping[str, Weakness]
+    base: FactBase
+    checksums: Json
+    taken: tuple[str, ...] = ()
+    held_out: frozenset[str] = frozenset()
+
+
+def build(recipe: Recipe, sources: Sources, out: Path, *, teacher: Teacher | None = None) -> Json:
+    """Write train.jsonl, validation.jsonl, rejected.jsonl, the card and the certificate.
+
+    Returns the certificate. A teacher makes the pairs in place of the facts. Raises RecipeError
+    where the recipe has no [synthesis], InputError when no pair is left, EngineError when the
+    teacher fails, StageError when a written file does not pass the check it is certified for.
+    """
+    settings = recipe.synthesis
+    if settings is None:
+        raise RecipeError("the recipe has no table [synthesis]", tip="--set synthesis.pairs=8000")
+    records = reported(
+        sources.vulnerabilities, recipe.corpus, sources.catalogue, held_out=sources.held_out
+    )
+    checks = _Again(recipe, sources)
+    if teacher is None:
+        asked = Asked(_makers(records, sources, settings))
+    else:
+        topics = Topics(checks.clean(records), sources.base)
+        asked = ask_teacher(teacher, topics, settings, out / "answers.jsonl")
+    drawn = draw(asked.makers, checks.fresh(), settings)
+    made = len(drawn.train) + len(drawn.validation)
+    if not drawn.train:
+        raise InputError(
+            f"no pair is left of {len(drawn.rejected) + len(asked.unusable)}",
+            where=out,
+            tip=f"most were rejected as {_commonest(drawn, asked.unusable)}",
+        )
+    if made < settings.pairs:
+        _log.warning(
+            "%s: %d pairs of the %d wanted: nothing more to ask", out, made, settings.pairs
+        )
+    _write(drawn, asked.unusable, recipe.name, out)
+    certificate = _certificate(recipe, sources, out, checks)
+    certificate["counts"] |= {
+        "wanted": settings.pairs,
+        "records": len(records),
+        "rejected": _counted(
+            [*(p.reason for _, p in drawn.rejected), *(row["reason"] for row in asked.unusable)]
+        ),
+    }
+    certificate["teacher"] = asked.usage and {name: asked.usage[name] for name in _SPENT}
+    if asked.usage:
+        write_json(out / "usage.json", asked.usage)
+    write_text(out / "DATASET_CARD.md", synthesis_card(recipe, certificate))
+    write_json(out / "certificate.json", certificate)
+    return certificate
+
+
+def _makers(records: Sequence[Reported], sources: Sources, settings: Synthesis) -> Makers:
+    """Give every way of making pairs from facts, each with its own draws."""
+
+    def rng(name: str) -> random.Random:
+        return random.Random(f"{settings.seed}/{name}")
+
+    base = sources.base
+    asking = Asking(records, base, sources.catalogue, rng("records"))
+    makers = dict(vulnerability_drafts(asking))
+    vectors = [v for r in records if (v := r.vulnerability.cvss3_vector)]
+    for topic, make in vector_drafts(vectors, rng("vectors")).items():
+        makers["cvss", topic, topic in ("score", "severity", "metric", "more severe")] = make
+    for relation in RELATIONS:
+        asker = Asker(relation, base, rng(relation.topic))
+        makers[relation.kind, relation.topic, True] = asker.choices
+        makers[relation.kind, relation.topic, False] = asker.lists
+    return makers | passage_drafts(base, rng("passages"))
+
+
+class _Again:
+    """Makes the checks of a recipe anew, once to draw and once to certify what was written."""
+
+    def __init__(self, recipe: Recipe, sources: Sources) -> None:
+        names = {entry_id: entry.name for entry_id, entry in sources.base.entries.items()}
+        self._index = BenchmarkIndex(sources.benchmark, recipe.contamination)
+        self._known = KnownFacts(sources.benchmark, names)
+        settings = recipe.synthesis or Synthesis(pairs=1)
+        self._limits = Limits(recipe.training.max_length, settings.min_words, settings.max_words)
+        self._taken = sources.taken
+
+    def fresh(self) -> Checks:
+        """Give checks that have accepted nothing yet."""
+        return Checks(self._index, self._known, self._limits, taken=self._taken)
+
+    def clean(self, records: Sequence[Reported]) -> list[Reported]:
+        """Keep the records that may be asked about at all."""
+        rows = (Row(record.text, (record.cve_id,), record.cwe) for record in records)
+        found = zip(records, self._index.hits_of(rows), strict=True)
+        return [record for record, hits in found if not hits]
+
+    def certify(self, rows: Sequence[Json], path: Path, checks: Checks) -> list[Pair]:
+        """Check rows as they were read back; raises StageError at one that fails."""
+        pairs = [arranged(draft_of(row), _position(row)) for row in rows]
+        for row, pair, overlap in zip(rows, pairs, checks.overlaps(pairs), strict=True):
+            problem = checks.problem(pair) or overlap
+            if problem or (pair.prompt, pair.completion) != (row["prompt"], row["completion"]):
+                what = " ".join(problem or ("is not what it was made of",)).strip()
+                raise StageError(f"{row['id']}: {what}", where=path)
+            checks.accept(pair)
+        return pairs
+
+
+def _position(row: Json) -> int:
+    return LETTERS.index(row["answer"]) if row["options"] else 0
+
+
+def _write(drawn: Drawn, unusable: Sequence[Json], name: str, out: Path) -> None:
+    for file, pairs in zip(FILES, (drawn.train, drawn.validation), strict=True):
+        part = file.removesuffix(".jsonl")
+        rows = ({"id": f"{name}-{part}-{n}"} | p.row() for n, p in enumerate(pairs, start=1))
+        write_jsonl(out / file, rows)
+    rejected = (problem._asdict() | pair.row() for pair, problem in drawn.rejected)
+    write_jsonl(out / "rejected.jsonl", chain(rejected, unusable))
+
+
+def _certificate(recipe: Recipe, sources: Sources, out: Path, again: _Again) -> Json:
+    """Check the written files again, pair by pair, and state what was checked with what."""
+    checks = again.fresh()
+    parts = {
+        name: again.certify(list(read_jsonl(out / name)), out / name, checks) for name in FILES
+    }
+    pairs = [pair for part in parts.values() for pair in part]
+    letters = {
+        name.removesuffix(".jsonl"): _counted(p.letter for p in part if p.letter)
+        for name, part in parts.items()
+    }
+    return {
+        "tool": {"name": "cybersecqwen", "version": __version__},
+        "recipe": recipe.name,
+        "inputs": sources.checksums,
+        "knowledge": dict(sorted(sources.base.releases.items())),
+        "outputs": {name: sha256_file(out / name) for name in (*FILES, "rejected.jsonl")},
+        "rules": describe_rules(recipe.contamination) | _RULES,
+        "offensive_rules": DESCRIPTIONS,
+        "benchmark_items": {task: len(items) for task, items in sources.benchmark.items()},
+        "counts": {
+            **{name.removesuffix(".jsonl"): len(part) for name, part in parts.items()},
+            "kinds": _counted(pair.draft.kind for pair in pairs),
+            "topics": _counted(f"{pair.draft.kind}: {pair.draft.topic}" for pair in pairs),
+            "forms": _counted("choice" if p.options else p.draft.form for p in pairs),
+            "made_by": _counted(pair.draft.made_by for pair in pairs),
+        },
+        "letters": letters,
+        "diversity": dict(_diversity(pairs)),
+        "clean": True,
+    }
+
+
+_RULES = {
+    "benchmark-fact": {
+        "description": "an item of cti-mcq links to the page of an entry, and the pair joins that "
+        "entry with the item's right option: its words, or 0.8 of three and more"
+    },
+    "benchmark-entry": {
+        "description": "an item of cti-ate links to the page of an entry that the pair is about"
+    },
+}
+
+
+def _diversity(pairs: Sequence[Pair]) -> Iterator[tuple[str, Json]]:
+    yield "all", diversity(map(wording, pairs))
+    for kind in sorted({pair.draft.kind for pair in pairs}):
+        yield kind, diversity(wording(pair) for pair in pairs if pair.draft.kind == kind)
+
+
+def _counted(names: Iterable[str]) -> dict[str, int]:
+    return dict(sorted(Counter(names).items()))
+
+
+def _commonest(drawn: Drawn, unusable: Sequence[Json]) -> str:
+    reasons = Counter(p.reason for _, p in drawn.rejected)
+    reasons.update(row["reason"] for row in unusable)
+    return reasons.most_common(1)[0][0] if reasons else "nothing: there was nothing to ask about"

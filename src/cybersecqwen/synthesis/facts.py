@@ -1,0 +1,155 @@
+"""What ATT&CK, CAPEC and CWE state, as questions need it: by entry, by relation, both ways.
+
+    facts = FactBase.of([read_attack(path)], shipped=KnowledgeIndex.load())
+    facts.targets["T1055.011", "tactic"]        # ('TA0004', 'TA0005')
+
+The index that ships inside the package holds entries and relations of all three, and no text;
+a feed that is given brings its texts too and takes the place of what ships of its family.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from cybersecqwen.embedded.knowledge import KnowledgeIndex
+from cybersecqwen.records import Entry, Fact, Knowledge, Passage
+from cybersecqwen.synthesis.pair import Grounding
+
+
+@dataclass(frozen=True, eq=False)  # one object, one base: what is cached goes by identity
+class FactBase:
+    """Entries by id, the targets and subjects of each relation, and passages by section."""
+
+    entries: Mapping[str, Entry]
+    targets: Mapping[tuple[str, str], tuple[str, ...]]  # by subject and relation
+    subjects: Mapping[tuple[str, str], tuple[str, ...]]  # by relation and target
+    passages: Mapping[tuple[str, str], tuple[str, ...]]  # by entry and section
+    releases: Mapping[str, str]  # of each family: "CWE 4.16"
+
+    @classmethod
+    def of(cls, given: Sequence[Knowledge], shipped: KnowledgeIndex) -> FactBase:
+        """Join feeds with what ships of the families that no feed is of."""
+        known = {family(entry.entry_id) for part in given for entry in part.entries}
+        parts = [*given, *_shipped(shipped, known)]
+        entries = {e.entry_id: e for part in parts for e in part.entries}
+        facts = list(dict.fromkeys(_short(fact) for part in parts for fact in part.facts))
+        passages = dict.fromkeys(p for part in parts for p in part.passages)
+        targets: dict[tuple[str, str], list[str]] = defaultdict(list)
+        subjects: dict[tuple[str, str], list[str]] = defaultdict(list)
+        for subject, relation, target in facts:
+            if subject in entries:
+                targets[subject, relation].append(target)
+                subjects[relation, target].append(subject)
+        return cls(
+            entries,
+            {key: tuple(found) for key, found in targets.items()},
+            {key: tuple(found) for key, found in subjects.items()},
+            _sections(passages),
+            {family(p.entries[0].entry_id): _release(p) for p in reversed(parts) if p.entries},
+        )
+
+    def of_kind(self, *kinds: str) -> list[str]:
+        """List the ids of all entries of these kinds, sorted."""
+        return sorted(i for i, entry in self.entries.items() if entry.kind in kinds)
+
+    def label(self, one: str) -> str:
+        """Name an entry without its id, a sub-technique with its parent as ATT&CK does."""
+        entry = self.entries.get(one)
+        if entry is None:
+            return one
+        parent = self.entries.get(one.partition(".")[0]) if "." in one else None
+        return f"{parent.name}: {entry.name}" if parent else " ".join(entry.name.split())
+
+    def name(self, one: str) -> str:
+        """Name an entry with its id, "T1055 Process Injection", or give a word as it is."""
+        label = self.label(one)
+        return label if label == one else f"{one} {label}"
+
+    def kin(self, entry_id: str) -> set[str]:
+        """Collect an entry with all that it is part of and all that is part of it."""
+        above = _closure(entry_id, lambda i: self.targets.get((i, "part of"), ()))
+        return above | _closure(entry_id, lambda i: self.subjects.get(("part of", i), ()))
+
+    def ground(self, entry_id: str, relation: str, others: Iterable[str] = ()) -> Grounding:
+        """State what a release says of an entry: "T1055 Process Injection; tactic: TA0004 …"."""
+        listed = ", ".join(map(self.name, others))
+        text = f"{self.name(entry_id)}; {relation}: {listed}"
+        return Grounding(self.release(entry_id), entry_id, text)
+
+    def quote(self, entry_id: str, section: str, text: str) -> Grounding:
+        """Ground an answer in a passage of an entry."""
+        return Grounding(
+            self.release(entry_id), entry_id, f"{self.name(entry_id)}; {section}: {text}"
+        )
+
+    def release(self, entry_id: str) -> str:
+        """Name the knowledge base and release that an entry is of."""
+        return self.releases[family(entry_id)]
+
+
+def family(entry_id: str) -> str:
+    """Name the knowledge base that an id is of."""
+    head = entry_id.partition("-")[0]
+    return head if head in ("CWE", "CAPEC") else "ATT&CK"
+
+
+def domain(entry_id: str) -> str:
+    """Tell the ids of ICS from the others: their techniques and tactics never mix."""
+    return "ics" if entry_id.startswith(("T0", "TA01")) else "other"
+
+
+def _closure(start: str, step: Callable[[str], Iterable[str]]) -> set[str]:
+    found: set[str] = set()
+    waiting = [start]
+    while waiting:
+        one = waiting.pop()
+        if one not in found:
+            found.add(one)
+            waiting.extend(step(one))
+    return found
+
+
+def _sections(passages: Iterable[Passage]) -> dict[tuple[str, str], tuple[str, ...]]:
+    found: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for passage in passages:
+        found[passage.entry_id, passage.section].append(passage.text)
+    return {key: tuple(texts) for key, texts in found.items()}
+
+
+def _shipped(index: KnowledgeIndex, known: set[str]) -> Iterator[Knowledge]:
+    """Give what ships of each family that is not known from a feed."""
+    entries = index.entries
+    for name in ("ATT&CK", "CAPEC", "CWE"):
+        if name in known:
+            continue
+        versions = sorted({s["version"] for s in index.sources if s["name"].startswith(name)})
+        facts = (
+            Fact(entries[s].entry_id, index.relations[r], _target(index, t))
+            for s, r, t in index.facts.tolist()
+        )
+        yield Knowledge(
+            name,
+            versions[-1] if versions else "",
+            tuple(e for e in entries if family(e.entry_id) == name),
+            (),
+            tuple(fact for fact in facts if family(fact.subject) == name),
+        )
+
+
+def _short(fact: Fact) -> Fact:
+    """Cut off the sentence in parentheses that CAPEC adds to some of its impacts."""
+    if fact.relation == "impact" and family(fact.subject) == "CAPEC":
+        return fact._replace(target=fact.target.partition(" (")[0])
+    return fact
+
+
+def _target(index: KnowledgeIndex, target: int) -> str:
+    if target < len(index.entries):
+        return index.entries[target].entry_id
+    return index.label(target)
+
+
+def _release(part: Knowledge) -> str:
+    return f"{family(part.entries[0].entry_id)} {part.version}".strip()

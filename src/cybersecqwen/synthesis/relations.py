@@ -1,0 +1,199 @@
+"""Questions about one relation of an entry: the tactic of a technique, the mitigations of it.
+
+    asker = Asker(RELATIONS[0], facts, random.Random(42))
+    next(asker.choices()).options         # the right one first, then three of the same kind
+
+A wrong option is an entry of the same kind that the release does not list, nor for anything
+that the subject is part of or made of; where it can be, two of three are near the right one.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TypeVar
+
+from cybersecqwen.records import Fact
+from cybersecqwen.synthesis.facts import FactBase, domain
+from cybersecqwen.synthesis.pair import Draft
+from cybersecqwen.synthesis.phrasing import lead, listed, say
+
+_Given = TypeVar("_Given")
+_NEAR = 2  # of the three wrong options
+_EMPTY = {"Other", "Unknown", "Varies by Context", "None"}  # words that answer nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """What is asked of a relation, and in which words.
+
+    `subjects` are the kinds of entry asked about and `targets` those of the answers, empty for
+    words. `inverse` asks about the target of a fact. Wordings know {subject} and {right}, those
+    of lists {subject} and {all}. Where `plain`, a multiple choice tells neither id nor full name:
+    those of a sub-technique hold the parent's.
+    """
+
+    topic: str
+    kind: str
+    relation: str
+    subjects: tuple[str, ...]
+    targets: tuple[str, ...]
+    says: str  # how the grounding names the relation
+    asks: tuple[str, ...]
+    reasons: tuple[str, ...]
+    list_asks: tuple[str, ...] = ()
+    list_answers: tuple[str, ...] = ()
+    inverse: bool = False
+    longest: int = 6  # answers that a list may have
+    plain: bool = False
+
+
+class Asker:
+    """Asks about one relation, over all entries that have it."""
+
+    def __init__(self, relation: Relation, base: FactBase, rng: random.Random) -> None:
+        self._relation, self._base, self._rng = relation, base, rng
+        self._names = Counter(entry.name for entry in base.entries.values())
+        found = {i: self._targets(i) for i in base.of_kind(*relation.subjects)}
+        self._found = {entry_id: targets for entry_id, targets in found.items() if targets}
+        # One pool a domain: ICS techniques have tactics and mitigations of their own.
+        pools: dict[str, set[str]] = defaultdict(set)
+        for entry_id, targets in self._found.items():
+            pools[domain(entry_id)].update(targets)
+        self._pools = {where: sorted(pool) for where, pool in pools.items()}
+        self._groups = {where: _groups(base, pool) for where, pool in self._pools.items()}
+
+    def choices(self) -> Iterator[Draft]:
+        """Yield a multiple choice for every fact, in a drawn order."""
+        facts = [(i, target) for i, targets in self._found.items() for target in targets]
+        for entry_id, target in self._shuffled(facts):
+            wrong = self._wrong(entry_id, target)
+            if len(wrong) == 3 and self._told(entry_id, target):
+                yield self._choice(entry_id, target, wrong)
+
+    def lists(self) -> Iterator[Draft]:
+        """Yield an open question for every entry, answered with all that is listed."""
+        relation = self._relation
+        for entry_id, targets in self._shuffled(list(self._found.items())):
+            if relation.list_asks and len(targets) <= relation.longest:
+                yield self._list(entry_id, targets)
+
+    def _shuffled(self, given: list[_Given]) -> list[_Given]:
+        return self._rng.sample(given, len(given))
+
+    def _targets(self, entry_id: str) -> tuple[str, ...]:
+        relation, base = self._relation, self._base
+        if relation.inverse:
+            found = base.subjects.get((relation.relation, entry_id), ())
+        else:
+            found = base.targets.get((entry_id, relation.relation), ())
+        return tuple(t for t in found if self._fits(t))
+
+    def _fits(self, target: str) -> bool:
+        entry, kinds = self._base.entries.get(target), self._relation.targets
+        if entry is None:
+            return not kinds and target not in _EMPTY
+        return entry.kind in kinds
+
+    def _wrong(self, entry_id: str, target: str) -> list[str]:
+        """Draw three that are not right, by id, by kinship or by name."""
+        base, where = self._base, domain(entry_id)
+        right = {t for one in _kin(base, entry_id) for t in self._targets(one)} | {entry_id}
+        right |= {t for one in (target, *self._found[entry_id]) for t in _kin(base, one)}
+        names = {base.label(one).casefold() for one in right}
+        pool, near = self._pools[where], self._near(target, where)
+        drawn = self._rng.sample(near, min(len(right) + _NEAR, len(near)))
+        wrong = self._distinct((t for t in drawn if t not in right), names, _NEAR)
+        drawn = self._rng.sample(pool, min(len(right) + 12, len(pool)))
+        return wrong + self._distinct((t for t in drawn if t not in right), names, 3 - len(wrong))
+
+    def _distinct(self, drawn: Iterable[str], names: set[str], wanted: int) -> list[str]:
+        """Take options whose name is none of those that are taken already."""
+        taken: list[str] = []
+        for one in drawn:
+            name = self._base.label(one).casefold()
+            if name not in names and len(taken) < wanted:
+                names.add(name)
+                taken.append(one)
+        return taken
+
+    def _near(self, target: str, where: str) -> list[str]:
+        """List what shares a tactic or a parent with a right option; any two words are near."""
+        if target not in self._base.entries:
+            return self._pools[where]
+        groups = self._groups[where]
+        places = _places(self._base, target)
+        return sorted({one for place in places for one in groups.get(place, ())})
+
+    def _told(self, *ids: str) -> bool:
+        """Tell whether names without ids say which entries are meant, and not one another."""
+        if not self._relation.plain:
+            return True
+        first, second = (self._plain(i) for i in ids)
+        return {self._names[first], self._names[second]} == {1} and not (
+            first in second or second in first
+        )
+
+    def _choice(self, entry_id: str, target: str, wrong: Sequence[str]) -> Draft:
+        relation, base, rng = self._relation, self._base, self._rng
+        if relation.plain:
+            label, subject = self._plain, self._plain(entry_id)
+        else:
+            label = base.label if rng.random() < 0.5 else base.name
+            subject = base.name(entry_id)
+        right = label(target)
+        values = {"subject": base.name(entry_id), "right": base.name(target)}
+        return Draft(
+            kind=relation.kind,
+            topic=relation.topic,
+            subject=entry_id,
+            question=lead(rng, say(rng, relation.asks, subject=subject)),
+            answer=say(rng, relation.reasons, **values),
+            grounding=(base.ground(entry_id, relation.says, self._found[entry_id]),),
+            support=(right,),
+            options=(right, *map(label, wrong)),
+            facts=(self._fact(entry_id, target),),
+        )
+
+    def _plain(self, one: str) -> str:
+        return self._base.entries[one].name
+
+    def _list(self, entry_id: str, targets: Sequence[str]) -> Draft:
+        relation, base, rng = self._relation, self._base, self._rng
+        subject, names = base.name(entry_id), [base.name(t) for t in targets]
+        values = {"subject": subject, "all": listed(names)}
+        return Draft(
+            kind=relation.kind,
+            topic=relation.topic,
+            subject=entry_id,
+            question=lead(rng, say(rng, relation.list_asks, **values)),
+            answer=say(rng, relation.list_answers, **values),
+            grounding=(base.ground(entry_id, relation.says, targets),),
+            support=tuple(names),
+            facts=tuple(self._fact(entry_id, target) for target in targets),
+        )
+
+    def _fact(self, entry_id: str, target: str) -> Fact:
+        ends = (target, entry_id) if self._relation.inverse else (entry_id, target)
+        return Fact(ends[0], self._relation.relation, ends[1])
+
+
+@lru_cache(maxsize=8192)
+def _kin(base: FactBase, entry_id: str) -> frozenset[str]:
+    return frozenset(base.kin(entry_id))
+
+
+def _places(base: FactBase, one: str) -> tuple[str, ...]:
+    return (*base.targets.get((one, "tactic"), ()), *base.targets.get((one, "part of"), ()))
+
+
+def _groups(base: FactBase, ids: Iterable[str]) -> dict[str, list[str]]:
+    """Collect entries by the tactics and parents that they share."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for one in ids:
+        for place in _places(base, one):
+            found[place].append(one)
+    return found

@@ -1,0 +1,278 @@
+"""The base model: a hub id, a folder, or one made here at random, and its tokenizer.
+
+A random base is written as an ordinary model folder, so that everything after it takes
+the path of a real one:
+
+    base = prepare_base(recipe, run / "corpus" / "train.jsonl", run / "base")
+    tokenizer = load_tokenizer(recipe, base)
+    model = load_model(recipe, base)
+    rows = encode(recipe, tokenizer, run / "corpus" / "train.jsonl")
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from cybersecqwen.config import RandomModel, Recipe
+from cybersecqwen.errors import CyberSecQwenError, InputError, RecipeError, StageError, extra
+from cybersecqwen.files import read_json, read_jsonl, sha256_file, write_json
+from cybersecqwen.prompts import CHAT_TEMPLATES, END_OF_TURN
+from cybersecqwen.training.random_base import CONFIGS, learn_tokenizer
+from cybersecqwen.training.saving import Saving, open_to_all
+
+
+def prepare_base(recipe: Recipe, train: Path, folder: Path) -> str:
+    """Give what a base model loads from, making it in `folder` when the recipe says `random`.
+
+    `train` holds the texts that a random base learns its tokenizer from. The same recipe
+    and texts give the same bytes. Raises StageError where `folder` was made from others.
+    """
+    if recipe.model.random is None:
+        return recipe.model.base
+    made_from = {
+        "random": recipe.model.random.model_dump(),
+        "chat_template": recipe.model.chat_template,
+        "seed": recipe.training.seed,
+        "train": sha256_file(train) if train.is_file() else None,
+    }
+    if not folder.exists():
+        _make(recipe, recipe.model.random, train, folder, made_from)
+    if read_json(folder / "base.json") != made_from:
+        raise StageError(
+            "this random base was made from another recipe or corpus",
+            where=folder,
+            tip="delete the folder to make it again",
+        )
+    return str(folder)
+
+
+def pinned(recipe: Recipe, source: str | Path) -> Recipe:
+    """Replace the recipe's revision of a hub model by the commit that it names now.
+
+    A folder has no revisions: for one the recipe is returned as it is.
+    """
+    if Path(source).is_dir():
+        return recipe
+    with extra("train"):
+        from transformers.utils import cached_file, extract_commit_hash
+    with _loading(source):
+        found = cached_file(str(source), "config.json", revision=recipe.model.revision)
+    return _at(recipe, extract_commit_hash(found, None))
+
+
+def as_recorded(recipe: Recipe, adapter: Path) -> Recipe:
+    """Replace the recipe's revision by the one that an adapter says it was trained on."""
+    return _at(recipe, read_json(adapter / "adapter_config.json").get("revision"))
+
+
+def _at(recipe: Recipe, revision: str | None) -> Recipe:
+    if revision is None:
+        return recipe
+    model = recipe.model.model_copy(update={"revision": revision})
+    return recipe.model_copy(update={"model": model})
+
+
+def load_tokenizer(recipe: Recipe, source: str | Path) -> Any:
+    """Load a tokenizer from a hub id or a folder and give it the recipe's chat template.
+
+    Raises RecipeError when the token that ends a turn is not one token of its vocabulary.
+    """
+    with extra("train"):
+        from transformers import AutoTokenizer
+    with _loading(source):
+        tokenizer = AutoTokenizer.from_pretrained(source, revision=recipe.model.revision)
+    tokenizer.chat_template = CHAT_TEMPLATES[recipe.model.chat_template]
+    ids = end_of_turn_ids(recipe, tokenizer)
+    if len(ids) != 1 or ids[0] == tokenizer.unk_token_id:
+        raise RecipeError(
+            f"{END_OF_TURN[recipe.model.chat_template]!r}, which ends a turn of the template "
+            f"{recipe.model.chat_template!r}, is not one token of this model's vocabulary",
+            where=source,
+            tip="choose the model.chat_template of the model's family",
+        )
+    return tokenizer
+
+
+def end_of_turn_ids(recipe: Recipe, tokenizer: Any) -> list[int]:
+    """Tokenize what ends an assistant turn under the recipe's template."""
+    ids: list[int] = tokenizer.encode(
+        END_OF_TURN[recipe.model.chat_template], add_special_tokens=False
+    )
+    return ids
+
+
+def load_model(
+    recipe: Recipe,
+    source: str | Path,
+    *,
+    precision: str | None = None,
+    attention: str | None = None,
+) -> Any:
+    """Load a causal language model as the recipe says, or in another precision or attention.
+
+    Raises RecipeError where the attention cannot run here, CyberSecQwenError where the
+    weights cannot be had.
+    """
+    with extra("train"):
+        from transformers import AutoConfig, AutoModelForCausalLM
+    _quiet_in_pipe()
+    attention = attention or recipe.model.attention
+    check_attention(attention)
+    with _loading(source):
+        config = AutoConfig.from_pretrained(source, revision=recipe.model.revision)
+        return AutoModelForCausalLM.from_pretrained(
+            source,
+            revision=recipe.model.revision,
+            dtype=precision or recipe.model.precision,
+            attn_implementation=_attention_of(config, attention),
+        )
+
+
+def encode(recipe: Recipe, tokenizer: Any, *paths: Path) -> Any:
+    """Tokenize corpus files, one after another, to a Dataset of `input_ids` and `completion_mask`.
+
+    The mask is 1 on what the loss covers: the completion, the token that ends the turn and
+    the line break after it. Raises InputError for a row without prompt or completion, for
+    one longer than the recipe's max_length (nothing is ever truncated), and where the
+    tokens of the prompt are no prefix of the tokens of prompt and completion.
+    """
+    with extra("train"):
+        from datasets import Dataset
+    pairs = [pair for path in paths for pair in _tokenized(recipe, tokenizer, path)]
+    masks = [[0] * len(prompt) + [1] * (len(whole) - len(prompt)) for prompt, whole in pairs]
+    return Dataset.from_dict({"input_ids": [whole for _, whole in pairs], "completion_mask": masks})
+
+
+def _tokenized(recipe: Recipe, tokenizer: Any, path: Path) -> list[tuple[list[int], list[int]]]:
+    rows = list(read_jsonl(path))
+    if not rows:
+        raise InputError("no examples", where=path, tip="build the corpus again")
+    for number, row in enumerate(rows, start=1):
+        for key in ("prompt", "completion"):
+            if not isinstance(row.get(key), str):
+                raise InputError(f"no text under {key!r}", where=f"{path}:{number}")
+    pairs = tokenize(tokenizer, [(row["prompt"], row["completion"]) for row in rows])
+    for number, (prompt, whole) in enumerate(pairs, start=1):
+        _check_example(prompt, whole, recipe.training.max_length, f"{path}:{number}")
+    return pairs
+
+
+def tokenize(tokenizer: Any, texts: Sequence[tuple[str, str]]) -> list[tuple[list[int], list[int]]]:
+    """Tokenize pairs of prompt and completion to the prompt's tokens and those of both."""
+    prompts = render_prompts(tokenizer, [prompt for prompt, _ in texts])
+    wholes = tokenizer.apply_chat_template(
+        [[*_user(prompt), _turn("assistant", completion)] for prompt, completion in texts],
+        tokenize=False,
+    )
+    prompt_ids = tokenizer(prompts, add_special_tokens=False)["input_ids"]
+    whole_ids = tokenizer(wholes, add_special_tokens=False)["input_ids"]
+    return list(zip(prompt_ids, whole_ids, strict=True))
+
+
+def render_prompts(tokenizer: Any, prompts: list[str]) -> list[str]:
+    """Render each prompt as a user turn and the opening of the assistant's."""
+    rendered: list[str] = tokenizer.apply_chat_template(
+        [_user(prompt) for prompt in prompts], tokenize=False, add_generation_prompt=True
+    )
+    return rendered
+
+
+def _user(prompt: str) -> list[dict[str, str]]:
+    return [_turn("user", prompt)]
+
+
+def _turn(role: str, content: str) -> dict[str, str]:
+    return {"role": role, "content": content}
+
+
+def _check_example(prompt: list[int], whole: list[int], max_length: int, where: str) -> None:
+    if whole[: len(prompt)] != prompt:
+        raise InputError(
+            "the tokens of the prompt are no prefix of the tokens of prompt and completion",
+            where=where,
+            tip="a completion may not begin with white space",
+        )
+    if len(whole) > max_length:
+        raise InputError(
+            f"{len(whole)} tokens, more than max_length {max_length}",
+            where=where,
+            tip=f"drop the example, or --set training.max_length={len(whole)}",
+        )
+
+
+def check_attention(attention: str) -> None:
+    """Refuse an attention that cannot run here, before anything is loaded."""
+    with extra("train"):
+        from transformers.utils import is_flash_attn_2_available
+    if attention == "flash_attention_2" and not is_flash_attn_2_available():
+        raise RecipeError(
+            "flash_attention_2 needs a GPU and the package flash-attn, and one is missing here",
+            tip='--set model.attention="sdpa"',
+        )
+
+
+def _attention_of(config: Any, attention: str) -> str | dict[str, str]:
+    """Address the language model alone: the towers of a multimodal one may not support it."""
+    return attention if config.get_text_config() is config else {"text_config": attention}
+
+
+@contextmanager
+def _loading(source: str | Path) -> Iterator[None]:
+    try:
+        yield
+    # What transformers raises: the first for the hub, the network and the disk, the second
+    # for files that are no model of a kind it knows.
+    except (OSError, ValueError) as error:
+        raise CyberSecQwenError(
+            f"cannot load the model: {str(error).strip().splitlines()[0]}",
+            where=source,
+            tip="check model.base, model.revision and the network, or give a folder: "
+            '--set model.base="path/to/model"',
+        ) from error
+
+
+def _make(
+    recipe: Recipe, sizes: RandomModel, train: Path, folder: Path, made_from: dict[str, Any]
+) -> None:
+    """Write a random model and a tokenizer learned from the texts; complete or not at all."""
+    with extra("train"):
+        import torch
+        from transformers import AutoModelForCausalLM, GenerationConfig
+    _quiet_in_pipe()
+    texts = [text for row in read_jsonl(train) for text in (row["prompt"], row["completion"])]
+    tokenizer = learn_tokenizer(sizes, texts)
+    tokenizer.chat_template = CHAT_TEMPLATES[recipe.model.chat_template]
+    with torch.random.fork_rng():
+        torch.manual_seed(recipe.training.seed)
+        model = AutoModelForCausalLM.from_config(CONFIGS[sizes.architecture](sizes, tokenizer))
+    model.generation_config = GenerationConfig(
+        eos_token_id=end_of_turn_ids(recipe, tokenizer),
+        bos_token_id=tokenizer.bos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    with Saving(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+        try:
+            model.save_pretrained(partial)
+            tokenizer.save_pretrained(partial)
+            write_json(partial / "base.json", made_from)
+            open_to_all(partial)
+            if not folder.exists():  # another process of the same run may have been faster
+                partial.rename(folder)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def _quiet_in_pipe() -> None:
+    """Let transformers draw its progress bars on a terminal only."""
+    from transformers.utils import logging
+
+    if not sys.stderr.isatty():
+        logging.disable_progress_bar()
