@@ -144,7 +144,7 @@ def synthesis(run: Run) -> None:
     """Make question-and-answer pairs beside the corpus, where the recipe asks for some."""
     if run.recipe.synthesis is None:
         return
-    from cybersecqwen.synthesis.build import Sources
+    from cybersecqwen.synthesis.build import SynthesisInputs
     from cybersecqwen.synthesis.build import build as make_pairs
 
     source, teacher = _finished(run, "corpus", "corpus"), run.asking.teacher
@@ -159,7 +159,7 @@ def synthesis(run: Run) -> None:
 
     def make(folder: Path) -> None:
         held_out = (row["description"] for row in read_jsonl(source / "validation.jsonl"))
-        sources = Sources(
+        sources = SynthesisInputs(
             chain.from_iterable(map(read_vulnerabilities, run.records)),
             read_benchmark(run.benchmark),
             load_catalogue(),

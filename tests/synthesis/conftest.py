@@ -14,11 +14,11 @@ from cybersecqwen.records import Item, Vulnerability
 from cybersecqwen.sample import BENCHMARK, FEED
 from cybersecqwen.sources import read_vulnerabilities
 from cybersecqwen.sources.ctibench import read_benchmark
-from cybersecqwen.synthesis.asking import Asking
-from cybersecqwen.synthesis.build import Sources
+from cybersecqwen.synthesis.asking import QuestionWriter
+from cybersecqwen.synthesis.build import SynthesisInputs
 from cybersecqwen.synthesis.facts import FactBase
 from cybersecqwen.synthesis.pair import CVE_TEXT, Draft, Grounding
-from cybersecqwen.synthesis.reported import reported
+from cybersecqwen.synthesis.record_facts import collect_records
 from engines.conftest import server
 
 __all__ = ["server"]  # a real server that stands for a teacher
@@ -44,10 +44,10 @@ def recipe() -> Recipe:
 
 
 @pytest.fixture(scope="session")
-def sources(base: FactBase) -> Callable[..., Sources]:
+def sources(base: FactBase) -> Callable[..., SynthesisInputs]:
     """Give the sample's inputs, anew for each build: its records are read once."""
 
-    def make(**others: object) -> Sources:
+    def make(**others: object) -> SynthesisInputs:
         given = {
             "vulnerabilities": read_vulnerabilities(FEED),
             "benchmark": read_benchmark(BENCHMARK),
@@ -55,16 +55,16 @@ def sources(base: FactBase) -> Callable[..., Sources]:
             "base": base,
             "checksums": {"benchmark": {}},
         }
-        return Sources(**(given | others))  # type: ignore[arg-type]
+        return SynthesisInputs(**(given | others))  # type: ignore[arg-type]
 
     return make
 
 
 @pytest.fixture
-def ask(base: FactBase, recipe: Recipe) -> Callable[..., Asking]:
+def ask(base: FactBase, recipe: Recipe) -> Callable[..., QuestionWriter]:
     """Give what asks about one record, beside those of the sample."""
 
-    def make(text: str, cwe: str = "CWE-89", vector: str = "") -> Asking:
+    def make(text: str, cwe: str = "CWE-89", vector: str = "") -> QuestionWriter:
         one = Vulnerability(
             "CVE-2021-99999", "2021-05-01", text, cwe_nvd=(cwe,), cvss3_vector=vector or None
         )
@@ -74,8 +74,8 @@ def ask(base: FactBase, recipe: Recipe) -> Callable[..., Asking]:
         ]
         records = [one, *others, *read_vulnerabilities(FEED)]
         catalogue = load_catalogue()
-        found = reported(records, recipe.corpus, catalogue, held_out=frozenset())
-        return Asking(found, base, catalogue, random.Random(1))
+        found = collect_records(records, recipe.corpus, catalogue, held_out=frozenset())
+        return QuestionWriter(found, base, catalogue, random.Random(1))
 
     return make
 

@@ -14,11 +14,11 @@ from cybersecqwen.errors import InputError, RecipeError, StageError
 from cybersecqwen.files import Json, read_json, read_jsonl, sha256_file
 from cybersecqwen.records import Item
 from cybersecqwen.synthesis import build as module
-from cybersecqwen.synthesis.build import Sources, build
+from cybersecqwen.synthesis.build import SynthesisInputs, build
 from cybersecqwen.synthesis.facts import FactBase
 from cybersecqwen.synthesis.pair import KINDS
 
-Make = Callable[..., Sources]
+Make = Callable[..., SynthesisInputs]
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +137,7 @@ def test_facts_of_the_real_benchmark_are_kept_back(
     shared: Path, recipe: Recipe, sources: Make, tmp_path: Path
 ) -> None:
     from cybersecqwen.sources.ctibench import read_items
-    from cybersecqwen.synthesis.known import page_of
+    from cybersecqwen.synthesis.leakage import page_of
 
     tasks = {task: read_items(shared / "cti-bench", task) for task in ("cti-mcq", "cti-ate")}
     certificate = build(recipe, sources(benchmark=tasks), tmp_path)

@@ -10,9 +10,9 @@ import pytest
 from cybersecqwen.config import Contamination
 from cybersecqwen.contamination import BenchmarkIndex
 from cybersecqwen.records import Fact, Item
-from cybersecqwen.synthesis.checks import Checks, Limits, Problem
+from cybersecqwen.synthesis.checks import Checks, LengthLimits, Rejection
 from cybersecqwen.synthesis.cvss import read_vector
-from cybersecqwen.synthesis.known import KnownFacts
+from cybersecqwen.synthesis.leakage import BenchmarkFacts
 from cybersecqwen.synthesis.pair import CVE_TEXT, Draft, Grounding, arranged
 
 from .conftest import TEXT, UNRELATED
@@ -42,10 +42,10 @@ NAMES = {"M1018": "User Account Management", "M1047": "Audit"}
 @pytest.fixture
 def checks() -> Checks:
     index = BenchmarkIndex(BENCHMARK, Contamination())
-    return Checks(index, KnownFacts(BENCHMARK, NAMES), Limits(max_tokens=2000))
+    return Checks(index, BenchmarkFacts(BENCHMARK, NAMES), LengthLimits(max_tokens=2000))
 
 
-def problem(checks: Checks, draft: Draft, *, position: int = 1) -> Problem | None:
+def problem(checks: Checks, draft: Draft, *, position: int = 1) -> Rejection | None:
     pair = arranged(draft, position)
     return checks.problem(pair) or checks.overlaps([pair])[0]
 
@@ -126,7 +126,7 @@ def test_a_label_that_the_corpus_trains_on_is_not_asked_for_again(
     draft: Callable[..., Draft],
 ) -> None:
     index = BenchmarkIndex(UNRELATED, Contamination())
-    taken = Checks(index, KnownFacts({}, {}), Limits(2000), taken=(TEXT,))
+    taken = Checks(index, BenchmarkFacts({}, {}), LengthLimits(2000), taken=(TEXT,))
     label = draft(topic="label", question=TEXT, form="cwe", last="CWE-89", support=("SQL",))
     label = replace(label, grounding=(*label.grounding, Grounding("CWE label", "x", "CWE-89")))
     assert problem(taken, label) == ("near-duplicate", "", "")
@@ -186,7 +186,7 @@ def test_other_facts_of_an_entry_may_be_asked(
 def test_a_gold_option_in_other_words_is_recognised() -> None:
     gold = "M1018 - User account management for cloud"
     item = Item(*("cti-mcq", 1, "", "A", f"{URL}/techniques/T1580/", "?"), (gold, "b", "c", "d"))
-    known = KnownFacts({"cti-mcq": (item,)}, NAMES)
+    known = BenchmarkFacts({"cti-mcq": (item,)}, NAMES)
     assert known.hit(Fact("M1018", "mitigates", "T1580")) == ("benchmark-fact", "cti-mcq/1")
     text = "Manage the account of every user of the cloud."
     assert known.hit(Fact("T1580", "mitigation", text)) is None

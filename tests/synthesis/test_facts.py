@@ -11,7 +11,7 @@ from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.records import Entry, Fact, Knowledge, Passage
 from cybersecqwen.synthesis.facts import FactBase, domain
 from cybersecqwen.synthesis.knowledge import RELATIONS
-from cybersecqwen.synthesis.relations import Asker, Relation
+from cybersecqwen.synthesis.relation_questions import Relation, RelationQuestions
 
 
 def test_what_ships_knows_the_relations_of_all_three(base: FactBase) -> None:
@@ -38,7 +38,7 @@ def test_a_feed_takes_the_place_of_what_ships_of_its_family() -> None:
 
 @pytest.mark.parametrize("relation", RELATIONS, ids=lambda r: r.topic)
 def test_every_relation_is_asked_with_one_right_option(relation: Relation, base: FactBase) -> None:
-    asker = Asker(relation, base, random.Random(3))
+    asker = RelationQuestions(relation, base, random.Random(3))
     made = list(islice(asker.choices(), 25))
     assert made
     for draft in made:
@@ -65,7 +65,7 @@ def _targets(base: FactBase, relation: Relation, subject: str) -> tuple[str, ...
 
 def test_a_list_is_complete_and_its_grounding_holds_it(base: FactBase) -> None:
     relation = next(r for r in RELATIONS if r.topic == "mitigation of a technique")
-    for draft in islice(Asker(relation, base, random.Random(3)).lists(), 50):
+    for draft in islice(RelationQuestions(relation, base, random.Random(3)).lists(), 50):
         listed = base.subjects["mitigates", draft.subject]
         assert [fact.subject for fact in draft.facts] == list(listed)
         assert all(base.name(one) in draft.answer for one in listed)
@@ -74,22 +74,23 @@ def test_a_list_is_complete_and_its_grounding_holds_it(base: FactBase) -> None:
 
 def test_tactics_of_ics_are_offered_for_ics_alone(base: FactBase) -> None:
     relation = next(r for r in RELATIONS if r.topic == "tactic")
-    for draft in islice(Asker(relation, base, random.Random(3)).choices(), 400):
+    for draft in islice(RelationQuestions(relation, base, random.Random(3)).choices(), 400):
         if domain(draft.subject) == "other":
             assert "Impair Process Control" not in draft.options
 
 
 def test_a_sub_techniques_name_does_not_tell_its_parent(base: FactBase) -> None:
     relation = next(r for r in RELATIONS if r.topic == "parent technique")
-    for draft in islice(Asker(relation, base, random.Random(3)).choices(), 50):
+    for draft in islice(RelationQuestions(relation, base, random.Random(3)).choices(), 50):
         assert draft.subject not in draft.question
         assert draft.options[0] not in draft.question
 
 
 def test_the_same_seed_asks_the_same(base: FactBase) -> None:
     first, again = (
-        list(islice(Asker(RELATIONS[0], base, random.Random(7)).choices(), 20)) for _ in range(2)
+        list(islice(RelationQuestions(RELATIONS[0], base, random.Random(7)).choices(), 20))
+        for _ in range(2)
     )
     assert first == again
-    other = list(islice(Asker(RELATIONS[0], base, random.Random(8)).choices(), 20))
+    other = list(islice(RelationQuestions(RELATIONS[0], base, random.Random(8)).choices(), 20))
     assert first != other

@@ -13,18 +13,18 @@ from functools import cached_property
 from cybersecqwen.corpus.rationale import Phrases
 from cybersecqwen.records import Weakness
 from cybersecqwen.synthesis.facts import FactBase
-from cybersecqwen.synthesis.phrasing import framed, say
-from cybersecqwen.synthesis.reported import Reported
+from cybersecqwen.synthesis.record_facts import RecordFacts
+from cybersecqwen.synthesis.wording import framed, say
 
 _COMMON = 60  # weaknesses that wrong options are drawn from, the most frequent of the cohort
 _DRAWN = 12  # names that are looked at for three which a text does not hold
 
 
 @dataclass(frozen=True)
-class Asking:
+class QuestionWriter:
     """Puts questions about records, in drawn words and with options drawn from other records."""
 
-    records: Sequence[Reported]
+    records: Sequence[RecordFacts]
     base: FactBase
     catalogue: Mapping[str, Weakness]
     rng: random.Random
@@ -33,18 +33,18 @@ class Asking:
         """Fill one of the wordings."""
         return say(self.rng, wordings, **values)
 
-    def open(self, record: Reported, asks: Sequence[str], **values: str) -> str:
+    def open(self, record: RecordFacts, asks: Sequence[str], **values: str) -> str:
         """Put an open question beside the description."""
         return self._framed(record, self.say(asks, **values), inline=False)
 
-    def choice(self, record: Reported, asks: Sequence[str], **values: str) -> str:
+    def choice(self, record: RecordFacts, asks: Sequence[str], **values: str) -> str:
         """Put a multiple choice behind or before the description, in one line."""
         return self._framed(record, self.say(asks, **values), inline=True)
 
-    def _framed(self, record: Reported, ask: str, *, inline: bool) -> str:
+    def _framed(self, record: RecordFacts, ask: str, *, inline: bool) -> str:
         return framed(self.rng, ask, record.text, record.cve_id, inline=inline)
 
-    def absent(self, record: Reported, names: Sequence[str]) -> list[str]:
+    def absent(self, record: RecordFacts, names: Sequence[str]) -> list[str]:
         """Draw up to three names that a description does not hold."""
         text = record.text.casefold()
         drawn = self.rng.sample(names, min(_DRAWN, len(names)))

@@ -1,6 +1,6 @@
 """Make the question-and-answer pairs of a recipe, a ledger of the rejected ones, a certificate.
 
-    certificate = build(recipe, Sources(...), run / "synthesis")
+    certificate = build(recipe, SynthesisInputs(...), run / "synthesis")
 
 The same inputs give the same bytes. The certificate is written after the files were read back and
 every pair checked again.
@@ -23,21 +23,21 @@ from cybersecqwen.engines.teacher import Teacher
 from cybersecqwen.errors import InputError, RecipeError, StageError
 from cybersecqwen.files import Json, read_jsonl, sha256_file, write_json, write_jsonl, write_text
 from cybersecqwen.records import Item, Vulnerability, Weakness
-from cybersecqwen.synthesis.asked import Asked, Topics, ask_teacher
-from cybersecqwen.synthesis.asking import Asking
-from cybersecqwen.synthesis.card import synthesis_card
-from cybersecqwen.synthesis.checks import Checks, Limits
+from cybersecqwen.synthesis.asking import QuestionWriter
+from cybersecqwen.synthesis.checks import Checks, LengthLimits
 from cybersecqwen.synthesis.diversity import diversity, wording
-from cybersecqwen.synthesis.draw import Drawn, Makers, draw
 from cybersecqwen.synthesis.facts import FactBase
+from cybersecqwen.synthesis.generation import DraftSource, Subjects, generate_drafts
 from cybersecqwen.synthesis.knowledge import RELATIONS
-from cybersecqwen.synthesis.known import KnownFacts
-from cybersecqwen.synthesis.offensive import DESCRIPTIONS
+from cybersecqwen.synthesis.leakage import BenchmarkFacts
+from cybersecqwen.synthesis.offensive_content import DESCRIPTIONS
 from cybersecqwen.synthesis.pair import LETTERS, Pair, arranged, draft_of
-from cybersecqwen.synthesis.passages import passage_drafts
-from cybersecqwen.synthesis.relations import Asker
-from cybersecqwen.synthesis.reported import Reported, reported
-from cybersecqwen.synthesis.vectors import vector_drafts
+from cybersecqwen.synthesis.pair_card import synthesis_card
+from cybersecqwen.synthesis.passage_questions import passage_drafts
+from cybersecqwen.synthesis.record_facts import RecordFacts, collect_records
+from cybersecqwen.synthesis.relation_questions import RelationQuestions
+from cybersecqwen.synthesis.selection import Makers, Selection, select_pairs
+from cybersecqwen.synthesis.vector_questions import vector_drafts
 from cybersecqwen.synthesis.vulnerabilities import vulnerability_drafts
 
 _log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ FILES = ("train.jsonl", "validation.jsonl")
 
 
 @dataclass(frozen=True)
-class Sources:
+class SynthesisInputs:
     """What pairs are made from; `checksums` go into the certificate as they are.
 
     `taken` are the descriptions that the corpus trains on, whose label is not asked for again, and
@@ -64,7 +64,9 @@ class Sources:
     held_out: frozenset[str] = frozenset()
 
 
-def build(recipe: Recipe, sources: Sources, out: Path, *, teacher: Teacher | None = None) -> Json:
+def build(
+    recipe: Recipe, sources: SynthesisInputs, out: Path, *, teacher: Teacher | None = None
+) -> Json:
     """Write train.jsonl, validation.jsonl, rejected.jsonl, the card and the certificate.
 
     Returns the certificate. A teacher makes the pairs in place of the facts. Raises RecipeError
@@ -74,16 +76,16 @@ def build(recipe: Recipe, sources: Sources, out: Path, *, teacher: Teacher | Non
     settings = recipe.synthesis
     if settings is None:
         raise RecipeError("the recipe has no table [synthesis]", tip="--set synthesis.pairs=8000")
-    records = reported(
+    records = collect_records(
         sources.vulnerabilities, recipe.corpus, sources.catalogue, held_out=sources.held_out
     )
     checks = _Again(recipe, sources)
     if teacher is None:
-        asked = Asked(_makers(records, sources, settings))
+        asked = DraftSource(_makers(records, sources, settings))
     else:
-        topics = Topics(checks.clean(records), sources.base)
-        asked = ask_teacher(teacher, topics, settings, out / "answers.jsonl")
-    drawn = draw(asked.makers, checks.fresh(), settings)
+        topics = Subjects(checks.clean(records), sources.base)
+        asked = generate_drafts(teacher, topics, settings, out / "answers.jsonl")
+    drawn = select_pairs(asked.makers, checks.fresh(), settings)
     made = len(drawn.train) + len(drawn.validation)
     if not drawn.train:
         raise InputError(
@@ -112,20 +114,22 @@ def build(recipe: Recipe, sources: Sources, out: Path, *, teacher: Teacher | Non
     return certificate
 
 
-def _makers(records: Sequence[Reported], sources: Sources, settings: Synthesis) -> Makers:
+def _makers(
+    records: Sequence[RecordFacts], sources: SynthesisInputs, settings: Synthesis
+) -> Makers:
     """Give every way of making pairs from facts, each with its own draws."""
 
     def rng(name: str) -> random.Random:
         return random.Random(f"{settings.seed}/{name}")
 
     base = sources.base
-    asking = Asking(records, base, sources.catalogue, rng("records"))
+    asking = QuestionWriter(records, base, sources.catalogue, rng("records"))
     makers = dict(vulnerability_drafts(asking))
     vectors = [v for r in records if (v := r.vulnerability.cvss3_vector)]
     for topic, make in vector_drafts(vectors, rng("vectors")).items():
         makers["cvss", topic, topic in ("score", "severity", "metric", "more severe")] = make
     for relation in RELATIONS:
-        asker = Asker(relation, base, rng(relation.topic))
+        asker = RelationQuestions(relation, base, rng(relation.topic))
         makers[relation.kind, relation.topic, True] = asker.choices
         makers[relation.kind, relation.topic, False] = asker.lists
     return makers | passage_drafts(base, rng("passages"))
@@ -134,19 +138,21 @@ def _makers(records: Sequence[Reported], sources: Sources, settings: Synthesis) 
 class _Again:
     """Makes the checks of a recipe anew, once to draw and once to certify what was written."""
 
-    def __init__(self, recipe: Recipe, sources: Sources) -> None:
+    def __init__(self, recipe: Recipe, sources: SynthesisInputs) -> None:
         names = {entry_id: entry.name for entry_id, entry in sources.base.entries.items()}
         self._index = BenchmarkIndex(sources.benchmark, recipe.contamination)
-        self._known = KnownFacts(sources.benchmark, names)
+        self._known = BenchmarkFacts(sources.benchmark, names)
         settings = recipe.synthesis or Synthesis(pairs=1)
-        self._limits = Limits(recipe.training.max_length, settings.min_words, settings.max_words)
+        self._limits = LengthLimits(
+            recipe.training.max_length, settings.min_words, settings.max_words
+        )
         self._taken = sources.taken
 
     def fresh(self) -> Checks:
         """Give checks that have accepted nothing yet."""
         return Checks(self._index, self._known, self._limits, taken=self._taken)
 
-    def clean(self, records: Sequence[Reported]) -> list[Reported]:
+    def clean(self, records: Sequence[RecordFacts]) -> list[RecordFacts]:
         """Keep the records that may be asked about at all."""
         rows = (Row(record.text, (record.cve_id,), record.cwe) for record in records)
         found = zip(records, self._index.hits_of(rows), strict=True)
@@ -168,7 +174,7 @@ def _position(row: Json) -> int:
     return LETTERS.index(row["answer"]) if row["options"] else 0
 
 
-def _write(drawn: Drawn, unusable: Sequence[Json], name: str, out: Path) -> None:
+def _write(drawn: Selection, unusable: Sequence[Json], name: str, out: Path) -> None:
     for file, pairs in zip(FILES, (drawn.train, drawn.validation), strict=True):
         part = file.removesuffix(".jsonl")
         rows = ({"id": f"{name}-{part}-{n}"} | p.row() for n, p in enumerate(pairs, start=1))
@@ -177,7 +183,7 @@ def _write(drawn: Drawn, unusable: Sequence[Json], name: str, out: Path) -> None
     write_jsonl(out / "rejected.jsonl", chain(rejected, unusable))
 
 
-def _certificate(recipe: Recipe, sources: Sources, out: Path, again: _Again) -> Json:
+def _certificate(recipe: Recipe, sources: SynthesisInputs, out: Path, again: _Again) -> Json:
     """Check the written files again, pair by pair, and state what was checked with what."""
     checks = again.fresh()
     parts = {
@@ -231,7 +237,7 @@ def _counted(names: Iterable[str]) -> dict[str, int]:
     return dict(sorted(Counter(names).items()))
 
 
-def _commonest(drawn: Drawn, unusable: Sequence[Json]) -> str:
+def _commonest(drawn: Selection, unusable: Sequence[Json]) -> str:
     reasons = Counter(p.reason for _, p in drawn.rejected)
     reasons.update(row["reason"] for row in unusable)
     return reasons.most_common(1)[0][0] if reasons else "nothing: there was nothing to ask about"

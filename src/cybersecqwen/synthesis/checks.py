@@ -1,6 +1,6 @@
 """What a pair has to pass before it may be trained on; what does not is kept, with its reason.
 
-    checks = Checks(index, known, Limits(max_tokens=4096))
+    checks = Checks(index, known, LengthLimits(max_tokens=4096))
     problem = checks.problem(pair)          # None, or the reason, what of it, and which item
     if problem is None:
         checks.accept(pair)                 # from here on it is what others may not repeat
@@ -18,8 +18,8 @@ from typing import NamedTuple
 from cybersecqwen.contamination import BenchmarkIndex, Row, normalised, tokens, worded
 from cybersecqwen.rationale import STOP_WORDS
 from cybersecqwen.synthesis.cvss import read_vector
-from cybersecqwen.synthesis.known import KnownFacts
-from cybersecqwen.synthesis.offensive import offence
+from cybersecqwen.synthesis.leakage import BenchmarkFacts
+from cybersecqwen.synthesis.offensive_content import offence
 from cybersecqwen.synthesis.pair import CVE_TEXT, Pair
 
 _CVE_ID = re.compile(r"CVE-\d{4}-\d{4,}", re.IGNORECASE)
@@ -33,7 +33,7 @@ _BYTES = 2  # of UTF-8 a token has at least on average; a vector has few more
 _SHARE = 0.5  # of the words of a teacher's answer that stand in its grounding or its question
 
 
-class Limits(NamedTuple):
+class LengthLimits(NamedTuple):
     """How long a pair may be, in words of its question and its answer, and in tokens of both."""
 
     max_tokens: int
@@ -41,7 +41,7 @@ class Limits(NamedTuple):
     max_words: int = 300
 
 
-class Problem(NamedTuple):
+class Rejection(NamedTuple):
     """Why a pair is rejected, and which benchmark item it would give away."""
 
     reason: str
@@ -55,8 +55,8 @@ class Checks:
     def __init__(
         self,
         index: BenchmarkIndex,
-        known: KnownFacts,
-        limits: Limits,
+        known: BenchmarkFacts,
+        limits: LengthLimits,
         *,
         taken: Iterable[str] = (),
     ) -> None:
@@ -64,7 +64,7 @@ class Checks:
         self._index, self._known, self._limits = index, known, limits
         self._seen: set[Hashable] = {("label", False, worded(tokens(text)), ()) for text in taken}
 
-    def problem(self, pair: Pair) -> Problem | None:
+    def problem(self, pair: Pair) -> Rejection | None:
         """Give the first reason against a pair but for overlap with an item's text, or None."""
         return (
             _length(pair, self._limits)
@@ -78,27 +78,27 @@ class Checks:
         """Remember a pair, so that no other repeats it."""
         self._seen.update(_keys(pair))
 
-    def _repeated(self, pair: Pair) -> Problem | None:
+    def _repeated(self, pair: Pair) -> Rejection | None:
         exact, near = _keys(pair)
         if exact in self._seen:
-            return Problem("duplicate")
-        return Problem("near-duplicate") if near in self._seen else None
+            return Rejection("duplicate")
+        return Rejection("near-duplicate") if near in self._seen else None
 
-    def _given_away(self, pair: Pair) -> Problem | None:
+    def _given_away(self, pair: Pair) -> Rejection | None:
         for fact in pair.draft.facts:
             known = self._known.hit(fact)
             if known:
-                return Problem(known[0], " ".join(fact), known[1])
+                return Rejection(known[0], " ".join(fact), known[1])
         return None
 
-    def overlaps(self, pairs: Sequence[Pair]) -> list[Problem | None]:
+    def overlaps(self, pairs: Sequence[Pair]) -> list[Rejection | None]:
         """Give the reason against each pair that overlaps with an item; many at once are fast."""
         rows = [(n, row) for n, pair in enumerate(pairs) for row in _rows(pair)]
-        found: list[Problem | None] = [None] * len(pairs)
+        found: list[Rejection | None] = [None] * len(pairs)
         for (n, _), hits in zip(rows, self._index.hits_of(row for _, row in rows), strict=True):
             if hits and found[n] is None:
                 item = f"{hits[0].task}/{hits[0].item}"
-                found[n] = Problem(f"contaminated-{hits[0].rule}", f"{hits[0].score:g}", item)
+                found[n] = Rejection(f"contaminated-{hits[0].rule}", f"{hits[0].score:g}", item)
         return found
 
 
@@ -137,35 +137,35 @@ def _keys(pair: Pair) -> tuple[Hashable, Hashable]:
     return exact, (draft.topic, bool(draft.options), about, right)
 
 
-def _length(pair: Pair, limits: Limits) -> Problem | None:
+def _length(pair: Pair, limits: LengthLimits) -> Rejection | None:
     for name, text in (("question", pair.draft.question), ("answer", pair.completion)):
         words = len(text.split())
         least = limits.min_words if name == "question" else 1
         if not least <= words <= limits.max_words:
-            return Problem("length", f"{name} of {words} words")
+            return Rejection("length", f"{name} of {words} words")
     tokens_at_most = -(-len(f"{pair.prompt}{pair.completion}".encode()) // _BYTES)
     if tokens_at_most > limits.max_tokens:
-        return Problem("length", f"up to {tokens_at_most} tokens")
+        return Rejection("length", f"up to {tokens_at_most} tokens")
     return None
 
 
-def _unsupported(pair: Pair) -> Problem | None:
+def _unsupported(pair: Pair) -> Rejection | None:
     """Look for anything in the answer that the grounding does not hold."""
     draft = pair.draft
     ground = "\n".join(one.text for one in draft.grounding)
     if not ground.strip() or not draft.support or not all(s.strip() for s in draft.support):
-        return Problem("unsupported", "no grounding")
+        return Rejection("unsupported", "no grounding")
     for words in draft.support:
         if words not in ground:
-            return Problem("unsupported", f"not in the grounding: {words}")
+            return Rejection("unsupported", f"not in the grounding: {words}")
     answer = f"{draft.answer}\n{draft.last}"
     for found in (*_ID.findall(answer), *_QUOTATION.findall(draft.answer)):
         if found not in ground:
-            return Problem("unsupported", f"not in the grounding: {found}")
+            return Rejection("unsupported", f"not in the grounding: {found}")
     return _wrong_reading(pair, ground) or _wrong_options(pair, ground) or _beyond(pair, ground)
 
 
-def _wrong_reading(pair: Pair, ground: str) -> Problem | None:
+def _wrong_reading(pair: Pair, ground: str) -> Rejection | None:
     """Compute the score of every vector again; it is stated, and the answer states no other."""
     if pair.draft.kind != "cvss":
         return None
@@ -173,35 +173,35 @@ def _wrong_reading(pair: Pair, ground: str) -> Problem | None:
     said = set(_SCORE.findall(_VECTOR.sub("", pair.draft.answer)))
     computed = {reading.score for reading in map(read_vector, _VECTOR.findall(ground)) if reading}
     wrong = (computed | said) - stated
-    return Problem("unsupported", f"score {min(wrong)}") if wrong else None
+    return Rejection("unsupported", f"score {min(wrong)}") if wrong else None
 
 
-def _wrong_options(pair: Pair, ground: str) -> Problem | None:
+def _wrong_options(pair: Pair, ground: str) -> Rejection | None:
     """Refuse a multiple choice whose right option is not in the grounding, or a wrong one is."""
     if not pair.options:
         return None
     right, *wrong = pair.draft.options
     if len({option.casefold().strip() for option in pair.options}) < 4:
-        return Problem("options", "two are the same")
+        return Rejection("options", "two are the same")
     folded = normalised(ground)
     for option in wrong:
         if normalised(option) and f" {normalised(option)} " in f" {folded} ":
-            return Problem("options", f"also supported: {option}")
+            return Rejection("options", f"also supported: {option}")
     if pair.draft.made_by != "facts" and right not in ground:
-        return Problem("options", f"not in the grounding: {right}")
+        return Rejection("options", f"not in the grounding: {right}")
     return None
 
 
-def _beyond(pair: Pair, ground: str) -> Problem | None:
+def _beyond(pair: Pair, ground: str) -> Rejection | None:
     """Refuse an answer of a teacher's that is mostly about something else than its grounding."""
     if pair.draft.made_by == "facts":
         return None
     known = {word[:5] for word in tokens(f"{ground} {pair.draft.question}")}
     said = [word for word in tokens(pair.draft.answer) if word not in STOP_WORDS]
     share = sum(word[:5] in known for word in said) / max(len(said), 1)
-    return Problem("unsupported", f"{share:.2f} of its words") if share < _SHARE else None
+    return Rejection("unsupported", f"{share:.2f} of its words") if share < _SHARE else None
 
 
-def _offensive(pair: Pair) -> Problem | None:
+def _offensive(pair: Pair) -> Rejection | None:
     broken = offence("\n".join((pair.draft.question, *pair.options, pair.completion)))
-    return Problem("offensive", broken) if broken else None
+    return Rejection("offensive", broken) if broken else None

@@ -5,7 +5,7 @@ Steps of an attack are left out: they are no defender's answer.
 
 from __future__ import annotations
 
-from cybersecqwen.synthesis.relations import Relation
+from cybersecqwen.synthesis.relation_questions import Relation
 from cybersecqwen.synthesis.techniques import TECHNIQUES
 from cybersecqwen.synthesis.usage import USAGE
 

@@ -5,14 +5,14 @@ An answer says no more than the description does; a wrong option is one that it 
 
 from __future__ import annotations
 
-from cybersecqwen.synthesis.asking import Asking
+from cybersecqwen.synthesis.asking import QuestionWriter
 from cybersecqwen.synthesis.cvss import read_vector
+from cybersecqwen.synthesis.extraction import EFFECTS, effects
 from cybersecqwen.synthesis.pair import Draft
-from cybersecqwen.synthesis.reported import Reported
-from cybersecqwen.synthesis.stated import EFFECTS, effects
+from cybersecqwen.synthesis.record_facts import RecordFacts
 
 
-def effect(record: Reported, asking: Asking) -> Draft | None:
+def effect(record: RecordFacts, asking: QuestionWriter) -> Draft | None:
     """Ask what an attacker can achieve; the answer is a sentence of the text."""
     if not record.effect:
         return None
@@ -29,7 +29,7 @@ def effect(record: Reported, asking: Asking) -> Draft | None:
     )
 
 
-def effect_choice(record: Reported, asking: Asking) -> Draft | None:
+def effect_choice(record: RecordFacts, asking: QuestionWriter) -> Draft | None:
     """Ask which of four consequences a description states."""
     if not record.effect:
         return None
@@ -48,7 +48,7 @@ def effect_choice(record: Reported, asking: Asking) -> Draft | None:
     )
 
 
-def fix(record: Reported, asking: Asking) -> Draft | None:
+def fix(record: RecordFacts, asking: QuestionWriter) -> Draft | None:
     """Ask which version remedies it: the one that the description names as the limit."""
     if not record.fix:
         return None
@@ -64,7 +64,7 @@ def fix(record: Reported, asking: Asking) -> Draft | None:
     )
 
 
-def fix_choice(record: Reported, asking: Asking) -> Draft | None:
+def fix_choice(record: RecordFacts, asking: QuestionWriter) -> Draft | None:
     """Ask for the first version that is not affected, among others that are or come later."""
     if not record.fix:
         return None
@@ -84,7 +84,7 @@ def fix_choice(record: Reported, asking: Asking) -> Draft | None:
     )
 
 
-def vector(record: Reported, _: Asking) -> Draft | None:
+def vector(record: RecordFacts, _: QuestionWriter) -> Draft | None:
     """Ask in CTI-VSP's own words, with the vector on the last line."""
     reading = read_vector(record.vulnerability.cvss3_vector or "")
     if reading is None or reading.score == "0.0":
@@ -104,7 +104,7 @@ def vector(record: Reported, _: Asking) -> Draft | None:
     )
 
 
-def component(record: Reported, asking: Asking) -> Draft | None:
+def component(record: RecordFacts, asking: QuestionWriter) -> Draft | None:
     """Ask for the part that a description names."""
     if not record.component:
         return None
@@ -120,7 +120,7 @@ def component(record: Reported, asking: Asking) -> Draft | None:
     )
 
 
-def component_choice(record: Reported, asking: Asking) -> Draft | None:
+def component_choice(record: RecordFacts, asking: QuestionWriter) -> Draft | None:
     """Ask which of four parts a description names, all of one sort."""
     if not record.component:
         return None
@@ -140,7 +140,7 @@ def component_choice(record: Reported, asking: Asking) -> Draft | None:
     )
 
 
-def product(record: Reported, asking: Asking) -> Draft | None:
+def product(record: RecordFacts, asking: QuestionWriter) -> Draft | None:
     """Ask which product is affected, and up to where."""
     if not record.fix:
         return None
@@ -156,7 +156,7 @@ def product(record: Reported, asking: Asking) -> Draft | None:
     )
 
 
-def product_choice(record: Reported, asking: Asking) -> Draft | None:
+def product_choice(record: RecordFacts, asking: QuestionWriter) -> Draft | None:
     """Ask which of four products a description is about."""
     if not record.fix:
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cybersecqwen.synthesis.relations import Relation
+from cybersecqwen.synthesis.relation_questions import Relation
 
 TECHNIQUES = (
     Relation(

@@ -5,7 +5,7 @@ Left out on purpose: who a campaign is attributed to, which is what cti-taa asks
 
 from __future__ import annotations
 
-from cybersecqwen.synthesis.relations import Relation
+from cybersecqwen.synthesis.relation_questions import Relation
 
 _SOFTWARE = ("malware", "tool")
 

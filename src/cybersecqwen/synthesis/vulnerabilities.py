@@ -1,6 +1,6 @@
 """All questions about CVE records, by kind and topic.
 
-makers = vulnerability_drafts(Asking(records, facts, catalogue, random.Random(42)))
+makers = vulnerability_drafts(QuestionWriter(records, facts, catalogue, random.Random(42)))
 next(makers["consequence", "effect", False]())     # an open question, answered by the text
 """
 
@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from cybersecqwen.synthesis import statements, weaknesses
-from cybersecqwen.synthesis.asking import Asking
+from cybersecqwen.synthesis.asking import QuestionWriter
 from cybersecqwen.synthesis.pair import Draft
-from cybersecqwen.synthesis.reported import Reported
+from cybersecqwen.synthesis.record_facts import RecordFacts
 
-_Topic = Callable[[Reported, Asking], Draft | None]
+_Topic = Callable[[RecordFacts, QuestionWriter], Draft | None]
 
 # By kind, topic, and whether it gives options.
 TOPICS: dict[tuple[str, str, bool], _Topic] = {
@@ -35,7 +35,7 @@ TURNS = {"weakness of a record": 3, "effect": 4, "fix": 2}
 
 
 def vulnerability_drafts(
-    asking: Asking,
+    asking: QuestionWriter,
 ) -> dict[tuple[str, str, bool], Callable[[], Iterator[Draft]]]:
     """Give a maker of drafts for each topic, over all records in a drawn order."""
 

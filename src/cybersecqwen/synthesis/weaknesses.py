@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 
 from cybersecqwen.rationale import STOP_WORDS, rationale
-from cybersecqwen.synthesis.asking import Asking
+from cybersecqwen.synthesis.asking import QuestionWriter
 from cybersecqwen.synthesis.pair import Draft
-from cybersecqwen.synthesis.reported import Reported
+from cybersecqwen.synthesis.record_facts import RecordFacts
 
 _TELLING = 5  # phrases that speak for a weakness without sharing a word with its name
 _SPEAKING = 15  # phrases by which a wrong weakness might be meant after all
@@ -21,7 +21,7 @@ _BROAD = ("Discouraged", "Prohibited")
 _RELATED = ("part of", "peer", "can precede", "requires", "starts with")
 
 
-def weakness(record: Reported, asking: Asking) -> Draft | None:
+def weakness(record: RecordFacts, asking: QuestionWriter) -> Draft | None:
     """Ask which weakness a description shows, and why."""
     quote, of = _quote(record, asking), record.weakness
     if not quote or of is None:
@@ -40,7 +40,7 @@ def weakness(record: Reported, asking: Asking) -> Draft | None:
     )
 
 
-def weakness_choice(record: Reported, asking: Asking) -> Draft | None:
+def weakness_choice(record: RecordFacts, asking: QuestionWriter) -> Draft | None:
     """Ask which of four weaknesses a description shows."""
     quote, of = _quote(record, asking), record.weakness
     if not quote or of is None or of.usage in _BROAD:
@@ -61,7 +61,7 @@ def weakness_choice(record: Reported, asking: Asking) -> Draft | None:
     )
 
 
-def label(record: Reported, asking: Asking) -> Draft | None:
+def label(record: RecordFacts, asking: QuestionWriter) -> Draft | None:
     """Ask in CTI-RCM's own words, with the bare CWE id on the last line."""
     quote = _quote(record, asking)
     if not quote or record.weakness is None:
@@ -80,7 +80,7 @@ def label(record: Reported, asking: Asking) -> Draft | None:
     )
 
 
-def _quote(record: Reported, asking: Asking) -> str:
+def _quote(record: RecordFacts, asking: QuestionWriter) -> str:
     """Find words that say which weakness it is to a reader too; "" where none do."""
     if record.weakness is None:
         return ""
@@ -91,7 +91,7 @@ def _quote(record: Reported, asking: Asking) -> str:
     return quote if plain and (named or quote.lower() in telling) else ""
 
 
-def _others(record: Reported, asking: Asking) -> list[str]:
+def _others(record: RecordFacts, asking: QuestionWriter) -> list[str]:
     """Draw weaknesses that are not related to the label, two of them from its neighbourhood."""
     base, cwe, rng = asking.base, record.cwe, asking.rng
     if cwe not in base.entries:
@@ -114,12 +114,12 @@ def _others(record: Reported, asking: Asking) -> list[str]:
     return [f"{one} {asking.catalogue[one].name}" for one in dict.fromkeys(drawn)][:3]
 
 
-def _speaks(cwe: str, text: str, asking: Asking) -> bool:
+def _speaks(cwe: str, text: str, asking: QuestionWriter) -> bool:
     """Tell whether one of the most telling phrases of a weakness stands in a text."""
     return any(phrase in text for phrase in asking.phrases.ranked.get(cwe, ())[:_SPEAKING])
 
 
-def _above(cwe: str, asking: Asking) -> set[str]:
+def _above(cwe: str, asking: QuestionWriter) -> set[str]:
     """Collect what a weakness is part of, two steps up, but for pillars, which hold everything."""
     found: set[str] = set()
     level = {cwe}

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from cybersecqwen.synthesis.cvss import METRICS, SOURCE, Reading, read_vector
 from cybersecqwen.synthesis.pair import Draft, Grounding
-from cybersecqwen.synthesis.phrasing import lead, say
+from cybersecqwen.synthesis.wording import lead, say
 
 # The qualitative ratings of the specification, and the scores that they are for.
 _RATINGS = {

@@ -9,7 +9,7 @@ import pytest
 
 from cybersecqwen.benchmark.tasks.cti_vsp import base_vector
 from cybersecqwen.synthesis.cvss import METRICS, read_vector
-from cybersecqwen.synthesis.vectors import vector_drafts
+from cybersecqwen.synthesis.vector_questions import vector_drafts
 
 PREFIX = "CVSS:3.1/"
 

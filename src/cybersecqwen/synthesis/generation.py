@@ -1,7 +1,7 @@
 """Let a teacher write the pairs: it gets a grounding and gives question, answer and a quote of it.
 
-    asked = ask_teacher(teacher, Topics(records, facts), recipe.synthesis, out / "answers.jsonl")
-    asked.makers, asked.unusable, asked.usage
+    drafts = generate_drafts(teacher, Subjects(records, facts), settings, path)
+    drafts.makers, drafts.unusable, drafts.usage
 
 What it gives is one JSON object, read strictly; anything else is unusable, and kept with its
 reason. What can be read passes the same checks as every pair.
@@ -24,10 +24,10 @@ from cybersecqwen.engines.wire import unanswered
 from cybersecqwen.files import Json
 from cybersecqwen.records import Fact, Request, Response, Sampling
 from cybersecqwen.synthesis.cvss import read_vector
-from cybersecqwen.synthesis.draw import shared_out
 from cybersecqwen.synthesis.facts import FactBase
 from cybersecqwen.synthesis.pair import KINDS, LETTERS, Draft, Grounding
-from cybersecqwen.synthesis.reported import Reported
+from cybersecqwen.synthesis.record_facts import RecordFacts
+from cybersecqwen.synthesis.selection import apportion
 
 _SPARE = 1.25  # requests for each pair that is wanted: some will be rejected
 _SHOWN = 500  # characters of an unusable answer that are kept beside it in the ledger
@@ -74,15 +74,15 @@ _STATED = (
 _MOST = 8  # targets of a relation that are stated
 
 
-class Topics(NamedTuple):
+class Subjects(NamedTuple):
     """What may be asked about: records, and the entries of the knowledge bases."""
 
-    records: Sequence[Reported]
+    records: Sequence[RecordFacts]
     base: FactBase
 
 
 @dataclass(frozen=True)
-class Asked:
+class DraftSource:
     """Makers of drafts, answers that none could be made of, and what the asking took."""
 
     makers: Mapping[tuple[str, str, bool], Callable[[], Iterator[Draft]]]
@@ -102,7 +102,9 @@ class _Question:
     facts: tuple[Fact, ...] = field(default=())
 
 
-def ask_teacher(teacher: Teacher, topics: Topics, settings: Synthesis, path: Path) -> Asked:
+def generate_drafts(
+    teacher: Teacher, topics: Subjects, settings: Synthesis, path: Path
+) -> DraftSource:
     """Ask for a quarter more pairs than are wanted; every answer is kept in `path` as it comes.
 
     Called again after a kill it goes on with what is missing. Raises EngineError where the
@@ -123,16 +125,16 @@ def ask_teacher(teacher: Teacher, topics: Topics, settings: Synthesis, path: Pat
         else:
             unusable.append(_ledger(response, question, outcome))
     makers = {key: partial(iter, found) for key, found in drafts.items()}
-    return Asked(makers, unusable, {**teacher.identity, **usage.json()})
+    return DraftSource(makers, unusable, {**teacher.identity, **usage.json()})
 
 
-def _questions(topics: Topics, settings: Synthesis) -> Iterator[_Question]:
+def _questions(topics: Subjects, settings: Synthesis) -> Iterator[_Question]:
     """Choose what to ask about: each record and entry once, kinds by their shares."""
     rng = random.Random(f"{settings.seed}/asked")
     records = rng.sample(topics.records, len(topics.records))
     entries = topics.base.of_kind("technique")
     entries = rng.sample(entries, len(entries))
-    wanted = shared_out(round(settings.pairs * _SPARE), settings.shares.model_dump())
+    wanted = apportion(round(settings.pairs * _SPARE), settings.shares.model_dump())
     for kind, number in wanted.items():
         fits = _FITS.get(kind)
         if fits:
@@ -147,7 +149,7 @@ def _questions(topics: Topics, settings: Synthesis) -> Iterator[_Question]:
         yield from (_with_form(one, choice=n < choices) for n, one in enumerate(found))
 
 
-_FITS: dict[str, Callable[[Reported], bool]] = {
+_FITS: dict[str, Callable[[RecordFacts], bool]] = {
     "weakness": lambda r: bool(r.cwe),
     "consequence": lambda r: True,
     "cvss": lambda r: read_vector(r.vulnerability.cvss3_vector or "") is not None,
@@ -155,7 +157,7 @@ _FITS: dict[str, Callable[[Reported], bool]] = {
 }
 
 
-def _of_record(kind: str, record: Reported) -> _Question:
+def _of_record(kind: str, record: RecordFacts) -> _Question:
     grounding = record.grounding()
     reading = read_vector(record.vulnerability.cvss3_vector or "")
     if kind == "cvss" and reading:

@@ -1,6 +1,6 @@
 """Questions about one relation of an entry: the tactic of a technique, the mitigations of it.
 
-    asker = Asker(RELATIONS[0], facts, random.Random(42))
+    asker = RelationQuestions(RELATIONS[0], facts, random.Random(42))
     next(asker.choices()).options         # the right one first, then three of the same kind
 
 A wrong option is an entry of the same kind that the release does not list, nor for anything
@@ -19,7 +19,7 @@ from typing import TypeVar
 from cybersecqwen.records import Fact
 from cybersecqwen.synthesis.facts import FactBase, domain
 from cybersecqwen.synthesis.pair import Draft
-from cybersecqwen.synthesis.phrasing import lead, listed, say
+from cybersecqwen.synthesis.wording import lead, listed, say
 
 _Given = TypeVar("_Given")
 _NEAR = 2  # of the three wrong options
@@ -51,7 +51,7 @@ class Relation:
     plain: bool = False
 
 
-class Asker:
+class RelationQuestions:
     """Asks about one relation, over all entries that have it."""
 
     def __init__(self, relation: Relation, base: FactBase, rng: random.Random) -> None:

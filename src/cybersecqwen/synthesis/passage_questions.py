@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from cybersecqwen.records import Fact
 from cybersecqwen.synthesis.facts import FactBase
 from cybersecqwen.synthesis.pair import Draft
-from cybersecqwen.synthesis.phrasing import lead, say
+from cybersecqwen.synthesis.wording import lead, say
 
 Maker = Callable[[], Iterator[Draft]]
 

@@ -1,6 +1,6 @@
 """The CVE records that are asked about: one of each text, with a label only where it is certain.
 
-records = reported(vulnerabilities, recipe.corpus, catalogue, held_out=frozenset())
+records = collect_records(vulnerabilities, recipe.corpus, catalogue, held_out=frozenset())
 records[0].text, records[0].cwe, records[0].fix
 """
 
@@ -15,8 +15,7 @@ from cybersecqwen.config import Corpus
 from cybersecqwen.contamination import normalised
 from cybersecqwen.corpus.cohort import in_cohort, select
 from cybersecqwen.records import Dropped, Vulnerability, Weakness
-from cybersecqwen.synthesis.pair import CVE_TEXT, Grounding
-from cybersecqwen.synthesis.stated import (
+from cybersecqwen.synthesis.extraction import (
     Component,
     Effect,
     Fix,
@@ -24,12 +23,13 @@ from cybersecqwen.synthesis.stated import (
     effect,
     fixed_in,
 )
+from cybersecqwen.synthesis.pair import CVE_TEXT, Grounding
 
 _UNFIT = {"bad-cve-id", "no-publication-date", "rejected", "no-english-text", "too-short"}
 
 
 @dataclass(frozen=True)
-class Reported:
+class RecordFacts:
     """A record to ask about: its text on one line, and its label where it has one to trust."""
 
     vulnerability: Vulnerability
@@ -76,18 +76,18 @@ class Reported:
         return effect(self.text)
 
 
-def reported(
+def collect_records(
     vulnerabilities: Iterable[Vulnerability],
     corpus: Corpus,
     catalogue: Mapping[str, Weakness],
     *,
     held_out: frozenset[str],
-) -> list[Reported]:
+) -> list[RecordFacts]:
     """List the cohort's records, one of each text, by CVE id; none whose text is in `held_out`.
 
     A label counts where no source gives the record, or another of the same text, a further one.
     """
-    by_text: dict[str, list[Reported]] = defaultdict(list)
+    by_text: dict[str, list[RecordFacts]] = defaultdict(list)
     for vulnerability in vulnerabilities:
         if not in_cohort(vulnerability, corpus):
             continue
@@ -95,9 +95,9 @@ def reported(
         if isinstance(outcome, Dropped) and outcome.reason in _UNFIT:
             continue
         text = " ".join(vulnerability.description.split())
-        found = Reported(vulnerability, text)
+        found = RecordFacts(vulnerability, text)
         if not isinstance(outcome, Dropped) and _labels(vulnerability, catalogue) == {outcome.cwe}:
-            found = Reported(vulnerability, text, catalogue[outcome.cwe], outcome.label_source)
+            found = RecordFacts(vulnerability, text, catalogue[outcome.cwe], outcome.label_source)
         by_text[normalised(text)].append(found)
     firsts = [_first(same) for text, same in by_text.items() if text not in held_out]
     return sorted(firsts, key=lambda record: record.cve_id)
@@ -108,7 +108,7 @@ def _labels(vulnerability: Vulnerability, catalogue: Mapping[str, Weakness]) -> 
     return {label for label in given if label in catalogue}
 
 
-def _first(same: list[Reported]) -> Reported:
+def _first(same: list[RecordFacts]) -> RecordFacts:
     first = min(same, key=lambda record: record.cve_id)
     agreed = len({record.cwe for record in same}) == 1
-    return first if agreed else Reported(first.vulnerability, first.text)
+    return first if agreed else RecordFacts(first.vulnerability, first.text)

@@ -12,10 +12,10 @@ import pytest
 from cybersecqwen.config import Contamination, Synthesis
 from cybersecqwen.contamination import BenchmarkIndex
 from cybersecqwen.records import Item
-from cybersecqwen.synthesis.checks import Checks, Limits
-from cybersecqwen.synthesis.draw import draw, letters, shared_out
-from cybersecqwen.synthesis.known import KnownFacts
+from cybersecqwen.synthesis.checks import Checks, LengthLimits
+from cybersecqwen.synthesis.leakage import BenchmarkFacts
 from cybersecqwen.synthesis.pair import Draft, Grounding
+from cybersecqwen.synthesis.selection import apportion, letters, select_pairs
 
 from .conftest import UNRELATED
 
@@ -45,7 +45,7 @@ def makers(
 
 def drawn(made: dict, settings: Synthesis):  # type: ignore[no-untyped-def, type-arg]
     index = BenchmarkIndex(UNRELATED, Contamination())
-    return draw(made, Checks(index, KnownFacts({}, {}), Limits(2000)), settings)
+    return select_pairs(made, Checks(index, BenchmarkFacts({}, {}), LengthLimits(2000)), settings)
 
 
 def settings(pairs: int, **changes: object) -> Synthesis:
@@ -87,8 +87,8 @@ def test_a_subject_stands_in_one_file(draft: Callable[..., Draft]) -> None:
 
 
 def test_numbers_are_shared_out_to_the_last_one() -> None:
-    assert shared_out(10, {"a": 1, "b": 1, "c": 1}) == {"a": 4, "b": 3, "c": 3}
-    assert sum(shared_out(8000, {"a": 0.2, "b": 0.15, "c": 0.7}).values()) == 8000
+    assert apportion(10, {"a": 1, "b": 1, "c": 1}) == {"a": 4, "b": 3, "c": 3}
+    assert sum(apportion(8000, {"a": 0.2, "b": 0.15, "c": 0.7}).values()) == 8000
 
 
 def test_each_block_of_letters_holds_all_four() -> None:
@@ -104,8 +104,8 @@ def test_letters_are_balanced_where_an_item_takes_some_away(draft: Callable[...,
         for n, one in enumerate(drafts[::3])
     )
     index = BenchmarkIndex({"cti-mcq": items}, Contamination())
-    checks = Checks(index, KnownFacts({}, {}), Limits(2000))
-    found = draw(made, checks, settings(100, validation_fraction=0.2))
+    checks = Checks(index, BenchmarkFacts({}, {}), LengthLimits(2000))
+    found = select_pairs(made, checks, settings(100, validation_fraction=0.2))
     assert {problem.reason[:12] for _, problem in found.rejected} == {"contaminated"}
     for part in (found.train, found.validation):
         counts = [Counter(pair.letter for pair in part)[letter] for letter in "ABCD"]

@@ -9,7 +9,7 @@ import pytest
 from cybersecqwen.sample import FEED
 from cybersecqwen.sources import read_vulnerabilities
 from cybersecqwen.sources.attack import read_attack
-from cybersecqwen.synthesis.offensive import DESCRIPTIONS, RULES, offence
+from cybersecqwen.synthesis.offensive_content import DESCRIPTIONS, RULES, offence
 
 
 @pytest.mark.parametrize(

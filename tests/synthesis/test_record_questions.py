@@ -9,8 +9,8 @@ import pytest
 from cybersecqwen.config import Recipe
 from cybersecqwen.embedded.artifacts import load_catalogue
 from cybersecqwen.records import Vulnerability
-from cybersecqwen.synthesis.asking import Asking
-from cybersecqwen.synthesis.reported import Reported, reported
+from cybersecqwen.synthesis.asking import QuestionWriter
+from cybersecqwen.synthesis.record_facts import RecordFacts, collect_records
 from cybersecqwen.synthesis.vulnerabilities import TOPICS, vulnerability_drafts
 
 from .conftest import TEXT
@@ -18,11 +18,13 @@ from .conftest import TEXT
 VECTOR = "CVSS:3.0/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"
 
 
-def one(asking: Asking) -> Reported:
+def one(asking: QuestionWriter) -> RecordFacts:
     return next(r for r in asking.records if r.cve_id == "CVE-2021-99999")
 
 
-def test_each_topic_asks_about_a_record_that_says_enough(ask: Callable[..., Asking]) -> None:
+def test_each_topic_asks_about_a_record_that_says_enough(
+    ask: Callable[..., QuestionWriter],
+) -> None:
     asking = ask(TEXT, vector=VECTOR)
     record = one(asking)
     for (kind, topic, choice), make in TOPICS.items():
@@ -36,14 +38,16 @@ def test_each_topic_asks_about_a_record_that_says_enough(ask: Callable[..., Aski
             assert wrong.casefold() not in ground.casefold()
 
 
-def test_a_record_that_says_nothing_is_asked_nothing(ask: Callable[..., Asking]) -> None:
+def test_a_record_that_says_nothing_is_asked_nothing(ask: Callable[..., QuestionWriter]) -> None:
     asking = ask("An issue was found in a product of a vendor.", cwe="CWE-287")
     record = one(asking)
     asked = [topic for (_, topic, _), make in TOPICS.items() if make(record, asking)]
     assert asked == []
 
 
-def test_a_wrong_weakness_is_no_relative_of_the_right_one(ask: Callable[..., Asking]) -> None:
+def test_a_wrong_weakness_is_no_relative_of_the_right_one(
+    ask: Callable[..., QuestionWriter],
+) -> None:
     asking = ask(TEXT)
     make = vulnerability_drafts(asking)["weakness", "weakness of a record", True]
     for draft in make():
@@ -59,7 +63,7 @@ def test_a_label_counts_only_where_nothing_contradicts_it(recipe: Recipe) -> Non
             cve_id, "2021-01-01", text, cwe_nvd=labels, cwe_cna=(cna,) if cna else ()
         )
 
-    found = reported(
+    found = collect_records(
         [
             record(1001, "A first text about some flaw.", "CWE-79"),
             record(1002, "A second text about some flaw.", "CWE-79", cna="CWE-89"),
@@ -83,7 +87,7 @@ def test_a_label_counts_only_where_nothing_contradicts_it(recipe: Recipe) -> Non
 
 @pytest.mark.parametrize("cwe", ["CWE-20", "CWE-200"])
 def test_a_discouraged_weakness_is_never_the_best_of_four(
-    ask: Callable[..., Asking], cwe: str
+    ask: Callable[..., QuestionWriter], cwe: str
 ) -> None:
     text = "Improper input validation and exposure of sensitive information in Foo."
     asking = ask(text, cwe=cwe)

@@ -1,6 +1,6 @@
 """Draw pairs from their makers: so many of each kind and form, checked one after another.
 
-    drawn = draw(makers, checks, recipe.synthesis)
+    drawn = select_pairs(makers, checks, recipe.synthesis)
     drawn.train, drawn.validation, drawn.rejected
 
 The right options of each file stand at A, B, C and D equally often, within one: letters are given
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from cybersecqwen.config import Synthesis
-from cybersecqwen.synthesis.checks import Checks, Problem
+from cybersecqwen.synthesis.checks import Checks, Rejection
 from cybersecqwen.synthesis.pair import KINDS, LETTERS, Draft, Pair, arranged
 from cybersecqwen.synthesis.vulnerabilities import TURNS
 
@@ -31,18 +31,18 @@ def letters(rng: random.Random) -> Iterator[int]:
 
 
 @dataclass
-class Drawn:
+class Selection:
     """The pairs of both files, in a drawn order, and the rejected ones with their reasons."""
 
     train: list[Pair] = field(default_factory=list)
     validation: list[Pair] = field(default_factory=list)
-    rejected: list[tuple[Pair, Problem]] = field(default_factory=list)
+    rejected: list[tuple[Pair, Rejection]] = field(default_factory=list)
 
 
-def draw(makers: Makers, checks: Checks, settings: Synthesis) -> Drawn:
+def select_pairs(makers: Makers, checks: Checks, settings: Synthesis) -> Selection:
     """Draw the recipe's pairs; where a kind has too few, the others make up for it."""
     drawing = _Drawing(makers, checks, settings)
-    for kind, wanted in shared_out(settings.pairs, settings.shares.model_dump()).items():
+    for kind, wanted in apportion(settings.pairs, settings.shares.model_dump()).items():
         choices = round(wanted * settings.choices)
         missing = choices - drawing.take(kind, choices=True, wanted=choices)
         missing += wanted - choices - drawing.take(kind, choices=False, wanted=wanted - choices)
@@ -55,10 +55,10 @@ def draw(makers: Makers, checks: Checks, settings: Synthesis) -> Drawn:
     return drawing.finished()
 
 
-def shared_out(total: int, weights: Mapping[str, float]) -> dict[str, int]:
+def apportion(total: int, weights: Mapping[str, float]) -> dict[str, int]:
     """Share a number out by weights, to the last one (largest remainders).
 
-    >>> shared_out(10, {"a": 1, "b": 2})
+    >>> apportion(10, {"a": 1, "b": 2})
     {'a': 3, 'b': 7}
     """
     exact = {name: total * weight / sum(weights.values()) for name, weight in weights.items()}
@@ -72,7 +72,7 @@ def shared_out(total: int, weights: Mapping[str, float]) -> dict[str, int]:
 class _Drawing:
     def __init__(self, makers: Makers, checks: Checks, settings: Synthesis) -> None:
         self._checks, self._settings = checks, settings
-        self._drawn = Drawn()
+        self._drawn = Selection()
         self._letters = [letters(random.Random(f"{settings.seed}/{name}")) for name in "tv"]
         self._streams = {
             (kind, form): _in_turn(
@@ -123,7 +123,7 @@ class _Drawing:
         drawn = random.Random(f"{self._settings.seed}/{subject}").random()
         return drawn < self._settings.validation_fraction
 
-    def finished(self) -> Drawn:
+    def finished(self) -> Selection:
         """Give what was drawn, its letters balanced and its kinds mixed."""
         rng = random.Random(self._settings.seed)
         for pairs in (self._drawn.train, self._drawn.validation):

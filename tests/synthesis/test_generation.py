@@ -16,9 +16,9 @@ from cybersecqwen.config import Recipe, load_recipe
 from cybersecqwen.engines.teacher import Prices, served
 from cybersecqwen.errors import EngineError, InputError
 from cybersecqwen.files import read_json, read_jsonl
-from cybersecqwen.synthesis.build import Sources, build
+from cybersecqwen.synthesis.build import SynthesisInputs, build
 
-Make = Callable[..., Sources]
+Make = Callable[..., SynthesisInputs]
 _TEXT = re.compile(r"\n\nText:\n(.*)\n\nAnswer with one JSON", re.DOTALL)
 
 

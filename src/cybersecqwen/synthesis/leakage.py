@@ -10,7 +10,7 @@ about T1580. Two rules on facts do.
 
 >>> item = Item("cti-mcq", 7, "", "C", "https://attack.mitre.org/techniques/T1087/002/", "",
 ...             ("M1031", "M1026", "User Account Management", "M1033"))
->>> known = KnownFacts({"cti-mcq": (item,)}, {"M1018": "User Account Management"})
+>>> known = BenchmarkFacts({"cti-mcq": (item,)}, {"M1018": "User Account Management"})
 >>> known.hit(Fact("M1018", "mitigates", "T1087.002"))
 ('benchmark-fact', 'cti-mcq/7')
 >>> known.hit(Fact("T1087.002", "tactic", "TA0007"))
@@ -34,7 +34,7 @@ _SHARE = 0.8  # of a gold option's words that an answer repeats
 _FEW = 3  # words of a gold option from which a share of them counts
 
 
-class KnownFacts:
+class BenchmarkFacts:
     """The right options of a benchmark's items, by the entry whose page they link to."""
 
     def __init__(self, benchmark: Mapping[str, Iterable[Item]], names: Mapping[str, str]) -> None:
