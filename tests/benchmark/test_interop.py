@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from cybersecqwen.benchmark.interop.documents import Trial, documents, read_answer
 from cybersecqwen.benchmark.interop.lm_eval import config, hint, ratio, sample_scores, write_tasks
 from cybersecqwen.benchmark.interop.lm_eval_results import write_results
+from cybersecqwen.benchmark.interop.samples import Trial, score_response, trial_samples
 from cybersecqwen.benchmark.protocol import PROTOCOLS, find_protocol
-from cybersecqwen.benchmark.requests import requests
+from cybersecqwen.benchmark.responses import read_run
 from cybersecqwen.benchmark.run import evaluate
-from cybersecqwen.benchmark.stored import stored_answers
 from cybersecqwen.benchmark.subject import recorded
 from cybersecqwen.benchmark.tasks import TASKS, find_task
+from cybersecqwen.benchmark.trial import trial_requests
 from cybersecqwen.cli import main
 from cybersecqwen.errors import CyberSecQwenError, InputError
 from cybersecqwen.files import write_jsonl
@@ -32,8 +32,8 @@ def test_a_row_asks_what_the_protocol_asks_and_its_gold_scores(
     protocol: str, task: str, six_tasks: Path
 ) -> None:
     trial = Trial(PROTOCOLS[protocol], six_tasks)
-    rows = documents(trial, task)
-    wanted = requests(trial.protocol, read_items(six_tasks, task), kind="instruct", trial=0)
+    rows = trial_samples(trial, task)
+    wanted = trial_requests(trial.protocol, read_items(six_tasks, task), kind="instruct", trial=0)
     assert [row["index"] for row in rows] == [request.item for request in wanted]
     for row, request in zip(rows, wanted, strict=True):
         system = [{"role": "system", "content": row["system"]}] if row["system"] else []
@@ -48,16 +48,16 @@ def test_a_row_asks_what_the_protocol_asks_and_its_gold_scores(
 
 def test_a_base_model_is_given_the_exemplars_of_the_trial(six_tasks: Path) -> None:
     trials = [Trial(PROTOCOLS["faith"], six_tasks, "base", n) for n in (0, 1)]
-    first, second = (documents(trial, "cti-rcm") for trial in trials)
+    first, second = (trial_samples(trial, "cti-rcm") for trial in trials)
     assert [row["index"] for row in first] != [row["index"] for row in second]
     protocol, items = PROTOCOLS["faith"], read_items(six_tasks, "cti-rcm")
-    wanted = requests(protocol, items, kind="base", trial=1)
+    wanted = trial_requests(protocol, items, kind="base", trial=1)
     assert [row["prompt"] for row in second] == [request.prompt for request in wanted]
     assert {row["system"] for row in first} == {""}
 
 
 def test_ratios_pool_their_sums(six_tasks: Path) -> None:
-    rows = documents(Trial(PROTOCOLS["model-card"], six_tasks), "cti-ate")
+    rows = trial_samples(Trial(PROTOCOLS["model-card"], six_tasks), "cti-ate")
     found = [
         sample_scores(row, answer, six_tasks)["micro_f1"]
         for row, answer in zip(rows, ["T1059, T1071", "T1059"], strict=True)
@@ -71,9 +71,9 @@ def test_nothing_measured_is_no_number() -> None:
 
 
 def test_rows_of_another_version_are_refused(six_tasks: Path) -> None:
-    row = documents(Trial(PROTOCOLS["model-card"], six_tasks), "cti-rcm")[0]
+    row = trial_samples(Trial(PROTOCOLS["model-card"], six_tasks), "cti-rcm")[0]
     with pytest.raises(InputError, match="written under model-card 0"):
-        read_answer(row | {"protocol_version": 0}, "CWE-79", six_tasks)
+        score_response(row | {"protocol_version": 0}, "CWE-79", six_tasks)
 
 
 def test_the_written_folder_is_complete_and_can_be_moved(six_tasks: Path, tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def run_folder(tmp_path: Path) -> Path:
 
 
 def test_results_hold_each_trial_and_their_mean(run_folder: Path, tmp_path: Path) -> None:
-    [path] = write_results(stored_answers(run_folder), BENCHMARK, tmp_path / "out")
+    [path] = write_results(read_run(run_folder), BENCHMARK, tmp_path / "out")
     assert path.parent == tmp_path / "out" / "model-card" / "answers"
     found: Any = json.loads(path.read_text())
     names = [f"cybersecqwen_cti_rcm_trial_{n}" for n in (0, 1)]
@@ -162,7 +162,7 @@ def test_results_hold_each_trial_and_their_mean(run_folder: Path, tmp_path: Path
 
 def test_results_need_the_items_that_were_asked(run_folder: Path, six_tasks: Path) -> None:
     with pytest.raises(InputError, match="to another file of that name"):
-        write_results(stored_answers(run_folder), six_tasks, run_folder / "out")
+        write_results(read_run(run_folder), six_tasks, run_folder / "out")
 
 
 def test_a_base_form_that_a_protocol_lacks_is_refused(six_tasks: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cybersecqwen.benchmark.protocol import PROTOCOLS, find_protocol
-from cybersecqwen.benchmark.score import Scored, score
+from cybersecqwen.benchmark.score import TaskScores, score
 from cybersecqwen.benchmark.summary import result, summarise
 from cybersecqwen.benchmark.tasks import TASKS, open_task
 from cybersecqwen.errors import InputError
@@ -24,7 +24,7 @@ def responses(*texts: str, trial: int = 0) -> list[Response]:
     return [Response(i, trial, text) for i, text in enumerate(texts)]
 
 
-def scored(*texts: str, protocol: str = "model-card") -> Scored:
+def scored(*texts: str, protocol: str = "model-card") -> TaskScores:
     found = find_protocol(protocol, trials=1)
     return score(TASKS["cti-rcm"], found, ITEMS, {0: responses(*texts)})
 

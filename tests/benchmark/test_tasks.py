@@ -10,7 +10,7 @@ from cybersecqwen.benchmark.protocol import PROTOCOLS
 from cybersecqwen.benchmark.score import score
 from cybersecqwen.benchmark.tasks import (
     TASKS,
-    Reading,
+    Extraction,
     cti_ate,
     cti_mcq,
     cti_rcm,
@@ -25,7 +25,7 @@ from cybersecqwen.sources.ctibench import read_items
 
 VECTOR = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"  # 9.8
 LOCAL = "CVSS:3.1/AV:L/AC:L/PR:L/UI:N/S:U/C:N/I:N/A:H"  # 5.5
-NONE = Reading(None, proper=False)
+NONE = Extraction(None, proper=False)
 
 
 @pytest.mark.parametrize("name", sorted(TASKS))
@@ -120,17 +120,17 @@ def test_the_notebook_takes_the_last_upper_case_cwe(text: str, answer: str | Non
 @pytest.mark.parametrize(
     ("text", "reading"),
     [
-        ("The flaw is cwe-79.\nCWE-79", Reading("CWE-79")),
-        ("CWE\u201179", Reading("CWE-79")),
+        ("The flaw is cwe-79.\nCWE-79", Extraction("CWE-79")),
+        ("CWE\u201179", Extraction("CWE-79")),
         ("Not CWE-20 but CWE-79", NONE),  # two ids are no answer
-        ("id: 79", Reading("CWE-79", proper=False)),
-        ("CWE: 79", Reading("CWE-79", proper=False)),
-        ("CWE-20 or CWE-79; id: 79", Reading("CWE-79", proper=False)),
+        ("id: 79", Extraction("CWE-79", proper=False)),
+        ("CWE: 79", Extraction("CWE-79", proper=False)),
+        ("CWE-20 or CWE-79; id: 79", Extraction("CWE-79", proper=False)),
         ("grid: 79", NONE),
         ("79", NONE),
     ],
 )
-def test_faith_wants_one_cwe(text: str, reading: Reading) -> None:
+def test_faith_wants_one_cwe(text: str, reading: Extraction) -> None:
     assert cti_rcm.unique_cwe(text) == reading
 
 
@@ -166,33 +166,33 @@ def test_the_cascade_takes_the_first_rule_that_finds_a_letter(
 
 def test_only_the_first_rule_of_the_cascade_is_the_form_that_was_asked_for() -> None:
     read = TASKS["cti-mcq"].extractors["cascade"].read
-    assert read("Answer: B") == Reading("B")
-    assert read("The answer is B") == Reading("B", proper=False)
-    assert read("B") == Reading("B", proper=False)
+    assert read("Answer: B") == Extraction("B")
+    assert read("The answer is B") == Extraction("B", proper=False)
+    assert read("B") == Extraction("B", proper=False)
 
 
 @pytest.mark.parametrize(
     ("text", "reading"),
     [
-        ("Answer: B", Reading("B")),
-        ("answer: b", Reading("B")),
-        ("Answer: (C)", Reading("C")),
-        ("Answer: B. Once more, answer: B", Reading("B")),
+        ("Answer: B", Extraction("B")),
+        ("answer: b", Extraction("B")),
+        ("Answer: (C)", Extraction("C")),
+        ("Answer: B. Once more, answer: B", Extraction("B")),
         ("Answer: A\nAnswer: B", NONE),  # not unique, and no other form stands in
         ("Answer: **B**", NONE),
         ("Answer: Because", NONE),
-        ("The answer is B.", Reading("B", proper=False)),
-        ("The answer is: (B)", Reading("B", proper=False)),
-        ("I take (B).", Reading("B", proper=False)),
+        ("The answer is B.", Extraction("B", proper=False)),
+        ("The answer is: (B)", Extraction("B", proper=False)),
+        ("I take (B).", Extraction("B", proper=False)),
         ("(A) and (A)", NONE),  # in brackets it may stand once only
-        ("It is option D.", Reading("D", proper=False)),
+        ("It is option D.", Extraction("D", proper=False)),
         ("option A or option D", NONE),
-        ("**C**", Reading("C", proper=False)),
+        ("**C**", Extraction("C", proper=False)),
         ("Reasons.\n\nC", NONE),  # a lone letter is a whole output that is one
-        ("Answer: A\nAnswer: B\nThe answer is C", Reading("C", proper=False)),
+        ("Answer: A\nAnswer: B\nThe answer is C", Extraction("C", proper=False)),
     ],
 )
-def test_faith_wants_one_answer_in_its_form(text: str, reading: Reading) -> None:
+def test_faith_wants_one_answer_in_its_form(text: str, reading: Extraction) -> None:
     assert cti_mcq.unique_answer(text) == reading
 
 
@@ -249,9 +249,9 @@ def test_the_notebook_and_faith_read_vectors_their_own_way() -> None:
     assert cti_vsp.notebook_vector(f"{VECTOR}\n{BARE.replace('A:H', 'A:X')}") is None
     assert cti_vsp.notebook_vector(BARE.lower()) == BARE
     assert cti_vsp.notebook_vector(f"so {BARE.lower()}") is None
-    assert cti_vsp.unique_vector(f"{VECTOR} and again {VECTOR.lower()}") == Reading(BARE)
+    assert cti_vsp.unique_vector(f"{VECTOR} and again {VECTOR.lower()}") == Extraction(BARE)
     assert cti_vsp.unique_vector(f"{VECTOR} or {LOCAL}") == NONE
-    assert cti_vsp.unique_vector(f"/{BARE}") == Reading(BARE, proper=False)
+    assert cti_vsp.unique_vector(f"/{BARE}") == Extraction(BARE, proper=False)
 
 
 def test_a_vector_is_marked_by_the_distance_of_its_base_score() -> None:
@@ -265,18 +265,18 @@ def test_a_vector_is_marked_by_the_distance_of_its_base_score() -> None:
 @pytest.mark.parametrize(
     ("text", "reading"),
     [
-        ("T1071, T1059", Reading("T1059, T1071")),
-        ("T1027 hides.\nT1071.001, T1071, t1059", Reading("T1059, T1071")),
-        ("T1027\nThat is all.", Reading("T1027", proper=False)),
+        ("T1071, T1059", Extraction("T1059, T1071")),
+        ("T1027 hides.\nT1071.001, T1071, t1059", Extraction("T1059, T1071")),
+        ("T1027\nThat is all.", Extraction("T1027", proper=False)),
         ("TA0001, S0066, T12345", NONE),
     ],
 )
-def test_techniques_are_read_from_the_last_line(text: str, reading: Reading) -> None:
+def test_techniques_are_read_from_the_last_line(text: str, reading: Extraction) -> None:
     assert cti_ate.last_line(text) == reading
 
 
 def test_faith_wants_its_techniques_after_answer() -> None:
-    assert cti_ate.unique_answer("Answer: T1071, T1059") == Reading("T1059, T1071")
+    assert cti_ate.unique_answer("Answer: T1071, T1059") == Extraction("T1059, T1071")
     assert cti_ate.unique_answer("T1071, T1059") == NONE
     assert cti_ate.unique_answer("Answer: T1071\nAnswer: T1059") == NONE
 
@@ -320,7 +320,7 @@ def test_the_authors_nan_joins_groups_and_is_told(six_tasks: Path) -> None:
 
 
 def test_faith_wants_its_actor_after_its_words() -> None:
-    assert faith_actor("So.\nThreat Actor: Fancy Bear.") == Reading("fancy bear")
+    assert faith_actor("So.\nThreat Actor: Fancy Bear.") == Extraction("fancy bear")
     assert faith_actor("Fancy Bear") == NONE
 
 

@@ -22,7 +22,7 @@ from click.testing import CliRunner
 
 from cybersecqwen.benchmark import interop
 from cybersecqwen.benchmark.protocol import PROTOCOLS
-from cybersecqwen.benchmark.requests import requests
+from cybersecqwen.benchmark.trial import trial_requests
 from cybersecqwen.cli import main
 from cybersecqwen.sample import BENCHMARK
 from cybersecqwen.sources.ctibench import read_items
@@ -82,7 +82,7 @@ def answers(protocol: str) -> dict[str, str]:
     return {
         request.messages[-1]["content"]: text(task, request.item)
         for task, found in ITEMS.items()
-        for request in requests(PROTOCOLS[protocol], found, kind="instruct", trial=0)
+        for request in trial_requests(PROTOCOLS[protocol], found, kind="instruct", trial=0)
     }
 
 

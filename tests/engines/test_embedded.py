@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from cybersecqwen.benchmark.protocol import PROTOCOLS
-from cybersecqwen.benchmark.requests import few_shots, requests
 from cybersecqwen.benchmark.tasks import TASKS
 from cybersecqwen.benchmark.tasks.cti_mcq import cascade
 from cybersecqwen.benchmark.tasks.cti_rcm import last_cwe
+from cybersecqwen.benchmark.trial import few_shots, trial_requests
 from cybersecqwen.embedded.artifacts import FOLDER
 from cybersecqwen.engines.embedded import EmbeddedEngine, _reason
 from cybersecqwen.errors import EngineError, InputError
@@ -46,7 +46,7 @@ def decision(text: str) -> str:
 
 @MANY
 def test_every_extractor_reads_the_decision(engine: EmbeddedEngine, task: str) -> None:
-    for response in engine.generate(requests(CARD, ITEMS[task], kind="instruct", trial=0)):
+    for response in engine.generate(trial_requests(CARD, ITEMS[task], kind="instruct", trial=0)):
         *argument, blank, last = response.text.split("\n")
         assert argument
         assert blank == ""
@@ -59,9 +59,11 @@ def test_every_extractor_reads_the_decision(engine: EmbeddedEngine, task: str) -
 def test_the_decision_takes_the_form_that_faith_asks_for(engine: EmbeddedEngine, task: str) -> None:
     protocol = PROTOCOLS["faith"]
     read = TASKS[task].extractors[protocol.extractors[task]].read
-    card = engine.generate(requests(CARD, ITEMS[task], kind="instruct", trial=0))
+    card = engine.generate(trial_requests(CARD, ITEMS[task], kind="instruct", trial=0))
     decided = {response.item: decision(response.text) for response in card}
-    for response in engine.generate(requests(protocol, ITEMS[task], kind="instruct", trial=0)):
+    for response in engine.generate(
+        trial_requests(protocol, ITEMS[task], kind="instruct", trial=0)
+    ):
         reading = read(response.text)
         assert reading.proper
         assert reading.answer == decided[response.item]
@@ -71,8 +73,8 @@ def test_the_decision_takes_the_form_that_faith_asks_for(engine: EmbeddedEngine,
 def test_a_base_model_s_prompt_gets_the_same_decision_and_nothing_else(
     engine: EmbeddedEngine, task: str
 ) -> None:
-    chats = engine.generate(requests(CARD, ITEMS[task], kind="instruct", trial=0))
-    raws = engine.generate(requests(CARD, ITEMS[task], kind="base", trial=1))
+    chats = engine.generate(trial_requests(CARD, ITEMS[task], kind="instruct", trial=0))
+    raws = engine.generate(trial_requests(CARD, ITEMS[task], kind="base", trial=1))
     assert [decision(chat.text) for chat in chats] == [raw.text for raw in raws]
 
 
@@ -80,11 +82,11 @@ def test_a_base_model_s_prompt_gets_the_same_decision_and_nothing_else(
 def test_sampling_gold_link_and_neighbours_have_no_effect(
     engine: EmbeddedEngine, task: str
 ) -> None:
-    asked = requests(CARD, ITEMS[task], kind="instruct", trial=0)
+    asked = trial_requests(CARD, ITEMS[task], kind="instruct", trial=0)
     expected = [response.text for response in engine.generate(asked)]
     blind = [replace(item, gold="", url="", text="", options=()) for item in ITEMS[task]]
     hot = replace(CARD, temperature=2.0, max_tokens=1)
-    others = requests(hot, blind[::-1], kind="instruct", trial=3)
+    others = trial_requests(hot, blind[::-1], kind="instruct", trial=3)
     assert [r.text for r in engine.generate(others)] == expected[::-1]
     assert [next(iter(engine.generate([one]))).text for one in asked] == expected
 
@@ -193,5 +195,5 @@ def test_all_questions_are_answered_as_an_extractor_reads_them(
     engine: EmbeddedEngine, shared: Path
 ) -> None:
     items: tuple[Item, ...] = read_items(shared / "cti-bench", "cti-mcq")
-    for response in engine.generate(requests(CARD, items, kind="instruct", trial=0)):
+    for response in engine.generate(trial_requests(CARD, items, kind="instruct", trial=0)):
         assert cascade(response.text).answer == decision(response.text)

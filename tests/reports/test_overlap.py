@@ -9,7 +9,7 @@ import pytest
 
 from cybersecqwen.benchmark.paired import compare
 from cybersecqwen.benchmark.protocol import find_protocol
-from cybersecqwen.benchmark.stored import Answers, rescore
+from cybersecqwen.benchmark.responses import ResponseSet, rescore
 from cybersecqwen.errors import InputError
 from cybersecqwen.records import Response
 from cybersecqwen.reports.overlap import overlap_report, overlap_text
@@ -21,10 +21,10 @@ HALF = len(ITEMS) // 2
 SHARES = [0.0 if i < HALF else 0.9 for i in range(len(ITEMS))]
 
 
-def answers(name: str, right: set[int]) -> Answers:
+def answers(name: str, right: set[int]) -> ResponseSet:
     """Make answers that are right on these items."""
     found = [Response(i.index, 0, i.gold if i.index in right else "CWE-1") for i in ITEMS]
-    return Answers(name, "cti-rcm", Path(name), {0: found}, _card())
+    return ResponseSet(name, "cti-rcm", Path(name), {0: found}, _card())
 
 
 def _card() -> object:
@@ -58,7 +58,7 @@ def test_trials_that_differ_by_their_seed_alone_do_not_widen_the_verdict() -> No
     flips = {i for i in range(len(ITEMS)) if i % 5 == 0}
     protocol = find_protocol("model-card")
 
-    def trials(name: str, right: set[int]) -> Answers:
+    def trials(name: str, right: set[int]) -> ResponseSet:
         found = {
             t: [
                 Response(i.index, t, i.gold if (i.index in right) ^ (t == i.index % 7) else "CWE-1")
@@ -66,7 +66,7 @@ def test_trials_that_differ_by_their_seed_alone_do_not_widen_the_verdict() -> No
             ]
             for t in range(5)
         }
-        return Answers(name, "cti-rcm", Path(name), found, protocol)
+        return ResponseSet(name, "cti-rcm", Path(name), found, protocol)
 
     control, model = trials("control", flips), trials("model", flips | set(range(HALF, HALF + 5)))
     report = overlap_report(model, control, SHARES, BENCHMARK)
@@ -81,7 +81,7 @@ def test_trials_that_differ_by_their_seed_alone_do_not_widen_the_verdict() -> No
 
 def test_a_bin_of_which_nothing_can_be_read_has_an_accuracy_of_0() -> None:
     mute = {0: [Response(i.index, 0, "I cannot tell.") for i in ITEMS]}
-    model = Answers("mute", "cti-rcm", Path("mute"), mute, find_protocol("cti-bench"))
+    model = ResponseSet("mute", "cti-rcm", Path("mute"), mute, find_protocol("cti-bench"))
     report = overlap_report(model, model, SHARES, BENCHMARK)
     assert [(found.accuracy, found.gain) for found in report.bins] == [(0, 0), (0, 0)]
     assert report.extra == 0
@@ -97,6 +97,6 @@ def test_without_a_control_nothing_is_concluded() -> None:
 
 
 def test_a_control_of_another_task_is_refused() -> None:
-    other = Answers("y", "cti-mcq", Path("y"), {0: []}, None)
+    other = ResponseSet("y", "cti-mcq", Path("y"), {0: []}, None)
     with pytest.raises(InputError, match="y: answers cti-mcq, not cti-rcm"):
         overlap_report(answers("x", {0}), other, SHARES, BENCHMARK)

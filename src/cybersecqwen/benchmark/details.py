@@ -17,13 +17,13 @@ from cybersecqwen.benchmark.breakdown import (
     positions,
 )
 from cybersecqwen.benchmark.hierarchy import hierarchy
-from cybersecqwen.benchmark.requests import LETTERS, permutation
-from cybersecqwen.benchmark.score import Scored
+from cybersecqwen.benchmark.score import TaskScores
+from cybersecqwen.benchmark.trial import LETTERS, permutation
 from cybersecqwen.embedded.artifacts import load_catalogue
 from cybersecqwen.files import Json
 
 
-def details(scored: Scored) -> Json:
+def details(scored: TaskScores) -> Json:
     """Give the reports that a task has, JSON-able; {} where no item is asked in every trial."""
     kept = [i for i in range(len(scored.items)) if all(row[i] is not None for row in scored.golds)]
     if not kept:
@@ -43,7 +43,7 @@ def details(scored: Scored) -> Json:
     return found
 
 
-def _permutations(scored: Scored, kept: list[int]) -> Json:
+def _permutations(scored: TaskScores, kept: list[int]) -> Json:
     """Map the letters of each trial back to the options, and say how far they agree."""
     trials = range(len(scored.protocol.seeds))
     items = [scored.items[i] for i in kept]

@@ -12,18 +12,18 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from cybersecqwen.benchmark.details import details
-from cybersecqwen.benchmark.progress import Running
 from cybersecqwen.benchmark.protocol import Protocol
-from cybersecqwen.benchmark.requests import asked, requests
-from cybersecqwen.benchmark.score import extractor, is_correct, refuse_goldless, score
+from cybersecqwen.benchmark.score import extractor, is_correct, require_gold, score
 from cybersecqwen.benchmark.subject import Subject
 from cybersecqwen.benchmark.summary import summarise
 from cybersecqwen.benchmark.tasks import Task, find_task, open_task
+from cybersecqwen.benchmark.trial import trial_items, trial_requests
 from cybersecqwen.engines.answers import ask_all
+from cybersecqwen.engines.progress import Progress
 from cybersecqwen.files import Json, sha256_file, write_json
 from cybersecqwen.manifest import make_stage
 from cybersecqwen.records import Item, Response
@@ -40,6 +40,26 @@ _PUBLISHED = {
     "cti-mcq": "a6b51d23debc8a111660a217e70f3b8c433cc31de55dc4aac710cba6615af960",
     "cti-rcm": "3d693a7a1a77351d864ecbd68ec06dd66d08a3455003b0b5bf123e2b6623d896",
 }
+
+
+class TrialProgress(Progress):
+    """A progress bar that shows the accuracy so far; in a pipe nothing is shown or computed."""
+
+    def __init__(self, label: str, total: int, is_correct: Callable[[Response], bool]) -> None:
+        super().__init__(label, total, unit="item")
+        self._is_correct = is_correct
+        self._correct = self._answered = 0
+
+    def note(self, response: Response) -> None:
+        """Judge one response, where anybody looks."""
+        if not self.hidden:
+            self._answered += 1
+            self._correct += self._is_correct(response)
+
+    def shown(self, speed: float) -> str:
+        """Write the accuracy so far and the speed."""
+        accuracy = f"accuracy {self._correct / self._answered:.3f}"
+        return accuracy + (f", {speed:,.0f} tokens/s" if speed else "")
 
 
 def evaluate(
@@ -59,7 +79,7 @@ def evaluate(
 
     def make(folder: Path) -> None:
         opened, items = open_task(task, benchmark), read_items(benchmark, task)
-        refuse_goldless(items)  # now, not after every item was asked
+        require_gold(items)  # now, not after every item was asked
         _probe(subject, protocol, items, folder / "probe.json")
         responses = _answered(subject, opened, items, protocol, folder)
         scored = score(opened, protocol, items, responses, kind=subject.kind)
@@ -81,7 +101,7 @@ def _probe(subject: Subject, protocol: Protocol, items: Sequence[Item], path: Pa
     """Find out what a server honours before it is asked, by the first items' own prompts."""
     if subject.probe is None or path.exists():
         return
-    wanted = requests(protocol, items, kind=subject.kind, trial=0)[:_PROBED]
+    wanted = trial_requests(protocol, items, kind=subject.kind, trial=0)[:_PROBED]
     texts = [r.prompt if isinstance(r.prompt, str) else r.prompt[-1][1] for r in wanted]
     found = subject.probe(texts)
     write_json(path, found)
@@ -132,12 +152,12 @@ def _trial(
     trial: int,
     folder: Path,
 ) -> list[Response]:
-    wanted = requests(protocol, items, kind=subject.kind, trial=trial)
-    shown = {i.index: i for i in asked(protocol, items, kind=subject.kind, trial=trial)}
-    running = Running(
+    wanted = trial_requests(protocol, items, kind=subject.kind, trial=trial)
+    shown = {i.index: i for i in trial_items(protocol, items, kind=subject.kind, trial=trial)}
+    progress = TrialProgress(
         f"{task.name} trial {trial + 1}/{len(protocol.seeds)}",
         len(wanted),
         lambda response: is_correct(task, protocol, shown[response.item], response.text),
     )
     path = folder / f"trial-{trial}" / "responses.jsonl"
-    return ask_all(subject.engine, wanted, path, model=subject.identity, progress=running)
+    return ask_all(subject.engine, wanted, path, model=subject.identity, progress=progress)

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cybersecqwen.benchmark.protocol import Protocol
-from cybersecqwen.benchmark.requests import asked
 from cybersecqwen.benchmark.tasks import Extractor, Metric, Task
 from cybersecqwen.benchmark.tasks.task import (
     ACCURACY,
@@ -23,6 +22,7 @@ from cybersecqwen.benchmark.tasks.task import (
     LENIENT,
     PARSEABLE,
 )
+from cybersecqwen.benchmark.trial import trial_items
 from cybersecqwen.errors import CyberSecQwenError, InputError
 from cybersecqwen.records import Item, Response
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Scored:
+class TaskScores:
     """The marks of one task under one protocol.
 
     `items` are those that any trial asks; `golds`, `predictions` and `responses` are by trial and
@@ -95,7 +95,7 @@ def score(
     responses: Mapping[int, Iterable[Response]],
     *,
     kind: str = "instruct",
-) -> Scored:
+) -> TaskScores:
     """Score every trial of the protocol.
 
     `responses` are by trial, for rows that the protocol leaves out too. Raises InputError for a
@@ -105,7 +105,7 @@ def score(
     import numpy as np
 
     read = extractor(task, protocol).read
-    refuse_goldless(items)
+    require_gold(items)
     trials = range(len(protocol.seeds))
     missing = [trial for trial in trials if trial not in responses]
     if missing:
@@ -117,7 +117,7 @@ def score(
         raise InputError(
             f"responses of trial {more[0]}, which the protocol does not have", where=task.name
         )
-    shown = [{i.index: i for i in asked(protocol, items, kind=kind, trial=t)} for t in trials]
+    shown = [{i.index: i for i in trial_items(protocol, items, kind=kind, trial=t)} for t in trials]
     known = {item.index for item in items}
     answered = [_by_item(task.name, known, shown[t], responses[t], trial=t) for t in trials]
     found = tuple(item for item in items if any(item.index in rows for rows in shown))
@@ -132,7 +132,7 @@ def score(
                 if name not in marks:
                     marks[name] = np.zeros((len(found), len(trials)))
                 marks[name][place[index], trial] = value
-    return Scored(
+    return TaskScores(
         task,
         protocol,
         found,
@@ -160,7 +160,7 @@ def _mark(
     return answer, given | {"parseable": 1.0} | marks
 
 
-def refuse_goldless(items: Sequence[Item]) -> None:
+def require_gold(items: Sequence[Item]) -> None:
     """Raise InputError where an item has no gold answer to be judged by."""
     without = next((item for item in items if not item.gold), None)
     if without:

@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cybersecqwen.benchmark.protocol import PROTOCOLS, Protocol
-from cybersecqwen.benchmark.score import Scored
-from cybersecqwen.benchmark.stored import Answers, rescore
+from cybersecqwen.benchmark.responses import ResponseSet, rescore
+from cybersecqwen.benchmark.score import TaskScores
 from cybersecqwen.benchmark.tasks import find_task
 
 _EXAMPLES = 3
 _TAIL = 160  # characters of a response that an example shows
 
 
-class Example(NamedTuple):
+class FlippedAnswer(NamedTuple):
     """An answer that two rules read differently; `text` is the end of it."""
 
     item: int
@@ -35,7 +35,7 @@ class Example(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Row:
+class ExtractorResult:
     """What one rule makes of the answers, against the reference.
 
     `flipped` counts the answers that it makes right or wrong, `items` those items of which any
@@ -53,18 +53,18 @@ class Row:
     items: int
     gained: int
     lost: int
-    examples: tuple[Example, ...]
+    examples: tuple[FlippedAnswer, ...]
 
 
 def sensitivity(
-    answers: Answers, benchmark: Path, *, reference: str | None = None, every: bool = False
-) -> list[Row]:
+    answers: ResponseSet, benchmark: Path, *, reference: str | None = None, every: bool = False
+) -> list[ExtractorResult]:
     """Read answers by every extractor that fits their prompt, the reference's own first.
 
     `reference` is the protocol whose extractor the others are compared with: by default the one
     that was asked under, else model-card. `every` adds the extractors that do not fit.
     """
-    protocol = answers.under(reference or (None if answers.protocol else "model-card"))
+    protocol = answers.scoring_protocol(reference or (None if answers.protocol else "model-card"))
     base = rescore(answers, _read_by(protocol, answers.task, _own(protocol, answers)), benchmark)
     return [
         _row(answers, base, scored, name, lenient)
@@ -75,11 +75,11 @@ def sensitivity(
     ]
 
 
-def _own(protocol: Protocol, answers: Answers) -> str:
+def _own(protocol: Protocol, answers: ResponseSet) -> str:
     return protocol.extractors[answers.task]
 
 
-def _rules(answers: Answers, protocol: Protocol, *, every: bool) -> Iterator[tuple[str, bool]]:
+def _rules(answers: ResponseSet, protocol: Protocol, *, every: bool) -> Iterator[tuple[str, bool]]:
     """Give the extractors to try, and each with improper answers counted where that is a choice."""
     found = find_task(answers.task).extractors
     own = _own(protocol, answers)
@@ -105,12 +105,14 @@ def _read_by(protocol: Protocol, task: str, name: str, *, lenient: bool = False)
     )
 
 
-def _row(answers: Answers, base: Scored, scored: Scored, name: str, lenient: bool) -> Row:
+def _row(
+    answers: ResponseSet, base: TaskScores, scored: TaskScores, name: str, lenient: bool
+) -> ExtractorResult:
     before, after = base.marks["correct"] > 0, scored.marks["correct"] > 0
     flipped = before != after
     asked = float(scored.marks["asked"].sum())
     task = find_task(answers.task)
-    return Row(
+    return ExtractorResult(
         extractor=f"{name}, improper counted" if lenient else name,
         summary=task.extractors[name].summary,
         protocols=_users(answers.task, name, lenient),
@@ -133,15 +135,15 @@ def _users(task: str, name: str, lenient: bool) -> tuple[str, ...]:
     return tuple(p.name for p in published if p.extractors[task] == name)
 
 
-def _examples(base: Scored, scored: Scored) -> tuple[Example, ...]:
-    found: list[Example] = []
+def _examples(base: TaskScores, scored: TaskScores) -> tuple[FlippedAnswer, ...]:
+    found: list[FlippedAnswer] = []
     flipped = (base.marks["correct"] > 0) != (scored.marks["correct"] > 0)
     for position, trial in zip(*flipped.nonzero(), strict=True):
         response = scored.responses[trial][position]
         if response is None or len(found) == _EXAMPLES:
             break
         found.append(
-            Example(
+            FlippedAnswer(
                 item=response.item,
                 trial=int(trial),
                 text=response.text.strip()[-_TAIL:],

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 
-from cybersecqwen.benchmark.score import Scored
+from cybersecqwen.benchmark.score import TaskScores
 from cybersecqwen.benchmark.statistics import estimate
 from cybersecqwen.files import Json
 
@@ -21,7 +21,7 @@ SAMPLES = 10_000
 SEED = 0
 
 
-def summarise(scored: Scored, *, samples: int = SAMPLES, seed: int = SEED) -> Json:
+def summarise(scored: TaskScores, *, samples: int = SAMPLES, seed: int = SEED) -> Json:
     """Give every metric of a scored task with both spreads, and the counts of each trial."""
     protocol, task = scored.protocol, scored.task
     found = {name: _estimate(scored, name, samples=samples, seed=seed) for name in scored.metrics}
@@ -42,7 +42,7 @@ def summarise(scored: Scored, *, samples: int = SAMPLES, seed: int = SEED) -> Js
     }
 
 
-def _estimate(scored: Scored, metric: str, *, samples: int, seed: int) -> Json:
+def _estimate(scored: TaskScores, metric: str, *, samples: int, seed: int) -> Json:
     found = estimate(*scored.ratio(metric), ddof=scored.protocol.ddof, samples=samples, seed=seed)
     return {
         "mean": _number(found.mean),
@@ -63,7 +63,7 @@ def _number(value: float) -> float | None:
     return None if math.isnan(value) else value
 
 
-def _trial(scored: Scored, trial: int) -> Json:
+def _trial(scored: TaskScores, trial: int) -> Json:
     counts = {name: int(scored.marks[name][:, trial].sum()) for name in _COUNTS}
     n = counts.pop("asked")
     own = {
@@ -85,12 +85,12 @@ def _trial(scored: Scored, trial: int) -> Json:
 _COUNTS = ("asked", "correct", "parseable")
 
 
-def _of_trial(scored: Scored, metric: str, trial: int) -> float | None:
+def _of_trial(scored: TaskScores, metric: str, trial: int) -> float | None:
     numerator, denominator = (float(table[:, trial].sum()) for table in scored.ratio(metric))
     return numerator / denominator if denominator else None
 
 
-def result(scored: Scored, summary: Json) -> Json:
+def result(scored: TaskScores, summary: Json) -> Json:
     """Give one flat object of the whole: the counts over all trials, each metric's mean.
 
     `n` counts answers: items times trials. For cti-taa `plausible` counts the answers that are

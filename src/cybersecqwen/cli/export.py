@@ -49,8 +49,8 @@ def lm_eval(
 
     One trial is written: the harness gives every repeat of a request the same seed.
     """
-    from cybersecqwen.benchmark.interop.documents import Trial
     from cybersecqwen.benchmark.interop.lm_eval import hint, write_tasks
+    from cybersecqwen.benchmark.interop.samples import Trial
     from cybersecqwen.benchmark.protocol import find_protocol
 
     found = find_protocol(protocol)
@@ -81,10 +81,10 @@ def results(run: Path, form: str, benchmark: Path | None, out: Path, task: str |
 
     RUN is a run folder, or one evaluation in it. Every response is written whole.
     """
-    from cybersecqwen.benchmark.stored import stored_answers
+    from cybersecqwen.benchmark.responses import read_run
     from cybersecqwen.manifest import finished
 
-    found, folder = stored_answers(run, task=task), benchmark_folder(benchmark)
+    found, folder = read_run(run, task=task), benchmark_folder(benchmark)
     for answers in found:
         finished(answers.where, tip="end the evaluation first: the same command goes on with it")
     if form == "inspect":

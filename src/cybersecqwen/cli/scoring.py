@@ -12,19 +12,21 @@ import click
 from cybersecqwen.cli.group import FILE, benchmark_folder, benchmark_option, json_option
 
 if TYPE_CHECKING:
-    from cybersecqwen.benchmark.stored import Answers
+    from cybersecqwen.benchmark.responses import ResponseSet
 
 _TASK = click.option("--task", help="The task that a recording answers, or one of a run's.")
 _COLUMN = click.option("--column", help="The column of a CSV or TSV that holds the answers.")
 
 
-def _answers(path: Path, task: str | None, benchmark: Path, column: str | None) -> list[Answers]:
+def _answers(
+    path: Path, task: str | None, benchmark: Path, column: str | None
+) -> list[ResponseSet]:
     """Read a run folder, or recordings of others."""
-    from cybersecqwen.benchmark.stored import is_run, recorded_answers, stored_answers
+    from cybersecqwen.benchmark.responses import is_run, read_recordings, read_run
 
     if path.is_dir() and is_run(path):
-        return stored_answers(path, task=task)
-    return recorded_answers(path, task, benchmark, column=column)
+        return read_run(path, task=task)
+    return read_recordings(path, task, benchmark, column=column)
 
 
 @click.command()
@@ -112,15 +114,15 @@ def overlap(
     as_json: bool,
 ) -> None:
     """Set a run's accuracy beside the overlap of items with a training corpus."""
-    from cybersecqwen.benchmark.stored import one_stored
+    from cybersecqwen.benchmark.responses import read_evaluation
     from cybersecqwen.contamination.overlap import overlap as shares_of
     from cybersecqwen.contamination.rows import read_rows
     from cybersecqwen.reports.overlap import overlap_report, overlap_text
     from cybersecqwen.sources.ctibench import read_items
 
     folder = benchmark_folder(benchmark)
-    ours = one_stored(run, task)
-    other = one_stored(control, task) if control else None
+    ours = read_evaluation(run, task)
+    other = read_evaluation(control, task) if control else None
     shares = shares_of(read_items(folder, task), (row.row.text for row in read_rows(corpus)))
     found = overlap_report(ours, other, shares, folder, corpus=corpus.name)
     click.echo(json.dumps(found.to_json(), indent=2) if as_json else overlap_text(found))

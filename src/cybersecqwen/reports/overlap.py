@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cybersecqwen.benchmark.paired import compare
-from cybersecqwen.benchmark.score import Scored
+from cybersecqwen.benchmark.responses import ResponseSet, clustered_by_trial, rescore
+from cybersecqwen.benchmark.score import TaskScores
 from cybersecqwen.benchmark.statistics import Interval, estimate, interval, paired_bootstrap
-from cybersecqwen.benchmark.stored import Answers, rescore, trials_sway
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json
 from cybersecqwen.reports.tables import table
@@ -61,8 +61,8 @@ class OverlapReport:
 
 
 def overlap_report(
-    answers: Answers,
-    control: Answers | None,
+    answers: ResponseSet,
+    control: ResponseSet | None,
     shares: Sequence[float | None],
     benchmark: Path,
     *,
@@ -72,16 +72,16 @@ def overlap_report(
 
     Raises InputError where the control answers another task, or was asked other rows.
     """
-    scored = rescore(answers, answers.under(None), benchmark)
+    scored = rescore(answers, answers.scoring_protocol(None), benchmark)
     other = None
     if control is not None:
         if control.task != answers.task:
             raise InputError(f"answers {control.task}, not {answers.task}", where=control.where)
-        other = rescore(control, control.under(None), benchmark)
+        other = rescore(control, control.scoring_protocol(None), benchmark)
         if [i.index for i in other.items] != [i.index for i in scored.items]:
             raise InputError("was asked other rows", where=control.where, tip="one protocol")
     places = [bin_number(shares[item.index]) for item in scored.items]
-    sway = any(trials_sway(a, a.under(None)) for a in (answers, control) if a)
+    sway = any(clustered_by_trial(a, a.scoring_protocol(None)) for a in (answers, control) if a)
     extra = _extra(scored, other, places, trials=sway) if other else None
     return OverlapReport(
         model=answers.name,
@@ -106,7 +106,12 @@ def bin_number(share: float | None) -> int:
 
 
 def _of_bin(
-    places: Sequence[int], number: int, scored: Scored, other: Scored | None, *, trials: bool
+    places: Sequence[int],
+    number: int,
+    scored: TaskScores,
+    other: TaskScores | None,
+    *,
+    trials: bool,
 ) -> Bin:
     ours = _rows(scored, places, (number,))
     found = estimate(*ours, ddof=scored.protocol.ddof)
@@ -127,7 +132,7 @@ def _of_bin(
 
 
 def _extra(
-    scored: Scored, other: Scored, places: Sequence[int], *, trials: bool
+    scored: TaskScores, other: TaskScores, places: Sequence[int], *, trials: bool
 ) -> tuple[float, Interval] | None:
     """Give the gain on items that overlap by half and more, minus that on items without any."""
     if not {*_MANY, *_NONE} <= set(places):
@@ -140,7 +145,7 @@ def _extra(
     return gains[0] - gains[1], interval(draws[0] - draws[1])
 
 
-def _rows(scored: Scored, places: Sequence[int], bins: Sequence[int]) -> tuple[Floats, Floats]:
+def _rows(scored: TaskScores, places: Sequence[int], bins: Sequence[int]) -> tuple[Floats, Floats]:
     kept = [i for i, place in enumerate(places) if place in bins]
     # Over all answers: a bin where none can be read has an accuracy, of 0.
     dropped = "accuracy_of_all" in scored.metrics

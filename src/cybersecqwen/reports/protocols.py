@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cybersecqwen.benchmark.protocol import PROTOCOLS, Protocol
-from cybersecqwen.benchmark.requests import question, requests
 from cybersecqwen.benchmark.tasks import TASKS
+from cybersecqwen.benchmark.trial import chat_question, trial_requests
 from cybersecqwen.errors import CyberSecQwenError
 from cybersecqwen.files import Json
 from cybersecqwen.records import Item
@@ -105,10 +105,10 @@ def _prompts(protocol: Protocol) -> Iterator[tuple[str, str]]:
     for task in protocol.extractors:
         item = _placeholder(task)
         if protocol.prompt != "item":
-            yield f"prompt of {task}", question(protocol, item)
+            yield f"prompt of {task}", chat_question(protocol, item)
         try:
             items = [item, *(_placeholder(task, i) for i in range(1, 8))]
-            shown = requests(protocol, items, kind="base", trial=0)[0].prompt
+            shown = trial_requests(protocol, items, kind="base", trial=0)[0].prompt
         except CyberSecQwenError:
             continue  # no form for base models
         yield f"base model, {task}", str(shown)

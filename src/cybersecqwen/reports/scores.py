@@ -1,6 +1,6 @@
-"""Answers scored again, and how a score moves with the extractor, as tables and JSON.
+"""ResponseSet scored again, and how a score moves with the extractor, as tables and JSON.
 
-found = scores(stored_answers(run), "faith", benchmark)
+found = scores(read_run(run), "faith", benchmark)
 print(scored_table(found))
 """
 
@@ -11,8 +11,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from cybersecqwen.benchmark.details import details
-from cybersecqwen.benchmark.sensitivity import Row
-from cybersecqwen.benchmark.stored import Answers, notes, rescore, unread
+from cybersecqwen.benchmark.responses import ResponseSet, excluded_responses, notes, rescore
+from cybersecqwen.benchmark.sensitivity import ExtractorResult
 from cybersecqwen.benchmark.summary import result, summarise
 from cybersecqwen.benchmark.tasks import TASKS
 from cybersecqwen.benchmark.tasks.cti_vsp import METRICS as VECTOR
@@ -24,15 +24,15 @@ from cybersecqwen.sources.ctibench import read_items
 _SINGLE = {f"{name.lower()}_agreement" for name in VECTOR}
 
 
-def scores(found: Sequence[Answers], protocol: str | None, benchmark: Path) -> list[Json]:
+def scores(found: Sequence[ResponseSet], protocol: str | None, benchmark: Path) -> list[Json]:
     """Score each set of answers; a recording by model-card where no protocol is named."""
     return [_scored(answers, protocol, benchmark) for answers in found]
 
 
-def _scored(answers: Answers, name: str | None, benchmark: Path) -> Json:
-    protocol = answers.under(name or (None if answers.protocol else "model-card"))
+def _scored(answers: ResponseSet, name: str | None, benchmark: Path) -> Json:
+    protocol = answers.scoring_protocol(name or (None if answers.protocol else "model-card"))
     scored = rescore(answers, protocol, benchmark)
-    left = unread(answers, read_items(benchmark, answers.task), protocol)
+    left = excluded_responses(answers, read_items(benchmark, answers.task), protocol)
     said = notes(answers, protocol)
     said += [f"{left} responses to rows that {protocol.name} leaves out"] if left else []
     flat = result(scored, summarise(scored))
@@ -81,7 +81,7 @@ def _figure(value: float | None) -> str:
     return "not measured" if value is None else f"{value:.3f}"
 
 
-def sensitivity_json(answers: Answers, rows: Sequence[Row]) -> Json:
+def sensitivity_json(answers: ResponseSet, rows: Sequence[ExtractorResult]) -> Json:
     """Give the table of one set of answers as a JSON object."""
     return {
         "model": answers.name,
@@ -94,7 +94,7 @@ def sensitivity_json(answers: Answers, rows: Sequence[Row]) -> Json:
     }
 
 
-def sensitivity_text(answers: Answers, rows: Sequence[Row]) -> str:
+def sensitivity_text(answers: ResponseSet, rows: Sequence[ExtractorResult]) -> str:
     """Render how the accuracy moves with the rule, and examples of what moves it."""
     under = f", asked under {answers.protocol.name}" if answers.protocol else ""
     spread = max(row.accuracy for row in rows) - min(row.accuracy for row in rows)
@@ -114,7 +114,7 @@ def sensitivity_text(answers: Answers, rows: Sequence[Row]) -> str:
     )
 
 
-def _sensitivity_row(row: Row) -> list[str]:
+def _sensitivity_row(row: ExtractorResult) -> list[str]:
     return [
         row.extractor if row.fits else f"{row.extractor} (other prompt)",
         ", ".join(row.protocols) or "–",
@@ -128,7 +128,7 @@ def _sensitivity_row(row: Row) -> list[str]:
     ]
 
 
-def _examples(row: Row) -> list[str]:
+def _examples(row: ExtractorResult) -> list[str]:
     return [
         f"  item {e.item}, trial {e.trial}, gold {e.gold}: {e.reference} before, {e.reading} by "
         f"{row.extractor}: {e.text!r}"

@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cybersecqwen.benchmark.interop.documents import Trial, documents
+from cybersecqwen.benchmark.interop.samples import Trial, trial_samples
 from cybersecqwen.benchmark.protocol import Protocol
-from cybersecqwen.benchmark.stored import Answers, rescore
+from cybersecqwen.benchmark.responses import ResponseSet, rescore
 from cybersecqwen.errors import extra
 from cybersecqwen.files import Json
 from cybersecqwen.records import Response
@@ -28,7 +28,7 @@ _SCORER = "cti_bench"
 _STOP = {"stop": "stop", "length": "max_tokens"}
 
 
-def write_inspect_log(answers: Answers, benchmark: Path, out: Path) -> Path:
+def write_inspect_log(answers: ResponseSet, benchmark: Path, out: Path) -> Path:
     """Write the log of one evaluation and return its path.
 
     Raises InputError where the answers are to other items than those in `benchmark`.
@@ -38,7 +38,7 @@ def write_inspect_log(answers: Answers, benchmark: Path, out: Path) -> Path:
 
     from cybersecqwen.benchmark.interop.inspect_tasks import sampling
 
-    protocol = answers.under(None)
+    protocol = answers.scoring_protocol(None)
     rescore(answers, protocol, benchmark)  # refuses other items, and answers that are missing
     samples = _samples(answers, protocol, benchmark)
     first = EvalPlanStep(solver="cybersecqwen/ask_with_seed", params={"first": protocol.seeds[0]})
@@ -57,17 +57,17 @@ def write_inspect_log(answers: Answers, benchmark: Path, out: Path) -> Path:
     return path
 
 
-def _samples(answers: Answers, protocol: Protocol, benchmark: Path) -> list[EvalSample]:
+def _samples(answers: ResponseSet, protocol: Protocol, benchmark: Path) -> list[EvalSample]:
     found = []
     for number in range(len(protocol.seeds)):
         texts = {response.item: response for response in answers.responses[number]}
         trial = Trial(protocol, benchmark, answers.kind, number)
-        for row in documents(trial, answers.task):
+        for row in trial_samples(trial, answers.task):
             found.append(_sample(row, texts[row["index"]], answers, benchmark))
     return found
 
 
-def _sample(row: Json, response: Response, answers: Answers, benchmark: Path) -> EvalSample:
+def _sample(row: Json, response: Response, answers: ResponseSet, benchmark: Path) -> EvalSample:
     from inspect_ai.log import EvalSample
 
     from cybersecqwen.benchmark.interop.inspect_tasks import messages, sample, score_of
@@ -100,7 +100,7 @@ def _output(model: str, response: Response) -> ModelOutput:
     )
 
 
-def _spec(answers: Answers, protocol: Protocol, samples: list[EvalSample]) -> EvalSpec:
+def _spec(answers: ResponseSet, protocol: Protocol, samples: list[EvalSample]) -> EvalSpec:
     from inspect_ai.log import EvalConfig, EvalDataset, EvalSpec
 
     ids = sorted({int(sample.id) for sample in samples})
@@ -151,7 +151,7 @@ def _results(samples: list[EvalSample]) -> EvalResults:
     return EvalResults(total_samples=n, completed_samples=n, scores=[score])
 
 
-def _stats(answers: Answers) -> EvalStats:
+def _stats(answers: ResponseSet) -> EvalStats:
     from inspect_ai.log import EvalStats
     from inspect_ai.model import ModelUsage
 
@@ -163,7 +163,7 @@ def _stats(answers: Answers) -> EvalStats:
     return EvalStats(started_at=when, completed_at=when, model_usage={answers.name: usage})
 
 
-def _finished(answers: Answers) -> str:
+def _finished(answers: ResponseSet) -> str:
     """Give when the scores were written: a run does not note its beginning."""
     seconds = int((answers.where / "scores.json").stat().st_mtime)
     return datetime.fromtimestamp(seconds, UTC).isoformat()

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cybersecqwen.benchmark.interop.documents import Ratio, Trial, documents, read_answer
+from cybersecqwen.benchmark.interop.samples import Ratio, Trial, score_response, trial_samples
 from cybersecqwen.benchmark.protocol import Protocol, find_protocol
 from cybersecqwen.benchmark.statistics import mean
 from cybersecqwen.errors import extra
@@ -78,7 +78,7 @@ def cti_ate(benchmark: str, protocol: str = "model-card", trials: int | None = N
 
 
 def _task(name: str, benchmark: Path, protocol: Protocol) -> Task:
-    rows = documents(Trial(protocol, benchmark), name)
+    rows = trial_samples(Trial(protocol, benchmark), name)
     return Task(
         dataset=MemoryDataset([sample(row) for row in rows], name=name),
         solver=ask_with_seed(protocol.seeds[0]),
@@ -157,7 +157,7 @@ def cti_bench(benchmark: str) -> Scorer:
 
 def score_of(row: Json, text: str, graphs: Path, *, trial: int) -> Score:
     """Score one answer: correct, incorrect or none, and what it adds to each metric."""
-    prediction, found = read_answer(row, text, graphs)
+    prediction, found = score_response(row, text, graphs)
     correct = INCORRECT if not found["strict_accuracy"][0] else CORRECT
     return Score(
         value=correct if prediction is not None else NOANSWER,

@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cybersecqwen.benchmark.interop.documents import (
+from cybersecqwen.benchmark.interop.samples import (
     Ratio,
     Trial,
-    documents,
-    over_all,
-    read_answer,
+    is_mean,
+    score_response,
+    trial_samples,
 )
 from cybersecqwen.benchmark.protocol import find_protocol
 from cybersecqwen.benchmark.score import metrics
@@ -78,7 +78,7 @@ def write_tasks(tasks: Sequence[str], out: Path, *, trial: Trial) -> None:
     Raises CyberSecQwenError for a task that the protocol does not cover.
     """
     for task in tasks:
-        write_jsonl(out / f"{task}.jsonl", documents(trial, task))
+        write_jsonl(out / f"{task}.jsonl", trial_samples(trial, task))
         write_text(out / f"{name_of(task)}.yaml", _yaml(config(trial, task)))
         if task == "cti-taa":
             write_bytes(out / _GRAPHS, (trial.benchmark / _GRAPHS).read_bytes())
@@ -131,7 +131,7 @@ def metric_list(trial: Trial, task: str) -> list[Json]:
     return [
         {
             "metric": name,
-            "aggregation": "mean" if over_all(metric) else _Function("ratio"),
+            "aggregation": "mean" if is_mean(metric) else _Function("ratio"),
             "higher_is_better": metric.better == "higher",
         }
         for name, metric in metrics(find_task(task), trial.protocol).items()
@@ -168,9 +168,9 @@ def read_documents(path: Path) -> dict[str, datasets.Dataset]:
 
 def sample_scores(doc: Json, answer: str, graphs: Path) -> dict[str, float | Ratio]:
     """Score one answer for the harness: a number, or what it adds to the two sums of a ratio."""
-    _, found = read_answer(doc, answer, graphs)
+    _, found = score_response(doc, answer, graphs)
     measured = metrics(find_task(doc["task"]), find_protocol(doc["protocol"]))
-    return {name: sums[0] if over_all(measured[name]) else sums for name, sums in found.items()}
+    return {name: sums[0] if is_mean(measured[name]) else sums for name, sums in found.items()}
 
 
 def ratio(sums: Sequence[Ratio]) -> float:

@@ -1,6 +1,6 @@
 """Finished evaluations as the files that lm-evaluation-harness 0.4.13 writes itself.
 
-    write_results(stored_answers(Path("runs/smoke")), Path("cti-bench"), Path("results"))
+    write_results(read_run(Path("runs/smoke")), Path("cti-bench"), Path("results"))
 
     results/<protocol>/<model>/results_<date>.json
     results/<protocol>/<model>/samples_<task>_<date>.jsonl     with --log_samples, there
@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 from cybersecqwen import __version__
-from cybersecqwen.benchmark.interop.documents import Trial, documents
 from cybersecqwen.benchmark.interop.lm_eval import (
     generation,
     metric_list,
@@ -29,8 +28,9 @@ from cybersecqwen.benchmark.interop.lm_eval import (
     ratio,
     sample_scores,
 )
+from cybersecqwen.benchmark.interop.samples import Trial, trial_samples
+from cybersecqwen.benchmark.responses import ResponseSet, rescore
 from cybersecqwen.benchmark.statistics import mean, spread
-from cybersecqwen.benchmark.stored import Answers, rescore
 from cybersecqwen.files import Json, write_json, write_jsonl
 
 _FILTER = "none"
@@ -40,26 +40,28 @@ _KEYS = (
 )
 
 
-def write_results(evaluations: Iterable[Answers], benchmark: Path, out: Path) -> list[Path]:
+def write_results(evaluations: Iterable[ResponseSet], benchmark: Path, out: Path) -> list[Path]:
     """Write one results file for each model and protocol, and the samples of each trial.
 
     Raises InputError where answers are to other items than those in `benchmark`.
     """
-    together: dict[tuple[str, str], list[Answers]] = {}
+    together: dict[tuple[str, str], list[ResponseSet]] = {}
     for answers in evaluations:
-        together.setdefault((answers.under(None).name, answers.name), []).append(answers)
+        together.setdefault((answers.scoring_protocol(None).name, answers.name), []).append(answers)
     return [
         _write(found, benchmark, out / protocol / _sanitized(model))
         for (protocol, model), found in together.items()
     ]
 
 
-def _write(found: Sequence[Answers], benchmark: Path, folder: Path) -> Path:
+def _write(found: Sequence[ResponseSet], benchmark: Path, folder: Path) -> Path:
     finished = max((answers.where / "scores.json").stat().st_mtime for answers in found)
     date = datetime.fromtimestamp(finished).isoformat().replace(":", "-")
     total: Json = {key: {} for key in _KEYS}
     for answers in found:
-        rescore(answers, answers.under(None), benchmark)  # refuses other items, missing answers
+        rescore(
+            answers, answers.scoring_protocol(None), benchmark
+        )  # refuses other items, missing answers
         names = []
         for trial in _trials(answers, benchmark):
             samples = _samples(answers, trial)
@@ -76,22 +78,22 @@ def _write(found: Sequence[Answers], benchmark: Path, folder: Path) -> Path:
     return path
 
 
-def _trials(answers: Answers, benchmark: Path) -> list[Trial]:
-    protocol = answers.under(None)
+def _trials(answers: ResponseSet, benchmark: Path) -> list[Trial]:
+    protocol = answers.scoring_protocol(None)
     numbers = range(len(protocol.seeds))
     return [Trial(protocol, benchmark, answers.kind, number) for number in numbers]
 
 
-def _name(answers: Answers, trial: Trial) -> str:
+def _name(answers: ResponseSet, trial: Trial) -> str:
     several = len(trial.protocol.seeds) > 1
     return name_of(answers.task) + (f"_trial_{trial.number}" if several else "")
 
 
-def _samples(answers: Answers, trial: Trial) -> list[Json]:
+def _samples(answers: ResponseSet, trial: Trial) -> list[Json]:
     texts = {response.item: response.text for response in answers.responses[trial.number]}
     return [
         _sample(number, row, texts[row["index"]], trial)
-        for number, row in enumerate(documents(trial, answers.task))
+        for number, row in enumerate(trial_samples(trial, answers.task))
     ]
 
 
@@ -127,7 +129,9 @@ def _argument(row: Json, trial: Trial) -> str:
     return json.dumps(messages, ensure_ascii=False)
 
 
-def _add(total: Json, name: str, answers: Answers, trial: Trial, samples: Sequence[Json]) -> None:
+def _add(
+    total: Json, name: str, answers: ResponseSet, trial: Trial, samples: Sequence[Json]
+) -> None:
     measured = metric_list(trial, answers.task)
     total["results"][name] = {"name": name, "alias": name, "sample_len": len(samples)}
     for row in measured:
@@ -196,9 +200,9 @@ def _config(name: str, trial: Trial, task: str) -> Json:
     }
 
 
-def _about(answers: Answers, finished: float) -> Json:
+def _about(answers: ResponseSet, finished: float) -> Json:
     """Give the rest of a results file: the model, and what a run does not know."""
-    protocol = answers.under(None)
+    protocol = answers.scoring_protocol(None)
     unknown = ("git_hash", "upper_git_hash", "system_instruction", "system_instruction_sha")
     return dict.fromkeys(unknown) | {
         "config": {

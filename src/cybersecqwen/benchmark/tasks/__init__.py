@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from cybersecqwen.benchmark.tasks import cti_ate, cti_mcq, cti_rcm, cti_taa, cti_vsp
-from cybersecqwen.benchmark.tasks.task import Extractor, Metric, Reading, Task
+from cybersecqwen.benchmark.tasks.task import Extraction, Extractor, Metric, Task
 from cybersecqwen.errors import CyberSecQwenError
 from cybersecqwen.sources.ctibench import read_threat_actors
 
@@ -33,4 +33,4 @@ def open_task(name: str, benchmark: Path) -> Task:
     return find_task(name)
 
 
-__all__ = ["TASKS", "Extractor", "Metric", "Reading", "Task", "find_task", "open_task"]
+__all__ = ["TASKS", "Extraction", "Extractor", "Metric", "Task", "find_task", "open_task"]

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 
-from cybersecqwen.benchmark.tasks.task import NOTHING, Extractor, Marks, Metric, Reading, Task
+from cybersecqwen.benchmark.tasks.task import NO_ANSWER, Extraction, Extractor, Marks, Metric, Task
 from cybersecqwen.records import Item
 
 _TECHNIQUE = re.compile(r"\bT(\d{4})(?:\.\d{3})?\b", re.IGNORECASE)
@@ -24,20 +24,20 @@ def techniques(text: str) -> tuple[str, ...]:
     return tuple(sorted({f"T{number}" for number in _TECHNIQUE.findall(text)}))
 
 
-def last_line(text: str) -> Reading:
+def last_line(text: str) -> Extraction:
     """Take the techniques of the last line, else of the last line that names any."""
     lines = text.strip().splitlines()
     for line in reversed(lines):
         found = techniques(line)
         if found:
-            return Reading(", ".join(found), proper=line is lines[-1])
-    return NOTHING
+            return Extraction(", ".join(found), proper=line is lines[-1])
+    return NO_ANSWER
 
 
-def unique_answer(text: str) -> Reading:
+def unique_answer(text: str) -> Extraction:
     """Take a unique `Answer: T1, T2, …` (FAITH 0.3.2)."""
     found = {", ".join(techniques(run)) for run in _FAITH.findall(text)} - {""}
-    return Reading(found.pop()) if len(found) == 1 else NOTHING
+    return Extraction(found.pop()) if len(found) == 1 else NO_ANSWER
 
 
 def mark(item: Item, answer: str) -> Marks:

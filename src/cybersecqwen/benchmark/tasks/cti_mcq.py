@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 
-from cybersecqwen.benchmark.tasks.task import NOTHING, Extractor, Reading, Task, plain
+from cybersecqwen.benchmark.tasks.task import NO_ANSWER, Extraction, Extractor, Task, plain
 
 # Emphasis, quotes and brackets around a letter do not make it another answer. The letter is
 # upper case except where it stands alone: in "the answer is a kind of", `a` is an article.
@@ -37,29 +37,29 @@ _FAITH_IMPROPER = (
 _COUNTED = {"A", "B", "C", "D", "X"}
 
 
-def cascade(text: str) -> Reading:
+def cascade(text: str) -> Extraction:
     """Take the first of: `answer: X`, `answer is X`, a last line of one letter, `option X`.
 
     Only the first is the form that the paper asks for.
     """
     proper = _COLON.search(text)
     if proper:
-        return Reading((proper.group(1) or proper.group(2)).upper())
+        return Extraction((proper.group(1) or proper.group(2)).upper())
     lines = text.strip().splitlines() or [""]
     found = _IS.search(text) or _LONE.fullmatch(lines[-1].strip()) or _OPTION.search(text)
-    return Reading(found.group(1).upper(), proper=False) if found else NOTHING
+    return Extraction(found.group(1).upper(), proper=False) if found else NO_ANSWER
 
 
-def unique_answer(text: str) -> Reading:
+def unique_answer(text: str) -> Extraction:
     """Take `answer: X` if it names one letter only; other forms are improper (FAITH 0.3.2)."""
     letters = {letter.upper() for letter in _FAITH_PROPER.findall(text)}
     if len(letters) == 1:
-        return Reading(letters.pop())
+        return Extraction(letters.pop())
     for pattern, may_repeat in _FAITH_IMPROPER:
         found = [letter.upper() for letter in pattern.findall(text)]
         if len(found) == 1 or (may_repeat and len(set(found)) == 1):
-            return Reading(found[0], proper=False)
-    return NOTHING
+            return Extraction(found[0], proper=False)
+    return NO_ANSWER
 
 
 def last_line(text: str) -> str | None:

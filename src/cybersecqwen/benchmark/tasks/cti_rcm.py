@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 
-from cybersecqwen.benchmark.tasks.task import NOTHING, Extractor, Reading, Task, plain
+from cybersecqwen.benchmark.tasks.task import NO_ANSWER, Extraction, Extractor, Task, plain
 
 _CWE = re.compile(r"CWE-(\d+)", re.IGNORECASE)
 _CWE_UPPER = re.compile(r"CWE-\d+")
@@ -36,13 +36,13 @@ def last_upper_cwe(text: str) -> str | None:
     return bare if bare.startswith("CWE-") else None
 
 
-def unique_cwe(text: str) -> Reading:
+def unique_cwe(text: str) -> Extraction:
     """Take the CWE id if it is the only one; `id: 79` is improper (FAITH 0.3.2)."""
     for pattern, proper in ((_FAITH_PROPER, True), (_FAITH_IMPROPER, False)):
         found = set(pattern.findall(text))
         if len(found) == 1:
-            return Reading(f"CWE-{found.pop()}", proper)
-    return NOTHING
+            return Extraction(f"CWE-{found.pop()}", proper)
+    return NO_ANSWER
 
 
 def _task(name: str, summary: str) -> Task:

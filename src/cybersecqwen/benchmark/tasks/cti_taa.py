@@ -17,11 +17,11 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 
 from cybersecqwen.benchmark.tasks.task import (
-    NOTHING,
+    NO_ANSWER,
+    Extraction,
     Extractor,
     Marks,
     Metric,
-    Reading,
     Task,
 )
 from cybersecqwen.records import Item
@@ -64,7 +64,7 @@ class Judge:
         """Give the graph's spelling of a name by its letters and digits alone."""
         return {_letters(name): name for name in sorted(self._related, reverse=True)}
 
-    def named_actor(self, text: str) -> Reading:
+    def named_actor(self, text: str) -> Extraction:
         """Take the name after `threat actor:`, a bare name, or the first known name in the text.
 
         Names in bold are looked at before the rest.
@@ -74,10 +74,10 @@ class Judge:
         bare = text if "\n" not in text and len(text.split()) <= _A_NAME else ""
         for name in (*said[-1:], bare):
             if name.strip(" *_`.[]"):
-                return Reading(self._known(name) or name.strip(" *_`.[]").lower())
+                return Extraction(self._known(name) or name.strip(" *_`.[]").lower())
         places = (*_BOLD.findall(text), text)
         found = next((name for name in map(self._known, places) if name), None)
-        return Reading(found, proper=False) if found else NOTHING
+        return Extraction(found, proper=False) if found else NO_ANSWER
 
     def _known(self, text: str) -> str | None:
         if text.strip().lower() in self._related:
@@ -97,13 +97,13 @@ class Judge:
         }
 
 
-def faith_actor(text: str) -> Reading:
+def faith_actor(text: str) -> Extraction:
     """Take a unique `Threat Actor: NAME` (FAITH 0.3.2).
 
     FAITH's own pattern ends at a hyphen, so that the gold APT-C-36 could never be given.
     """
     found = {name.strip().lower() for name in _FAITH.findall(text)}
-    return Reading(found.pop()) if len(found) == 1 else NOTHING
+    return Extraction(found.pop()) if len(found) == 1 else NO_ANSWER
 
 
 def _letters(name: str) -> str:

@@ -15,11 +15,11 @@ import re
 from functools import lru_cache
 
 from cybersecqwen.benchmark.tasks.task import (
-    NOTHING,
+    NO_ANSWER,
+    Extraction,
     Extractor,
     Marks,
     Metric,
-    Reading,
     Task,
     plain,
 )
@@ -63,14 +63,14 @@ def notebook_vector(text: str) -> str | None:
     return vector[0] if vector else None
 
 
-def unique_vector(text: str) -> Reading:
+def unique_vector(text: str) -> Extraction:
     """Take a unique `CVSS:3.x/…`; one without the prefix is improper (FAITH 0.3.2)."""
     for pattern, proper in ((_FAITH_PROPER, True), (_FAITH_IMPROPER, False)):
         found = {run.upper() for run in pattern.findall(text)}
         if len(found) == 1:
             vector = base_vector(found.pop().lstrip("/"))
-            return Reading(vector[0], proper) if vector else NOTHING
-    return NOTHING
+            return Extraction(vector[0], proper) if vector else NO_ANSWER
+    return NO_ANSWER
 
 
 def mark(item: Item, answer: str) -> Marks:

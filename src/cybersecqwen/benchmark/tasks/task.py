@@ -19,7 +19,7 @@ from cybersecqwen.records import Item
 Marks = Mapping[str, float]
 
 
-class Reading(NamedTuple):
+class Extraction(NamedTuple):
     """What an extractor makes of a response: the answer in the gold's form, None for none.
 
     `proper` tells whether it stands in the form that the extractor's source asks for.
@@ -29,7 +29,7 @@ class Reading(NamedTuple):
     proper: bool = True
 
 
-NOTHING = Reading(None, proper=False)
+NO_ANSWER = Extraction(None, proper=False)
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Extractor:
     """
 
     summary: str
-    read: Callable[[str], Reading]
+    read: Callable[[str], Extraction]
     fits: tuple[str, ...] = ("item",)
 
 
@@ -81,9 +81,9 @@ def exact(item: Item, answer: str) -> Marks:
     return {"correct": float(answer == item.gold)}
 
 
-def plain(read: Callable[[str], str | None]) -> Callable[[str], Reading]:
+def plain(read: Callable[[str], str | None]) -> Callable[[str], Extraction]:
     """Make a reader of a rule that knows no improper form."""
-    return lambda text: Reading(read(text))
+    return lambda text: Extraction(read(text))
 
 
 @dataclass(frozen=True)

@@ -17,16 +17,16 @@ from cybersecqwen import __version__
 from cybersecqwen.benchmark.details import details
 from cybersecqwen.benchmark.paired import Comparison, holm, sentence, unpaired
 from cybersecqwen.benchmark.paired import compare as compare_pair
-from cybersecqwen.benchmark.run import benchmark_facts
-from cybersecqwen.benchmark.score import Scored
-from cybersecqwen.benchmark.statistics import Interval
-from cybersecqwen.benchmark.stored import (
-    Answers,
+from cybersecqwen.benchmark.responses import (
+    ResponseSet,
+    clustered_by_trial,
     notes,
+    read_run,
     rescore,
-    stored_answers,
-    trials_sway,
 )
+from cybersecqwen.benchmark.run import benchmark_facts
+from cybersecqwen.benchmark.score import TaskScores
+from cybersecqwen.benchmark.statistics import Interval
 from cybersecqwen.benchmark.summary import SAMPLES, SEED, summarise
 from cybersecqwen.benchmark.tasks import TASKS
 from cybersecqwen.errors import InputError
@@ -57,8 +57,8 @@ class Settings:
 class _Entry:
     """One model's answers to one task, scored."""
 
-    answers: Answers
-    scored: Scored
+    answers: ResponseSet
+    scored: TaskScores
     run: Path
 
     @property
@@ -109,8 +109,8 @@ def compare(runs: Sequence[Path], benchmark: Path, *, settings: Settings) -> Jso
 def _entries(runs: Sequence[Path], benchmark: Path, settings: Settings) -> list[_Entry]:
     found = []
     for run in runs:
-        for answers in stored_answers(run, task=settings.task):
-            protocol = answers.under(settings.protocol)
+        for answers in read_run(run, task=settings.task):
+            protocol = answers.scoring_protocol(settings.protocol)
             found.append(_Entry(answers, rescore(answers, protocol, benchmark), run))
     return _distinct(found)
 
@@ -221,7 +221,7 @@ def _against(entry: _Entry, against: _Entry | None, metric: str) -> Json | None:
     found = compare_pair(
         entry.scored.ratio(metric),
         against.scored.ratio(metric),
-        trials=any(trials_sway(e.answers, e.scored.protocol) for e in (entry, against)),
+        trials=any(clustered_by_trial(e.answers, e.scored.protocol) for e in (entry, against)),
     )
     return asdict(found) | {"interval": list(found.interval)}
 

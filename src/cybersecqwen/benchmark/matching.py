@@ -1,6 +1,6 @@
 """Recorded answers held against the items of a task: each finds its item, or is refused.
 
-    for recording in read_recordings(Path("answers.tsv"), items, column="gpt-4"):
+    for recording in match_recordings(Path("answers.tsv"), items, column="gpt-4"):
         recording.responses[0]        # trial 0, in the order of the items
 
 A row says its item by `item` or by `url`; the rows of a sheet without either are those of the
@@ -38,7 +38,7 @@ class Recording:
     responses: dict[int, tuple[Response, ...]]
 
 
-def read_recordings(
+def match_recordings(
     path: Path, items: Sequence[Item], *, column: str | None = None
 ) -> list[Recording]:
     """Read the recording at a path, or all in a folder.

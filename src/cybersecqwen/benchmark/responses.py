@@ -1,6 +1,6 @@
-"""Answers that are at hand: those of a run folder, and recordings of others.
+"""ResponseSet that are at hand: those of a run folder, and recordings of others.
 
-    for answers in stored_answers(Path("runs/smoke")):
+    for answers in read_run(Path("runs/smoke")):
         print(answers.task, answers.protocol.name, len(answers.responses))
 
 They can be scored under any protocol. What was asked stays as it was, so an answer that is read
@@ -16,9 +16,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from cybersecqwen.benchmark.matching import is_recording, match_recordings
 from cybersecqwen.benchmark.protocol import Protocol, find_protocol
-from cybersecqwen.benchmark.recordings import is_recording, read_recordings
-from cybersecqwen.benchmark.score import Scored, extractor, score
+from cybersecqwen.benchmark.score import TaskScores, extractor, score
 from cybersecqwen.benchmark.tasks import TASKS, find_task, open_task
 from cybersecqwen.engines.answers import read_responses
 from cybersecqwen.errors import InputError
@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Answers:
+class ResponseSet:
     """One model's answers to one task, by trial.
 
     `protocol` is the one they were asked under; None where it is not known, as of a recording.
@@ -54,7 +54,7 @@ class Answers:
             return "faith-base" if self.protocol.base_style == "faith" else "base"
         return self.protocol.prompt
 
-    def under(self, name: str | None) -> Protocol:
+    def scoring_protocol(self, name: str | None) -> Protocol:
         """Give the protocol to score by, marked with all that deviates from the one named.
 
         Only what was asked can be scored: the trials, orders and exemplars stay, and of the rows
@@ -81,7 +81,7 @@ class Answers:
         )
 
 
-def stored_answers(run: Path, *, task: str | None = None) -> list[Answers]:
+def read_run(run: Path, *, task: str | None = None) -> list[ResponseSet]:
     """Read the answers of every evaluation in a run folder, or of the one folder that is given.
 
     Raises InputError where there is none, and StageError where answers were changed since.
@@ -99,9 +99,9 @@ def stored_answers(run: Path, *, task: str | None = None) -> list[Answers]:
     return found
 
 
-def one_stored(run: Path, task: str) -> Answers:
+def read_evaluation(run: Path, task: str) -> ResponseSet:
     """Read the only evaluation of a task in a run folder; raises InputError for several."""
-    found = stored_answers(run, task=task)
+    found = read_run(run, task=task)
     if len(found) > 1:
         names = ", ".join(str(answers.where) for answers in found)
         raise InputError(f"answers {task} more than once", where=run, tip=f"give one of {names}")
@@ -124,7 +124,7 @@ def _protocol_of(folder: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _read(run: Path, folder: Path) -> Answers:
+def _read(run: Path, folder: Path) -> ResponseSet:
     if (folder / "manifest.json").is_file():
         finished(folder, tip="evaluate again")  # answers changed since are not the model's
     made_from = made_from_of(folder) or {}
@@ -132,7 +132,7 @@ def _read(run: Path, folder: Path) -> Answers:
     scores = folder / "scores.json"
     about = read_json(scores) if scores.is_file() else {}
     model = about.get("model") if isinstance(about, dict) else None
-    return Answers(
+    return ResponseSet(
         name=str(model or run.name),
         task=folder.parent.name,
         where=folder,
@@ -164,7 +164,7 @@ def _restored(settings: dict[str, Any], folder: Path) -> Protocol:
         ) from error
 
 
-def rescore(answers: Answers, protocol: Protocol, benchmark: Path) -> Scored:
+def rescore(answers: ResponseSet, protocol: Protocol, benchmark: Path) -> TaskScores:
     """Score answers under a protocol; raises InputError where they are of other items."""
     path = benchmark / f"{answers.task}.tsv"
     if answers.benchmark_sha256 and path.is_file():
@@ -185,7 +185,7 @@ def rescore(answers: Answers, protocol: Protocol, benchmark: Path) -> Scored:
         ) from error
 
 
-def notes(answers: Answers, protocol: Protocol) -> list[str]:
+def notes(answers: ResponseSet, protocol: Protocol) -> list[str]:
     """Say what a reader has to know before trusting answers scored under a protocol."""
     said = []
     rule = extractor(find_task(answers.task), protocol)
@@ -205,7 +205,7 @@ def notes(answers: Answers, protocol: Protocol) -> list[str]:
     return said
 
 
-def trials_sway(answers: Answers, protocol: Protocol) -> bool:
+def clustered_by_trial(answers: ResponseSet, protocol: Protocol) -> bool:
     """Tell whether a whole trial has something in common, such as its exemplars.
 
     Where trials differ by their seed alone, drawing them too would count the noise of single
@@ -214,17 +214,17 @@ def trials_sway(answers: Answers, protocol: Protocol) -> bool:
     return answers.kind == "base" and protocol.exemplars != "per item"
 
 
-def unread(answers: Answers, items: Sequence[Item], protocol: Protocol) -> int:
+def excluded_responses(answers: ResponseSet, items: Sequence[Item], protocol: Protocol) -> int:
     """Count the responses to rows that the protocol leaves out."""
-    from cybersecqwen.benchmark.requests import rows
+    from cybersecqwen.benchmark.trial import protocol_items
 
-    kept = {item.index for item in rows(protocol, items)}
+    kept = {item.index for item in protocol_items(protocol, items)}
     return sum(r.item not in kept for found in answers.responses.values() for r in found)
 
 
-def recorded_answers(
+def read_recordings(
     path: Path, task: str | None, benchmark: Path, *, column: str | None = None
-) -> list[Answers]:
+) -> list[ResponseSet]:
     """Read the recordings at a path as answers to a task.
 
     In a folder, a file whose name begins with that of a task answers it; `task` takes those of
@@ -245,18 +245,18 @@ def recorded_answers(
     return _recorded(path, find_task(task).name, benchmark, column)
 
 
-def _recorded(path: Path, task: str, benchmark: Path, column: str | None) -> list[Answers]:
+def _recorded(path: Path, task: str, benchmark: Path, column: str | None) -> list[ResponseSet]:
     items = read_items(benchmark, task)
     found = [
-        Answers(recording.name, task, path, recording.responses)
-        for recording in read_recordings(path, items, column=column)
+        ResponseSet(recording.name, task, path, recording.responses)
+        for recording in match_recordings(path, items, column=column)
     ]
     for answers in found:
         _refuse_other_task(answers)
     return found
 
 
-def _refuse_other_task(answers: Answers) -> None:
+def _refuse_other_task(answers: ResponseSet) -> None:
     """Refuse answers of which none can be read, and most as those to another task can."""
     texts = [response.text for trial in answers.responses.values() for response in trial]
     rules = find_task(answers.task).extractors.values()

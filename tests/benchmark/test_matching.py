@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cybersecqwen.benchmark.recordings import read_recordings
+from cybersecqwen.benchmark.matching import match_recordings
 from cybersecqwen.errors import InputError
 from cybersecqwen.records import Item, Response
 
@@ -36,7 +36,7 @@ def sheet(path: Path, rows: list[list[str]], **style: Any) -> Path:
 
 
 def texts(path: Path, **how: Any) -> dict[int, list[tuple[int, str]]]:
-    [recording] = read_recordings(path, ITEMS, **how)
+    [recording] = match_recordings(path, ITEMS, **how)
     return {t: [(r.item, r.text) for r in found] for t, found in recording.responses.items()}
 
 
@@ -84,15 +84,15 @@ def test_a_cell_may_be_longer_than_the_csv_module_allows(name: str, tmp_path: Pa
 def test_what_a_response_knows_is_kept(tmp_path: Path) -> None:
     row = {"item": 0, "trial": 0, "text": "x", "finish_reason": "length"}
     path = jsonl(tmp_path / "a.jsonl", [row | {"prompt_tokens": 7, "completion_tokens": 9}])
-    [recording] = read_recordings(path, ITEMS)
+    [recording] = match_recordings(path, ITEMS)
     assert recording.responses[0] == (Response(0, 0, "x", "length", 7, 9),)
     assert (recording.name, recording.paths) == ("a", (path,))
     jsonl(path, [row | {"prompt_tokens": None, "completion_tokens": None, "error": None}])
-    [recording] = read_recordings(path, ITEMS)
+    [recording] = match_recordings(path, ITEMS)
     assert recording.responses[0] == (Response(0, 0, "x", "length"),)
     header = ["item", "text", "finish_reason", "prompt_tokens", "completion_tokens", "error"]
     rows = [header, ["0", "x", "length", "7", "", ""]]
-    [recording] = read_recordings(sheet(tmp_path / "a.csv", rows), ITEMS)
+    [recording] = match_recordings(sheet(tmp_path / "a.csv", rows), ITEMS)
     assert recording.responses[0] == (Response(0, 0, "x", "length", 7, 0),)
 
 
@@ -102,7 +102,7 @@ def test_a_sheet_in_the_order_of_the_task_is_held_against_its_gold(tmp_path: Pat
     path = sheet(tmp_path / "cti-rcm-responses.tsv", [header, *rows], delimiter="\t")
     assert texts(path, column="gpt-4") == {0: [(i, f"CWE-{i}") for i in range(4)]}
     assert texts(path, column="llama") == {0: [(i, "") for i in range(4)]}  # empty is an answer
-    [recording] = read_recordings(path, ITEMS, column="gpt-4")
+    [recording] = match_recordings(path, ITEMS, column="gpt-4")
     assert recording.name == "gpt-4"
     with pytest.raises(InputError, match=r"tsv:1: which column .*one of GT, gpt-4, llama"):
         texts(path)
@@ -115,7 +115,7 @@ def test_a_sheet_in_the_order_of_the_task_is_held_against_its_gold(tmp_path: Pat
 def test_without_a_gold_to_compare_with_a_sheet_is_taken_as_it_is(tmp_path: Path) -> None:
     items = [Item("cti-taa", i, "", "", url=f"https://example.org/{i}") for i in range(2)]
     path = sheet(tmp_path / "a.csv", [["GT", "gpt"], ["APT28", "APT28"], ["Turla", "FIN7"]])
-    [recording] = read_recordings(path, items)
+    [recording] = match_recordings(path, items)
     assert [r.text for r in recording.responses[0]] == ["APT28", "FIN7"]
 
 
@@ -147,17 +147,17 @@ def test_a_folder_holds_recordings_and_the_trials_of_runs(tmp_path: Path) -> Non
         (tmp_path / "run" / f"trial-{trial}" / "scores.json").write_text("{}")
     jsonl(tmp_path / "other.jsonl", [{"item": 1, "text": "x"}])
     jsonl(tmp_path / ".hidden.jsonl", ["no JSON"])
-    found = {r.name: r.responses for r in read_recordings(tmp_path, ITEMS)}
+    found = {r.name: r.responses for r in match_recordings(tmp_path, ITEMS)}
     assert found.keys() == {"run", "other"}
     assert [r.text for t in (0, 1) for r in found["run"][t]] == ["t0", "t1"]
-    [alone] = read_recordings(tmp_path / "run" / "trial-0", ITEMS)
+    [alone] = match_recordings(tmp_path / "run" / "trial-0", ITEMS)
     assert (alone.name, alone.responses[0][0].text) == ("run", "t0")
     jsonl(tmp_path / "run" / "trial-0" / "run.jsonl", [{"item": 1, "text": "x"}])
-    found = {r.name: r.responses for r in read_recordings(tmp_path / "run" / "trial-0", ITEMS)}
+    found = {r.name: r.responses for r in match_recordings(tmp_path / "run" / "trial-0", ITEMS)}
     assert found.keys() == {"run", "run.jsonl"}
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="holds no recording"):
-        read_recordings(tmp_path / "empty", ITEMS)
+        match_recordings(tmp_path / "empty", ITEMS)
 
 
 def test_each_file_is_a_recording_of_its_own(tmp_path: Path) -> None:
@@ -166,10 +166,10 @@ def test_each_file_is_a_recording_of_its_own(tmp_path: Path) -> None:
     jsonl(tmp_path / "trial-0" / "other.jsonl", [{"item": 2, "text": "z"}])
     packed = gzip.compress(b'{"item": 3, "text": "w"}')
     (tmp_path / "qwen2.5-7b.JSONL.gz").write_bytes(packed)
-    found = {r.name: r.responses[0][0].item for r in read_recordings(tmp_path, ITEMS)}
+    found = {r.name: r.responses[0][0].item for r in match_recordings(tmp_path, ITEMS)}
     assert found == {"a.csv": 0, "a.jsonl": 1, "trial-0/other": 2, "qwen2.5-7b": 3}
     jsonl(tmp_path / "a.csv.jsonl", [{"item": 3, "text": "v"}])
-    assert len(read_recordings(tmp_path, ITEMS)) == 5
+    assert len(match_recordings(tmp_path, ITEMS)) == 5
 
 
 GOOD = {"item": 0, "text": "x"}
@@ -211,30 +211,30 @@ GOOD = {"item": 0, "text": "x"}
 def test_a_row_that_is_no_answer_is_named(row: Any, message: str, tmp_path: Path) -> None:
     path = jsonl(tmp_path / "a.jsonl", [GOOD, row])
     with pytest.raises(InputError, match=message) as caught:
-        read_recordings(path, ITEMS)
+        match_recordings(path, ITEMS)
     assert str(caught.value).startswith(f"{path}:2: ")
 
 
 def test_a_missing_trial_is_named(tmp_path: Path) -> None:
     rows = [{"item": 0, "trial": trial, "text": "x"} for trial in (0, 1, 3)]
     with pytest.raises(InputError, match="trial 2 is missing: there are 0, 1, 3"):
-        read_recordings(jsonl(tmp_path / "a.jsonl", rows), ITEMS)
+        match_recordings(jsonl(tmp_path / "a.jsonl", rows), ITEMS)
     rows = [{"item": 0, "trial": 10**15, "text": "x"}]
     with pytest.raises(InputError, match="trial 0 is missing"):
-        read_recordings(jsonl(tmp_path / "a.jsonl", rows), ITEMS)
+        match_recordings(jsonl(tmp_path / "a.jsonl", rows), ITEMS)
 
 
 def test_rows_of_objects_are_never_taken_by_their_order(tmp_path: Path) -> None:
     content = b"".join(b'{"text": "x"}\n' for _ in ITEMS)
     (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(content))
     with pytest.raises(InputError, match=r"gz:1: says neither item nor url"):
-        read_recordings(tmp_path / "a.jsonl.gz", ITEMS)
+        match_recordings(tmp_path / "a.jsonl.gz", ITEMS)
 
 
 def test_a_torn_gzip_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(b'{"item": 0, "text": "x"}')[:-6])
     with pytest.raises(InputError, match=r"a\.jsonl\.gz: the gzip file is damaged"):
-        read_recordings(tmp_path / "a.jsonl.gz", ITEMS)
+        match_recordings(tmp_path / "a.jsonl.gz", ITEMS)
 
 
 @pytest.mark.parametrize(
@@ -264,15 +264,15 @@ def test_a_file_that_is_no_recording_is_named(
 ) -> None:
     (tmp_path / name).write_text(content)
     with pytest.raises(InputError, match=message):
-        read_recordings(tmp_path / name, ITEMS)
+        match_recordings(tmp_path / name, ITEMS)
     with pytest.raises(InputError, match="no such file"):
-        read_recordings(tmp_path / "none", ITEMS)
+        match_recordings(tmp_path / "none", ITEMS)
 
 
 def test_a_column_that_is_missing_is_named_with_those_there_are(tmp_path: Path) -> None:
     path = sheet(tmp_path / "a.csv", [["item", "text"], ["0", "x"]])
     with pytest.raises(InputError, match=r"'gpt' is missing \(there are item, text\)"):
-        read_recordings(path, ITEMS, column="gpt")
+        match_recordings(path, ITEMS, column="gpt")
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])

@@ -1,7 +1,7 @@
 """Write the requests of a protocol: which rows are asked, and in which words.
 
-    rows = asked(protocol, items, kind="instruct", trial=0)
-    for request in requests(protocol, rows, kind="instruct", trial=0):
+    rows = trial_items(protocol, items, kind="instruct", trial=0)
+    for request in trial_requests(protocol, rows, kind="instruct", trial=0):
         ...
 
 What is asked follows from the protocol, the items and the trial alone, so that stored answers
@@ -42,7 +42,7 @@ _FAITH: dict[str, Callable[[Item], str]] = {
 }
 
 
-def rows(protocol: Protocol, items: Sequence[Item]) -> tuple[Item, ...]:
+def protocol_items(protocol: Protocol, items: Sequence[Item]) -> tuple[Item, ...]:
     """Give the items that a protocol asks, in the order of the file.
 
     Where it asks distinct rows, the first of those with the same text and gold stays.
@@ -55,12 +55,14 @@ def rows(protocol: Protocol, items: Sequence[Item]) -> tuple[Item, ...]:
     return tuple(first.values())
 
 
-def asked(protocol: Protocol, items: Sequence[Item], *, kind: str, trial: int) -> tuple[Item, ...]:
+def trial_items(
+    protocol: Protocol, items: Sequence[Item], *, kind: str, trial: int
+) -> tuple[Item, ...]:
     """Give the items of one trial as they are asked, with the gold that then holds.
 
     Options may be permuted; the exemplars of a trial may be left out.
     """
-    found = rows(protocol, items)
+    found = protocol_items(protocol, items)
     if kind == "base" and protocol.exemplars == "per trial, not asked":
         shown = {item.index for item in _trial_exemplars(protocol, found, trial)}
         found = tuple(item for item in found if item.index not in shown)
@@ -69,13 +71,15 @@ def asked(protocol: Protocol, items: Sequence[Item], *, kind: str, trial: int) -
     return found
 
 
-def requests(protocol: Protocol, items: Sequence[Item], *, kind: str, trial: int) -> list[Request]:
+def trial_requests(
+    protocol: Protocol, items: Sequence[Item], *, kind: str, trial: int
+) -> list[Request]:
     """Write the requests of one trial, in the order of the rows that are asked.
 
     An instruct model gets the question as the only user message, after the protocol's system
     message if it has one. A base model gets exemplars of the same file and completes.
     """
-    found = asked(protocol, items, kind=kind, trial=trial)
+    found = trial_items(protocol, items, kind=kind, trial=trial)
     task = items[0].task
     sampling = Sampling(
         protocol.temperature,
@@ -91,19 +95,19 @@ def requests(protocol: Protocol, items: Sequence[Item], *, kind: str, trial: int
             f"the protocol {protocol.name!r} has no form for base models in {task}",
             tip="evaluate an instruct model, or choose another protocol or task",
         )
-    shown = few_shots(protocol, rows(protocol, items), found, trial=trial)
+    shown = few_shots(protocol, protocol_items(protocol, items), found, trial=trial)
     return [
         Request(item.index, trial, text, sampling) for item, text in zip(found, shown, strict=True)
     ]
 
 
-def question(protocol: Protocol, item: Item) -> str:
+def chat_question(protocol: Protocol, item: Item) -> str:
     """Write the question that a chat model is asked about an item."""
     return item.prompt if protocol.prompt == "item" else _FAITH[item.task](item)
 
 
 def _chat(protocol: Protocol, item: Item) -> tuple[tuple[str, str], ...]:
-    user = ("user", question(protocol, item))
+    user = ("user", chat_question(protocol, item))
     return (("system", protocol.system), user) if protocol.system else (user,)
 
 

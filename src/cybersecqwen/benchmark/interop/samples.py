@@ -1,8 +1,8 @@
 """One trial of a protocol as plain rows, which any harness can ask, and the scores of an answer.
 
-    rows = documents(Trial(PROTOCOLS["model-card"], folder), "cti-rcm")
+    rows = trial_samples(Trial(PROTOCOLS["model-card"], folder), "cti-rcm")
     rows[0]["prompt"], rows[0]["gold"]
-    _, scores = read_answer(rows[0], "CWE-79", folder)
+    _, scores = score_response(rows[0], "CWE-79", folder)
 
 A row holds all that judging its answer needs, beside the graphs of cti-taa. Extractors and marks
 are those of the evaluation: nothing is written twice.
@@ -16,9 +16,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from cybersecqwen.benchmark.protocol import Protocol, find_protocol
-from cybersecqwen.benchmark.requests import asked, requests
 from cybersecqwen.benchmark.score import extractor, mark, metrics
 from cybersecqwen.benchmark.tasks import Metric, Task, open_task
+from cybersecqwen.benchmark.trial import trial_items, trial_requests
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json
 from cybersecqwen.records import Item
@@ -42,7 +42,7 @@ class Trial:
         return self.protocol.seeds[self.number]
 
 
-def documents(trial: Trial, task: str) -> list[Json]:
+def trial_samples(trial: Trial, task: str) -> list[Json]:
     """Give the rows of a trial in the order that they are asked.
 
     `prompt` is the user message of an instruct model, or the raw text that a base model
@@ -50,8 +50,8 @@ def documents(trial: Trial, task: str) -> list[Json]:
     """
     protocol, items = trial.protocol, read_items(trial.benchmark, task)
     extractor(open_task(task, trial.benchmark), protocol)
-    found = asked(protocol, items, kind=trial.kind, trial=trial.number)
-    written = requests(protocol, items, kind=trial.kind, trial=trial.number)
+    found = trial_items(protocol, items, kind=trial.kind, trial=trial.number)
+    written = trial_requests(protocol, items, kind=trial.kind, trial=trial.number)
     return [
         {
             "task": task,
@@ -70,7 +70,7 @@ def documents(trial: Trial, task: str) -> list[Json]:
     ]
 
 
-def read_answer(row: Json, text: str, graphs: Path) -> tuple[str | None, dict[str, Ratio]]:
+def score_response(row: Json, text: str, graphs: Path) -> tuple[str | None, dict[str, Ratio]]:
     """Give the prediction in an answer, None for none, and what it adds to each metric.
 
     `graphs` is the folder with the graphs of cti-taa. Raises InputError where the protocol is
@@ -96,7 +96,7 @@ def ratios(measured: Mapping[str, Metric], marks: Mapping[str, float]) -> dict[s
     }
 
 
-def over_all(metric: Metric) -> bool:
+def is_mean(metric: Metric) -> bool:
     """Tell whether a metric is a plain mean over all answers."""
     return dict(metric.denominator) == {"asked": 1.0}
 
