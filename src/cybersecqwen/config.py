@@ -61,7 +61,7 @@ class Model(_Section):
         return self
 
 
-class Inputs(_Section):
+class InputDefaults(_Section):
     """Where the records and the benchmark come from unless the command line says otherwise.
 
     `sample` is what ships with the package, `cache` what `cybersecqwen fetch` downloaded.
@@ -220,7 +220,7 @@ class Recipe(_Section):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     summary: str
     license: str
-    inputs: Inputs
+    inputs: InputDefaults
     model: Model
     corpus: Corpus
     contamination: Contamination = Contamination()

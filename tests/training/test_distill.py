@@ -16,8 +16,8 @@ from cybersecqwen.files import Json, read_json, read_jsonl
 from cybersecqwen.prompts import TEACHER
 from cybersecqwen.records import Item
 from cybersecqwen.training.base import load_tokenizer, prepare_base
-from cybersecqwen.training.distill import Sources, distill
-from cybersecqwen.training.sft import Data, make_trainer
+from cybersecqwen.training.distill import DistillationData, distill
+from cybersecqwen.training.sft import TrainingFiles, make_trainer
 from engines.conftest import server
 from training.conftest import KINDS, PLACES, tiny
 
@@ -47,15 +47,15 @@ def recipe(server: Any, *overrides: str) -> Recipe:
 
 
 @pytest.fixture(scope="module")
-def sources(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Sources:
+def sources(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> DistillationData:
     train = corpus / "train.jsonl"
     base = prepare_base(tiny(), train, tmp_path_factory.mktemp("base") / "base")
     item = Item("cti-rcm", 0, "", "CWE-22", text="A path of an archive leaves the folder.")
-    return Sources(train, base, {"cti-rcm": (item,)})
+    return DistillationData(train, base, {"cti-rcm": (item,)})
 
 
 def test_traces_take_the_place_of_the_completions(
-    server: Any, sources: Sources, tmp_path: Path
+    server: Any, sources: DistillationData, tmp_path: Path
 ) -> None:
     server.model = teaches
     made = recipe(server, "distillation.prompt_price=1", "distillation.completion_price=10")
@@ -72,7 +72,7 @@ def test_traces_take_the_place_of_the_completions(
 
 
 def test_the_teacher_sees_the_prompt_and_never_the_label(
-    server: Any, sources: Sources, tmp_path: Path
+    server: Any, sources: DistillationData, tmp_path: Path
 ) -> None:
     server.model = teaches
     distill(recipe(server), sources, tmp_path)
@@ -83,7 +83,7 @@ def test_the_teacher_sees_the_prompt_and_never_the_label(
 
 
 def test_what_is_not_kept_is_kept_apart_with_its_reason(
-    server: Any, sources: Sources, tmp_path: Path
+    server: Any, sources: DistillationData, tmp_path: Path
 ) -> None:
     def half_right(body: Json) -> Json:
         prompt = body["messages"][-1]["content"]
@@ -119,7 +119,7 @@ def test_what_is_not_kept_is_kept_apart_with_its_reason(
 
 
 def test_an_example_without_a_trace_may_keep_its_completion(
-    server: Any, sources: Sources, tmp_path: Path
+    server: Any, sources: DistillationData, tmp_path: Path
 ) -> None:
     server.model = lambda body: (
         teaches(body) if gold_of(body["messages"][-1]["content"]) == "CWE-79" else answer("No.")
@@ -135,7 +135,7 @@ def test_an_example_without_a_trace_may_keep_its_completion(
 
 
 def test_of_several_samples_the_first_distinct_ones_are_kept(
-    server: Any, sources: Sources, tmp_path: Path
+    server: Any, sources: DistillationData, tmp_path: Path
 ) -> None:
     server.model = lambda body: teaches(body | {"seed": min(body["seed"], 44) // 2})
     wanted = ("distillation.samples=4", "distillation.traces=2")
@@ -148,7 +148,7 @@ def test_of_several_samples_the_first_distinct_ones_are_kept(
 
 
 def test_nonsense_is_rejected_with_reasons_and_ends_in_one_line(
-    server: Any, sources: Sources, tmp_path: Path
+    server: Any, sources: DistillationData, tmp_path: Path
 ) -> None:
     server.model = lambda body: answer("🦆" if body["seed"] == 42 else "CWE-79 CWE-9999999")
     with pytest.raises(InputError) as caught:
@@ -161,7 +161,7 @@ def test_nonsense_is_rejected_with_reasons_and_ends_in_one_line(
 
 
 def test_a_teacher_that_stops_half_way_is_gone_on_with(
-    server: Any, sources: Sources, tmp_path: Path
+    server: Any, sources: DistillationData, tmp_path: Path
 ) -> None:
     server.model = teaches
     prompt = list(read_jsonl(sources.train))[10]["prompt"]
@@ -178,7 +178,7 @@ def test_a_teacher_that_stops_half_way_is_gone_on_with(
         assert (tmp_path / "whole" / name).read_bytes() == whole[name]
 
 
-def test_a_rate_limit_is_waited_for(server: Any, sources: Sources, tmp_path: Path) -> None:
+def test_a_rate_limit_is_waited_for(server: Any, sources: DistillationData, tmp_path: Path) -> None:
     server.model = teaches
     prompt = list(read_jsonl(sources.train))[3]["prompt"]
     limit: Callable[[web.Request], web.Response] = lambda _: web.Response(  # noqa: E731
@@ -190,12 +190,12 @@ def test_a_rate_limit_is_waited_for(server: Any, sources: Sources, tmp_path: Pat
 
 
 def test_training_reads_the_traces(
-    server: Any, sources: Sources, tmp_path: Path, corpus: Path
+    server: Any, sources: DistillationData, tmp_path: Path, corpus: Path
 ) -> None:
     server.model = teaches
     made = recipe(server)
     distill(made, sources, tmp_path)
-    data = Data.of(corpus)._replace(train=(tmp_path / "train.jsonl",))
+    data = TrainingFiles.of(corpus)._replace(train=(tmp_path / "train.jsonl",))
     trainer = make_trainer(made, data, tmp_path / "adapter", base=sources.base)
     tokenizer = load_tokenizer(made, sources.base)
     assert len(trainer.train_dataset) == 24

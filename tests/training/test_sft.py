@@ -22,7 +22,7 @@ from cybersecqwen.files import read_json, read_jsonl, sha256_file
 from cybersecqwen.training.base import load_model, prepare_base
 from cybersecqwen.training.merge import merge
 from cybersecqwen.training.sft import (
-    Data,
+    TrainingFiles,
     lora_config,
     make_trainer,
     newest_checkpoint,
@@ -116,8 +116,8 @@ def test_the_published_numbers_arrive_in_the_trainer(run: Path, tmp_path: Path) 
 
 def test_several_files_are_learned_from_together(run: Path, corpus: Path, tmp_path: Path) -> None:
     """Pairs beside a corpus, and what is held out of both."""
-    train, held_out = Data.of(corpus)
-    both = Data(train * 2, held_out * 2)
+    train, held_out = TrainingFiles.of(corpus)
+    both = TrainingFiles(train * 2, held_out * 2)
     trainer = make_trainer(tiny(), both, tmp_path, base=run / "base")
     alone = make_trainer(tiny(), corpus, tmp_path, base=run / "base")
     assert len(trainer.train_dataset) == 2 * len(alone.train_dataset)

@@ -39,6 +39,6 @@ benchmark_option = click.option(
 
 def benchmark_folder(given: Path | None) -> Path:
     """Take the folder that is given, or the one that `fetch cti-bench` fills."""
-    from cybersecqwen.inputs import default_benchmark
+    from cybersecqwen.pipeline.inputs import default_benchmark
 
     return given or default_benchmark()

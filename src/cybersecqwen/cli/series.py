@@ -11,7 +11,7 @@ import click
 from cybersecqwen.cli.group import FILE, json_option
 
 if TYPE_CHECKING:
-    from cybersecqwen.series import Series
+    from cybersecqwen.pipeline.series import Series
 
 
 @click.command()
@@ -44,8 +44,8 @@ def series(
     fails is told at the end, with exit status 1; the others are made all the same.
     """
     from cybersecqwen.errors import StageError
+    from cybersecqwen.pipeline.series import Given, load_series, run_series
     from cybersecqwen.reports.series import series_text
-    from cybersecqwen.series import Given, load_series, run_series
 
     loaded = load_series(series, overrides=overrides)
     folder = out or Path("runs") / loaded.name

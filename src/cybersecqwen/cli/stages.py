@@ -54,7 +54,7 @@ def open_recipe(**options: Any) -> Run:
 def open_asking(options: dict[str, Any]) -> Run:
     """Open the run folder of a recipe with what its synthetic pairs are to be made from."""
     from cybersecqwen.embedded_build.knowledge import Sources
-    from cybersecqwen.inputs import Asking
+    from cybersecqwen.pipeline.inputs import Asking
 
     feeds = Sources(*(options.pop(name) for name in ("attack", "capec", "cwe")))
     teacher = open_teacher(

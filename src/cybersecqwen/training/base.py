@@ -23,8 +23,8 @@ from cybersecqwen.config import RandomModel, Recipe
 from cybersecqwen.errors import CyberSecQwenError, InputError, RecipeError, StageError, extra
 from cybersecqwen.files import read_json, read_jsonl, sha256_file, write_json
 from cybersecqwen.prompts import CHAT_TEMPLATES, END_OF_TURN
+from cybersecqwen.training.disk import DiskErrors, open_to_all
 from cybersecqwen.training.random_base import CONFIGS, learn_tokenizer
-from cybersecqwen.training.saving import Saving, open_to_all
 
 
 def prepare_base(recipe: Recipe, train: Path, folder: Path) -> str:
@@ -256,7 +256,7 @@ def _make(
         bos_token_id=tokenizer.bos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
-    with Saving(folder):
+    with DiskErrors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
         try:

@@ -30,14 +30,20 @@ from cybersecqwen.files import Json, read_jsonl, sha256_file, write_json, write_
 from cybersecqwen.prompts import TEACHER
 from cybersecqwen.records import Item, Request, Response, Sampling
 from cybersecqwen.training.base import load_tokenizer, tokenize
-from cybersecqwen.training.traces import Rejection, Trace, benchmark_hits, label_in, reason_against
+from cybersecqwen.training.rejection import (
+    Rejection,
+    Trace,
+    benchmark_hits,
+    label_in,
+    reason_against,
+)
 
 _FILES = ("answers.jsonl", "train.jsonl", "rejected.jsonl")
 _NEEDED = ("cve_id", "prompt", "completion", "cwe")
 
 
 @dataclass(frozen=True)
-class Sources:
+class DistillationData:
     """What is distilled: a corpus's train.jsonl, the base to count tokens by, the benchmark."""
 
     train: Path
@@ -65,7 +71,7 @@ def teacher_of(settings: Distillation) -> Teacher:
     return served(settings.url, settings.teacher, concurrency=settings.concurrency, prices=prices)
 
 
-def distill(recipe: Recipe, sources: Sources, out: Path) -> Json:
+def distill(recipe: Recipe, sources: DistillationData, out: Path) -> Json:
     """Ask the teacher about every example, keep what can be learned, and return the certificate.
 
     Raises EngineError when the teacher fails, with every answer so far kept: the same call goes
@@ -128,7 +134,7 @@ class _Judge:
     Tokenizer and index are loaded when it is made, before the teacher is asked and paid.
     """
 
-    def __init__(self, recipe: Recipe, sources: Sources) -> None:
+    def __init__(self, recipe: Recipe, sources: DistillationData) -> None:
         self._most = _settings(recipe).traces
         self._longest = recipe.training.max_length
         self._ngram = recipe.contamination.ngram
@@ -194,7 +200,11 @@ def _rejected(judged: _Judged) -> Json:
 
 
 def _certificate(
-    recipe: Recipe, teacher: Teacher, sources: Sources, judged: Sequence[_Judged], usage: Usage
+    recipe: Recipe,
+    teacher: Teacher,
+    sources: DistillationData,
+    judged: Sequence[_Judged],
+    usage: Usage,
 ) -> Json:
     settings = _settings(recipe)
     reasons = Counter(j.rejection.reason for j in judged if j.rejection)

@@ -23,7 +23,7 @@ from cybersecqwen.training.base import (
     load_tokenizer,
     render_prompts,
 )
-from cybersecqwen.training.saving import Saving, open_to_all
+from cybersecqwen.training.disk import DiskErrors, open_to_all
 
 # The largest difference of a logit that rounding in float32 explains, with room: 1e-6 is
 # seen on small models, 1e-4 can be expected of 36 layers.
@@ -53,7 +53,7 @@ def merge(
     partial = out.parent / f".{out.name}.partial"  # hidden: nothing that a later stage trusts
     for stale in (partial, out):
         shutil.rmtree(stale, ignore_errors=True)
-    with Saving(out):
+    with DiskErrors(out):
         partial.mkdir(parents=True)
     try:
         parity = _merge_into(recipe, adapter, prompts, partial, base, out)
@@ -86,7 +86,7 @@ def _merge_into(
         "cast": {"precision": recipe.model.precision, **_compare(merged, cast)},
     }
     processor = _processor_files(recipe, base)
-    with Saving(out):
+    with DiskErrors(out):
         _save(recipe, model, tokenizer, folder)
         for file in processor:
             shutil.copyfile(file, folder / file.name)

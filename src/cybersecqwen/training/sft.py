@@ -31,7 +31,7 @@ from cybersecqwen.training.base import (
     load_tokenizer,
     pinned,
 )
-from cybersecqwen.training.saving import Saving, open_to_all
+from cybersecqwen.training.disk import DiskErrors, open_to_all
 
 _log = logging.getLogger(__name__)
 
@@ -50,20 +50,22 @@ _LOGGED = (
 )
 
 
-class Data(NamedTuple):
+class TrainingFiles(NamedTuple):
     """The files of examples that are learned from, and those that are held out."""
 
     train: tuple[Path, ...]
     validation: tuple[Path, ...]
 
     @classmethod
-    def of(cls, corpus: Path) -> Data:
+    def of(cls, corpus: Path) -> TrainingFiles:
         """List the files of one corpus; it may lack the held-out one."""
         held_out = corpus / "validation.jsonl"
         return cls((corpus / "train.jsonl",), (held_out,) if held_out.is_file() else ())
 
 
-def train(recipe: Recipe, corpus: Path | Data, out: Path, *, base: str | Path) -> dict[str, Any]:
+def train(
+    recipe: Recipe, corpus: Path | TrainingFiles, out: Path, *, base: str | Path
+) -> dict[str, Any]:
     """Train the recipe's adapter on a corpus, or on files, into `out` and return the summary.
 
     `out` then holds adapter_model.safetensors, adapter_config.json, the tokenizer with its
@@ -83,7 +85,7 @@ def train(recipe: Recipe, corpus: Path | Data, out: Path, *, base: str | Path) -
     if checkpoint is not None:
         _log.warning("resuming from %s", checkpoint)
     trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
-    with Saving(out):
+    with DiskErrors(out):
         trainer.save_model(str(out))
     summary = _summary(trainer, seconds=time.monotonic() - started)
     if trainer.is_world_process_zero():
@@ -92,7 +94,9 @@ def train(recipe: Recipe, corpus: Path | Data, out: Path, *, base: str | Path) -
     return summary
 
 
-def make_trainer(recipe: Recipe, corpus: Path | Data, out: Path, *, base: str | Path) -> Any:
+def make_trainer(
+    recipe: Recipe, corpus: Path | TrainingFiles, out: Path, *, base: str | Path
+) -> Any:
     """Build TRL's trainer for a recipe: model with adapter, tokenized data and settings."""
     with extra("train"):
         import datasets
@@ -103,7 +107,7 @@ def make_trainer(recipe: Recipe, corpus: Path | Data, out: Path, *, base: str | 
     check_attention(recipe.model.attention)
     datasets.disable_progress_bars()  # it shows some dozen short ones
     tokenizer = load_tokenizer(recipe, base)
-    data = corpus if isinstance(corpus, Data) else Data.of(corpus)
+    data = corpus if isinstance(corpus, TrainingFiles) else TrainingFiles.of(corpus)
     examples = encode(recipe, tokenizer, *data.train)
     validation = encode(recipe, tokenizer, *data.validation) if data.validation else None
     model = load_model(recipe, base)
@@ -139,7 +143,7 @@ def _trainer_class(out: Path) -> Any:
 
     class Trainer(SFTTrainer):  # type: ignore[misc]
         def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
-            with Saving(out):
+            with DiskErrors(out):
                 super()._save_checkpoint(*args, **kwargs)
 
     return Trainer

@@ -13,8 +13,8 @@ from cybersecqwen.cli import main
 from cybersecqwen.config import shipped_series
 from cybersecqwen.errors import RecipeError
 from cybersecqwen.files import read_json
+from cybersecqwen.pipeline.series import load_series
 from cybersecqwen.sample import BENCHMARK
-from cybersecqwen.series import load_series
 
 HEAD = 'name = "tiny"\nsummary = "A few runs"\nrecipe = "smoke"\n'
 # The smoke recipe cut to a second.

@@ -30,7 +30,15 @@ from cybersecqwen.corpus.build import Inputs, build
 from cybersecqwen.embedded.artifacts import FOLDER, load_catalogue
 from cybersecqwen.errors import InputError, StageError
 from cybersecqwen.files import Json, read_jsonl, sha256_tree, write_json, write_text
-from cybersecqwen.inputs import (
+from cybersecqwen.manifest import (
+    finished,
+    made_from_of,
+    make_stage,
+    outputs_of,
+    refuse_changes,
+    take_over,
+)
+from cybersecqwen.pipeline.inputs import (
     Asking,
     default_benchmark,
     knowledge,
@@ -40,14 +48,6 @@ from cybersecqwen.inputs import (
     recipe_records,
     records_read,
 )
-from cybersecqwen.manifest import (
-    finished,
-    made_from_of,
-    make_stage,
-    outputs_of,
-    refuse_changes,
-    take_over,
-)
 from cybersecqwen.reports.card import render
 from cybersecqwen.reports.comparison import rows
 from cybersecqwen.reports.evidence import load_evidence
@@ -56,7 +56,7 @@ from cybersecqwen.reports.published import BASELINES, PUBLISHED
 from cybersecqwen.reports.shipped import shipped
 from cybersecqwen.sources import read_vulnerabilities
 from cybersecqwen.sources.ctibench import read_benchmark
-from cybersecqwen.training.sft import Data
+from cybersecqwen.training.sft import TrainingFiles
 
 if TYPE_CHECKING:
     pass
@@ -178,7 +178,7 @@ def distill(run: Run) -> None:
     if run.recipe.distillation is None:
         return
     from cybersecqwen.training.base import prepare_base
-    from cybersecqwen.training.distill import Sources
+    from cybersecqwen.training.distill import DistillationData
     from cybersecqwen.training.distill import distill as ask_teacher
 
     train = _finished(run, "corpus", "corpus") / "train.jsonl"
@@ -186,7 +186,9 @@ def distill(run: Run) -> None:
 
     def make(folder: Path) -> None:
         base = prepare_base(run.recipe, train, run.out / "base")
-        ask_teacher(run.recipe, Sources(train, base, read_benchmark(run.benchmark)), folder)
+        ask_teacher(
+            run.recipe, DistillationData(train, base, read_benchmark(run.benchmark)), folder
+        )
 
     _stage(run, "distillation", inputs, make)
 
@@ -341,7 +343,7 @@ def _stage(run: Run, name: str, inputs: Json, make: Callable[[Path], object]) ->
     make_stage(run.out / name, made_from, make_or_take)
 
 
-def _data(run: Run) -> Data:
+def _data(run: Run) -> TrainingFiles:
     """List the files that a run learns from and is validated on.
 
     A distillation stands in the corpus's place, and a synthesis beside it.
@@ -353,7 +355,7 @@ def _data(run: Run) -> Data:
         pairs = _finished(run, "synthesis", "synthesis")
         train.append(pairs / "train.jsonl")
         validation += [pairs / _HELD_OUT] if (pairs / _HELD_OUT).stat().st_size else []
-    return Data(tuple(train), tuple(validation))
+    return TrainingFiles(tuple(train), tuple(validation))
 
 
 def _parity_prompts(files: Sequence[Path]) -> list[str]:

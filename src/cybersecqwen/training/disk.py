@@ -1,6 +1,6 @@
 """Write what the training libraries save: whole, readable for all, and one line when it fails.
 
-    with Saving(out):
+    with DiskErrors(out):
         model.save_pretrained(out)
     open_to_all(out)
 
@@ -24,7 +24,7 @@ _UNWRITTEN = (
 )
 
 
-class Saving:
+class DiskErrors:
     """Turn a write into `folder` that the disk refuses into one line; other errors pass.
 
     A class, for __exit__ sees what no `except` of ours may name: tokenizers raises a plain

@@ -9,7 +9,7 @@ from cybersecqwen.contamination import BenchmarkIndex
 from cybersecqwen.engines.wire import no_answer
 from cybersecqwen.prompts import rcm_prompt
 from cybersecqwen.records import Item, Request, Response, Sampling
-from cybersecqwen.training.traces import Trace, benchmark_hits, reason_against
+from cybersecqwen.training.rejection import Trace, benchmark_hits, reason_against
 
 GOOD = "The title field reaches the page unescaped, so a script of another user runs.\n\nCWE-79"
 
