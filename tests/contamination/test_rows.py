@@ -94,3 +94,12 @@ def test_a_row_without_text_is_named_or_listed(tmp_path: Path) -> None:
     unreadable: list[str] = []
     assert len(list(read_rows(path, unreadable=unreadable))) == 2
     assert ["t.jsonl:2" in unreadable[0], "t.jsonl:3" in unreadable[1]] == [True, True]
+
+
+@pytest.mark.parametrize("dash", ["-", "\u2011", "\u2013", "\u2212"])
+def test_a_cve_id_is_read_with_any_dash(tmp_path: Path, dash: str) -> None:
+    path = tmp_path / "rows.jsonl"
+    question = f"Which CWE fits CVE{dash}2099{dash}7001?"
+    path.write_text(json.dumps({"question": question, "answer": "CWE-22"}) + "\n")
+    [read] = read_rows(path)
+    assert read.row.cve_ids == ("CVE-2099-7001",)

@@ -13,7 +13,6 @@ could have hit: a rule finds all that it is defined to find, whatever the number
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -27,9 +26,9 @@ from cybersecqwen.contamination.ngrams import Grams
 from cybersecqwen.contamination.passages import Passages
 from cybersecqwen.contamination.similarity import Similarity
 from cybersecqwen.contamination.words import Texts, encode
+from cybersecqwen.cwe.identifiers import cve_ids
 from cybersecqwen.records import Item
 
-_CVE_ID = re.compile(r"CVE-\d{4}-\d+", re.IGNORECASE)
 _BATCH = 2_000_000  # characters held at once, unless one text has more
 _WHOLE = 5  # words in a row by which a passage that stands in a text is looked for
 
@@ -46,7 +45,7 @@ class BenchmarkIndex:
         for item in (item for items in benchmark.values() for item in items):
             # An item that discusses a CVE gives its answer away as much as one that links to it.
             named = f"{item.url} {item.text} {' '.join(item.options)}"
-            for cve_id in {found.upper() for found in _CVE_ID.findall(named)}:
+            for cve_id in cve_ids(named):
                 self._ids[cve_id].append(item)
         texts = self._passages.texts
         self._wholes = Grams(texts, _WHOLE).rarest()

@@ -11,20 +11,19 @@ is read by its own fields, so a file may mix several forms.
 from __future__ import annotations
 
 import csv
-import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from cybersecqwen.contamination import Row
+from cybersecqwen.cwe.identifiers import cve_ids, normalise_cve
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json, read_json, read_jsonl
 from cybersecqwen.sources import read_vulnerabilities
 from cybersecqwen.sources.inputs import readable
 
 _BATCH = 1024  # rows held as Python objects at once
-_CVE_ID = re.compile(r"\bCVE-\d{4}-\d{4,}\b", re.IGNORECASE)
 _MOST_NAMED = 2  # CVE ids in a text that it may be about; more is a list
 
 # What is asked, and where the answer to learn stands; the first form whose fields are there.
@@ -185,12 +184,13 @@ def _strings(value: Any) -> Iterator[str]:
 
 
 def _ids(fields: Json, asked: str) -> tuple[str, ...]:
-    """Give the CVE ids that a row is about: by a field, or else named in what is asked."""
+    """Return the CVE ids that a row is about: by a field, or else named in what is asked."""
     for name in _IDS:
         value = fields.get(name)
-        if isinstance(value, str) and _CVE_ID.fullmatch(value.strip()):
-            return (value.strip().upper(),)
-    named = tuple(dict.fromkeys(found.upper() for found in _CVE_ID.findall(asked)))
+        cve_id = normalise_cve(value) if isinstance(value, str) else ""
+        if cve_id:
+            return (cve_id,)
+    named = tuple(cve_ids(asked))
     return named if len(named) <= _MOST_NAMED else ()
 
 

@@ -10,14 +10,13 @@ A record passes or gets a reason; nothing is left out in silence:
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from cybersecqwen.config import Corpus
+from cybersecqwen.cwe.identifiers import cve_year, normalise_cve
 from cybersecqwen.records import Dropped, Vulnerability, Weakness
 
-_CVE_ID = re.compile(r"CVE-(\d{4})-\d+")
 PLACEHOLDERS = {"NVD-CWE-noinfo", "NVD-CWE-Other"}
 
 
@@ -32,8 +31,7 @@ class Candidate(NamedTuple):
 def in_cohort(vulnerability: Vulnerability, corpus: Corpus) -> bool:
     """Say whether the record's year, by CVE id or publication, lies in the recipe's years."""
     if corpus.year_by == "cve_id":
-        match = _CVE_ID.fullmatch(vulnerability.cve_id)
-        year = match.group(1) if match else ""
+        year = cve_year(vulnerability.cve_id)
     else:
         year = vulnerability.published[:4]
     # A malformed id or date passes on to `select`, whose ledger names it.
@@ -65,7 +63,7 @@ def select(
 
 
 def _unfit(vulnerability: Vulnerability, corpus: Corpus) -> tuple[str, str] | None:
-    if not _CVE_ID.fullmatch(vulnerability.cve_id):
+    if normalise_cve(vulnerability.cve_id) != vulnerability.cve_id:
         return "bad-cve-id", vulnerability.cve_id
     if corpus.year_by == "published" and not vulnerability.published[:4].isdigit():
         return "no-publication-date", vulnerability.published

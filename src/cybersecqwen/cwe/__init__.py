@@ -1,0 +1,1 @@
+"""The CWE catalogue, and the ids by which people name its entries and the CVE records."""
