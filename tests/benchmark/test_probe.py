@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 
 from cybersecqwen.benchmark.probe import ProbeReport, probe
-from cybersecqwen.benchmark.verdicts import HOT, stop_word, system_prompt
+from cybersecqwen.benchmark.probe_checks import HOT, stop_word, system_prompt
 from cybersecqwen.engines import http
 from cybersecqwen.errors import EngineError
 from cybersecqwen.records import Response

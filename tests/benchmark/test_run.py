@@ -12,7 +12,7 @@ import pytest
 from cybersecqwen.benchmark.protocol import PROTOCOLS, find_protocol
 from cybersecqwen.benchmark.run import evaluate
 from cybersecqwen.benchmark.subject import Subject, find_subject, recorded, served
-from cybersecqwen.engines.answers import read_responses
+from cybersecqwen.engines.response_log import read_responses
 from cybersecqwen.errors import CyberSecQwenError, EngineError, InputError, StageError
 from cybersecqwen.files import read_json
 from cybersecqwen.records import Request, Response

@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from cybersecqwen.engines.teacher import Prices, Teacher, served
-from cybersecqwen.engines.teacher import ask as generate
-from cybersecqwen.engines.wire import unanswered
+from cybersecqwen.engines import failure_reason
+from cybersecqwen.engines.teacher import Prices, Teacher, generate, served
 from cybersecqwen.errors import EngineError, InputError, StageError
 from cybersecqwen.files import read_jsonl
 from cybersecqwen.records import Request
@@ -78,9 +77,9 @@ def test_a_request_without_a_text_is_given_up_and_asked_again_the_next_time(
     wanted = [ask(item) for item in range(4)]
     responses, usage = generate(teacher, wanted, tmp_path / "a.jsonl")
     assert usage.without_text == 2
-    assert "a refusal of the server" in unanswered(responses[1])
-    assert "too long" in unanswered(responses[2])
-    assert not unanswered(responses[3])
+    assert "a refusal of the server" in failure_reason(responses[1])
+    assert "too long" in failure_reason(responses[2])
+    assert not failure_reason(responses[3])
     responses, usage = generate(teacher, wanted, tmp_path / "a.jsonl")
     assert (usage.asked_now, usage.without_text) == (2, 1)
     assert len(list(read_jsonl(tmp_path / "a.jsonl"))) == 4

@@ -6,7 +6,7 @@ import pytest
 
 from cybersecqwen.config import Contamination
 from cybersecqwen.contamination import BenchmarkIndex
-from cybersecqwen.engines.wire import no_answer
+from cybersecqwen.engines import empty_response
 from cybersecqwen.prompts import rcm_prompt
 from cybersecqwen.records import Item, Request, Response, Sampling
 from cybersecqwen.training.rejection import Trace, benchmark_hits, reason_against
@@ -60,7 +60,7 @@ def test_what_was_cut_off_or_not_answered_is_not_kept() -> None:
     assert reason(GOOD, finish_reason="content_filter") == "truncated"
     assert reason(GOOD, finish_reason="") == ""
     request = Request(0, 0, "", Sampling(0, 1, 1, 0))
-    found = reason_against(no_answer(request, "too long"), gold="CWE-79")
+    found = reason_against(empty_response(request, "too long"), gold="CWE-79")
     assert found
     assert tuple(found) == ("no-answer", "too long")
 

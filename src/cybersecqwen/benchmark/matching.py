@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cybersecqwen.engines.recordings import Row, ending, read_rows
+from cybersecqwen.engines.response_files import RecordedResponse, file_ending, read_response_file
 from cybersecqwen.errors import InputError
 from cybersecqwen.records import Item, Response
 
@@ -85,7 +85,9 @@ def _files(path: Path) -> list[tuple[str, tuple[Path, ...]]]:
 def is_recording(file: Path, folder: Path) -> bool:
     """Tell whether a file below a folder may hold answers, by its name."""
     hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
-    return not hidden and ending(file) in _ENDINGS and file.name not in _OURS and file.is_file()
+    return (
+        not hidden and file_ending(file) in _ENDINGS and file.name not in _OURS and file.is_file()
+    )
 
 
 def _name(whole: Path, folder: Path) -> str:
@@ -132,12 +134,12 @@ def _by_trial(
 
 def _answers(
     path: Path, items: Sequence[Item], column: str | None
-) -> Iterable[tuple[Response, Row]]:
-    rows = list(read_rows(path, column=column))
+) -> Iterable[tuple[Response, RecordedResponse]]:
+    rows = list(read_response_file(path, column=column))
     if not rows:
         raise InputError("holds no answer", where=path, tip="check the path")
     in_order = all(row.item is None and row.url is None for row in rows)
-    if in_order and ending(path) in (".jsonl", ".json"):
+    if in_order and file_ending(path) in (".jsonl", ".json"):
         raise InputError(
             "says neither item nor url", where=rows[0].where, tip="item is counted from 0"
         )
@@ -174,7 +176,7 @@ class _Finder:
         for item in items:
             self._by_url[item.url.strip()].append(item)
 
-    def find(self, row: Row) -> Item:
+    def find(self, row: RecordedResponse) -> Item:
         if row.item is None and row.url is None:
             raise InputError("says neither item nor url", where=row.where, tip="add one")
         named = None if row.url is None else self._by_url.get(row.url.strip(), [])
@@ -194,7 +196,7 @@ class _Finder:
             )
         return named[0]
 
-    def _at(self, row: Row, index: int, named: list[Item] | None) -> Item:
+    def _at(self, row: RecordedResponse, index: int, named: list[Item] | None) -> Item:
         item = self._items.get(index)
         if item is None:
             raise InputError(
@@ -211,7 +213,7 @@ class _Finder:
         return item
 
 
-def _refuse_other_task(row: Row, item: Item) -> None:
+def _refuse_other_task(row: RecordedResponse, item: Item) -> None:
     if row.task and row.task != item.task:
         raise InputError(
             f"answers {row.task}, not {item.task}", where=row.where, tip="check --task"

@@ -18,8 +18,8 @@ from typing import Any, Literal, Never
 
 from tqdm import tqdm
 
-from cybersecqwen.benchmark import verdicts
-from cybersecqwen.benchmark.verdicts import FEW, HOT, Check, Reply, Samples, judge
+from cybersecqwen.benchmark import probe_checks
+from cybersecqwen.benchmark.probe_checks import FEW, HOT, Check, Reply, Samples, judge
 from cybersecqwen.engines.http import HttpEngine
 from cybersecqwen.errors import EngineError
 from cybersecqwen.records import Request, Response, Sampling
@@ -137,15 +137,15 @@ def _checks(interview: _Interview, prompts: list[Prompt]) -> tuple[Check, ...]:
     longest = max(range(len(alone)), key=lambda i: len(alone[i].text.split()))
     prompt, greedy = prompts[longest], alone[longest]
     samples = _sample(interview, prompts, alone, prompt, greedy)
-    word = verdicts.stop_word(greedy.text)
+    word = probe_checks.stop_word(greedy.text)
     stopped = interview.one_by_one([_request(prompt, stop=(word,))])[0] if word else None
     cut = interview.one_by_one([_request(prompt, max_tokens=FEW)])[0]
     return (
-        judge("temperature", verdicts.temperature, samples),
-        judge("seed", verdicts.seed, samples),
-        judge("stop", verdicts.stop, greedy, word, stopped),
-        judge("max_tokens", verdicts.max_tokens, greedy, cut),
-        judge("concurrency", verdicts.concurrency, samples),
+        judge("temperature", probe_checks.temperature, samples),
+        judge("seed", probe_checks.seed, samples),
+        judge("stop", probe_checks.stop, greedy, word, stopped),
+        judge("max_tokens", probe_checks.max_tokens, greedy, cut),
+        judge("concurrency", probe_checks.concurrency, samples),
         _system_check(interview, prompt),
     )
 
@@ -195,7 +195,7 @@ def _system_check(interview: _Interview, prompt: Prompt) -> Check:
     chats = [plain, (("system", ""), *plain), (("system", _WORD), *plain)]
     replies = interview.one_by_one([_request(chat, max_tokens=1) for chat in chats])
     [rendered] = interview.engine.render([plain])
-    return judge("system_prompt", verdicts.system_prompt, replies, rendered, _WORD)
+    return judge("system_prompt", probe_checks.system_prompt, replies, rendered, _WORD)
 
 
 def _prompt(text: str, kind: Kind) -> Prompt:

@@ -20,7 +20,7 @@ from cybersecqwen.benchmark.matching import is_recording, match_recordings
 from cybersecqwen.benchmark.protocol import Protocol, find_protocol
 from cybersecqwen.benchmark.score import TaskScores, extractor, score
 from cybersecqwen.benchmark.tasks import TASKS, find_task, open_task
-from cybersecqwen.engines.answers import read_responses
+from cybersecqwen.engines.response_log import read_responses
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import read_json, sha256_file
 from cybersecqwen.manifest import finished, made_from_of

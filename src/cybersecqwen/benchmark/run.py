@@ -22,8 +22,8 @@ from cybersecqwen.benchmark.subject import Subject
 from cybersecqwen.benchmark.summary import summarise
 from cybersecqwen.benchmark.tasks import Task, find_task, open_task
 from cybersecqwen.benchmark.trial import trial_items, trial_requests
-from cybersecqwen.engines.answers import ask_all
-from cybersecqwen.engines.progress import Progress
+from cybersecqwen.engines.progress_bar import ProgressBar
+from cybersecqwen.engines.response_log import generate_missing
 from cybersecqwen.files import Json, sha256_file, write_json
 from cybersecqwen.manifest import make_stage
 from cybersecqwen.records import Item, Response
@@ -42,7 +42,7 @@ _PUBLISHED = {
 }
 
 
-class TrialProgress(Progress):
+class TrialProgress(ProgressBar):
     """A progress bar that shows the accuracy so far; in a pipe nothing is shown or computed."""
 
     def __init__(self, label: str, total: int, is_correct: Callable[[Response], bool]) -> None:
@@ -160,4 +160,4 @@ def _trial(
         lambda response: is_correct(task, protocol, shown[response.item], response.text),
     )
     path = folder / f"trial-{trial}" / "responses.jsonl"
-    return ask_all(subject.engine, wanted, path, model=subject.identity, progress=progress)
+    return generate_missing(subject.engine, wanted, path, model=subject.identity, progress=progress)

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Literal
 
 from cybersecqwen.engines import Engine
-from cybersecqwen.engines.embedded import EmbeddedEngine
+from cybersecqwen.engines.embedded_model import EmbeddedEngine
 from cybersecqwen.engines.http import HttpEngine
+from cybersecqwen.engines.openai_api import base_url
 from cybersecqwen.engines.replay import ReplayEngine
 from cybersecqwen.engines.transformers import TransformersEngine
-from cybersecqwen.engines.wire import base_url
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json, sha256_tree
 from cybersecqwen.manifest import outputs_of

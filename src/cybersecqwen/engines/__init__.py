@@ -14,32 +14,15 @@ and is scored as one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable
 
-from cybersecqwen.engines.embedded import EmbeddedEngine
+from cybersecqwen.engines.embedded_model import EmbeddedEngine
 from cybersecqwen.engines.http import HttpEngine
+from cybersecqwen.engines.interface import Engine, empty_response, failure_reason
 from cybersecqwen.engines.replay import ReplayEngine
 from cybersecqwen.engines.transformers import TransformersEngine
-from cybersecqwen.records import Request, Response
 
-
-class Engine(Protocol):
-    """What every engine can do."""
-
-    def generate(self, requests: Sequence[Request]) -> Iterator[Response]:
-        """Yield the response to each request once, as soon as it is there, in any order.
-
-        `item` and `trial` of a response say what it answers. Where a request fails, no
-        further work is begun, the other answers that are ready or under way are yielded,
-        and then the first EngineError is raised. Closing the iterator early stops the work.
-        """
-        ...
-
-    def describe(self) -> dict[str, Any]:
-        """Say, in JSON-able values, what a reader needs to make the same texts again."""
-        ...
-
+__all__ = ["ENGINES", "Engine", "empty_response", "failure_reason"]
 
 ENGINES: dict[str, Callable[..., Engine]] = {
     "embedded": EmbeddedEngine,

@@ -28,8 +28,9 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from cybersecqwen.engines import server, wire
-from cybersecqwen.engines.flow import Gate, HandOver
+from cybersecqwen.engines import openai_api, server_metadata
+from cybersecqwen.engines.flow_control import BoundedChannel, ConcurrencyLimit
+from cybersecqwen.engines.interface import empty_response
 from cybersecqwen.errors import EngineError
 from cybersecqwen.records import Request, Response
 
@@ -81,7 +82,7 @@ class _Patience:
     waits: int = 0  # in vain, while it answered nothing
     since: float = field(default_factory=monotonic)
 
-    def ends(self, failure: _TransientError, gate: Gate) -> bool:
+    def ends(self, failure: _TransientError, gate: ConcurrencyLimit) -> bool:
         """Count a failure, and say whether it was the last one.
 
         While others are answered, a busy server is only that: this one's turn comes.
@@ -99,7 +100,7 @@ class HttpEngine:
     A refusal (429, 503, a cut connection) halves the number at once, answers raise it again; it
     is no attempt where others were answered meanwhile. `timeout` is in seconds, for one attempt:
     a server that answers nothing at all for two of them, or asks to stay away for longer than
-    one, has failed. `give_up` yields an empty response that says why (`wire.unanswered`) for a
+    one, has failed. `give_up` yields an empty response that says why (`failure_reason`) for a
     request that the server has no text for; by default that ends the work, for an evaluation
     has no score without it. `api_key` is by default the environment's OPENAI_API_KEY; it is sent
     as a bearer token to this server only, redirects are refused.
@@ -116,7 +117,7 @@ class HttpEngine:
         give_up: bool = False,
         api_key: str | None = None,
     ) -> None:
-        self._base = wire.base_url(url)
+        self._base = openai_api.base_url(url)
         self._model = model
         self._concurrency = concurrency
         self._timeout = timeout
@@ -134,7 +135,7 @@ class HttpEngine:
         """
         loop = asyncio.new_event_loop()
         # In flight or not yet read: a slow reader holds new requests back, memory is bounded.
-        outcomes: HandOver[_Outcome] = HandOver(loop, 2 * self._concurrency)
+        outcomes: BoundedChannel[_Outcome] = BoundedChannel(loop, 2 * self._concurrency)
         task = loop.create_task(self._answer_all(requests, outcomes))
         # A daemon, so that a reader which dies without closing does not hold up the exit.
         thread = threading.Thread(target=_drive, args=(loop, task, outcomes), daemon=True)
@@ -159,21 +160,21 @@ class HttpEngine:
 
         async def ask() -> dict[str, Any]:
             async with self._session() as session:
-                return await server.facts_of(session, self._base, self._model)
+                return await server_metadata.facts_of(session, self._base, self._model)
 
         about = {"engine": "http", "url": self._base, "model": self._model}
-        return about | server.apart(ask())
+        return about | server_metadata.apart(ask())
 
-    def render(self, chats: Sequence[Sequence[server.Turn]]) -> list[str]:
+    def render(self, chats: Sequence[Sequence[server_metadata.Turn]]) -> list[str]:
         """Give what the model reads for each chat; "" where the server does not tell."""
 
         async def ask() -> list[str]:
             async with self._session() as session:
-                tell = server.rendering
+                tell = server_metadata.rendering
                 asked = (tell(session, self._base, self._model, chat) for chat in chats)
                 return await asyncio.gather(*asked)
 
-        return server.apart(ask())
+        return server_metadata.apart(ask())
 
     def _session(self) -> aiohttp.ClientSession:
         import aiohttp
@@ -185,8 +186,10 @@ class HttpEngine:
             headers=self._headers,
         )
 
-    async def _answer_all(self, requests: Sequence[Request], outcomes: HandOver[_Outcome]) -> None:
-        waiting, gate = deque(requests), Gate(self._concurrency)
+    async def _answer_all(
+        self, requests: Sequence[Request], outcomes: BoundedChannel[_Outcome]
+    ) -> None:
+        waiting, gate = deque(requests), ConcurrencyLimit(self._concurrency)
 
         async def work() -> None:
             while True:
@@ -205,7 +208,7 @@ class HttpEngine:
                 group.create_task(work())
 
     async def _outcome(
-        self, session: aiohttp.ClientSession, gate: Gate, request: Request, began: float
+        self, session: aiohttp.ClientSession, gate: ConcurrencyLimit, request: Request, began: float
     ) -> _Outcome:
         """Ask until there is an answer, or an error to raise after the other answers."""
         patience, attempt = _Patience(self._retries, self._timeout), 1
@@ -217,7 +220,7 @@ class HttpEngine:
             except EngineError as error:
                 if self._give_up and isinstance(error, _NoAnswerError):
                     gate.answered()
-                    return wire.no_answer(request, error.what)
+                    return empty_response(request, error.what)
                 return error
             except _TransientError as error:
                 failure = error
@@ -236,7 +239,7 @@ class HttpEngine:
     async def _ask(self, session: aiohttp.ClientSession, request: Request) -> Response:
         import aiohttp
 
-        path, body = wire.call(self._model, request)
+        path, body = openai_api.call(self._model, request)
         try:
             async with session.post(
                 f"{self._base}/{path}", data=body, headers=_JSON, allow_redirects=False
@@ -246,9 +249,9 @@ class HttpEngine:
             why = f"{type(error).__name__} {error}".strip()
             mute = isinstance(error, TimeoutError)
             raise _TransientError(why, busy=not mute, mute=mute) from error
-        said = f"HTTP {reply.status} from /{path}: {wire.start(content)}"
+        said = f"HTTP {reply.status} from /{path}: {openai_api.start(content)}"
         if reply.status in _RETRIED or reply.status >= 500:
-            after = wire.retry_after(reply.headers.get("Retry-After", ""))
+            after = openai_api.retry_after(reply.headers.get("Retry-After", ""))
             raise _TransientError(said, after=after, busy=reply.status in _BUSY)
         if reply.status != 200:
             to = reply.headers.get("Location")
@@ -256,9 +259,9 @@ class HttpEngine:
             failed = _NoAnswerError if reply.status in _OWN_FAULT else EngineError
             raise self._error(request, said, tip, kind=failed)
         try:
-            return wire.response(request, content)
+            return openai_api.response(request, content)
         except ValueError as error:
-            said = f"{error}: {wire.start(content)}"
+            said = f"{error}: {openai_api.start(content)}"
             raise self._error(request, said, kind=_NoAnswerError) from error
 
     def _error(
@@ -275,7 +278,7 @@ class HttpEngine:
 
 
 def _drive(
-    loop: asyncio.AbstractEventLoop, task: asyncio.Task[None], outcomes: HandOver[_Outcome]
+    loop: asyncio.AbstractEventLoop, task: asyncio.Task[None], outcomes: BoundedChannel[_Outcome]
 ) -> None:
     """Run the loop until its task has ended, however it ended; the reader looks at it."""
     loop.run_until_complete(asyncio.wait([task]))

@@ -20,7 +20,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from cybersecqwen.engines.recordings import Row, read_rows
+from cybersecqwen.engines.response_files import RecordedResponse, read_response_file
 from cybersecqwen.errors import EngineError, InputError
 from cybersecqwen.files import sha256_file
 from cybersecqwen.records import Request, Response
@@ -77,7 +77,7 @@ def _recordings(path: Path) -> list[Path]:
 def _read(files: list[Path]) -> dict[_Key, Response]:
     answers: dict[_Key, Response] = {}
     origin: dict[_Key, str] = {}
-    for row in chain.from_iterable(map(read_rows, files)):
+    for row in chain.from_iterable(map(read_response_file, files)):
         answer = _response(row)
         key = (answer.item, answer.trial)
         if answers.setdefault(key, answer).text != answer.text:
@@ -90,7 +90,7 @@ def _read(files: list[Path]) -> dict[_Key, Response]:
     return answers
 
 
-def _response(row: Row) -> Response:
+def _response(row: RecordedResponse) -> Response:
     if row.item is None:
         raise InputError(
             "item is missing", where=row.where, tip="`score` reads recordings by url, and tables"

@@ -1,9 +1,9 @@
 """Ask a teacher model, behind any OpenAI-compatible URL, a list of requests, resumably.
 
     teacher = served("http://localhost:8000/v1", "CyberPal-2.0-20B", prices=Prices(0.10, 0.40))
-    responses, usage = ask(teacher, requests, folder / "answers.jsonl")
+    responses, usage = generate(teacher, requests, folder / "answers.jsonl")
     for response in responses:              # one for each request, by item and trial
-        reason = wire.unanswered(response)  # "" or why the teacher gave no text
+        reason = failure_reason(response)  # "" or why the teacher gave no text
 
 Every answer is in the file as it comes. A killed or failed run goes on with what is missing when
 it is called again; a file begun for other requests or another teacher is refused. A request
@@ -16,11 +16,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from cybersecqwen.engines import Engine
-from cybersecqwen.engines.answers import ask_all
 from cybersecqwen.engines.http import HttpEngine
-from cybersecqwen.engines.progress import Progress
-from cybersecqwen.engines.wire import base_url, unanswered
+from cybersecqwen.engines.interface import Engine, failure_reason
+from cybersecqwen.engines.openai_api import base_url
+from cybersecqwen.engines.progress_bar import ProgressBar
+from cybersecqwen.engines.response_log import generate_missing
 from cybersecqwen.errors import EngineError, InputError
 from cybersecqwen.files import Json
 from cybersecqwen.records import Request, Response
@@ -71,7 +71,7 @@ def served(url: str, model: str, *, concurrency: int = 32, prices: Prices | None
     """Take a teacher of an OpenAI-compatible server; its key is the environment's OPENAI_API_KEY.
 
     A server that is busy (429, 503) is waited for; a request that it gives no text for is
-    answered by an empty response, see `wire.unanswered`.
+    answered by an empty response, see `failure_reason`.
     """
     if not model:
         raise InputError("the teacher's model has no name", tip="name it as the server does")
@@ -79,7 +79,7 @@ def served(url: str, model: str, *, concurrency: int = 32, prices: Prices | None
     return Teacher(engine, {"url": base_url(url), "model": model}, prices)
 
 
-def ask(
+def generate(
     teacher: Teacher, requests: Sequence[Request], path: Path, *, label: str = "teacher"
 ) -> tuple[list[Response], Usage]:
     """Give the answer to each request, by item and trial, and what they took.
@@ -88,11 +88,13 @@ def ask(
     on from there. Raises StageError when the file holds answers to other requests.
     """
     meter = _Meter(label, len(requests), teacher.prices)
-    responses = ask_all(teacher.engine, requests, path, model=teacher.identity, progress=meter)
+    responses = generate_missing(
+        teacher.engine, requests, path, model=teacher.identity, progress=meter
+    )
     return responses, meter.usage(responses)
 
 
-class _Meter(Progress):
+class _Meter(ProgressBar):
     """Shows tokens and their cost, sums them up, and stops a futile run."""
 
     def __init__(self, label: str, total: int, prices: Prices | None) -> None:
@@ -110,10 +112,10 @@ class _Meter(Progress):
         """Add up an answer; raises EngineError where the teacher has no text for anything."""
         super().tell(response)
         self._told += 1
-        self._futile += bool(unanswered(response))
+        self._futile += bool(failure_reason(response))
         if self._futile == self._told == _FUTILE:
             raise EngineError(
-                f"the first {_FUTILE} requests got no text: {unanswered(response)}",
+                f"the first {_FUTILE} requests got no text: {failure_reason(response)}",
                 tip="check the URL, the model's name and the settings",
             )
 
@@ -130,7 +132,7 @@ class _Meter(Progress):
         seconds = max(self.seconds, 1e-9)
         return Usage(
             requests=len(responses),
-            without_text=sum(bool(unanswered(response)) for response in responses),
+            without_text=sum(bool(failure_reason(response)) for response in responses),
             prompt_tokens=read,
             completion_tokens=written,
             cost=self._cost(read, written),

@@ -24,7 +24,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from cybersecqwen.engines.sampling import Draws, Ends, decode
+from cybersecqwen.engines.batch_sampling import RowSampler, StopCriteria, decode
 from cybersecqwen.errors import EngineError, extra
 from cybersecqwen.files import sha256_file
 from cybersecqwen.prompts import END_OF_TURN
@@ -235,13 +235,13 @@ class TransformersEngine:
         pad = model.generation_config.pad_token_id
         padded = [[pad] * (width - len(row.tokens)) + row.tokens for row in batch]
         mask = [[0] * (width - len(row.tokens)) + [1] * len(row.tokens) for row in batch]
-        ends = Ends(self._tokenizer, [row.request.sampling for row in batch], width)
+        ends = StopCriteria(self._tokenizer, [row.request.sampling for row in batch], width)
         output = model.generate(
             input_ids=torch.tensor(padded, device=model.device),
             attention_mask=torch.tensor(mask, device=model.device),
-            do_sample=False,  # the argmax of what Draws makes of the scores
+            do_sample=False,  # the argmax of what RowSampler makes of the scores
             max_new_tokens=max(row.request.sampling.max_tokens for row in batch),
-            logits_processor=[Draws([row.request for row in batch], model.device)],
+            logits_processor=[RowSampler([row.request for row in batch], model.device)],
             stopping_criteria=[ends],
         )
         made = output[:, width:].tolist()

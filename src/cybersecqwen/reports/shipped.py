@@ -22,8 +22,8 @@ from cybersecqwen.benchmark.protocol import find_protocol
 from cybersecqwen.benchmark.score import extractor
 from cybersecqwen.benchmark.tasks import TASKS
 from cybersecqwen.embedded.artifacts import FOLDER
-from cybersecqwen.engines.answers import read_responses
-from cybersecqwen.engines.embedded import EmbeddedEngine
+from cybersecqwen.engines.embedded_model import EmbeddedEngine
+from cybersecqwen.engines.response_log import read_responses
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import read_json, write_json
 from cybersecqwen.reports.evidence import Artifact, Result, load_results

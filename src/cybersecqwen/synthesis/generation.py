@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cybersecqwen.config import Synthesis
-from cybersecqwen.engines.teacher import Teacher, ask
-from cybersecqwen.engines.wire import unanswered
+from cybersecqwen.engines import failure_reason
+from cybersecqwen.engines.teacher import Teacher, generate
 from cybersecqwen.files import Json
 from cybersecqwen.records import Fact, Request, Response, Sampling
 from cybersecqwen.synthesis.cvss import read_vector
@@ -112,7 +112,7 @@ def generate_drafts(
     """
     questions = list(_questions(topics, settings))
     requests = [_request(n, one, settings) for n, one in enumerate(questions)]
-    responses, usage = ask(teacher, requests, path, label="synthesis")
+    responses, usage = generate(teacher, requests, path, label="synthesis")
     drafts: dict[tuple[str, str, bool], list[Draft]] = {
         (kind, "asked", choice): [] for kind in KINDS for choice in (True, False)
     }
@@ -199,7 +199,7 @@ def _request(number: int, question: _Question, settings: Synthesis) -> Request:
 
 def _read(response: Response, question: _Question, base: FactBase, model: str) -> Draft | str:
     """Make a draft of a teacher's answer, or say why none can be made of it."""
-    if unanswered(response):
+    if failure_reason(response):
         return "teacher-no-answer"
     if response.finish_reason == "length":
         return "teacher-cut-off"
@@ -265,7 +265,7 @@ def _told(fact: Fact, subject: str, said: str, base: FactBase) -> bool:
 def _ledger(response: Response, question: _Question, reason: str) -> Json:
     return {
         "reason": reason,
-        "detail": unanswered(response) or response.text[:_SHOWN],
+        "detail": failure_reason(response) or response.text[:_SHOWN],
         "item": "",
         "kind": question.kind,
         "topic": "asked",

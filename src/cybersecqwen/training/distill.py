@@ -24,7 +24,7 @@ from cybersecqwen import __version__
 from cybersecqwen.benchmark.subject import embedded
 from cybersecqwen.config import Distillation, Recipe
 from cybersecqwen.contamination import BenchmarkIndex, Hit, describe_rules
-from cybersecqwen.engines.teacher import Prices, Teacher, Usage, ask, served
+from cybersecqwen.engines.teacher import Prices, Teacher, Usage, generate, served
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json, read_jsonl, sha256_file, write_json, write_jsonl
 from cybersecqwen.prompts import TEACHER
@@ -80,7 +80,7 @@ def distill(recipe: Recipe, sources: DistillationData, out: Path) -> Json:
     settings = _settings(recipe)
     examples = _examples(sources.train)
     teacher, judge = teacher_of(settings), _Judge(recipe, sources)
-    responses, usage = ask(teacher, _requests(settings, examples), out / "answers.jsonl")
+    responses, usage = generate(teacher, _requests(settings, examples), out / "answers.jsonl")
     judged = judge.judge([(examples[response.item], response) for response in responses])
     write_jsonl(out / "rejected.jsonl", map(_rejected, (j for j in judged if j.rejection)))
     kept = [j for j in judged if not j.rejection]

@@ -20,7 +20,7 @@ from cybersecqwen.benchmark.protocol import find_protocol
 from cybersecqwen.benchmark.score import extractor
 from cybersecqwen.benchmark.tasks import find_task
 from cybersecqwen.contamination import BenchmarkIndex, Hit, Row, tokens, worded
-from cybersecqwen.engines.wire import unanswered
+from cybersecqwen.engines import failure_reason
 from cybersecqwen.records import Response
 
 _READ = extractor(find_task("cti-rcm"), find_protocol("model-card")).read
@@ -67,7 +67,7 @@ def reason_against(response: Response, *, gold: str) -> Rejection | None:
     last, body = text.rpartition("\n")[2].strip(), text.rpartition("\n")[0].strip()
     meta, markup = _META.search(text), _MARKUP.search(text)
     rules = (
-        (bool(unanswered(response)), "no-answer", unanswered(response)),
+        (bool(failure_reason(response)), "no-answer", failure_reason(response)),
         (response.finish_reason not in ("stop", ""), "truncated", response.finish_reason),
         (not text, "empty", ""),
         (label is None, "no-label", text[-80:]),

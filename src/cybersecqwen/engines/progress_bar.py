@@ -15,7 +15,7 @@ from tqdm import tqdm
 from cybersecqwen.records import Response
 
 
-class Progress(ABC):
+class ProgressBar(ABC):
     """Looks on while answers come; a subclass takes note of each and says what to show."""
 
     def __init__(self, label: str, total: int, *, unit: str) -> None:

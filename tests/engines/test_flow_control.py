@@ -9,14 +9,14 @@ from collections.abc import Coroutine
 
 import pytest
 
-from cybersecqwen.engines.flow import Gate, HandOver
+from cybersecqwen.engines.flow_control import BoundedChannel, ConcurrencyLimit
 
 
 def ran(work: Coroutine[None, None, None]) -> None:
     asyncio.run(asyncio.wait_for(work, 10))
 
 
-async def entered(gate: Gate, n: int) -> list[asyncio.Task[float]]:
+async def entered(gate: ConcurrencyLimit, n: int) -> list[asyncio.Task[float]]:
     """Let n of them knock, and give those tasks when all that may have entered."""
     tasks = [asyncio.create_task(gate.enter()) for _ in range(n)]
     for _ in range(5):
@@ -26,7 +26,7 @@ async def entered(gate: Gate, n: int) -> list[asyncio.Task[float]]:
 
 def test_no_more_enter_than_there_is_room_and_first_come_is_first_served() -> None:
     async def work() -> None:
-        gate = Gate(4)
+        gate = ConcurrencyLimit(4)
         tasks = await entered(gate, 7)
         assert [task.done() for task in tasks] == [True] * 4 + [False] * 3
         gate.leave()
@@ -39,7 +39,7 @@ def test_no_more_enter_than_there_is_room_and_first_come_is_first_served() -> No
 
 def test_a_refusal_halves_the_room_once_for_all_that_were_inside_together() -> None:
     async def work() -> None:
-        gate = Gate(8)
+        gate = ConcurrencyLimit(8)
         together = [task.result() for task in await entered(gate, 8)]
         for began in together:
             gate.refused(began)
@@ -55,7 +55,7 @@ def test_a_refusal_halves_the_room_once_for_all_that_were_inside_together() -> N
 
 def test_answers_raise_the_room_by_one_a_round_and_never_over_the_most() -> None:
     async def work() -> None:
-        gate = Gate(8)
+        gate = ConcurrencyLimit(8)
         gate.refused(await gate.enter())
         rooms = [gate.room]
         for _ in range(60):
@@ -70,7 +70,7 @@ def test_answers_raise_the_room_by_one_a_round_and_never_over_the_most() -> None
 
 def test_a_raised_room_lets_two_in_for_one_that_leaves() -> None:
     async def work() -> None:
-        gate = Gate(2)
+        gate = ConcurrencyLimit(2)
         gate.refused(await gate.enter())
         waiting = await entered(gate, 3)
         assert not any(task.done() for task in waiting)
@@ -84,7 +84,7 @@ def test_a_raised_room_lets_two_in_for_one_that_leaves() -> None:
 
 def test_nobody_enters_while_it_is_closed() -> None:
     async def work() -> None:
-        gate = Gate(2)
+        gate = ConcurrencyLimit(2)
         start = time.monotonic()
         gate.close(0.1)
         gate.close(0.05)  # a shorter one does not open it
@@ -95,7 +95,7 @@ def test_nobody_enters_while_it_is_closed() -> None:
 
 def test_one_that_gave_up_waiting_takes_no_place() -> None:
     async def work() -> None:
-        gate = Gate(1)
+        gate = ConcurrencyLimit(1)
         _, quitter, patient = await entered(gate, 3)
         quitter.cancel()
         await asyncio.sleep(0)
@@ -109,7 +109,7 @@ def test_one_that_gave_up_waiting_takes_no_place() -> None:
 @pytest.mark.parametrize("ahead", [1, 3, 100])
 def test_every_outcome_is_handed_over_once_in_order_and_few_are_ahead(ahead: int) -> None:
     loop = asyncio.new_event_loop()
-    outcomes: HandOver[int] = HandOver(loop, ahead)
+    outcomes: BoundedChannel[int] = BoundedChannel(loop, ahead)
     begun, taken, most = 0, 0, 0
 
     async def make() -> None:

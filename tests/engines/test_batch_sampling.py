@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from cybersecqwen.engines.sampling import Draws
+from cybersecqwen.engines.batch_sampling import RowSampler
 from cybersecqwen.records import Request
 
 Ask = Callable[..., Request]
@@ -20,7 +20,7 @@ def draw(ask: Ask, **sampling: float) -> Counter[int]:
     import torch
 
     requests = [ask(item, **sampling) for item in range(DRAWS)]
-    draws = Draws(requests, torch.device("cpu"))
+    draws = RowSampler(requests, torch.device("cpu"))
     scores = torch.tensor(LOGITS).repeat(DRAWS, 1)
     tokens: list[int] = draws(torch.zeros(DRAWS, 1), scores).argmax(-1).tolist()
     return Counter(tokens)
@@ -64,7 +64,7 @@ def test_seed_trial_and_item_each_change_the_draw_and_nothing_else_does(ask: Ask
     import torch
 
     def tokens(*requests: Request) -> list[int]:
-        draws = Draws(list(requests), torch.device("cpu"))
+        draws = RowSampler(list(requests), torch.device("cpu"))
         # A thousand equal logits: two draws agree by chance once in a thousand.
         steps = [draws(None, torch.zeros(len(requests), 1000)).argmax(-1) for _ in range(3)]
         return torch.stack(steps, 1).tolist()
@@ -84,6 +84,6 @@ def test_temperature_zero_leaves_the_scores_alone(ask: Ask) -> None:
     import torch
 
     scores = torch.tensor([LOGITS, LOGITS])
-    made = Draws([ask(0), ask(1, temperature=1.0)], torch.device("cpu"))(None, scores)
+    made = RowSampler([ask(0), ask(1, temperature=1.0)], torch.device("cpu"))(None, scores)
     assert made[0].tolist() == LOGITS
     assert made[1].tolist() != LOGITS

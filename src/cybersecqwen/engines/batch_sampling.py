@@ -3,8 +3,8 @@
 The library's own sampling has one generator and one setting for a whole batch. These two
 objects go into its `generate(do_sample=False)` instead:
 
-    model.generate(..., logits_processor=[Draws(requests, device)],
-                   stopping_criteria=[Ends(tokenizer, samplings, prompt_width)])
+    model.generate(..., logits_processor=[RowSampler(requests, device)],
+                   stopping_criteria=[StopCriteria(tokenizer, samplings, prompt_width)])
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _MARGIN = 8
 
 
-class Draws:
+class RowSampler:
     """A logits processor whose argmax is a draw from each row's own distribution.
 
     Adding Gumbel noise to log-probabilities and taking the largest is an exact draw
@@ -70,7 +70,7 @@ class Draws:
         return warm.masked_fill(dropped.scatter(1, order, dropped), float("-inf"))
 
 
-class Ends:
+class StopCriteria:
     """A stopping criterion that ends each row at its own max_tokens and stop strings.
 
     `lengths` holds, for the rows that ended so, how many tokens they had made.

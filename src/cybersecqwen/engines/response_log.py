@@ -1,6 +1,6 @@
 """Ask an engine for what a file does not hold yet, and keep every answer there as it comes.
 
-    responses = ask_all(engine, requests, path, model=identity, progress=progress)
+    responses = generate_missing(engine, requests, path, model=identity, progress=progress)
 
 The file is JSONL, one response a line with the key of its request. A killed or failed run leaves
 what was answered, and the same call goes on with the rest; a file of answers to other requests
@@ -21,9 +21,8 @@ from typing import IO
 
 from pydantic import TypeAdapter, ValidationError
 
-from cybersecqwen.engines import Engine
-from cybersecqwen.engines.progress import Progress
-from cybersecqwen.engines.wire import unanswered
+from cybersecqwen.engines.interface import Engine, failure_reason
+from cybersecqwen.engines.progress_bar import ProgressBar
 from cybersecqwen.errors import CyberSecQwenError, InputError, StageError
 from cybersecqwen.files import Json, read_jsonl, write_jsonl
 from cybersecqwen.records import Request, Response
@@ -35,15 +34,15 @@ _SYNC = 1.0  # seconds of answers that a power failure may cost
 _Asked = tuple[int, int]  # item and trial
 
 
-def ask_all(
-    engine: Engine, requests: Sequence[Request], path: Path, *, model: Json, progress: Progress
+def generate_missing(
+    engine: Engine, requests: Sequence[Request], path: Path, *, model: Json, progress: ProgressBar
 ) -> list[Response]:
     """Give the answers to all requests by item and trial, asking for those that `path` lacks.
 
     `model` is JSON-able and tells the model from every other one. Raises EngineError when the
     model fails, with every answer so far kept; StageError when the file answers other requests.
     """
-    keys = {(request.item, request.trial): key_of(model, request) for request in requests}
+    keys = {(request.item, request.trial): request_key(model, request) for request in requests}
     answered = _stored(path, keys) if path.exists() else {}
     pending = [r for r in requests if (r.item, r.trial) not in answered]
     if pending:
@@ -62,7 +61,7 @@ def ask_all(
     return ordered
 
 
-def key_of(model: Json, request: Request) -> str:
+def request_key(model: Json, request: Request) -> str:
     """Name a request by everything that an answer to it depends on, as 16 hex digits.
 
     That is the model, the prompt, the item, the trial and every field of the sampling.
@@ -98,7 +97,7 @@ def _stored(path: Path, keys: dict[_Asked, str]) -> dict[_Asked, Response]:
             )
         answers[asked] = response
     # What was given up is tried again: the reason may be gone.
-    return {asked: response for asked, response in answers.items() if not unanswered(response)}
+    return {asked: response for asked, response in answers.items() if not failure_reason(response)}
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from cybersecqwen.benchmark.tasks.cti_mcq import cascade
 from cybersecqwen.benchmark.tasks.cti_rcm import last_cwe
 from cybersecqwen.benchmark.trial import few_shots, trial_requests
 from cybersecqwen.embedded.artifacts import FOLDER
-from cybersecqwen.engines.embedded import EmbeddedEngine, _reason
+from cybersecqwen.engines.embedded_model import EmbeddedEngine, _reason
 from cybersecqwen.errors import EngineError, InputError
 from cybersecqwen.files import sha256_file
 from cybersecqwen.prompts import BASE_PREAMBLES, mcq_prompt, mcq_shot, rcm_prompt, rcm_shot

@@ -17,7 +17,7 @@ from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from cybersecqwen.engines.wire import UNREADABLE
+from cybersecqwen.engines.openai_api import UNREADABLE
 
 if TYPE_CHECKING:
     import aiohttp

@@ -6,7 +6,7 @@ or tabs, as spreadsheets write it. `trial` is 0 where it is absent.
 
     {"item": 0, "trial": 2, "text": "The flaw is an out-of-bounds write.\nCWE-787"}
 
-    for row in read_rows(Path("answers.jsonl")):
+    for row in read_response_file(Path("answers.jsonl")):
         print(row.where, row.item, row.text)
 
 A row that is no answer is refused with file and line: one without text is a failed request,
@@ -45,7 +45,7 @@ _TIP = "fix the line, or ask for that answer again"
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class RecordedResponse:
     """One recorded answer; `item` and `url` are None where the row does not say them.
 
     `position` counts the rows of a file from 0, and `gold` is what a sheet says beside it.
@@ -64,29 +64,29 @@ class Row:
     gold: str | None = None
 
 
-def read_rows(path: Path, *, column: str | None = None) -> Iterator[Row]:
+def read_response_file(path: Path, *, column: str | None = None) -> Iterator[RecordedResponse]:
     """Yield the answers of one file in its order; `column` names that of a CSV or TSV.
 
     Raises InputError for a row that is no answer, and for a file without any.
     """
-    readers: dict[str, Callable[[str, Path, str | None], Iterator[Row]]] = {
+    readers: dict[str, Callable[[str, Path, str | None], Iterator[RecordedResponse]]] = {
         ".jsonl": _read_jsonl,
         ".json": _read_json,
         ".csv": _read_table,
         ".tsv": _read_table,
     }
-    if ending(path) not in readers:
+    if file_ending(path) not in readers:
         raise InputError(
             f"{path.name!r} is no recording", where=path, tip="give .jsonl, .json, .csv or .tsv"
         )
     text = _text(path)
     if not text.strip():
         raise InputError("is empty", where=path, tip="check the path")
-    yield from readers[ending(path)](text, path, column)
+    yield from readers[file_ending(path)](text, path, column)
 
 
-def ending(path: Path) -> str:
-    """Give the ending of a file's name in lower case, that before `.gz` where it is packed."""
+def file_ending(path: Path) -> str:
+    """Return the ending of a file's name in lower case, that before `.gz` where it is packed."""
     last = path.suffix.lower()
     return Path(path.stem).suffix.lower() if last == ".gz" else last
 
@@ -110,7 +110,7 @@ def _text(path: Path) -> str:
         raise InputError(f"cannot be read: {error}", where=path) from error
 
 
-def _read_jsonl(text: str, path: Path, column: str | None) -> Iterator[Row]:
+def _read_jsonl(text: str, path: Path, column: str | None) -> Iterator[RecordedResponse]:
     # Not str.splitlines(): U+2028 and its like may stand unescaped inside a JSON string.
     lines = ((n, line) for n, line in enumerate(text.split("\n"), start=1) if line.strip())
     for position, (number, line) in enumerate(lines):
@@ -122,7 +122,7 @@ def _read_jsonl(text: str, path: Path, column: str | None) -> Iterator[Row]:
         yield _of_object(row, where, position, column)
 
 
-def _read_json(text: str, path: Path, column: str | None) -> Iterator[Row]:
+def _read_json(text: str, path: Path, column: str | None) -> Iterator[RecordedResponse]:
     try:
         rows = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -138,7 +138,7 @@ def _read_json(text: str, path: Path, column: str | None) -> Iterator[Row]:
         yield _of_object(row, where, position, column)
 
 
-def _of_object(row: Json, where: str, position: int, column: str | None) -> Row:
+def _of_object(row: Json, where: str, position: int, column: str | None) -> RecordedResponse:
     key = column or "text"
     item, trial = _whole(row, "item", where), _whole(row, "trial", where)
     url = _string(row, "url", where)
@@ -146,7 +146,7 @@ def _of_object(row: Json, where: str, position: int, column: str | None) -> Row:
     _refuse_failure(row, key, where, name)
     if not isinstance(row[key], str):
         raise InputError(f"{name} is {str(row[key])[:80]!r}, not a string", where=where, tip=_TIP)
-    return Row(
+    return RecordedResponse(
         text=row[key],
         where=where,
         position=position,
@@ -196,7 +196,7 @@ def _string(row: Json, key: str, where: str) -> str | None:
     return value
 
 
-def _read_table(text: str, path: Path, column: str | None) -> Iterator[Row]:
+def _read_table(text: str, path: Path, column: str | None) -> Iterator[RecordedResponse]:
     rows = _cells(text.rstrip("\r\n"), path)
     number, header = next(rows)
     where = f"{path}:{number}"
@@ -222,11 +222,11 @@ def _cells(text: str, path: Path) -> Iterator[tuple[int, list[str]]]:
     csv.field_size_limit(max(csv.field_size_limit(), len(text)))
     end = 0
     try:
-        for number, cells in table_rows(text) if ending(path) == ".tsv" else _csv_rows(text):
+        for number, cells in table_rows(text) if file_ending(path) == ".tsv" else _csv_rows(text):
             yield end + 1, cells
             end = number
     except csv.Error as error:
-        what = f"no valid {ending(path)[1:].upper()}: {error}"
+        what = f"no valid {file_ending(path)[1:].upper()}: {error}"
         raise InputError(what, where=f"{path}:{end + 1}") from error
 
 
@@ -262,7 +262,7 @@ def _column(header: Sequence[str], names: Sequence[str], wanted: str | None, whe
     return left[0]
 
 
-def _of_cells(cells: dict[str, str], text: str, where: str, position: int) -> Row:
+def _of_cells(cells: dict[str, str], text: str, where: str, position: int) -> RecordedResponse:
     row: Json = {"text": text}
     for name, cell in cells.items():
         if name not in _INTEGERS:

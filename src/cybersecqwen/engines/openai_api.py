@@ -21,8 +21,6 @@ from urllib.parse import urlsplit
 from cybersecqwen.errors import InputError
 from cybersecqwen.records import Request, Response
 
-_NO_ANSWER = "no answer: "  # how the finish_reason begins
-
 # OverflowError: 1e999 tokens; RecursionError: brackets nested without end.
 UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
 
@@ -82,17 +80,6 @@ def response(request: Request, content: bytes) -> Response:
     # A character that was cut in two: half of a surrogate pair cannot be stored as UTF-8.
     text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return Response(request.item, request.trial, text, finish_reason, *counts)
-
-
-def no_answer(request: Request, why: str) -> Response:
-    """Give the empty response to a request that was given up."""
-    return Response(request.item, request.trial, "", _NO_ANSWER + why)
-
-
-def unanswered(response: Response) -> str:
-    """Say why a request was given up; "" for every response that a model made."""
-    reason = response.finish_reason
-    return reason.removeprefix(_NO_ANSWER) if reason.startswith(_NO_ANSWER) else ""
 
 
 def _no_text(message: dict[str, Any]) -> str:

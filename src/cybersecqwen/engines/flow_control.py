@@ -21,7 +21,7 @@ from typing import Generic, TypeVar
 _Outcome = TypeVar("_Outcome")
 
 
-class Gate:
+class ConcurrencyLimit:
     """Lets up to `most` attempts be under way, fewer while the server pushes back."""
 
     def __init__(self, most: int) -> None:
@@ -75,7 +75,7 @@ class Gate:
         self._opens = max(self._opens, monotonic() + seconds)
 
 
-class HandOver(Generic[_Outcome]):
+class BoundedChannel(Generic[_Outcome]):
     """Passes what an event loop makes to a reader on another thread, and holds the loop back.
 
     What arrives within one turn of the loop is passed on together: to wake a thread costs as
