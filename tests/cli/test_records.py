@@ -16,8 +16,7 @@ from click.testing import CliRunner, Result
 
 from cybersecqwen.cli import main
 from cybersecqwen.sample import FEED
-from cybersecqwen.sources import read_vulnerabilities
-from cybersecqwen.sources.fetch import SOURCES
+from cybersecqwen.sources import FEEDS, read_vulnerabilities
 from sources.conftest import Answer, Seen, Upstream
 from sources.recordstore.conftest import API, CveList, Nvd
 from sources.test_kev import catalogue, entry
@@ -48,7 +47,7 @@ def test_feeds_that_are_there_are_updated_though_others_fail(
     cve_list.put("CVE-2024-1001", "2024-01-01T10:00:00.000Z")
     cve_list.put("CVE-2024-1000", "2024-02-03T10:00:00.000Z", "CWE-80")
     kev = json.dumps(catalogue(entry("CVE-2024-1000"))).encode()
-    upstream.files[urlsplit(SOURCES["kev"][0]).path] = kev
+    upstream.files[urlsplit(FEEDS["kev"].url).path] = kev
     result = update(upstream, "--since", "2024-02-01", "--json", code=1)  # no CWE, ATT&CK, CAPEC
     told = {row["name"]: row for row in json.loads(result.stdout)}
     assert (told["nvd"]["new"], told["cvelist"]["changed"], told["kev"]["new"]) == (1, 1, 1)

@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from cybersecqwen.records import Vulnerability
-from cybersecqwen.sources import store
+from cybersecqwen.sources import record_table
 from cybersecqwen.sources.download import Patience
 
 
@@ -145,4 +145,4 @@ def patience(waits: list[float]) -> Patience:
 @pytest.fixture(scope="session")
 def table(shared: Path) -> dict[str, Vulnerability]:
     """The real table of records by id, read once."""
-    return {record.cve_id: record for record in store.read(shared / "cve.parquet")}
+    return {record.cve_id: record for record in record_table.read(shared / "cve.parquet")}

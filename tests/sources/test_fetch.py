@@ -16,19 +16,19 @@ from urllib.parse import urlsplit
 import pytest
 
 from cybersecqwen.errors import CyberSecQwenError, InputError
-from cybersecqwen.sources import nvd
+from cybersecqwen.sources import FEEDS, nvd_json
 from cybersecqwen.sources.ctibench import TASKS, read_items, tasks_in
 from cybersecqwen.sources.cwe import read_catalogue
 from cybersecqwen.sources.download import Patience
-from cybersecqwen.sources.fetch import SOURCES, default_cache, fetch
+from cybersecqwen.sources.fetch import default_cache, fetch
 from cybersecqwen.sources.stix import StixObject, read_bundle
 
 from .conftest import Answer, Seen, Upstream
 from .test_cwe import CATALOGUE
-from .test_nvd import cve, page
+from .test_nvd_json import cve, page
 from .test_threat_actors import put_judgement
 
-FEEDS = "/feeds/json/cve/2.0"
+NVD_FEEDS = "/feeds/json/cve/2.0"
 API = "/rest/json/cves/2.0"
 
 
@@ -36,8 +36,8 @@ def put_feed(upstream: Upstream, year: int, count: int) -> bytes:
     content = page([cve(f"CVE-{year}-{1000 + i}") for i in range(count)])
     digest = hashlib.sha256(content).hexdigest().upper()
     meta = f"lastModifiedDate:2026-01-01T00:00:00\r\nsize:{len(content)}\r\nsha256:{digest}\r\n"
-    upstream.files[f"{FEEDS}/nvdcve-2.0-{year}.meta"] = meta.encode()
-    upstream.files[f"{FEEDS}/nvdcve-2.0-{year}.json.gz"] = gzip.compress(content, mtime=0)
+    upstream.files[f"{NVD_FEEDS}/nvdcve-2.0-{year}.meta"] = meta.encode()
+    upstream.files[f"{NVD_FEEDS}/nvdcve-2.0-{year}.json.gz"] = gzip.compress(content, mtime=0)
     return content
 
 
@@ -47,30 +47,30 @@ def test_nvd_feeds_of_the_years_are_verified_by_their_meta(
     put_feed(upstream, 2020, 3)
     put_feed(upstream, 2021, 2)
     files = fetch(
-        "nvd", tmp_path, url=upstream.url + FEEDS + "/", years=(2020, 2021), patience=patience
+        "nvd", tmp_path, url=upstream.url + NVD_FEEDS + "/", years=(2020, 2021), patience=patience
     )
     assert [path.name for path in files] == [f"nvdcve-2.0-{y}.json.gz" for y in (2020, 2021)]
-    assert len(list(nvd.read(tmp_path / "nvd"))) == 5
+    assert len(list(nvd_json.read(tmp_path / "nvd"))) == 5
 
 
 def test_nvd_feed_is_fetched_again_only_when_its_meta_says_so(
     upstream: Upstream, tmp_path: Path, patience: Patience
 ) -> None:
-    feed = f"{FEEDS}/nvdcve-2.0-2020.json.gz"
+    feed = f"{NVD_FEEDS}/nvdcve-2.0-2020.json.gz"
     for count in (3, 3, 4):
         put_feed(upstream, 2020, count)
-        fetch("nvd", tmp_path, url=upstream.url + FEEDS, years=(2020,), patience=patience)
+        fetch("nvd", tmp_path, url=upstream.url + NVD_FEEDS, years=(2020,), patience=patience)
     assert len(upstream.of(feed)) == 2
-    assert len(list(nvd.read(tmp_path / "nvd"))) == 4
+    assert len(list(nvd_json.read(tmp_path / "nvd"))) == 4
 
 
 def test_nvd_feed_that_is_not_what_its_meta_says_is_refused(
     upstream: Upstream, tmp_path: Path, patience: Patience
 ) -> None:
     put_feed(upstream, 2020, 3)
-    upstream.files[f"{FEEDS}/nvdcve-2.0-2020.json.gz"] = gzip.compress(b"{}")
+    upstream.files[f"{NVD_FEEDS}/nvdcve-2.0-2020.json.gz"] = gzip.compress(b"{}")
     with pytest.raises(InputError, match=r"2020\.json\.gz: the sha256 is"):
-        fetch("nvd", tmp_path, url=upstream.url + FEEDS, years=(2020,), patience=patience)
+        fetch("nvd", tmp_path, url=upstream.url + NVD_FEEDS, years=(2020,), patience=patience)
     assert not list((tmp_path / "nvd").glob("*.gz"))
 
 
@@ -111,7 +111,7 @@ def test_api_pages_are_saved_and_read_back_whole(
     Api(upstream, 2500)
     files = fetch("nvd-api", tmp_path, url=upstream.url + API, patience=patience)
     assert [path.name for path in files] == ["0000000.json", "0002000.json"]
-    records = list(nvd.read(tmp_path / "nvd-api"))
+    records = list(nvd_json.read(tmp_path / "nvd-api"))
     assert len({record.cve_id for record in records}) == len(records) == 2500
 
 
@@ -125,7 +125,7 @@ def test_api_resumes_at_the_first_missing_page(
     before = len(upstream.seen)
     fetch("nvd-api", tmp_path, url=upstream.url + API, patience=patience)
     assert [seen.query["startIndex"] for seen in upstream.seen[before:]] == ["20"]
-    assert len(list(nvd.read(tmp_path / "nvd-api"))) == 30
+    assert len(list(nvd_json.read(tmp_path / "nvd-api"))) == 30
 
 
 def test_api_period_is_cut_into_windows_the_server_takes(
@@ -215,7 +215,7 @@ def test_archives_keep_the_name_their_reader_knows(
     upstream.files["/mirror/x"] = buffer.getvalue()
     (file,) = fetch(source, tmp_path, url=f"{upstream.url}/mirror/x", patience=patience)
     assert file.parent == tmp_path / source
-    assert file.name == SOURCES[source][0].rpartition("/")[2]
+    assert file.name == FEEDS[source].url.rpartition("/")[2]
     assert "CWE-79" in read_catalogue(file)
 
 
@@ -223,7 +223,7 @@ def test_archives_keep_the_name_their_reader_knows(
 def test_knowledge_bases_come_as_bundles(
     upstream: Upstream, tmp_path: Path, patience: Patience, source: str
 ) -> None:
-    address = urlsplit(SOURCES[source][0])
+    address = urlsplit(FEEDS[source].url)
     assert address.netloc == "raw.githubusercontent.com"
     upstream.files[address.path] = b'{"type": "bundle", "objects": []}'
     (file,) = fetch(source, tmp_path, url=upstream.url + address.path, patience=patience)

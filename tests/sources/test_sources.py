@@ -12,24 +12,24 @@ from pathlib import Path
 import pytest
 
 from cybersecqwen.errors import InputError
-from cybersecqwen.sources import READERS, read_vulnerabilities
+from cybersecqwen.sources import FEEDS, read_vulnerabilities, recognise
 
-from . import test_cvelist, test_nvd, test_store
+from . import test_cve_json, test_nvd_json, test_record_table
 
 
 def make(folder: Path, form: str) -> Path:
-    feed = test_nvd.page([test_nvd.cve("CVE-2024-0001")])
-    record = json.dumps(test_cvelist.record())
+    feed = test_nvd_json.page([test_nvd_json.cve("CVE-2024-0001")])
+    record = json.dumps(test_cve_json.record())
     path = folder / form
     if form == "nvd-folder":
         path.mkdir()
         (path / "0.json").write_bytes(feed)
     elif form == "cvelist-folder":
-        test_cvelist.write(path / "README.json", {"about": "this repository"})
-        test_cvelist.write(path / "cves/CVE-2024-0001.json", test_cvelist.record())
+        test_cve_json.write(path / "README.json", {"about": "this repository"})
+        test_cve_json.write(path / "cves/CVE-2024-0001.json", test_cve_json.record())
     elif form.endswith((".parquet", ".jsonl")):
-        test_store.write(
-            folder, path.suffix, [{**test_store.ROW, "cve_id": "CVE-2024-0001"}]
+        test_record_table.write(
+            folder, path.suffix, [{**test_record_table.ROW, "cve_id": "CVE-2024-0001"}]
         ).rename(path)
     elif form.endswith(".zip"):
         with zipfile.ZipFile(path, "w") as archive:
@@ -54,15 +54,18 @@ def make(folder: Path, form: str) -> Path:
         ("CVE-2024-0001.json", "cvelist"),
         ("main.zip", "cvelist"),
         ("cvelist-folder", "cvelist"),
-        ("t.parquet", "store"),
-        ("t.jsonl", "store"),
+        ("t.parquet", "table"),
+        ("t.jsonl", "table"),
     ],
 )
 def test_a_format_is_recognised(tmp_path: Path, form: str, source: str) -> None:
     path = make(tmp_path, form)
     (record,) = read_vulnerabilities(path)
     assert record.cve_id == "CVE-2024-0001"
-    assert [record] == list(READERS[source](path))
+    feed = FEEDS[source]
+    assert recognise(path) is feed
+    assert feed.read is not None
+    assert [record] == list(feed.read(path))
 
 
 @pytest.mark.parametrize(
@@ -92,7 +95,17 @@ def test_a_truncated_feed_is_called_truncated_not_unknown(tmp_path: Path) -> Non
 
 
 def test_importing_the_sources_stays_cheap() -> None:
-    modules = ["inputs", "nvd", "cvelist", "store", "cwe", "ctibench", "download", "fetch"]
+    modules = [
+        "archives",
+        "schema",
+        "nvd",
+        "cvelist",
+        "record_table",
+        "cwe",
+        "ctibench",
+        "download",
+        "fetch",
+    ]
     imports = "; ".join(f"import cybersecqwen.sources.{name}" for name in modules)
     heavy = "{'pyarrow', 'httpx2', 'huggingface_hub', 'tqdm', 'platformdirs'}"
     code = f"import sys; {imports}; print(sorted({heavy} & set(sys.modules)))"

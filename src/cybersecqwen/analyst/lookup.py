@@ -15,9 +15,9 @@ from pathlib import Path, PurePosixPath
 
 from cybersecqwen.errors import InputError
 from cybersecqwen.records import Vulnerability
-from cybersecqwen.sources import cvelist, read_vulnerabilities
+from cybersecqwen.sources import cve_json, read_vulnerabilities
+from cybersecqwen.sources.archives import members
 from cybersecqwen.sources.fetch import default_cache
-from cybersecqwen.sources.inputs import entries
 from cybersecqwen.sources.recordstore import query
 from cybersecqwen.sources.recordstore.database import NAME, is_sqlite
 
@@ -96,8 +96,8 @@ def _candidates(path: Path, wanted: Collection[str]) -> Iterator[Vulnerability]:
         yield from query.find(path, wanted)
         return
     by_name = False
-    for entry in entries(path):
-        if cvelist.RECORD_FILE.search(entry.name):
+    for entry in members(path):
+        if cve_json.RECORD_FILE.search(entry.name):
             by_name = True
             if PurePosixPath(entry.name).name.split(".")[0] in wanted:
                 yield from _record(entry.read())
@@ -109,4 +109,4 @@ def _record(data: bytes) -> Iterator[Vulnerability]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "record.json"
         path.write_bytes(data)
-        yield from cvelist.read(path)
+        yield from cve_json.read(path)

@@ -64,12 +64,14 @@ def _update(
     """Update the record store; what fails is told, and ends in exit status 1."""
     from cybersecqwen.cli.records import iso_day, print_changes
     from cybersecqwen.sources.recordstore.database import NAME
-    from cybersecqwen.sources.recordstore.order import Order
+    from cybersecqwen.sources.recordstore.session import UpdateOptions
     from cybersecqwen.sources.recordstore.update import update
 
-    order = Order(cache / NAME, cache, url=url or "", since=iso_day(since) if since else "")
+    options = UpdateOptions(
+        cache / NAME, cache, url=url or "", since=iso_day(since) if since else ""
+    )
     outcomes = []
-    for outcome in update(order, only=only):
+    for outcome in update(options, only=only):
         outcomes.append(outcome)
         if outcome.error:
             click.echo(f"cybersecqwen: {outcome.feed}: {outcome.error}", err=True)

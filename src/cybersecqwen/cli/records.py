@@ -128,11 +128,11 @@ def import_(files: tuple[Path, ...], store: Path | None, as_json: bool) -> None:
     Importing a file again changes nothing.
     """
     from cybersecqwen.sources.fetch import default_cache
-    from cybersecqwen.sources.recordstore.order import Order
+    from cybersecqwen.sources.recordstore.session import UpdateOptions
     from cybersecqwen.sources.recordstore.update import import_files
 
-    order = Order(_path(store), default_cache())
-    results = list(import_files(order, files))
+    options = UpdateOptions(_path(store), default_cache())
+    results = list(import_files(options, files))
     print_changes([(path.name, "", changes) for path, changes in results], as_json=as_json)
 
 

@@ -21,7 +21,7 @@ from cybersecqwen.cwe.identifiers import cve_ids, normalise_cve
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json, read_json, read_jsonl
 from cybersecqwen.sources import read_vulnerabilities
-from cybersecqwen.sources.inputs import readable
+from cybersecqwen.sources.archives import readable
 
 _BATCH = 1024  # rows held as Python objects at once
 _MOST_NAMED = 2  # CVE ids in a text that it may be about; more is a list

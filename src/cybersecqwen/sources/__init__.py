@@ -1,59 +1,146 @@
-"""Sources: public feeds into records. Reading is offline and pure; `fetch` is apart.
+"""Sources: public feeds into records. Reading is offline and pure; fetching is apart.
 
     for vulnerability in read_vulnerabilities(Path("nvdcve-2.0-2015.json.gz")):
         print(vulnerability.cve_id, vulnerability.description)
 
-The format of a file is recognised by its content.
+A file is recognised by its content, whichever command it is given to. A new feed is one file
+with a Feed and a line in FEEDS.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import IO
 
 from cybersecqwen.errors import InputError
 from cybersecqwen.records import Vulnerability
-from cybersecqwen.sources import cvelist, nvd, store
-from cybersecqwen.sources.inputs import entries
-from cybersecqwen.sources.recordstore import query
-from cybersecqwen.sources.recordstore.database import is_sqlite
+from cybersecqwen.sources import (
+    attack,
+    capec,
+    cvelist,
+    cwe,
+    kev,
+    nvd,
+    nvd_api,
+    record_table,
+    threat_actors,
+    vulnrichment,
+)
+from cybersecqwen.sources.archives import (
+    ZIP,
+    first_bytes,
+    is_gzip,
+    members,
+    readable,
+    unpacked,
+)
+from cybersecqwen.sources.feed import Feed, Head
+from cybersecqwen.sources.recordstore import database, query
 
-READERS: dict[str, Callable[[Path], Iterator[Vulnerability]]] = {
-    "nvd": nvd.read,
-    "cvelist": cvelist.read,
-    "store": store.read,
-    "recordstore": query.read,
+# Where two recognise a file, the first one has it.
+FEEDS: dict[str, Feed] = {
+    "nvd": nvd.FEED,
+    "nvd-api": nvd_api.FEED,
+    "cvelist": cvelist.FEED,
+    "vulnrichment": vulnrichment.FEED,
+    "cwe": cwe.FEED,
+    "attack-enterprise": attack.ENTERPRISE,
+    "attack-mobile": attack.MOBILE,
+    "attack-ics": attack.ICS,
+    "capec": capec.FEED,
+    "kev": kev.FEED,
+    "cti-bench": threat_actors.FEED,
+    "recordstore": Feed(
+        "recordstore",
+        "the record store",
+        recognise=lambda head: head.data.startswith(database.MAGIC),
+        read=query.read,
+    ),
+    "table": record_table.FEED,
 }
 
-_HEAD = 4096  # bytes; both JSON formats name themselves in their first keys
+_MEMBERS = (".json", ".json.gz", ".xml", ".xml.gz")  # what is looked into in a folder or archive
+_SEEKABLE = (ZIP, record_table.MAGIC, database.MAGIC)  # whose readers do not take a stream
+
+
+def recognise_head(head: Head) -> Feed | None:
+    """Return the feed that a file belongs to by its first bytes, or None."""
+    return next((f for f in FEEDS.values() if f.recognise and f.recognise(head)), None)
+
+
+def recognise(path: Path) -> Feed | None:
+    """Return the feed that a file, folder or archive belongs to, or None.
+
+    Raises InputError when it is missing, truncated or damaged.
+    """
+    for member in members(path):
+        if member.where == str(path) or member.name.endswith(_MEMBERS):
+            feed = recognise_head(Head(member.name, member.head()))
+            if feed:
+                return feed
+    return None
 
 
 def read_vulnerabilities(path: Path) -> Iterator[Vulnerability]:
-    """Yield the records of a file or folder in any format of READERS, recognised by itself.
+    """Yield the CVE records of a file, folder, archive or pipe of any feed that holds such.
 
-    Raises InputError, at once, when it is none of them.
+    Raises InputError, at once, when it holds none.
     """
-    return READERS[recognise(path)](path)
+    return open_vulnerabilities(path)[1]
 
 
-def recognise(path: Path) -> str:
-    """Name the format of a file or folder, a key of READERS; raises InputError when it has none."""
-    if path.suffix in (".parquet", ".jsonl"):
-        return "store"
-    if is_sqlite(path):
-        return "recordstore"
-    for entry in entries(path):
-        if cvelist.RECORD_FILE.search(entry.name):
-            return "cvelist"
-        if entry.name.endswith((".json", ".json.gz")):
-            head = entry.read()[:_HEAD]
-            if b'"resultsPerPage"' in head:
-                return "nvd"
-            if b'"CVE_RECORD"' in head or b'"containers"' in head:
-                return "cvelist"
+def open_vulnerabilities(path: Path) -> tuple[Feed, Iterator[Vulnerability]]:
+    """Recognise what `read_vulnerabilities` reads, and return its feed beside its records."""
+    if _is_stream(path):
+        with readable(path), path.open("rb") as stream:
+            return open_stream(stream, str(path))
+    feed = recognise(path)
+    if feed and feed.read and feed.kind is Vulnerability:
+        return feed, feed.read(path)
     raise InputError(
-        "no vulnerability format that is known",
+        f"is {feed.title}, which holds no CVE records" if feed else "no format that is known",
         where=path,
         tip="accepted are NVD JSON 2.0 (feed or API pages), CVE JSON 5 (file, folder, zip, tar), "
         "a .parquet or .jsonl table of records, and the record store",
     )
+
+
+def open_stream(stream: IO[bytes], name: str) -> tuple[Feed, Iterator[Vulnerability]]:
+    """Copy a stream to a temporary file, for readers seek, and open that under its own `name`."""
+    folder = TemporaryDirectory(prefix="cybersecqwen-")
+    copy = Path(folder.name) / "stream"
+    with readable(name), copy.open("wb") as file:
+        shutil.copyfileobj(unpacked(stream), file)
+    with _named(copy, name):
+        feed, records = open_vulnerabilities(copy)
+    return feed, _read_copy(records, folder, copy, name)
+
+
+def _is_stream(path: Path) -> bool:
+    """Tell a pipe, or a gzipped file whose content has to be one that can be sought in."""
+    if path.is_dir() or not path.exists():
+        return False
+    return not path.is_file() or (is_gzip(path) and first_bytes(path).startswith(_SEEKABLE))
+
+
+@contextmanager
+def _named(copy: Path, name: str) -> Iterator[None]:
+    """Let errors name the stream and not its copy."""
+    try:
+        yield
+    except InputError as error:
+        where = str(error.where).replace(str(copy), name)
+        raise InputError(error.what, where=where, tip=error.tip) from error
+
+
+def _read_copy(
+    records: Iterator[Vulnerability], folder: TemporaryDirectory[str], copy: Path, name: str
+) -> Iterator[Vulnerability]:
+    with folder, _named(copy, name):
+        for record in records:
+            yield replace(record, where=record.where.replace(str(copy), name))

@@ -12,7 +12,7 @@ of both. Ids of revoked entries become aliases of what replaced them.
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -20,8 +20,19 @@ from pydantic import Field
 
 from cybersecqwen.errors import InputError
 from cybersecqwen.records import Entry, Fact, Knowledge, Passage
-from cybersecqwen.sources.inputs import Schema
-from cybersecqwen.sources.stix import Reference, StixObject, paragraphs, plain, read_bundle
+from cybersecqwen.sources.feed import Feed, Head, fetch_file
+from cybersecqwen.sources.recordstore.session import Session, update_release, version_only
+from cybersecqwen.sources.recordstore.versions import Changes
+from cybersecqwen.sources.schema import Schema
+from cybersecqwen.sources.stix import (
+    MITRE_CTI,
+    Reference,
+    StixObject,
+    is_bundle,
+    paragraphs,
+    plain,
+    read_bundle,
+)
 
 KINDS = {
     "attack-pattern": "technique",
@@ -243,3 +254,31 @@ def _reference(thing: StixObject) -> Reference:
 def _entry_id(thing: StixObject) -> str:
     found = _reference(thing).external_id
     return found if _ID.fullmatch(found) else ""
+
+
+def _feed(domain: str) -> Feed:
+    name, url = f"attack-{domain}", f"{MITRE_CTI}/{domain}-attack/{domain}-attack.json"
+
+    def recognise(head: Head) -> bool:
+        named = Counter(_DOMAIN.findall(head.data)) if is_bundle(head) else Counter[bytes]()
+        return bool(named) and named.most_common(1)[0][0] == domain.encode()
+
+    def update(session: Session) -> Iterator[Changes]:
+        return update_release(
+            session, name, url, read=lambda path: read_attack(path).version, keep=version_only
+        )
+
+    return Feed(
+        name,
+        f"MITRE ATT&CK, {domain}",
+        Knowledge,
+        url=url,
+        recognise=recognise,
+        read=lambda path: iter((read_attack(path),)),
+        fetch=fetch_file,
+        update=update,
+    )
+
+
+_DOMAIN = re.compile(rb'"(enterprise|mobile|ics)-attack"')
+ENTERPRISE, MOBILE, ICS = (_feed(domain) for domain in ("enterprise", "mobile", "ics"))

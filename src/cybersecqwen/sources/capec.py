@@ -16,7 +16,17 @@ from pydantic import Field
 
 from cybersecqwen.errors import InputError
 from cybersecqwen.records import Entry, Fact, Knowledge, Passage
-from cybersecqwen.sources.stix import StixObject, paragraphs, plain, read_bundle
+from cybersecqwen.sources.feed import Feed, Head, fetch_file
+from cybersecqwen.sources.recordstore.session import Session, update_release, version_only
+from cybersecqwen.sources.recordstore.versions import Changes
+from cybersecqwen.sources.stix import (
+    MITRE_CTI,
+    StixObject,
+    is_bundle,
+    paragraphs,
+    plain,
+    read_bundle,
+)
 
 _PHASE = re.compile(r"<h3>(.*?)</h3>")
 _STEP = re.compile(r"(?=<li>\s*<p>)")
@@ -131,3 +141,27 @@ def _facts(objects: dict[str, _Object], entries: dict[str, Entry]) -> Iterator[F
         }
         for relation, values in words.items():
             yield from (Fact(entry.entry_id, relation, value) for value in values if value)
+
+
+def _recognise(head: Head) -> bool:
+    return is_bundle(head) and b"capec.mitre.org" in head.data and b"mitre-attack" not in head.data
+
+
+def _update(session: Session) -> Iterator[Changes]:
+    return update_release(
+        session, "capec", _URL, read=lambda path: read_capec(path).version, keep=version_only
+    )
+
+
+_URL = f"{MITRE_CTI}/capec/2.1/stix-capec.json"
+
+FEED = Feed(
+    "capec",
+    "MITRE CAPEC",
+    Knowledge,
+    url=_URL,
+    recognise=_recognise,
+    read=lambda path: iter((read_capec(path),)),
+    fetch=fetch_file,
+    update=_update,
+)

@@ -18,7 +18,7 @@ from pathlib import Path
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import read_json
 from cybersecqwen.records import Item
-from cybersecqwen.sources.inputs import readable
+from cybersecqwen.sources.archives import readable
 
 _OPTIONS = ("Option A", "Option B", "Option C", "Option D")
 

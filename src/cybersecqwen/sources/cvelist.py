@@ -1,165 +1,195 @@
-"""CVE JSON 5.x: the CVE List (cvelistV5) and CISA's Vulnrichment.
+"""The CVE List: the whole of it, or the records that its log of changes names.
 
-    https://github.com/CVEProject/cve-schema
+    https://github.com/CVEProject/cvelistV5/blob/main/cves/deltaLog.json
 
-    for vulnerability in read(Path("cvelistV5-main.zip")):
-        print(vulnerability.cve_id, vulnerability.cwe_cna, vulnerability.cwe_cisa_adp)
-
-The containers of the CNA and of CISA stay apart. Records are never merged over
-files: the list and Vulnrichment each give a whole record of their own.
+The log reaches back some 30 days; before that, the whole list is fetched. The cursor is the
+time of the newest change that is in the store. The archives of changes that the project
+releases are not used: they are known to lack records, https://github.com/CVEProject/cvelistV5/issues/40
 """
 
 from __future__ import annotations
 
-import re
+import json
+import logging
 from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import Literal
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import TYPE_CHECKING
 
 from pydantic import ConfigDict, Field
 
 from cybersecqwen.errors import InputError
 from cybersecqwen.records import Vulnerability
-from cybersecqwen.sources.inputs import (
-    CISA_ADP,
-    CVE_ID,
-    Schema,
-    entries,
-    iso_date,
-    iso_time,
-    parse,
-)
+from cybersecqwen.sources import cve_json
+from cybersecqwen.sources.download import AbsentError, download, get, open_client, retried
+from cybersecqwen.sources.feed import Feed, fetch_file
+from cybersecqwen.sources.recordstore.database import transaction
+from cybersecqwen.sources.recordstore.session import Session, load, save
+from cybersecqwen.sources.recordstore.versions import CVE_LIST, Changes, apply
+from cybersecqwen.sources.schema import CVE_ID, Schema, iso_time, parse
 
-# The repositories hold other JSON too: delta.json, recent_activities.json, settings.
-RECORD_FILE = re.compile(r"(^|/)CVE-\d{4}-\d{4,}\.json(\.gz)?$")
+if TYPE_CHECKING:
+    import httpx2
 
-_CISA_TITLE = "CISA ADP Vulnrichment"
-_LABEL = re.compile(r"CWE-\d+")
+_log = logging.getLogger(__name__)
+
+_URL = "https://github.com/CVEProject/cvelistV5/archive/refs/heads/main.zip"
+_CVES = "https://raw.githubusercontent.com/CVEProject/cvelistV5/main/cves"
+_OVERLAP = timedelta(minutes=15)  # GitHub may serve a file as it was some minutes ago
+_AT_ONCE = 8  # requests
+_GROUP = 200  # records of the log in a transaction
+_BATCH = 2000  # records of the whole list in a transaction
 
 
-class _Provider(Schema):
-    org: str = Field(alias="orgId")
+class _Change(Schema):
+    cve_id: str = Field(pattern=CVE_ID, alias="cveId")
     updated: str = Field(default="", alias="dateUpdated")
 
 
-class _Text(Schema):
-    lang: str
-    value: str
+class _Delta(Schema):
+    time: str = Field(alias="fetchTime")
+    new: list[_Change] = Field(default=[])
+    updated: list[_Change] = Field(default=[])
+    error: list[_Change] = Field(default=[])
+
+    @property
+    def changes(self) -> list[_Change]:
+        return [*self.new, *self.updated, *self.error]
 
 
-class _ProblemText(Schema):
-    cwe: str = Field(default="", alias="cweId")
-    description: str = ""
+class _Log(Schema):
+    model_config = ConfigDict(title="deltaLog.json")
+
+    deltas: list[_Delta]
 
 
-class _Problem(Schema):
-    descriptions: list[_ProblemText]
+def _update(session: Session) -> Iterator[Changes]:
+    """Bring what the log names since the cursor, the oldest changes of the list first.
 
-
-class _Cvss(Schema):
-    vector: str = Field(alias="vectorString")
-
-
-class _Metric(Schema):
-    v31: _Cvss | None = Field(default=None, alias="cvssV3_1")
-    v30: _Cvss | None = Field(default=None, alias="cvssV3_0")
-
-
-class _Container(Schema):
-    title: str = ""
-    provider: _Provider = Field(alias="providerMetadata")
-    # A rejected record gives rejectedReasons in place of descriptions.
-    descriptions: list[_Text] = Field(default=[])
-    problems: list[_Problem] = Field(default=[], alias="problemTypes")
-    metrics: list[_Metric] = Field(default=[])
-
-
-class _Containers(Schema):
-    cna: _Container
-    adp: list[_Container] = Field(default=[])
-
-
-class _Metadata(Schema):
-    id: str = Field(pattern=CVE_ID, alias="cveId")
-    state: Literal["PUBLISHED", "REJECTED"]
-    published: str | None = Field(default=None, alias="datePublished")
-    updated: str = Field(default="", alias="dateUpdated")
-    assigner: str | None = Field(default=None, alias="assignerShortName")
-
-
-class _Record(Schema):
-    model_config = ConfigDict(title="CVE JSON 5")
-
-    type: Literal["CVE_RECORD"] = Field(alias="dataType")
-    version: str = Field(alias="dataVersion", pattern=r"^5\.")
-    metadata: _Metadata = Field(alias="cveMetadata")
-    containers: _Containers
-
-
-def read(path: Path) -> Iterator[Vulnerability]:
-    """Yield the records of one file, or of all `CVE-*.json` in a folder or archive.
-
-    `where` is the file, or the archive and the member in it. Raises InputError on a
-    damaged archive, on a record that breaks the schema, and where there is none.
+    Yields what each group of them brought. A record that cannot be read goes to the table
+    `refused`. Raises CyberSecQwenError when upstream fails for good; what came before stays.
     """
-    empty = True
-    for entry in entries(path):
-        if RECORD_FILE.search(entry.name) or entry.where == str(path):
-            empty = False
-            yield read_record(entry.read(), entry.where)
-    if empty:
-        raise InputError("holds no file CVE-YEAR-NUMBER.json", where=path, tip="check the path")
+    with open_client(follow_redirects=True) as client:
+        deltas = _read_log(session, client)
+        cursor = load(session.connection, CVE_LIST).cursor
+        if not cursor or cursor < deltas[0].time:
+            _log.info(
+                "cvelist: the log of changes begins at %s, so the whole list is fetched",
+                deltas[0].time,
+            )
+            yield from _fetch_whole(session, deltas[-1].time)
+            return
+        begin = (datetime.fromisoformat(cursor) - _OVERLAP).isoformat(timespec="milliseconds")
+        for group in _groups(delta for delta in deltas if delta.time > begin):
+            yield _take(session, client, group)
 
 
-def read_record(data: bytes, where: str) -> Vulnerability:
-    """Read the bytes of one record; raises InputError at `where` when they are none."""
-    return _vulnerability(parse(_Record, data, where), where)
+def _read_log(session: Session, client: httpx2.Client) -> list[_Delta]:
+    """Read the log, the oldest change first, its times made comparable."""
+    url = session.options.address(f"{_CVES}/deltaLog.json")
+    data = retried(lambda: get(client, url), url, session.options.patience)
+    log = parse(_Log, b'{"deltas":' + data + b"}", url)
+    if not log.deltas:
+        raise InputError("the log is empty", where=url, tip="run it again later")
+    deltas = (d.model_copy(update={"time": iso_time(d.time, url)}) for d in log.deltas)
+    return sorted(deltas, key=lambda delta: delta.time)
 
 
-def _vulnerability(record: _Record, where: str) -> Vulnerability:
-    cna, metadata = record.containers.cna, record.metadata
-    cisa = [
-        a for a in record.containers.adp if a.title == _CISA_TITLE or a.provider.org == CISA_ADP
-    ]
-    return Vulnerability(
-        cve_id=metadata.id,
-        published=iso_date(metadata.published, where) if metadata.published else "",
-        description=next((t.value for t in cna.descriptions if t.lang.startswith("en")), ""),
-        cwe_cna=_labels([cna]),
-        cwe_cisa_adp=_labels(cisa),
-        cvss3_vector=_vector([cna, *cisa]),
-        assigner=metadata.assigner,
-        description_source="cvelist",
-        rejected=metadata.state == "REJECTED",
-        modified=_modified(record, where),
-        where=where,
+def _groups(deltas: Iterable[_Delta]) -> Iterator[list[_Delta]]:
+    """Put small deltas together, so that their records are fetched at once and kept at once."""
+    group: list[_Delta] = []
+    for delta in deltas:
+        group.append(delta)
+        if sum(len(one.changes) for one in group) >= _GROUP:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def _fetch_whole(session: Session, reached: str) -> Iterator[Changes]:
+    path = session.options.cache / CVE_LIST / "main.zip"
+    download(session.options.address(_URL), path, patience=session.options.patience)
+    records = cve_json.read(path)
+    while batch := list(islice(records, _BATCH)):
+        with transaction(session.connection):
+            changes = apply(session.connection, CVE_LIST, batch, seen=session.options.timestamp())
+        yield changes
+    with transaction(session.connection):
+        _reach(session, reached)
+
+
+def _take(session: Session, client: httpx2.Client, deltas: list[_Delta]) -> Changes:
+    """Fetch what deltas name, and keep the records and how far the log is read, or nothing."""
+    named = {change.cve_id: change for delta in deltas for change in delta.changes}
+    missing = _missing(session, named)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        fetched = list(pool.map(lambda cve_id: _fetch(session, client, cve_id), missing))
+    with transaction(session.connection):
+        records = [one for one in fetched if isinstance(one, Vulnerability)]
+        changes = apply(session.connection, CVE_LIST, records, seen=session.options.timestamp())
+        for cve_id, one in zip(missing, fetched, strict=True):
+            _note(session, cve_id, None if isinstance(one, Vulnerability) else str(one))
+        _reach(session, deltas[-1].time)
+    return changes
+
+
+def _missing(session: Session, named: dict[str, _Change]) -> list[str]:
+    """List the CVEs whose version here is not as new as the log says."""
+    stored = dict(
+        session.connection.execute(
+            "SELECT cve_id, modified FROM versions"
+            " WHERE source = ? AND cve_id IN (SELECT value FROM json_each(?))",
+            (CVE_LIST, json.dumps(list(named))),
+        ).fetchall()
     )
+    return [
+        cve_id
+        for cve_id, change in named.items()
+        if not change.updated or stored.get(cve_id, "") < iso_time(change.updated, cve_id)
+    ]
 
 
-def _modified(record: _Record, where: str) -> str:
-    """Take the latest date of the record and its containers, each of which has its own."""
-    containers = (record.containers.cna, *record.containers.adp)
-    stated = (record.metadata.updated, *(c.provider.updated for c in containers))
-    return max((iso_time(text, where) for text in stated if text), default="")
+def _fetch(session: Session, client: httpx2.Client, cve_id: str) -> Vulnerability | Exception:
+    """Fetch one record, or say why it is none."""
+    _, year, number = cve_id.split("-")
+    # Made from the id: what the log links to is not followed.
+    url = session.options.address(f"{_CVES}/{year}/{number[:-3]}xxx/{cve_id}.json")
+    try:
+        return cve_json.read_record(
+            retried(lambda: get(client, url), url, session.options.patience), url
+        )
+    except (InputError, AbsentError) as error:
+        _log.warning("refused: %s", error)
+        return error
 
 
-def _labels(containers: Iterable[_Container]) -> tuple[str, ...]:
-    """List the CWE ids that are stated, or open a description; none is guessed from prose."""
-    texts = (t for c in containers for problem in c.problems for t in problem.descriptions)
-    found = (t.cwe or _leading_label(t.description) for t in texts)
-    return tuple(dict.fromkeys(label for label in found if label))
+def _note(session: Session, cve_id: str, reason: str | None) -> None:
+    if reason is None:
+        session.connection.execute(
+            "DELETE FROM refused WHERE feed = ? AND cve_id = ?", (CVE_LIST, cve_id)
+        )
+    else:
+        session.connection.execute(
+            "INSERT OR REPLACE INTO refused VALUES (?, ?, ?, ?)",
+            (CVE_LIST, cve_id, reason, session.options.timestamp()),
+        )
 
 
-def _leading_label(description: str) -> str:
-    match = _LABEL.match(description)
-    return match.group() if match else ""
+def _reach(session: Session, time: str) -> None:
+    state = load(session.connection, CVE_LIST)
+    cursor = max(state.cursor, time)
+    save(session.connection, replace(state, cursor=cursor, checked=session.options.timestamp()))
 
 
-def _vector(containers: list[_Container]) -> str | None:
-    """Take the CVSS 3.1 vector, else 3.0, of the first container that has one."""
-    for container in containers:
-        scores = [m.v31 for m in container.metrics] + [m.v30 for m in container.metrics]
-        for score in scores:
-            if score:
-                return score.vector
-    return None
+FEED = Feed(
+    CVE_LIST,
+    "CVE JSON 5 (the CVE List and CISA's Vulnrichment)",
+    url=_URL,
+    recognise=cve_json.recognise,
+    read=cve_json.read,
+    fetch=fetch_file,
+    update=_update,
+)

@@ -19,7 +19,10 @@ from xml.parsers import expat
 
 from cybersecqwen.errors import InputError
 from cybersecqwen.records import Entry, Fact, Knowledge, Passage, Weakness
-from cybersecqwen.sources.inputs import read_only
+from cybersecqwen.sources.archives import read_only
+from cybersecqwen.sources.feed import Feed, Head, fetch_file
+from cybersecqwen.sources.recordstore.session import Session, update_release, version_only
+from cybersecqwen.sources.recordstore.versions import Changes
 from cybersecqwen.sources.stix import paragraphs
 
 _KINDS: dict[str, Literal["weakness", "category", "view"]] = {
@@ -255,3 +258,25 @@ def _blocks(element: Element) -> str:
         block = _name(child) in ("p", "li", "div", "ul", "ol", "br", "tr", "h2", "h3")
         parts += [_blocks(child), "\n\n" if block else "", child.tail or ""]
     return "".join(parts)
+
+
+def _recognise(head: Head) -> bool:
+    return b"<Weakness_Catalog" in head.data
+
+
+def _update(session: Session) -> Iterator[Changes]:
+    return update_release(session, "cwe", _DOWNLOAD, read=catalogue_version, keep=version_only)
+
+
+_DOWNLOAD = "https://cwe.mitre.org/data/xml/cwec_latest.xml.zip"
+
+FEED = Feed(
+    "cwe",
+    "MITRE's CWE catalogue",
+    Knowledge,
+    url=_DOWNLOAD,
+    recognise=_recognise,
+    read=lambda path: iter((read_weaknesses(path),)),
+    fetch=fetch_file,
+    update=_update,
+)

@@ -8,13 +8,20 @@ catalogue.version, catalogue.entries[0].cve_id      # ('2025.08.25', 'CVE-2025-4
 
 from __future__ import annotations
 
+import json
+import sqlite3
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ConfigDict, Field
 
 from cybersecqwen.errors import InputError
-from cybersecqwen.sources.inputs import CVE_ID, Schema, iso_date, parse, read_only
+from cybersecqwen.sources.archives import read_only
+from cybersecqwen.sources.feed import Feed, Head, fetch_file
+from cybersecqwen.sources.recordstore.session import Session, update_release
+from cybersecqwen.sources.recordstore.versions import Changes
+from cybersecqwen.sources.schema import CVE_ID, Schema, iso_date, parse
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,3 +95,44 @@ def _entry(entry: _Entry, where: str) -> KnownExploited:
         ransomware=entry.ransomware == "Known",
         cwes=tuple(entry.cwes),
     )
+
+
+def _recognise(head: Head) -> bool:
+    return "catalogVersion" in head.keys()  # noqa: SIM118
+
+
+def _update(session: Session) -> Iterator[Changes]:
+    return update_release(session, "kev", _URL, read=read_kev, keep=_replace)
+
+
+def _replace(connection: sqlite3.Connection, catalogue: Catalogue) -> tuple[str, Changes]:
+    """Put the entries of a release into the store in place of those of the one before."""
+    entries = {entry.cve_id: _row(entry) for entry in catalogue.entries}
+    old = {row["cve_id"]: tuple(row) for row in connection.execute("SELECT * FROM kev")}
+    connection.execute("DELETE FROM kev")
+    connection.executemany("INSERT INTO kev VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", entries.values())
+    changed = sum(old[i] != row for i, row in entries.items() if i in old)
+    gone = len(old.keys() - entries.keys())
+    new = len(entries.keys() - old.keys())
+    return catalogue.version, Changes(len(entries), new=new, changed=changed + gone)
+
+
+def _row(entry: KnownExploited) -> tuple[str | bool, ...]:
+    return (
+        *(entry.cve_id, entry.name, entry.vendor, entry.product, entry.date_added),
+        *(entry.due_date, entry.action, entry.ransomware, json.dumps(entry.cwes)),
+    )
+
+
+_URL = "https://www.cisa.gov/sites/default/files/feeds/known_exploited_vulnerabilities.json"
+
+FEED = Feed(
+    "kev",
+    "CISA's catalogue of Known Exploited Vulnerabilities",
+    KnownExploited,
+    url=_URL,
+    recognise=_recognise,
+    read=lambda path: iter(read_kev(path).entries),
+    fetch=fetch_file,
+    update=_update,
+)

@@ -1,186 +1,192 @@
-"""NVD JSON 2.0: the yearly feeds, and saved pages of the API, which have the same layout.
+"""NVD: the yearly feeds, and what was modified since, asked of its API.
 
-    https://nvd.nist.gov/developers/vulnerabilities
+    https://nvd.nist.gov/developers/api-workflows
 
-    for vulnerability in read(Path("nvdcve-2.0-2015.json.gz")):
-        print(vulnerability.cve_id, vulnerability.cwe_nvd)
-
-The pages of one API query lie in one folder (other queries in other folders); a
-query with a page missing is refused, for a corpus would lack it in silence.
+The record store's cursor is the latest modification that has come, as NVD advises; so neither
+this machine's clock nor an answer that is empty by mistake moves it past anything. It moves when
+a window is whole. Every page is kept as it comes, and an update that was killed goes on at the
+next one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from itertools import groupby
-from pathlib import Path, PurePosixPath
-from typing import Literal
+import json
+import re
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from urllib.parse import urlencode
 
-from pydantic import ConfigDict, Field
+from cybersecqwen.errors import CyberSecQwenError, InputError
+from cybersecqwen.sources import nvd_api, nvd_json
+from cybersecqwen.sources.download import Patience, download, get, open_client, retried
+from cybersecqwen.sources.feed import Feed, FetchOptions, Head
+from cybersecqwen.sources.nvd_api import PAGE, WINDOW, Ask, open_api
+from cybersecqwen.sources.nvd_json import Page, records_of
+from cybersecqwen.sources.recordstore.database import transaction
+from cybersecqwen.sources.recordstore.session import Session, load, save
+from cybersecqwen.sources.recordstore.versions import NVD, Changes, apply
+from cybersecqwen.sources.schema import iso_time, parse
 
-from cybersecqwen.errors import InputError
-from cybersecqwen.records import Vulnerability
-from cybersecqwen.sources.inputs import (
-    CISA_ADP,
-    CVE_ID,
-    Entry,
-    Schema,
-    entries,
-    iso_date,
-    iso_time,
-    parse,
-)
-
-_NVD = "nvd@nist.gov"
-_OF_SOURCE = {_NVD: "cwe_nvd", CISA_ADP: "cwe_cisa_adp"}  # any other source is a CNA
-
-
-class _Text(Schema):
-    lang: str
-    value: str
-
-
-class _Weakness(Schema):
-    source: str
-    description: list[_Text]
-
-
-class _Cvss(Schema):
-    vector: str = Field(alias="vectorString")
-
-
-class _Metric(Schema):
-    type: str
-    data: _Cvss = Field(alias="cvssData")
-
-
-class _Metrics(Schema):
-    v31: list[_Metric] = Field(default=[], alias="cvssMetricV31")
-    v30: list[_Metric] = Field(default=[], alias="cvssMetricV30")
-
-
-class _Cve(Schema):
-    id: str = Field(pattern=CVE_ID)
-    assigner: str | None = Field(default=None, alias="sourceIdentifier")
-    published: str
-    modified: str = Field(default="", alias="lastModified")
-    status: str = Field(default="", alias="vulnStatus")
-    descriptions: list[_Text]
-    metrics: _Metrics = _Metrics()
-    weaknesses: list[_Weakness] = Field(default=[])
-
-
-class _Wrapped(Schema):
-    cve: _Cve
-
-
-class Page(Schema):
-    """One answer of the API, or a yearly feed, which is an answer of one page."""
-
-    model_config = ConfigDict(title="NVD JSON 2.0")
-
-    format: Literal["NVD_CVE"]
-    version: Literal["2.0"]
-    start: int = Field(alias="startIndex", ge=0)
-    total: int = Field(alias="totalResults", ge=0)
-    timestamp: str = ""  # upstream's clock
-    vulnerabilities: list[_Wrapped]
+_STEP = WINDOW - timedelta(days=1)  # a window may begin and end in the middle of a day
+_OVERLAP = timedelta(hours=1)  # asked for again, for records may appear late in upstream's answers
+_RESTARTS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
-    """A page of a longer answer, already turned into records."""
+class _Window:
+    """A period of modification, and how much of it is in the store; "" to "" is everything."""
 
-    start: int
-    total: int
-    records: list[Vulnerability]
-    where: str
+    start: str = ""
+    end: str = ""
+    position: int = 0
+    total: int = -1  # not known before the first page
+    latest: str = ""  # modification that has come
+    as_of: str = ""  # upstream's clock at the first page
+
+    @property
+    def whole(self) -> bool:
+        return self.position == self.total
 
 
-def read(path: Path) -> Iterator[Vulnerability]:
-    """Yield the records of a feed, of a saved page, or of a folder or archive of either.
+def _fetch_years(options: FetchOptions) -> list[Path]:
+    """Fetch yearly feeds, each checked against the hash in its `.meta`."""
+    if not options.years:
+        raise InputError("no year is given", tip="for example --years 2021-2024")
+    files = []
+    for year in options.years:
+        base = f"{options.url}/nvdcve-2.0-{year}"
+        target = options.folder / f"nvdcve-2.0-{year}.json.gz"
+        sha256 = _meta_sha256(f"{base}.meta", options.patience)
+        files.append(download(f"{base}.json.gz", target, sha256=sha256, patience=options.patience))
+    return files
 
-    `where` is the file and the record's position in it, from 1. Raises InputError
-    on a truncated or foreign file and when pages do not cover their `totalResults`.
+
+def _meta_sha256(url: str, patience: Patience) -> str:
+    with open_client(follow_redirects=True) as client:
+        text = retried(lambda: get(client, url), url, patience).decode("utf-8", "replace")
+    match = re.search(r"^sha256:([0-9A-Fa-f]{64})\s*$", text, re.MULTILINE)
+    if not match:
+        raise CyberSecQwenError("holds no sha256", where=url, tip="check the URL of the feeds")
+    return match.group(1)
+
+
+def _update(session: Session) -> Iterator[Changes]:
+    """Bring what was modified since the cursor, yielding what each page brought.
+
+    Without a cursor everything is fetched. Raises CyberSecQwenError when upstream fails for
+    good or this machine's clock is behind the cursor; the pages that came before stay.
     """
-    pages = (entry for entry in entries(path) if entry.name.endswith((".json", ".json.gz")))
-    empty = True
-    for _, group in groupby(pages, key=lambda entry: PurePosixPath(entry.name).parent):
-        for record in _read_folder(group):
-            empty = False
-            yield record
-    if empty:
+    url = session.options.address(nvd_api.URL)
+    with open_api(session.options.patience) as ask:
+        for window in _windows(session):
+            yield from _fill(session, window, url, ask)
+
+
+def _windows(session: Session) -> Iterator[_Window]:
+    """List the windows from the one that is in work, or the cursor, to now."""
+    state = load(session.connection, NVD)
+    if state.progress:
+        yield _Window(**json.loads(state.progress))
+    elif not state.cursor:
+        yield _Window()
+    cursor = load(session.connection, NVD).cursor  # which that window has moved
+    if not cursor:
+        return  # upstream holds nothing
+    now = session.options.now()
+    if datetime.fromisoformat(cursor) > now:
+        raise CyberSecQwenError(
+            f"the store is complete up to {cursor}, but this machine's clock says {now:%FT%T}",
+            where=session.options.store,
+            tip="set the clock (both are UTC)",
+        )
+    start = datetime.fromisoformat(cursor) - _OVERLAP
+    while start < now:
+        end = min(start + _STEP, now)
+        yield _Window(_stamp(start), _stamp(end))
+        start = end
+
+
+def _fill(session: Session, window: _Window, url: str, ask: Ask) -> Iterator[Changes]:
+    restarts = 0
+    while not window.whole:
+        asked = f"{url}?{_query(window)}"
+        page = parse(Page, ask(asked), asked)
+        _check(page, window, asked)
+        if page.total < window.total:
+            # A record that is modified meanwhile leaves the window, and others move up: into
+            # the place of one that has come, where nothing would ask for them.
+            restarts += 1
+            if restarts > _RESTARTS:
+                raise CyberSecQwenError(
+                    "the records change while they are asked for", where=url, tip="run it again"
+                )
+            window = _Window(window.start, window.end)
+            continue
+        window, changes = _keep(session, window, page, asked)
+        yield changes
+
+
+def _query(window: _Window) -> str:
+    period = {"lastModStartDate": window.start, "lastModEndDate": window.end}
+    pages = {"resultsPerPage": PAGE, "startIndex": window.position}
+    return urlencode({**(period if window.end else {}), **pages})
+
+
+def _check(page: Page, window: _Window, where: str) -> None:
+    missing = page.total - window.position
+    if page.start != window.position or (missing > 0 and not page.vulnerabilities):
         raise InputError(
-            "holds no NVD record", where=path, tip="a feed is named nvdcve-2.0-YEAR.json.gz"
+            f"{len(page.vulnerabilities)} records at {page.start}, with {window.position} of "
+            f"{page.total} here",
+            where=where,
+            tip="upstream gives less than it says; run it again later",
         )
 
 
-def _read_folder(pages: Iterable[Entry]) -> Iterator[Vulnerability]:
-    """Yield the records of whole answers as they come, then those of the paged one, joined."""
-    parts = []
-    for entry in pages:
-        page = parse(Page, entry.read(), entry.where)
-        records = records_of(page, entry.where)
-        if page.start == 0 and page.total == len(records):
-            yield from records
-        else:
-            parts.append(_Part(page.start, page.total, records, entry.where))
-    yield from _joined(sorted(parts, key=lambda part: part.start))
-
-
-def _joined(parts: list[_Part]) -> Iterator[Vulnerability]:
-    # The total may grow while the pages are fetched: the largest one has to be covered.
-    total = max((part.total for part in parts), default=0)
-    covered = 0
-    for part in parts:
-        if part.start != covered:
-            raise _uncovered(part.where, covered, total)
-        covered += len(part.records)
-        yield from part.records
-    if covered != total:
-        raise _uncovered(parts[-1].where, covered, total)
-
-
-def _uncovered(where: str, covered: int, total: int) -> InputError:
-    return InputError(
-        f"the pages do not continue at record {covered} of {total}",
-        where=where,
-        tip="fetch the missing pages; one query's pages, each once, belong in one folder",
+def _keep(session: Session, window: _Window, page: Page, where: str) -> tuple[_Window, Changes]:
+    """Keep a page and how far the window is with it, both or neither."""
+    records = records_of(page, where)
+    window = replace(
+        window,
+        position=window.position + len(records),
+        total=page.total,
+        latest=max([window.latest, *(record.modified for record in records)]),
+        as_of=window.as_of or (iso_time(page.timestamp, where) if page.timestamp else ""),
     )
+    with transaction(session.connection):
+        changes = apply(session.connection, NVD, records, seen=session.options.timestamp())
+        _save(session.connection, window, checked=session.options.timestamp())
+    return window, changes
 
 
-def records_of(page: Page, where: object) -> list[Vulnerability]:
-    """Turn a page into its records, `where` and the position in it being theirs."""
-    return [
-        _record(wrapped.cve, f"{where}:{position}")
-        for position, wrapped in enumerate(page.vulnerabilities, start=1)
-    ]
+def _save(connection: sqlite3.Connection, window: _Window, *, checked: str) -> None:
+    state = load(connection, NVD)
+    if not window.whole:
+        state = replace(state, progress=json.dumps(asdict(window)), checked=checked)
+    else:
+        # What is modified while the pages come may be missing from those that came before.
+        reached = min(window.latest, window.as_of or window.latest)
+        state = replace(state, cursor=max(state.cursor, reached), progress="", checked=checked)
+    save(connection, state)
 
 
-def _record(cve: _Cve, where: str) -> Vulnerability:
-    # A dict keeps the order and drops what repeats.
-    labels: dict[str, dict[str, None]] = {"cwe_nvd": {}, "cwe_cna": {}, "cwe_cisa_adp": {}}
-    for weakness in cve.weaknesses:
-        column = labels[_OF_SOURCE.get(weakness.source, "cwe_cna")]
-        column.update((text.value, None) for text in weakness.description)
-    return Vulnerability(
-        cve_id=cve.id,
-        published=iso_date(cve.published, where),
-        description=next((t.value for t in cve.descriptions if t.lang.startswith("en")), ""),
-        cwe_nvd=tuple(labels["cwe_nvd"]),
-        cwe_cna=tuple(labels["cwe_cna"]),
-        cwe_cisa_adp=tuple(labels["cwe_cisa_adp"]),
-        cvss3_vector=_vector(cve.metrics),
-        assigner=cve.assigner,
-        description_source="nvd",
-        rejected=cve.status == "Rejected",
-        modified=iso_time(cve.modified, where) if cve.modified else "",
-        where=where,
-    )
+def _stamp(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds")
 
 
-def _vector(metrics: _Metrics) -> str | None:
-    """Take the CVSS 3.1 vector, else 3.0, NVD's own or the primary one before others."""
-    metric = min(metrics.v31 or metrics.v30, key=lambda m: m.type != "Primary", default=None)
-    return metric.data.vector if metric else None
+def _recognise(head: Head) -> bool:
+    return "resultsPerPage" in head.keys()  # noqa: SIM118
+
+
+FEED = Feed(
+    "nvd",
+    "NVD JSON 2.0 (yearly feeds and API pages)",
+    url="https://nvd.nist.gov/feeds/json/cve/2.0",
+    recognise=_recognise,
+    read=nvd_json.read,
+    fetch=_fetch_years,
+    update=_update,
+)

@@ -1,7 +1,7 @@
-"""Ask the NVD API for pages, within the rate that it grants.
+"""The NVD API: fetch its pages, within the rate that it grants.
 
     with open_api(Patience()) as ask:
-        page = parse(Page, ask(f"{url}?resultsPerPage={PAGE}&startIndex=0"), url)
+        page = parse(Page, ask(f"{URL}?resultsPerPage={PAGE}&startIndex=0"), URL)
 
     https://nvd.nist.gov/developers/start-here
 
@@ -13,12 +13,21 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import date, timedelta
+from pathlib import Path
+from urllib.parse import urlencode
 
+from cybersecqwen.errors import InputError
+from cybersecqwen.files import write_text
+from cybersecqwen.sources.archives import readable
 from cybersecqwen.sources.download import Patience, get, open_client, retried
+from cybersecqwen.sources.feed import Feed, FetchOptions
+from cybersecqwen.sources.nvd_json import Page
+from cybersecqwen.sources.schema import parse
 
+URL = "https://services.nvd.nist.gov/rest/json/cves/2.0"
 Ask = Callable[[str], bytes]
 
 PAGE = 2000  # records, the most the API gives at once
@@ -59,3 +68,62 @@ class _Pace:
             if wait > 0:
                 self._sleep(wait)
         self._sent.append(time.monotonic())
+
+
+def _fetch(options: FetchOptions) -> list[Path]:
+    """Fetch page after page, each saved as it comes; pages that are there are not asked for.
+
+    Each window of at most 120 days has its folder. To renew one, delete it.
+    """
+    with open_api(options.patience) as ask:
+        return [
+            path
+            for name, query in _windows(options.years)
+            for path in _fetch_window(options.folder / name, f"{options.url}?{query}", ask)
+        ]
+
+
+def _fetch_window(folder: Path, query: str, ask: Callable[[str], bytes]) -> Iterator[Path]:
+    position, total = 0, 1
+    while position < total:
+        path = folder / f"{position:07d}.json"
+        url = f"{query}{urlencode({'resultsPerPage': PAGE, 'startIndex': position})}"
+        data = _saved(path) or ask(url)
+        page = parse(Page, data, path if path.exists() else url)
+        if page.start != position or (page.total and not page.vulnerabilities):
+            raise InputError(
+                f"page at {page.start} with {len(page.vulnerabilities)} records, not at {position}",
+                where=path if path.exists() else url,
+                tip="delete the folder of the window and fetch it again",
+            )
+        if not path.exists():  # only what has proved to be a page is kept
+            write_text(path, data.decode("utf-8"))
+        yield path
+        position, total = position + len(page.vulnerabilities), page.total
+
+
+def _saved(path: Path) -> bytes:
+    if not path.exists():
+        return b""
+    with readable(path):
+        return path.read_bytes()
+
+
+def _windows(years: Sequence[int]) -> Iterator[tuple[str, str]]:
+    """Cut a span of years into windows that NVD takes: the folder's name and the open query."""
+    if not years:
+        yield "all", ""
+        return
+    start, last = date(min(years), 1, 1), date(max(years), 12, 31)
+    while start <= last:
+        end = min(start + WINDOW - timedelta(days=1), last)
+        query = {
+            "pubStartDate": f"{start}T00:00:00.000",
+            "pubEndDate": f"{end}T23:59:59.999",
+        }
+        yield f"{start}_{end}", f"{urlencode(query)}&"
+        start = end + timedelta(days=1)
+
+
+# Its pages are recognised and read as those of nvd.
+FEED = Feed("nvd-api", "NVD JSON 2.0 from the API, page by page", url=URL, fetch=_fetch)

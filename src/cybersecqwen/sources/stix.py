@@ -18,7 +18,11 @@ from typing import Any, TypeVar
 from pydantic import Field
 
 from cybersecqwen.errors import InputError
-from cybersecqwen.sources.inputs import Schema, parse, read_only
+from cybersecqwen.sources.archives import read_only
+from cybersecqwen.sources.feed import Head
+from cybersecqwen.sources.schema import Schema, parse
+
+MITRE_CTI = "https://raw.githubusercontent.com/mitre/cti/master"  # where the bundles are
 
 _CITATION = re.compile(r"\s*\(Citation: [^)]*\)")
 _LINK = re.compile(r"\[([^\]]*)\]\([^)\s]*\)")
@@ -60,6 +64,11 @@ class _Bundle(Schema):
 _Object = TypeVar("_Object", bound=StixObject)
 
 
+def is_bundle(head: Head) -> bool:
+    """Tell a bundle by its first keys."""
+    return {"type", "objects"} <= head.keys()
+
+
 def read_bundle(path: Path, schema: type[_Object]) -> list[_Object]:
     """Read the objects of a `.json`, `.json.gz` or `.zip` bundle in their order.
 
@@ -67,7 +76,7 @@ def read_bundle(path: Path, schema: type[_Object]) -> list[_Object]:
     """
     from pydantic import TypeAdapter, ValidationError
 
-    from cybersecqwen.sources.inputs import invalid
+    from cybersecqwen.sources.schema import invalid
 
     bundle = parse(_Bundle, read_only(path, ".json"), path)
     if bundle.type != "bundle":

@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 
 from cybersecqwen.errors import CyberSecQwenError, InputError
 from cybersecqwen.files import write_json, write_text
+from cybersecqwen.records import Item
 from cybersecqwen.sources.ctibench import (
     TAA_GOLD,
     TAA_GRAPHS,
@@ -30,7 +31,9 @@ from cybersecqwen.sources.ctibench import (
     read_threat_actors,
 )
 from cybersecqwen.sources.download import Patience, get, open_client, retried
+from cybersecqwen.sources.feed import Feed, FetchOptions
 
+_DATASET = "AI4Sec/cti-bench"
 HOST = "https://raw.githubusercontent.com"
 _REPOSITORY = "xashru/cti-bench/main/evaluation"
 _GOLDS = "responses/cti-taa-responses.tsv"
@@ -170,3 +173,42 @@ def _unpickled(data: bytes, where: object) -> Any:
         raise InputError(
             f"no readable pickle: {error}", where=where, tip="try again later"
         ) from error
+
+
+def _fetch_cti_bench(options: FetchOptions) -> list[Path]:
+    tasks = _fetch_tasks(options)
+    return [*tasks, *fetch_judgement(options.folder, options.url or HOST, options.patience)]
+
+
+def _fetch_tasks(options: FetchOptions) -> list[Path]:
+    """Fetch the task files from the hub, whose client has its own cache, resume and retries."""
+    import httpx2
+    from huggingface_hub import hf_hub_download
+
+    try:
+        return [
+            Path(
+                hf_hub_download(
+                    _DATASET,
+                    f"{task}.tsv",
+                    repo_type="dataset",
+                    local_dir=options.folder,
+                    endpoint=options.url or None,
+                )
+            )
+            for task in TASKS
+        ]
+    except (OSError, httpx2.HTTPError) as error:
+        raise CyberSecQwenError(
+            f"the hub does not give the dataset: {error}",
+            where=_DATASET,
+            tip="check the network, HF_ENDPOINT and HF_TOKEN",
+        ) from error
+
+
+FEED = Feed(
+    "cti-bench",
+    "CTI-Bench: the task files, and what judges cti-taa",
+    Item,
+    fetch=_fetch_cti_bench,
+)

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from cybersecqwen.sources.download import Patience
-from cybersecqwen.sources.recordstore.order import Order
+from cybersecqwen.sources.recordstore.session import UpdateOptions
 from cybersecqwen.sources.recordstore.update import Outcome, update
 
 from ..conftest import Answer, Seen, Upstream
-from ..test_cvelist import record
-from ..test_nvd import cve, page, weakness
+from ..test_cve_json import record
+from ..test_nvd_json import cve, page, weakness
 
 API = "/rest/json/cves/2.0"
 LIST = "/CVEProject/cvelistV5/main/cves"
@@ -115,15 +115,15 @@ def store(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def order(upstream: Upstream, store: Path, patience: Patience) -> Order:
-    return Order(store, store.parent, url=upstream.url, patience=patience, now=lambda: NOW)
+def order(upstream: Upstream, store: Path, patience: Patience) -> UpdateOptions:
+    return UpdateOptions(store, store.parent, url=upstream.url, patience=patience, now=lambda: NOW)
 
 
 @pytest.fixture
-def run(order: Order) -> Iterator[Callable[..., Outcome]]:
+def run(order: UpdateOptions) -> Iterator[Callable[..., Outcome]]:
     """Update one feed, and raise what ended it."""
 
-    def one(feed: str, with_order: Order = order) -> Outcome:
+    def one(feed: str, with_order: UpdateOptions = order) -> Outcome:
         (outcome,) = update(with_order, only=[feed])
         if outcome.error:
             raise outcome.error

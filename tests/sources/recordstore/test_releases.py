@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from cybersecqwen.errors import InputError
-from cybersecqwen.sources.fetch import SOURCES
+from cybersecqwen.sources import FEEDS
 from cybersecqwen.sources.recordstore import query
 from cybersecqwen.sources.recordstore.update import Outcome
 from cybersecqwen.sources.recordstore.versions import Changes
@@ -20,7 +20,7 @@ from ..conftest import Upstream
 from ..test_kev import catalogue, entry
 
 Run = Callable[..., Outcome]
-KEV = urlsplit(SOURCES["kev"][0]).path
+KEV = urlsplit(FEEDS["kev"].url).path
 
 
 def put(upstream: Upstream, version: str, *entries: dict[str, Any]) -> None:
@@ -82,7 +82,7 @@ def test_the_version_of_a_real_release_is_read(
     import gzip
     import re
 
-    upstream.files[urlsplit(SOURCES[feed][0]).path] = gzip.decompress((shared / file).read_bytes())
+    upstream.files[urlsplit(FEEDS[feed].url).path] = gzip.decompress((shared / file).read_bytes())
     outcome = run(feed)
     assert re.fullmatch(version, outcome.version)
     assert outcome.changes == Changes(1, new=1)

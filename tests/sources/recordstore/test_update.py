@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cybersecqwen.sources import cvelist
+from cybersecqwen.sources import cve_json
 from cybersecqwen.sources.recordstore import query
-from cybersecqwen.sources.recordstore.order import Order
+from cybersecqwen.sources.recordstore.session import UpdateOptions
 from cybersecqwen.sources.recordstore.update import import_files
 from cybersecqwen.sources.recordstore.versions import Changes
 
 
-def test_real_files_are_imported_whole_and_once(shared: Path, order: Order) -> None:
+def test_real_files_are_imported_whole_and_once(shared: Path, order: UpdateOptions) -> None:
     feed = shared / "nvd" / "nvdcve-2.0-2015.json.gz"
     sample = shared / "cvelist" / "cve-json5-sample.tar.gz"
     first, second = (changes for _, changes in import_files(order, [feed, sample]))
-    listed = {record.cve_id: record for record in cvelist.read(sample)}
+    listed = {record.cve_id: record for record in cve_json.read(sample)}
     assert first == Changes(received=8769, new=8769)
     assert second.received == len(listed) == 400
     stored = {record.cve_id: record for record in query.read(order.store)}

@@ -1,11 +1,10 @@
 """The record store: every CVE record as upstream has it now, in one SQLite file.
 
-    for outcome in update(Order(Path("records.sqlite"), default_cache())):
+    for outcome in update(UpdateOptions(Path("records.sqlite"), default_cache())):
         print(outcome.feed, outcome.changes)
     for row in rows(Path("records.sqlite"), Wanted(since="2025-12-01")):
         print(row["cve_id"], row["cwe_nvd"])
 
 `database` is the file, `versions` how the feeds' versions become one record, `query` what is
-read from it, `update` what keeps it current; `increments`, `deltas` and `releases` each know
-one way in which upstream tells of changes.
+read from it, `session` what the update of a feed needs, and `update` the updates of all feeds.
 """

@@ -22,7 +22,7 @@ NAME = "records.sqlite"  # in the cache
 
 _APPLICATION = int.from_bytes(b"CSQW")
 _VERSION = 1
-_MAGIC = b"SQLite format 3\0"
+MAGIC = b"SQLite format 3\0"
 _PATIENCE = 30.0  # seconds that a reader and a writer wait for each other
 
 _RECORD = """
@@ -116,7 +116,7 @@ def is_sqlite(path: Path) -> bool:
     """Tell by its first bytes whether a file is an SQLite one."""
     try:
         with path.open("rb") as file:
-            return file.read(len(_MAGIC)) == _MAGIC
+            return file.read(len(MAGIC)) == MAGIC
     except OSError:
         return False
 

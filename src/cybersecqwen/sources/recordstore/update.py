@@ -1,6 +1,6 @@
 """Keep the store current: each feed asked for what is new, none held up by another's failure.
 
-for outcome in update(Order(Path("records.sqlite"), default_cache()), only=("nvd", "kev")):
+for outcome in update(UpdateOptions(store, default_cache()), only=("nvd", "kev")):
     print(outcome.feed, outcome.changes, outcome.error)
 """
 
@@ -13,26 +13,21 @@ from itertools import islice
 from pathlib import Path
 
 from cybersecqwen.errors import CyberSecQwenError, InputError
-from cybersecqwen.sources import read_vulnerabilities, recognise
-from cybersecqwen.sources.inputs import iso_time
-from cybersecqwen.sources.recordstore import feeds
+from cybersecqwen.sources import FEEDS, open_vulnerabilities
 from cybersecqwen.sources.recordstore.database import open_for_update, transaction
-from cybersecqwen.sources.recordstore.deltas import update_cve_list
-from cybersecqwen.sources.recordstore.increments import update_nvd
-from cybersecqwen.sources.recordstore.order import Order, Work
-from cybersecqwen.sources.recordstore.releases import RELEASES
+from cybersecqwen.sources.recordstore.session import (
+    Session,
+    UpdateOptions,
+    latest_release,
+    load,
+    save,
+)
 from cybersecqwen.sources.recordstore.versions import CVE_LIST, NVD, TABLE, Changes, apply
+from cybersecqwen.sources.schema import iso_time
 
 _log = logging.getLogger(__name__)
 
 _BATCH = 2000  # records in a transaction
-
-# Each yields what it brought as it comes, every part kept before the next one is asked for.
-FEEDS: dict[str, Callable[[Work], Iterator[Changes]]] = {
-    NVD: update_nvd,
-    CVE_LIST: update_cve_list,
-    **RELEASES,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,51 +41,57 @@ class Outcome:
     error: CyberSecQwenError | None = None
 
 
-def update(order: Order, *, only: Sequence[str] = ()) -> Iterator[Outcome]:
+def updates() -> dict[str, Callable[[Session], Iterator[Changes]]]:
+    """Return what updates each feed that the store is kept current with, by the feed's name."""
+    return {name: feed.update for name, feed in FEEDS.items() if feed.update}
+
+
+def update(options: UpdateOptions, *, only: Sequence[str] = ()) -> Iterator[Outcome]:
     """Update the feeds, all or some, and yield the outcome of each.
 
     Raises CyberSecQwenError when the store cannot be opened, or another update has it.
     """
     for feed in only:
-        if feed not in FEEDS:
-            raise InputError(f"unknown feed {feed!r}", tip=f"known are {', '.join(FEEDS)}")
-    if order.since > order.seen():
-        raise InputError(f"{order.since} lies in the future", tip="give a date that has been")
-    with open_for_update(order.store) as connection:
-        for feed in only or FEEDS:
-            work = Work(order, connection)
-            _begin(work, feed)
-            yield _update(work, feed)
+        if feed not in updates():
+            known = ", ".join(updates())
+            raise InputError(f"unknown feed {feed!r}", tip=f"known are {known}")
+    if options.since > options.timestamp():
+        raise InputError(f"{options.since} lies in the future", tip="give a date that has been")
+    with open_for_update(options.store) as connection:
+        for feed in only or updates():
+            session = Session(options, connection)
+            _begin(session, feed)
+            yield _update(session, feed)
 
 
-def _begin(work: Work, feed: str) -> None:
+def _begin(session: Session, feed: str) -> None:
     """Let a feed that was never updated begin at the date that is given."""
-    if not work.order.since or feed not in (NVD, CVE_LIST):
+    if not session.options.since or feed not in (NVD, CVE_LIST):
         return
-    state = feeds.load(work.connection, feed)
+    state = load(session.connection, feed)
     if state.cursor or state.progress:
         _log.warning("%s: goes on where it was; --since is where a new store begins", feed)
     else:
-        cursor = iso_time(work.order.since, "--since")
-        feeds.save(work.connection, replace(state, cursor=cursor))
+        cursor = iso_time(session.options.since, "--since")
+        save(session.connection, replace(state, cursor=cursor))
 
 
-def _update(work: Work, feed: str) -> Outcome:
+def _update(session: Session, feed: str) -> Outcome:
     from tqdm import tqdm
 
     changes, failure = Changes(), None
     with tqdm(desc=feed, unit=" records", unit_scale=True, disable=None) as bar:
         try:
-            for part in FEEDS[feed](work):
+            for part in updates()[feed](session):
                 changes += part
                 bar.update(part.received)
         except CyberSecQwenError as error:
             failure = error
-    version, _ = feeds.latest_release(work.connection, feed)
-    return Outcome(feed, changes, feeds.load(work.connection, feed).cursor, version, failure)
+    version, _ = latest_release(session.connection, feed)
+    return Outcome(feed, changes, load(session.connection, feed).cursor, version, failure)
 
 
-def import_files(order: Order, paths: Sequence[Path]) -> Iterator[tuple[Path, Changes]]:
+def import_files(options: UpdateOptions, paths: Sequence[Path]) -> Iterator[tuple[Path, Changes]]:
     """Bring the records of files into the store, and yield what each of them brought.
 
     Feeds and files of the CVE List count as their sources' versions, tables as a version of
@@ -99,13 +100,13 @@ def import_files(order: Order, paths: Sequence[Path]) -> Iterator[tuple[Path, Ch
     """
     from tqdm import tqdm
 
-    with open_for_update(order.store) as connection:
+    with open_for_update(options.store) as connection:
         for path in paths:
-            kind = recognise(path)
-            source = kind if kind in (NVD, CVE_LIST) else TABLE
-            records = tqdm(read_vulnerabilities(path), path.name, unit=" records", disable=None)
-            changes, stream = Changes(), iter(records)
+            feed, records = open_vulnerabilities(path)
+            source = feed.name if feed.name in (NVD, CVE_LIST) else TABLE
+            changes = Changes()
+            stream = iter(tqdm(records, path.name, unit=" records", disable=None))
             while batch := list(islice(stream, _BATCH)):
                 with transaction(connection):
-                    changes += apply(connection, source, batch, seen=order.seen())
+                    changes += apply(connection, source, batch, seen=options.timestamp())
             yield path, changes

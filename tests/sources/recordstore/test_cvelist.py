@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from cybersecqwen.errors import CyberSecQwenError, InputError
-from cybersecqwen.sources.recordstore import deltas, query
-from cybersecqwen.sources.recordstore.order import Order
+from cybersecqwen.sources import cvelist
+from cybersecqwen.sources.recordstore import query
+from cybersecqwen.sources.recordstore.session import UpdateOptions
 from cybersecqwen.sources.recordstore.update import Outcome
 from cybersecqwen.sources.recordstore.versions import Changes
 
@@ -25,7 +26,7 @@ FIRST, SECOND, THIRD = "CVE-2026-1000", "CVE-2026-1001", "CVE-2026-20000"
 
 
 @pytest.fixture
-def begun(order: Order, cve_list: CveList) -> Order:
+def begun(order: UpdateOptions, cve_list: CveList) -> UpdateOptions:
     """A store that begins within the log."""
     cve_list.put(FIRST, "2026-02-01T10:00:00.000Z", "CWE-79", kind="new")
     return replace(order, since="2026-02-02")
@@ -40,7 +41,7 @@ def put_zip(upstream: Upstream, *paths: str) -> None:
 
 
 def test_what_the_log_names_since_the_cursor_is_fetched_once(
-    begun: Order, cve_list: CveList, run: Run, store: Path
+    begun: UpdateOptions, cve_list: CveList, run: Run, store: Path
 ) -> None:
     cve_list.put(SECOND, "2026-02-03T10:00:00.000Z", "CWE-20", kind="new")
     cve_list.put(SECOND, "2026-02-03T11:00:00.000Z", "CWE-89")
@@ -55,7 +56,7 @@ def test_what_the_log_names_since_the_cursor_is_fetched_once(
 
 
 def test_a_second_run_fetches_nothing_but_the_log(
-    begun: Order, cve_list: CveList, run: Run, upstream: Upstream
+    begun: UpdateOptions, cve_list: CveList, run: Run, upstream: Upstream
 ) -> None:
     cve_list.put(SECOND, "2026-02-03T10:00:00.000Z")
     run("cvelist", begun)
@@ -64,7 +65,9 @@ def test_a_second_run_fetches_nothing_but_the_log(
     assert [seen.path for seen in upstream.seen] == [f"{LIST}/deltaLog.json"]
 
 
-def test_a_label_change_is_history(begun: Order, cve_list: CveList, run: Run, store: Path) -> None:
+def test_a_label_change_is_history(
+    begun: UpdateOptions, cve_list: CveList, run: Run, store: Path
+) -> None:
     cve_list.put(SECOND, "2026-02-03T10:00:00.000Z", "CWE-20")
     run("cvelist", begun)
     cve_list.put(SECOND, "2026-02-05T10:00:00.000Z", "CWE-79")
@@ -76,7 +79,7 @@ def test_a_label_change_is_history(begun: Order, cve_list: CveList, run: Run, st
 
 
 def test_a_file_that_the_server_still_holds_as_it_was_is_fetched_again_next_time(
-    begun: Order, cve_list: CveList, run: Run, upstream: Upstream, store: Path
+    begun: UpdateOptions, cve_list: CveList, run: Run, upstream: Upstream, store: Path
 ) -> None:
     cve_list.put(SECOND, "2026-02-03T10:00:00.000Z", "CWE-20")
     stale = upstream.files[cve_list.path(SECOND)]
@@ -90,7 +93,7 @@ def test_a_file_that_the_server_still_holds_as_it_was_is_fetched_again_next_time
 
 
 def test_a_new_store_and_one_that_the_log_does_not_reach_get_the_whole_list(
-    order: Order, cve_list: CveList, run: Run, upstream: Upstream, store: Path
+    order: UpdateOptions, cve_list: CveList, run: Run, upstream: Upstream, store: Path
 ) -> None:
     cve_list.put(FIRST, "2026-01-01T10:00:00.000Z", "CWE-79")
     put_zip(upstream, cve_list.path(FIRST))
@@ -108,13 +111,13 @@ def test_a_new_store_and_one_that_the_log_does_not_reach_get_the_whole_list(
 
 
 def test_an_update_that_breaks_off_goes_on_behind_what_it_has(
-    begun: Order,
+    begun: UpdateOptions,
     cve_list: CveList,
     run: Run,
     upstream: Upstream,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(deltas, "_GROUP", 1)
+    monkeypatch.setattr(cvelist, "_GROUP", 1)
     cve_list.put(SECOND, "2026-02-03T10:00:00.000Z")
     cve_list.put(THIRD, "2026-02-04T10:00:00.000Z")
     upstream.faults[cve_list.path(THIRD)] = [lambda _: Answer(503)] * 4
@@ -126,7 +129,7 @@ def test_an_update_that_breaks_off_goes_on_behind_what_it_has(
 
 
 def test_a_record_that_cannot_be_read_is_refused_with_a_reason_until_it_can(
-    begun: Order, cve_list: CveList, run: Run, upstream: Upstream, store: Path
+    begun: UpdateOptions, cve_list: CveList, run: Run, upstream: Upstream, store: Path
 ) -> None:
     cve_list.put(SECOND, "2026-02-03T10:00:00.000Z")
     cve_list.note("2026-02-03T11:00:00.000Z", THIRD)  # named, and not there
@@ -154,7 +157,7 @@ def test_a_record_that_cannot_be_read_is_refused_with_a_reason_until_it_can(
     ],
 )
 def test_a_log_that_is_none_is_one_line(
-    begun: Order, run: Run, upstream: Upstream, body: bytes, message: str
+    begun: UpdateOptions, run: Run, upstream: Upstream, body: bytes, message: str
 ) -> None:
     upstream.files[f"{LIST}/deltaLog.json"] = body
     with pytest.raises(InputError, match=message):

@@ -12,7 +12,7 @@ import pytest
 
 from cybersecqwen.errors import InputError
 from cybersecqwen.records import Vulnerability
-from cybersecqwen.sources import cvelist
+from cybersecqwen.sources import cve_json
 
 CISA = "134c704f-9b21-4f2e-91b3-4a467353bcc0"
 
@@ -49,7 +49,7 @@ def write(path: Path, value: Any) -> Path:
 
 def test_the_plain_fields(tmp_path: Path) -> None:
     path = write(tmp_path / "any-name.json", record())
-    (one,) = cvelist.read(path)
+    (one,) = cve_json.read(path)
     assert (one.cve_id, one.published, one.description) == ("CVE-2024-0001", "2024-01-22", "One.")
     assert (one.assigner, one.description_source, one.rejected) == ("acme", "cvelist", False)
     assert one.where == str(path)
@@ -64,7 +64,7 @@ def test_containers_stay_apart_and_only_cisas_counts_among_the_adps(tmp_path: Pa
             container("y", "CISA ADP Vulnrichment", problemTypes=[problem({"cweId": "CWE-4"})]),
         ],
     }
-    (one,) = cvelist.read(write(tmp_path / "r.json", record(containers=containers)))
+    (one,) = cve_json.read(write(tmp_path / "r.json", record(containers=containers)))
     assert one.cwe_cna == ("CWE-1",)
     assert one.cwe_cisa_adp == ("CWE-3", "CWE-4")
     assert one.cwe_nvd == ()
@@ -85,7 +85,7 @@ def test_a_label_is_stated_or_opens_the_text(
     tmp_path: Path, text: dict[str, str], label: tuple[str, ...]
 ) -> None:
     cna = container(problemTypes=[problem(text), problem(text)])
-    (one,) = cvelist.read(write(tmp_path / "r.json", record(containers={"cna": cna})))
+    (one,) = cve_json.read(write(tmp_path / "r.json", record(containers={"cna": cna})))
     assert one.cwe_cna == label
 
 
@@ -98,15 +98,15 @@ def test_vector_is_the_cnas_31_before_30_and_cisas_last(tmp_path: Path) -> None:
     cisa = container(CISA, metrics=[metric("3_1", "cisa31")])
     both = record(containers={"cna": cna, "adp": [cisa]})
     late = record(containers={"cna": container(), "adp": [cisa]})
-    assert [r.cvss3_vector for r in cvelist.read(write(tmp_path / "a.json", both))] == ["cna31"]
-    assert [r.cvss3_vector for r in cvelist.read(write(tmp_path / "b.json", late))] == ["cisa31"]
+    assert [r.cvss3_vector for r in cve_json.read(write(tmp_path / "a.json", both))] == ["cna31"]
+    assert [r.cvss3_vector for r in cve_json.read(write(tmp_path / "b.json", late))] == ["cisa31"]
 
 
 def test_a_rejected_record_has_no_description(tmp_path: Path) -> None:
     reasons = [{"lang": "en", "value": "Not used."}]
     metadata = {"cveId": "CVE-2024-0001", "state": "REJECTED"}
     value = record(cveMetadata=metadata, containers={"cna": container(rejectedReasons=reasons)})
-    (one,) = cvelist.read(write(tmp_path / "r.json", value))
+    (one,) = cve_json.read(write(tmp_path / "r.json", value))
     assert (one.rejected, one.description, one.published) == (True, "", "")
 
 
@@ -115,7 +115,7 @@ def test_the_repository_layout_is_read_and_its_other_files_are_not(tmp_path: Pat
     write(tmp_path / "cves/2024/1xxx/CVE-2024-1001.json", record("CVE-2024-1001"))
     write(tmp_path / "cves/delta.json", {"new": []})
     write(tmp_path / "cves/recent_activities.json", [])
-    assert [r.cve_id for r in cvelist.read(tmp_path)] == ["CVE-2024-0001", "CVE-2024-1001"]
+    assert [r.cve_id for r in cve_json.read(tmp_path)] == ["CVE-2024-0001", "CVE-2024-1001"]
 
 
 def test_the_release_asset_with_a_zip_inside(tmp_path: Path) -> None:
@@ -125,14 +125,14 @@ def test_the_release_asset_with_a_zip_inside(tmp_path: Path) -> None:
     outer = tmp_path / "2024-05-05_all_CVEs_at_midnight.zip.zip"
     with zipfile.ZipFile(outer, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.write(inner, "cves.zip")
-    (one,) = cvelist.read(outer)
+    (one,) = cve_json.read(outer)
     assert one.where == f"{outer}:cves.zip:cves/2024/0xxx/CVE-2024-0001.json"
 
 
 def test_records_of_two_files_are_not_merged(tmp_path: Path) -> None:
     write(tmp_path / "list/CVE-2024-0001.json", record())
     write(tmp_path / "vulnrichment/CVE-2024-0001.json", record())
-    assert len(list(cvelist.read(tmp_path))) == 2
+    assert len(list(cve_json.read(tmp_path))) == 2
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_a_record_that_breaks_the_schema_names_file_and_field(
 ) -> None:
     path = write(tmp_path / "CVE-2024-0001.json", value)
     with pytest.raises(InputError, match=says) as caught:
-        list(cvelist.read(tmp_path))
+        list(cve_json.read(tmp_path))
     assert caught.value.where == str(path)
 
 
@@ -159,18 +159,18 @@ def test_a_truncated_record_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "CVE-2024-0001.json.gz"
     path.write_bytes(gzip.compress(json.dumps(record()).encode()[:-20]))
     with pytest.raises(InputError, match="no valid JSON"):
-        list(cvelist.read(path))
+        list(cve_json.read(path))
 
 
 def test_a_folder_without_records_is_an_error(tmp_path: Path) -> None:
     write(tmp_path / "delta.json", {})
     with pytest.raises(InputError, match="holds no file CVE-YEAR-NUMBER"):
-        list(cvelist.read(tmp_path))
+        list(cve_json.read(tmp_path))
 
 
 @pytest.mark.shared
 def test_real_sample(shared: Path, table: dict[str, Vulnerability]) -> None:
-    records = list(cvelist.read(shared / "cvelist" / "cve-json5-sample.tar.gz"))
+    records = list(cve_json.read(shared / "cvelist" / "cve-json5-sample.tar.gz"))
     assert len({record.cve_id for record in records}) == len(records) == 400
     same = [record.cwe_cna == table[record.cve_id].cwe_cna for record in records]
     assert sum(same) >= 399  # the table is of another day

@@ -14,12 +14,12 @@ import pytest
 
 from cybersecqwen.errors import CyberSecQwenError, InputError
 from cybersecqwen.sources.recordstore import query
-from cybersecqwen.sources.recordstore.order import Order
+from cybersecqwen.sources.recordstore.session import UpdateOptions
 from cybersecqwen.sources.recordstore.update import Outcome, update
 from cybersecqwen.sources.recordstore.versions import Changes
 
 from ..conftest import Answer, Upstream
-from ..test_nvd import page
+from ..test_nvd_json import page
 from .conftest import API, NOW, Nvd
 
 Run = Callable[..., Outcome]
@@ -80,7 +80,7 @@ def test_a_label_change_arrives_and_is_history(nvd: Nvd, run: Run, store: Path) 
 
 
 def test_a_long_absence_is_cut_into_windows_without_gaps(
-    nvd: Nvd, order: Order, run: Run, store: Path
+    nvd: Nvd, order: UpdateOptions, run: Run, store: Path
 ) -> None:
     days = [datetime(2025, 3, 1) + timedelta(days=30 * i) for i in range(12)]
     for i, day in enumerate(days):
@@ -95,7 +95,7 @@ def test_a_long_absence_is_cut_into_windows_without_gaps(
 
 
 def test_since_is_where_a_new_store_begins_and_no_more_once_it_has_begun(
-    nvd: Nvd, order: Order, run: Run, store: Path, caplog: pytest.LogCaptureFixture
+    nvd: Nvd, order: UpdateOptions, run: Run, store: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     nvd.put("CVE-2024-1000", "2026-01-01T00:00:00.000")
     nvd.put("CVE-2024-1001", "2026-02-01T00:00:00.000")
@@ -138,7 +138,7 @@ def test_an_update_that_breaks_off_keeps_its_pages_and_goes_on_at_the_next(
 
 
 def test_a_record_that_leaves_the_window_meanwhile_makes_it_begin_anew(
-    nvd: Nvd, order: Order, upstream: Upstream, run: Run, store: Path
+    nvd: Nvd, order: UpdateOptions, upstream: Upstream, run: Run, store: Path
 ) -> None:
     nvd.most = 2
     for i in range(4):
@@ -155,7 +155,7 @@ def test_a_record_that_leaves_the_window_meanwhile_makes_it_begin_anew(
 
 
 def test_records_that_never_stop_changing_are_an_error(
-    nvd: Nvd, order: Order, upstream: Upstream, run: Run
+    nvd: Nvd, order: UpdateOptions, upstream: Upstream, run: Run
 ) -> None:
     totals = iter(range(100, 0, -1))
     upstream.routes[API] = lambda seen: Answer(
@@ -192,7 +192,7 @@ def test_the_cursor_stays_at_upstreams_clock_where_records_claim_to_be_later(
     assert run("nvd").cursor == "2026-02-01T00:00:00.000"
 
 
-def test_a_clock_behind_the_cursor_is_an_error(nvd: Nvd, order: Order, run: Run) -> None:
+def test_a_clock_behind_the_cursor_is_an_error(nvd: Nvd, order: UpdateOptions, run: Run) -> None:
     nvd.put("CVE-2024-1000", "2026-02-01T00:00:00.000")
     run("nvd")
     wrong = replace(order, now=lambda: NOW - timedelta(days=365))

@@ -20,11 +20,14 @@ from pydantic import ConfigDict, ValidationError
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json, read_jsonl
 from cybersecqwen.records import Vulnerability
-from cybersecqwen.sources.inputs import Schema, invalid, iso_date, iso_time, readable
+from cybersecqwen.sources.archives import first_bytes, readable
+from cybersecqwen.sources.feed import Feed, Head
+from cybersecqwen.sources.schema import Schema, invalid, iso_date, iso_time
 
 if TYPE_CHECKING:
     import pyarrow
 
+MAGIC = b"PAR1"
 _TEXT = ("cve_id", "published", "description", "cvss3_vector", "assigner", "description_source")
 _LABELS = ("cwe_nvd", "cwe_cna", "cwe_cisa_adp")
 _BATCH = 8192  # rows held as Python objects at once
@@ -46,13 +49,20 @@ class _Row(Schema):
     modified: str | None = None
 
 
+def recognise(head: Head) -> bool:
+    """Tell a table by its name, by Parquet's signature, or by the columns of its first row."""
+    named = head.name.lower().removesuffix(".gz").endswith((".parquet", ".jsonl", ".ndjson"))
+    return named or head.data.startswith(MAGIC) or {"cve_id", "description"} <= head.keys()
+
+
 def read(path: Path) -> Iterator[Vulnerability]:
     """Yield the records of a `.parquet` or `.jsonl` table in the order of its rows.
 
     `where` is the file and the row, from 1. A null is "" for a text and () for
     labels. Raises InputError that names a missing or wrongly typed column.
     """
-    rows = _parquet_rows(path) if path.suffix == ".parquet" else _jsonl_rows(path)
+    is_parquet = path.suffix == ".parquet" or first_bytes(path).startswith(MAGIC)
+    rows = _parquet_rows(path) if is_parquet else _jsonl_rows(path)
     for number, row in enumerate(rows, start=1):
         yield _record(row, f"{path}:{number}")
 
@@ -149,3 +159,6 @@ def _is_text(kind: Any) -> bool:
 
     # A column that holds nothing but nulls has the type null.
     return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_null(kind))
+
+
+FEED = Feed("table", "a table of records", recognise=recognise, read=read)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from cybersecqwen.errors import InputError
-from cybersecqwen.sources.inputs import entries
+from cybersecqwen.sources.archives import members
 
 NOISE = random.Random(3).randbytes(5000)
 FILES = {"a/1.json": b'{"n": 1}', "b/2.json": b'{"n": 2}', "b/3.json": NOISE}
@@ -38,7 +38,7 @@ def tarred(files: dict[str, bytes], mode: str) -> bytes:
 
 
 def read(path: Path) -> dict[str, bytes]:
-    return {entry.name: entry.read() for entry in entries(path)}
+    return {entry.name: entry.read() for entry in members(path)}
 
 
 def test_a_folder_is_walked_in_order_without_hidden_files(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_every_archive_gives_its_files(tmp_path: Path, name: str, content: bytes
 def test_where_names_the_archive_and_the_member(tmp_path: Path) -> None:
     path = tmp_path / "x.zip"
     path.write_bytes(zipped({"in.zip": zipped({"a/1.json": b""})}))
-    assert [entry.where for entry in entries(path)] == [f"{path}:in.zip:a/1.json"]
+    assert [entry.where for entry in members(path)] == [f"{path}:in.zip:a/1.json"]
 
 
 def test_a_gzipped_member_is_unpacked(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pyarrow import parquet
 
 from cybersecqwen.errors import InputError
 from cybersecqwen.records import Vulnerability
-from cybersecqwen.sources import store
+from cybersecqwen.sources import record_table
 
 ROW: dict[str, Any] = {
     "cve_id": "CVE-2021-0001",
@@ -58,20 +58,20 @@ def ending(request: pytest.FixtureRequest) -> str:
 
 def test_rows_become_records_and_nulls_become_empty(tmp_path: Path, ending: str) -> None:
     path = write(tmp_path, ending, [ROW, NULLS])
-    records = list(store.read(path))
+    records = list(record_table.read(path))
     assert records == RECORDS
     assert [record.where for record in records] == [f"{path}:1", f"{path}:2"]
 
 
 def test_rejected_is_read_where_the_table_has_it(tmp_path: Path, ending: str) -> None:
     path = write(tmp_path, ending, [{**ROW, "rejected": True}, {**ROW, "rejected": None}])
-    assert [record.rejected for record in store.read(path)] == [True, False]
+    assert [record.rejected for record in record_table.read(path)] == [True, False]
 
 
 def test_a_missing_column_is_named(tmp_path: Path, ending: str) -> None:
     row = {key: value for key, value in ROW.items() if key != "cwe_cna"}
     with pytest.raises(InputError, match="cwe_cna"):
-        list(store.read(write(tmp_path, ending, [row])))
+        list(record_table.read(write(tmp_path, ending, [row])))
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_a_missing_column_is_named(tmp_path: Path, ending: str) -> None:
 )
 def test_a_wrong_type_is_named(tmp_path: Path, ending: str, column: str, value: Any) -> None:
     with pytest.raises(InputError, match=column) as caught:
-        list(store.read(write(tmp_path, ending, [{**ROW, column: value}])))
+        list(record_table.read(write(tmp_path, ending, [{**ROW, column: value}])))
     assert f"table{ending}" in str(caught.value)
 
 
@@ -95,7 +95,7 @@ def test_a_wrong_type_is_named(tmp_path: Path, ending: str, column: str, value: 
 def test_a_bad_value_names_its_row(tmp_path: Path, ending: str, changes: dict[str, str]) -> None:
     path = write(tmp_path, ending, [ROW, {**ROW, **changes}])
     with pytest.raises(InputError) as caught:
-        list(store.read(path))
+        list(record_table.read(path))
     assert caught.value.where == f"{path}:2"
 
 
@@ -110,13 +110,13 @@ def test_a_bad_value_names_its_row(tmp_path: Path, ending: str, changes: dict[st
 def test_parquet_dates_and_timestamps_become_iso_dates(
     tmp_path: Path, published: datetime.date
 ) -> None:
-    (record,) = store.read(write(tmp_path, ".parquet", [{**ROW, "published": published}]))
+    (record,) = record_table.read(write(tmp_path, ".parquet", [{**ROW, "published": published}]))
     assert record.published == "2021-03-04"
 
 
 def test_rows_over_several_batches_keep_their_order(tmp_path: Path) -> None:
     rows = [{**ROW, "cve_id": f"CVE-2021-{n:05}"} for n in range(20_000)]
-    records = list(store.read(write(tmp_path, ".parquet", rows)))
+    records = list(record_table.read(write(tmp_path, ".parquet", rows)))
     assert [record.cve_id for record in records] == [row["cve_id"] for row in rows]
     assert records[-1].where.endswith(":20000")
 
@@ -126,12 +126,12 @@ def test_a_truncated_parquet_file_is_one_line(tmp_path: Path, keep: int) -> None
     path = write(tmp_path, ".parquet", [ROW])
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(InputError, match=r"table\.parquet"):
-        list(store.read(path))
+        list(record_table.read(path))
 
 
 def test_a_missing_file_is_one_line(tmp_path: Path, ending: str) -> None:
     with pytest.raises(InputError, match="no such file"):
-        list(store.read(tmp_path / f"absent{ending}"))
+        list(record_table.read(tmp_path / f"absent{ending}"))
 
 
 @pytest.mark.shared

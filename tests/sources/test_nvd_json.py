@@ -12,7 +12,7 @@ import pytest
 
 from cybersecqwen.errors import InputError
 from cybersecqwen.records import Vulnerability
-from cybersecqwen.sources import nvd
+from cybersecqwen.sources import nvd_json
 
 CISA = "134c704f-9b21-4f2e-91b3-4a467353bcc0"
 
@@ -70,7 +70,7 @@ def test_labels_are_kept_apart_by_source_in_order_verbatim_and_once(tmp_path: Pa
             ],
         ),
     )
-    (record,) = nvd.read(feed)
+    (record,) = nvd_json.read(feed)
     assert record.cwe_nvd == ("NVD-CWE-noinfo", "CWE-79")
     assert record.cwe_cna == ("CWE-89", "CWE-74")
     assert record.cwe_cisa_adp == ("CWE-80",)
@@ -95,7 +95,7 @@ def test_labels_are_kept_apart_by_source_in_order_verbatim_and_once(tmp_path: Pa
 def test_vector_is_31_before_30_and_primary_before_secondary(
     tmp_path: Path, metrics: dict[str, Any], vector: str | None
 ) -> None:
-    (record,) = nvd.read(write(tmp_path / "f.json.gz", cve("CVE-2015-0001", metrics=metrics)))
+    (record,) = nvd_json.read(write(tmp_path / "f.json.gz", cve("CVE-2015-0001", metrics=metrics)))
     assert record.cvss3_vector == vector
 
 
@@ -106,7 +106,7 @@ def test_the_other_fields(tmp_path: Path) -> None:
         cve("CVE-2015-0001"),
         cve("CVE-2015-0002", vulnStatus="Rejected", descriptions=spanish),
     )
-    one, other = nvd.read(feed)
+    one, other = nvd_json.read(feed)
     assert (one.published, one.description, one.assigner) == ("2015-04-05", "One.", "cve@mitre.org")
     assert (one.rejected, one.description_source) == (False, "nvd")
     assert (other.rejected, other.description) == (True, "")
@@ -119,7 +119,7 @@ def test_plain_gzipped_and_zipped_feeds_read_the_same(tmp_path: Path) -> None:
     (tmp_path / "f.json.gz").write_bytes(gzip.compress(content, mtime=0))
     with zipfile.ZipFile(tmp_path / "f.json.zip", "w") as archive:
         archive.writestr("f.json", content)
-    read = [list(nvd.read(tmp_path / name)) for name in ("f.json", "f.json.gz", "f.json.zip")]
+    read = [list(nvd_json.read(tmp_path / name)) for name in ("f.json", "f.json.gz", "f.json.zip")]
     assert read[0] == read[1] == read[2] != []
 
 
@@ -134,7 +134,7 @@ def save_pages(folder: Path, starts: list[int], total: int, size: int = 2) -> No
 def test_pages_are_joined_by_their_index_whatever_their_names(tmp_path: Path) -> None:
     save_pages(tmp_path / "a", [0, 2, 4], total=5)
     save_pages(tmp_path / "b", [0, 2], total=4)
-    ids = [record.cve_id for record in nvd.read(tmp_path)]
+    ids = [record.cve_id for record in nvd_json.read(tmp_path)]
     assert ids == [f"CVE-2024-{1000 + i}" for i in (0, 1, 2, 3, 4, 0, 1, 2, 3)]
 
 
@@ -146,13 +146,13 @@ def test_pages_that_do_not_cover_their_total_are_refused(
 ) -> None:
     save_pages(tmp_path / "pages", starts, total=5)
     with pytest.raises(InputError, match=f"do not continue at record {gap} of 5"):
-        list(nvd.read(tmp_path / "pages"))
+        list(nvd_json.read(tmp_path / "pages"))
 
 
 def test_a_single_page_of_more_is_refused(tmp_path: Path) -> None:
     save_pages(tmp_path / "pages", [0], total=5)
     with pytest.raises(InputError, match="record 2 of 5"):
-        list(nvd.read(tmp_path / "pages" / "9.json"))
+        list(nvd_json.read(tmp_path / "pages" / "9.json"))
 
 
 @pytest.mark.parametrize(
@@ -181,21 +181,21 @@ def test_a_damaged_or_foreign_feed_says_what_and_where(
     feed = tmp_path / "f.json.gz"
     feed.write_bytes(content)
     with pytest.raises(InputError, match=says) as caught:
-        list(nvd.read(feed))
+        list(nvd_json.read(feed))
     assert str(feed) in str(caught.value)
     assert caught.value.tip
 
 
 def test_nothing_to_read_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no NVD record"):
-        list(nvd.read(tmp_path))
+        list(nvd_json.read(tmp_path))
     with pytest.raises(InputError, match="no such file"):
-        list(nvd.read(tmp_path / "absent.json"))
+        list(nvd_json.read(tmp_path / "absent.json"))
 
 
 @pytest.mark.shared
 def test_real_feed_counts_and_labels(shared: Path, table: dict[str, Vulnerability]) -> None:
-    records = list(nvd.read(shared / "nvd" / "nvdcve-2.0-2015.json.gz"))
+    records = list(nvd_json.read(shared / "nvd" / "nvdcve-2.0-2015.json.gz"))
     assert len(records) == 8769
     assert sum(record.rejected for record in records) == 668
     both = [(r, table[r.cve_id]) for r in records if r.cve_id in table]

@@ -1,0 +1,164 @@
+"""CVE JSON 5.x: the CVE List (cvelistV5) and CISA's Vulnrichment.
+
+    https://github.com/CVEProject/cve-schema
+
+    for vulnerability in read(Path("cvelistV5-main.zip")):
+        print(vulnerability.cve_id, vulnerability.cwe_cna, vulnerability.cwe_cisa_adp)
+
+The containers of the CNA and of CISA stay apart. Records are never merged over
+files: the list and Vulnrichment each give a whole record of their own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ConfigDict, Field
+
+from cybersecqwen.errors import InputError
+from cybersecqwen.records import Vulnerability
+from cybersecqwen.sources.archives import members
+from cybersecqwen.sources.feed import Head
+from cybersecqwen.sources.schema import CISA_ADP, CVE_ID, Schema, iso_date, iso_time, parse
+
+# The repositories hold other JSON too: delta.json, recent_activities.json, settings.
+RECORD_FILE = re.compile(r"(^|/)CVE-\d{4}-\d{4,}\.json(\.gz)?$")
+
+_CISA_TITLE = "CISA ADP Vulnrichment"
+_LABEL = re.compile(r"CWE-\d+")
+
+
+class _Provider(Schema):
+    org: str = Field(alias="orgId")
+    updated: str = Field(default="", alias="dateUpdated")
+
+
+class _Text(Schema):
+    lang: str
+    value: str
+
+
+class _ProblemText(Schema):
+    cwe: str = Field(default="", alias="cweId")
+    description: str = ""
+
+
+class _Problem(Schema):
+    descriptions: list[_ProblemText]
+
+
+class _Cvss(Schema):
+    vector: str = Field(alias="vectorString")
+
+
+class _Metric(Schema):
+    v31: _Cvss | None = Field(default=None, alias="cvssV3_1")
+    v30: _Cvss | None = Field(default=None, alias="cvssV3_0")
+
+
+class _Container(Schema):
+    title: str = ""
+    provider: _Provider = Field(alias="providerMetadata")
+    # A rejected record gives rejectedReasons in place of descriptions.
+    descriptions: list[_Text] = Field(default=[])
+    problems: list[_Problem] = Field(default=[], alias="problemTypes")
+    metrics: list[_Metric] = Field(default=[])
+
+
+class _Containers(Schema):
+    cna: _Container
+    adp: list[_Container] = Field(default=[])
+
+
+class _Metadata(Schema):
+    id: str = Field(pattern=CVE_ID, alias="cveId")
+    state: Literal["PUBLISHED", "REJECTED"]
+    published: str | None = Field(default=None, alias="datePublished")
+    updated: str = Field(default="", alias="dateUpdated")
+    assigner: str | None = Field(default=None, alias="assignerShortName")
+
+
+class _Record(Schema):
+    model_config = ConfigDict(title="CVE JSON 5")
+
+    type: Literal["CVE_RECORD"] = Field(alias="dataType")
+    version: str = Field(alias="dataVersion", pattern=r"^5\.")
+    metadata: _Metadata = Field(alias="cveMetadata")
+    containers: _Containers
+
+
+def recognise(head: Head) -> bool:
+    """Tell a record by its file's name or its first keys."""
+    return bool(RECORD_FILE.search(head.name) or {"cveMetadata", "containers"} & head.keys())
+
+
+def read(path: Path) -> Iterator[Vulnerability]:
+    """Yield the records of one file, or of all `CVE-*.json` in a folder or archive.
+
+    `where` is the file, or the archive and the member in it. Raises InputError on a
+    damaged archive, on a record that breaks the schema, and where there is none.
+    """
+    empty = True
+    for entry in members(path):
+        if RECORD_FILE.search(entry.name) or entry.where == str(path):
+            empty = False
+            yield read_record(entry.read(), entry.where)
+    if empty:
+        raise InputError("holds no file CVE-YEAR-NUMBER.json", where=path, tip="check the path")
+
+
+def read_record(data: bytes, where: str) -> Vulnerability:
+    """Read the bytes of one record; raises InputError at `where` when they are none."""
+    return _vulnerability(parse(_Record, data, where), where)
+
+
+def _vulnerability(record: _Record, where: str) -> Vulnerability:
+    cna, metadata = record.containers.cna, record.metadata
+    cisa = [
+        a for a in record.containers.adp if a.title == _CISA_TITLE or a.provider.org == CISA_ADP
+    ]
+    return Vulnerability(
+        cve_id=metadata.id,
+        published=iso_date(metadata.published, where) if metadata.published else "",
+        description=next((t.value for t in cna.descriptions if t.lang.startswith("en")), ""),
+        cwe_cna=_labels([cna]),
+        cwe_cisa_adp=_labels(cisa),
+        cvss3_vector=_vector([cna, *cisa]),
+        assigner=metadata.assigner,
+        description_source="cvelist",
+        rejected=metadata.state == "REJECTED",
+        modified=_modified(record, where),
+        where=where,
+    )
+
+
+def _modified(record: _Record, where: str) -> str:
+    """Take the latest date of the record and its containers, each of which has its own."""
+    containers = (record.containers.cna, *record.containers.adp)
+    stated = (record.metadata.updated, *(c.provider.updated for c in containers))
+    return max((iso_time(text, where) for text in stated if text), default="")
+
+
+def _labels(containers: Iterable[_Container]) -> tuple[str, ...]:
+    """List the CWE ids that are stated, or open a description; none is guessed from prose."""
+    texts = (t for c in containers for problem in c.problems for t in problem.descriptions)
+    found = (t.cwe or _leading_label(t.description) for t in texts)
+    return tuple(dict.fromkeys(label for label in found if label))
+
+
+def _leading_label(description: str) -> str:
+    match = _LABEL.match(description)
+    return match.group() if match else ""
+
+
+def _vector(containers: list[_Container]) -> str | None:
+    """Take the CVSS 3.1 vector, else 3.0, of the first container that has one."""
+    for container in containers:
+        scores = [m.v31 for m in container.metrics] + [m.v30 for m in container.metrics]
+        for score in scores:
+            if score:
+                return score.vector
+    return None

@@ -1,0 +1,87 @@
+"""The shape of a feed: how its files are recognised, read, fetched, and kept current.
+
+    FEED = Feed("kev", "CISA's catalogue of Known Exploited Vulnerabilities", read=read, …)
+
+A feed is one file with such an object and a line in FEEDS.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from cybersecqwen.records import Vulnerability
+from cybersecqwen.sources.download import Patience, download
+
+if TYPE_CHECKING:
+    from cybersecqwen.sources.recordstore.session import Session
+    from cybersecqwen.sources.recordstore.versions import Changes
+
+_TOKEN = re.compile(rb'"((?:[^"\\]|\\.)*)"(\s*:)?|[{}\[\]]', re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The beginning of a file, unpacked, by which its feed is recognised."""
+
+    name: str  # of the file, or of the member in its archive
+    data: bytes
+
+    def keys(self) -> set[str]:
+        """List the keys of the JSON object that the data begin with; none for anything else.
+
+        >>> sorted(Head("", b'{"type": "bundle", "objects": [{"id": 1}, {"ty').keys())
+        ['objects', 'type']
+        """
+        data = self.data.removeprefix(b"\xef\xbb\xbf").lstrip()
+        depth, keys = 0, set()
+        for token in _TOKEN.finditer(data) if data.startswith(b"{") else ():
+            if token[0] in (b"{", b"["):
+                depth += 1
+            elif token[0] in (b"}", b"]"):
+                depth -= 1
+                if not depth:
+                    break
+            elif depth == 1 and token[2]:
+                keys.add(token[1].decode(errors="replace"))
+        return keys
+
+
+@dataclass(frozen=True, slots=True)
+class FetchOptions:
+    """What to fetch from where, and into which folder."""
+
+    upstream: str
+    url: str  # in place of upstream's, without a slash at its end
+    folder: Path
+    years: Sequence[int]
+    patience: Patience
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """One source of upstream's; a part is None where it has none.
+
+    `read` yields what the file holds, objects of `kind`, and raises InputError on what it
+    cannot read. `fetch` lists the files that it brought. `update` brings into the record
+    store what is new, and yields what each part of it changed.
+    """
+
+    name: str
+    title: str
+    kind: type[Any] = Vulnerability
+    url: str = ""
+    recognise: Callable[[Head], bool] | None = None
+    read: Callable[[Path], Iterator[Any]] | None = None
+    fetch: Callable[[FetchOptions], list[Path]] | None = None
+    update: Callable[[Session], Iterator[Changes]] | None = None
+
+
+def fetch_file(options: FetchOptions) -> list[Path]:
+    """Fetch the one file of a feed, under the name that upstream gives it."""
+    # The reader knows an archive by its ending, which another address may not have.
+    target = options.folder / PurePosixPath(options.upstream).name
+    return [download(options.url, target, patience=options.patience)]

@@ -1,0 +1,182 @@
+"""NVD JSON 2.0: the yearly feeds, and saved pages of the API, which have the same layout.
+
+    https://nvd.nist.gov/developers/vulnerabilities
+
+    for vulnerability in read(Path("nvdcve-2.0-2015.json.gz")):
+        print(vulnerability.cve_id, vulnerability.cwe_nvd)
+
+The pages of one API query lie in one folder (other queries in other folders); a
+query with a page missing is refused, for a corpus would lack it in silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from pydantic import ConfigDict, Field
+
+from cybersecqwen.errors import InputError
+from cybersecqwen.records import Vulnerability
+from cybersecqwen.sources.archives import Member, members
+from cybersecqwen.sources.schema import CISA_ADP, CVE_ID, Schema, iso_date, iso_time, parse
+
+_NVD = "nvd@nist.gov"
+_OF_SOURCE = {_NVD: "cwe_nvd", CISA_ADP: "cwe_cisa_adp"}  # any other source is a CNA
+
+
+class _Text(Schema):
+    lang: str
+    value: str
+
+
+class _Weakness(Schema):
+    source: str
+    description: list[_Text]
+
+
+class _Cvss(Schema):
+    vector: str = Field(alias="vectorString")
+
+
+class _Metric(Schema):
+    type: str
+    data: _Cvss = Field(alias="cvssData")
+
+
+class _Metrics(Schema):
+    v31: list[_Metric] = Field(default=[], alias="cvssMetricV31")
+    v30: list[_Metric] = Field(default=[], alias="cvssMetricV30")
+
+
+class _Cve(Schema):
+    id: str = Field(pattern=CVE_ID)
+    assigner: str | None = Field(default=None, alias="sourceIdentifier")
+    published: str
+    modified: str = Field(default="", alias="lastModified")
+    status: str = Field(default="", alias="vulnStatus")
+    descriptions: list[_Text]
+    metrics: _Metrics = _Metrics()
+    weaknesses: list[_Weakness] = Field(default=[])
+
+
+class _Wrapped(Schema):
+    cve: _Cve
+
+
+class Page(Schema):
+    """One answer of the API, or a yearly feed, which is an answer of one page."""
+
+    model_config = ConfigDict(title="NVD JSON 2.0")
+
+    format: Literal["NVD_CVE"]
+    version: Literal["2.0"]
+    start: int = Field(alias="startIndex", ge=0)
+    total: int = Field(alias="totalResults", ge=0)
+    timestamp: str = ""  # upstream's clock
+    vulnerabilities: list[_Wrapped]
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A page of a longer answer, already turned into records."""
+
+    start: int
+    total: int
+    records: list[Vulnerability]
+    where: str
+
+
+def read(path: Path) -> Iterator[Vulnerability]:
+    """Yield the records of a feed, of a saved page, or of a folder or archive of either.
+
+    `where` is the file and the record's position in it, from 1. Raises InputError
+    on a truncated or foreign file and when pages do not cover their `totalResults`.
+    """
+    pages = (
+        member
+        for member in members(path)
+        if member.name.endswith((".json", ".json.gz")) or member.where == str(path)
+    )
+    empty = True
+    for _, group in groupby(pages, key=lambda entry: PurePosixPath(entry.name).parent):
+        for record in _read_folder(group):
+            empty = False
+            yield record
+    if empty:
+        raise InputError(
+            "holds no NVD record", where=path, tip="a feed is named nvdcve-2.0-YEAR.json.gz"
+        )
+
+
+def _read_folder(pages: Iterable[Member]) -> Iterator[Vulnerability]:
+    """Yield the records of whole answers as they come, then those of the paged one, joined."""
+    parts = []
+    for entry in pages:
+        page = parse(Page, entry.read(), entry.where)
+        records = records_of(page, entry.where)
+        if page.start == 0 and page.total == len(records):
+            yield from records
+        else:
+            parts.append(_Part(page.start, page.total, records, entry.where))
+    yield from _joined(sorted(parts, key=lambda part: part.start))
+
+
+def _joined(parts: list[_Part]) -> Iterator[Vulnerability]:
+    # The total may grow while the pages are fetched: the largest one has to be covered.
+    total = max((part.total for part in parts), default=0)
+    covered = 0
+    for part in parts:
+        if part.start != covered:
+            raise _uncovered(part.where, covered, total)
+        covered += len(part.records)
+        yield from part.records
+    if covered != total:
+        raise _uncovered(parts[-1].where, covered, total)
+
+
+def _uncovered(where: str, covered: int, total: int) -> InputError:
+    return InputError(
+        f"the pages do not continue at record {covered} of {total}",
+        where=where,
+        tip="fetch the missing pages; one query's pages, each once, belong in one folder",
+    )
+
+
+def records_of(page: Page, where: object) -> list[Vulnerability]:
+    """Turn a page into its records, `where` and the position in it being theirs."""
+    return [
+        _record(wrapped.cve, f"{where}:{position}")
+        for position, wrapped in enumerate(page.vulnerabilities, start=1)
+    ]
+
+
+def _record(cve: _Cve, where: str) -> Vulnerability:
+    # A dict keeps the order and drops what repeats.
+    labels: dict[str, dict[str, None]] = {"cwe_nvd": {}, "cwe_cna": {}, "cwe_cisa_adp": {}}
+    for weakness in cve.weaknesses:
+        column = labels[_OF_SOURCE.get(weakness.source, "cwe_cna")]
+        column.update((text.value, None) for text in weakness.description)
+    return Vulnerability(
+        cve_id=cve.id,
+        published=iso_date(cve.published, where),
+        description=next((t.value for t in cve.descriptions if t.lang.startswith("en")), ""),
+        cwe_nvd=tuple(labels["cwe_nvd"]),
+        cwe_cna=tuple(labels["cwe_cna"]),
+        cwe_cisa_adp=tuple(labels["cwe_cisa_adp"]),
+        cvss3_vector=_vector(cve.metrics),
+        assigner=cve.assigner,
+        description_source="nvd",
+        rejected=cve.status == "Rejected",
+        modified=iso_time(cve.modified, where) if cve.modified else "",
+        where=where,
+    )
+
+
+def _vector(metrics: _Metrics) -> str | None:
+    """Take the CVSS 3.1 vector, else 3.0, NVD's own or the primary one before others."""
+    metric = min(metrics.v31 or metrics.v30, key=lambda m: m.type != "Primary", default=None)
+    return metric.data.vector if metric else None

@@ -1,0 +1,79 @@
+"""The schema of an upstream format: what a feed is held against, and its dates as ISO.
+
+    record = parse(Record, member.read(), member.where)
+
+What a schema does not name is ignored; a field that is missing or of another type is an
+InputError that names it.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from cybersecqwen.errors import InputError
+
+# The organisation id under which CISA adds its container to CVE records, in NVD too.
+CISA_ADP = "134c704f-9b21-4f2e-91b3-4a467353bcc0"
+
+CVE_ID = r"^CVE-\d{4}-\d{4,}$"
+
+
+class Schema(BaseModel):
+    """A part of an upstream format; what it does not name is ignored."""
+
+    model_config = ConfigDict(frozen=True, strict=True)
+
+
+_Schema = TypeVar("_Schema", bound=Schema)
+
+
+def parse(schema: type[_Schema], data: bytes, where: object) -> _Schema:
+    """Parse JSON into `schema`; raises InputError that names the first wrong field."""
+    try:
+        return schema.model_validate_json(data)
+    except ValidationError as error:
+        raise invalid(error, where) from error
+
+
+def invalid(error: ValidationError, where: object) -> InputError:
+    """Say in one line which field of an upstream record is wrong, and what was expected."""
+    first = error.errors(include_url=False)[0]
+    if first["type"] == "json_invalid":
+        return InputError(
+            f"no valid JSON: {first['ctx']['error']}",
+            where=where,
+            tip="the file may be truncated; download it again",
+        )
+    field = ".".join(str(part) for part in first["loc"])
+    return InputError(
+        f"{field}: {first['msg']}" if field else first["msg"],
+        where=where,
+        tip=f"{error.title} is expected",
+    )
+
+
+def iso_date(text: str, where: object) -> str:
+    """Take the date of an ISO timestamp; raises InputError when there is none."""
+    try:
+        return date.fromisoformat(text[:10]).isoformat()
+    except ValueError as error:
+        raise InputError(f"{text!r} is no ISO date", where=where, tip="fix the record") from error
+
+
+def iso_time(text: str, where: object) -> str:
+    """Take an ISO timestamp as UTC to the millisecond, as `2024-01-31T09:00:00.000`.
+
+    One without a zone is UTC already, as NVD's are. Raises InputError when it is none.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo:
+            moment = moment.astimezone(UTC).replace(tzinfo=None)
+    except (ValueError, OverflowError) as error:
+        raise InputError(
+            f"{text!r} is no ISO timestamp", where=where, tip="fix the record"
+        ) from error
+    return moment.isoformat(timespec="milliseconds")
