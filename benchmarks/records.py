@@ -22,8 +22,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from cybersecqwen.sources import read_vulnerabilities
 from cybersecqwen.sources.recordstore import query
-from cybersecqwen.sources.recordstore.order import Order
 from cybersecqwen.sources.recordstore.query import Wanted
+from cybersecqwen.sources.recordstore.session import UpdateOptions
 from cybersecqwen.sources.recordstore.update import import_files, update
 
 CHANGED = 10_000  # records that NVD has labelled anew
@@ -79,7 +79,9 @@ def updates(store: Path) -> list[tuple[float, Any]]:
     server.records = [labelled_anew(row, modified) for row in rows]  # type: ignore[attr-defined]
     threading.Thread(target=server.serve_forever, daemon=True).start()
     since = (now - timedelta(days=2)).date().isoformat()
-    order = Order(store, store.parent, url=f"http://127.0.0.1:{server.server_port}", since=since)
+    order = UpdateOptions(
+        store, store.parent, url=f"http://127.0.0.1:{server.server_port}", since=since
+    )
     return [timed(lambda: next(iter(update(order, only=["nvd"])))) for _ in range(2)]
 
 
@@ -90,7 +92,7 @@ def main() -> None:
     os.environ["NVD_API_KEY"] = "a-key"  # the rate limit is upstream's, not what is measured
     with tempfile.TemporaryDirectory() as folder:
         store = Path(folder) / "records.sqlite"
-        order = Order(store, store.parent)
+        order = UpdateOptions(store, store.parent)
         read, there = timed(lambda: sum(1 for _ in read_vulnerabilities(given.records)))
         fill, _ = timed(lambda: list(import_files(order, [given.records])))
         again, _ = timed(lambda: list(import_files(order, [given.records])))
