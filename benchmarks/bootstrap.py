@@ -14,7 +14,7 @@ import argparse
 import numpy as np
 
 from cybersecqwen.benchmark.paired import compare
-from cybersecqwen.reports.tables import table
+from cybersecqwen.reports.markdown import table
 
 ITEMS, TRIALS, SAMPLES = 1000, 5, 1000
 

@@ -28,7 +28,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cybersecqwen.benchmark.protocol import PROTOCOLS
-from cybersecqwen.reports.tables import table
+from cybersecqwen.reports.markdown import table
 from cybersecqwen.sources.ctibench import read_items
 
 ANSWER = "The description speaks of script in a page.\n\nCWE-79"

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from cybersecqwen.reports.compare.page import render_page
+from cybersecqwen.reports.comparison.web_page import render_page
 
 BROWSER = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""

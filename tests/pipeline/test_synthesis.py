@@ -13,7 +13,7 @@ from cybersecqwen.errors import StageError
 from cybersecqwen.files import read_json, read_jsonl
 from cybersecqwen.manifest import made_from_of
 from cybersecqwen.pipeline import _data, open_run, train
-from cybersecqwen.reports.card import render
+from cybersecqwen.reports.model_card import render
 
 SET = ("synthesis.pairs=40", "synthesis.validation_fraction=0.2", "training.max_length=1024")
 

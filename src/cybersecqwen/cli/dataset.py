@@ -12,7 +12,7 @@ from cybersecqwen.cli.group import FILE, Group, json_option
 
 if TYPE_CHECKING:
     from cybersecqwen.reports.dataset.rows import Corpus
-    from cybersecqwen.reports.dataset.tokens import TokenCounter
+    from cybersecqwen.reports.dataset.texts import TokenCounter
 
 
 @click.group(cls=Group)

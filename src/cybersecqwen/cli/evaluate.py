@@ -116,7 +116,7 @@ def evaluate(
         pipeline.evaluate(run, tasks=tasks, protocol=named)
         out = run.out
     if save:
-        from cybersecqwen.reports.shipped import save as save_figures
+        from cybersecqwen.reports.embedded_scores import save as save_figures
 
         save_figures(out, save, benchmark=benchmark_folder(options["benchmark"]))
     print_results(out, as_json=as_json)

@@ -52,7 +52,7 @@ def probe(url: str, as_json: bool, **options: str | tuple[str, ...]) -> None:
 
 def _shown(report: ProbeReport) -> str:
     from cybersecqwen.cli.output import clean
-    from cybersecqwen.reports.tables import table
+    from cybersecqwen.reports.markdown import table
 
     rows = [(check.name, check.status, check.evidence) for check in report.checks]
     return clean(table(("check", "status", "evidence"), rows))

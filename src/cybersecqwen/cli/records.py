@@ -62,7 +62,7 @@ def since(date: str, counted: bool, store: Path | None, **wanted: Any) -> None:
 @json_option
 def history(cve_id: str, store: Path | None, as_json: bool) -> None:
     """Print what has changed in a record since it came into the store."""
-    from cybersecqwen.reports.tables import table
+    from cybersecqwen.reports.markdown import table
     from cybersecqwen.sources.recordstore import query
 
     cve_id = cve_id.upper()
@@ -96,7 +96,7 @@ def _shown(value: object) -> str:
 @json_option
 def status(store: Path | None, as_json: bool) -> None:
     """Say what the store holds, and how current each feed is."""
-    from cybersecqwen.reports.tables import table
+    from cybersecqwen.reports.markdown import table
     from cybersecqwen.sources.recordstore import query
 
     found = query.status(_path(store))
@@ -140,7 +140,7 @@ def print_changes(results: list[tuple[str, str, Changes]], *, as_json: bool) -> 
     """Print what an update or import brought: name, state and changes of each part."""
     from dataclasses import asdict
 
-    from cybersecqwen.reports.tables import table
+    from cybersecqwen.reports.markdown import table
 
     if as_json:
         found = [{"name": name, "state": state, **asdict(c)} for name, state, c in results]

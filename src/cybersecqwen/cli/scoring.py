@@ -117,7 +117,7 @@ def overlap(
     from cybersecqwen.benchmark.responses import read_evaluation
     from cybersecqwen.contamination.overlap import overlap as shares_of
     from cybersecqwen.contamination.rows import read_rows
-    from cybersecqwen.reports.overlap import overlap_report, overlap_text
+    from cybersecqwen.reports.overlap_accuracy import overlap_report, overlap_text
     from cybersecqwen.sources.ctibench import read_items
 
     folder = benchmark_folder(benchmark)
@@ -153,9 +153,9 @@ def compare(
     **settings: Any,
 ) -> None:
     """Compare evaluated models: Markdown, JSON, and one page with every item."""
-    from cybersecqwen.reports.compare import Settings, write_comparison
-    from cybersecqwen.reports.compare import compare as build
-    from cybersecqwen.reports.compare.markdown import summary
+    from cybersecqwen.reports.comparison import Settings, write_comparison
+    from cybersecqwen.reports.comparison import compare as build
+    from cybersecqwen.reports.comparison.text import summary
 
     found = build(
         runs,

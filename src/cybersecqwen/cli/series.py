@@ -45,7 +45,7 @@ def series(
     """
     from cybersecqwen.errors import StageError
     from cybersecqwen.pipeline.series import Given, load_series, run_series
-    from cybersecqwen.reports.series import series_text
+    from cybersecqwen.reports.series_table import series_text
 
     loaded = load_series(series, overrides=overrides)
     folder = out or Path("runs") / loaded.name
@@ -63,7 +63,7 @@ def series(
 
 
 def _planned(loaded: Series, folder: Path, overrides: tuple[str, ...], *, as_json: bool) -> str:
-    from cybersecqwen.reports.tables import table
+    from cybersecqwen.reports.markdown import table
 
     every = {cell.name: (*loaded.settings(cell), *overrides) for cell in loaded.cells}
     if as_json:

@@ -68,7 +68,7 @@ def open_asking(options: dict[str, Any]) -> Run:
 
 def print_results(out: Path, *, as_json: bool) -> None:
     """Print the scores in a run folder."""
-    from cybersecqwen.reports.comparison import results, results_table
+    from cybersecqwen.reports.results import results, results_table
 
     click.echo(json.dumps(results(out), indent=2) if as_json else results_table(out))
 
@@ -121,7 +121,7 @@ def synthesis(as_json: bool, **options: Any) -> None:
     """
     from cybersecqwen.errors import RecipeError
     from cybersecqwen.pipeline import synthesis as make_pairs
-    from cybersecqwen.reports.synthesis import made, synthesis_text
+    from cybersecqwen.reports.generation import made, synthesis_text
 
     opened = open_asking(options)
     if opened.recipe.synthesis is None:

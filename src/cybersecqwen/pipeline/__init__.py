@@ -48,12 +48,12 @@ from cybersecqwen.pipeline.inputs import (
     recipe_records,
     records_read,
 )
-from cybersecqwen.reports.card import render
-from cybersecqwen.reports.comparison import rows
-from cybersecqwen.reports.evidence import load_evidence
-from cybersecqwen.reports.plots import loss_plot
+from cybersecqwen.reports.embedded_scores import shipped
+from cybersecqwen.reports.model_card import render
 from cybersecqwen.reports.published import BASELINES, PUBLISHED
-from cybersecqwen.reports.shipped import shipped
+from cybersecqwen.reports.results import rows
+from cybersecqwen.reports.run_folder import load_evidence
+from cybersecqwen.reports.svg import loss_plot
 from cybersecqwen.sources import read_vulnerabilities
 from cybersecqwen.sources.ctibench import read_benchmark
 from cybersecqwen.training.sft import TrainingFiles

@@ -34,8 +34,8 @@ from cybersecqwen.errors import CyberSecQwenError, RecipeError
 from cybersecqwen.files import Json, write_json, write_text
 from cybersecqwen.manifest import flatten
 from cybersecqwen.pipeline import STAGES, Run, open_run
-from cybersecqwen.reports.compare import Settings, compare, write_comparison
-from cybersecqwen.reports.series import series_report, series_text
+from cybersecqwen.reports.comparison import Settings, compare, write_comparison
+from cybersecqwen.reports.series_table import series_report, series_text
 
 _log = logging.getLogger(__name__)
 

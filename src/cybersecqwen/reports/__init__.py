@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from cybersecqwen.reports.card import render
-from cybersecqwen.reports.comparison import results_table
+from cybersecqwen.reports.model_card import render
+from cybersecqwen.reports.results import results_table
 
 REPORTS: dict[str, Callable[[Path], str]] = {"card": render, "results": results_table}

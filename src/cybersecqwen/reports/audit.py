@@ -14,8 +14,8 @@ from cybersecqwen.contamination.audit import Audit, Overlap
 from cybersecqwen.contamination.spans import shared_spans
 from cybersecqwen.files import Json, write_json, write_text
 from cybersecqwen.records import Item
-from cybersecqwen.reports.audit_page import bins, item_text, render_audit_page
-from cybersecqwen.reports.tables import table
+from cybersecqwen.reports.audit_report import bins, item_text, render_audit_page
+from cybersecqwen.reports.markdown import table
 
 Benchmark = Mapping[str, tuple[Item, ...]]
 

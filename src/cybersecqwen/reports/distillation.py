@@ -6,7 +6,7 @@ print(distillation_text(certificate, usage))
 from __future__ import annotations
 
 from cybersecqwen.files import Json
-from cybersecqwen.reports.tables import table
+from cybersecqwen.reports.markdown import table
 
 _SHOWN = 15  # classes, the most frequent first
 

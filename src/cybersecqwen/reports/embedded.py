@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cybersecqwen.errors import extra
 from cybersecqwen.files import Json, write_text
-from cybersecqwen.reports.tables import table
+from cybersecqwen.reports.markdown import table
 
 _SPLITS = {
     "by_text": "held-out texts",

@@ -12,7 +12,7 @@ import re
 from typing import TYPE_CHECKING
 
 from cybersecqwen.config import Recipe
-from cybersecqwen.reports.evidence import Evidence, Result
+from cybersecqwen.reports.run_folder import Evidence, Result
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult

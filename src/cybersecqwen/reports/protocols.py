@@ -13,7 +13,7 @@ from cybersecqwen.benchmark.trial import chat_question, trial_requests
 from cybersecqwen.errors import CyberSecQwenError
 from cybersecqwen.files import Json
 from cybersecqwen.records import Item
-from cybersecqwen.reports.tables import table
+from cybersecqwen.reports.markdown import table
 
 _PROMPTS = {"item": "the item's own `Prompt`", "faith": "FAITH's own instruction"}
 _EXEMPLARS = {

@@ -17,7 +17,7 @@ from cybersecqwen.benchmark.summary import result, summarise
 from cybersecqwen.benchmark.tasks import TASKS
 from cybersecqwen.benchmark.tasks.cti_vsp import METRICS as VECTOR
 from cybersecqwen.files import Json
-from cybersecqwen.reports.tables import table
+from cybersecqwen.reports.markdown import table
 from cybersecqwen.sources.ctibench import read_items
 
 # Agreement in one metric of a vector is for a closer look.

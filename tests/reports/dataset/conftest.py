@@ -12,7 +12,7 @@ from cybersecqwen.analyst.neighbours import Neighbours
 from cybersecqwen.cli import main
 from cybersecqwen.embedded.artifacts import load_catalogue
 from cybersecqwen.records import Vulnerability
-from cybersecqwen.reports.dataset.measure import Measured, Settings, measure
+from cybersecqwen.reports.dataset.description import Measured, Settings, measure
 from cybersecqwen.reports.dataset.rows import rows_of_records
 
 CATALOGUE = load_catalogue()

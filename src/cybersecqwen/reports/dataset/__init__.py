@@ -11,11 +11,11 @@ Each module measures one thing in one pass over the records; `measure` runs them
 from __future__ import annotations
 
 from cybersecqwen.reports.dataset.describe import describe
+from cybersecqwen.reports.dataset.description import Settings
+from cybersecqwen.reports.dataset.document import summary
 from cybersecqwen.reports.dataset.files import write_report
-from cybersecqwen.reports.dataset.markdown import summary
-from cybersecqwen.reports.dataset.measure import Settings
 from cybersecqwen.reports.dataset.rows import read_corpus
-from cybersecqwen.reports.dataset.tokens import load_counter, own_tokenizer
+from cybersecqwen.reports.dataset.texts import load_counter, own_tokenizer
 
 __all__ = [
     "Settings",

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from cybersecqwen.benchmark.breakdown import part
 from cybersecqwen.files import Json
 from cybersecqwen.records import Vulnerability, Weakness
-from cybersecqwen.reports.dataset.classes import USAGES, grouped, usage
+from cybersecqwen.reports.dataset.label_counts import USAGES, grouped, usage
 from cybersecqwen.reports.dataset.labels import KINDS, SOURCES, Labels, kind
 
 

@@ -16,7 +16,7 @@ from cybersecqwen import __version__
 from cybersecqwen.benchmark.breakdown import part
 from cybersecqwen.files import Json, sha256_tree
 from cybersecqwen.reports.dataset.agreement import Conflict
-from cybersecqwen.reports.dataset.measure import Settings, measure
+from cybersecqwen.reports.dataset.description import Settings, measure
 from cybersecqwen.reports.dataset.rows import Corpus, rows_of_records
 from cybersecqwen.sources import read_vulnerabilities
 

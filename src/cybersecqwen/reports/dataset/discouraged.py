@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from cybersecqwen.benchmark.breakdown import part
 from cybersecqwen.files import Json
 from cybersecqwen.records import Weakness
-from cybersecqwen.reports.dataset.classes import ADVISED_AGAINST, usage
+from cybersecqwen.reports.dataset.label_counts import ADVISED_AGAINST, usage
 from cybersecqwen.reports.dataset.labels import SOURCES, Labels, primary
 
 _SHOWN = 25

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cybersecqwen.files import Json, atomic_write, write_json, write_jsonl, write_text
 from cybersecqwen.reports.dataset.agreement import Conflict
-from cybersecqwen.reports.dataset.markdown import PARTS, render
+from cybersecqwen.reports.dataset.document import PARTS, render
 from cybersecqwen.reports.dataset.plots import plots
 
 

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cybersecqwen.files import Json
-from cybersecqwen.reports.dataset.tokens import (
+from cybersecqwen.reports.dataset.texts import (
     TokenCounter,
     estimate,
     estimate_chat,

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from cybersecqwen.files import Json
 from cybersecqwen.reports.dataset.labels import SOURCES
-from cybersecqwen.reports.tables import table
+from cybersecqwen.reports.markdown import table
 
 _MIN_YEAR = 50  # records that two sources label; agreement over fewer says little
 _TOP = 10

@@ -13,7 +13,7 @@ from functools import cache
 
 from cybersecqwen.files import Json
 from cybersecqwen.records import Vulnerability, Weakness
-from cybersecqwen.reports.dataset.classes import USAGES, usage
+from cybersecqwen.reports.dataset.label_counts import USAGES, usage
 from cybersecqwen.reports.dataset.labels import NO_YEAR, SOURCES, Labels, primary, year_of
 
 
