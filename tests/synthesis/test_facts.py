@@ -10,8 +10,7 @@ import pytest
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.records import Entry, Fact, Knowledge, Passage
 from cybersecqwen.synthesis.facts import FactBase, domain
-from cybersecqwen.synthesis.knowledge import RELATIONS
-from cybersecqwen.synthesis.relation_questions import Relation, RelationQuestions
+from cybersecqwen.synthesis.relation_questions import RELATIONS, Relation, RelationQuestions
 
 
 def test_what_ships_knows_the_relations_of_all_three(base: FactBase) -> None:

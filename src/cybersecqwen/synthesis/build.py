@@ -28,14 +28,13 @@ from cybersecqwen.synthesis.checks import Checks, LengthLimits
 from cybersecqwen.synthesis.diversity import diversity, wording
 from cybersecqwen.synthesis.facts import FactBase
 from cybersecqwen.synthesis.generation import DraftSource, Subjects, generate_drafts
-from cybersecqwen.synthesis.knowledge import RELATIONS
 from cybersecqwen.synthesis.leakage import BenchmarkFacts
 from cybersecqwen.synthesis.offensive_content import DESCRIPTIONS
 from cybersecqwen.synthesis.pair import LETTERS, Pair, arranged, draft_of
 from cybersecqwen.synthesis.pair_card import synthesis_card
 from cybersecqwen.synthesis.passage_questions import passage_drafts
 from cybersecqwen.synthesis.record_facts import RecordFacts, collect_records
-from cybersecqwen.synthesis.relation_questions import RelationQuestions
+from cybersecqwen.synthesis.relation_questions import RELATIONS, RelationQuestions
 from cybersecqwen.synthesis.selection import Makers, Selection, select_pairs
 from cybersecqwen.synthesis.vector_questions import vector_drafts
 from cybersecqwen.synthesis.vulnerabilities import vulnerability_drafts

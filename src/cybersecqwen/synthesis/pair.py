@@ -15,13 +15,14 @@ prompt and the completion of a training file.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from cybersecqwen.files import Json
 from cybersecqwen.prompts import mcq_prompt, rcm_prompt, vsp_prompt
 from cybersecqwen.records import Fact
 
-KINDS = ("weakness", "consequence", "mitigation", "technique", "cvss", "component")
+Kind = Literal["weakness", "consequence", "mitigation", "technique", "cvss", "component"]
+KINDS: tuple[str, ...] = get_args(Kind)
 LETTERS = "ABCD"
 CVE_TEXT = "CVE description"  # the source of a grounding that is a record's own text
 

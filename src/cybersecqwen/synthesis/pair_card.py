@@ -30,7 +30,7 @@ Known are {counts["records"]:,} CVE records and {", ".join(certificate["knowledg
 
 {_table(("kind", "pairs"), counts["kinds"])}
 
-## Subjects
+## Topics
 
 {_table(("topic", "pairs"), counts["topics"])}
 

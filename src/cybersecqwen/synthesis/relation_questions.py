@@ -12,43 +12,74 @@ from __future__ import annotations
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from cybersecqwen.errors import InputError
 from cybersecqwen.records import Fact
 from cybersecqwen.synthesis.facts import FactBase, domain
-from cybersecqwen.synthesis.pair import Draft
-from cybersecqwen.synthesis.wording import lead, listed, say
+from cybersecqwen.synthesis.pair import Draft, Kind
+from cybersecqwen.synthesis.wording import (
+    TEMPLATES,
+    check_templates,
+    form,
+    lead,
+    listed,
+    read_templates,
+    say,
+)
 
 _Given = TypeVar("_Given")
 _NEAR = 2  # of the three wrong options
 _EMPTY = {"Other", "Unknown", "Varies by Context", "None"}  # words that answer nothing
 
 
-@dataclass(frozen=True, slots=True)
-class Relation:
-    """What is asked of a relation, and in which words.
+class Relation(BaseModel):
+    """A relation that is asked about, as a table of `attack.toml` or `cwe-capec.toml` states it.
 
-    `subjects` are the kinds of entry asked about and `targets` those of the answers, empty for
-    words. `inverse` asks about the target of a fact. Wordings know {subject} and {right}, those
-    of lists {subject} and {all}. Where `plain`, a multiple choice tells neither id nor full name:
-    those of a sub-technique hold the parent's.
+    The keys are explained there. `choice` and `open` hold the sentences of the two forms; without
+    `open`, no list is asked for.
     """
 
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
     topic: str
-    kind: str
+    kind: Kind
     relation: str
-    subjects: tuple[str, ...]
-    targets: tuple[str, ...]
-    says: str  # how the grounding names the relation
-    asks: tuple[str, ...]
-    reasons: tuple[str, ...]
-    list_asks: tuple[str, ...] = ()
-    list_answers: tuple[str, ...] = ()
+    subjects: list[str]
+    targets: list[str]
+    grounding: str
+    choice: dict[str, Any]
+    open: dict[str, Any] | None = None
     inverse: bool = False
-    longest: int = 6  # answers that a list may have
+    longest: int = 6
     plain: bool = False
+
+
+_FORMS = {"choice": form("subject!", "subject right!"), "open": form("subject!", "subject all!")}
+
+
+def read_relations(name: str) -> list[Relation]:
+    """Read the relations of a file of templates; raises InputError with the file and the key."""
+    relations = []
+    for topic, table in read_templates(name).items():
+        try:
+            given = {"topic": topic, **table} if isinstance(table, dict) else table
+            relations.append(Relation.model_validate(given))
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join((topic, *map(str, first["loc"])))
+            tip = "the first lines of attack.toml explain the keys"
+            raise InputError(f"{key}: {first['msg']}", where=TEMPLATES / name, tip=tip) from None
+        forms = {key: table[key] for key in _FORMS if key in table}
+        check_templates(name, forms, {key: _FORMS[key] for key in forms}, at=topic)
+    return relations
+
+
+# Topics of a kind take turns in this order.
+RELATIONS = (*read_relations("attack.toml"), *read_relations("cwe-capec.toml"))
 
 
 class RelationQuestions:
@@ -78,7 +109,7 @@ class RelationQuestions:
         """Yield an open question for every entry, answered with all that is listed."""
         relation = self._relation
         for entry_id, targets in self._shuffled(list(self._found.items())):
-            if relation.list_asks and len(targets) <= relation.longest:
+            if relation.open and len(targets) <= relation.longest:
                 yield self._list(entry_id, targets)
 
     def _shuffled(self, given: list[_Given]) -> list[_Given]:
@@ -150,9 +181,9 @@ class RelationQuestions:
             kind=relation.kind,
             topic=relation.topic,
             subject=entry_id,
-            question=lead(rng, say(rng, relation.asks, subject=subject)),
-            answer=say(rng, relation.reasons, **values),
-            grounding=(base.ground(entry_id, relation.says, self._found[entry_id]),),
+            question=lead(rng, say(rng, relation.choice["question"], subject=subject)),
+            answer=say(rng, relation.choice["answer"], **values),
+            grounding=(base.ground(entry_id, relation.grounding, self._found[entry_id]),),
             support=(right,),
             options=(right, *map(label, wrong)),
             facts=(self._fact(entry_id, target),),
@@ -162,6 +193,7 @@ class RelationQuestions:
         return self._base.entries[one].name
 
     def _list(self, entry_id: str, targets: Sequence[str]) -> Draft:
+        words = self._relation.open or {}
         relation, base, rng = self._relation, self._base, self._rng
         subject, names = base.name(entry_id), [base.name(t) for t in targets]
         values = {"subject": subject, "all": listed(names)}
@@ -169,9 +201,9 @@ class RelationQuestions:
             kind=relation.kind,
             topic=relation.topic,
             subject=entry_id,
-            question=lead(rng, say(rng, relation.list_asks, **values)),
-            answer=say(rng, relation.list_answers, **values),
-            grounding=(base.ground(entry_id, relation.says, targets),),
+            question=lead(rng, say(rng, words["question"], subject=subject)),
+            answer=say(rng, words["answer"], **values),
+            grounding=(base.ground(entry_id, relation.grounding, targets),),
             support=tuple(names),
             facts=tuple(self._fact(entry_id, target) for target in targets),
         )

@@ -1,70 +1,129 @@
-"""Put a question into one of several wordings, so that no template stands for thousands of pairs.
+"""The wording of questions and answers: sentences with {placeholders}, read from `templates/`.
 
->>> say(random.Random(1), ("Which tactic is {it}?", "What does {it} serve?"), it="T1055")
-'Which tactic is T1055?'
+    words = load_templates("records.toml", {"fix": {"open": form("product", "product! version!")}})
+    say(rng, words["fix"]["open"]["question"], product="Foo Server")
+
+Each text is one sentence, or a list of which one is drawn, so that no template stands for
+thousands of pairs. A file is checked as a whole when it is loaded: each key that the code reads,
+no other, and only placeholders that the code fills.
+
+>>> fill('Which tactic is {it}? {"a": 1}', it="T1055")
+'Which tactic is T1055? {"a": 1}'
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
-# Before a question about knowledge: who asks, or what for. Most questions come without.
-_LEADS = (
-    "For a detection engineering review: ",
-    "While writing up an incident, an analyst asks: ",
-    "From a threat model: ",
-    "A SOC playbook needs an answer to this. ",
-    "For the weekly threat briefing: ",
-    "During tabletop preparation this came up: ",
-    "As part of a gap assessment: ",
-    "A junior analyst would like to know: ",
-    "For the risk register: ",
-    "Before the control review: ",
-)
+from cybersecqwen.errors import InputError
+from cybersecqwen.files import Json
+
+TEMPLATES = Path(__file__).parent / "templates"
+Sentences = str | Sequence[str]
+# Keys as in the file, nested; in place of each text the placeholders it may hold: "a b! c",
+# where "!" marks those that none of its sentences may lack.
+Layout = Mapping[str, Any]
+
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _LED = 0.3  # share of the questions with a lead
 
-# A question beside the description it is about, on lines of their own and in one.
-_FRAMES = (
-    "{ask}\n\nCVE description: {text}",
-    "{text}\n\n{ask}",
-    "Vulnerability description:\n{text}\n\n{ask}",
-    "{ask}\n\n{text}",
-    "Read this advisory and answer the question.\n\n{text}\n\n{ask}",
-    "Triage note: {text}\n\nQuestion: {ask}",
-    "{cve_id} is described as follows. {text}\n\n{ask}",
-    "A scanner reports {cve_id}: {text}\n\n{ask}",
-    "Ticket: {cve_id}\nDescription: {text}\nTask: {ask}",
-    "{ask} The record of {cve_id} reads: {text}",
-)
-_INLINE = (
-    "{ask} Description: {text}",
-    "{text} {ask}",
-    "A CVE record reads: {text} {ask}",
-    "Consider {cve_id}: {text} {ask}",
-    "Given this vulnerability: {text} {ask}",
-    "{ask} The record reads: {text}",
-    "During triage, an analyst reads: {text} {ask}",
-    "An advisory states: {text} {ask}",
-)
+
+def form(question: str, answer: str) -> Layout:
+    """Describe the texts of a question in one form by their placeholders."""
+    return {"question": question, "answer": answer}
 
 
-def say(rng: random.Random, wordings: Sequence[str], **values: str) -> str:
-    """Fill one of the wordings, drawn at random."""
-    return rng.choice(wordings).format(**values)
+def load_templates(name: str, layout: Layout) -> Json:
+    """Read a file of templates; raises InputError with file and key where it is not laid out so."""
+    words = read_templates(name)
+    check_templates(name, words, layout)
+    return words
+
+
+def read_templates(name: str) -> Json:
+    """Read a file of templates as it is; raises InputError where it is no TOML."""
+    try:
+        return tomllib.loads((TEMPLATES / name).read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"is no TOML: {error}", where=TEMPLATES / name) from error
+
+
+def check_templates(name: str, words: Json, layout: Layout, *, at: str = "") -> None:
+    """Raise InputError for the first text that differs from the layout, with its file and key."""
+    problem = next(_problems(words, layout, at), None)
+    if problem:
+        raise InputError(problem[0], where=TEMPLATES / name, tip=problem[1])
+
+
+def _problems(words: Any, layout: Any, at: str) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong and how to put it right, key by key."""
+    if isinstance(layout, str):
+        yield from _text_problems(words, layout, at)
+    elif not isinstance(words, dict):
+        yield f"{at}: is no table", "it has these keys: " + ", ".join(layout)
+    else:
+        prefix = f"{at}." if at else ""
+        for key in words.keys() - layout.keys():
+            yield f"{prefix}{key}: unknown key", "known here: " + ", ".join(layout)
+        for key, part in layout.items():
+            if key not in words:
+                yield f"{prefix}{key}: is missing", "add it, or restore the file"
+            else:
+                yield from _problems(words[key], part, prefix + key)
+
+
+def _text_problems(text: Any, layout: str, at: str) -> Iterator[tuple[str, str]]:
+    sentences = [text] if isinstance(text, str) else text
+    if not isinstance(sentences, list) or not sentences:
+        yield f"{at}: needs at least one sentence", "write a text, or a list of texts"
+        return
+    known = [name.rstrip("!") for name in layout.split()]
+    needed = [name.rstrip("!") for name in layout.split() if name.endswith("!")]
+    may = "it may hold " + (", ".join(f"{{{name}}}" for name in known) or "none")
+    for sentence in sentences:
+        if not isinstance(sentence, str) or not sentence.strip():
+            yield f"{at}: {sentence!r} is no text", "write a text between quotation marks"
+            continue
+        held = _PLACEHOLDER.findall(sentence)
+        for name in held:
+            if name not in known:
+                yield f"{at}: unknown placeholder {{{name}}} in {sentence!r}", may
+        for name in needed:
+            if name not in held:
+                yield f"{at}: no {{{name}}} in {sentence!r}", may
+
+
+def fill(sentence: str, /, **values: str) -> str:
+    """Put values in place of the placeholders; other braces stay as they are."""
+    return _PLACEHOLDER.sub(lambda match: values[match[1]], sentence)
+
+
+def say(rng: random.Random, sentences: Sentences, /, **values: str) -> str:
+    """Fill the sentence, or one of several, drawn at random."""
+    one = sentences if isinstance(sentences, str) else rng.choice(sentences)
+    return fill(one, **values)
+
+
+_FRAMES = load_templates(
+    "frames.toml", {"leads": "", "apart": "ask! text! cve_id", "inline": "ask! text! cve_id"}
+)
 
 
 def lead(rng: random.Random, question: str) -> str:
     """Put who asks before some of the questions."""
-    return f"{rng.choice(_LEADS)}{question}" if rng.random() < _LED else question
+    return say(rng, _FRAMES["leads"]) + question if rng.random() < _LED else question
 
 
 def framed(rng: random.Random, ask: str, text: str, cve_id: str, *, inline: bool) -> str:
-    """Put a question beside the description that it is about."""
-    frame = rng.choice(_INLINE if inline else _FRAMES)
-    return frame.format(
-        ask=ask, text=text if text.endswith((".", "!")) else f"{text}.", cve_id=cve_id
-    )
+    """Put a question beside the description that it is about: in one line, or on lines apart."""
+    ended = text if text.endswith((".", "!")) else f"{text}."
+    frames = _FRAMES["inline" if inline else "apart"]
+    return say(rng, frames, ask=ask, text=ended, cve_id=cve_id)
 
 
 def listed(names: Sequence[str]) -> str:
