@@ -14,11 +14,11 @@ from cybersecqwen.records import Item, Vulnerability
 from cybersecqwen.sample import BENCHMARK, FEED
 from cybersecqwen.sources import read_vulnerabilities
 from cybersecqwen.sources.ctibench import read_benchmark
-from cybersecqwen.synthesis.asking import QuestionWriter
 from cybersecqwen.synthesis.build import SynthesisInputs
 from cybersecqwen.synthesis.facts import FactBase
 from cybersecqwen.synthesis.pair import CVE_TEXT, Draft, Grounding
 from cybersecqwen.synthesis.record_facts import collect_records
+from cybersecqwen.synthesis.record_questions import QuestionWriter
 from engines.conftest import server
 
 __all__ = ["server"]  # a real server that stands for a teacher

@@ -9,26 +9,25 @@ import pytest
 from cybersecqwen.config import Recipe
 from cybersecqwen.embedded.artifacts import load_catalogue
 from cybersecqwen.records import Vulnerability
-from cybersecqwen.synthesis.asking import QuestionWriter
 from cybersecqwen.synthesis.record_facts import RecordFacts, collect_records
-from cybersecqwen.synthesis.vulnerabilities import TOPICS, vulnerability_drafts
+from cybersecqwen.synthesis.record_questions import TOPICS, QuestionWriter, record_drafts
 
 from .conftest import TEXT
 
 VECTOR = "CVSS:3.0/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"
 
 
-def one(asking: QuestionWriter) -> RecordFacts:
-    return next(r for r in asking.records if r.cve_id == "CVE-2021-99999")
+def one(writer: QuestionWriter) -> RecordFacts:
+    return next(r for r in writer.records if r.cve_id == "CVE-2021-99999")
 
 
 def test_each_topic_asks_about_a_record_that_says_enough(
     ask: Callable[..., QuestionWriter],
 ) -> None:
-    asking = ask(TEXT, vector=VECTOR)
-    record = one(asking)
+    writer = ask(TEXT, vector=VECTOR)
+    record = one(writer)
     for (kind, topic, choice), make in TOPICS.items():
-        draft = make(record, asking)
+        draft = make(record, writer)
         assert draft is not None, topic
         assert (draft.kind, draft.topic, bool(draft.options)) == (kind, topic, choice)
         assert record.text in draft.question
@@ -39,20 +38,20 @@ def test_each_topic_asks_about_a_record_that_says_enough(
 
 
 def test_a_record_that_says_nothing_is_asked_nothing(ask: Callable[..., QuestionWriter]) -> None:
-    asking = ask("An issue was found in a product of a vendor.", cwe="CWE-287")
-    record = one(asking)
-    asked = [topic for (_, topic, _), make in TOPICS.items() if make(record, asking)]
+    writer = ask("An issue was found in a product of a vendor.", cwe="CWE-287")
+    record = one(writer)
+    asked = [topic for (_, topic, _), make in TOPICS.items() if make(record, writer)]
     assert asked == []
 
 
 def test_a_wrong_weakness_is_no_relative_of_the_right_one(
     ask: Callable[..., QuestionWriter],
 ) -> None:
-    asking = ask(TEXT)
-    make = vulnerability_drafts(asking)["weakness", "weakness of a record", True]
+    writer = ask(TEXT)
+    make = record_drafts(writer)["weakness", "weakness of a record", True]
     for draft in make():
         right, *wrong = (option.partition(" ")[0] for option in draft.options)
-        assert not set(wrong) & asking.base.kin(right)
+        assert not set(wrong) & writer.base.kin(right)
         assert right in draft.grounding[1].text
 
 
@@ -90,5 +89,5 @@ def test_a_discouraged_weakness_is_never_the_best_of_four(
     ask: Callable[..., QuestionWriter], cwe: str
 ) -> None:
     text = "Improper input validation and exposure of sensitive information in Foo."
-    asking = ask(text, cwe=cwe)
-    assert TOPICS["weakness", "weakness of a record", True](one(asking), asking) is None
+    writer = ask(text, cwe=cwe)
+    assert TOPICS["weakness", "weakness of a record", True](one(writer), writer) is None

@@ -67,7 +67,7 @@ def test_every_topic_is_right_by_the_equations() -> None:
             if topic == "metric":
                 name, value = draft.options[0].split(": ")
                 assert f"{name}: {value} (" in draft.grounding[0].text
-                called = [reading.called(m).partition(" (")[0] for m in METRICS]
+                called = [reading.label(m).partition(" (")[0] for m in METRICS]
                 assert not set(draft.options[1:]) & set(called)
             if topic == "what if":
                 changed = re.findall(r"becomes (CVSS\S+)\.", draft.answer)

@@ -23,7 +23,6 @@ from cybersecqwen.engines.teacher import Teacher
 from cybersecqwen.errors import InputError, RecipeError, StageError
 from cybersecqwen.files import Json, read_jsonl, sha256_file, write_json, write_jsonl, write_text
 from cybersecqwen.records import Item, Vulnerability, Weakness
-from cybersecqwen.synthesis.asking import QuestionWriter
 from cybersecqwen.synthesis.checks import Checks, LengthLimits
 from cybersecqwen.synthesis.diversity import diversity, wording
 from cybersecqwen.synthesis.facts import FactBase
@@ -34,10 +33,10 @@ from cybersecqwen.synthesis.pair import LETTERS, Pair, arranged, draft_of
 from cybersecqwen.synthesis.pair_card import synthesis_card
 from cybersecqwen.synthesis.passage_questions import passage_drafts
 from cybersecqwen.synthesis.record_facts import RecordFacts, collect_records
+from cybersecqwen.synthesis.record_questions import QuestionWriter, record_drafts
 from cybersecqwen.synthesis.relation_questions import RELATIONS, RelationQuestions
 from cybersecqwen.synthesis.selection import Makers, Selection, select_pairs
 from cybersecqwen.synthesis.vector_questions import vector_drafts
-from cybersecqwen.synthesis.vulnerabilities import vulnerability_drafts
 
 _log = logging.getLogger(__name__)
 
@@ -122,8 +121,8 @@ def _makers(
         return random.Random(f"{settings.seed}/{name}")
 
     base = sources.base
-    asking = QuestionWriter(records, base, sources.catalogue, rng("records"))
-    makers = dict(vulnerability_drafts(asking))
+    writer = QuestionWriter(records, base, sources.catalogue, rng("records"))
+    makers = dict(record_drafts(writer))
     vectors = [v for r in records if (v := r.vulnerability.cvss3_vector)]
     for topic, make in vector_drafts(vectors, rng("vectors")).items():
         makers["cvss", topic, topic in ("score", "severity", "metric", "more severe")] = make

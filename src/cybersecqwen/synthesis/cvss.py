@@ -15,74 +15,48 @@ from functools import lru_cache
 
 from cybersecqwen.errors import InputError
 from cybersecqwen.synthesis.pair import Grounding
+from cybersecqwen.synthesis.wording import One, form, load_templates
 
 SOURCE = "CVSS v3.1 specification"
 _PREFIX = "CVSS:3.1/"
 
+# Base metrics and their values in the order of the specification.
+_VALUES = {
+    **{"AV": "NALP", "AC": "LH", "PR": "NLH", "UI": "NR"},
+    **{"S": "UC", "C": "NLH", "I": "NLH", "A": "NLH"},
+}
+_CHANGE = "score severity score_after! severity_after! vector_after"
+WORDS = load_templates(
+    "cvss.toml",
+    {
+        "score": {"choice": form("vector!", "score! severity")},
+        "severity": {"choice": form("vector!", "score severity!")},
+        "metric": {"choice": form("vector!", "metric! meaning!")},
+        "more severe": {"choice": form("", "vector! score! severity others")},
+        "reading": {"open": form("vector!", "score! severity!")},
+        "what if": {
+            "open": {
+                "question": "vector! name! before after!",
+                **dict.fromkeys(("rises", "falls", "stays"), _CHANGE),
+            }
+        },
+        "rating": {"open": form("vector!", "score! severity! reach! rights! help!")},
+        "lines": {"metric": One("metric! meaning!"), "score": One("score! severity!")},
+        "ratings": dict.fromkeys(("None", "Low", "Medium", "High", "Critical"), One()),
+        "metrics": {
+            metric: {"name": One()} | {v: {"name": One(), "meaning": One()} for v in values}
+            for metric, values in _VALUES.items()
+        },
+    },
+)
+
 # Each base metric: its name, what its values are called, and what they mean.
 METRICS: Mapping[str, tuple[str, Mapping[str, tuple[str, str]]]] = {
-    "AV": (
-        "Attack Vector",
-        {
-            "N": ("Network", "the flaw can be exploited remotely, over the network stack"),
-            "A": ("Adjacent", "the attacker has to be on the same or a neighbouring network"),
-            "L": ("Local", "the attacker needs local access, or a user who opens a file"),
-            "P": ("Physical", "the attacker has to touch or handle the device"),
-        },
-    ),
-    "AC": (
-        "Attack Complexity",
-        {
-            "L": ("Low", "no special conditions have to be met"),
-            "H": ("High", "success depends on conditions beyond the attacker's control"),
-        },
-    ),
-    "PR": (
-        "Privileges Required",
-        {
-            "N": ("None", "no account is needed"),
-            "L": ("Low", "an ordinary user's privileges are needed"),
-            "H": ("High", "administrative privileges are needed"),
-        },
-    ),
-    "UI": (
-        "User Interaction",
-        {
-            "N": ("None", "no other person has to do anything"),
-            "R": ("Required", "another person has to take some action first"),
-        },
-    ),
-    "S": (
-        "Scope",
-        {
-            "U": ("Unchanged", "the damage stays with the authority that the component is under"),
-            "C": ("Changed", "resources beyond the component's own authority are affected"),
-        },
-    ),
-    "C": (
-        "Confidentiality",
-        {
-            "N": ("None", "no information is disclosed"),
-            "L": ("Low", "some restricted information is disclosed"),
-            "H": ("High", "all or the most critical information is disclosed"),
-        },
-    ),
-    "I": (
-        "Integrity",
-        {
-            "N": ("None", "nothing can be modified"),
-            "L": ("Low", "some data can be modified, with limited effect"),
-            "H": ("High", "protection against modification is lost altogether"),
-        },
-    ),
-    "A": (
-        "Availability",
-        {
-            "N": ("None", "the service is not affected"),
-            "L": ("Low", "performance drops or the service is interrupted at times"),
-            "H": ("High", "the service is denied altogether"),
-        },
-    ),
+    metric: (
+        words["name"],
+        {value: (words[value]["name"], words[value]["meaning"]) for value in _VALUES[metric]},
+    )
+    for metric, words in ((metric, WORDS["metrics"][metric]) for metric in _VALUES)
 }
 
 
@@ -95,23 +69,23 @@ class Reading:
     score: str
     severity: str
 
-    def called(self, metric: str) -> str:
+    def label(self, metric: str) -> str:
         """Name a metric with its value: "Attack Vector: Network (AV:N)"."""
         name, values = METRICS[metric]
         value = dict(self.metrics)[metric]
         return f"{name}: {values[value][0]} ({metric}:{value})"
 
-    def means(self, metric: str) -> str:
+    def meaning(self, metric: str) -> str:
         """Say what the value of a metric means."""
         return METRICS[metric][1][dict(self.metrics)[metric]][1]
 
     def grounding(self) -> Grounding:
         """State the vector with all that is read from it."""
-        values = "; ".join(self.called(name) for name, _ in self.metrics)
+        values = "; ".join(self.label(name) for name, _ in self.metrics)
         text = f"{self.vector}; {values}; base score {self.score}, severity {self.severity}"
         return Grounding(SOURCE, self.vector, text)
 
-    def with_(self, metric: str, value: str) -> Reading:
+    def changed(self, metric: str, value: str) -> Reading:
         """Read the vector with another value of one metric."""
         changed = dict(self.metrics) | {metric: value}
         return _known(_PREFIX + "/".join(f"{m}:{v}" for m, v in changed.items()))

@@ -18,7 +18,7 @@ from itertools import islice
 from cybersecqwen.config import Synthesis
 from cybersecqwen.synthesis.checks import Checks, Rejection
 from cybersecqwen.synthesis.pair import KINDS, LETTERS, Draft, Pair, arranged
-from cybersecqwen.synthesis.vulnerabilities import TURNS
+from cybersecqwen.synthesis.record_questions import TURNS
 
 Maker = Callable[[], Iterator[Draft]]
 Makers = Mapping[tuple[str, str, bool], Maker]  # by kind, topic and whether it gives options

@@ -33,6 +33,10 @@ _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _LED = 0.3  # share of the questions with a lead
 
 
+class One(str):
+    """The placeholders of a text that is one sentence, and never a list."""
+
+
 def form(question: str, answer: str) -> Layout:
     """Describe the texts of a question in one form by their placeholders."""
     return {"question": question, "answer": answer}
@@ -79,6 +83,9 @@ def _problems(words: Any, layout: Any, at: str) -> Iterator[tuple[str, str]]:
 
 def _text_problems(text: Any, layout: str, at: str) -> Iterator[tuple[str, str]]:
     sentences = [text] if isinstance(text, str) else text
+    if isinstance(layout, One) and not isinstance(text, str):
+        yield f"{at}: is not one text", "write one text between quotation marks"
+        return
     if not isinstance(sentences, list) or not sentences:
         yield f"{at}: needs at least one sentence", "write a text, or a list of texts"
         return

@@ -1,0 +1,393 @@
+"""Questions about CVE records: the weakness, and what the description states of effect and fix.
+
+    drafts = record_drafts(QuestionWriter(records, facts, catalogue, random.Random(42)))
+    next(drafts["consequence", "effect", False]())     # an open question, answered by the text
+
+An answer says no more than the description does; a wrong option is one that it does not name. A
+label is asked about only where words of the description speak for it to a reader too; a wrong
+weakness is no relative of it in the catalogue, and nothing in the text speaks for it.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from cybersecqwen.corpus.rationale import Phrases
+from cybersecqwen.rationale import STOP_WORDS, rationale
+from cybersecqwen.records import Weakness
+from cybersecqwen.synthesis.cvss import read_vector
+from cybersecqwen.synthesis.extraction import EFFECTS, effects
+from cybersecqwen.synthesis.facts import FactBase
+from cybersecqwen.synthesis.pair import Draft
+from cybersecqwen.synthesis.record_facts import RecordFacts
+from cybersecqwen.synthesis.vector_questions import metric_lines
+from cybersecqwen.synthesis.wording import form, framed, load_templates, say
+
+_WORDS = load_templates(
+    "records.toml",
+    {
+        "weakness of a record": {
+            "open": {**form("", "quote! cwe! name"), "discouraged": ""},
+            "choice": form("", "quote! right!"),
+        },
+        "effect": {
+            "open": form("", "sentence! name Name"),
+            "choice": form("", "sentence! name"),
+        },
+        "fix": {
+            "open": form("product", "product! version!"),
+            "choice": form("product", "product version!"),
+        },
+        "component": {
+            "open": form("noun", "noun! name!"),
+            "choice": form("noun", "noun! name!"),
+        },
+        "product": {
+            "open": form("", "product! version!"),
+            "choice": form("", "product! version!"),
+        },
+    },
+)
+_COMMON = 60  # weaknesses that wrong options are drawn from, the most frequent of the cohort
+_DRAWN = 12  # names that are looked at for three which a text does not hold
+_TELLING = 5  # phrases that speak for a weakness without sharing a word with its name
+_SPEAKING = 15  # phrases by which a wrong weakness might be meant after all
+_NEAR = 2  # of the three wrong weaknesses
+_PARTS = re.compile(r"\w+")
+_BROAD = ("Discouraged", "Prohibited")
+_RELATED = ("part of", "peer", "can precede", "requires", "starts with")
+
+
+@dataclass(frozen=True)
+class QuestionWriter:
+    """Writes questions about records, in drawn words and with options drawn from other records."""
+
+    records: Sequence[RecordFacts]
+    base: FactBase
+    catalogue: Mapping[str, Weakness]
+    rng: random.Random
+
+    def question(self, record: RecordFacts, topic: str, form: str, **values: str) -> str:
+        """Put a question of a topic, in the form "open" or "choice", beside the description."""
+        ask = say(self.rng, _WORDS[topic][form]["question"], **values)
+        inline = form == "choice"
+        return framed(self.rng, ask, record.text, record.cve_id, inline=inline)
+
+    def answer(self, topic: str, form: str, **values: str) -> str:
+        """Answer a question of a topic."""
+        return say(self.rng, _WORDS[topic][form]["answer"], **values)
+
+    def open(self, record: RecordFacts, topic: str, *support: str, **values: str) -> Draft:
+        """Write an open question and its answer."""
+        return self._draft(record, topic, "open", support, values)
+
+    def choice(self, record: RecordFacts, topic: str, *support: str, **values: str) -> Draft:
+        """Write a multiple choice, still without its options."""
+        return self._draft(record, topic, "choice", support, values)
+
+    def _draft(
+        self,
+        record: RecordFacts,
+        topic: str,
+        form: str,
+        support: tuple[str, ...],
+        values: Mapping[str, str],
+    ) -> Draft:
+        return Draft(
+            kind=_KINDS[topic],
+            topic=topic,
+            subject=record.cve_id,
+            question=self.question(record, topic, form, **values),
+            answer=self.answer(topic, form, **values),
+            grounding=record.grounding(),
+            support=support,
+        )
+
+    def absent(self, record: RecordFacts, names: Sequence[str]) -> list[str]:
+        """Draw up to three names that a description does not hold."""
+        text = record.text.casefold()
+        drawn = self.rng.sample(names, min(_DRAWN, len(names)))
+        return [name for name in drawn if name.casefold() not in text][:3]
+
+    @cached_property
+    def _labelled(self) -> list[tuple[str, str]]:
+        return [(record.text, record.cwe) for record in self.records if record.cwe]
+
+    @cached_property
+    def phrases(self) -> Phrases:
+        """The words that speak for each weakness, learned from these records."""
+        return Phrases.learn(self._labelled, self.catalogue) if self._labelled else Phrases({})
+
+    @cached_property
+    def common(self) -> list[str]:
+        """The most frequent weaknesses of these records."""
+        return [cwe for cwe, _ in Counter(cwe for _, cwe in self._labelled).most_common(_COMMON)]
+
+    @cached_property
+    def names(self) -> dict[str, list[str]]:
+        """The names of parts by what they are: functions, files, parameters."""
+        names: dict[str, set[str]] = defaultdict(set)
+        for record in self.records:
+            if record.component:
+                names[record.component.noun].add(record.component.name)
+        return {noun: sorted(of) for noun, of in names.items()}
+
+    @cached_property
+    def products(self) -> list[str]:
+        """The products that these records name."""
+        return sorted({record.fix.product for record in self.records if record.fix})
+
+
+def weakness(record: RecordFacts, writer: QuestionWriter) -> Draft | None:
+    """Ask which weakness a description shows, and why."""
+    quote, of = _quote(record, writer), record.weakness
+    if not quote or of is None:
+        return None
+    topic = "weakness of a record"
+    answer = writer.answer(topic, "open", quote=quote, cwe=of.cwe_id, name=of.name)
+    if of.usage == "Discouraged":
+        answer += say(writer.rng, _WORDS[topic]["open"]["discouraged"])
+    return Draft(
+        kind="weakness",
+        topic=topic,
+        subject=record.cve_id,
+        question=writer.question(record, topic, "open"),
+        answer=answer,
+        grounding=(*record.grounding(), record.label()),
+        support=(quote, of.cwe_id),
+    )
+
+
+def weakness_choice(record: RecordFacts, writer: QuestionWriter) -> Draft | None:
+    """Ask which of four weaknesses a description shows."""
+    quote, of = _quote(record, writer), record.weakness
+    if not quote or of is None or of.usage in _BROAD:
+        return None  # a broad entry is not the best of four
+    wrong = _other_weaknesses(record, writer)
+    if len(wrong) < 3:
+        return None
+    right = f"{of.cwe_id} {of.name}"
+    topic = "weakness of a record"
+    draft = writer.choice(record, topic, right, quote, quote=quote, right=right)
+    return replace(draft, options=(right, *wrong), grounding=(*draft.grounding, record.label()))
+
+
+def label(record: RecordFacts, writer: QuestionWriter) -> Draft | None:
+    """Ask in CTI-RCM's own words, with the bare CWE id on the last line."""
+    quote = _quote(record, writer)
+    if not quote or record.weakness is None:
+        return None
+    answer, _, last = rationale(record.text, record.weakness, quote).rpartition("\n\n")
+    return Draft(
+        kind="weakness",
+        topic="label",
+        subject=record.cve_id,
+        question=record.text,
+        answer=answer,
+        grounding=(*record.grounding(), record.label()),
+        support=(quote, last),
+        form="cwe",
+        last=last,
+    )
+
+
+def effect(record: RecordFacts, writer: QuestionWriter) -> Draft | None:
+    """Ask what an attacker can achieve; the answer is a sentence of the text."""
+    if not record.effect:
+        return None
+    name, sentence = record.effect.name, record.effect.sentence.rstrip(".")
+    values = {"name": name, "Name": _capitalised(name), "sentence": sentence}
+    return writer.open(record, "effect", sentence, **values)
+
+
+def effect_choice(record: RecordFacts, writer: QuestionWriter) -> Draft | None:
+    """Ask which of four consequences a description states."""
+    if not record.effect:
+        return None
+    name, sentence = record.effect.name, record.effect.sentence.rstrip(".")
+    others = sorted(EFFECTS.keys() - effects(record.text))
+    draft = writer.choice(record, "effect", sentence, name=name, sentence=sentence)
+    options = map(_capitalised, (name, *writer.rng.sample(others, 3)))
+    return replace(draft, options=tuple(options))
+
+
+def fix(record: RecordFacts, writer: QuestionWriter) -> Draft | None:
+    """Ask which version remedies it: the one that the description names as the limit."""
+    return writer.open(record, "fix", *record.fix, **record.fix._asdict()) if record.fix else None
+
+
+def fix_choice(record: RecordFacts, writer: QuestionWriter) -> Draft | None:
+    """Ask for the first version that is not affected, among others that are or come later."""
+    if not record.fix:
+        return None
+    product, version = record.fix
+    wrong = _other_versions(version)
+    if len(wrong) < 3 or any(one in record.text for one in wrong):
+        return None
+    draft = writer.choice(record, "fix", version, product, product=product, version=version)
+    return replace(draft, options=(version, *writer.rng.sample(wrong, 3)))
+
+
+def vector(record: RecordFacts, _: QuestionWriter) -> Draft | None:
+    """Ask in CTI-VSP's own words, with the vector on the last line."""
+    reading = read_vector(record.vulnerability.cvss3_vector or "")
+    if reading is None or reading.score == "0.0":
+        return None
+    return Draft(
+        kind="cvss",
+        topic="vector",
+        subject=record.cve_id,
+        question=record.text,
+        answer="\n".join(metric_lines(reading, score=True)),
+        grounding=(*record.grounding(), reading.grounding()),
+        support=(reading.vector, reading.score, reading.severity),
+        form="vector",
+        last=reading.vector,
+    )
+
+
+def component(record: RecordFacts, writer: QuestionWriter) -> Draft | None:
+    """Ask for the part that a description names."""
+    if not record.component:
+        return None
+    noun, name = record.component
+    return writer.open(record, "component", name, noun=noun, name=name)
+
+
+def component_choice(record: RecordFacts, writer: QuestionWriter) -> Draft | None:
+    """Ask which of four parts a description names, all of one sort."""
+    if not record.component:
+        return None
+    noun, name = record.component
+    others = writer.absent(record, writer.names[noun])
+    if len(others) < 3:
+        return None
+    draft = writer.choice(record, "component", name, noun=noun, name=name)
+    return replace(draft, options=(name, *others))
+
+
+def product(record: RecordFacts, writer: QuestionWriter) -> Draft | None:
+    """Ask which product is affected, and up to where."""
+    fix = record.fix
+    return writer.open(record, "product", *fix, **fix._asdict()) if fix else None
+
+
+def product_choice(record: RecordFacts, writer: QuestionWriter) -> Draft | None:
+    """Ask which of four products a description is about."""
+    if not record.fix:
+        return None
+    others = writer.absent(record, writer.products)
+    if len(others) < 3:
+        return None
+    draft = writer.choice(record, "product", *record.fix, **record.fix._asdict())
+    return replace(draft, options=(record.fix.product, *others))
+
+
+Topic = Callable[[RecordFacts, QuestionWriter], Draft | None]
+
+# By kind, topic, and whether it gives options.
+TOPICS: dict[tuple[str, str, bool], Topic] = {
+    ("weakness", "weakness of a record", True): weakness_choice,
+    ("weakness", "weakness of a record", False): weakness,
+    ("weakness", "label", False): label,
+    ("consequence", "effect", True): effect_choice,
+    ("consequence", "effect", False): effect,
+    ("mitigation", "fix", True): fix_choice,
+    ("mitigation", "fix", False): fix,
+    ("cvss", "vector", False): vector,
+    ("component", "component", True): component_choice,
+    ("component", "component", False): component,
+    ("component", "product", True): product_choice,
+    ("component", "product", False): product,
+}
+# Turns that a topic has before another of its kind comes: records carry more of the pairs.
+TURNS = {"weakness of a record": 3, "effect": 4, "fix": 2}
+_KINDS = {topic: kind for kind, topic, _ in TOPICS}
+
+
+def record_drafts(
+    writer: QuestionWriter,
+) -> dict[tuple[str, str, bool], Callable[[], Iterator[Draft]]]:
+    """Make drafts of each topic, over all records in a drawn order."""
+
+    def over(topic: Topic) -> Callable[[], Iterator[Draft]]:
+        def drafts() -> Iterator[Draft]:
+            drawn = writer.rng.sample(writer.records, len(writer.records))
+            return (draft for record in drawn if (draft := topic(record, writer)))
+
+        return drafts
+
+    return {key: over(topic) for key, topic in TOPICS.items()}
+
+
+def _quote(record: RecordFacts, writer: QuestionWriter) -> str:
+    """Find words that say which weakness it is to a reader too; "" where none do."""
+    if record.weakness is None:
+        return ""
+    quote = writer.phrases.quote(record.text, record.cwe)
+    plain = quote.isupper() or len(_PARTS.findall(quote)) > 1
+    named = _stems(quote) & _stems(record.weakness.name)
+    telling = writer.phrases.ranked.get(record.cwe, ())[:_TELLING]
+    return quote if plain and (named or quote.lower() in telling) else ""
+
+
+def _other_weaknesses(record: RecordFacts, writer: QuestionWriter) -> list[str]:
+    """Draw weaknesses that are not related to the label, two of them from its neighbourhood."""
+    base, cwe, rng = writer.base, record.cwe, writer.rng
+    if cwe not in base.entries:
+        return []
+    related = base.kin(cwe)
+    for relation in _RELATED:
+        related |= {*base.targets.get((cwe, relation), ())}
+        related |= {*base.subjects.get((relation, cwe), ())}
+    text = record.text.lower()
+    fitting = [
+        one
+        for one in writer.common
+        # A broad entry may hold the right one.
+        if one not in related
+        and writer.catalogue[one].usage not in _BROAD
+        and not _speaks(one, text, writer)
+    ]
+    near = [one for one in fitting if _above(one, writer) & _above(cwe, writer)]
+    drawn = rng.sample(near, min(_NEAR, len(near))) + rng.sample(fitting, min(4, len(fitting)))
+    return [f"{one} {writer.catalogue[one].name}" for one in dict.fromkeys(drawn)][:3]
+
+
+def _speaks(cwe: str, text: str, writer: QuestionWriter) -> bool:
+    """Tell whether one of the most telling phrases of a weakness stands in a text."""
+    return any(phrase in text for phrase in writer.phrases.ranked.get(cwe, ())[:_SPEAKING])
+
+
+def _above(cwe: str, writer: QuestionWriter) -> set[str]:
+    """Collect what a weakness is part of, two steps up, but for pillars, which hold everything."""
+    ancestors: set[str] = set()
+    level = {cwe}
+    for _ in range(2):
+        level = {p for one in level for p in writer.base.targets.get((one, "part of"), ())}
+        ancestors |= level
+    entries = (writer.catalogue[one] for one in ancestors if one in writer.catalogue)
+    return {e.cwe_id for e in entries if e.kind == "weakness" and e.abstraction != "Pillar"}
+
+
+def _stems(text: str) -> set[str]:
+    return {w[:5] for w in _PARTS.findall(text.lower()) if w not in STOP_WORDS}
+
+
+def _other_versions(version: str) -> list[str]:
+    """Make versions like this one, earlier and later; none where its last part is no number."""
+    head, _, last = version.rpartition(".")
+    if not last.isdigit():
+        return []
+    number = int(last)
+    earlier = [f"{head}.{n}" for n in range(max(0, number - 3), number)]
+    return [*earlier, *(f"{head}.{n}" for n in range(number + 1, number + 4))]
+
+
+def _capitalised(text: str) -> str:
+    return text[0].upper() + text[1:]
