@@ -231,19 +231,24 @@ class Recipe(_Section):
     evaluation: Evaluation
 
 
-def load_recipe(reference: str | Path, *, overrides: tuple[str, ...] = ()) -> Recipe:
+def load_recipe(reference: Recipe | str | Path, *, overrides: tuple[str, ...] = ()) -> Recipe:
     """Load a recipe file, or one shipped under that name, and apply `key.path=value` overrides.
 
-    Raises RecipeError that names the file, the key and the nearest known key.
+    A recipe that is loaded already takes the overrides too. Raises RecipeError that names the file,
+    the key and the nearest known key.
     """
-    path = find_shipped(reference, shipped_recipes(), what="recipe")
-    table = read_toml(path)
+    where: str | Path
+    if isinstance(reference, Recipe):
+        where, table = reference.name, reference.model_dump(mode="json", exclude_none=True)
+    else:
+        where = find_shipped(reference, shipped_recipes(), what="recipe")
+        table = read_toml(where)
     for override in overrides:
         _apply(table, override)
     try:
         return Recipe.model_validate(table)
     except ValidationError as error:
-        raise RecipeError(explain(error, Recipe), where=path) from error
+        raise RecipeError(explain(error, Recipe), where=where) from error
 
 
 def read_toml(path: Path) -> dict[str, Any]:

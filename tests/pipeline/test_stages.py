@@ -9,7 +9,8 @@ import pytest
 
 from cybersecqwen.errors import InputError, StageError
 from cybersecqwen.manifest import make_stage, outputs_of
-from cybersecqwen.pipeline import STAGES, card, merge, open_run
+from cybersecqwen.pipeline import STAGES, open_run, run_stage
+from cybersecqwen.pipeline.inputs import benchmark_folder, record_files
 from cybersecqwen.sample import BENCHMARK, FEED
 
 OUTPUTS = {
@@ -40,7 +41,7 @@ def test_a_card_is_not_written_over_stages_of_different_making(tmp_path: Path) -
     shutil.rmtree(out / "adapter")
     stage(out, "adapter", "two", source="corpus")
     with pytest.raises(StageError, match=r"merged: made from something else: .*adapter_model"):
-        card(run)
+        run_stage(STAGES["card"], run)
     assert not (out / "report").exists()
 
 
@@ -51,7 +52,7 @@ def test_a_merge_does_not_read_a_changed_adapter(tmp_path: Path) -> None:
     stage(out, "adapter", "one", source="corpus")
     (out / "adapter" / "adapter_model.safetensors").write_text("damaged")
     with pytest.raises(StageError, match="changed since its manifest"):
-        merge(run)
+        run_stage(STAGES["merge"], run)
 
 
 def test_the_stages_stand_in_the_order_they_run_in() -> None:
@@ -60,7 +61,7 @@ def test_the_stages_stand_in_the_order_they_run_in() -> None:
 
 def test_a_smoke_run_reads_what_ships(tmp_path: Path) -> None:
     run = open_run("smoke", tmp_path / "run")
-    assert (run.records, run.benchmark) == ((FEED,), BENCHMARK)
+    assert (record_files(run), benchmark_folder(run)) == ((FEED,), BENCHMARK)
 
 
 @pytest.mark.parametrize(
@@ -77,6 +78,6 @@ def test_the_cache_is_asked_for_every_feed_that_may_hold_the_cohort(
     monkeypatch.setenv("CYBERSECQWEN_CACHE", str(tmp_path / "cache"))
     run = open_run("cybersecqwen-4b", tmp_path / "run", overrides=overrides)
     with pytest.raises(InputError, match=first):
-        _ = run.records
+        record_files(run)
     with pytest.raises(InputError, match="cybersecqwen fetch cti-bench"):
-        _ = run.benchmark
+        benchmark_folder(run)

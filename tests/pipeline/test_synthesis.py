@@ -11,9 +11,16 @@ from click.testing import CliRunner
 from cybersecqwen.cli import main
 from cybersecqwen.errors import StageError
 from cybersecqwen.files import read_json, read_jsonl
+<<<<<<< HEAD
 from cybersecqwen.manifest import made_from_of
 from cybersecqwen.pipeline import _data, open_run, train
 from cybersecqwen.reports.model_card import render
+=======
+from cybersecqwen.manifest import outputs_of
+from cybersecqwen.pipeline import STAGES, open_run, run_stage
+from cybersecqwen.pipeline.stages import training_files
+from cybersecqwen.reports.card import render
+>>>>>>> 8228f26 (Make stages objects whose commands take the options of what they read)
 
 SET = ("synthesis.pairs=40", "synthesis.validation_fraction=0.2", "training.max_length=1024")
 
@@ -53,7 +60,7 @@ def test_validation_records_of_the_corpus_are_not_asked_about(out: Path) -> None
 
 def test_training_reads_corpus_and_synthesis_together(out: Path) -> None:
     opened = open_run("smoke", out, overrides=SET)
-    data = _data(opened)
+    data = training_files(opened)
     assert [path.parent.name for path in data.train] == ["corpus", "synthesis"]
     assert [path.parent.name for path in data.validation] == ["corpus", "synthesis"]
 
@@ -77,35 +84,26 @@ def test_the_card_tells_of_the_pairs(out: Path) -> None:
     assert "| weakness" in text
 
 
-def test_the_adapter_records_what_it_was_made_from(
-    out: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from cybersecqwen import pipeline
-
-    seen = {}
-
-    def stop(_run: object, _name: str, inputs: dict[str, object], _make: object) -> None:
-        seen.update(inputs)
-
-    monkeypatch.setattr(pipeline, "_stage", stop)
-    train(open_run("smoke", out, overrides=SET))
-    corpus, synthesis = (made_from_of(out / name) for name in ("corpus", "synthesis"))
-    assert corpus and synthesis
-    assert set(seen) == {"corpus", "synthesis"}
-    assert set(seen["synthesis"]) == {"train.jsonl", "validation.jsonl"}  # type: ignore[call-overload]
+def test_the_adapter_records_what_it_was_made_from(out: Path) -> None:
+    inputs = STAGES["train"].checksums(open_run("smoke", out, overrides=SET))
+    assert set(inputs) == {"corpus", "synthesis"}
+    assert set(inputs["synthesis"]) == {"train.jsonl", "validation.jsonl"}
+    for name in ("corpus", "synthesis"):
+        outputs = outputs_of(out / name)
+        assert all(outputs[file] == sha256 for file, sha256 in inputs[name].items())
 
 
 def test_a_run_without_its_pairs_is_not_trained(tmp_path: Path) -> None:
     out = tmp_path / "run"
     assert run("corpus", "smoke", "--out", str(out))[0] == 0
     with pytest.raises(StageError, match="cybersecqwen synthesis smoke"):
-        train(open_run("smoke", out, overrides=SET))
+        run_stage(STAGES["train"], open_run("smoke", out, overrides=SET))
 
 
 def test_a_recipe_without_the_table_works_as_before(tmp_path: Path) -> None:
     out = tmp_path / "run"
     assert run("corpus", "smoke", "--out", str(out), overrides=())[0] == 0
-    assert [p.name for p in _data(open_run("smoke", out)).train] == ["train.jsonl"]
+    assert [p.name for p in training_files(open_run("smoke", out)).train] == ["train.jsonl"]
     code, _, err = run("synthesis", "smoke", "--out", str(out), overrides=())
     assert (code, err.count("\n")) == (1, 1)
     assert "has no table [synthesis] (--set synthesis.pairs=8000)" in err
@@ -115,12 +113,12 @@ def test_a_recipe_without_the_table_works_as_before(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("--teacher", "http://localhost:1/v1"),
         ("--model", "tiny"),
         ("--prices", "1", "2"),
+        ("--model", "tiny", "--prices", "1", "2"),
     ],
 )
-def test_a_teacher_needs_url_and_name(arguments: tuple[str, ...], tmp_path: Path) -> None:
+def test_what_belongs_to_a_teacher_needs_one(arguments: tuple[str, ...], tmp_path: Path) -> None:
     code, out, err = run("synthesis", "smoke", "--out", str(tmp_path), *arguments)
     assert (code, out) == (2, "")
     assert "Error: " in err

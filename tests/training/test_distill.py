@@ -203,13 +203,12 @@ def test_training_reads_the_traces(
 
 
 def test_the_model_that_ships_teaches_without_a_server(tmp_path: Path) -> None:
-    from cybersecqwen.pipeline import corpus, open_run
-    from cybersecqwen.pipeline import distill as stage
+    from cybersecqwen.pipeline import STAGES, open_run, run_stage
 
     wanted = ("distillation.teacher=embedded", "corpus.max_examples=40")
     opened = open_run("smoke", tmp_path / "run", overrides=wanted)
-    corpus(opened)
-    stage(opened)
+    run_stage(STAGES["corpus"], opened)
+    run_stage(STAGES["distill"], opened)
     certificate = read_json(tmp_path / "run" / "distillation" / "certificate.json")
     assert 0.5 < certificate["yield"] == certificate["agreement"] < 1
     assert (tmp_path / "run" / "distillation" / "manifest.json").is_file()

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from cybersecqwen.cli.group import FILE, benchmark_folder, json_option
-from cybersecqwen.cli.stages import open_recipe, print_results, run_options
+from cybersecqwen.cli.stages import open_recipe, print_results, stage_options
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -67,7 +67,7 @@ def _deviations(command: _Command) -> _Command:
 
 
 @click.command()
-@run_options(recipe_required=False)
+@stage_options("evaluate", recipe_required=False)
 @_model_options
 @click.option(
     "--task", "tasks", multiple=True, help="May be repeated.  [default: cti-rcm and cti-mcq]"
@@ -111,9 +111,9 @@ def evaluate(
             subject, found, tasks=tasks, benchmark=options["benchmark"], out=options["out"]
         )
     else:
-        run = open_recipe(recipe=recipe, **options)
+        run = open_recipe(options | {"recipe": recipe})
         named = find_protocol(protocol or run.recipe.evaluation.protocol, **deviations)
-        pipeline.evaluate(run, tasks=tasks, protocol=named)
+        pipeline.evaluate_recipe(run, tasks=tasks, protocol=named)
         out = run.out
     if save:
         from cybersecqwen.reports.embedded_scores import save as save_figures
@@ -131,8 +131,8 @@ def _check(
     save: Path | None,
 ) -> None:
     """Refuse options that do not go together."""
-    if recipe is None and (options["records"] or options["overrides"]):
-        raise click.UsageError("--records and --set are a recipe's, and none is given")
+    if recipe is None and options["overrides"]:
+        raise click.UsageError("--set is a recipe's, and none is given")
     if recipe and any(model.values()):
         raise click.UsageError("a recipe has its own model and kind: give it, or the options")
     if model["responses"] and (model["model"] or model["url"]):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cybersecqwen.cli.group import FILE, json_option
+from cybersecqwen.cli.stages import input_options, take_inputs
+from cybersecqwen.pipeline import STAGES
 
 if TYPE_CHECKING:
     from cybersecqwen.pipeline.series import Series
@@ -17,13 +19,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("series")
 @click.option("--out", type=FILE, help="Folder of the runs.  [default: runs/<name>]")
-@click.option(
-    "--records",
-    type=FILE,
-    multiple=True,
-    help="Vulnerability records for every run: NVD, CVE JSON 5, parquet or JSONL; repeatable.",
-)
-@click.option("--benchmark", type=FILE, help="Folder of CTI-Bench TSV files, for every run.")
+@input_options(*STAGES)
 @click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key in every run."
 )
@@ -32,11 +28,10 @@ if TYPE_CHECKING:
 def series(
     series: str,
     out: Path | None,
-    records: tuple[Path, ...],
-    benchmark: Path | None,
     overrides: tuple[str, ...],
     dry_run: bool,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Run a recipe under many overrides and compare what comes of it.
 
@@ -44,15 +39,16 @@ def series(
     fails is told at the end, with exit status 1; the others are made all the same.
     """
     from cybersecqwen.errors import StageError
-    from cybersecqwen.pipeline.series import Given, load_series, run_series
+    from cybersecqwen.pipeline.series import load_series, run_series
     from cybersecqwen.reports.series_table import series_text
 
+    inputs = take_inputs(options)
     loaded = load_series(series, overrides=overrides)
     folder = out or Path("runs") / loaded.name
     if dry_run:
         click.echo(_planned(loaded, folder, overrides, as_json=as_json))
         return
-    report = run_series(loaded, folder, given=Given(records, benchmark, overrides))
+    report = run_series(loaded, folder, inputs=inputs, overrides=overrides)
     click.echo(json.dumps(report, indent=2) if as_json else series_text(report))
     if not as_json and report["reference"]:
         click.echo(f"\nWritten: {folder / 'series.md'}, {folder / 'comparison' / 'comparison.md'}")

@@ -1,69 +1,97 @@
-"""The commands of the model builder: the stages of a recipe."""
+"""The commands that make a model: one for each stage, with the options of what the stage reads."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
-from cybersecqwen.cli.asking import asking_options, open_teacher
 from cybersecqwen.cli.group import FILE, json_option
-
-if TYPE_CHECKING:
-    from cybersecqwen.pipeline import Run
+from cybersecqwen.pipeline import STAGES, Run, RunInputs, Stage, open_run, run_stage
+from cybersecqwen.pipeline.stage import Option
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
+_RECIPE = click.argument("recipe")
+_OUT = click.option("--out", type=FILE, help="Run folder.  [default: runs/<name>]")
+_SET = click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a recipe key."
+)
+# The older spelling of a teacher: --teacher URL --model NAME.
+_TEACHER_NAME = click.option("--model", "teacher_name", hidden=True, help="Its name at the URL.")
+_KINDS: dict[str, dict[str, Any]] = {
+    "path": {"type": FILE},
+    "model": {"metavar": "MODEL"},
+    "prices": {"type": click.FloatRange(min=0), "nargs": 2, "metavar": "IN OUT"},
+    "count": {"type": click.IntRange(min=1), "show_default": True},
+}
 
-def run_options(*, recipe_required: bool = True) -> Callable[[_Command], _Command]:
-    """Add what every stage of a recipe takes."""
-    options = [
-        click.argument("recipe", required=recipe_required),
-        click.option("--out", type=FILE, help="Run folder.  [default: runs/<name>]"),
-        click.option(
-            "--records",
-            type=FILE,
-            multiple=True,
-            help="Vulnerability records: NVD, CVE JSON 5, a table or store; may be repeated.",
-        ),
-        click.option("--benchmark", type=FILE, help="Folder of CTI-Bench TSV files."),
-        click.option(
-            "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a recipe key."
-        ),
-    ]
 
+def input_options(*names: str) -> Callable[[_Command], _Command]:
+    """Add the options of the inputs that these stages declare, each once."""
+    options = [o for name in names for source in STAGES[name].inputs for o in source.options]
+    older = [_TEACHER_NAME] if any(o.name == "teacher" for o in options) else []
+    return _add(*map(_click_option, dict.fromkeys(options)), *older)
+
+
+def stage_options(*names: str, recipe_required: bool = True) -> Callable[[_Command], _Command]:
+    """Add what the commands of these stages take: a recipe, a folder, their inputs, overrides."""
+    recipe = _RECIPE if recipe_required else click.argument("recipe", required=False)
+    return _add(recipe, _OUT, input_options(*names), _SET)
+
+
+def _add(*decorators: Callable[[_Command], _Command]) -> Callable[[_Command], _Command]:
     def add(command: _Command) -> _Command:
-        for option in reversed(options):
-            command = option(command)
+        for decorator in reversed(decorators):
+            command = decorator(command)
         return command
 
     return add
 
 
-def open_recipe(**options: Any) -> Run:
-    """Open the run folder of the recipe that a command line names."""
-    from cybersecqwen.pipeline import open_run
-
-    return open_run(options.pop("recipe"), options.pop("out"), **options)
-
-
-def open_asking(options: dict[str, Any]) -> Run:
-    """Open the run folder of a recipe with what its synthetic pairs are to be made from."""
-    from cybersecqwen.embedded_build.knowledge import Sources
-    from cybersecqwen.pipeline.inputs import Asking
-
-    feeds = Sources(*(options.pop(name) for name in ("attack", "capec", "cwe")))
-    teacher = open_teacher(
-        options.pop("teacher"),
-        options.pop("model"),
-        prices=options.pop("prices"),
-        concurrency=options.pop("concurrency"),
+def _click_option(option: Option) -> Callable[[_Command], _Command]:
+    default = getattr(RunInputs(), option.name)
+    return click.option(
+        f"--{option.name}",
+        multiple=option.multiple,
+        default=default,
+        help=option.help,
+        **_KINDS[option.kind],
     )
-    return replace(open_recipe(**options), asking=Asking(feeds, teacher))
+
+
+def take_inputs(options: dict[str, Any]) -> RunInputs:
+    """Take the inputs that a command line names out of its options."""
+    name = options.pop("teacher_name", None)
+    named = {key: options.pop(key) for key in RunInputs.__dataclass_fields__ if key in options}
+    if not named.get("teacher") and (name or named.get("prices")):
+        raise click.UsageError("--model and --prices are a teacher's, and no --teacher is given")
+    if name:
+        named["teacher"] = f"{name}@{named['teacher']}"
+    return RunInputs(**named)
+
+
+def open_recipe(options: dict[str, Any]) -> Run:
+    """Open the run folder of the recipe that a command line names."""
+    inputs = take_inputs(options)
+    return open_run(
+        options["recipe"], options["out"], overrides=options["overrides"], inputs=inputs
+    )
+
+
+def _make(stage: Stage, options: dict[str, Any]) -> Path:
+    """Make one stage and return its folder; raises RecipeError where no table asks for it."""
+    from cybersecqwen.errors import RecipeError
+
+    opened = open_recipe(options)
+    if not stage.wanted(opened.recipe):
+        what = f"has no table [{stage.table}]"
+        raise RecipeError(what, where=opened.recipe.name, tip=stage.table_tip)
+    run_stage(stage, opened)
+    return opened.out / stage.folder
 
 
 def print_results(out: Path, *, as_json: bool) -> None:
@@ -74,44 +102,38 @@ def print_results(out: Path, *, as_json: bool) -> None:
 
 
 @click.command()
-@run_options()
-@asking_options
+@stage_options(*STAGES)
 @json_option
 def run(as_json: bool, **options: Any) -> None:
     """Make a model: corpus, synthesis, distill, train, merge, evaluate, card; skip what is done."""
-    from cybersecqwen.pipeline import STAGES
-
-    opened = open_asking(options)
+    opened = open_recipe(options)
     for stage in STAGES.values():
-        stage(opened)
+        run_stage(stage, opened)
     print_results(opened.out, as_json=as_json)
     if not as_json:
         click.echo(f"\nModel card: {opened.out / 'report' / 'MODEL_CARD.md'}")
 
 
 @click.command()
-@run_options()
+@stage_options("corpus")
 @json_option
 def corpus(as_json: bool, **options: Any) -> None:
     """Build the decontaminated corpus with its certificate."""
     from cybersecqwen.files import read_json
-    from cybersecqwen.pipeline import corpus as build
 
-    opened = open_recipe(**options)
-    build(opened)
-    counts = read_json(opened.out / "corpus" / "certificate.json")["counts"]
+    folder = _make(STAGES["corpus"], options)
+    counts = read_json(folder / "certificate.json")["counts"]
     if as_json:
         click.echo(json.dumps(counts, indent=2))
     else:
         click.echo(
             f"{counts['train']} training and {counts['validation']} validation examples, "
-            f"{sum(counts['dropped'].values())} records dropped; {opened.out / 'corpus'}"
+            f"{sum(counts['dropped'].values())} records dropped; {folder}"
         )
 
 
 @click.command()
-@run_options()
-@asking_options
+@stage_options("synthesis")
 @json_option
 def synthesis(as_json: bool, **options: Any) -> None:
     """Make question-and-answer pairs beside the corpus, from facts or by a teacher.
@@ -119,37 +141,24 @@ def synthesis(as_json: bool, **options: Any) -> None:
     The recipe's table [synthesis] says how many. Without --teacher no model is asked; without
     --attack, --capec and --cwe the knowledge is what ships, which holds relations and no texts.
     """
-    from cybersecqwen.errors import RecipeError
-    from cybersecqwen.pipeline import synthesis as make_pairs
     from cybersecqwen.reports.generation import made, synthesis_text
 
-    opened = open_asking(options)
-    if opened.recipe.synthesis is None:
-        tip = "--set synthesis.pairs=8000"
-        raise RecipeError("has no table [synthesis]", where=opened.recipe.name, tip=tip)
-    make_pairs(opened)
-    found = made(opened.out / "synthesis")
-    click.echo(json.dumps(found, indent=2) if as_json else synthesis_text(found))
+    folder = _make(STAGES["synthesis"], options)
+    certificate = made(folder)
+    click.echo(json.dumps(certificate, indent=2) if as_json else synthesis_text(certificate))
     if not as_json:
-        click.echo(f"\nWritten: {opened.out / 'synthesis'}")
+        click.echo(f"\nWritten: {folder}")
 
 
 @click.command()
-@run_options()
+@stage_options("distill")
 @json_option
 def distill(as_json: bool, **options: Any) -> None:
     """Let the recipe's teacher answer the corpus; keep what ends in the gold label."""
-    from cybersecqwen.errors import RecipeError
     from cybersecqwen.files import read_json
-    from cybersecqwen.pipeline import distill as ask_teacher
     from cybersecqwen.reports.distillation import distillation_text
 
-    opened = open_recipe(**options)
-    if opened.recipe.distillation is None:
-        tip = "--set distillation.teacher=NAME --set distillation.url=URL"
-        raise RecipeError("has no table [distillation]", where=opened.recipe.name, tip=tip)
-    ask_teacher(opened)
-    folder = opened.out / "distillation"
+    folder = _make(STAGES["distill"], options)
     certificate, usage = read_json(folder / "certificate.json"), read_json(folder / "usage.json")
     if as_json:
         click.echo(json.dumps(certificate | {"usage": usage}, indent=2))
@@ -158,27 +167,21 @@ def distill(as_json: bool, **options: Any) -> None:
 
 
 @click.command()
-@run_options()
+@stage_options("train")
 def train(**options: Any) -> None:
     """Fine-tune the LoRA adapter; goes on from the last checkpoint."""
-    from cybersecqwen.pipeline import train as fine_tune
-
-    fine_tune(open_recipe(**options))
+    _make(STAGES["train"], options)
 
 
 @click.command()
-@run_options()
+@stage_options("merge")
 def merge(**options: Any) -> None:
     """Fold the adapter into the base model and prove that both agree."""
-    from cybersecqwen.pipeline import merge as fold
-
-    fold(open_recipe(**options))
+    _make(STAGES["merge"], options)
 
 
 @click.command()
-@run_options()
+@stage_options("card")
 def card(**options: Any) -> None:
     """Write the model card from what the run folder holds."""
-    from cybersecqwen.pipeline import card as write
-
-    write(open_recipe(**options))
+    _make(STAGES["card"], options)

@@ -1,73 +1,46 @@
-"""Where a run's inputs lie, what is read from them, and what a manifest says of them.
+"""The inputs that a stage can declare: where each lies, how it is read and how it is hashed.
 
-for record in read_records(FEED):                 # the same wherever the file lies
-...
-checksums = records_read((FEED,))
+    for vulnerability in RECORDS.read(run):   # the same wherever the files lie
+        ...
+    RECORDS.checksums(run)                    # {"nvdcve-2.0-2021.json.gz": "0e82…"}
+
+What the user names comes first, then what the recipe says, then what ships. Another input is an
+object here; a stage that declares it takes its options.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cybersecqwen.config import Recipe
-from cybersecqwen.embedded.knowledge import SHIPPED, KnowledgeIndex
-from cybersecqwen.embedded_build.knowledge import Sources as Feeds
-from cybersecqwen.embedded_build.knowledge import read_sources
-from cybersecqwen.engines.teacher import Teacher
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json, sha256_file, sha256_tree
-from cybersecqwen.records import Vulnerability
-from cybersecqwen.sample import BENCHMARK, FEED
-from cybersecqwen.sources import read_vulnerabilities
-from cybersecqwen.sources.fetch import default_cache
+from cybersecqwen.pipeline.stage import Input, Option, Run
 
 if TYPE_CHECKING:
+    from cybersecqwen.config import Recipe
+    from cybersecqwen.engines.teacher import Teacher
+    from cybersecqwen.records import Item, Vulnerability, Weakness
     from cybersecqwen.synthesis.facts import FactBase
 
 _FIRST_FEED = 2002  # NVD's feed of that year holds the older records too
-_NO_FEEDS = Feeds()
 
 
-@dataclass(frozen=True)
-class Asking:
-    """What synthetic pairs are made from beside the records: feeds of knowledge, and a teacher.
+def record_files(run: Run) -> tuple[Path, ...]:
+    """Return the files of records; raises InputError for a feed that is not fetched yet."""
+    from cybersecqwen.sample import FEED
 
-    Without feeds the knowledge is what ships, without a teacher the pairs come from facts.
-    """
-
-    feeds: Feeds = _NO_FEEDS
-    teacher: Teacher | None = None
+    if run.inputs.records:
+        return run.inputs.records
+    return (FEED,) if run.recipe.inputs.records == "sample" else _cached_feeds(run.recipe)
 
 
-def knowledge(feeds: Feeds) -> FactBase:
-    """Read the feeds that are given; what ships stands for the others."""
-    from cybersecqwen.synthesis.facts import FactBase
+def _cached_feeds(recipe: Recipe) -> tuple[Path, ...]:
+    """Return NVD's feeds of every year that may hold a record of the recipe's cohort."""
+    from cybersecqwen.sources.fetch import default_cache
 
-    given = read_sources(feeds) if _paths(feeds) else []
-    return FactBase.of([knowledge for knowledge, _ in given], KnowledgeIndex.load())
-
-
-def knowledge_read(feeds: Feeds) -> Json:
-    """Hash what ships and the feeds that are given; raises InputError where one is missing."""
-    found = {"shipped": sha256_file(SHIPPED)}
-    for path in _paths(feeds):
-        if not path.is_file():
-            raise InputError("no such file", where=path, tip="check --attack, --capec and --cwe")
-        found[path.name] = sha256_file(path)
-    return found
-
-
-def _paths(feeds: Feeds) -> list[Path]:
-    return [*feeds.attack, *(path for path in (feeds.capec, feeds.cwe) if path)]
-
-
-def recipe_records(recipe: Recipe) -> tuple[Path, ...]:
-    """Name the files of records that a recipe reads; raises InputError for one not fetched yet."""
-    if recipe.inputs.records == "sample":
-        return (FEED,)
     first, last = (max(year, _FIRST_FEED) for year in recipe.corpus.years)
     if recipe.corpus.year_by == "published":
         first = _FIRST_FEED  # an older id may be published in any later year
@@ -83,15 +56,56 @@ def recipe_records(recipe: Recipe) -> tuple[Path, ...]:
     return tuple(feeds)
 
 
-def recipe_benchmark(recipe: Recipe) -> Path:
-    """Name the benchmark's folder that a recipe reads."""
-    if recipe.inputs.benchmark == "sample":
-        return BENCHMARK
-    return default_benchmark()
+def _read_records(run: Run) -> Iterator[Vulnerability]:
+    """Read records whose `where` does not depend on the folder that the file lies in."""
+    from cybersecqwen.sources import read_vulnerabilities
+
+    for path in record_files(run):
+        for record in read_vulnerabilities(path):
+            yield replace(record, where=record.where.removeprefix(f"{path.parent}/"))
+
+
+def _hash_records(run: Run) -> Json:
+    """Hash the files of records in the order they are read in, which decides between duplicates."""
+    paths = record_files(run)
+    checksums: Json = {}
+    for position, path in enumerate(paths, start=1):
+        if not path.exists():
+            raise InputError("no such file or folder", where=path, tip="check --records")
+        prefix = f"{position}/" if len(paths) > 1 else ""
+        prefix += "" if path.is_file() else f"{path.name}/"
+        checksums |= {f"{prefix}{name}": sha256 for name, sha256 in sha256_tree(path).items()}
+    return checksums
+
+
+RECORDS = Input(
+    "records",
+    _hash_records,
+    _read_records,
+    options=(
+        Option(
+            "records",
+            "path",
+            "Vulnerability records: NVD, CVE JSON 5, a table or store; may be repeated.",
+            multiple=True,
+        ),
+    ),
+)
+
+
+def benchmark_folder(run: Run) -> Path:
+    """Return the benchmark's folder; raises InputError where it is not fetched yet."""
+    from cybersecqwen.sample import BENCHMARK as SAMPLE
+
+    if run.inputs.benchmark:
+        return run.inputs.benchmark
+    return SAMPLE if run.recipe.inputs.benchmark == "sample" else default_benchmark()
 
 
 def default_benchmark() -> Path:
-    """Give the folder that `cybersecqwen fetch cti-bench` fills; raises InputError without it."""
+    """Return the folder that `cybersecqwen fetch cti-bench` fills; raises InputError without it."""
+    from cybersecqwen.sources.fetch import default_cache
+
     folder: Path = default_cache() / "cti-bench"
     if not folder.is_dir():
         raise InputError(
@@ -102,19 +116,102 @@ def default_benchmark() -> Path:
     return folder
 
 
-def read_records(path: Path) -> Iterator[Vulnerability]:
-    """Read records whose `where` does not depend on the folder that the file lies in."""
-    for record in read_vulnerabilities(path):
-        yield replace(record, where=record.where.removeprefix(f"{path.parent}/"))
+def _read_benchmark(run: Run) -> Mapping[str, tuple[Item, ...]]:
+    from cybersecqwen.sources.ctibench import read_benchmark
+
+    return read_benchmark(benchmark_folder(run))
 
 
-def records_read(paths: tuple[Path, ...]) -> Json:
-    """Hash the files of records in the order they are read in, which decides between duplicates."""
-    found: Json = {}
-    for position, path in enumerate(paths, start=1):
-        if not path.exists():
-            raise InputError("no such file or folder", where=path, tip="check --records")
-        prefix = f"{position}/" if len(paths) > 1 else ""
-        prefix += "" if path.is_file() else f"{path.name}/"
-        found |= {f"{prefix}{name}": sha256 for name, sha256 in sha256_tree(path).items()}
-    return found
+def _hash_benchmark(run: Run) -> Json:
+    from cybersecqwen.benchmark.run import benchmark_facts
+
+    checksums: Json = benchmark_facts(benchmark_folder(run))["sha256"]
+    return checksums
+
+
+BENCHMARK = Input(
+    "benchmark",
+    _hash_benchmark,
+    _read_benchmark,
+    options=(Option("benchmark", "path", "Folder of CTI-Bench TSV files."),),
+)
+
+
+def _read_catalogue(_run: Run) -> Mapping[str, Weakness]:
+    from cybersecqwen.embedded.artifacts import load_catalogue
+
+    return load_catalogue()
+
+
+def _hash_catalogue(_run: Run) -> Json:
+    from cybersecqwen.embedded.artifacts import FOLDER
+
+    return sha256_tree(FOLDER / "cwe.json")
+
+
+CWE_CATALOGUE = Input("cwe", _hash_catalogue, _read_catalogue)
+
+
+def _knowledge_files(run: Run) -> list[Path]:
+    return [*run.inputs.attack, *(p for p in (run.inputs.capec, run.inputs.cwe) if p)]
+
+
+def _read_knowledge(run: Run) -> FactBase:
+    """Read the feeds that were named; what ships stands for the others."""
+    from cybersecqwen.embedded.knowledge import KnowledgeIndex
+    from cybersecqwen.embedded_build.knowledge import Sources, read_sources
+    from cybersecqwen.synthesis.facts import FactBase
+
+    feeds = Sources(run.inputs.attack, run.inputs.capec, run.inputs.cwe)
+    parts = read_sources(feeds) if _knowledge_files(run) else []
+    return FactBase.of([knowledge for knowledge, _ in parts], KnowledgeIndex.load())
+
+
+def _hash_knowledge(run: Run) -> Json:
+    from cybersecqwen.embedded.knowledge import SHIPPED
+
+    checksums = {"shipped": sha256_file(SHIPPED)}
+    for path in _knowledge_files(run):
+        if not path.is_file():
+            raise InputError("no such file", where=path, tip="check --attack, --capec and --cwe")
+        checksums[path.name] = sha256_file(path)
+    return checksums
+
+
+KNOWLEDGE = Input(
+    "knowledge",
+    _hash_knowledge,
+    _read_knowledge,
+    options=(
+        Option("attack", "path", "ATT&CK STIX bundle; may be repeated.", multiple=True),
+        Option("capec", "path", "CAPEC STIX bundle."),
+        Option("cwe", "path", "CWE catalogue XML (.xml, .gz or .zip)."),
+    ),
+)
+
+
+def _open_teacher(run: Run) -> Teacher | None:
+    from cybersecqwen.engines.teacher import Prices, served
+
+    if run.inputs.teacher is None:
+        return None
+    name, _, url = run.inputs.teacher.partition("@")
+    prices = Prices(*run.inputs.prices) if run.inputs.prices else None
+    return served(url, name, concurrency=run.inputs.concurrency, prices=prices)
+
+
+def _teacher_identity(run: Run) -> Json | None:
+    teacher = _open_teacher(run)
+    return teacher.identity if teacher else None
+
+
+TEACHER = Input(
+    "teacher",
+    _teacher_identity,
+    _open_teacher,
+    options=(
+        Option("teacher", "model", "Model that writes the pairs, as NAME@URL or URL of a server."),
+        Option("prices", "prices", "Its prices for a million tokens, to show the cost."),
+        Option("concurrency", "count", "Requests to the teacher at once."),
+    ),
+)

@@ -1,7 +1,6 @@
 """A series of experiments: one recipe under many overrides, each a normal run, then compared.
 
-    series = load_series("smoke")
-    report = run_series(series, Path("runs/smoke-series"))
+    report = run_series(load_series("smoke"), Path("runs/smoke-series"))
 
 The runs are the named variants, and the cartesian product of the grid's axes. Each has a folder
 of its own, in which its manifests decide what is done; a stage that another run of the series
@@ -16,7 +15,7 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -33,7 +32,8 @@ from cybersecqwen.config import (
 from cybersecqwen.errors import CyberSecQwenError, RecipeError
 from cybersecqwen.files import Json, write_json, write_text
 from cybersecqwen.manifest import flatten
-from cybersecqwen.pipeline import STAGES, Run, open_run
+from cybersecqwen.pipeline import STAGES, Run, RunInputs, open_run, run_stage
+from cybersecqwen.pipeline.inputs import benchmark_folder
 from cybersecqwen.reports.comparison import Settings, compare, write_comparison
 from cybersecqwen.reports.series_table import series_report, series_text
 
@@ -104,25 +104,8 @@ class Series:
     common: Mapping[str, Any]  # what every run overrides
 
     def settings(self, cell: Cell) -> tuple[str, ...]:
-        """Give all that a run overrides, as --set takes it."""
+        """Return all that a run overrides, as --set takes it."""
         return tuple(override(k, v) for k, v in {**self.common, **cell.overrides}.items())
-
-
-@dataclass(frozen=True)
-class Given:
-    """What a command line gives to every run: inputs, and overrides after the series' own."""
-
-    records: tuple[Path, ...] = ()
-    benchmark: Path | None = None
-    overrides: tuple[str, ...] = ()
-
-
-@dataclass
-class _Done:
-    """What came of the runs so far."""
-
-    finished: dict[str, Run] = field(default_factory=dict)
-    failed: dict[str, str] = field(default_factory=dict)
 
 
 def load_series(reference: str | Path, *, overrides: tuple[str, ...] = ()) -> Series:
@@ -152,65 +135,68 @@ def load_series(reference: str | Path, *, overrides: tuple[str, ...] = ()) -> Se
     return series
 
 
-def run_series(series: Series, out: Path, *, given: Given | None = None) -> Json:
+def run_series(
+    series: Series,
+    out: Path,
+    *,
+    inputs: RunInputs | None = None,
+    overrides: tuple[str, ...] = (),
+) -> Json:
     """Make every run below `out`, compare those that finished, and return the report.
 
-    Written are series.md, series.json and comparison/. A run that fails stands in the report
-    with its error; its folder goes on when the series is run again.
+    `inputs` and `overrides` are every run's; the overrides come after the series' own. Written are
+    series.md, series.json and comparison/. A run that fails stands in the report with its error;
+    its folder goes on when the series is run again.
     """
-    given, done = given or Given(), _Done()
+    finished: dict[str, Run] = {}
+    failed: dict[str, str] = {}
     for position, cell in enumerate(series.cells, start=1):
         _log.info("run %d of %d: %s", position, len(series.cells), cell.name)
-        _make(series, cell, out, given, done)
-    found = _compared(series, out, done)
+        try:
+            finished[cell.name] = _make(series, cell, out, inputs, overrides)
+        except CyberSecQwenError as error:
+            failed[cell.name] = str(error)
+            _log.error("%s failed: %s", cell.name, error)
+        except Exception as error:  # noqa: BLE001  # out of memory in one run is not the others' end
+            failed[cell.name] = " ".join(f"{type(error).__name__}: {error}".split())
+            _log.exception("%s failed", cell.name)
     about = {"name": series.name, "summary": series.summary, "common": dict(series.common)}
     report = series_report(
-        about | {"command_line": list(given.overrides)},
+        about | {"command_line": list(overrides)},
         {cell.name: dict(cell.overrides) for cell in series.cells},
-        found,
-        done.failed,
+        _compare(series, out, finished),
+        failed,
     )
     write_json(out / "series.json", report)
     write_text(out / "series.md", series_text(report) + "\n")
     return report
 
 
-def _make(series: Series, cell: Cell, out: Path, given: Given, done: _Done) -> None:
-    """Take one run through its stages, and note what came of it."""
-    try:
-        opened = open_run(
-            series.recipe,
-            out / cell.name,
-            overrides=(*series.settings(cell), *given.overrides),
-            records=given.records,
-            benchmark=given.benchmark,
-        )
-        others = tuple(out / other.name for other in series.cells if other is not cell)
-        opened = replace(opened, alike=others)
-        for stage in STAGES.values():
-            stage(opened)
-        done.finished[cell.name] = opened
-    except CyberSecQwenError as error:
-        done.failed[cell.name] = str(error)
-        _log.error("%s failed: %s", cell.name, error)
-    except Exception as error:  # noqa: BLE001  # out of memory in one run is not the others' end
-        done.failed[cell.name] = " ".join(f"{type(error).__name__}: {error}".split())
-        _log.exception("%s failed", cell.name)
+def _make(
+    series: Series, cell: Cell, out: Path, inputs: RunInputs | None, overrides: tuple[str, ...]
+) -> Run:
+    """Take one run through its stages."""
+    settings = (*series.settings(cell), *overrides)
+    opened = open_run(series.recipe, out / cell.name, overrides=settings, inputs=inputs)
+    others = tuple(out / other.name for other in series.cells if other is not cell)
+    opened = replace(opened, siblings=others)
+    for stage in STAGES.values():
+        run_stage(stage, opened)
+    return opened
 
 
-def _compared(series: Series, out: Path, done: _Done) -> Json | None:
+def _compare(series: Series, out: Path, finished: Mapping[str, Run]) -> Json | None:
     """Compare the finished runs with the reference, or with the first where that one failed."""
-    if not done.finished:
+    if not finished:
         return None
-    first = next(iter(done.finished))
-    reference = series.reference if series.reference in done.finished else first
+    reference = series.reference if series.reference in finished else next(iter(finished))
     if reference != series.reference:
         _log.warning("the reference %s failed: held against %s", series.reference, reference)
-    runs = [run.out for run in done.finished.values()]
-    benchmark = done.finished[reference].benchmark
-    found = compare(runs, benchmark, settings=Settings(reference=reference))
-    write_comparison(found, out / "comparison")
-    return found
+    runs = [run.out for run in finished.values()]
+    benchmark = benchmark_folder(finished[reference])
+    comparison = compare(runs, benchmark, settings=Settings(reference=reference))
+    write_comparison(comparison, out / "comparison")
+    return comparison
 
 
 def _grid(axes: Mapping[str, list[Any]]) -> tuple[Cell, ...]:
