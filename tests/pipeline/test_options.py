@@ -60,7 +60,7 @@ def test_an_option_that_a_stage_would_ignore_is_none(
     arguments = [command, "smoke", "--out", str(tmp_path / "run"), option, "x"]
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 2
-    assert f"No such option: {option}" in result.stderr
+    assert "No such option" in result.stderr and option in result.stderr
     assert not (tmp_path / "run").exists()
 
 
