@@ -11,16 +11,10 @@ from click.testing import CliRunner
 from cybersecqwen.cli import main
 from cybersecqwen.errors import StageError
 from cybersecqwen.files import read_json, read_jsonl
-<<<<<<< HEAD
-from cybersecqwen.manifest import made_from_of
-from cybersecqwen.pipeline import _data, open_run, train
-from cybersecqwen.reports.model_card import render
-=======
 from cybersecqwen.manifest import outputs_of
 from cybersecqwen.pipeline import STAGES, open_run, run_stage
 from cybersecqwen.pipeline.stages import training_files
-from cybersecqwen.reports.card import render
->>>>>>> 8228f26 (Make stages objects whose commands take the options of what they read)
+from cybersecqwen.reports.model_card import render
 
 SET = ("synthesis.pairs=40", "synthesis.validation_fraction=0.2", "training.max_length=1024")
 

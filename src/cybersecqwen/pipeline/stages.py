@@ -218,12 +218,12 @@ def _write_card(run: Run, report: Path, _checksums: Json) -> None:
     The card is also the README.md of the merged folder. Raises StageError when a stage was
     made from another one than now lies beside it.
     """
+    from cybersecqwen.reports.embedded_scores import shipped
     from cybersecqwen.reports.model_card import render
+    from cybersecqwen.reports.published import BASELINES, PUBLISHED
     from cybersecqwen.reports.results import rows
     from cybersecqwen.reports.run_folder import load_evidence
     from cybersecqwen.reports.svg import loss_plot
-    from cybersecqwen.reports.published import BASELINES, PUBLISHED
-    from cybersecqwen.reports.embedded_scores import shipped
 
     for stage in (SYNTHESIS, DISTILL, TRAIN, MERGE):
         refuse_stale(stage, run)
