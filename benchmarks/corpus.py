@@ -17,8 +17,8 @@ from typing import Any
 
 from cybersecqwen.config import load_recipe
 from cybersecqwen.contamination import BenchmarkIndex, Row, tokens
-from cybersecqwen.corpus.build import Inputs, build
-from cybersecqwen.embedded.artifacts import load_catalogue
+from cybersecqwen.corpus.build import CorpusInputs, build
+from cybersecqwen.cwe.catalogue import load_catalogue
 from cybersecqwen.sources import read_vulnerabilities
 from cybersecqwen.sources.ctibench import read_benchmark
 
@@ -44,7 +44,7 @@ def main() -> None:
     benchmark = read_benchmark(given.benchmark)
     reading, records = timed(lambda: list(read_vulnerabilities(given.records)))
     with tempfile.TemporaryDirectory() as folder:
-        inputs = Inputs(read_vulnerabilities(given.records), benchmark, load_catalogue(), {})
+        inputs = CorpusInputs(read_vulnerabilities(given.records), benchmark, load_catalogue(), {})
         whole, certificate = timed(lambda: build(recipe, inputs, Path(folder)))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 

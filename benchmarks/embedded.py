@@ -25,11 +25,11 @@ from pathlib import Path
 from typing import Any
 
 from cybersecqwen.analyst import as_row, classify
-from cybersecqwen.embedded.choices import answer_multiple_choice
 from cybersecqwen.embedded.classifier import CweClassifier
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
-from cybersecqwen.embedded_build.classifier import labelled
-from cybersecqwen.embedded_build.knowledge import Sources, read_sources
+from cybersecqwen.embedded.multiple_choice import answer_multiple_choice
+from cybersecqwen.embedded_build.classifier_training import labelled
+from cybersecqwen.embedded_build.indexing import KnowledgeFiles, read_sources
 from cybersecqwen.sources import read_vulnerabilities
 from cybersecqwen.sources.ctibench import read_items
 
@@ -111,7 +111,7 @@ def classification(records: Path) -> list[tuple[str, str, str]]:
     ]
 
 
-def retrieval(sources: Sources, benchmark: Path) -> list[tuple[str, str, str]]:
+def retrieval(sources: KnowledgeFiles, benchmark: Path) -> list[tuple[str, str, str]]:
     import bm25s
 
     passages = [
@@ -180,7 +180,7 @@ def main() -> None:
     parser.add_argument("--capec", type=Path, required=True)
     parser.add_argument("--attack", type=Path, action="append", required=True)
     given = parser.parse_args()
-    sources = Sources(attack=tuple(given.attack), capec=given.capec, cwe=given.cwe)
+    sources = KnowledgeFiles(attack=tuple(given.attack), capec=given.capec, cwe=given.cwe)
     print("| what | embedded | beside it |\n|---|---:|---:|")
     for rows in (
         commands(),

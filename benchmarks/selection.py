@@ -22,10 +22,16 @@ import numpy as np
 from cybersecqwen.config import Contamination
 from cybersecqwen.contamination import BenchmarkIndex
 from cybersecqwen.embedded.classifier import Quantised
-from cybersecqwen.embedded.text import words
+from cybersecqwen.embedded.tokenizer import words
 from cybersecqwen.embedded_build.build import decontaminate
 from cybersecqwen.embedded_build.calibration import log_softmax
-from cybersecqwen.embedded_build.classifier import Features, Labelled, Model, Settings, train
+from cybersecqwen.embedded_build.classifier_training import (
+    Features,
+    Hyperparameters,
+    Labelled,
+    Model,
+    train,
+)
 from cybersecqwen.sources.ctibench import read_benchmark
 from cybersecqwen.sources.cwe import read_catalogue
 
@@ -56,19 +62,19 @@ def of_model(model: Model, cut: Callable[[str], list[str]] = words) -> Fitted:
 
 def with_settings(**changes: Any) -> Variant:
     def fit(training: list[Labelled], _: Any) -> Fitted:
-        return of_model(train(training, replace(Settings(), **changes), log=lambda _: None))
+        return of_model(train(training, replace(Hyperparameters(), **changes), log=lambda _: None))
 
     return fit
 
 
 def quantised(training: list[Labelled], _: Any) -> Fitted:
-    model = train(training, Settings(), log=lambda _: None)
+    model = train(training, Hyperparameters(), log=lambda _: None)
     rounded = Quantised.of(model.vectors).take(np.arange(len(model.vectors)))
     return of_model(model._replace(vectors=rounded))
 
 
 def char_ngrams(training: list[Labelled], _: Any) -> Fitted:
-    settings = replace(Settings(), rarest=(20, NEVER, NEVER))
+    settings = replace(Hyperparameters(), rarest=(20, NEVER, NEVER))
     model = train(training, settings, cut=characters, log=lambda _: None)
     return of_model(model, characters)
 
@@ -88,12 +94,12 @@ def backed_off(training: list[Labelled], catalogue: Any) -> Fitted:
     mapped = [
         e._replace(labels=tuple(tuple(map(up, labels)) for labels in e.labels)) for e in training
     ]
-    return of_model(train(mapped, Settings(), log=lambda _: None))
+    return of_model(train(mapped, Hyperparameters(), log=lambda _: None))
 
 
 def neighbours(training: list[Labelled], _: Any) -> Fitted:
     """Blend the model with the votes of the 15 nearest training texts."""
-    model = train(training, Settings(), log=lambda _: None)
+    model = train(training, Hyperparameters(), log=lambda _: None)
     number = {name: i for i, name in enumerate(model.classes)}
     kept = [e for e in training if e.first in number]
     labels = np.array([number[e.first] for e in kept])

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cybersecqwen.analyst import Given, as_row, classify
-from cybersecqwen.embedded.text import LONGEST
+from cybersecqwen.embedded.tokenizer import LONGEST
 from cybersecqwen.errors import InputError
 
 

@@ -18,8 +18,9 @@ from pathlib import Path
 
 import pytest
 
-from cybersecqwen.benchmark.hierarchy import RELATIONS, CweGraph, hierarchy
-from cybersecqwen.embedded.artifacts import load_catalogue
+from cybersecqwen.benchmark.hierarchy import RELATIONS, hierarchy, relation
+from cybersecqwen.cwe.catalogue import load_catalogue
+from cybersecqwen.cwe.graph import CweGraph
 from cybersecqwen.records import Weakness
 from cybersecqwen.sources.ctibench import read_items
 from cybersecqwen.sources.cwe import read_weaknesses
@@ -57,7 +58,7 @@ GRAPH = CweGraph(CATALOGUE)
 
 
 @pytest.mark.parametrize(
-    ("predicted", "gold", "relation"),
+    ("predicted", "gold", "expected"),
     [
         ("CWE-110", "CWE-110", "exact"),
         ("CWE-10", "CWE-110", "parent"),
@@ -79,9 +80,9 @@ GRAPH = CweGraph(CATALOGUE)
     ],
 )
 def test_a_prediction_stands_in_one_relation_to_the_gold(
-    predicted: str | None, gold: str, relation: str
+    predicted: str | None, gold: str, expected: str
 ) -> None:
-    assert GRAPH.relation(predicted, gold) == relation
+    assert relation(predicted, gold, graph=GRAPH, catalogue=CATALOGUE) == expected
 
 
 def test_an_entry_is_mapped_to_its_nearest_ancestors_in_view_1003() -> None:
@@ -147,12 +148,13 @@ def test_discouraged_and_prohibited_mappings_are_counted_beside_golds() -> None:
 
 
 def test_an_entry_that_the_file_calls_prohibited_is() -> None:
-    graph = CweGraph({"CWE-3": weakness(3, usage="Prohibited")})
-    assert (graph.usage("CWE-3"), graph.usage("CWE-4")) == ("prohibited", "")
+    catalogue = {"CWE-3": weakness(3, usage="Prohibited")}
+    usage = hierarchy([["CWE-3"], ["CWE-4"]], ["CWE-3", "CWE-4"], catalogue)["usage"]
+    assert usage["predicted"]["prohibited"]["count"] == 1
 
 
 @pytest.mark.parametrize(
-    ("predicted", "gold", "relation"),
+    ("predicted", "gold", "expected"),
     [
         ("CWE-74", "CWE-79", "parent"),
         ("CWE-121", "CWE-787", "child"),
@@ -162,8 +164,10 @@ def test_an_entry_that_the_file_calls_prohibited_is() -> None:
         ("CWE-399", "CWE-79", "not_a_weakness"),
     ],
 )
-def test_relations_in_the_catalogue_that_ships(predicted: str, gold: str, relation: str) -> None:
-    assert CweGraph(load_catalogue()).relation(predicted, gold) == relation
+def test_relations_in_the_catalogue_that_ships(predicted: str, gold: str, expected: str) -> None:
+    catalogue = load_catalogue()
+    graph = CweGraph(catalogue)
+    assert relation(predicted, gold, graph=graph, catalogue=catalogue) == expected
 
 
 def test_every_weakness_in_use_lies_below_a_pillar() -> None:

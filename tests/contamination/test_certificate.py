@@ -17,8 +17,8 @@ from cybersecqwen.contamination import RULES
 from cybersecqwen.contamination.audit import run_audit
 from cybersecqwen.contamination.certificate import certify, recheck
 from cybersecqwen.contamination.signature import SignatureError, sign, verify_signature
-from cybersecqwen.corpus.build import Inputs, build
-from cybersecqwen.embedded.artifacts import load_catalogue
+from cybersecqwen.corpus.build import CorpusInputs, build
+from cybersecqwen.cwe.catalogue import load_catalogue
 from cybersecqwen.errors import CyberSecQwenError, InputError
 from cybersecqwen.files import Json, sha256_file, write_json, write_jsonl, write_text
 from cybersecqwen.sample import BENCHMARK, FEED
@@ -164,7 +164,7 @@ def test_an_output_elsewhere_is_refused(folder: Path) -> None:
 def made_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("corpus")
     hashes = {path.name: sha256_file(path) for path in BENCHMARK.glob("*.tsv")}
-    inputs = Inputs(
+    inputs = CorpusInputs(
         read_vulnerabilities(FEED),
         read_benchmark(BENCHMARK),
         load_catalogue(),

@@ -9,8 +9,8 @@ import pytest
 
 from cybersecqwen.config import Recipe, load_recipe
 from cybersecqwen.contamination import BenchmarkIndex, normalised
-from cybersecqwen.corpus.build import Inputs, build
-from cybersecqwen.embedded.artifacts import load_catalogue
+from cybersecqwen.corpus.build import CorpusInputs, build
+from cybersecqwen.cwe.catalogue import load_catalogue
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import read_json, read_jsonl, sha256_file
 from cybersecqwen.prompts import rcm_prompt
@@ -25,7 +25,7 @@ FILES = ("train.jsonl", "validation.jsonl", "dropped.jsonl", "certificate.json",
 
 def make(out: Path, *, recipe: Recipe = RECIPE, reverse: bool = False) -> dict[str, object]:
     records = list(read_vulnerabilities(FEED))
-    inputs = Inputs(
+    inputs = CorpusInputs(
         reversed(records) if reverse else records,
         read_benchmark(BENCHMARK),
         load_catalogue(),
@@ -143,7 +143,7 @@ def test_texts_that_differ_only_in_case_are_one(tmp_path: Path) -> None:
         for n, name in enumerate(["Foo", "FOO", "Bar", "Baz"], start=1000)
     ]
     recipe = load_recipe("smoke", overrides=("corpus.validation_fraction=0.4",))
-    build(recipe, Inputs(records, read_benchmark(BENCHMARK), load_catalogue(), {}), tmp_path)
+    build(recipe, CorpusInputs(records, read_benchmark(BENCHMARK), load_catalogue(), {}), tmp_path)
     (dropped,) = read_jsonl(tmp_path / "dropped.jsonl")
     assert (dropped["cve_id"], dropped["reason"]) == ("CVE-2021-1001", "duplicate-text")
     assert dropped["detail"] == "CVE-2021-1000"
@@ -156,7 +156,9 @@ def test_the_published_recipe_builds_its_corpus_clean_of_all_of_cti_bench(
     recipe = load_recipe("cybersecqwen-4b")
     benchmark = read_benchmark(shared / "cti-bench")
     records = read_vulnerabilities(shared / "cve.parquet")
-    counts = build(recipe, Inputs(records, benchmark, load_catalogue(), {}), tmp_path)["counts"]
+    counts = build(recipe, CorpusInputs(records, benchmark, load_catalogue(), {}), tmp_path)[
+        "counts"
+    ]
     assert counts["records"] == 284_020
     assert counts["train"] + counts["validation"] == 6776
     # The CVEs of cti-rcm are of 2024, those of cti-rcm-2021 are not: the cohort holds some.

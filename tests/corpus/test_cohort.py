@@ -8,7 +8,7 @@ import pytest
 
 from cybersecqwen.config import Corpus
 from cybersecqwen.corpus.cohort import Candidate, in_cohort, select
-from cybersecqwen.embedded.artifacts import load_catalogue
+from cybersecqwen.cwe.catalogue import load_catalogue
 from cybersecqwen.records import Dropped, Vulnerability
 
 CORPUS = Corpus(years=(2021, 2021))

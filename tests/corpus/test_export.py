@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from cybersecqwen.config import dump_recipe, load_recipe
-from cybersecqwen.corpus.build import Inputs, build
+from cybersecqwen.corpus.build import CorpusInputs, build
 from cybersecqwen.corpus.export import export
-from cybersecqwen.embedded.artifacts import load_catalogue
+from cybersecqwen.cwe.catalogue import load_catalogue
 from cybersecqwen.errors import InputError, StageError
 from cybersecqwen.files import read_json, read_jsonl, sha256_file, write_jsonl, write_text
 from cybersecqwen.manifest import make_stage
@@ -36,7 +36,7 @@ PAIRS = [
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "smoke"
-    inputs = Inputs(
+    inputs = CorpusInputs(
         read_vulnerabilities(FEED),
         read_benchmark(BENCHMARK),
         load_catalogue(),

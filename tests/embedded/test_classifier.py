@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cybersecqwen.embedded.artifacts import FOLDER, certificate_of, save
+from cybersecqwen.artifacts import FOLDER, certificate_of, save
 from cybersecqwen.embedded.classifier import (
     ARTIFACT,
     Calibration,
@@ -21,8 +21,8 @@ from cybersecqwen.embedded.classifier import (
     Parameters,
     Quantised,
 )
-from cybersecqwen.embedded.ngrams import Vocabulary
 from cybersecqwen.embedded.scope import EMPTY, FOREIGN, UNRELATED
+from cybersecqwen.embedded.tokenizer import Vocabulary
 from cybersecqwen.errors import InputError
 
 # Written for this test.

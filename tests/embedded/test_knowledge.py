@@ -10,9 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from cybersecqwen.embedded.artifacts import certificate_of
-from cybersecqwen.embedded.installed import installed, knowledge_folder
-from cybersecqwen.embedded.knowledge import SHIPPED, KnowledgeIndex
+from cybersecqwen.artifacts import certificate_of
+from cybersecqwen.embedded.knowledge import (
+    SHIPPED,
+    KnowledgeIndex,
+    installed_index,
+    knowledge_folder,
+)
 from cybersecqwen.errors import InputError
 
 
@@ -133,7 +137,7 @@ def test_bytes_that_are_no_index_are_refused(cut: int) -> None:
 def test_where_the_installed_one_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CYBERSECQWEN_KNOWLEDGE", str(tmp_path))
     assert knowledge_folder() == tmp_path
-    assert installed() is None
+    assert installed_index() is None
 
 
 def test_a_question_is_answered_fast_in_little_memory() -> None:

@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from cybersecqwen.artifacts import FOLDER, certificate_of
 from cybersecqwen.cli import main
 from cybersecqwen.config import Contamination
 from cybersecqwen.contamination import RULES, BenchmarkIndex, normalised
-from cybersecqwen.embedded.artifacts import FOLDER, certificate_of, load_catalogue
+from cybersecqwen.cwe.catalogue import load_catalogue
 from cybersecqwen.embedded.classifier import (
     ARTIFACT,
     Calibration,
@@ -26,8 +27,13 @@ from cybersecqwen.embedded.classifier import (
     Parameters,
     Quantised,
 )
-from cybersecqwen.embedded_build.build import Inputs, build, decontaminate, fit
-from cybersecqwen.embedded_build.classifier import Features, Settings, labelled, train
+from cybersecqwen.embedded_build.build import UpstreamFiles, build, decontaminate, fit
+from cybersecqwen.embedded_build.classifier_training import (
+    Features,
+    Hyperparameters,
+    labelled,
+    train,
+)
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import read_json, write_jsonl
 from cybersecqwen.records import Item, Vulnerability
@@ -38,7 +44,7 @@ from cybersecqwen.sources.ctibench import read_benchmark
 pytest.importorskip("torch")
 pytest.importorskip("sklearn")
 
-SMALL = Settings(rarest=(2, 2, 3), rarest_class=3, size=16, epochs=3, batch=32)
+SMALL = Hyperparameters(rarest=(2, 2, 3), rarest_class=3, size=16, epochs=3, batch=32)
 CATALOGUE = """<Weakness_Catalog xmlns="http://cwe.mitre.org/cwe-7" Version="4.16"><Weaknesses>
 <Weakness ID="20" Name="Input Validation" Abstraction="Class" Status="Stable"><Mapping_Notes>
 <Usage>Discouraged</Usage><Suggestions><Suggestion CWE_ID="1284" Comment="Quantity"/>
@@ -62,21 +68,21 @@ def row(cve_id: str, text: str, *cwes: str, published: str = "2021-05-04") -> di
 
 
 @pytest.fixture(scope="module")
-def inputs(tmp_path_factory: pytest.TempPathFactory) -> Inputs:
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> UpstreamFiles:
     cwe = tmp_path_factory.mktemp("cwe") / "cwec.xml"
     cwe.write_text(CATALOGUE)
-    return Inputs(records=(FEED,), benchmark=BENCHMARK, cwe=cwe)
+    return UpstreamFiles(records=(FEED,), benchmark=BENCHMARK, cwe=cwe)
 
 
 @pytest.fixture(scope="module")
-def built(inputs: Inputs, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def built(inputs: UpstreamFiles, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("built")
     build(inputs, parts=PARTS, folder=folder)
     return folder
 
 
 def test_the_same_inputs_give_the_same_bytes_and_the_command_does_too(
-    inputs: Inputs, built: Path, tmp_path: Path
+    inputs: UpstreamFiles, built: Path, tmp_path: Path
 ) -> None:
     report, out = tmp_path / "report", tmp_path / "out"
     command = ["embedded", "build", "--records", inputs.records[0], "--cwe", inputs.cwe]
@@ -96,7 +102,7 @@ def test_the_same_inputs_give_the_same_bytes_and_the_command_does_too(
     assert "# The embedded classifier, measured" in (report / "README.md").read_text()
 
 
-def test_the_certificate_is_of_these_bytes_and_inputs(inputs: Inputs, built: Path) -> None:
+def test_the_certificate_is_of_these_bytes_and_inputs(inputs: UpstreamFiles, built: Path) -> None:
     certificate = read_json(certificate_of(built, ARTIFACT))
     data = (built / ARTIFACT).read_bytes()
     assert certificate["sha256"] == hashlib.sha256(data).hexdigest()
@@ -118,7 +124,7 @@ def test_the_certificate_is_of_these_bytes_and_inputs(inputs: Inputs, built: Pat
     assert certificate["benchmark_items"] == tasks
     assert certificate["latest"] == max(example.date for example in examples)
     # Tuples are lists in JSON.
-    assert certificate["settings"] == json.loads(json.dumps(Settings().__dict__))
+    assert certificate["settings"] == json.loads(json.dumps(Hyperparameters().__dict__))
     assert certificate["validation"].keys() == {"by_text"}  # the sample ends before the split
 
 
@@ -130,13 +136,13 @@ def test_what_was_built_loads_and_answers(built: Path) -> None:
     assert load_catalogue(built)["CWE-20"].suggestions == ("CWE-1284", "CWE-116")
 
 
-def test_a_missing_input_is_one_line(inputs: Inputs, tmp_path: Path) -> None:
+def test_a_missing_input_is_one_line(inputs: UpstreamFiles, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"--cwe"):
-        build(Inputs(), parts=["facts"], folder=tmp_path)
+        build(UpstreamFiles(), parts=["facts"], folder=tmp_path)
     with pytest.raises(InputError, match=r"--benchmark"):
-        build(Inputs(records=(FEED,)), parts=["classifier"], folder=tmp_path)
+        build(UpstreamFiles(records=(FEED,)), parts=["classifier"], folder=tmp_path)
     with pytest.raises(InputError, match=r"--records"):
-        build(Inputs(benchmark=BENCHMARK), parts=["classifier"], folder=tmp_path)
+        build(UpstreamFiles(benchmark=BENCHMARK), parts=["classifier"], folder=tmp_path)
     done = CliRunner().invoke(
         main, ["embedded", "build", "--part", "facts", "--out", str(tmp_path)]
     )
@@ -148,7 +154,7 @@ def test_a_missing_input_is_one_line(inputs: Inputs, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("before", [None, b"an older artifact"])
 def test_a_disk_that_refuses_leaves_nothing_half_written(
-    inputs: Inputs, tmp_path: Path, before: bytes | None
+    inputs: UpstreamFiles, tmp_path: Path, before: bytes | None
 ) -> None:
     # A limit on the size of files is a real refusal by the kernel, as a full disk is.
     code = """

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cybersecqwen.embedded.choices import RANKER
 from cybersecqwen.embedded.knowledge import SHIPPED, KnowledgeIndex
+from cybersecqwen.embedded.multiple_choice import RANKER
 from cybersecqwen.embedded_build.ranker import build, fit, fit_weights
 from cybersecqwen.files import read_json, sha256_file
 from cybersecqwen.records import Item

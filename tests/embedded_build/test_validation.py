@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from cybersecqwen.embedded.classifier import Calibration, CweClassifier, Parameters, Quantised
-from cybersecqwen.embedded.ngrams import Vocabulary
-from cybersecqwen.embedded_build.classifier import Labelled
+from cybersecqwen.embedded.tokenizer import Vocabulary
+from cybersecqwen.embedded_build.classifier_training import Labelled
 from cybersecqwen.embedded_build.validation import measure
 
 NONE = np.array([], np.int64)

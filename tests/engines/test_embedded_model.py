@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from cybersecqwen.artifacts import FOLDER
 from cybersecqwen.benchmark.protocol import PROTOCOLS
 from cybersecqwen.benchmark.tasks import TASKS
 from cybersecqwen.benchmark.tasks.cti_mcq import cascade
 from cybersecqwen.benchmark.tasks.cti_rcm import last_cwe
 from cybersecqwen.benchmark.trial import few_shots, trial_requests
-from cybersecqwen.embedded.artifacts import FOLDER
 from cybersecqwen.engines.embedded_model import EmbeddedEngine, _reason
 from cybersecqwen.errors import EngineError, InputError
 from cybersecqwen.files import sha256_file

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from cybersecqwen.embedded.artifacts import FOLDER, certificate_of
+from cybersecqwen.artifacts import FOLDER, certificate_of
 from cybersecqwen.embedded.classifier import ARTIFACT
 from cybersecqwen.files import read_json
 from cybersecqwen.reports.embedded import render, write_report

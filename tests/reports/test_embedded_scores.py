@@ -40,7 +40,7 @@ def measured(run: Path, **changes: Any) -> Path:
 
 
 @pytest.fixture
-def installed(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+def installed_index(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """Take the artifacts of these tests for the ones that are installed."""
     checksums = {name: str(facts["sha256"]) for name, facts in ARTIFACTS.items()}
     monkeypatch.setattr(embedded_scores, "current_checksums", lambda: checksums)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from cybersecqwen.config import Recipe, load_recipe
-from cybersecqwen.embedded.artifacts import load_catalogue
+from cybersecqwen.cwe.catalogue import load_catalogue
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.records import Item, Vulnerability
 from cybersecqwen.sample import BENCHMARK, FEED

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from cybersecqwen.config import Recipe
-from cybersecqwen.embedded.artifacts import load_catalogue
+from cybersecqwen.cwe.catalogue import load_catalogue
 from cybersecqwen.records import Vulnerability
 from cybersecqwen.synthesis.record_facts import RecordFacts, collect_records
 from cybersecqwen.synthesis.record_questions import TOPICS, QuestionWriter, record_drafts

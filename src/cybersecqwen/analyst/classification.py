@@ -15,13 +15,12 @@ from itertools import islice
 from typing import NamedTuple
 
 from cybersecqwen.analyst.engine import Classifier, open_classifier
-from cybersecqwen.analyst.neighbours import Neighbours, usage
-from cybersecqwen.analyst.plain import plain
-from cybersecqwen.embedded.artifacts import load_catalogue
-from cybersecqwen.embedded.text import LONGEST
+from cybersecqwen.cwe.catalogue import load_catalogue
+from cybersecqwen.cwe.mapping import MappingAdvice, mapping_usage
+from cybersecqwen.cwe.rationale import rationale
+from cybersecqwen.embedded.tokenizer import LONGEST, plain
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json
-from cybersecqwen.rationale import rationale
 from cybersecqwen.records import Prediction, Span
 
 _log = logging.getLogger(__name__)
@@ -121,7 +120,7 @@ class _Judge:
         self.top = top
         self._threshold = threshold
         self._catalogue = load_catalogue()
-        self._neighbours = _neighbours()
+        self._advice = _advice()
 
     def classification(self, given: Given, text: str, prediction: Prediction) -> Classification:
         """Put together what is said about one text."""
@@ -143,9 +142,9 @@ class _Judge:
                     cwe,
                     entry.name,
                     round(confidence, 4),
-                    usage(entry),
+                    mapping_usage(entry),
                     entry.abstraction,
-                    self._neighbours.better(cwe, ranked),
+                    self._advice.better(cwe, ranked),
                 )
                 for cwe, confidence in ranked[: self.top]
                 for entry in (self._catalogue[cwe],)
@@ -165,8 +164,8 @@ def _abstention(
 
 
 @cache
-def _neighbours() -> Neighbours:
-    return Neighbours(load_catalogue())
+def _advice() -> MappingAdvice:
+    return MappingAdvice(load_catalogue())
 
 
 def as_row(result: Classification) -> Json:

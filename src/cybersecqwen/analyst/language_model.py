@@ -14,10 +14,10 @@ import re
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 
-from cybersecqwen.analyst.plain import plain
 from cybersecqwen.benchmark.protocol import find_protocol
 from cybersecqwen.benchmark.tasks.cti_rcm import last_cwe
-from cybersecqwen.embedded.artifacts import load_catalogue
+from cybersecqwen.cwe.catalogue import load_catalogue
+from cybersecqwen.embedded.tokenizer import plain
 from cybersecqwen.engines import Engine
 from cybersecqwen.prompts import rcm_prompt
 from cybersecqwen.records import Prediction, Request, Response, Sampling, Span

@@ -24,12 +24,11 @@ from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cybersecqwen.analyst.plain import plain
 from cybersecqwen.analyst.tables import parse_row
-from cybersecqwen.embedded.choices import MOST, answer_multiple_choice
-from cybersecqwen.embedded.installed import open_knowledge
-from cybersecqwen.embedded.knowledge import KnowledgeIndex
-from cybersecqwen.embedded.questions import NOT_COVERED, answer_question
+from cybersecqwen.embedded.knowledge import KnowledgeIndex, open_knowledge
+from cybersecqwen.embedded.multiple_choice import MOST, answer_multiple_choice
+from cybersecqwen.embedded.question_answering import NOT_COVERED, answer_question
+from cybersecqwen.embedded.tokenizer import plain
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json
 from cybersecqwen.records import Answer

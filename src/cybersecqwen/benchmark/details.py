@@ -19,7 +19,7 @@ from cybersecqwen.benchmark.breakdown import (
 from cybersecqwen.benchmark.hierarchy import hierarchy
 from cybersecqwen.benchmark.score import TaskScores
 from cybersecqwen.benchmark.trial import LETTERS, permutation
-from cybersecqwen.embedded.artifacts import load_catalogue
+from cybersecqwen.cwe.catalogue import load_catalogue
 from cybersecqwen.files import Json
 
 

@@ -117,11 +117,11 @@ def embedded_build(
     parts: tuple[str, ...], out: Path | None, report: Path | None, **files: Any
 ) -> None:
     """Make what ships inside the package, each part with its certificate."""
-    from cybersecqwen.embedded.artifacts import FOLDER
-    from cybersecqwen.embedded_build.build import PARTS, Inputs, build
+    from cybersecqwen.artifacts import FOLDER
+    from cybersecqwen.embedded_build.build import PARTS, UpstreamFiles, build
     from cybersecqwen.reports.embedded import write_report
 
-    built = build(Inputs(**files), parts=parts or tuple(PARTS), folder=out or FOLDER)
+    built = build(UpstreamFiles(**files), parts=parts or tuple(PARTS), folder=out or FOLDER)
     if report and "classifier" in built:
         write_report(built["classifier"], report)
     for part, certificate in built.items():

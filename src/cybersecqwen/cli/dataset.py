@@ -50,8 +50,8 @@ def report(
     REPORT.md, dataset.json, the list of conflicts, and plots. Without RUN the folder is
     dataset-report.
     """
-    from cybersecqwen.analyst.neighbours import Neighbours
-    from cybersecqwen.embedded.artifacts import load_catalogue
+    from cybersecqwen.cwe.catalogue import load_catalogue
+    from cybersecqwen.cwe.mapping import MappingAdvice
     from cybersecqwen.reports.dataset import Settings, describe, read_corpus, summary, write_report
 
     if run is None and not records:
@@ -61,7 +61,7 @@ def report(
     catalogue = load_catalogue()
     settings = Settings(
         catalogue,
-        Neighbours(catalogue).better,
+        MappingAdvice(catalogue).better,
         max_length=max_length or (corpus.recipe.training.max_length if corpus else 4096),
         counter=_counter(tokenizer, run, corpus),
     )

@@ -29,19 +29,19 @@ def install(
 
     With no file or URL given, all of ATT&CK, CAPEC and CWE are fetched into the cache first.
     """
-    from cybersecqwen.embedded_build.knowledge import Sources
-    from cybersecqwen.embedded_build.knowledge import install as build
+    from cybersecqwen.embedded_build.indexing import KnowledgeFiles
+    from cybersecqwen.embedded_build.indexing import install as build
 
     with tempfile.TemporaryDirectory() as downloads:
         place = Path(downloads)
         if attack or capec or cwe:
-            sources = Sources(
+            sources = KnowledgeFiles(
                 attack=tuple(_local(one, place, "attack", i) for i, one in enumerate(attack)),
                 capec=_local(capec, place, "capec") if capec else None,
                 cwe=_local(cwe, place, "cwe") if cwe else None,
             )
         else:
-            sources = Sources(
+            sources = KnowledgeFiles(
                 attack=tuple(_fetched(name) for name in _ATTACK),
                 capec=_fetched("capec"),
                 cwe=_fetched("cwe"),
@@ -53,11 +53,10 @@ def install(
 @knowledge.command("status")
 def status() -> None:
     """Say which knowledge base answers, and from which releases it was made."""
-    from cybersecqwen.embedded.installed import installed, open_knowledge
-    from cybersecqwen.embedded.knowledge import SHIPPED
+    from cybersecqwen.embedded.knowledge import SHIPPED, installed_index, open_knowledge
 
     open_knowledge()  # where it is damaged, says how to mend the one that is used
-    _tell(installed() or SHIPPED)
+    _tell(installed_index() or SHIPPED)
 
 
 def _tell(path: Path) -> None:

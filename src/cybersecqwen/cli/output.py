@@ -15,7 +15,7 @@ from textwrap import indent
 
 from cybersecqwen.analyst import Candidate, Classification, as_row
 from cybersecqwen.analyst.classification import name_of
-from cybersecqwen.analyst.neighbours import ADVISED_AGAINST
+from cybersecqwen.cwe.mapping import ADVISED_AGAINST
 
 _COLUMNS = (
     *("id", "cwe", "name", "confidence", "usage", "abstraction", "better", "abstain", "reason"),

@@ -59,7 +59,7 @@ class Similarity(Schema):
     similarity: float
 
 
-class CorpusInputs(Schema):
+class BenchmarkChecksums(Schema):
     """What a corpus was held against."""
 
     benchmark: dict[str, str]
@@ -69,7 +69,7 @@ class CorpusCertificate(Schema):
     """What a certificate of a corpus must hold to be checked."""
 
     recipe: str
-    inputs: CorpusInputs
+    inputs: BenchmarkChecksums
     outputs: dict[str, str]
     rules: dict[str, dict[str, Any]]
     counts: dict[str, Any]

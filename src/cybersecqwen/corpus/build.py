@@ -26,7 +26,7 @@ from cybersecqwen.contamination import (
 )
 from cybersecqwen.corpus.cohort import Candidate, in_cohort, select
 from cybersecqwen.corpus.dataset_card import Part, dataset_card
-from cybersecqwen.corpus.rationale import Phrases, completion
+from cybersecqwen.corpus.phrases import Phrases, completion
 from cybersecqwen.errors import InputError, StageError
 from cybersecqwen.files import Json, read_jsonl, sha256_file, write_json, write_jsonl, write_text
 from cybersecqwen.prompts import rcm_prompt
@@ -36,7 +36,7 @@ _FILES = ("train.jsonl", "validation.jsonl")
 
 
 @dataclass(frozen=True)
-class Inputs:
+class CorpusInputs:
     """What a corpus is made from; `checksums` go into the certificate as they are."""
 
     vulnerabilities: Iterable[Vulnerability]
@@ -45,7 +45,7 @@ class Inputs:
     checksums: Json
 
 
-def build(recipe: Recipe, inputs: Inputs, out: Path) -> Json:
+def build(recipe: Recipe, inputs: CorpusInputs, out: Path) -> Json:
     """Write train.jsonl, validation.jsonl, dropped.jsonl, the dataset card and the certificate.
 
     Returns the certificate. Raises InputError when no record is left, StageError when a
@@ -80,7 +80,9 @@ def build(recipe: Recipe, inputs: Inputs, out: Path) -> Json:
     return certificate
 
 
-def _cohort(inputs: Inputs, recipe: Recipe, ledger: list[Dropped]) -> tuple[list[Candidate], int]:
+def _cohort(
+    inputs: CorpusInputs, recipe: Recipe, ledger: list[Dropped]
+) -> tuple[list[Candidate], int]:
     """Keep the first usable record of each CVE id in the cohort, and count the records read."""
     read = 0
     chosen: dict[str, Candidate] = {}
@@ -182,7 +184,7 @@ def _part(parts: tuple[list[Example], list[Example]]) -> Part:
     return Part("cwe", dict(zip(names, _FILES, strict=True)), rows)
 
 
-def _certificate(recipe: Recipe, inputs: Inputs, out: Path, index: BenchmarkIndex) -> Json:
+def _certificate(recipe: Recipe, inputs: CorpusInputs, out: Path, index: BenchmarkIndex) -> Json:
     """Check the written files again, row by row, and state what was checked with what."""
     counts = {}
     for name in _FILES:

@@ -14,10 +14,10 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from cybersecqwen.config import Corpus
+from cybersecqwen.cwe.catalogue import PLACEHOLDERS
 from cybersecqwen.cwe.identifiers import cve_year, normalise_cve
+from cybersecqwen.cwe.label import labels_of, primary_label
 from cybersecqwen.records import Dropped, Vulnerability, Weakness
-
-PLACEHOLDERS = {"NVD-CWE-noinfo", "NVD-CWE-Other"}
 
 
 class Candidate(NamedTuple):
@@ -51,15 +51,17 @@ def select(
     reason = _unfit(vulnerability, corpus)
     if reason:
         return _drop(vulnerability, *reason)
-    refused: list[tuple[str, str]] = []
-    for source in corpus.label_sources:
-        for label in getattr(vulnerability, f"cwe_{source}"):
-            problem = _label_problem(label, corpus, catalogue)
-            if not problem:
-                return Candidate(vulnerability, label, source)
-            refused.append((problem, label))
+    labels, sources = labels_of(vulnerability, placeholders=True), corpus.label_sources
+    label = primary_label(
+        labels, sources=sources, usable=lambda cwe: not _label_problem(cwe, corpus, catalogue)
+    )
+    if label:
+        return Candidate(vulnerability, label.cwe, label.source)
     # The first refused label is the one the sources would have given.
-    return _drop(vulnerability, *(refused[0] if refused else ("no-label", "")))
+    refused = primary_label(labels, sources=sources)
+    if refused is None:
+        return _drop(vulnerability, "no-label", "")
+    return _drop(vulnerability, _label_problem(refused.cwe, corpus, catalogue), refused.cwe)
 
 
 def _unfit(vulnerability: Vulnerability, corpus: Corpus) -> tuple[str, str] | None:

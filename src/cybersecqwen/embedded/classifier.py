@@ -7,7 +7,7 @@
 
 Each word, bigram and trigram has a vector of 4-bit numbers. A text is the sum of its vectors over
 the square root of their number; a rectifier and a linear layer make scores of it. How it was
-trained is told in `cybersecqwen.embedded_build.classifier`.
+trained is told in `cybersecqwen.embedded_build.classifier_training`.
 """
 
 from __future__ import annotations
@@ -24,11 +24,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from cybersecqwen.embedded.artifacts import FOLDER, damaged, verified
-from cybersecqwen.embedded.ngrams import Ints, Vocabulary
+from cybersecqwen.artifacts import FOLDER, damaged, verified
+from cybersecqwen.cwe.rationale import STOP_WORDS
 from cybersecqwen.embedded.scope import out_of_scope
-from cybersecqwen.embedded.text import spans, words
-from cybersecqwen.rationale import STOP_WORDS
+from cybersecqwen.embedded.tokenizer import Ints, Vocabulary, spans, words
 from cybersecqwen.records import Prediction, Span
 
 ARTIFACT = "cwe-classifier.npz"

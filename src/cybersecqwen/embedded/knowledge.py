@@ -9,6 +9,7 @@ can ship. One that was installed from upstream's own files holds their texts as 
 >>> index.search("deserialization of untrusted data", limit=1)[0].id
 'CWE-502'
 
+`open_knowledge` opens the one that `cybersecqwen knowledge install` made, else the one that ships.
 Scores are BM25 (Robertson and Zaragoza 2009, 10.1561/1500000019) of whole passages.
 """
 
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import zipfile
 import zlib
@@ -24,11 +26,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cybersecqwen.embedded.artifacts import FOLDER, verified
-from cybersecqwen.embedded.names import Mention, Names
-from cybersecqwen.embedded.words import hashed, terms
+from cybersecqwen.artifacts import FOLDER, verified
+from cybersecqwen.embedded.mentions import Mention, Names
+from cybersecqwen.embedded.terms import hashed, terms
 from cybersecqwen.errors import InputError
-from cybersecqwen.files import Json
+from cybersecqwen.files import Json, read_json
 from cybersecqwen.records import Entry, Evidence
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 SHIPPED = FOLDER / "knowledge.npz"
+CURRENT = "current.json"  # names the installed index in its folder
 K1, B = 0.8, 0.6  # saturation of a repeated word, weight of a passage's length
 
 _ID = re.compile(
@@ -283,6 +286,46 @@ class KnowledgeIndex:
         return passages, weights
 
 
+def knowledge_folder() -> Path:
+    """Return the folder of the installed index: $CYBERSECQWEN_KNOWLEDGE, or the platform's own."""
+    import platformdirs
+
+    chosen = os.environ.get("CYBERSECQWEN_KNOWLEDGE")
+    return Path(chosen) if chosen else platformdirs.user_data_path("cybersecqwen") / "knowledge"
+
+
+def installed_index(folder: Path | None = None) -> Path | None:
+    """Return the path of the index that was installed with its texts, or None.
+
+    Raises InputError when the file that names it is damaged.
+    """
+    current = (folder or knowledge_folder()) / CURRENT
+    if not current.is_file():
+        return None
+    try:
+        row = read_json(current)
+    except InputError as error:
+        raise InputError(error.what, where=error.where, tip=_INSTALL) from error
+    name = row.get("index") if isinstance(row, dict) else None
+    if not isinstance(name, str) or Path(name).name != name:
+        raise InputError("names no index", where=current, tip=_INSTALL)
+    return current.parent / name
+
+
+def open_knowledge(folder: Path | None = None) -> KnowledgeIndex:
+    """Load the installed index, or where there is none the one that ships.
+
+    Raises InputError when it is missing or damaged, or of another version's format.
+    """
+    path = installed_index(folder)
+    if path is None:
+        return KnowledgeIndex.load()
+    try:
+        return KnowledgeIndex.load(path)
+    except InputError as error:  # what was installed is not mended by installing the package
+        raise InputError(error.what, where=error.where, tip=_INSTALL) from error
+
+
 def _idf(frequencies: Any, passages: int) -> Any:
     """Weigh a term by how few passages hold it, never below zero."""
     import numpy as np
@@ -294,4 +337,5 @@ def _is_id(text: str) -> bool:
     return _ID.fullmatch(text) is not None
 
 
+_INSTALL = "make it again with: cybersecqwen knowledge install"
 _TIP = "reinstall the package, or run: cybersecqwen knowledge install"

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from cybersecqwen.embedded.text import NUMBER
+from cybersecqwen.embedded.tokenizer import NUMBER
 
 EMPTY = "the text is empty"
 FOREIGN = "the text is not English"

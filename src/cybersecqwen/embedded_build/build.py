@@ -1,6 +1,6 @@
 """Build the artifacts that ship in the package, from upstream's own files.
 
-    build(Inputs(records=(Path("cve.parquet"),), benchmark=Path("cti-bench"), ...))
+    build(UpstreamFiles(records=(Path("cve.parquet"),), benchmark=Path("cti-bench"), ...))
 
 What is trained or indexed is decontaminated against every task of the benchmark first, and the
 certificate beside each artifact says by which rules, how much was left out and what the
@@ -18,18 +18,19 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cybersecqwen.artifacts import FOLDER, save
 from cybersecqwen.config import Contamination
 from cybersecqwen.contamination import BenchmarkIndex, Row, describe_rules
-from cybersecqwen.embedded.artifacts import FOLDER, save, save_catalogue
-from cybersecqwen.embedded.choices import RANKER
+from cybersecqwen.cwe.catalogue import save_catalogue
 from cybersecqwen.embedded.classifier import ARTIFACT, CweClassifier, Parameters, Quantised
 from cybersecqwen.embedded.knowledge import SHIPPED
+from cybersecqwen.embedded.multiple_choice import RANKER
 from cybersecqwen.embedded_build.calibration import calibrate
-from cybersecqwen.embedded_build.classifier import (
+from cybersecqwen.embedded_build.classifier_training import (
     Features,
+    Hyperparameters,
     Labelled,
     Model,
-    Settings,
     labelled,
     train,
 )
@@ -49,7 +50,7 @@ _DRIFT = "2025-01-01"  # the second split: trained before, tested from then on
 
 
 @dataclass(frozen=True)
-class Inputs:
+class UpstreamFiles:
     """The files to build from, each as upstream serves it."""
 
     records: tuple[Path, ...] = ()
@@ -67,7 +68,7 @@ class Clean(NamedTuple):
     hits: dict[str, dict[str, int]]
 
 
-def build_facts(inputs: Inputs, folder: Path) -> Json:
+def build_facts(inputs: UpstreamFiles, folder: Path) -> Json:
     """Make the CWE facts from the catalogue's XML."""
     cwe = _needed(inputs.cwe, "--cwe", "the CWE catalogue")
     return save_catalogue(
@@ -78,7 +79,7 @@ def build_facts(inputs: Inputs, folder: Path) -> Json:
     )
 
 
-def build_classifier(inputs: Inputs, folder: Path) -> Json:
+def build_classifier(inputs: UpstreamFiles, folder: Path) -> Json:
     """Train, quantise, calibrate and measure the CWE classifier."""
     benchmark = _needed(inputs.benchmark, "--benchmark", "the folder of CTI-Bench")
     if not inputs.records:
@@ -86,7 +87,7 @@ def build_classifier(inputs: Inputs, folder: Path) -> Json:
     items, settings = read_benchmark(benchmark), Contamination()
     clean = decontaminate(inputs.records, BenchmarkIndex(items, settings))
     _log.info("%d labelled records, %d left out", len(clean.examples), clean.dropped)
-    parameters, validation = fit(clean.examples, Settings())
+    parameters, validation = fit(clean.examples, Hyperparameters())
     facts = {
         "sources": [
             {"name": "vulnerability records", "file": path.name, "sha256": sha256_file(path)}
@@ -97,27 +98,26 @@ def build_classifier(inputs: Inputs, folder: Path) -> Json:
         "labelled_records": len(clean.examples),
         "dropped": clean.dropped,
         "hits": clean.hits,
-        "settings": asdict(Settings()),
+        "settings": asdict(Hyperparameters()),
         "latest": max(example.date for example in clean.examples),
         "validation": validation,
     }
     return save(folder, ARTIFACT, parameters.to_bytes(), facts)
 
 
-def build_knowledge(inputs: Inputs, folder: Path) -> Json:
+def build_knowledge(inputs: UpstreamFiles, folder: Path) -> Json:
     """Index ATT&CK, CAPEC and CWE, and fit the weights by which an option is chosen."""
-    from cybersecqwen.embedded_build import knowledge
-    from cybersecqwen.embedded_build import ranker as questions
+    from cybersecqwen.embedded_build import indexing, ranker
 
     benchmark = _needed(inputs.benchmark, "--benchmark", "the folder of CTI-Bench")
-    sources = knowledge.Sources(attack=inputs.attack, capec=inputs.capec, cwe=inputs.cwe)
+    files = indexing.KnowledgeFiles(attack=inputs.attack, capec=inputs.capec, cwe=inputs.cwe)
     target = folder / SHIPPED.name
-    certificate = knowledge.build(sources, benchmark=benchmark, target=target)
-    ranker = questions.build(benchmark, index=target, target=folder / RANKER.name)
-    return {**certificate, "bytes": certificate["bytes"] + ranker["bytes"]}
+    certificate = indexing.build(files, benchmark=benchmark, target=target)
+    weights = ranker.build(benchmark, index=target, target=folder / RANKER.name)
+    return {**certificate, "bytes": certificate["bytes"] + weights["bytes"]}
 
 
-PARTS: dict[str, Callable[[Inputs, Path], Json]] = {
+PARTS: dict[str, Callable[[UpstreamFiles, Path], Json]] = {
     "facts": build_facts,
     "classifier": build_classifier,
     "knowledge": build_knowledge,
@@ -125,7 +125,7 @@ PARTS: dict[str, Callable[[Inputs, Path], Json]] = {
 
 
 def build(
-    inputs: Inputs, *, parts: Sequence[str] = tuple(PARTS), folder: Path = FOLDER
+    inputs: UpstreamFiles, *, parts: Sequence[str] = tuple(PARTS), folder: Path = FOLDER
 ) -> dict[str, Json]:
     """Make the parts and return their certificates, which lie beside them."""
     found = {}
@@ -159,7 +159,7 @@ def decontaminate(paths: Sequence[Path], benchmark: BenchmarkIndex) -> Clean:
     return Clean(examples, dropped, counted)
 
 
-def fit(examples: Sequence[Labelled], settings: Settings) -> tuple[Parameters, Json]:
+def fit(examples: Sequence[Labelled], settings: Hyperparameters) -> tuple[Parameters, Json]:
     """Train what ships, and a second model for the drift; measure both on what they never saw."""
     training = [example for example in examples if example.group >= _HELD_OUT]
     calibration = [example for example in examples if example.group < _CALIBRATION]

@@ -13,10 +13,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cybersecqwen.embedded.artifacts import save
-from cybersecqwen.embedded.choices import RANKER, Ranker, contrast, is_negated
+from cybersecqwen.artifacts import save
 from cybersecqwen.embedded.knowledge import SHIPPED, KnowledgeIndex
-from cybersecqwen.embedded.options import FEATURES, Asked
+from cybersecqwen.embedded.multiple_choice import (
+    FEATURES,
+    RANKER,
+    QuestionContext,
+    Ranker,
+    contrast,
+    is_negated,
+)
 from cybersecqwen.errors import extra
 from cybersecqwen.files import Json, sha256_file
 from cybersecqwen.records import Item
@@ -36,7 +42,7 @@ def fit(index: KnowledgeIndex, items: Sequence[Item], *, ridge: float = RIDGE) -
     """Fit the ranker to items with four options each and the letters of their gold."""
     import numpy as np
 
-    values = np.array([contrast(Asked(index, i.text).features(i.options)) for i in items])
+    values = np.array([contrast(QuestionContext(index, i.text).features(i.options)) for i in items])
     negated = np.array([is_negated(item.text) for item in items])
     golds = np.array(["ABCD".index(item.gold) for item in items])
     return fit_weights(values, negated, golds, ridge=ridge)

@@ -22,7 +22,7 @@ from cybersecqwen.embedded_build.calibration import (
     expected_calibration_error,
     reliability,
 )
-from cybersecqwen.embedded_build.classifier import Labelled
+from cybersecqwen.embedded_build.classifier_training import Labelled
 from cybersecqwen.files import Json
 
 _TOP = 5

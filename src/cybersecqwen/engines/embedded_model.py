@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cybersecqwen import __version__
-from cybersecqwen.embedded.artifacts import FOLDER, certificate_of, load_catalogue
+from cybersecqwen.artifacts import FOLDER, certificate_of
+from cybersecqwen.cwe.catalogue import load_catalogue
+from cybersecqwen.cwe.rationale import rationale
 from cybersecqwen.errors import EngineError, InputError
 from cybersecqwen.files import Json, read_json, sha256_file
 from cybersecqwen.prompts import Question, asks_for_weakness, description_in, question_in
-from cybersecqwen.rationale import rationale
 from cybersecqwen.records import Request, Response
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class EmbeddedEngine:
         """Give the decision, and the argument that ends with it."""
         if isinstance(question, str):
             return self._weakness(question)
-        from cybersecqwen.embedded.choices import answer_multiple_choice
+        from cybersecqwen.embedded.multiple_choice import answer_multiple_choice
 
         answer = answer_multiple_choice(self._index, *question, ranker=self._ranker)
         return answer.answer, f"{_reason(answer)}\n\n{answer.answer}"
@@ -133,7 +134,7 @@ class EmbeddedEngine:
 
     @cached_property
     def _ranker(self) -> Any:
-        from cybersecqwen.embedded.choices import load_ranker
+        from cybersecqwen.embedded.multiple_choice import load_ranker
 
         return load_ranker(self._folder / "ranker.json")
 

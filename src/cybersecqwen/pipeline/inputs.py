@@ -138,13 +138,13 @@ BENCHMARK = Input(
 
 
 def _read_catalogue(_run: Run) -> Mapping[str, Weakness]:
-    from cybersecqwen.embedded.artifacts import load_catalogue
+    from cybersecqwen.cwe.catalogue import load_catalogue
 
     return load_catalogue()
 
 
 def _hash_catalogue(_run: Run) -> Json:
-    from cybersecqwen.embedded.artifacts import FOLDER
+    from cybersecqwen.artifacts import FOLDER
 
     return sha256_tree(FOLDER / "cwe.json")
 
@@ -159,10 +159,10 @@ def _knowledge_files(run: Run) -> list[Path]:
 def _read_knowledge(run: Run) -> FactBase:
     """Read the feeds that were named; what ships stands for the others."""
     from cybersecqwen.embedded.knowledge import KnowledgeIndex
-    from cybersecqwen.embedded_build.knowledge import Sources, read_sources
+    from cybersecqwen.embedded_build.indexing import KnowledgeFiles, read_sources
     from cybersecqwen.synthesis.facts import FactBase
 
-    feeds = Sources(run.inputs.attack, run.inputs.capec, run.inputs.cwe)
+    feeds = KnowledgeFiles(run.inputs.attack, run.inputs.capec, run.inputs.cwe)
     parts = read_sources(feeds) if _knowledge_files(run) else []
     return FactBase.of([knowledge for knowledge, _ in parts], KnowledgeIndex.load())
 

@@ -39,7 +39,7 @@ _TRAIN, _VALIDATION = "train.jsonl", "validation.jsonl"
 
 def _build_corpus(run: Run, folder: Path, checksums: Json) -> None:
     """Choose the cohort, decontaminate it and write the examples with their certificate."""
-    from cybersecqwen.corpus.build import Inputs, build
+    from cybersecqwen.corpus.build import CorpusInputs, build
 
     benchmark = BENCHMARK.read(run)
     missing = [task for task in run.recipe.evaluation.tasks if task not in benchmark]
@@ -51,7 +51,7 @@ def _build_corpus(run: Run, folder: Path, checksums: Json) -> None:
         )
     build(
         run.recipe,
-        Inputs(RECORDS.read(run), benchmark, CWE_CATALOGUE.read(run), checksums),
+        CorpusInputs(RECORDS.read(run), benchmark, CWE_CATALOGUE.read(run), checksums),
         folder,
     )
 

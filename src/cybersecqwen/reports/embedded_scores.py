@@ -18,10 +18,10 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from cybersecqwen import __version__
+from cybersecqwen.artifacts import FOLDER
 from cybersecqwen.benchmark.protocol import find_protocol
 from cybersecqwen.benchmark.score import extractor
 from cybersecqwen.benchmark.tasks import TASKS
-from cybersecqwen.embedded.artifacts import FOLDER
 from cybersecqwen.engines.embedded_model import EmbeddedEngine
 from cybersecqwen.engines.response_log import read_responses
 from cybersecqwen.errors import InputError

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from cybersecqwen.corpus.prose import CTI_BENCH
+from cybersecqwen.corpus.dataset_card import CTI_BENCH
 
 WHAT = """\
 A LoRA fine-tune for two skills of defensive cyber threat intelligence (CTI): naming the weakness

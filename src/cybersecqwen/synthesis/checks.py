@@ -16,7 +16,7 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from cybersecqwen.contamination import BenchmarkIndex, Row, normalised, tokens, worded
-from cybersecqwen.rationale import STOP_WORDS
+from cybersecqwen.cwe.rationale import STOP_WORDS
 from cybersecqwen.synthesis.cvss import read_vector
 from cybersecqwen.synthesis.leakage import BenchmarkFacts
 from cybersecqwen.synthesis.offensive_content import offence

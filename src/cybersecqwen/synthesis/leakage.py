@@ -23,7 +23,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from cybersecqwen.contamination import tokens
-from cybersecqwen.rationale import STOP_WORDS
+from cybersecqwen.cwe.rationale import STOP_WORDS
 from cybersecqwen.records import Fact, Item
 
 _PAGE = re.compile(

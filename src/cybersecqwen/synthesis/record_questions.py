@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from cybersecqwen.corpus.rationale import Phrases
-from cybersecqwen.rationale import STOP_WORDS, rationale
+from cybersecqwen.corpus.phrases import Phrases
+from cybersecqwen.cwe.rationale import STOP_WORDS, rationale
 from cybersecqwen.records import Weakness
 from cybersecqwen.synthesis.cvss import read_vector
 from cybersecqwen.synthesis.extraction import EFFECTS, effects

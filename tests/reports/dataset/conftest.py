@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from cybersecqwen.analyst.neighbours import Neighbours
 from cybersecqwen.cli import main
-from cybersecqwen.embedded.artifacts import load_catalogue
+from cybersecqwen.cwe.catalogue import load_catalogue
+from cybersecqwen.cwe.mapping import MappingAdvice
 from cybersecqwen.records import Vulnerability
 from cybersecqwen.reports.dataset.description import Measured, Settings, measure
 from cybersecqwen.reports.dataset.rows import rows_of_records
 
 CATALOGUE = load_catalogue()
-SETTINGS = Settings(CATALOGUE, Neighbours(CATALOGUE).better)
+SETTINGS = Settings(CATALOGUE, MappingAdvice(CATALOGUE).better)
 
 
 def record(

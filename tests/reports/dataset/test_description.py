@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from cybersecqwen.cwe.graph import CweGraph
 from cybersecqwen.errors import InputError
-from cybersecqwen.reports.dataset.kinship import Kinship
 from cybersecqwen.reports.dataset.label_counts import spread
 from cybersecqwen.sources import read_vulnerabilities
 from reports.dataset.conftest import CATALOGUE, measured, record
@@ -116,7 +116,7 @@ def test_every_conflict_is_listed_with_its_relation() -> None:
     ],
 )
 def test_the_relation_of_two_labels(first: str, second: str, relation: str) -> None:
-    assert Kinship(CATALOGUE).relation(first, second) == relation
+    assert CweGraph(CATALOGUE).relation(first, second) == relation
 
 
 def test_a_discouraged_label_gets_the_neighbour_that_other_sources_name() -> None:

@@ -1,6 +1,6 @@
 """What is in a dataset: classes, sources of labels and their conflicts, duplicates, lengths.
 
-    settings = Settings(catalogue, Neighbours(catalogue).better)
+    settings = Settings(catalogue, MappingAdvice(catalogue).better)
     report, conflicts = describe(None, (Path("cve.parquet"),), settings=settings)
     write_report(report, conflicts, Path("dataset-report"))
 

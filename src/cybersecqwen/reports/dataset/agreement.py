@@ -1,6 +1,6 @@
 """Where the sources of labels agree, and the list of where they do not.
 
-    agreement = Agreement(Kinship(catalogue))
+    agreement = Agreement(CweGraph(catalogue))
     agreement.add("CVE-2021-1", {"nvd": ("CWE-119",), "cna": ("CWE-787",), "cisa_adp": ()})
     agreement.conflicts[0].relation       # 'parent': NVD's label is more general
 
@@ -15,8 +15,8 @@ from itertools import combinations
 from typing import NamedTuple
 
 from cybersecqwen.benchmark.breakdown import part
+from cybersecqwen.cwe.graph import RELATIONS, CweGraph
 from cybersecqwen.files import Json
-from cybersecqwen.reports.dataset.kinship import RELATIONS, Kinship
 from cybersecqwen.reports.dataset.labels import SOURCES, Labels, year_of
 
 _SHOWN = 25
@@ -38,8 +38,8 @@ class Conflict(NamedTuple):
 class Agreement:
     """Counts of two sources' labels for one record, by pair of sources."""
 
-    def __init__(self, kinship: Kinship) -> None:
-        self._kinship = kinship
+    def __init__(self, graph: CweGraph) -> None:
+        self._graph = graph
         self._firsts: dict[tuple[str, str], Counter[tuple[str, str]]] = {
             pair: Counter() for pair in combinations(SOURCES, 2)
         }
@@ -61,7 +61,7 @@ class Agreement:
             self._sets[pair]["equal"] += set(ours) == set(theirs)
             self._sets[pair]["overlapping"] += bool(shared)
             if ours[0] != theirs[0]:
-                relation = self._kinship.relation(ours[0], theirs[0])
+                relation = self._graph.relation(ours[0], theirs[0])
                 both = {ours[0], theirs[0]} <= shared
                 self.conflicts.append(
                     Conflict(cve_id, pair[0], ours[0], pair[1], theirs[0], relation, both)
@@ -78,8 +78,8 @@ class Agreement:
         relations: Counter[str] = Counter()
         in_view = 0
         for (label, against), count in firsts.items():
-            relations[self._kinship.relation(label, against)] += count
-            in_view += count * self._kinship.same_in_view_1003(label, against)
+            relations[self._graph.relation(label, against)] += count
+            in_view += count * self._graph.same_in_view_1003(label, against)
         sets = self._sets[source, other]
         return {
             "sources": [source, other],
@@ -113,7 +113,7 @@ class Agreement:
                 "label": label,
                 "other_label": other,
                 "records": count,
-                "relation": self._kinship.relation(label, other),
+                "relation": self._graph.relation(label, other),
             }
             for count, label, other in ranked[:_SHOWN]
         ]

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from cybersecqwen.benchmark.breakdown import part
+from cybersecqwen.cwe.graph import CweGraph
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json
 from cybersecqwen.records import Weakness
@@ -23,7 +24,6 @@ from cybersecqwen.reports.dataset.agreement import Agreement, Conflict
 from cybersecqwen.reports.dataset.coverage import Coverage
 from cybersecqwen.reports.dataset.discouraged import Better, Discouraged
 from cybersecqwen.reports.dataset.duplicates import Duplicates
-from cybersecqwen.reports.dataset.kinship import Kinship
 from cybersecqwen.reports.dataset.label_counts import spread
 from cybersecqwen.reports.dataset.labels import labels_of, primary
 from cybersecqwen.reports.dataset.lengths import Lengths
@@ -74,7 +74,7 @@ class _Pass:
         self._discouraged = Discouraged(catalogue, settings.better)
         self._duplicates = Duplicates()
         self._lengths = Lengths(limit=settings.max_length, counter=settings.counter)
-        self.agreement = Agreement(Kinship(catalogue))
+        self.agreement = Agreement(CweGraph(catalogue))
 
     def add(self, row: Row) -> None:
         record = row.record

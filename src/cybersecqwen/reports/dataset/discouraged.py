@@ -1,6 +1,6 @@
 """The labels that MITRE advises against, and what the same records could carry instead.
 
-    discouraged = Discouraged(catalogue, better=Neighbours(catalogue).better)
+    discouraged = Discouraged(catalogue, better=MappingAdvice(catalogue).better)
     discouraged.add({"nvd": ("CWE-119",), "cna": ("CWE-787",), "cisa_adp": ()})
     discouraged.to_json()["classes"][0]["better"]["cwe"]     # 'CWE-787'
 
@@ -14,9 +14,10 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
 from cybersecqwen.benchmark.breakdown import part
+from cybersecqwen.cwe.mapping import ADVISED_AGAINST
 from cybersecqwen.files import Json
 from cybersecqwen.records import Weakness
-from cybersecqwen.reports.dataset.label_counts import ADVISED_AGAINST, usage
+from cybersecqwen.reports.dataset.label_counts import usage
 from cybersecqwen.reports.dataset.labels import SOURCES, Labels, primary
 
 _SHOWN = 25

@@ -1,6 +1,6 @@
 """How labels spread over the classes of CWE: head, tail, and what MITRE says of mapping to them.
 
->>> from cybersecqwen.embedded.artifacts import load_catalogue
+>>> from cybersecqwen.cwe.catalogue import load_catalogue
 >>> found = spread(Counter({"CWE-79": 3, "CWE-89": 1}), load_catalogue())
 >>> found["classes"], found["labels"], round(found["effective_classes"], 3)
 (2, 4, 1.755)
@@ -14,12 +14,12 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
 
 from cybersecqwen.benchmark.breakdown import part
+from cybersecqwen.cwe.mapping import mapping_usage
 from cybersecqwen.files import Json
 from cybersecqwen.records import Weakness
 from cybersecqwen.reports.dataset.labels import KINDS, kind
 
 USAGES = ("Allowed", "Allowed-with-Review", "Discouraged", "Prohibited", "not stated")
-ADVISED_AGAINST = ("Discouraged", "Prohibited")
 _ABSTRACTIONS = ("Pillar", "Class", "Base", "Variant", "Compound")
 _HEAD = 25
 _RARE = (1, 5, 100)
@@ -27,15 +27,9 @@ _SHARES = (0.5, 0.8, 0.9, 0.95, 0.99)
 
 
 def usage(label: str, catalogue: Mapping[str, Weakness]) -> str:
-    """Name which of USAGES a label has.
-
-    Categories, views and deprecated entries are prohibited whether the catalogue says so or not;
-    of a label outside the catalogue nothing is stated.
-    """
-    if kind(label, catalogue) in ("category", "view", "deprecated"):
-        return "Prohibited"
+    """Return which of USAGES a label has; of one outside the catalogue nothing is stated."""
     entry = catalogue.get(label)
-    return entry.usage if entry and entry.usage else "not stated"
+    return mapping_usage(entry, unstated="not stated") if entry else "not stated"
 
 
 def spread(counts: Counter[str], catalogue: Mapping[str, Weakness]) -> Json:

@@ -7,8 +7,8 @@ from collections import Counter
 from cybersecqwen.benchmark.tasks.cti_rcm import last_cwe
 from cybersecqwen.config import load_recipe
 from cybersecqwen.corpus.cohort import Candidate, in_cohort, select
-from cybersecqwen.corpus.rationale import Phrases, completion
-from cybersecqwen.embedded.artifacts import load_catalogue
+from cybersecqwen.corpus.phrases import Phrases, completion
+from cybersecqwen.cwe.catalogue import load_catalogue
 from cybersecqwen.records import Weakness
 from cybersecqwen.sample import FEED
 from cybersecqwen.sources import read_vulnerabilities

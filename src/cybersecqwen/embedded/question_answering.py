@@ -19,9 +19,9 @@ from itertools import product
 from typing import NamedTuple
 
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
-from cybersecqwen.embedded.names import Mention, is_certain
-from cybersecqwen.embedded.options import COVERED
-from cybersecqwen.embedded.words import terms, words
+from cybersecqwen.embedded.mentions import Mention, is_certain
+from cybersecqwen.embedded.multiple_choice import COVERED
+from cybersecqwen.embedded.terms import terms, words
 from cybersecqwen.records import Answer, Entry
 
 NOT_COVERED = "not covered"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cybersecqwen.embedded.words import hashed, stem, terms, words
+from cybersecqwen.embedded.terms import hashed, stem, terms, words
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,6 @@
-"""Write a completion that argues from the record itself.
+"""Learn from a cohort the phrases that speak for each weakness, for a completion to quote.
 
-A rationale quotes what the text says about the weakness, where it sits, how it is reached
-and what it leads to. Which words carry a weakness is learned from the cohort: a phrase is
-telling when it is frequent in records of that CWE and rare elsewhere.
+A phrase is telling when it is frequent in records of that CWE and rare elsewhere.
 
 >>> names = {"CWE-79": Weakness("CWE-79", "Cross-site Scripting", "weakness"),
 ...          "CWE-89": Weakness("CWE-89", "SQL Injection", "weakness")}
@@ -21,7 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from cybersecqwen.rationale import STOP_WORDS, rationale
+from cybersecqwen.cwe.rationale import STOP_WORDS, rationale
 from cybersecqwen.records import Weakness
 
 _WORD = re.compile(r"[A-Za-z][\w'/-]*[A-Za-z0-9]|[A-Za-z]")
@@ -61,7 +59,7 @@ class Phrases:
         return cls(ranked)
 
     def quote(self, description: str, cwe: str) -> str:
-        """Give the words of the text that speak most for the CWE, verbatim; "" if none do."""
+        """Return the words of the text that speak most for the CWE, verbatim; "" if none do."""
         text = description.lower()
         for phrase in self.ranked.get(cwe, ()):
             if phrase in text and (match := _whole_words(phrase).search(description)):

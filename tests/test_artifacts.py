@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from cybersecqwen.embedded.artifacts import FOLDER, load_catalogue
-from cybersecqwen.embedded_build.build import Inputs, build
+from cybersecqwen.artifacts import FOLDER
+from cybersecqwen.cwe.catalogue import load_catalogue
+from cybersecqwen.embedded_build.build import UpstreamFiles, build
 from cybersecqwen.errors import InputError
 
 DOMAINS = ("enterprise", "mobile", "ics")
@@ -39,7 +40,7 @@ def test_a_damaged_artifact_is_refused(tmp_path: Path) -> None:
 def test_the_shipped_facts_and_knowledge_are_built_again_byte_for_byte(
     shared: Path, tmp_path: Path
 ) -> None:
-    inputs = Inputs(
+    inputs = UpstreamFiles(
         benchmark=shared / "cti-bench",
         cwe=shared / "cwec_v4.16.xml.gz",
         attack=tuple(shared / f"{domain}-attack.json.gz" for domain in DOMAINS),

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from cybersecqwen.config import Contamination
 from cybersecqwen.contamination import BenchmarkIndex
 from cybersecqwen.embedded_build.build import decontaminate, fit
-from cybersecqwen.embedded_build.classifier import (
+from cybersecqwen.embedded_build.classifier_training import (
     Features,
+    Hyperparameters,
     Labelled,
-    Settings,
     labelled,
     learn_vocabulary,
     train,
@@ -35,7 +35,7 @@ PHRASES = {
     "CWE-89": "sql injection in the search query",
     "CWE-416": "use after free in the kernel driver",
 }
-SMALL = Settings(rarest=(2, 2, 3), rarest_class=3, size=16, epochs=12, batch=32)
+SMALL = Hyperparameters(rarest=(2, 2, 3), rarest_class=3, size=16, epochs=12, batch=32)
 
 
 def corpus(size: int = 900) -> list[Labelled]:
@@ -131,7 +131,7 @@ def test_what_overlaps_with_the_benchmark_is_left_out_and_counted(tmp_path: Path
 
 @pytest.mark.parametrize(("all_sources", "entries"), [(True, 2), (False, 1)])
 def test_every_source_teaches_or_the_first_alone(all_sources: bool, entries: int) -> None:
-    from cybersecqwen.embedded_build.classifier import _targets
+    from cybersecqwen.embedded_build.classifier_training import _targets
 
     record = Vulnerability("CVE-2020-1", "2010-01-01", "x", ("CWE-79",), ("CWE-89",))
     newer = Vulnerability("CVE-2020-2", "2020-01-01", "y", ("CWE-79",))
@@ -186,7 +186,7 @@ def test_features_are_the_known_words_and_ngrams_of_each_text() -> None:
 
 def test_the_sample_feed_is_learned() -> None:
     examples = [e for e in labelled(read_vulnerabilities(FEED)) if e.first in ("CWE-79", "CWE-89")]
-    settings = Settings(rarest=(2, 2, 3), rarest_class=10, size=16, epochs=20, batch=16)
+    settings = Hyperparameters(rarest=(2, 2, 3), rarest_class=10, size=16, epochs=20, batch=16)
     model = train(examples, settings, log=lambda _: None)
     logits = model.logits(Features.of(model.vocabulary, [e.text for e in examples]))
     answers = [model.classes[i] for i in logits.argmax(1)]
@@ -203,7 +203,7 @@ def test_another_seed_is_another_model() -> None:
 
 
 def test_a_label_of_no_class_and_an_even_weight_without_half_life() -> None:
-    from cybersecqwen.embedded_build.classifier import _targets
+    from cybersecqwen.embedded_build.classifier_training import _targets
 
     rows = [
         Vulnerability("CVE-2020-1", "2010-01-01", "x", ("CWE-79",), ("CWE-1",)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cybersecqwen.rationale import rationale
+from cybersecqwen.cwe.rationale import rationale
 from cybersecqwen.records import Weakness
 
 XSS = Weakness("CWE-79", "Cross-site Scripting", "weakness", usage="Allowed")

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cybersecqwen.embedded.ngrams import LONG, Vocabulary
+from cybersecqwen.embedded.tokenizer import LONG, Vocabulary
 
 KNOWN = ("a", "b", "c", "d")
 Gram = tuple[str, ...]

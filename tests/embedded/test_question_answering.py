@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
-from cybersecqwen.embedded.questions import NOT_COVERED, answer_question
+from cybersecqwen.embedded.question_answering import NOT_COVERED, answer_question
 
 
 @pytest.fixture(scope="module")

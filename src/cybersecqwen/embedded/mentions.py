@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from cybersecqwen.embedded.words import hashed, terms, words
+from cybersecqwen.embedded.terms import hashed, terms, words
 
 if TYPE_CHECKING:
     import numpy as np

@@ -1,7 +1,7 @@
 """Build the knowledge index from upstream's files: to ship, or to install with the texts.
 
-    certificate = build(Sources(attack=(...,), capec=..., cwe=...), benchmark=Path("cti-bench"))
-    path = install(Sources(attack=(...,), capec=..., cwe=...))
+    certificate = build(KnowledgeFiles(attack=(...,), capec=...), benchmark=Path("cti-bench"))
+    path = install(KnowledgeFiles(attack=(...,), capec=..., cwe=...))
 
 The same files give the same bytes. What ships is decontaminated: a passage that overlaps
 with a benchmark item is left out, and counted by rule and task in the certificate.
@@ -18,11 +18,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cybersecqwen.embedded.artifacts import save
-from cybersecqwen.embedded.installed import CURRENT, knowledge_folder
-from cybersecqwen.embedded.knowledge import FORMAT, SHIPPED, KnowledgeIndex
-from cybersecqwen.embedded.names import LONGEST_NAME
-from cybersecqwen.embedded.words import hashed, terms, words
+from cybersecqwen.artifacts import save
+from cybersecqwen.embedded.knowledge import (
+    CURRENT,
+    FORMAT,
+    SHIPPED,
+    KnowledgeIndex,
+    knowledge_folder,
+)
+from cybersecqwen.embedded.mentions import LONGEST_NAME
+from cybersecqwen.embedded.terms import hashed, terms, words
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json, sha256_file, write_json
 from cybersecqwen.records import Entry, Fact, Knowledge, Passage
@@ -56,7 +61,7 @@ _RELATION_WORDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Sources:
+class KnowledgeFiles:
     """The files to build from, each as upstream serves it; any of them may be missing."""
 
     attack: tuple[Path, ...] = ()
@@ -72,7 +77,7 @@ class Passed(NamedTuple):
     hits: dict[str, dict[str, int]]
 
 
-def read_sources(sources: Sources) -> list[tuple[Knowledge, str]]:
+def read_sources(sources: KnowledgeFiles) -> list[tuple[Knowledge, str]]:
     """Read every file, in the order of the fields, with its sha256.
 
     Raises InputError when there is none, or one of them is not what it is given as.
@@ -89,7 +94,7 @@ def read_sources(sources: Sources) -> list[tuple[Knowledge, str]]:
     return [(read(path), sha256_file(path)) for read, path in given]
 
 
-def build(sources: Sources, *, benchmark: Path, target: Path = SHIPPED) -> Json:
+def build(sources: KnowledgeFiles, *, benchmark: Path, target: Path = SHIPPED) -> Json:
     """Build what ships, without texts, and write it with its certificate, which it returns.
 
     `benchmark` is the folder of the task files that no passage may overlap with.
@@ -119,7 +124,7 @@ def build(sources: Sources, *, benchmark: Path, target: Path = SHIPPED) -> Json:
     )
 
 
-def install(sources: Sources, *, folder: Path | None = None) -> Path:
+def install(sources: KnowledgeFiles, *, folder: Path | None = None) -> Path:
     """Build an index with the texts from the user's own files; returns where it lies.
 
     `folder` is by default the one where `installed` looks. An older index is

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from cybersecqwen.analyst.neighbours import ADVISED_AGAINST, Neighbours, usage
-from cybersecqwen.embedded.artifacts import load_catalogue
+from cybersecqwen.cwe.catalogue import load_catalogue
+from cybersecqwen.cwe.mapping import ADVISED_AGAINST, MappingAdvice, mapping_usage
 from cybersecqwen.records import Weakness
 
 CATALOGUE = load_catalogue()
-NEIGHBOURS = Neighbours(CATALOGUE)
+ADVICE = MappingAdvice(CATALOGUE)
 
 
 def ranked(*cwes: str) -> list[tuple[str, float]]:
@@ -30,21 +30,21 @@ def ranked(*cwes: str) -> list[tuple[str, float]]:
     ],
 )
 def test_the_highest_ranked_of_the_family_is_named(cwe: str, order: list[str], better: str) -> None:
-    assert NEIGHBOURS.better(cwe, ranked(*order)) == better
+    assert ADVICE.better(cwe, ranked(*order)) == better
 
 
 def test_every_entry_advised_against_has_a_neighbour_that_is_not() -> None:
-    against = [w.cwe_id for w in CATALOGUE.values() if usage(w) in ADVISED_AGAINST]
+    against = [w.cwe_id for w in CATALOGUE.values() if mapping_usage(w) in ADVISED_AGAINST]
     assert len(against) > 500
     for cwe in against:
-        named = NEIGHBOURS.better(cwe, ranked(cwe, "CWE-79"))
+        named = ADVICE.better(cwe, ranked(cwe, "CWE-79"))
         assert CATALOGUE[named].usage in ("Allowed", "Allowed-with-Review"), cwe
 
 
 def test_what_states_no_usage_is_prohibited() -> None:
-    assert usage(CATALOGUE["CWE-264"]) == "Prohibited"
-    assert usage(CATALOGUE["CWE-1003"]) == "Prohibited"
-    assert usage(CATALOGUE["CWE-79"]) == "Allowed"
+    assert mapping_usage(CATALOGUE["CWE-264"]) == "Prohibited"
+    assert mapping_usage(CATALOGUE["CWE-1003"]) == "Prohibited"
+    assert mapping_usage(CATALOGUE["CWE-79"]) == "Allowed"
 
 
 def test_a_ring_of_parents_ends() -> None:
@@ -52,4 +52,4 @@ def test_a_ring_of_parents_ends() -> None:
         cwe: Weakness(cwe, cwe, "weakness", usage="Discouraged", parents={"1000": (parent,)})
         for cwe, parent in (("CWE-1", "CWE-2"), ("CWE-2", "CWE-1"))
     }
-    assert Neighbours(ring).better("CWE-1", ranked("CWE-1")) == ""
+    assert MappingAdvice(ring).better("CWE-1", ranked("CWE-1")) == ""

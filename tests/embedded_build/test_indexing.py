@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from cybersecqwen.artifacts import certificate_of
 from cybersecqwen.config import Contamination
 from cybersecqwen.contamination import BenchmarkIndex
-from cybersecqwen.embedded.artifacts import certificate_of
-from cybersecqwen.embedded.installed import installed
-from cybersecqwen.embedded.knowledge import K1, SHIPPED, B, KnowledgeIndex
-from cybersecqwen.embedded.words import terms
-from cybersecqwen.embedded_build.knowledge import Sources, build, decontaminate, install, pack
+from cybersecqwen.embedded.knowledge import K1, SHIPPED, B, KnowledgeIndex, installed_index
+from cybersecqwen.embedded.terms import terms
+from cybersecqwen.embedded_build.indexing import KnowledgeFiles, build, decontaminate, install, pack
 from cybersecqwen.errors import CyberSecQwenError, InputError
 from cybersecqwen.records import Entry, Fact, Item, Knowledge, Passage
 
@@ -118,8 +117,8 @@ def write_bundle(folder: Path, text: str = "Shells run commands.") -> Path:
 
 def test_an_installed_index_quotes_its_passages(tmp_path: Path) -> None:
     folder = tmp_path / "knowledge"
-    path = install(Sources(attack=(write_bundle(tmp_path),)), folder=folder)
-    assert installed(folder) == path
+    path = install(KnowledgeFiles(attack=(write_bundle(tmp_path),)), folder=folder)
+    assert installed_index(folder) == path
     index = KnowledgeIndex.load(path)
     assert index.search("shell")[0].passage == "Shells run commands."
     [source] = index.sources
@@ -129,10 +128,10 @@ def test_an_installed_index_quotes_its_passages(tmp_path: Path) -> None:
 
 def test_installing_again_replaces_the_older_one_whole(tmp_path: Path) -> None:
     folder = tmp_path / "knowledge"
-    first = install(Sources(attack=(write_bundle(tmp_path),)), folder=folder)
-    second = install(Sources(attack=(write_bundle(tmp_path, "Another."),)), folder=folder)
+    first = install(KnowledgeFiles(attack=(write_bundle(tmp_path),)), folder=folder)
+    second = install(KnowledgeFiles(attack=(write_bundle(tmp_path, "Another."),)), folder=folder)
     assert first != second
-    assert installed(folder) == second
+    assert installed_index(folder) == second
     assert sorted(folder.iterdir()) == sorted(
         [folder / "current.json", second, certificate_of(second.parent, second.name)]
     )
@@ -140,14 +139,14 @@ def test_installing_again_replaces_the_older_one_whole(tmp_path: Path) -> None:
 
 def test_a_failed_install_leaves_what_was_there(tmp_path: Path) -> None:
     folder = tmp_path / "knowledge"
-    path = install(Sources(attack=(write_bundle(tmp_path),)), folder=folder)
+    path = install(KnowledgeFiles(attack=(write_bundle(tmp_path),)), folder=folder)
     before = sorted(folder.iterdir())
     cut = tmp_path / "cut.json"
     cut.write_text('{"type": "bundle", "objects": [')
     with pytest.raises(InputError, match="no valid JSON"):
-        install(Sources(attack=(cut,)), folder=folder)
+        install(KnowledgeFiles(attack=(cut,)), folder=folder)
     with pytest.raises(InputError, match="no file is given"):
-        install(Sources(), folder=folder)
+        install(KnowledgeFiles(), folder=folder)
     assert sorted(folder.iterdir()) == before
     assert len(KnowledgeIndex.load(path)) == 1
 
@@ -157,17 +156,17 @@ def test_a_folder_that_refuses_is_one_line(tmp_path: Path) -> None:
     folder = tmp_path / "knowledge"
     folder.mkdir(mode=0o500)
     with pytest.raises(CyberSecQwenError, match="cannot write"):
-        install(Sources(attack=(write_bundle(tmp_path),)), folder=folder)
+        install(KnowledgeFiles(attack=(write_bundle(tmp_path),)), folder=folder)
 
 
 def test_a_file_in_place_of_the_folder_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "knowledge").write_text("")
     with pytest.raises(CyberSecQwenError, match="cannot write"):
-        install(Sources(attack=(write_bundle(tmp_path),)), folder=tmp_path / "knowledge")
+        install(KnowledgeFiles(attack=(write_bundle(tmp_path),)), folder=tmp_path / "knowledge")
 
 
-def real(shared: Path) -> Sources:
-    return Sources(
+def real(shared: Path) -> KnowledgeFiles:
+    return KnowledgeFiles(
         attack=tuple(shared / f"{d}-attack.json.gz" for d in ("enterprise", "mobile", "ics")),
         capec=shared / "stix-capec.json.gz",
         cwe=shared / "cwec_v4.16.xml.gz",

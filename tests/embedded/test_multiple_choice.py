@@ -9,16 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cybersecqwen.embedded.artifacts import save
-from cybersecqwen.embedded.choices import (
+from cybersecqwen.artifacts import save
+from cybersecqwen.embedded.knowledge import KnowledgeIndex
+from cybersecqwen.embedded.multiple_choice import (
+    FEATURES,
     RANKER,
+    QuestionContext,
     answer_multiple_choice,
     contrast,
     is_negated,
     load_ranker,
 )
-from cybersecqwen.embedded.knowledge import KnowledgeIndex
-from cybersecqwen.embedded.options import FEATURES, Asked
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import read_json
 from cybersecqwen.sources.ctibench import read_items
@@ -118,7 +119,7 @@ def test_contrast_is_the_distance_to_the_best_other() -> None:
 
 
 def test_features_are_named_and_finite(index: KnowledgeIndex) -> None:
-    features = Asked(index, QUESTIONS[0][0]).features(("CWE-89", "", "None of the above"))
+    features = QuestionContext(index, QUESTIONS[0][0]).features(("CWE-89", "", "None of the above"))
     assert features.shape == (3, len(FEATURES))
     assert np.isfinite(features).all()
     column = dict(zip(FEATURES, features.T.tolist(), strict=True))

@@ -1,22 +1,35 @@
-"""What the knowledge index says for each option of a question, in numbers.
+"""Answer a multiple-choice question from the knowledge index.
 
 >>> index = KnowledgeIndex.load()
->>> asked = Asked(index, "Which CWE is about deserialization of untrusted data?")
->>> features = asked.features(("CWE-502", "CWE-79"))
+>>> options = ("To escalate privileges", "To print", "To cool a reactor")
+>>> answer_multiple_choice(index, "Why exploit CVE flaws?", options).answer
+'A'
+>>> context = QuestionContext(index, "Which CWE is about deserialization of untrusted data?")
+>>> features = context.features(("CWE-502", "CWE-79"))
 >>> bool(features[0, 0] > features[1, 0])
 True
+
+Every option gets the same features, which tell how well the passages that fit the question
+hold the option too; a linear model weighs how far each is above or below the best other
+option. So the place of an option never counts.
 """
 
 from __future__ import annotations
 
+import json
 import re
+import string
 from collections import Counter
 from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from cybersecqwen.artifacts import FOLDER, verified
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
-from cybersecqwen.embedded.words import terms, words
-from cybersecqwen.records import Evidence
+from cybersecqwen.embedded.terms import terms, words
+from cybersecqwen.errors import InputError
+from cybersecqwen.records import Answer, Evidence
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,6 +37,11 @@ if TYPE_CHECKING:
 
     Features = NDArray[np.float64]
     Scores = NDArray[np.float32]
+
+RANKER = FOLDER / "ranker.json"
+MOST = len(string.ascii_uppercase)
+_NEGATED = re.compile(r"\b(?:not|except|least|never|incorrect|false)\b", re.IGNORECASE)
+_EVIDENCE = 3
 
 FEATURES = (
     # The best passage: its score for the question plus that for the option, for the option's
@@ -57,6 +75,71 @@ _TINY = 1e-6
 COVERED = 0.45  # share of the words, by rarity, from which a passage is about a question
 
 
+class Ranker(NamedTuple):
+    """The linear model: a weight for each feature, other ones where the question negates."""
+
+    plain: tuple[float, ...]
+    negated: tuple[float, ...]
+    scales: tuple[float, ...]
+
+
+@cache
+def load_ranker(path: Path = RANKER) -> Ranker:
+    """Load the weights that ship, checked against their certificate.
+
+    Raises InputError when they are damaged, or not for these features.
+    """
+    rows = json.loads(verified(path.parent, path.name))
+    if tuple(rows["features"]) != FEATURES:
+        raise InputError("its features are not those of this version", where=path)
+    return Ranker(tuple(rows["plain"]), tuple(rows["negated"]), tuple(rows["scales"]))
+
+
+def answer_multiple_choice(
+    index: KnowledgeIndex, question: str, options: Sequence[str], *, ranker: Ranker | None = None
+) -> Answer:
+    """Choose among 2 to 26 options; `answer` is the letter of the place of the one chosen.
+
+    Where nothing supports any option `covered` is false and the answer is the best guess.
+    Raises InputError when there are too few or too many options.
+    """
+    import numpy as np
+
+    if not 2 <= len(options) <= MOST:
+        raise InputError(f"{len(options)} options", tip=f"give 2 to {MOST}")
+    context = QuestionContext(index, question)
+    ranker = ranker or load_ranker()
+    weights = ranker.negated if is_negated(question) else ranker.plain
+    values = contrast(context.features(options)) / np.array(ranker.scales) @ np.array(weights)
+    chances = np.exp(values - values.max())
+    chances /= chances.sum()
+    # Equal options are told apart by their text: the order they are given in means nothing.
+    choice = min(range(len(options)), key=lambda i: (-round(float(values[i]), 9), options[i]))
+    return Answer(
+        answer=string.ascii_uppercase[choice],
+        confidence=round(float(chances[choice]), 4),
+        covered=context.covered(options[choice]),
+        evidence=context.evidence(options[choice], _EVIDENCE),
+        choice=choice,
+        scores=tuple(round(float(chance), 4) for chance in chances),
+    )
+
+
+def is_negated(question: str) -> bool:
+    """Tell whether the question asks for the option that does not hold."""
+    return _NEGATED.search(question) is not None
+
+
+def contrast(features: Features) -> Features:
+    """Return each feature's distance to the best of the other options; shape as given."""
+    import numpy as np
+
+    ordered = np.sort(features, axis=0)
+    best, second = ordered[-1], ordered[-2]
+    distances: Features = np.where(features >= best, features - second, features - best)
+    return distances
+
+
 class _Part(NamedTuple):
     """Some of an option's terms: their scores by passage, their rarity, and that found."""
 
@@ -65,8 +148,8 @@ class _Part(NamedTuple):
     held: float  # rarity of the terms that passages about the entry hold
 
 
-class Asked:
-    """One question: which passages and entries it is about."""
+class QuestionContext:
+    """The passages and entries of the index that a question is about."""
 
     def __init__(self, index: KnowledgeIndex, question: str) -> None:
         self.index = index
@@ -78,7 +161,7 @@ class Asked:
         self.of_entry = index.about([named[0] if named else index.best_entry(self.scores)])
 
     def features(self, options: Sequence[str]) -> Features:
-        """Give the features of every option; shape (options, FEATURES)."""
+        """Return the features of every option; shape (options, FEATURES)."""
         import numpy as np
 
         cut = [list(dict.fromkeys(terms(option))) for option in options]
@@ -139,7 +222,7 @@ class Asked:
         ]
 
     def evidence(self, option: str, limit: int) -> tuple[Evidence, ...]:
-        """Give the passages that hold most of the question and an option together."""
+        """Return the passages that hold most of the question and an option together."""
         own = list(dict.fromkeys(terms(option)))
         scores = self.scores + self.index.scores(own)
         return tuple(self.index.best(scores, limit, most=self.mass + self.index.rarity(own)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cybersecqwen.analyst.plain import plain
+from cybersecqwen.embedded.tokenizer import plain
 
 
 @pytest.mark.parametrize(

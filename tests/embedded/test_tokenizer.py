@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cybersecqwen.embedded.text import LONGEST, NUMBER, spans, words
+from cybersecqwen.embedded.tokenizer import LONGEST, NUMBER, spans, words
 
 # What upsets a reader of text: markup and bits of it, what cannot be seen, lone surrogates,
 # NUL, right to left, full width, letters whose lower case is two.

@@ -1,7 +1,7 @@
 """Train the embedded CWE classifier: n-gram vectors, averaged, and one layer on top.
 
     examples = labelled(records)
-    model = train([e for e in examples if e.group >= 80], Settings())
+    model = train([e for e in examples if e.group >= 80], Hyperparameters())
     model.logits(Features.of(model.vocabulary, ["SQL injection in Foo"]))    # shape (1, classes)
 
 Each word and n-gram has a vector; a text is the sum of its vectors over the square root of their
@@ -21,8 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cybersecqwen.contamination import normalised
-from cybersecqwen.embedded.ngrams import Ints, Vocabulary
-from cybersecqwen.embedded.text import words
+from cybersecqwen.embedded.tokenizer import Ints, Vocabulary, words
 from cybersecqwen.errors import InputError, extra
 from cybersecqwen.records import Vulnerability
 
@@ -60,7 +59,7 @@ class Labelled(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Settings:
+class Hyperparameters:
     """Everything that decides what is trained; the defaults are what ships."""
 
     rarest: tuple[int, int, int] = (5, 8, 20)  # occurrences of a word, bigram, trigram to count
@@ -190,7 +189,9 @@ class _Targets(NamedTuple):
     weight: Floats
 
 
-def _targets(examples: Sequence[Labelled], classes: Sequence[str], settings: Settings) -> _Targets:
+def _targets(
+    examples: Sequence[Labelled], classes: Sequence[str], settings: Hyperparameters
+) -> _Targets:
     number = {name: position for position, name in enumerate(classes)}
     last = max(example.date for example in examples)
     entries: list[tuple[int, int, float]] = []
@@ -207,7 +208,9 @@ def _targets(examples: Sequence[Labelled], classes: Sequence[str], settings: Set
 class _Network:
     """The model while it is trained, in PyTorch."""
 
-    def __init__(self, features: Features, entries: int, classes: int, settings: Settings) -> None:
+    def __init__(
+        self, features: Features, entries: int, classes: int, settings: Hyperparameters
+    ) -> None:
         import torch
 
         self.features, self.settings = features, settings
@@ -264,7 +267,7 @@ class _Network:
 
 def train(
     examples: Sequence[Labelled],
-    settings: Settings,
+    settings: Hyperparameters,
     *,
     cut: Callable[[str], list[str]] = words,
     log: Callable[[str], object] = print,

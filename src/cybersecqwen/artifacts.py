@@ -1,0 +1,56 @@
+"""The artifacts that ship in the package, each with the certificate that it is checked against.
+
+>>> verified(FOLDER, "ranker.json")[:1]
+b'{'
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from cybersecqwen.errors import InputError
+from cybersecqwen.files import Json, read_json, write_bytes, write_json
+
+FOLDER = Path(__file__).parent / "data"
+
+
+def save(folder: Path, name: str, data: bytes, facts: Json) -> Json:
+    """Write an artifact and beside it its certificate: `facts`, how to make it, its sha256."""
+    certificate = {
+        "artifact": name,
+        "command": "cybersecqwen embedded build",
+        **facts,
+        "bytes": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+    }
+    write_bytes(folder / name, data)
+    write_json(certificate_of(folder, name), certificate)
+    return certificate
+
+
+def certificate_of(folder: Path, name: str) -> Path:
+    """Return where an artifact's certificate lies."""
+    return folder / f"{name}.certificate.json"
+
+
+def verified(folder: Path, name: str) -> bytes:
+    """Read an artifact; raises InputError unless its bytes are those of its certificate."""
+    path = folder / name
+    certificate = read_json(certificate_of(folder, name))
+    expected = certificate.get("sha256") if isinstance(certificate, dict) else None
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", where=path, tip=_TIP) from error
+    if hashlib.sha256(data).hexdigest() != expected:
+        raise damaged(path, "its checksum is not the certified one")
+    return data
+
+
+def damaged(path: Path, why: str) -> InputError:
+    """Return the error for an artifact that is not what it should be."""
+    return InputError(f"damaged: {why}", where=path, tip=_TIP)
+
+
+_TIP = "reinstall the package, or make it again with: cybersecqwen embedded build"
