@@ -18,9 +18,8 @@ from cybersecqwen.contamination.rows import TrainRow
 from cybersecqwen.contamination.spans import shared_spans
 from cybersecqwen.files import write_jsonl
 from cybersecqwen.records import Item
-from cybersecqwen.reports.audit import verdict
-from cybersecqwen.reports.audit_report import bins, item_text, render_audit_page
-from cybersecqwen.reports.model_card_text import ITEM_LICENCE
+from cybersecqwen.reports.audit_report import audit_page, bins, item_text
+from cybersecqwen.reports.html_page import ITEM_LICENCE
 
 BROWSER = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
@@ -54,7 +53,7 @@ def rendered(overlaps: Iterable[Overlap] = (), *, unreadable: Iterable[str] = ()
     shares = {("cti-mcq", 0): 0.6, ("cti-mcq", 1): None, ("cti-vsp", 0): 0.0}
     audit = Audit(items, 1_000, unreadable=list(unreadable), overlaps=list(overlaps), shares=shares)
     audit.forms["text"] = 1_000
-    return render_audit_page(audit, ITEMS, train="train.jsonl", verdict=verdict(audit))
+    return audit_page(audit, ITEMS, train="train.jsonl")
 
 
 def texts(page: str) -> list[str]:
@@ -166,7 +165,7 @@ def test_items_are_counted_by_how_much_of_them_the_file_holds() -> None:
 def test_a_clean_file_has_a_page_that_says_so(tmp_path: Path) -> None:
     write_jsonl(tmp_path / "train.jsonl", [{"text": "Rain fell all day over the hills."}])
     audit = run_audit(tmp_path / "train.jsonl", ITEMS, Contamination())
-    page = render_audit_page(audit, ITEMS, train="train.jsonl", verdict=verdict(audit))
+    page = audit_page(audit, ITEMS, train="train.jsonl")
     assert '<p class="verdict clean">Clean: 1 rows held against 3 items' in page
     assert "Rows by form: text 1. Items by task: cti-mcq 2, cti-vsp 1." in page
     assert "<details" not in page and ITEM_LICENCE not in page  # no item's text is shown

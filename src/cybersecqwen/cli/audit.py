@@ -53,7 +53,7 @@ def audit(
     from cybersecqwen.contamination.audit import checked_rules, checked_settings, run_audit
     from cybersecqwen.contamination.certificate import certify
     from cybersecqwen.files import write_json
-    from cybersecqwen.reports.audit import audit_summary, audit_table, write_audit
+    from cybersecqwen.reports.audit_report import audit_summary, audit_table, write_audit
     from cybersecqwen.sources.ctibench import read_benchmark
 
     folder = benchmark_folder(benchmark)

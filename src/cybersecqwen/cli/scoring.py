@@ -153,14 +153,13 @@ def compare(
     **settings: Any,
 ) -> None:
     """Compare evaluated models: Markdown, JSON, and one page with every item."""
-    from cybersecqwen.reports.comparison import Settings, write_comparison
+    from cybersecqwen.reports.comparison import ComparisonSettings, summary, write_comparison
     from cybersecqwen.reports.comparison import compare as build
-    from cybersecqwen.reports.comparison.text import summary
 
     found = build(
         runs,
         benchmark_folder(benchmark),
-        settings=Settings(sizes=dict(map(_size, sizes)), **settings),
+        settings=ComparisonSettings(sizes=dict(map(_size, sizes)), **settings),
     )
     written = write_comparison(found, out)
     if as_json:

@@ -141,10 +141,10 @@ def synthesis(as_json: bool, **options: Any) -> None:
     The recipe's table [synthesis] says how many. Without --teacher no model is asked; without
     --attack, --capec and --cwe the knowledge is what ships, which holds relations and no texts.
     """
-    from cybersecqwen.reports.generation import made, synthesis_text
+    from cybersecqwen.reports.generation import load_synthesis, synthesis_text
 
     folder = _make(STAGES["synthesis"], options)
-    certificate = made(folder)
+    certificate = load_synthesis(folder)
     click.echo(json.dumps(certificate, indent=2) if as_json else synthesis_text(certificate))
     if not as_json:
         click.echo(f"\nWritten: {folder}")
@@ -156,7 +156,7 @@ def synthesis(as_json: bool, **options: Any) -> None:
 def distill(as_json: bool, **options: Any) -> None:
     """Let the recipe's teacher answer the corpus; keep what ends in the gold label."""
     from cybersecqwen.files import read_json
-    from cybersecqwen.reports.distillation import distillation_text
+    from cybersecqwen.reports.generation import distillation_text
 
     folder = _make(STAGES["distill"], options)
     certificate, usage = read_json(folder / "certificate.json"), read_json(folder / "usage.json")

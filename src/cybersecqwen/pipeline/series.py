@@ -34,7 +34,7 @@ from cybersecqwen.files import Json, write_json, write_text
 from cybersecqwen.manifest import flatten
 from cybersecqwen.pipeline import STAGES, Run, RunInputs, open_run, run_stage
 from cybersecqwen.pipeline.inputs import benchmark_folder
-from cybersecqwen.reports.comparison import Settings, compare, write_comparison
+from cybersecqwen.reports.comparison import ComparisonSettings, compare, write_comparison
 from cybersecqwen.reports.series_table import series_report, series_text
 
 _log = logging.getLogger(__name__)
@@ -194,7 +194,7 @@ def _compare(series: Series, out: Path, finished: Mapping[str, Run]) -> Json | N
         _log.warning("the reference %s failed: held against %s", series.reference, reference)
     runs = [run.out for run in finished.values()]
     benchmark = benchmark_folder(finished[reference])
-    comparison = compare(runs, benchmark, settings=Settings(reference=reference))
+    comparison = compare(runs, benchmark, settings=ComparisonSettings(reference=reference))
     write_comparison(comparison, out / "comparison")
     return comparison
 

@@ -1,25 +1,36 @@
-"""An audit as one page: what is hit by which rule, and the texts of each overlap side by side.
+"""An audit as files and text: contamination.json, the page that shows each overlap, and a table.
 
-    write_text(Path("contamination.html"), render_audit_page(audit, benchmark, ...))
+    write_audit(audit, benchmark, Path("audit"), train="train.jsonl")
+    print(audit_table(audit))
 
-The page holds no script and asks for nothing else. All that rows and items say is text in it.
+The page holds no script and loads nothing. All that rows and items say is text on it.
 """
 
 from __future__ import annotations
 
 import html
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
+from pathlib import Path
 
 from cybersecqwen import __version__
 from cybersecqwen.contamination import RULES
 from cybersecqwen.contamination.audit import Audit, Overlap
 from cybersecqwen.contamination.spans import shared_spans
+from cybersecqwen.files import Json, write_json, write_text
 from cybersecqwen.records import Item
-from cybersecqwen.reports.html_page import fill, template
-from cybersecqwen.reports.model_card_text import ITEM_LICENCE
+from cybersecqwen.reports.html_page import (
+    ITEM_LICENCE,
+    Page,
+    Section,
+    asset,
+    html_list,
+    html_table,
+    link,
+)
+from cybersecqwen.reports.markdown import table
 from cybersecqwen.reports.overlap_accuracy import BINS, bin_number
 
 Benchmark = Mapping[str, tuple[Item, ...]]
@@ -28,6 +39,94 @@ Span = tuple[int, int]  # where it starts and ends, in characters
 _SHOWN = 200  # overlaps of a task, and unreadable rows; all of them are in contamination.json
 _LONG = 4_000  # characters of a text that are shown
 _AROUND = 300  # characters shown before and after what a long text shares
+_RULES_NOTE = (
+    "The strongest rule stands first. A rule counts wherever it holds, also where a stronger one "
+    "does."
+)
+_BINS_NOTE = (
+    "The share is of an item's n-grams that stand anywhere in the file. Accuracy rises with it for "
+    "models that never saw the file too: <code>cybersecqwen overlap</code> sets a run beside a "
+    "control."
+)
+
+
+def audit_summary(audit: Audit) -> Json:
+    """Return the verdict, and how many items and rows are hit by task and rule."""
+    return {
+        "clean": audit.clean,
+        "train_rows": audit.train_rows,
+        "unreadable_rows": len(audit.unreadable),
+        "tasks": audit.counts,
+    }
+
+
+def audit_table(audit: Audit) -> str:
+    """Render the counts for a terminal, and the verdict below."""
+    rows = [
+        (task, rule, f"{of_rule['items']:,} of {audit.items[task]:,}", f"{of_rule['rows']:,}")
+        for task, of_task in audit.counts.items()
+        for rule, of_rule in of_task.items()
+        if of_rule["rows"]
+    ]
+    counts = table(("task", "rule", "items hit", "rows hit"), rows) + "\n\n" if rows else ""
+    return counts + verdict(audit)
+
+
+def verdict(audit: Audit) -> str:
+    """Write in a sentence whether the file is clean."""
+    items = sum(audit.items.values())
+    checked = f"{audit.train_rows:,} rows held against {items:,} items of {len(audit.items)} tasks"
+    if audit.clean:
+        return f"Clean: {checked}, no overlap by any rule."
+    rows = len({overlap.row.number for overlap in audit.overlaps})
+    hit = len({(overlap.hit.task, overlap.hit.item) for overlap in audit.overlaps})
+    unread = f"; {len(audit.unreadable):,} could not be read" if audit.unreadable else ""
+    return f"Not clean: {checked}, {rows:,} rows overlap with {hit:,} items{unread}."
+
+
+def write_audit(audit: Audit, benchmark: Benchmark, out: Path, *, train: str) -> list[Path]:
+    """Write contamination.json and contamination.html into a folder; return their paths."""
+    paths = [out / "contamination.json", out / "contamination.html"]
+    write_json(paths[0], _evidence(audit, benchmark))
+    write_text(paths[1], audit_page(audit, benchmark, train=train))
+    return paths
+
+
+def _evidence(audit: Audit, benchmark: Benchmark) -> Json:
+    """Return every overlap by item; texts are left out, since spans name places in them."""
+    by_item: dict[tuple[str, int], list[Overlap]] = defaultdict(list)
+    for overlap in audit.overlaps:
+        by_item[overlap.hit.task, overlap.hit.item].append(overlap)
+    return {
+        **audit_summary(audit),
+        "forms": dict(audit.forms),
+        "unreadable": audit.unreadable,
+        "bins": bins(audit),
+        "items": [
+            {
+                "task": task,
+                "item": number,
+                "rule": overlaps[0].hit.rule,
+                "score": overlaps[0].hit.score,
+                "ngram_share": audit.shares.get((task, number)),
+                "rows": [_overlap(overlap, benchmark[task][number]) for overlap in overlaps],
+            }
+            for (task, number), overlaps in by_item.items()
+        ],
+    }
+
+
+def _overlap(overlap: Overlap, item: Item) -> Json:
+    row, hit = overlap
+    return {
+        "row": row.number,
+        "where": row.where,
+        "rule": hit.rule,
+        "score": hit.score,
+        "rules": dict(hit.rules),
+        "has_answer": hit.has_answer,
+        "shared_spans": [list(span) for span in shared_spans(row.row.text, item_text(item))],
+    }
 
 
 def bins(audit: Audit) -> dict[str, dict[str, int]]:
@@ -42,26 +141,40 @@ def item_text(item: Item) -> str:
     return "\n".join((item.text, *options))
 
 
-def render_audit_page(audit: Audit, benchmark: Benchmark, *, train: str, verdict: str) -> str:
-    """Write the page; `verdict` is the sentence above it."""
-    tasks = [
-        (task, [overlap for overlap in audit.overlaps if overlap.hit.task == task])
+def audit_page(audit: Audit, benchmark: Benchmark, *, train: str) -> str:
+    """Write the page about a training file named `train`."""
+    by_task = {
+        task: overlaps
         for task in benchmark
-    ]
-    hit = [(task, overlaps) for task, overlaps in tasks if overlaps]
-    values = {
-        "title": html.escape(f"Overlap of {train} with the benchmark"),
-        "kind": "clean" if audit.clean else "hit",
-        "verdict": html.escape(verdict),
-        "checked": html.escape(_checked(audit)),
-        "licence": ITEM_LICENCE if hit else "",
-        "links": "\n".join(_links(audit, hit)),
-        "counts": _counts(audit),
-        "bins": _bins(audit),
-        "tasks": "\n".join(_task(*found, benchmark) for found in hit),
-        "unreadable": _unreadable(audit.unreadable),
+        if (overlaps := [overlap for overlap in audit.overlaps if overlap.hit.task == task])
     }
-    return fill(template("audit_report.html", __package__), values)
+    licence = ITEM_LICENCE if by_task else ""
+    return Page(
+        f"Overlap of {train} with the benchmark",
+        about=f'<p class="verdict {"clean" if audit.clean else "hit"}">'
+        f"{html.escape(verdict(audit))}</p>\n"
+        f'<p class="quiet">{html.escape(_checked(audit))} {licence}</p>',
+        sections=list(_sections(audit, benchmark, by_task)),
+        style=asset("audit_report.css"),
+    ).render()
+
+
+def _sections(
+    audit: Audit, benchmark: Benchmark, by_task: Mapping[str, Sequence[Overlap]]
+) -> Iterator[Section]:
+    first, second = "By task and rule", "Items by how much of them the file holds"
+    yield Section("rules", first, f'<p class="quiet">{_RULES_NOTE}</p>\n{_counts(audit)}')
+    yield Section(
+        *("bins", second, f'<p class="quiet">{_BINS_NOTE}</p>\n{_bins(audit)}'),
+        link("bins", "By share found"),
+    )
+    for task, overlaps in by_task.items():
+        yield _task(task, overlaps, benchmark[task])
+    if audit.unreadable:
+        yield Section(
+            *("unreadable", "Rows that could not be read", _unreadable(audit.unreadable)),
+            link("unreadable", "Unreadable rows"),
+        )
 
 
 def _checked(audit: Audit) -> str:
@@ -70,19 +183,6 @@ def _checked(audit: Audit) -> str:
     items = ", ".join(f"{task} {count:,}" for task, count in audit.items.items())
     rows = f"Rows by form: {forms or 'none'}."
     return f"{rows} Items by task: {items}. Made by CyberSecQwen {__version__}."
-
-
-def _links(audit: Audit, hit: Sequence[tuple[str, list[Overlap]]]) -> Iterator[str]:
-    yield '<li><a href="#rules">By task and rule</a></li>'
-    yield '<li><a href="#bins">By share found</a></li>'
-    for task, overlaps in hit:
-        rules = " ".join(
-            f'<a href="#{_anchor(task, rule)}">{html.escape(rule)}</a>'
-            for rule, _ in groupby(overlaps[:_SHOWN], key=lambda overlap: overlap.hit.rule)
-        )
-        yield f'<li><a href="#{_anchor(task)}">{html.escape(task)}</a>: {rules}</li>'
-    if audit.unreadable:
-        yield '<li><a href="#unreadable">Unreadable rows</a></li>'
 
 
 def _anchor(*names: str) -> str:
@@ -95,7 +195,7 @@ def _counts(audit: Audit) -> str:
         for task, counts in audit.counts.items()
     ]
     caption = "Items hit / rows that hit them"
-    return _table(("task", "items", *RULES, "any"), rows, caption=caption)
+    return _number_table(("task", "items", *RULES, "any"), rows, caption=caption)
 
 
 def _count(of_rule: Mapping[str, int]) -> str:
@@ -105,48 +205,33 @@ def _count(of_rule: Mapping[str, int]) -> str:
 def _bins(audit: Audit) -> str:
     rows = [(task, *(f"{n:,}" for n in of_task.values())) for task, of_task in bins(audit).items()]
     caption = "Items by the share of their n-grams found"
-    return _table(("task", *BINS), rows, caption=caption)
+    return _number_table(("task", *BINS), rows, caption=caption)
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str) -> str:
-    """Write a table in a box that scrolls, a row by its first cell; the others are numbers."""
-    first, *others = (html.escape(cell) for cell in head)
-    top = "".join(f'<th scope="col" class="n">{cell}</th>' for cell in others)
-    body = "\n".join(
-        f'<tr><th scope="row">{html.escape(name)}</th>'
-        + "".join(f'<td class="n">{html.escape(cell)}</td>' for cell in cells)
-        + "</tr>"
-        for name, *cells in rows
-    )
-    named = html.escape(caption)
-    return (
-        f'<div class="box" role="region" aria-label="{named}" tabindex="0">'
-        f"<table><caption>{named}</caption>\n"
-        f'<thead><tr><th scope="col">{first}</th>{top}</tr></thead>\n'
-        f"<tbody>\n{body}\n</tbody></table></div>"
-    )
+def _number_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str) -> str:
+    """Write a table of numbers, a row named by its first cell."""
+    numbers = range(1, len(header))
+    kinds = (("", list(row)) for row in rows)
+    return html_table(header, kinds, caption=caption, numbers=numbers, row_heads=True)
 
 
-def _task(task: str, overlaps: Sequence[Overlap], benchmark: Benchmark) -> str:
+def _task(task: str, overlaps: Sequence[Overlap], items: Sequence[Item]) -> Section:
     """Show the strongest overlaps of a task, by the strongest rule of each."""
     totals = Counter(overlap.hit.rule for overlap in overlaps)
     said = f"Overlaps: {len(overlaps):,}, each under the strongest rule that holds."
-    shown = overlaps[:_SHOWN]
+    shown = {
+        rule: list(group)
+        for rule, group in groupby(overlaps[:_SHOWN], key=lambda overlap: overlap.hit.rule)
+    }
     if len(overlaps) > _SHOWN:
         said += f" The strongest {_SHOWN:,} are shown here; all are in contamination.json."
-    left = totals.keys() - {overlap.hit.rule for overlap in shown}
-    if left:
-        names = ", ".join(f"{rule} {totals[rule]:,}" for rule in RULES if rule in left)
-        said += f" None is shown of {names}."
-    groups = "\n".join(
-        _group(task, list(group), totals[rule], benchmark[task])
-        for rule, group in groupby(shown, key=lambda overlap: overlap.hit.rule)
-    )
-    name = _anchor(task)
-    return (
-        f'<section id="{name}" aria-labelledby="{name}-title">\n'
-        f'<h2 id="{name}-title">{html.escape(task)}</h2>\n<p class="quiet">{said}</p>\n'
-        f"{groups}\n</section>"
+    if left := [rule for rule in RULES if rule in totals and rule not in shown]:
+        said += f" None is shown of {', '.join(f'{rule} {totals[rule]:,}' for rule in left)}."
+    groups = "\n".join(_group(task, group, totals[rule], items) for rule, group in shown.items())
+    links = " ".join(link(_anchor(task, rule), rule) for rule in shown)
+    return Section(
+        *(_anchor(task), task, f'<p class="quiet">{said}</p>\n{groups}'),
+        f"{link(_anchor(task), task)}: {links}",
     )
 
 
@@ -242,14 +327,7 @@ def _merged(spans: Iterable[Span]) -> list[Span]:
 
 
 def _unreadable(lines: Sequence[str]) -> str:
-    if not lines:
-        return ""
     said = f"Rows: {len(lines):,}."
     if len(lines) > _SHOWN:
         said += f" The first {_SHOWN:,} are shown here; all are in contamination.json."
-    listed = "".join(f"<li>{html.escape(line)}</li>" for line in lines[:_SHOWN])
-    return (
-        '<section id="unreadable" aria-labelledby="unreadable-title">\n'
-        '<h2 id="unreadable-title">Rows that could not be read</h2>\n'
-        f'<p class="quiet">{said}</p>\n<ul>{listed}</ul>\n</section>'
-    )
+    return f'<p class="quiet">{said}</p>\n{html_list(lines[:_SHOWN])}'

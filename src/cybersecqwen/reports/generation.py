@@ -1,26 +1,30 @@
-"""What a synthesis gave, for a terminal and for the model card.
+"""The yield of a synthesis and of a distillation, for a terminal and for the model card.
 
-print(synthesis_text(made(run / "synthesis")))
+print(synthesis_text(load_synthesis(run / "synthesis")))
+print(distillation_text(certificate, usage))
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from cybersecqwen.files import Json, read_json
 from cybersecqwen.reports.markdown import table
 
+_SHOWN = 15  # classes, the most frequent first
 
-def made(folder: Path) -> Json:
-    """Read a finished synthesis: its certificate, and where a teacher was asked what it took."""
+
+def load_synthesis(folder: Path) -> Json:
+    """Read a finished synthesis: its certificate, and the usage where a teacher generated it."""
     certificate: Json = read_json(folder / "certificate.json")
     usage = folder / "usage.json"
     return certificate | ({"usage": read_json(usage)} if usage.is_file() else {})
 
 
-def synthesis_text(found: Json) -> str:
-    """Write how many pairs there are, of which kinds, how varied, and why others were rejected."""
-    counts, by_kind = found["counts"], found["diversity"]
+def synthesis_text(synthesis: Json) -> str:
+    """Write the number of pairs, their kinds and variety, and the reasons of what was rejected."""
+    counts, by_kind = synthesis["counts"], synthesis["diversity"]
     kinds = [
         (
             kind,
@@ -32,39 +36,99 @@ def synthesis_text(found: Json) -> str:
         for kind, number in counts["kinds"].items()
     ]
     head = ("kind", "pairs", "distinct 3-grams", "openings", "commonest opening")
-    parts = [said(found), table(head, kinds, right=(1, 2, 3, 4))]
-    if counts["rejected"]:
-        rows = sorted(counts["rejected"].items(), key=lambda pair: (-pair[1], pair[0]))
-        cells = [(name, f"{count:,}") for name, count in rows]
-        parts.append(table(("rejected as", "pairs"), cells, right=(1,)))
-    if "usage" in found:
-        parts.append(_rate(found["usage"]))
+    parts = [synthesis_summary(synthesis), table(head, kinds, right=(1, 2, 3, 4))]
+    parts += [_rejected(counts["rejected"], "pairs")] if counts["rejected"] else []
+    if "usage" in synthesis:
+        parts.append(_teacher_usage(synthesis["usage"]))
     return "\n\n".join(parts)
 
 
-def said(found: Json) -> str:
-    """Say in a few sentences what came of it."""
-    counts, teacher = found["counts"], found["teacher"]
+def synthesis_summary(synthesis: Json) -> str:
+    """Summarise a synthesis in a few sentences."""
+    counts, teacher = synthesis["counts"], synthesis["teacher"]
     by = f"the teacher {teacher['model']}" if teacher else "rules from facts, without a model"
     rejected = sum(counts["rejected"].values())
     letters = "; ".join(
         f"{part} " + ", ".join(f"{letter} {n:,}" for letter, n in of.items())
-        for part, of in found["letters"].items()
+        for part, of in synthesis["letters"].items()
         if of
     )
     return (
         f"{counts['train']:,} training and {counts['validation']:,} validation pairs of the "
         f"{counts['wanted']:,} wanted, made by {by}; {counts['forms'].get('choice', 0):,} have "
         f"four options, the right one at {letters or 'no letter'}. Rejected: {rejected:,}. "
-        f"Knowledge: {', '.join(found['knowledge'].values())}."
+        f"Knowledge: {', '.join(synthesis['knowledge'].values())}."
+    )
+
+
+def distillation_text(certificate: Json, usage: Json) -> str:
+    """Write the yield, the reasons of what was rejected, the agreement by class, and the rate."""
+    rejected = certificate["answers"]["rejected"]
+    return "\n\n".join(
+        [
+            distillation_summary(certificate),
+            *([_rejected(rejected, "answers")] if rejected else []),
+            _classes(certificate["agreement_by_class"]),
+            f"{usage['asked_now']:,} answers in {_rate(usage)}"
+            if usage["asked_now"]
+            else "Every answer was at hand.",
+        ]
+    )
+
+
+def distillation_summary(certificate: Json) -> str:
+    """Summarise a distillation in a few sentences."""
+    teacher = certificate["teacher"]["settings"]
+    examples, answers = certificate["examples"], certificate["answers"]
+    unkept = examples["corpus"] - examples["with_trace"]
+    then = {"drop": "is left out", "direct": "keeps the corpus's completion"}
+    return (
+        f"The teacher {teacher['teacher']} answered {examples['corpus']:,} examples "
+        f"{answers['asked']:,} times, in agreement with the gold label "
+        f"{certificate['agreement']:.1%} of the time. {answers['kept']:,} traces were kept, for "
+        f"{examples['with_trace']:,} examples ({certificate['yield']:.1%}); each of the other "
+        f"{unkept:,} {then[teacher['without_trace']]}. Training examples: {examples['train']:,}."
+        + _tokens(certificate["tokens"], certificate["cost"])
+    )
+
+
+def _tokens(tokens: Mapping[str, int], cost: float | None) -> str:
+    """Write the tokens that the answers took, where the engine counts them."""
+    if not any(tokens.values()):
+        return ""
+    return f" {tokens['prompt']:,} tokens in, {tokens['completion']:,} out{_cost(cost)}."
+
+
+def _cost(cost: float | None) -> str:
+    return "" if cost is None else f", cost {cost:,.4f}"
+
+
+def _rejected(reasons: Mapping[str, int], counted: str) -> str:
+    rows = sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0]))
+    return table(("rejected as", counted), [(name, f"{n:,}") for name, n in rows], right=(1,))
+
+
+def _classes(by_class: Json) -> str:
+    ordered = sorted(by_class.items(), key=lambda pair: (-pair[1]["answers"], pair[0]))
+    rows = [
+        (cwe, f"{of['answers']:,}", f"{of['agreement']:.1%}", f"{of['kept']:,}")
+        for cwe, of in ordered[:_SHOWN]
+    ]
+    listed = table(("gold", "answers", "agreement", "kept"), rows, right=(1, 2, 3))
+    more = len(ordered) - _SHOWN
+    return listed + (f"\n\n{more} rarer classes are in certificate.json." if more > 0 else "")
+
+
+def _teacher_usage(usage: Json) -> str:
+    return (
+        f"{usage['requests']:,} requests, {usage['prompt_tokens']:,} tokens in, "
+        f"{usage['completion_tokens']:,} out{_cost(usage['cost'])}; {usage['asked_now']:,} now, in "
+        f"{_rate(usage)}"
     )
 
 
 def _rate(usage: Json) -> str:
-    cost = "" if usage["cost"] is None else f", cost {usage['cost']:,.4f}"
     return (
-        f"{usage['requests']:,} requests, {usage['prompt_tokens']:,} tokens in, "
-        f"{usage['completion_tokens']:,} out{cost}; {usage['asked_now']:,} now, in "
         f"{usage['seconds']:,.1f} s: {usage['answers_per_second']:,.1f} answers/s, "
         f"{usage['tokens_per_second']:,.0f} tokens/s."
     )

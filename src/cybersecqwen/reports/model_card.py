@@ -8,17 +8,16 @@ a run without scores gets no `model-index`: no number is written that was not me
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cybersecqwen.benchmark.protocol import PROTOCOLS
 from cybersecqwen.config import Recipe
 from cybersecqwen.files import Json
-from cybersecqwen.reports import model_card_text as prose
-from cybersecqwen.reports.distillation import said
-from cybersecqwen.reports.front_matter import front_matter, on_hub
-from cybersecqwen.reports.generation import said as pairs_said
+from cybersecqwen.reports import model_card_text
+from cybersecqwen.reports.generation import distillation_summary, synthesis_summary
 from cybersecqwen.reports.markdown import table
 from cybersecqwen.reports.results import (
     NO_EVALUATION,
@@ -26,9 +25,15 @@ from cybersecqwen.reports.results import (
     comparators_table,
     measured_table,
 )
-from cybersecqwen.reports.run_folder import Certificate, Evidence, load_evidence
-from cybersecqwen.reports.usage import usage
+from cybersecqwen.reports.run_folder import Certificate, Evidence, Result, load_evidence
 
+if TYPE_CHECKING:
+    from huggingface_hub import EvalResult
+
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+_TAGS = ["cybersecurity", "cti", "cwe-classification", "vulnerability-analysis", "security", "lora"]
+# The Hub's name for the kind of each task; the rest are free text.
+_KINDS = {"cti-rcm": "text-classification", "cti-mcq": "multiple-choice"}
 _SUMMARY = (
     *("steps", "steps_per_epoch", "examples", "packed_sequences", "tokens_seen"),
     *("trainable_parameters", "total_parameters", "final_train_loss", "final_validation_loss"),
@@ -44,22 +49,67 @@ def render(run: Path) -> str:
     evidence = load_evidence(run)
     recipe = evidence.recipe
     sections = {
-        "Intended use": prose.INTENDED_USE,
-        "How to use": usage(recipe),
+        "Intended use": model_card_text.INTENDED_USE,
+        "How to use": model_card_text.usage(recipe),
         "Results": _results(evidence),
         "Training": _training(evidence),
         "Training data and decontamination": _data(recipe, evidence.certificate),
         **_synthesis(evidence),
         **_distillation(evidence),
         "Merge": _merge(evidence.parity),
-        "Limitations": prose.limitations(*recipe.corpus.years),
-        "Licence": prose.licence(recipe.license),
-        "Citation": prose.CITATIONS,
+        "Limitations": model_card_text.limitations(*recipe.corpus.years),
+        "Licence": model_card_text.licence(recipe.license),
+        "Citation": model_card_text.CITATIONS,
     }
     body = "".join(f"\n## {title}\n\n{text}\n" for title, text in sections.items())
-    draft = "" if evidence.results else prose.DRAFT
+    draft = "" if evidence.results else model_card_text.DRAFT
     head = f"---\n{front_matter(evidence)}\n---\n\n# {recipe.name}\n\n{draft}"
     return f"{head}{_about(evidence)}\n{body}"
+
+
+def front_matter(evidence: Evidence) -> str:
+    """Write the YAML that the Hugging Face Hub reads, `model-index` only where there are scores."""
+    from huggingface_hub import ModelCardData
+
+    recipe = evidence.recipe
+    # `datasets` names training sets on the Hub; this corpus is built from feeds and is none.
+    data = ModelCardData(
+        language="en",
+        license=recipe.license,
+        library_name="transformers",
+        pipeline_tag="text-generation",
+        base_model=recipe.model.base if on_hub(recipe) else None,
+        tags=[*_TAGS, "smoke-test"] if recipe.model.random else _TAGS,
+        metrics=["accuracy"],
+        model_name=recipe.name,
+        eval_results=[_eval_result(result) for result in evidence.results] or None,
+    )
+    return data.to_yaml()
+
+
+def on_hub(recipe: Recipe) -> bool:
+    """Tell whether the base model has a Hub id; a folder of this machine has none."""
+    return recipe.model.random is None and _HUB_ID.fullmatch(recipe.model.base) is not None
+
+
+def _eval_result(result: Result) -> EvalResult:
+    from huggingface_hub import EvalResult
+
+    trials, modified = len(result.trials), ", ".join(result.modified)
+    name = f"strict accuracy, {trials}-trial mean, protocol {result.protocol}"
+    known = result.comparable
+    return EvalResult(
+        task_type=_KINDS.get(result.task, "text-generation"),
+        task_name=result.task.upper(),
+        dataset_type="AI4Sec/cti-bench" if known else result.benchmark.name,
+        dataset_name="CTI-Bench" if known else f"{result.benchmark.name} (not CTI-Bench)",
+        dataset_config=result.task,
+        dataset_split="test",
+        metric_type="accuracy",
+        metric_value=round(result.strict_accuracy.mean, 4),
+        metric_name=f"{name}, modified: {modified}" if modified else name,
+        verified=False,
+    )
 
 
 def _about(evidence: Evidence) -> str:
@@ -74,7 +124,7 @@ def _about(evidence: Evidence) -> str:
         "Language": "English",
         "Licence": recipe.license,
     }
-    what = prose.SMOKE if recipe.model.random else prose.WHAT
+    what = model_card_text.SMOKE if recipe.model.random else model_card_text.WHAT
     return "\n\n".join([f"{recipe.summary.removesuffix('.')}.", what, _table("property", rows)])
 
 
@@ -110,16 +160,16 @@ def _results(evidence: Evidence) -> str:
     if not evidence.results:
         return "\n\n".join([NO_EVALUATION, *others])
     parts = [measured_table(evidence.results), _protocols(evidence)]
-    parts += [prose.SPREADS, _coverage(evidence)]
+    parts += [model_card_text.SPREADS, _coverage(evidence)]
     official = [result for result in evidence.results if result.comparable]
     if len(official) < len(evidence.results):
-        parts.append(prose.NOT_CTI_BENCH)
+        parts.append(model_card_text.NOT_CTI_BENCH)
     if official:
         size = _size(evidence.summary)
         parts += [
             "### Next to other results on CTI-Bench",
             comparators_table(evidence.recipe.name, size, official),
-            prose.COMPARATORS,
+            model_card_text.COMPARATORS,
             "\n".join(f"- {line}" for line in against_baselines(official)),
         ]
     return "\n\n".join([*parts, *others])
@@ -225,7 +275,7 @@ def _synthesis(evidence: Evidence) -> dict[str, str]:
     if done is None:
         return {title: "Not made yet: this run holds no synthetic pairs."}
     counts = done.counts
-    parts = [prose.SYNTHESIS, pairs_said(done.model_dump())]
+    parts = [model_card_text.SYNTHESIS, synthesis_summary(done.model_dump())]
     for name, key in (("kind", "kinds"), ("rejected as", "rejected")):
         found = counts[key]
         if isinstance(found, dict) and found:
@@ -240,9 +290,9 @@ def _distillation(evidence: Evidence) -> dict[str, str]:
     if evidence.recipe.distillation is None:
         return {}
     done = evidence.distilled
-    what = said(done.model_dump(by_alias=True)) if done else "Not distilled yet."
+    what = distillation_summary(done.model_dump(by_alias=True)) if done else "Not distilled yet."
     settings = _table("setting", _settings(evidence.recipe, "distillation"))
-    return {"Distillation": f"{prose.DISTILLATION}\n\n{what}\n\n{settings}"}
+    return {"Distillation": f"{model_card_text.DISTILLATION}\n\n{what}\n\n{settings}"}
 
 
 def _verdict(certificate: Certificate) -> str:

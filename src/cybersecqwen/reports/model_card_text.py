@@ -1,12 +1,27 @@
-"""What no measurement changes in model cards and pages: use, limits, licences, citations.
+"""The text of a model card that no measurement changes: use, limits, licences, citations.
 
 >>> print(limitations(2021, 2021).splitlines()[0][:28])
 - **One field.** The model w
+>>> from cybersecqwen.config import load_recipe
+>>> "apply_chat_template" in usage(load_recipe("smoke"))
+True
 """
 
 from __future__ import annotations
 
+import json
+import re
+import shlex
+
+from cybersecqwen.benchmark.protocol import Protocol, find_protocol
+from cybersecqwen.config import Recipe
 from cybersecqwen.corpus.dataset_card import CTI_BENCH
+from cybersecqwen.prompts import CHAT_TEMPLATES, mcq_prompt, rcm_prompt
+
+_DESCRIPTION = (
+    "The upload form of Example Gallery 1.2 does not restrict file types, which lets a "
+    "logged-in user store a PHP file and run it."
+)
 
 WHAT = """\
 A LoRA fine-tune for two skills of defensive cyber threat intelligence (CTI): naming the weakness
@@ -127,13 +142,6 @@ SMOKE = """\
 > knows nothing about security. The run shows that every stage works, and its scores say nothing
 > more. The sections on use and limits describe what a full run of the same stages is for."""
 
-# HTML, for the pages that show items.
-ITEM_LICENCE = (
-    "The texts of the items are CTI-Bench's (arXiv:2406.07599), licensed <a rel=\"noopener "
-    'noreferrer" href="https://creativecommons.org/licenses/by-nc-sa/4.0/">CC BY-NC-SA 4.0</a>. '
-    "Who passes this page on is bound by that licence."
-)
-
 SPREADS = """\
 Strict accuracy is correct answers over all items; an answer that cannot be parsed is wrong. The
 ± is the standard deviation between trials: the noise of sampling answers to the same items. The
@@ -149,3 +157,83 @@ protocols differ, so do prompt, shots and answer extraction, and the numbers do 
 directly. "Closed" book means that nothing was looked up to answer; "open", that passages were.
 The embedded model and the baselines are no language models: what they score is what a language
 model has to beat."""
+
+
+def usage(recipe: Recipe) -> str:
+    """Show how to query the model in process and over HTTP, as its evaluation does."""
+    protocol = find_protocol(recipe.evaluation.protocol)
+    question = mcq_prompt("{question}", ["{a}", "{b}", "{c}", "{d}"])
+    return f"""\
+The prompt is CTI-Bench's own, to the character; the answer ends with the CWE id.
+
+```python
+{_snippet(recipe, protocol)}
+```
+
+A multiple-choice question is asked like this, and the last line of the answer is the letter:
+
+```text
+{question}
+```
+
+The folder's `chat_template.jinja` is the one of the training, in full:
+
+```jinja
+{CHAT_TEMPLATES[recipe.model.chat_template]}
+```
+
+### Serving
+
+Any OpenAI-compatible server takes the folder; with vLLM:
+
+```bash
+vllm serve ./{recipe.name} --served-model-name {recipe.name} --dtype {recipe.model.precision}
+
+curl http://localhost:8000/v1/chat/completions \\
+  -H 'Content-Type: application/json' \\
+  -d {shlex.quote(_body(recipe, protocol))}
+```"""
+
+
+def _snippet(recipe: Recipe, protocol: Protocol) -> str:
+    sampling = (
+        f"do_sample=True, temperature={protocol.temperature}, top_p={protocol.top_p}"
+        if protocol.temperature
+        else "do_sample=False"
+    )
+    return f"""\
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+folder = "{recipe.name}"  # where this card lies, or its id on the Hub
+tokenizer = AutoTokenizer.from_pretrained(folder)
+model = AutoModelForCausalLM.from_pretrained(folder, dtype="auto")  # device_map="auto" for a GPU
+
+description = "{_DESCRIPTION}"
+prompt = (
+{_literal(rcm_prompt("{description}"))}
+)
+inputs = tokenizer.apply_chat_template(
+    [{{"role": "user", "content": prompt}}],
+    add_generation_prompt=True,
+    return_dict=True,
+    return_tensors="pt",
+).to(model.device)
+output = model.generate(**inputs, max_new_tokens={protocol.max_tokens}, {sampling})
+print(tokenizer.decode(output[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True))"""
+
+
+def _literal(prompt: str) -> str:
+    """Write the prompt as Python source, a sentence a line."""
+    sentences = re.split(r"(?<=\.)(?= )", prompt)
+    return "\n".join(f"    {'f' * ('{' in s)}{json.dumps(s)}" for s in sentences)
+
+
+def _body(recipe: Recipe, protocol: Protocol) -> str:
+    body = {
+        "model": recipe.name,
+        "messages": [{"role": "user", "content": rcm_prompt(_DESCRIPTION)}],
+        "temperature": protocol.temperature,
+        "top_p": protocol.top_p,
+        "max_tokens": protocol.max_tokens,
+    }
+    return json.dumps(body)

@@ -19,7 +19,7 @@ Book = Literal["open", "closed", "not stated"]  # open: what it answers is looke
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """One comparator: what it scored, who says so, and under which protocol."""
+    """A comparator: its scores, their source, and the protocol they were made under."""
 
     model: str
     size: str
@@ -37,7 +37,7 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class PublishedScore:
-    """One published figure of a task other than cti-mcq and cti-rcm."""
+    """One published figure on other items than those of cti-mcq and cti-rcm."""
 
     model: str
     task: str
@@ -51,6 +51,9 @@ CARD = "CyberSecQwen-4B model card"
 _OURS = "model-card"  # the protocol of that name
 _BASE, _FIVE, _RAW = "pretrained base", "five trials", "not fine-tuned"
 _2508, _2510 = "arXiv:2508.01059 and arXiv:2601.21051", "arXiv:2510.14113"
+_2609, _AUDIT = "arXiv:2609.08765", "public audit of root-cause mapping, 2026"
+_ORIGINAL, _STANDARD = "original", "standardised"  # prompts
+_NEW_CVES = "997 CVEs after June 2026"
 _RECORD = "measured baseline, figures on record"
 _TRIVIAL = "trivial baseline, counted from the gold answers"
 
@@ -76,12 +79,27 @@ PUBLISHED = (
               "arXiv:2601.21051", "its paper's own"),
     Published("CyberPal-2.0-20B", "20B", 20.0, 0.757, 0.874, None, None, _2510, "own template"),
     Published("CyberPal-2.0-4B", "4B", 4.0, 0.697, 0.812, None, None, _2510, "own template"),
+    Published("CyberPal-2.0-8B", "8B", 8.0, None, 0.860, None, None, _2510, "own template"),
     Published("RedSage-8B", "8B", 8.0, 0.71, (0.71, 0.78), None, None, "the RedSage paper",
               "its paper's own"),
+    Published("RedSage-Qwen3-8B-DPO", "8B", 8.0, None, 0.780, None, None, _2609, _ORIGINAL),
+    Published("RedSage-Qwen3-8B-DPO", "8B", 8.0, None, 0.757, None, None, _2609, _STANDARD),
+    Published("Qwen3.6-35B", "35B", 35.0, 0.749, 0.680, None, None, _2609, _ORIGINAL),
+    Published("Qwen3.6-35B", "35B", 35.0, 0.730, 0.718, None, None, _2609, _STANDARD),
+    Published("Primus-Nemotron-70B", "70B", 70.0, 0.715, 0.741, None, 5,
+              "the Primus-Nemotron paper", "its paper's own"),
     Published("RoBERTa-base classifier", "125M", 0.125, None, 0.756, None, None,
               "arXiv:2603.14911", "classifier", "fine-tuned on 234,770 CVEs"),
     Published("GPT-4", "", None, 0.710, 0.720, None, 0, "arXiv:2406.07599", "cti-bench"),
     Published("GPT-5", "", None, 0.819, 0.728, None, None, "FAITH results table", "faith"),
+    Published("Claude Sonnet 4.6", "", None, 0.836, 0.755, None, None, _2609, _ORIGINAL),
+    Published("Claude Sonnet 4.6", "", None, 0.841, 0.754, None, None, _2609, _STANDARD),
+    Published("GPT-5.4", "", None, 0.783, 0.740, None, None, _2609, _ORIGINAL),
+    Published("GPT-5.4", "", None, 0.785, 0.742, None, None, _2609, _STANDARD),
+    Published("GPT-5.5", "", None, None, 0.749, None, None, _AUDIT, "not stated"),
+    Published("GPT-4.1", "", None, None, 0.738, None, None, _AUDIT, "not stated"),
+    Published("Claude", "", None, None, 0.743, None, None, _AUDIT, "not stated",
+              "version not stated"),
     Published("Sec-Gemini v1", "", None, 0.863, 0.861, None, None, "developer claim", "not stated",
               mcq_book="not stated", rcm_book="not stated"),
 )
@@ -91,6 +109,9 @@ ELSEWHERE = (
     PublishedScore("Gemini-1.5", "cti-vsp", "mad", 1.09, "arXiv:2406.07599", "cti-bench"),
     PublishedScore("GPT-4", "cti-taa", "strict_accuracy", 0.52, "arXiv:2406.07599", "cti-bench"),
     PublishedScore("GPT-4", "cti-taa", "plausible_rate", 0.86, "arXiv:2406.07599", "cti-bench"),
+    PublishedScore("GPT-5.5", _NEW_CVES, "strict_accuracy", 0.772, _AUDIT, "not stated"),
+    PublishedScore("GPT-4.1", _NEW_CVES, "strict_accuracy", 0.745, _AUDIT, "not stated"),
+    PublishedScore("Claude", _NEW_CVES, "strict_accuracy", 0.765, _AUDIT, "not stated"),
 )
 
 BASELINES = (

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from cybersecqwen.config import override
 from cybersecqwen.files import Json
-from cybersecqwen.reports.comparison.text import MARKS, interval, legend, p_value
+from cybersecqwen.reports.comparison.result_tables import MARKS, interval, legend, p_value
 from cybersecqwen.reports.markdown import table
 
 _NONE = "–"

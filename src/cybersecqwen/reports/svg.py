@@ -1,30 +1,63 @@
-"""The loss of a training run as a picture, from its log.
+"""SVG plots whose bytes depend on what they show alone, and the plot of a training run's loss.
 
     loss_plot(run / "adapter" / "training_log.jsonl", run / "report" / "plots" / "loss.svg")
 
-The log has a row per logging step, `{"step", "epoch", "loss"}`, and one per evaluation,
-`{"step", "epoch", "eval_loss"}`; rows with neither (the final summary) draw nothing.
+Colours are Okabe and Ito's, apart for every kind of colour vision. Hatches, line styles and markers
+tell them apart in grey print.
 """
 
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from cybersecqwen.errors import InputError, extra
 from cybersecqwen.files import Json, read_jsonl, write_text
 
+BLUE, VERMILLION, ORANGE, GREEN, BLACK = "#0072B2", "#D55E00", "#E69F00", "#009E73", "#000000"
+LIGHT_GREY, GREY = "#D9D9D9", "#595959"
+
+# Element ids come from the salt, and text stays text.
+_RC: Json = {
+    "svg.hashsalt": "cybersecqwen",
+    "svg.fonttype": "none",
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+}
+
 Points = list[tuple[float, float]]
 
-# Okabe and Ito's blue and vermillion: apart for every kind of colour vision. Line style and
-# marker tell them apart in grey print.
-_TRAIN: Json = {"color": "#0072B2", "linestyle": "-", "linewidth": 1.6}
-_VALIDATION: Json = {"color": "#D55E00", "linestyle": "--", "linewidth": 1.6, "marker": "o"}
+_TRAIN: Json = {"color": BLUE, "linestyle": "-", "linewidth": 1.6}
+_VALIDATION: Json = {"color": VERMILLION, "linestyle": "--", "linewidth": 1.6, "marker": "o"}
+
+
+def draw_svg(figures: Iterable[tuple[str, Any, str]], style: Json | None = None) -> dict[str, str]:
+    """Draw figures, each with its name and title, as SVG by name; {} without matplotlib.
+
+    `style` are matplotlib settings beside the common ones. They hold only while `figures` is
+    consumed, so it is a generator that makes each figure when it is asked for.
+    """
+    if find_spec("matplotlib") is None:
+        return {}
+    import matplotlib as mpl
+
+    drawn = {}
+    with mpl.rc_context(_RC | (style or {})):
+        for name, figure, title in figures:
+            buffer = io.StringIO()
+            figure.savefig(buffer, format="svg", metadata={"Date": None, "Title": title})
+            drawn[name] = buffer.getvalue()
+    return drawn
 
 
 def loss_plot(log: Path, out: Path) -> None:
     """Draw train and validation loss (nats per token) against step as SVG: same log, same bytes.
 
+    The log has a row per logging step, `{"step", "epoch", "loss"}`, and one per evaluation,
+    `{"step", "epoch", "eval_loss"}`; rows with neither (the final summary) draw nothing.
     Raises InputError when the log is missing, holds no loss, or has a row without a step.
     """
     rows = list(read_jsonl(log))
@@ -32,7 +65,10 @@ def loss_plot(log: Path, out: Path) -> None:
     validation = _points(rows, "eval_loss", log=log)
     if not train and not validation:
         raise InputError("no loss in this log", where=log, tip="train at least log_steps steps")
-    write_text(out, _svg(train, validation))
+    with extra("train"):
+        import matplotlib  # noqa: F401
+    drawn = draw_svg(_loss(train, validation), {"font.size": 10})
+    write_text(out, drawn["loss"])
 
 
 def _points(rows: list[Json], key: str, *, log: Path) -> Points:
@@ -51,25 +87,20 @@ def _points(rows: list[Json], key: str, *, log: Path) -> Points:
     return points
 
 
-def _svg(train: Points, validation: Points) -> str:
-    with extra("train"):
-        import matplotlib as mpl
-        from matplotlib.figure import Figure
-    # Element ids come from the salt and text stays text, so that the bytes depend on the log alone.
-    with mpl.rc_context({"svg.hashsalt": "cybersecqwen", "svg.fonttype": "none", "font.size": 10}):
-        figure = Figure(figsize=(6.4, 3.8), layout="constrained")
-        axes = figure.subplots()
-        for points, label, style in (
-            (train, "train", _TRAIN),
-            (validation, "validation", _VALIDATION),
-        ):
-            if points:
-                axes.plot(*zip(*points, strict=True), label=label, **style)
-        axes.set(xlabel="optimiser step", ylabel="loss (nats per token)")
-        axes.grid(color="#D9D9D9", linewidth=0.6)
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(frameon=False)
-        buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Title": "Training loss"})
-    return buffer.getvalue()
+def _loss(train: Points, validation: Points) -> Iterator[tuple[str, Any, str]]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 3.8), layout="constrained")
+    axes = figure.subplots()
+    for points, label, style in (
+        (train, "train", _TRAIN),
+        (validation, "validation", _VALIDATION),
+    ):
+        if points:
+            axes.plot(*zip(*points, strict=True), label=label, **style)
+    axes.set(xlabel="optimiser step", ylabel="loss (nats per token)")
+    axes.grid(color=LIGHT_GREY, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
+    yield "loss", figure, "Training loss"

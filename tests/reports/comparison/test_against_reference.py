@@ -14,8 +14,8 @@ from cybersecqwen.benchmark.protocol import find_protocol
 from cybersecqwen.benchmark.run import evaluate
 from cybersecqwen.benchmark.subject import recorded
 from cybersecqwen.errors import InputError
-from cybersecqwen.reports.comparison import Settings, compare, write_comparison
-from cybersecqwen.reports.comparison.text import figure, render
+from cybersecqwen.reports.comparison import ComparisonSettings, compare, write_comparison
+from cybersecqwen.reports.comparison.result_tables import figure, render
 from cybersecqwen.sample import BENCHMARK
 from cybersecqwen.sources.ctibench import read_items
 
@@ -47,7 +47,7 @@ def evaluated(tmp_path: Path) -> Evaluated:
 
 def test_models_are_ranked_and_held_against_the_reference(evaluated: Evaluated) -> None:
     runs = [evaluated("a", range(N // 2)), evaluated("b", range(N)), evaluated("c", range(N // 2))]
-    found = compare(runs, BENCHMARK, settings=Settings())
+    found = compare(runs, BENCHMARK, settings=ComparisonSettings())
     [table] = found["tables"]
     assert (found["reference"], table["reference"]) == ("a", "a")
     assert [row["model"] for row in table["rows"]] == ["b", "a", "c"]
@@ -66,7 +66,7 @@ def test_models_are_ranked_and_held_against_the_reference(evaluated: Evaluated) 
 
 def test_several_trials_are_compared_by_the_bootstrap(evaluated: Evaluated) -> None:
     runs = [evaluated("a", range(N // 2), trials=2), evaluated("b", range(N), trials=3)]
-    found = compare(runs, BENCHMARK, settings=Settings(reference="b"))
+    found = compare(runs, BENCHMARK, settings=ComparisonSettings(reference="b"))
     [_, worse] = found["tables"][0]["rows"]
     assert worse["against"]["test"] == "paired bootstrap over items"
     assert worse["against"]["verdict"] == "worse"
@@ -77,7 +77,7 @@ def test_several_trials_are_compared_by_the_bootstrap(evaluated: Evaluated) -> N
 
 def test_every_item_says_who_had_it_right(evaluated: Evaluated) -> None:
     runs = [evaluated("a", range(3)), evaluated("b", range(1, N))]
-    [part] = compare(runs, BENCHMARK, settings=Settings())["items"]
+    [part] = compare(runs, BENCHMARK, settings=ComparisonSettings())["items"]
     assert part["models"] == ["a", "b"]
     right = [[answer["correct"][0] for answer in row["answers"]] for row in part["rows"]]
     assert right[0] == [True, False]
@@ -87,7 +87,9 @@ def test_every_item_says_who_had_it_right(evaluated: Evaluated) -> None:
 
 
 def test_published_rows_stand_only_beside_the_published_items(evaluated: Evaluated) -> None:
-    found = compare([evaluated("a", range(3))], BENCHMARK, settings=Settings(published=True))
+    found = compare(
+        [evaluated("a", range(3))], BENCHMARK, settings=ComparisonSettings(published=True)
+    )
     assert found["published"] == []
     assert "Published figures are left out" in render(found, plots=())
 
@@ -104,7 +106,7 @@ def test_published_rows_carry_source_protocol_and_an_unpaired_distance(
     protocol = find_protocol("model-card", trials=1)
     subject = recorded(path, kind="instruct")
     evaluate(subject, "cti-rcm", protocol, benchmark=folder, out=tmp_path / "run")
-    found = compare([tmp_path / "run"], folder, settings=Settings(published=True))
+    found = compare([tmp_path / "run"], folder, settings=ComparisonSettings(published=True))
     by_model = {row["model"]: row for row in found["published"]}
     card = by_model["CyberSecQwen-4B"]
     assert (card["status"], card["protocol"]) == ("published", "model-card")
@@ -133,7 +135,7 @@ def test_a_published_row_is_held_against_the_score_under_its_protocol(
     for name in ("model-card", "faith"):
         subject, protocol = recorded(path, kind="instruct"), find_protocol(name, trials=1)
         evaluate(subject, "cti-rcm", protocol, benchmark=folder, out=tmp_path / "run")
-    found = compare([tmp_path / "run"], folder, settings=Settings(published=True))
+    found = compare([tmp_path / "run"], folder, settings=ComparisonSettings(published=True))
     ours = {table["protocol"]: table["rows"][0]["value"]["mean"] for table in found["tables"]}
     assert ours["faith"] < ours["model-card"] == 1
     held = {
@@ -151,22 +153,27 @@ def test_models_of_one_name_go_by_their_folders(evaluated: Evaluated, tmp_path: 
     second = tmp_path / "again" / "run-a"
     first.rename(second)
     first = evaluated("a", range(9))
-    names = [m["name"] for m in compare([first, second], BENCHMARK, settings=Settings())["models"]]
+    names = [
+        m["name"]
+        for m in compare([first, second], BENCHMARK, settings=ComparisonSettings())["models"]
+    ]
     assert names == [f"a ({first})", f"a ({second})"]
     with pytest.raises(InputError, match="twice"):
-        compare([first, first], BENCHMARK, settings=Settings())
+        compare([first, first], BENCHMARK, settings=ComparisonSettings())
 
 
 def test_an_unknown_reference_is_named(evaluated: Evaluated) -> None:
     with pytest.raises(InputError, match=r"'z' is none of the models .*there are a"):
-        compare([evaluated("a", range(3))], BENCHMARK, settings=Settings(reference="z"))
+        compare([evaluated("a", range(3))], BENCHMARK, settings=ComparisonSettings(reference="z"))
 
 
 def test_what_is_written_says_the_same_and_the_json_holds_no_item(
     evaluated: Evaluated, tmp_path: Path
 ) -> None:
     found = compare(
-        [evaluated("a", range(3)), evaluated("b", range(N))], BENCHMARK, settings=Settings()
+        [evaluated("a", range(3)), evaluated("b", range(N))],
+        BENCHMARK,
+        settings=ComparisonSettings(),
     )
     markdown, machine, page = write_comparison(found, tmp_path / "out")
     assert "| ▲   | b" in markdown.read_text()
@@ -189,7 +196,7 @@ def test_what_was_not_measured_is_null_and_no_verdict(tmp_path: Path) -> None:
         protocol, subject = find_protocol("model-card", trials=1), recorded(path, kind="instruct")
         runs.append(tmp_path / f"run-{name}")
         evaluate(subject, "cti-vsp", protocol, benchmark=tmp_path, out=runs[-1])
-    found = compare(runs, tmp_path, settings=Settings())
+    found = compare(runs, tmp_path, settings=ComparisonSettings())
     markdown, machine, page = write_comparison(found, tmp_path / "out")
     for path in (markdown, machine, page):
         assert not re.search(r"\bnan\b|\bNaN\b", path.read_text())
@@ -210,7 +217,7 @@ def test_models_that_were_asked_other_rows_are_said_to_be(
         runs.append(tmp_path / kind)
         subject = replace(recorded(path, kind=kind), name=kind)
         evaluate(subject, "cti-rcm", protocol, benchmark=BENCHMARK, out=runs[-1])
-    found = compare(runs, BENCHMARK, settings=Settings())
+    found = compare(runs, BENCHMARK, settings=ComparisonSettings())
     [row] = [row for row in found["tables"][0]["rows"] if row["model"] == "base"]
     assert row["against"] is None
     assert row["items"] == N - protocol.base_shots
@@ -218,7 +225,7 @@ def test_models_that_were_asked_other_rows_are_said_to_be(
 
 
 def test_a_line_break_in_a_name_begins_no_heading(evaluated: Evaluated) -> None:
-    found = compare([evaluated("a", range(3))], BENCHMARK, settings=Settings())
+    found = compare([evaluated("a", range(3))], BENCHMARK, settings=ComparisonSettings())
     text = render(found | {"reference": "a\n# b"}, plots=())
     assert "Reference: **a # b**" in text
 

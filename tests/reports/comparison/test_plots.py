@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.text import Text
 
-from cybersecqwen.reports.comparison.labels import Box, Label, beside, place, short
+from cybersecqwen.reports.comparison.label_placement import Box, PlotLabel, beside, place, short
 from cybersecqwen.reports.comparison.score_plots import plots, scores_name
 from cybersecqwen.reports.comparison.size_plot import against_size, size_panels
 
@@ -149,11 +149,13 @@ def test_items_draw_nothing() -> None:
     }
 
 
-labels = st.builds(Label, st.integers(5, 295), st.integers(5, 195), st.integers(5, 60), st.just(10))
+labels = st.builds(
+    PlotLabel, st.integers(5, 295), st.integers(5, 195), st.integers(5, 60), st.just(10)
+)
 
 
 @given(st.lists(labels, max_size=12))
-def test_placed_labels_never_overlap_each_other_or_a_marker(wanted: list[Label]) -> None:
+def test_placed_labels_never_overlap_each_other_or_a_marker(wanted: list[PlotLabel]) -> None:
     bounds = Box(0, 0, 300, 200)
     found = place(wanted, bounds=bounds)
     if found is None:
@@ -166,11 +168,11 @@ def test_placed_labels_never_overlap_each_other_or_a_marker(wanted: list[Label])
 
 
 def test_a_lone_label_stands_beside_its_marker() -> None:
-    label = Label(50, 50, 40, 10)
+    label = PlotLabel(50, 50, 40, 10)
     assert place([label], bounds=Box(0, 0, 200, 100)) == [beside(label)]
 
 
 def test_a_label_at_the_right_edge_goes_left_and_one_too_wide_has_no_place() -> None:
     bounds = Box(0, 0, 100, 100)
-    assert place([Label(90, 50, 40, 10)], bounds=bounds) == [Box(42, 45, 82, 55)]
-    assert place([Label(50, 50, 90, 10)], bounds=bounds) is None
+    assert place([PlotLabel(90, 50, 40, 10)], bounds=bounds) == [Box(42, 45, 82, 55)]
+    assert place([PlotLabel(50, 50, 90, 10)], bounds=bounds) is None

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from cybersecqwen.reports.comparison.text import PUBLISHED_NOTE, legend
+from cybersecqwen.reports.comparison.result_tables import PUBLISHED_NOTE, legend
 from cybersecqwen.reports.comparison.web_page import render_page
 
 from .compared import answer, compared, item, items, row

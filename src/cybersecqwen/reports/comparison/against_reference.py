@@ -39,7 +39,7 @@ _COLUMNS = {"cti-mcq": "cti_mcq", "cti-rcm": "cti_rcm"}
 
 
 @dataclass(frozen=True)
-class Settings:
+class ComparisonSettings:
     """What to compare: which task and protocol (all that are there), against whom.
 
     `reference` is a model's name, by default that of the first run; `sizes` are parameters in
@@ -66,7 +66,7 @@ class _Entry:
         return self.answers.task, self.scored.protocol.name
 
 
-def compare(runs: Sequence[Path], benchmark: Path, *, settings: Settings) -> Json:
+def compare(runs: Sequence[Path], benchmark: Path, *, settings: ComparisonSettings) -> Json:
     """Compare the evaluations in run folders; models that share a name go by their folder.
 
     Raises InputError where a run holds no answers, answers to other items than those of the
@@ -106,7 +106,7 @@ def compare(runs: Sequence[Path], benchmark: Path, *, settings: Settings) -> Jso
     }
 
 
-def _entries(runs: Sequence[Path], benchmark: Path, settings: Settings) -> list[_Entry]:
+def _entries(runs: Sequence[Path], benchmark: Path, settings: ComparisonSettings) -> list[_Entry]:
     found = []
     for run in runs:
         for answers in read_run(run, task=settings.task):
@@ -135,7 +135,7 @@ def _distinct(entries: list[_Entry]) -> list[_Entry]:
     return named
 
 
-def _model(name: str, entries: Sequence[_Entry], settings: Settings) -> Json:
+def _model(name: str, entries: Sequence[_Entry], settings: ComparisonSettings) -> Json:
     of = [entry for entry in entries if entry.answers.name == name]
     engine = _engine(of[0])
     counted = engine.get("parameters")

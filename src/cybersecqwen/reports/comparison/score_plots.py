@@ -1,57 +1,48 @@
 """Plots of a comparison, as SVG whose bytes depend on the comparison alone.
 
-    for name, svg in plots(found).items():
+    for name, svg in plots(comparison).items():
         write_text(folder / f"{name}.svg", svg)
 
-Colours are Okabe and Ito's. Markers carry the same message, for grey print.
+Markers carry the same message as colours, for grey print.
 """
 
 from __future__ import annotations
 
-import io
 import re
 from collections import Counter
-from collections.abc import Iterator
-from importlib.util import find_spec
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from cybersecqwen.files import Json
-from cybersecqwen.reports.comparison.labels import short
+from cybersecqwen.reports.comparison.label_placement import short
+from cybersecqwen.reports.comparison.result_tables import MARKS, p_value
 from cybersecqwen.reports.comparison.size_plot import AGAINST_SIZE, against_size, size_panels
-from cybersecqwen.reports.comparison.text import MARKS, p_value
+from cybersecqwen.reports.svg import BLACK, BLUE, GREY, LIGHT_GREY, VERMILLION, draw_svg
 
-_BLUE, _VERMILLION, _GREY, _BLACK = "#0072B2", "#D55E00", "#595959", "#000000"
 # By verdict: colour and marker.
 _VERDICTS = {
-    "better": (_BLUE, "^"),
-    "worse": (_VERMILLION, "v"),
-    "same": (_GREY, "o"),
-    "reference": (_BLACK, "D"),
-    "": (_GREY, "s"),
+    "better": (BLUE, "^"),
+    "worse": (VERMILLION, "v"),
+    "same": (GREY, "o"),
+    "reference": (BLACK, "D"),
+    "": (GREY, "s"),
 }
 _SMALL, _SHOWN = 8, 3.0  # points of the smallest text; the least per cent that is written
-_RC = {
-    "svg.hashsalt": "cybersecqwen",
-    "svg.fonttype": "none",
-    "font.family": "DejaVu Sans",
-    "font.size": 9,
-    "text.parse_math": False,  # a model's name may hold a $
-}
+_NO_MATH = {"text.parse_math": False}  # a model's name may hold a $
 
 
-def plots(found: Json) -> dict[str, str]:
-    """Give each plot as SVG by its name; {} where matplotlib is not installed."""
-    if find_spec("matplotlib") is None:
-        return {}
-    import matplotlib as mpl
+def plots(comparison: Json) -> dict[str, str]:
+    """Draw each plot as SVG, by its name; {} where matplotlib is not installed."""
+    return draw_svg(_named(_figures(comparison)), _NO_MATH)
 
-    drawn: dict[str, str] = {}
-    with mpl.rc_context(_RC):
-        for name, figure, title in _figures(found):
-            buffer = io.StringIO()
-            figure.savefig(buffer, format="svg", metadata={"Date": None, "Title": title})
-            drawn[_unused(_slug(name), drawn)] = buffer.getvalue()
-    return drawn
+
+def _named(figures: Iterator[tuple[str, Any, str]]) -> Iterator[tuple[str, Any, str]]:
+    """Make each name one of a file, and of one plot alone."""
+    taken: set[str] = set()
+    for name, figure, title in figures:
+        slug = _unused(_slug(name), taken)
+        taken.add(slug.casefold())
+        yield slug, figure, title
 
 
 def scores_name(part: Json) -> str:
@@ -64,9 +55,8 @@ def _slug(name: str) -> str:
     return re.sub(r"[^\w.]+", "-", name).strip("-.")[:120]
 
 
-def _unused(name: str, drawn: dict[str, str]) -> str:
+def _unused(name: str, taken: Collection[str]) -> str:
     """Put a number to a name that differs from another only in case or in odd characters."""
-    taken = {other.casefold() for other in drawn}
     names = (name, *(f"{name}-{number}" for number in range(2, len(taken) + 2)))
     return next(other for other in names if other.casefold() not in taken)
 
@@ -103,7 +93,7 @@ def _scores(part: Json) -> Any:
     better = "higher" if part["better"] == "higher" else "lower"
     metric = part["metric"].replace("_", " ")
     axes.set_xlabel(f"{metric} with its 95 % interval ({better} is better)")
-    axes.grid(axis="x", color="#D9D9D9", linewidth=0.6)
+    axes.grid(axis="x", color=LIGHT_GREY, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
@@ -127,7 +117,7 @@ def _score(axes: Any, y: int, row: Json, part: Json) -> None:
         axes.plot(value["mean"], y, marker=marker, color=colour, markersize=7)
         said = f"{value['mean']:.3f}  {said}"
         if reference:
-            axes.axvline(value["mean"], color=_BLACK, linewidth=0.8, linestyle=":")
+            axes.axvline(value["mean"], color=BLACK, linewidth=0.8, linestyle=":")
     axes.annotate(
         said, (1.02, y), xycoords=axes.get_yaxis_transform(), va="center", annotation_clip=False
     )
@@ -147,7 +137,7 @@ def _confusion(row: Json) -> Any:
     figure = Figure(figsize=(2.0 + 0.33 * wide, 1.5 + 0.29 * high), layout="constrained")
     axes = figure.subplots()
     mesh = axes.pcolormesh(
-        shares, cmap="Blues", vmin=0, vmax=100, edgecolor="#D9D9D9", linewidth=0.4
+        shares, cmap="Blues", vmin=0, vmax=100, edgecolor=LIGHT_GREY, linewidth=0.4
     )
     for y, line in enumerate(shares):
         for x, share in enumerate(line):

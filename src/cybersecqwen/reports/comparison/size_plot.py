@@ -15,21 +15,28 @@ from math import log10
 from typing import Any
 
 from cybersecqwen.files import Json
-from cybersecqwen.reports.comparison.labels import GAP, Box, Label, beside, place, short
+from cybersecqwen.reports.comparison.label_placement import (
+    GAP,
+    Box,
+    PlotLabel,
+    beside,
+    place,
+    short,
+)
+from cybersecqwen.reports.svg import BLACK, BLUE, VERMILLION
 
 AGAINST_SIZE = "accuracy-against-size"
-_BLUE, _VERMILLION, _BLACK = "#0072B2", "#D55E00", "#000000"
 _BROWN = "#A04600"  # the vermillion, dark enough for small text
 # By status of a score: colour, marker, face, and the words of the legend.
 _STATUS = {
-    "measured": (_BLUE, "o", _BLUE, "measured, with the 95 % interval"),
-    "published": (_BLACK, "o", "white", "published (joined: a range)"),
-    "baseline": (_VERMILLION, "s", "white", "baseline without a language model"),
+    "measured": (BLUE, "o", BLUE, "measured, with the 95 % interval"),
+    "published": (BLACK, "o", "white", "published (joined: a range)"),
+    "baseline": (VERMILLION, "s", "white", "baseline without a language model"),
 }
 _COLUMNS = {"cti-mcq": "cti_mcq", "cti-rcm": "cti_rcm"}
 _LABEL, _LINE = 9.5, 12  # points of a label, and those that its line takes
 _EDGE = 60  # points left of the smallest model
-_WIDE, _AXIS = 648, 48  # points: the plot against size, and the scale at its left
+_WIDE, _AXIS = 720, 48  # points: the plot against size, and the scale at its left
 
 
 @dataclass(frozen=True)
@@ -44,12 +51,12 @@ class Point:
 
     @property
     def middle(self) -> float:
-        """Give the score, or the middle of several."""
+        """The score, or the middle of several."""
         return (self.low + self.high) / 2
 
 
 def size_panels(found: Json) -> list[tuple[str, list[Point]]]:
-    """Give each task's scores, for the tasks where any score has a size."""
+    """Return each task's scores, for the tasks where any score has a size."""
     panels = [(task, _points(found, task)) for task in sorted(_COLUMNS)]
     return [(task, points) for task, points in panels if any(p.size for p in points)]
 
@@ -144,7 +151,7 @@ def _panel(figure: Any, task: str, points: list[Point], *, bottom: float, height
 
 
 def _reach(sizes: Sequence[float], *, width: float, room: float) -> tuple[float, float]:
-    """Give the range of sizes that leaves room for a label right of the largest model."""
+    """Return the range of sizes that leaves room for a label right of the largest model."""
     low, high = min(sizes), max(sizes)
     per_point = max(log10(high / low), 0.6) / (width - _EDGE)
     return low / 10 ** (_EDGE * per_point), high * 10 ** (room * per_point)
@@ -159,7 +166,7 @@ def _width(figure: Any, point: Point) -> float:
 
 
 def _limits(points: Sequence[Point]) -> tuple[float, float]:
-    """Give the range of accuracy to show: a baseline far below every model stays outside."""
+    """Return the range of accuracy to show: a baseline far below every model stays outside."""
     models = [p for p in points if p.status != "baseline"]
     floor = min(p.low for p in models) - 0.1
     shown = [p for p in points if p.low >= floor]
@@ -188,7 +195,7 @@ def _scatter(axes: Any, points: Sequence[Point], xs: Sequence[float]) -> bool:
         (px, low), (_, high) = axes.transData.transform([(x, point.low), (x, point.high)])
         taken.append(Box(px - 2, low, px + 2, high))
         y = axes.transData.transform((x, marked[-1]))[1]
-        labels.append(Label(px, y, _width(axes.figure, point), _LINE))
+        labels.append(PlotLabel(px, y, _width(axes.figure, point), _LINE))
     places = place(labels, bounds=Box(*axes.bbox.extents), taken=taken)
     for point, label, spot in zip(points, labels, places or map(beside, labels), strict=True):
         _label(axes, point, label, spot)
@@ -206,7 +213,7 @@ def _weight(point: Point) -> str:
     return "bold" if point.status == "measured" else "normal"
 
 
-def _label(axes: Any, point: Point, label: Label, spot: Box) -> None:
+def _label(axes: Any, point: Point, label: PlotLabel, spot: Box) -> None:
     colour = _BROWN if point.status == "baseline" else _STATUS[point.status][0]
     right = spot.left > label.x
     away = (spot.bottom + spot.top) / 2 - label.y

@@ -1,9 +1,9 @@
-"""A comparison as one page: tables, plots and every item, in a file that asks for nothing else.
+"""A comparison as one page: tables, plots and every item, in a file that loads nothing else.
 
-    write_text(Path("comparison.html"), render_page(found, plots(found)))
+    write_text(Path("comparison.html"), render_page(comparison, plots(comparison)))
 
 Models and benchmarks write what the page shows, so all of it is text: escaped here, and set as
-text by the page's script. The policy of the page runs that one script and loads nothing.
+text by the page's script.
 """
 
 from __future__ import annotations
@@ -13,22 +13,32 @@ import hashlib
 import html
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 from cybersecqwen.files import Json
-from cybersecqwen.reports.comparison.score_plots import scores_name
-from cybersecqwen.reports.comparison.size_plot import AGAINST_SIZE
-from cybersecqwen.reports.comparison.text import (
+from cybersecqwen.reports.comparison.result_tables import (
     MARKS,
     PUBLISHED_NOTE,
     behind,
+    distance,
     failed_checks,
     figure,
     legend,
     result_row,
 )
-from cybersecqwen.reports.html_page import fill, template
-from cybersecqwen.reports.model_card_text import ITEM_LICENCE
+from cybersecqwen.reports.comparison.score_plots import scores_name
+from cybersecqwen.reports.comparison.size_plot import AGAINST_SIZE
+from cybersecqwen.reports.html_page import (
+    ITEM_LICENCE,
+    Cell,
+    Page,
+    Section,
+    asset,
+    css_class,
+    html_list,
+    html_table,
+    quiet,
+)
 from cybersecqwen.reports.run_folder import CTI_BENCH
 
 _NONE = "–"
@@ -38,30 +48,25 @@ _RESULTS = (
     *("difference", "95 % interval of it", "p after Holm", "detectable difference", "remarks"),
 )
 
-Cell = str | tuple[str, str]  # text, or text and the class of its cell
 
-
-def render_page(found: Json, drawn: Mapping[str, str]) -> str:
+def render_page(comparison: Json, drawn: Mapping[str, str]) -> str:
     """Write the page; `drawn` are the plots as SVG by name, {} where there are none."""
-    page = template("comparison.html", __package__)
-    sections = list(_sections(found, drawn))
-    links = [_link(name, title) for name, title, _ in sections]
-    title = f"Comparison on {found['benchmark']['name']}"
-    values = {
-        "title": html.escape(title),
-        "script_hash": f"'{_script_hash(page)}'",
-        "about": _about(found),
-        "links": "\n".join([*links, _link("items", "Item by item")]),
-        "sections": "\n".join(_section(*section) for section in sections),
-        "licence": _licence(found),
-        "data": _embedded(_data(found)),
-    }
-    return fill(page, values)
+    script = asset("comparison.js", __package__)
+    items = Section("items", "Item by item", asset("items.html", __package__))
+    return Page(
+        f"Comparison on {comparison['benchmark']['name']}",
+        about=_about(comparison),
+        sections=[*_sections(comparison, drawn), items],
+        style=asset("comparison.css", __package__),
+        footer=f'<footer>\n<p class="quiet">{_licence(comparison)}</p>\n</footer>\n'
+        f'<script type="application/json" id="data">{_embedded(_data(comparison))}</script>\n'
+        f"<script>{script}</script>",
+        policy=f"script-src '{_hash(script)}'; img-src data:; ",
+    ).render()
 
 
-def _script_hash(page: str) -> str:
-    """Name the page's script in its policy: no other one runs, whatever gets in."""
-    script = page.partition("<script>")[2].partition("</script>")[0]
+def _hash(script: str) -> str:
+    """Name the page's script for its policy: no other one runs, whatever gets in."""
     return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
@@ -72,7 +77,7 @@ def _embedded(value: Json) -> str:
 
 
 def _data(found: Json) -> Json:
-    """Give what the browser of items needs."""
+    """Return what the browser of items needs."""
     permuted = {
         (part["task"], part["protocol"])
         for part in found["tables"]
@@ -89,77 +94,24 @@ def _data(found: Json) -> Json:
     return {"reference": found["reference"], "parts": parts}
 
 
-def _sections(found: Json, drawn: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
-    """Yield each section's anchor, title and HTML."""
+def _sections(found: Json, drawn: Mapping[str, str]) -> Iterator[Section]:
     left = dict(drawn)
     for number, part in enumerate(found["tables"], start=1):
         title = f"{part['task']}, protocol {part['protocol']} {part['protocol_version']}"
         plot = _plot(left.pop(scores_name(part), ""))
-        yield f"results-{number}", title, _results(part, found) + plot
+        yield Section(f"results-{number}", title, _results(part, found) + plot)
     said = [r["against"]["sentence"] for p in found["tables"] for r in p["rows"] if r["against"]]
     if said:
-        yield "words", "In words", _list(said)
+        yield Section("words", "In words", html_list(said))
     if AGAINST_SIZE in left:
-        yield "size", "Accuracy against size", _plot(left.pop(AGAINST_SIZE), kind="tall")
+        yield Section("size", "Accuracy against size", _plot(left.pop(AGAINST_SIZE), kind="tall"))
     if found["published"] or found["published_left_out"]:
-        yield "published", "Published and baselines", _published(found)
+        yield Section("published", "Published and baselines", _published(found))
     body = "".join(map(_behind, found["tables"])) + "".join(map(_plot, left.values()))
-    yield "behind", "Behind the score", body if drawn else f"{body}{_paragraph(_NO_PLOTS)}"
+    yield Section("behind", "Behind the score", body if drawn else f"{body}{quiet(_NO_PLOTS)}")
     warnings = failed_checks(found)
     if warnings:
-        yield "servers", "What the servers do not do", _list(warnings)
-
-
-def _section(name: str, title: str, body: str) -> str:
-    heading = f'<h2 id="{name}-title">{html.escape(title)}</h2>'
-    return f'<section id="{name}" aria-labelledby="{name}-title">\n{heading}\n{body}\n</section>'
-
-
-def _link(name: str, title: str) -> str:
-    return f'<li><a href="#{name}">{html.escape(title)}</a></li>'
-
-
-def _paragraph(text: str) -> str:
-    return f'<p class="quiet">{html.escape(text)}</p>\n'
-
-
-def _list(texts: Iterable[str]) -> str:
-    return "<ul>" + "".join(f"<li>{html.escape(text)}</li>" for text in texts) + "</ul>"
-
-
-def _table(
-    header: Sequence[str],
-    rows: Iterable[tuple[str, Sequence[Cell]]],
-    *,
-    caption: str,
-    numbers: Collection[int] = (),
-) -> str:
-    """Write a table in a box that scrolls; each row comes with its class, "" for none."""
-    heads = "".join(
-        f'<th scope="col"{_class("n" if i in numbers else "")}>{html.escape(text)}</th>'
-        for i, text in enumerate(header)
-    )
-    body = "\n".join(
-        f"<tr{_class(kind)}>"
-        + "".join(_cell(cell, "n" if i in numbers else "") for i, cell in enumerate(cells))
-        + "</tr>"
-        for kind, cells in rows
-    )
-    named = html.escape(caption)
-    return (
-        f'<div class="box" role="region" aria-label="{named}" tabindex="0">'
-        f'<table class="sortable"><caption>{named}</caption>\n'
-        f"<thead><tr>{heads}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>\n"
-    )
-
-
-def _cell(cell: Cell, kind: str) -> str:
-    text, kind = cell if isinstance(cell, tuple) else (cell, kind)
-    return f"<td{_class(kind)}>{html.escape(text)}</td>"
-
-
-def _class(kind: str) -> str:
-    return f' class="{kind}"' if kind else ""
+        yield Section("servers", "What the servers do not do", html_list(warnings))
 
 
 def _about(found: Json) -> str:
@@ -169,7 +121,7 @@ def _about(found: Json) -> str:
         f"item. Intervals are of {bootstrap['level']:.0%} from {bootstrap['samples']:,} bootstrap "
         f"samples, seed {bootstrap['seed']}. Made by CyberSecQwen {html.escape(found['version'])}."
     )
-    models = _table(
+    models = html_table(
         ("model", "engine", "kind", "billions of parameters"),
         [("", _model(model)) for model in found["models"]],
         caption="The models",
@@ -194,13 +146,13 @@ def _model(model: Json) -> list[Cell]:
 def _results(part: Json, found: Json) -> str:
     metric = part["metric"].replace("_", " ")
     better = "higher" if part["better"] == "higher" else "lower"
-    shown = _table(
+    shown = html_table(
         [head.format(metric=metric) for head in _RESULTS],
         [_result(row, part) for row in part["rows"]],
         caption=f"{part['task']}: {metric}, {better} is better",
         numbers=range(2, 11),
     )
-    return shown + _paragraph(legend(found))
+    return shown + quiet(legend(found))
 
 
 def _result(row: Json, part: Json) -> tuple[str, list[Cell]]:
@@ -213,43 +165,36 @@ def _result(row: Json, part: Json) -> tuple[str, list[Cell]]:
 
 def _published(found: Json) -> str:
     if found["published_left_out"]:
-        return _paragraph("They are left out: these items are not CTI-Bench's.")
+        return quiet("They are left out: these items are not CTI-Bench's.")
     rows = [row for row in found["published"] if "cti_mcq" in row]
     others = [row for row in found["published"] if "metric" in row]
     header = (
         *("status", "model", "size", "cti-mcq", "cti-rcm", "source", "protocol"),
         *("reference minus this, cti-mcq", "cti-rcm", "note"),
     )
-    shown = _table(
+    shown = html_table(
         header,
         [("", _published_row(row)) for row in rows],
         caption="Strict accuracy, not measured in this comparison",
         numbers=(3, 4, 7, 8),
     )
     if others:
-        shown += _table(
+        shown += html_table(
             ("model", "task", "metric", "published", "source", "protocol"),
             [("", _other_row(row)) for row in others],
             caption="Published on other tasks",
             numbers=(3,),
         )
-    return f'<div class="quoted">{shown}</div>{_paragraph(PUBLISHED_NOTE)}'
+    return f'<div class="quoted">{shown}</div>{quiet(PUBLISHED_NOTE)}'
 
 
 def _published_row(row: Json) -> list[Cell]:
     return [
         *(row["status"], row["model"], row["size"] or _NONE),
         *(figure(row["cti_mcq"]), figure(row["cti_rcm"]), row["source"], row["protocol"]),
-        *(_distance(row["reference_minus_this"].get(task)) for task in ("cti-mcq", "cti-rcm")),
+        *(distance(row, task) for task in ("cti-mcq", "cti-rcm")),
         (row["note"], "wide"),
     ]
-
-
-def _distance(found: Json | None) -> str:
-    if found is None:
-        return _NONE
-    low, high = found["interval_95_unpaired"]
-    return f"{found['difference']:+.3f} ({low:+.3f} to {high:+.3f})"
 
 
 def _other_row(row: Json) -> list[Cell]:
@@ -261,7 +206,7 @@ def _behind(part: Json) -> str:
     """Put what stands behind the scores of one task into a table, a model a column."""
     found = [dict(behind(row, part["task"])) for row in part["rows"]]
     names = list(dict.fromkeys(name for cells in found for name in cells))
-    return _table(
+    return html_table(
         ("", *(row["model"] for row in part["rows"])),
         [("", [name, *(cells.get(name, _NONE) for cells in found)]) for name in names],
         caption=f"{part['task']}, protocol {part['protocol']}",
@@ -276,8 +221,9 @@ def _plot(svg: str, *, kind: str = "") -> str:
     title = re.search(r"<title>(.*?)</title>", svg, re.DOTALL)
     named = html.escape(html.unescape(title[1])) if title else ""
     source = f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
+    box = f'<div class="box" role="region" aria-label="{named}" tabindex="0">'
     return (
-        f'<figure{_class(kind)}><div class="box" role="region" aria-label="{named}" tabindex="0">'
+        f"<figure{css_class(kind)}>{box}"
         f'<img alt="{named}" src="{source}"></div><figcaption>{named}</figcaption></figure>\n'
     )
 

@@ -1,62 +1,44 @@
 """Plots of a dataset, as SVG whose bytes depend on its figures alone.
 
-    for name, svg in plots(figures).items():
-        write_text(folder / f"{name}.svg", svg)
-
-Colours are Okabe and Ito's, apart for every kind of colour vision; hatches, line styles and
-markers tell them apart in grey print.
+for name, svg in plots(figures).items():
+    write_text(folder / f"{name}.svg", svg)
 """
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable
-from importlib.util import find_spec
+from collections.abc import Callable, Iterator
 from itertools import accumulate
 from typing import Any
 
 from cybersecqwen.files import Json
 from cybersecqwen.reports.dataset.labels import NO_YEAR, SOURCES
+from cybersecqwen.reports.svg import BLUE, GREEN, LIGHT_GREY, ORANGE, VERMILLION, draw_svg
 
 # By source of the label: colour, hatch, line style and marker.
 _STYLES = {
-    "nvd": ("#0072B2", "", "-", "o"),
-    "cna": ("#E69F00", "//", "--", "s"),
-    "cisa_adp": ("#009E73", "..", "-.", "^"),
-    "none": ("#D9D9D9", "", ":", "x"),
+    "nvd": (BLUE, "", "-", "o"),
+    "cna": (ORANGE, "//", "--", "s"),
+    "cisa_adp": (GREEN, "..", "-.", "^"),
+    "none": (LIGHT_GREY, "", ":", "x"),
 }
-_BLUE, _VERMILLION, _GREY = "#0072B2", "#D55E00", "#D9D9D9"
 _FEWEST = 50  # labels in a year; a share of fewer says little
 # Beside the axes: no bar or line runs into it.
 _ABOVE: Json = {"loc": "outside upper left", "ncols": 4, "frameon": False, "alignment": "left"}
-_RC = {
-    "svg.hashsalt": "cybersecqwen",
-    "svg.fonttype": "none",
-    "font.family": "DejaVu Sans",
-    "font.size": 9,
-    "hatch.linewidth": 0.6,
-    "axes.axisbelow": True,
-}
 
 
 def plots(figures: Json) -> dict[str, str]:
-    """Give each plot as SVG by its name; {} where matplotlib is not installed.
+    """Draw each plot as SVG, by its name; {} where matplotlib is not installed.
 
     A plot that the figures hold no data for is left out.
     """
-    if find_spec("matplotlib") is None:
-        return {}
-    import matplotlib as mpl
+    return draw_svg(_drawn(figures), {"hatch.linewidth": 0.6, "axes.axisbelow": True})
 
-    drawn: dict[str, str] = {}
-    with mpl.rc_context(_RC):
-        for name, (draw, title) in _PLOTS.items():
-            figure = draw(figures)
-            if figure is not None:
-                buffer = io.StringIO()
-                figure.savefig(buffer, format="svg", metadata={"Date": None, "Title": title})
-                drawn[name] = buffer.getvalue()
-    return drawn
+
+def _drawn(figures: Json) -> Iterator[tuple[str, Any, str]]:
+    for name, (draw, title) in _PLOTS.items():
+        figure = draw(figures)
+        if figure is not None:
+            yield name, figure, title
 
 
 def _axes(width: float, height: float) -> tuple[Any, Any]:
@@ -64,7 +46,7 @@ def _axes(width: float, height: float) -> tuple[Any, Any]:
 
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.subplots()
-    axes.grid(color=_GREY, linewidth=0.6)
+    axes.grid(color=LIGHT_GREY, linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
     return figure, axes
 
@@ -100,14 +82,14 @@ def _tail(figures: Json) -> Any:
         return None
     figure, axes = _axes(7.2, 3.6)
     ranks = range(1, len(counts) + 1)
-    axes.loglog(ranks, counts, color=_BLUE, linewidth=1.6, label="labels of the class (left)")
+    axes.loglog(ranks, counts, color=BLUE, linewidth=1.6, label="labels of the class (left)")
     axes.set(xlabel="rank of the class", ylabel="labels")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter("{x:,.0f}")
     shares = axes.twinx()
     total = sum(counts)
     held = [100 * n / total for n in accumulate(counts)]
-    style = {"color": _VERMILLION, "linewidth": 1.6, "linestyle": "--"}
+    style = {"color": VERMILLION, "linewidth": 1.6, "linestyle": "--"}
     shares.plot(ranks, held, label="all labels so far (right)", **style)
     shares.set(ylabel="per cent of all labels", ylim=(0, 103))
     shares.spines["top"].set_visible(False)
@@ -159,8 +141,8 @@ def _lengths(figures: Json) -> Any:
     edges, counts = chat["histogram"]["edges"], chat["histogram"]["counts"]
     limit = figures["lengths"]["limit"]
     figure, axes = _axes(7.2, 3.4)
-    axes.stairs(counts, edges, fill=True, color=_BLUE)
-    axes.axvline(limit, color=_VERMILLION, linewidth=1.4, linestyle="--")
+    axes.stairs(counts, edges, fill=True, color=BLUE)
+    axes.axvline(limit, color=VERMILLION, linewidth=1.4, linestyle="--")
     place = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
     label = f"limit {limit:,}\n{chat['over_limit']:,} over it"
     axes.annotate(label, (limit, 0.97), xytext=(-5, 0), ha="right", va="top", **place)

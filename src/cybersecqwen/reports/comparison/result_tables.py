@@ -166,7 +166,7 @@ def _published_row(row: Json) -> list[str]:
         row["status"],
         row["source"],
         row["protocol"],
-        *(_distance(row, task) for task in ("cti-mcq", "cti-rcm")),
+        *(distance(row, task) for task in ("cti-mcq", "cti-rcm")),
         row["note"],
     ]
 
@@ -180,7 +180,8 @@ def figure(value: float | Sequence[float] | None) -> str:
     return f"{value:.4f}".rstrip("0").ljust(5, "0")
 
 
-def _distance(row: Json, task: str) -> str:
+def distance(row: Json, task: str) -> str:
+    """Write how far the reference is from a published row, with the unpaired interval."""
     found = row["reference_minus_this"].get(task)
     if not found:
         return _NONE

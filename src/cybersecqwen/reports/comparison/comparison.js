@@ -1,123 +1,3 @@
-<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src {{script_hash}}; img-src data:; base-uri 'none'; form-action 'none'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="referrer" content="no-referrer">
-<title>{{title}}</title>
-<style>
-{{style}}:root { --mark: #e3eefa; }
-@media (prefers-color-scheme: dark) { :root { --mark: #1d3349; } }
-thead th.n { white-space: normal; }
-td.wide { min-width: 10rem; }
-tr.reference { background: var(--mark); }
-.better { color: var(--right); white-space: nowrap; }
-.worse { color: var(--wrong); white-space: nowrap; }
-.same { white-space: nowrap; }
-.quoted table { border-left: 4px double var(--quiet); font-style: italic; }
-.quoted thead, .quoted caption { font-style: normal; }
-button, select, input {
-  font: inherit; color: inherit; background: var(--panel); border: 1px solid var(--quiet);
-  border-radius: .25rem; padding: .25rem .5rem; max-width: 100%;
-}
-button:disabled { opacity: .5; }
-button.sort { border: 0; background: none; padding: 0; font-weight: bold; text-align: inherit; cursor: pointer; }
-button.sort::after { content: " ↕"; color: var(--quiet); }
-[aria-sort=ascending] > button.sort::after { content: " ↑"; color: inherit; }
-[aria-sort=descending] > button.sort::after { content: " ↓"; color: inherit; }
-figure { margin: 1rem 0; }
-figure img { background: #fff; display: block; max-width: 100%; min-width: 34rem; height: auto; }
-#controls { display: flex; flex-wrap: wrap; gap: .6rem 1rem; align-items: end; }
-#controls label { display: grid; font-size: .875rem; color: var(--quiet); min-width: 0; }
-#controls select, #controls input { color: var(--ink); font-size: 1rem; }
-#count { display: block; font-weight: bold; margin: .8rem 0 .2rem; }
-#rows table { width: 100%; }
-#rows td.text { min-width: 14rem; }
-#rows tr.open { background: var(--mark); }
-#rows td.whole { background: var(--panel); padding: .6rem 1rem 1rem; }
-#rows .key { min-width: 5.5rem; }
-#rows .answer { min-width: 13rem; }
-.answers { display: grid; grid-template-columns: repeat(auto-fit, minmax(15rem, 1fr)); gap: 0 1.5rem; }
-.asked, pre { white-space: pre-wrap; overflow-wrap: anywhere; }
-pre { margin: .3rem 0; padding: .5rem; border: 1px solid var(--line); background: var(--paper); font-size: .8125rem; max-height: 30rem; overflow-y: auto; }
-.trials { display: flex; flex-wrap: wrap; gap: 0 1rem; padding: 0; margin: .2rem 0; list-style: none; }
-.gold { font-weight: bold; }
-.hidden { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
-code { overflow-wrap: anywhere; }
-@media (max-width: 40rem) {
-  .whole > div { max-width: calc(100vw - 4.5rem); position: sticky; left: 1rem; }
-}
-@media print {
-  @page { size: A4 landscape; margin: 12mm; }
-  @page upright { size: A4 portrait; margin: 8mm; }
-  section:has(.tall) { page: upright; }
-  button.sort { display: contents; }
-  :root {
-    --ink: #000; --quiet: #333; --paper: #fff; --panel: #f0f0f0; --line: #888;
-    --link: #000; --right: #000; --wrong: #000; --mark: #e8e8e8;
-  }
-  body { max-width: none; padding: 0; font-size: 10pt; }
-  nav, #items, noscript, details, button.sort::after { display: none; }
-  .box { overflow: visible; }
-  table { font-size: 7.5pt; }
-  th, td { padding: 2pt 4pt; }
-  td.wide { min-width: 0; }
-  tr, figure { break-inside: avoid; }
-  h2, h3, caption { break-after: avoid; }
-  figure img { min-width: 0; max-height: 165mm; width: auto; }
-  figure.tall img { max-height: 250mm; }
-}
-</style>
-</head>
-<body>
-<header>
-<h1>{{title}}</h1>
-{{about}}
-</header>
-<nav aria-label="Sections">
-<ul>
-{{links}}
-</ul>
-</nav>
-<main>
-{{sections}}
-<section id="items" aria-labelledby="items-title">
-<h2 id="items-title">Item by item</h2>
-<noscript><p>Going through the items needs JavaScript. All else on this page does not.</p></noscript>
-<div id="browser" hidden>
-<p class="quiet">Of several trials, the answer is the one given most often; where two are, the
-first. Items are counted from 0. The view is kept in the address, so a link to it can be shared.</p>
-<p class="quiet" id="permuted" hidden>The options were shown in another order in each trial, so a
-letter is that of its trial, and a model is right where most of its trials are.</p>
-<form id="controls">
-<label>Task and protocol <select name="part"></select></label>
-<label>Model A <select name="a"></select></label>
-<label>Model B <select name="b"></select></label>
-<label>Show <select name="filter">
-<option value="all">all items</option>
-<option value="a-right-b-wrong">A right, B wrong</option>
-<option value="a-wrong-b-right">A wrong, B right</option>
-<option value="both-wrong">both wrong</option>
-<option value="both-right">both right</option>
-<option value="differ">an answer differs between trials</option>
-<option value="unparseable">an answer cannot be read</option>
-</select></label>
-<label>Search <input name="q" type="search" placeholder="text, gold or answer" autocomplete="off"></label>
-</form>
-<output id="count" aria-live="polite"></output>
-<div class="box" id="rows" role="region" aria-label="Items" tabindex="0"></div>
-<p><button type="button" id="previous">Previous</button>
-<span id="page"></span>
-<button type="button" id="next">Next</button></p>
-</div>
-</section>
-</main>
-<footer>
-<p class="quiet">{{licence}}</p>
-</footer>
-<script type="application/json" id="data">{{data}}</script>
-<script>
 "use strict";
 const PAGE = 50;
 const data = JSON.parse(document.getElementById("data").textContent);
@@ -303,7 +183,7 @@ function change(values) {
 }
 
 function start() {
-  document.querySelectorAll("table.sortable").forEach(sortable);
+  document.querySelectorAll("table").forEach(sortable);
   if (!data.parts.length) return;
   find("browser").hidden = false;
   const load = () => {
@@ -334,6 +214,3 @@ function start() {
   });
 }
 start();
-</script>
-</body>
-</html>
