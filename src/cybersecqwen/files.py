@@ -154,12 +154,17 @@ def read_jsonl(path: Path) -> Iterator[Json]:
         raise InputError(f"cannot be read as UTF-8 text: {error}", where=path) from error
 
 
-def parse_line(line: str, *, where: str) -> Json:
-    """Parse one JSONL line into an object; raises InputError at `where`."""
+def parse_line(line: str | bytes, *, where: str) -> Json:
+    """Parse one JSONL line into an object; raises InputError at `where`, whatever it holds."""
     try:
+        line = line.decode() if isinstance(line, bytes) else line
         row = json.loads(line)
+    except UnicodeDecodeError as error:
+        raise InputError(f"is not UTF-8: {error.reason}", where=where) from error
     except json.JSONDecodeError as error:
         raise InputError(f"no valid JSON: {error.msg}", where=where, tip="fix the line") from error
+    except (RecursionError, ValueError) as error:  # endless brackets, endless digits
+        raise InputError(f"no usable JSON: {error}", where=where) from error
     if not isinstance(row, dict):
         raise InputError("not a JSON object", where=where, tip="one {…} a line is expected")
     if "\\ud" in line.lower():  # half of a surrogate pair is no text that can be written again

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import logging
 import re
-import tempfile
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
+from cybersecqwen.analyst.classification import Given
+from cybersecqwen.cwe.identifiers import CVE_SYNTAX, normalise_cve
 from cybersecqwen.errors import InputError
 from cybersecqwen.records import Vulnerability
 from cybersecqwen.sources import cve_json, read_vulnerabilities
@@ -23,7 +24,6 @@ from cybersecqwen.sources.recordstore.database import NAME, is_sqlite
 
 _log = logging.getLogger(__name__)
 
-CVE_ID = re.compile(r"CVE-(\d{4})-\d{4,}", re.IGNORECASE)
 _FIRST_FEED = 2002  # NVD's feed of that year holds the older records too
 
 
@@ -45,6 +45,35 @@ def look_up(cve_ids: Sequence[str], records: Sequence[Path]) -> dict[str, Vulner
                 raise
             _log.warning("passed over: %s", error)
     return found
+
+
+def look_up_texts(
+    cve_ids: Sequence[str], records: Sequence[Path], report: Callable[[InputError], None]
+) -> Iterator[Given]:
+    """Yield the texts of CVE ids; one that is nowhere is reported with where it was looked for."""
+    vulnerabilities = look_up(cve_ids, records)
+    for cve_id in dict.fromkeys(cve_ids):
+        if cve_id not in vulnerabilities:
+            tip = "give other --records" if records else how_to_fetch(cve_id)
+            places_searched = ", ".join(map(str, places(cve_ids, records)))
+            report(InputError(f"{cve_id} is not in it", where=places_searched, tip=tip))
+    for cve_id in cve_ids:
+        if cve_id in vulnerabilities:
+            yield given_of(vulnerabilities[cve_id])
+
+
+def given_of(vulnerability: Vulnerability) -> Given:
+    """Return what is to be classified of a record."""
+    refused = "the CVE record is rejected" if vulnerability.rejected else ""
+    return Given(vulnerability.cve_id, vulnerability.description, refused)
+
+
+def parse_cve_id(word: str) -> str:
+    """Return a CVE id as "CVE-2021-44228"; raises InputError where the word is none."""
+    cve_id = normalise_cve(word)
+    if not re.fullmatch(CVE_SYNTAX, cve_id):
+        raise InputError(f"{word!r} is no CVE id", tip="the form is CVE-2021-44228")
+    return cve_id
 
 
 def places(cve_ids: Sequence[str], records: Sequence[Path]) -> list[Path]:
@@ -96,17 +125,11 @@ def _candidates(path: Path, wanted: Collection[str]) -> Iterator[Vulnerability]:
         yield from query.find(path, wanted)
         return
     by_name = False
-    for entry in members(path):
-        if cve_json.RECORD_FILE.search(entry.name):
-            by_name = True
-            if PurePosixPath(entry.name).name.split(".")[0] in wanted:
-                yield from _record(entry.read())
+    if path.is_dir() or path.is_file():
+        for member in members(path):
+            if cve_json.RECORD_FILE.search(member.name):
+                by_name = True
+                if PurePosixPath(member.name).name.split(".")[0] in wanted:
+                    yield cve_json.read_record(member.read(), member.where)
     if not by_name:
         yield from read_vulnerabilities(path)
-
-
-def _record(data: bytes) -> Iterator[Vulnerability]:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "record.json"
-        path.write_bytes(data)
-        yield from cve_json.read(path)

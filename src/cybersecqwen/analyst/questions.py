@@ -24,13 +24,12 @@ from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cybersecqwen.analyst.tables import parse_row
 from cybersecqwen.embedded.knowledge import KnowledgeIndex, open_knowledge
 from cybersecqwen.embedded.multiple_choice import MOST, answer_multiple_choice
 from cybersecqwen.embedded.question_answering import NOT_COVERED, answer_question
 from cybersecqwen.embedded.tokenizer import plain
 from cybersecqwen.errors import InputError
-from cybersecqwen.files import Json
+from cybersecqwen.files import Json, parse_line
 from cybersecqwen.records import Answer
 
 _log = logging.getLogger(__name__)
@@ -199,7 +198,7 @@ def read_lines(lines: Iterable[bytes], name: str, report: Report) -> Iterator[Qu
             bare = line.removeprefix(_BOM).strip()
             empty = empty and not bare
             if bare.startswith(b"{"):
-                yield _of_row(parse_row(bare, where), number - 1, where)
+                yield _of_row(parse_line(bare, where=where), number - 1, where)
             elif bare:
                 yield Question(number - 1, bare.decode())
         except UnicodeDecodeError as error:

@@ -72,7 +72,7 @@ def classify(inputs: tuple[str, ...], form: str | None, **options: Any) -> None:
     _check(inputs, **options)
     from cybersecqwen.analyst import classify as classified
     from cybersecqwen.analyst import open_classifier
-    from cybersecqwen.analyst.inputs import names_file, read_arguments
+    from cybersecqwen.analyst.arguments import names_file, read_arguments
 
     bad, out = Bad(), Output()
     given = read_arguments(inputs or ("-",), records=options["records"], report=bad.report)

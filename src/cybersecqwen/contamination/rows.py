@@ -10,8 +10,6 @@ is read by its own fields, so a file may mix several forms.
 
 from __future__ import annotations
 
-import csv
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,12 +17,21 @@ from typing import Any, NamedTuple
 from cybersecqwen.contamination import Row
 from cybersecqwen.cwe.identifiers import cve_ids, normalise_cve
 from cybersecqwen.errors import InputError
-from cybersecqwen.files import Json, read_json, read_jsonl
-from cybersecqwen.sources import read_vulnerabilities
+from cybersecqwen.files import Json
+from cybersecqwen.sources import FEEDS, read_vulnerabilities, recognise
 from cybersecqwen.sources.archives import readable
+from cybersecqwen.sources.row_formats import (
+    Report,
+    Rows,
+    arrow_rows,
+    check_utf8,
+    csv_rows,
+    json_rows,
+    jsonl_rows,
+    parquet_rows,
+)
 
-_BATCH = 1024  # rows held as Python objects at once
-_MOST_NAMED = 2  # CVE ids in a text that it may be about; more is a list
+_MOST_READERS = 2  # CVE ids in a text that it may be about; more is a list
 
 # What is asked, and where the answer to learn stands; the first form whose fields are there.
 FORMS: dict[str, tuple[tuple[str, ...], str]] = {
@@ -45,7 +52,6 @@ _ANSWERS = {answered: bool(asked) for asked, answered in FORMS.values() if answe
 _OPTIONAL = {"input"}  # beside an instruction
 _IDS = ("cve_id", "cve", "cveId", "cve-id", "id")
 _LABELS = ("cwe", "cwe_id", "label", "cwe_nvd", "cwe_cna", "cwe_cisa_adp", "cvss3_vector")
-_NAMED = {".jsonl", ".json", ".csv", ".parquet", ".arrow"}
 _ABOUT = {"dataset_info.json", "state.json", "dataset_dict.json", "dataset_infos.json"}
 
 
@@ -69,6 +75,11 @@ def read_rows(path: Path, *, unreadable: list[str] | None = None) -> Iterator[Tr
 
 
 def _read(path: Path, unreadable: list[str] | None) -> Iterator[tuple[str, str, Row]]:
+    def report(error: InputError) -> None:
+        if unreadable is None:
+            raise error
+        unreadable.append(str(error))
+
     files = training_files(path)
     if not files:  # not a table of rows: a feed or an archive of records
         for record in read_vulnerabilities(path):
@@ -77,13 +88,11 @@ def _read(path: Path, unreadable: list[str] | None) -> Iterator[tuple[str, str, 
             yield record.where, "record", Row(record.description, (record.cve_id,), answer)
         return
     for file in files:
-        for where, fields in _RAW[file.suffix](file):
+        for where, fields in _READERS[file.suffix](file, report):
             try:
                 yield where, *_row(fields, where)
             except InputError as error:
-                if unreadable is None:
-                    raise
-                unreadable.append(str(error))
+                report(error)
 
 
 def training_files(path: Path) -> list[Path]:
@@ -92,14 +101,14 @@ def training_files(path: Path) -> list[Path]:
         found = [
             file
             for file in sorted(path.rglob("*"))
-            if file.suffix in _NAMED
+            if file.suffix in _READERS
             and file.name not in _ABOUT
             and not any(part.startswith(".") for part in file.relative_to(path).parts)
         ]
         return found if _is_dataset(path, found) else []
     if not path.exists():
         raise InputError("no such file or folder", where=path, tip="check the path")
-    return [path] if path.suffix in _NAMED and not _is_feed(path) else []
+    return [path] if path.suffix in _READERS and not _is_feed(path) else []
 
 
 def _is_dataset(folder: Path, files: list[Path]) -> bool:
@@ -113,12 +122,8 @@ def _is_dataset(folder: Path, files: list[Path]) -> bool:
 
 
 def _is_feed(path: Path) -> bool:
-    """Say whether a JSON file is one of vulnerability records, by its first keys."""
-    if path.suffix != ".json":
-        return False
-    with readable(path), path.open("rb") as file:
-        head = file.read(4096)
-    return any(mark in head for mark in (b'"resultsPerPage"', b'"CVE_RECORD"', b'"containers"'))
+    """Tell a JSON file of a feed from one of rows."""
+    return path.suffix == ".json" and recognise(path) not in (None, FEEDS["table"])
 
 
 def _row(fields: Json, where: str) -> tuple[str, Row]:
@@ -191,66 +196,19 @@ def _ids(fields: Json, asked: str) -> tuple[str, ...]:
         if cve_id:
             return (cve_id,)
     named = tuple(cve_ids(asked))
-    return named if len(named) <= _MOST_NAMED else ()
+    return named if len(named) <= _MOST_READERS else ()
 
 
-def _jsonl(path: Path) -> Iterator[tuple[str, Json]]:
-    for number, row in enumerate(read_jsonl(path), start=1):
-        yield f"{path}:{number}", row
+def _jsonl(path: Path, _: Report) -> Rows:
+    with readable(path), path.open("rb") as file:
+        yield from jsonl_rows(file, str(path))
 
 
-def _json(path: Path) -> Iterator[tuple[str, Json]]:
-    content = read_json(path)
-    if isinstance(content, dict):  # a list of rows under a name of its own
-        content = next((value for value in content.values() if _is_rows(value)), content)
-    if not _is_rows(content):
-        raise InputError("not a list of rows", where=path, tip="expected: [{…}, {…}]")
-    for number, row in enumerate(content, start=1):
-        yield f"{path}:{number}", row
-
-
-def _is_rows(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(row, dict) for row in value)
-
-
-def _csv(path: Path) -> Iterator[tuple[str, Json]]:
-    csv.field_size_limit(sys.maxsize)
-    try:
-        with readable(path), path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            for row in reader:
-                yield f"{path}:{reader.line_num}", row
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"no valid CSV: {error}", where=path) from error
-
-
-def _parquet(path: Path) -> Iterator[tuple[str, Json]]:
-    from pyarrow import ArrowException, parquet
-
-    try:
-        with readable(path), parquet.ParquetFile(path) as file:
-            number = 0
-            for batch in file.iter_batches(batch_size=_BATCH, columns=_columns(file.schema_arrow)):
-                for row in batch.to_pylist():
-                    number += 1
-                    yield f"{path}:{number}", row
-    except ArrowException as error:
-        raise InputError(f"no valid Parquet: {error}", where=path) from error
-
-
-def _arrow(path: Path) -> Iterator[tuple[str, Json]]:
-    from pyarrow import ArrowException, OSFile, ipc
-
-    try:
-        with readable(path), OSFile(str(path)) as source, ipc.open_stream(source) as reader:
-            columns = _columns(reader.schema)
-            number = 0
-            for batch in reader:
-                for row in batch.select(columns).to_pylist():
-                    number += 1
-                    yield f"{path}:{number}", row
-    except ArrowException as error:
-        raise InputError(f"no valid Arrow file: {error}", where=path) from error
+def _csv(path: Path, report: Report) -> Rows:
+    with readable(path), path.open("rb") as file:
+        for where, row in csv_rows(file, str(path), report=report):
+            check_utf8(where, *row.values())
+            yield where, row
 
 
 def _columns(schema: Any) -> list[str]:
@@ -260,10 +218,10 @@ def _columns(schema: Any) -> list[str]:
     return named or schema.names
 
 
-_RAW: dict[str, Callable[[Path], Iterator[tuple[str, Json]]]] = {
+_READERS: dict[str, Callable[[Path, Report], Rows]] = {
     ".jsonl": _jsonl,
-    ".json": _json,
+    ".json": lambda path, _: json_rows(path),
     ".csv": _csv,
-    ".parquet": _parquet,
-    ".arrow": _arrow,
+    ".parquet": lambda path, _: parquet_rows(path, _columns),
+    ".arrow": lambda path, _: arrow_rows(path, _columns),
 }

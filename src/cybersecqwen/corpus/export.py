@@ -18,7 +18,7 @@ from typing import Any
 
 from cybersecqwen.config import dump_recipe, load_recipe
 from cybersecqwen.corpus.dataset_card import Part, dataset_card
-from cybersecqwen.errors import InputError
+from cybersecqwen.errors import InputError, extra
 from cybersecqwen.files import Json, read_json, read_jsonl, write_bytes, write_text
 from cybersecqwen.manifest import MANIFEST, finished, make_stage, outputs_of
 
@@ -86,8 +86,9 @@ def _rows(path: Path) -> list[Json]:
 
 
 def _write_parquet(path: Path, rows: Sequence[Json], *, form: str) -> None:
-    import pyarrow
-    from pyarrow import parquet
+    with extra("parquet"):
+        import pyarrow
+        from pyarrow import parquet
 
     text = pyarrow.string()
     names = dict.fromkeys(name for row in rows for name in row)

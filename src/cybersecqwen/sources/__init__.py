@@ -98,7 +98,7 @@ def open_vulnerabilities(path: Path) -> tuple[Feed, Iterator[Vulnerability]]:
     """Recognise what `read_vulnerabilities` reads, and return its feed beside its records."""
     if _is_stream(path):
         with readable(path), path.open("rb") as stream:
-            return open_stream(stream, str(path))
+            return open_stream(unpacked(stream), str(path))
     feed = recognise(path)
     if feed and feed.read and feed.kind is Vulnerability:
         return feed, feed.read(path)
@@ -110,12 +110,18 @@ def open_vulnerabilities(path: Path) -> tuple[Feed, Iterator[Vulnerability]]:
     )
 
 
-def open_stream(stream: IO[bytes], name: str) -> tuple[Feed, Iterator[Vulnerability]]:
-    """Copy a stream to a temporary file, for readers seek, and open that under its own `name`."""
+def open_stream(
+    stream: IO[bytes], name: str, *, head: bytes = b""
+) -> tuple[Feed, Iterator[Vulnerability]]:
+    """Copy a stream to a temporary file, for readers seek, and open that under its own `name`.
+
+    `head` is what was read of the stream already.
+    """
     folder = TemporaryDirectory(prefix="cybersecqwen-")
     copy = Path(folder.name) / "stream"
     with readable(name), copy.open("wb") as file:
-        shutil.copyfileobj(unpacked(stream), file)
+        file.write(head)
+        shutil.copyfileobj(stream, file)
     with _named(copy, name):
         feed, records = open_vulnerabilities(copy)
     return feed, _read_copy(records, folder, copy, name)

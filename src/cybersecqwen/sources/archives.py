@@ -75,7 +75,12 @@ def members(path: Path) -> Iterator[Member]:
 def is_tar(path: Path) -> bool:
     """Tell a tar, packed or not, by its name or its first bytes."""
     named = ".tar" in path.suffixes or path.suffix == ".tgz"
-    return named or first_bytes(path)[_USTAR] == b"ustar"
+    return named or is_archive(first_bytes(path))
+
+
+def is_archive(data: bytes) -> bool:
+    """Tell a zip or a tar by its first bytes."""
+    return data.startswith(ZIP) or data[_USTAR] == b"ustar"
 
 
 def first_bytes(path: Path, size: int = _USTAR.stop) -> bytes:
@@ -128,7 +133,7 @@ def readable(where: object) -> Iterator[None]:
         tarfile.TarError,
     ) as error:
         raise InputError(
-            f"the file is truncated or damaged: {error}", where=where, tip="download it again"
+            f"is truncated or damaged: {error}", where=where, tip="download it again"
         ) from error
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror or error}", where=where) from error

@@ -12,16 +12,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ConfigDict, ValidationError
 
 from cybersecqwen.errors import InputError
-from cybersecqwen.files import Json, read_jsonl
+from cybersecqwen.files import Json
 from cybersecqwen.records import Vulnerability
-from cybersecqwen.sources.archives import first_bytes, readable
+from cybersecqwen.sources.archives import first_bytes, readable, unpacked
 from cybersecqwen.sources.feed import Feed, Head
+from cybersecqwen.sources.row_formats import jsonl_rows, parquet_rows
 from cybersecqwen.sources.schema import Schema, invalid, iso_date, iso_time
 
 if TYPE_CHECKING:
@@ -30,10 +32,9 @@ if TYPE_CHECKING:
 MAGIC = b"PAR1"
 _TEXT = ("cve_id", "published", "description", "cvss3_vector", "assigner", "description_source")
 _LABELS = ("cwe_nvd", "cwe_cna", "cwe_cisa_adp")
-_BATCH = 8192  # rows held as Python objects at once
 
 
-class _Row(Schema):
+class _Columns(Schema):
     model_config = ConfigDict(title="a row of Vulnerability columns")
 
     cve_id: str
@@ -51,8 +52,14 @@ class _Row(Schema):
 
 def recognise(head: Head) -> bool:
     """Tell a table by its name, by Parquet's signature, or by the columns of its first row."""
-    named = head.name.lower().removesuffix(".gz").endswith((".parquet", ".jsonl", ".ndjson"))
-    return named or head.data.startswith(MAGIC) or {"cve_id", "description"} <= head.keys()
+    named = head.name.endswith(".parquet")
+    return named or head.data.startswith(MAGIC) or is_jsonl(head)
+
+
+def is_jsonl(head: Head) -> bool:
+    """Tell a table in JSONL by its name or the columns of its first row."""
+    named = head.name.removesuffix(".gz").endswith((".jsonl", ".ndjson"))
+    return named or {"cve_id", "description"} <= head.keys()
 
 
 def read(path: Path) -> Iterator[Vulnerability]:
@@ -61,10 +68,17 @@ def read(path: Path) -> Iterator[Vulnerability]:
     `where` is the file and the row, from 1. A null is "" for a text and () for
     labels. Raises InputError that names a missing or wrongly typed column.
     """
-    is_parquet = path.suffix == ".parquet" or first_bytes(path).startswith(MAGIC)
-    rows = _parquet_rows(path) if is_parquet else _jsonl_rows(path)
-    for number, row in enumerate(rows, start=1):
-        yield _record(row, f"{path}:{number}")
+    if path.suffix == ".parquet" or first_bytes(path).startswith(MAGIC):
+        for where, row in parquet_rows(path, partial(_columns, path)):
+            yield _record(row, where)
+        return
+    with readable(path), path.open("rb") as file:
+        for where, row in jsonl_rows(unpacked(file), str(path)):
+            try:
+                _Columns.model_validate(row)
+            except ValidationError as error:
+                raise invalid(error, where) from error
+            yield _record(row, where)
 
 
 def _record(row: Json, where: str) -> Vulnerability:
@@ -92,33 +106,7 @@ def _record(row: Json, where: str) -> Vulnerability:
     )
 
 
-def _jsonl_rows(path: Path) -> Iterator[Json]:
-    for number, row in enumerate(read_jsonl(path), start=1):
-        try:
-            _Row.model_validate(row)
-        except ValidationError as error:
-            raise invalid(error, f"{path}:{number}") from error
-        yield row
-
-
-def _parquet_rows(path: Path) -> Iterator[Json]:
-    import pyarrow
-    from pyarrow import parquet
-
-    try:
-        with readable(path), parquet.ParquetFile(path) as file:
-            columns = _columns(file.schema_arrow, path)
-            for batch in file.iter_batches(batch_size=_BATCH, columns=columns):
-                values = [batch.column(name).to_pylist() for name in columns]
-                for row in zip(*values, strict=True):
-                    yield dict(zip(columns, row, strict=True))
-    except pyarrow.ArrowException as error:
-        raise InputError(
-            f"no valid Parquet: {error}", where=path, tip="the file may be truncated"
-        ) from error
-
-
-def _columns(schema: pyarrow.Schema, path: Path) -> list[str]:
+def _columns(path: Path, schema: pyarrow.Schema) -> list[str]:
     """Check the columns and their types and list those to read."""
     for name in (*_TEXT, *_LABELS):
         if name not in schema.names:
@@ -127,7 +115,7 @@ def _columns(schema: pyarrow.Schema, path: Path) -> list[str]:
                 where=path,
                 tip=f"expected are {', '.join((*_TEXT, *_LABELS))}",
             )
-    names = [name for name in schema.names if name in _Row.model_fields]
+    names = [name for name in schema.names if name in _Columns.model_fields]
     for name in names:
         wanted = _wanted_type(name, schema.field(name).type)
         if wanted:

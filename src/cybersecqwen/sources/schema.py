@@ -13,12 +13,13 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from cybersecqwen.cwe.identifiers import CVE_SYNTAX
 from cybersecqwen.errors import InputError
 
 # The organisation id under which CISA adds its container to CVE records, in NVD too.
 CISA_ADP = "134c704f-9b21-4f2e-91b3-4a467353bcc0"
 
-CVE_ID = r"^CVE-\d{4}-\d{4,}$"
+CVE_ID = f"^{CVE_SYNTAX}$"
 
 
 class Schema(BaseModel):

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from cybersecqwen.analyst.tables import csv_dialect, read_csv, read_jsonl
+from cybersecqwen.analyst.texts import csv_dialect, read_csv, read_jsonl
 from cybersecqwen.errors import InputError
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from cybersecqwen.analyst import Given
-from cybersecqwen.analyst.inputs import read_arguments, read_stream
+from cybersecqwen.analyst.arguments import read_arguments
+from cybersecqwen.analyst.texts import read_stream
 from cybersecqwen.errors import InputError
 from cybersecqwen.sample import FEED
 
