@@ -29,13 +29,13 @@ from cybersecqwen.synthesis.facts import FactBase
 from cybersecqwen.synthesis.generation import DraftSource, Subjects, generate_drafts
 from cybersecqwen.synthesis.leakage import BenchmarkFacts
 from cybersecqwen.synthesis.offensive_content import DESCRIPTIONS
-from cybersecqwen.synthesis.pair import LETTERS, Pair, arranged, draft_of
+from cybersecqwen.synthesis.pair import LETTERS, Makers, Pair, arranged, draft_of
 from cybersecqwen.synthesis.pair_card import synthesis_card
 from cybersecqwen.synthesis.passage_questions import passage_drafts
 from cybersecqwen.synthesis.record_facts import RecordFacts, collect_records
 from cybersecqwen.synthesis.record_questions import QuestionWriter, record_drafts
 from cybersecqwen.synthesis.relation_questions import RELATIONS, RelationQuestions
-from cybersecqwen.synthesis.selection import Makers, Selection, select_pairs
+from cybersecqwen.synthesis.selection import Selection, select_pairs
 from cybersecqwen.synthesis.vector_questions import vector_drafts
 
 _log = logging.getLogger(__name__)
@@ -122,7 +122,7 @@ def _makers(
 
     base = sources.base
     writer = QuestionWriter(records, base, sources.catalogue, rng("records"))
-    makers = dict(record_drafts(writer))
+    makers = record_drafts(writer)
     vectors = [v for r in records if (v := r.vulnerability.cvss3_vector)]
     for topic, make in vector_drafts(vectors, rng("vectors")).items():
         makers["cvss", topic, topic in ("score", "severity", "metric", "more severe")] = make

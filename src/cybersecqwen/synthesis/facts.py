@@ -69,8 +69,18 @@ class FactBase:
 
     def kin(self, entry_id: str) -> set[str]:
         """Collect an entry with all that it is part of and all that is part of it."""
-        above = _closure(entry_id, lambda i: self.targets.get((i, "part of"), ()))
-        return above | _closure(entry_id, lambda i: self.subjects.get(("part of", i), ()))
+        above = _closure(entry_id, lambda i: self.related(i, "part of"))
+        return above | _closure(entry_id, lambda i: self.related(i, "part of", inverse=True))
+
+    def related(self, entry_id: str, relation: str, *, inverse: bool = False) -> tuple[str, ...]:
+        """List the targets of an entry's relation; its subjects where the entry is the target."""
+        if inverse:
+            return self.subjects.get((relation, entry_id), ())
+        return self.targets.get((entry_id, relation), ())
+
+    def places(self, entry_id: str) -> tuple[str, ...]:
+        """List the tactics and parents of an entry: what shares one of them is near it."""
+        return (*self.related(entry_id, "tactic"), *self.related(entry_id, "part of"))
 
     def ground(self, entry_id: str, relation: str, others: Iterable[str] = ()) -> Grounding:
         """State what a release says of an entry: "T1055 Process Injection; tactic: TA0004 …"."""

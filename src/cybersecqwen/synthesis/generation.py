@@ -12,8 +12,8 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -25,52 +25,39 @@ from cybersecqwen.files import Json
 from cybersecqwen.records import Fact, Request, Response, Sampling
 from cybersecqwen.synthesis.cvss import read_vector
 from cybersecqwen.synthesis.facts import FactBase
-from cybersecqwen.synthesis.pair import KINDS, LETTERS, Draft, Grounding
+from cybersecqwen.synthesis.pair import KINDS, LETTERS, Draft, Grounding, Makers, right_first
 from cybersecqwen.synthesis.record_facts import RecordFacts
+from cybersecqwen.synthesis.relation_questions import RELATIONS
 from cybersecqwen.synthesis.selection import apportion
+from cybersecqwen.synthesis.wording import One, fill, load_templates
 
+_TOPIC = "asked"  # of all that a teacher writes
 _SPARE = 1.25  # requests for each pair that is wanted: some will be rejected
 _SHOWN = 500  # characters of an unusable answer that are kept beside it in the ledger
 
-_SYSTEM = (
-    "You write training data for a model that helps defenders: triage, detection, mitigation. "
-    "You never write exploit code, payloads or steps of an attack. You state nothing that the "
-    "given text does not say."
+_WORDS = load_templates(
+    "teacher.toml",
+    {
+        "system": One(),
+        "request": One("about! text! form!"),
+        **dict.fromkeys(("open", "choice"), One("shown!")),
+        "shown": One(),
+        "about": dict.fromkeys(KINDS, One()),
+    },
 )
-_ABOUT = {
-    "weakness": "which weakness (CWE) lies behind the vulnerability, and what in the text says so",
-    "consequence": "what an attacker can achieve, as the text states it",
-    "mitigation": "how defenders can mitigate the technique",
-    "technique": "the technique's tactic, platforms, detection or place in ATT&CK",
-    "cvss": "what the CVSS vector says about the vulnerability, and how severe it is",
-    "component": "which product, version or component is affected",
-}
-_FREE = (
-    'Answer with one JSON object and nothing else: {"question": "...", "answer": "...", '
-    '"quote": "..."}. The question is one that an analyst asks; it can be answered from the text '
-    "alone{with_text}. The answer has one to four sentences. The quote is a part of the text, word "
-    "for word, that supports the answer."
-)
-_CHOICE = (
-    'Answer with one JSON object and nothing else: {"question": "...", "options": ["...", "...", '
-    '"...", "..."], "correct": "A", "answer": "...", "quote": "..."}. The question can be answered '
-    "from the text alone{with_text}. The four options are plausible and of one sort; exactly one "
-    "is right, it is a part of the text word for word, and no other stands in the text. The answer "
-    "says in one sentence why. The quote is a part of the text, word for word, that supports it."
-)
-_WITH = "; the description is shown with the question, so do not repeat it"
 _FENCE = re.compile(r"\A\s*```(?:json)?\s*\n(.*)\n```\s*\Z", re.DOTALL)
 _KEYS = {False: {"question", "answer", "quote"}}
 _KEYS[True] = _KEYS[False] | {"options", "correct"}
 
-# What a technique's grounding states: the relation, whether it is asked backwards, its name.
+# Topics of the relations that a technique's grounding states, in this order.
 _STATED = (
-    ("tactic", False, "tactic"),
-    ("part of", False, "sub-technique of"),
-    ("platform", False, "platforms"),
-    ("mitigates", True, "mitigations"),
-    ("data for", True, "data components that help to detect it"),
+    "tactic",
+    "parent technique",
+    "platform",
+    "mitigation of a technique",
+    "data component",
 )
+_RELATIONS = {relation.topic: relation for relation in RELATIONS}
 _MOST = 8  # targets of a relation that are stated
 
 
@@ -83,56 +70,56 @@ class Subjects(NamedTuple):
 
 @dataclass(frozen=True)
 class DraftSource:
-    """Makers of drafts, answers that none could be made of, and what the asking took."""
+    """Makers of drafts, answers that none could be made of, and what a teacher's answers took."""
 
-    makers: Mapping[tuple[str, str, bool], Callable[[], Iterator[Draft]]]
+    makers: Makers
     unusable: Sequence[Json] = ()
     usage: Json | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class _Question:
-    """One thing to ask a teacher for."""
+class _Task:
+    """One pair that a teacher is to write."""
 
     kind: str
-    choice: bool
     subject: str
     grounding: tuple[Grounding, ...]
     text: str = ""  # of a record, which is shown with the question
-    facts: tuple[Fact, ...] = field(default=())
+    facts: tuple[Fact, ...] = ()
+    choice: bool = False
 
 
 def generate_drafts(
-    teacher: Teacher, topics: Subjects, settings: Synthesis, path: Path
+    teacher: Teacher, subjects: Subjects, settings: Synthesis, path: Path
 ) -> DraftSource:
-    """Ask for a quarter more pairs than are wanted; every answer is kept in `path` as it comes.
+    """Generate a quarter more pairs than are wanted; every answer is in `path` as it comes.
 
     Called again after a kill it goes on with what is missing. Raises EngineError where the
     teacher fails.
     """
-    questions = list(_questions(topics, settings))
-    requests = [_request(n, one, settings) for n, one in enumerate(questions)]
+    tasks = list(_tasks(subjects, settings))
+    requests = [_request(n, task, settings) for n, task in enumerate(tasks)]
     responses, usage = generate(teacher, requests, path, label="synthesis")
     drafts: dict[tuple[str, str, bool], list[Draft]] = {
-        (kind, "asked", choice): [] for kind in KINDS for choice in (True, False)
+        (kind, _TOPIC, choice): [] for kind in KINDS for choice in (True, False)
     }
     unusable: list[Json] = []
     for response in responses:
-        question = questions[response.item]
-        outcome = _read(response, question, topics.base, str(teacher.identity["model"]))
+        task = tasks[response.item]
+        outcome = _read(response, task, subjects.base, str(teacher.identity["model"]))
         if isinstance(outcome, Draft):
-            drafts[question.kind, "asked", question.choice].append(outcome)
+            drafts[task.kind, _TOPIC, task.choice].append(outcome)
         else:
-            unusable.append(_ledger(response, question, outcome))
-    makers = {key: partial(iter, found) for key, found in drafts.items()}
+            unusable.append(_ledger_row(response, task, outcome))
+    makers: Makers = {key: partial(iter, of) for key, of in drafts.items()}
     return DraftSource(makers, unusable, {**teacher.identity, **usage.json()})
 
 
-def _questions(topics: Subjects, settings: Synthesis) -> Iterator[_Question]:
+def _tasks(subjects: Subjects, settings: Synthesis) -> Iterator[_Task]:
     """Choose what to ask about: each record and entry once, kinds by their shares."""
-    rng = random.Random(f"{settings.seed}/asked")
-    records = rng.sample(topics.records, len(topics.records))
-    entries = topics.base.of_kind("technique")
+    rng = random.Random(f"{settings.seed}/{_TOPIC}")
+    records = rng.sample(subjects.records, len(subjects.records))
+    entries = subjects.base.of_kind("technique")
     entries = rng.sample(entries, len(entries))
     wanted = apportion(round(settings.pairs * _SPARE), settings.shares.model_dump())
     for kind, number in wanted.items():
@@ -141,12 +128,12 @@ def _questions(topics: Subjects, settings: Synthesis) -> Iterator[_Question]:
             chosen = [r for r in records if fits(r)][:number]
             taken = {r.cve_id for r in chosen}
             records = [r for r in records if r.cve_id not in taken]
-            found = [_of_record(kind, record) for record in chosen]
+            tasks = [_record_task(kind, record) for record in chosen]
         else:
-            found = [_of_entry(kind, one, topics.base) for one in entries[:number]]
+            tasks = [_entry_task(kind, one, subjects.base) for one in entries[:number]]
             entries = entries[number:] or entries
-        choices = round(len(found) * settings.choices)
-        yield from (_with_form(one, choice=n < choices) for n, one in enumerate(found))
+        choices = round(len(tasks) * settings.choices)
+        yield from (replace(task, choice=n < choices) for n, task in enumerate(tasks))
 
 
 _FITS: dict[str, Callable[[RecordFacts], bool]] = {
@@ -157,75 +144,69 @@ _FITS: dict[str, Callable[[RecordFacts], bool]] = {
 }
 
 
-def _of_record(kind: str, record: RecordFacts) -> _Question:
+def _record_task(kind: str, record: RecordFacts) -> _Task:
     grounding = record.grounding()
     reading = read_vector(record.vulnerability.cvss3_vector or "")
     if kind == "cvss" and reading:
         grounding = (*grounding, reading.grounding())
     if kind == "weakness":
         grounding = (*grounding, record.label())
-    return _Question(kind, False, record.cve_id, grounding, record.text)
+    return _Task(kind, record.cve_id, grounding, record.text)
 
 
-def _of_entry(kind: str, entry_id: str, base: FactBase) -> _Question:
+def _entry_task(kind: str, entry_id: str, base: FactBase) -> _Task:
     grounding: list[Grounding] = []
     facts: list[Fact] = []
-    for relation, inverse, says in _STATED:
-        if inverse:
-            others = base.subjects.get((relation, entry_id), ())[:_MOST]
-            facts += (Fact(other, relation, entry_id) for other in others)
-        else:
-            others = base.targets.get((entry_id, relation), ())[:_MOST]
-            facts += (Fact(entry_id, relation, other) for other in others)
+    for relation in map(_RELATIONS.__getitem__, _STATED):
+        others = base.related(entry_id, relation.relation, inverse=relation.inverse)[:_MOST]
+        facts += (relation.fact(entry_id, other) for other in others)
         if others:
-            grounding.append(base.ground(entry_id, says, others))
+            grounding.append(base.ground(entry_id, relation.grounding, others))
     texts = base.passages.get((entry_id, "description"), ())[:1]
     grounding += (base.quote(entry_id, "description", text) for text in texts)
-    return _Question(kind, False, entry_id, tuple(grounding), facts=tuple(facts))
+    return _Task(kind, entry_id, tuple(grounding), facts=tuple(facts))
 
 
-def _with_form(one: _Question, *, choice: bool) -> _Question:
-    return _Question(one.kind, choice, one.subject, one.grounding, one.text, one.facts)
-
-
-def _request(number: int, question: _Question, settings: Synthesis) -> Request:
-    form = _CHOICE if question.choice else _FREE
-    told = form.replace("{with_text}", _WITH if question.text else "")
-    text = "\n".join(one.text for one in question.grounding)
-    asked = f"Ask about {_ABOUT[question.kind]}.\n\nText:\n{text}\n\n{told}"
+def _request(number: int, task: _Task, settings: Synthesis) -> Request:
+    form = _WORDS["choice" if task.choice else "open"]
+    prompt = fill(
+        _WORDS["request"],
+        about=_WORDS["about"][task.kind],
+        text="\n".join(one.text for one in task.grounding),
+        form=fill(form, shown=_WORDS["shown"] if task.text else ""),
+    )
     sampling = Sampling(settings.temperature, 1.0, settings.max_tokens, settings.seed + number)
-    return Request(number, 0, (("system", _SYSTEM), ("user", asked)), sampling)
+    return Request(number, 0, (("system", _WORDS["system"]), ("user", prompt)), sampling)
 
 
-def _read(response: Response, question: _Question, base: FactBase, model: str) -> Draft | str:
+def _read(response: Response, task: _Task, base: FactBase, model: str) -> Draft | str:
     """Make a draft of a teacher's answer, or say why none can be made of it."""
     if failure_reason(response):
         return "teacher-no-answer"
     if response.finish_reason == "length":
         return "teacher-cut-off"
-    given = _object(response.text)
-    if given is None:
+    answer = _object(response.text)
+    if answer is None:
         return "teacher-no-json"
-    problem = _malformed(given, question.choice)
+    problem = _malformed(answer, task.choice)
     if problem:
         return problem
     options: tuple[str, ...] = ()
-    if question.choice:
-        at = LETTERS.index(given["correct"])
-        listed = [option.strip() for option in given["options"]]
-        options = (listed[at], *listed[:at], *listed[at + 1 :])
-    asked = given["question"].strip()
-    said = " ".join((asked, given["answer"], *options[:1]))
+    if task.choice:
+        listed = [option.strip() for option in answer["options"]]
+        options = right_first(listed, LETTERS.index(answer["correct"]))
+    question = answer["question"].strip()
+    spoken = " ".join((question, answer["answer"], *options[:1])).casefold()
     return Draft(
-        kind=question.kind,
-        topic="asked",
-        subject=question.subject,
-        question=f"{question.text} {asked}" if question.text else asked,
-        answer=given["answer"].strip(),
-        grounding=question.grounding,
-        support=(given["quote"].strip(),),
+        kind=task.kind,
+        topic=_TOPIC,
+        subject=task.subject,
+        question=f"{task.text} {question}" if task.text else question,
+        answer=answer["answer"].strip(),
+        grounding=task.grounding,
+        support=(answer["quote"].strip(),),
         options=options,
-        facts=tuple(f for f in question.facts if _told(f, question.subject, said, base)),
+        facts=tuple(f for f in task.facts if _names_other_end(spoken, f, task.subject, base)),
         made_by=f"teacher {model}",
     )
 
@@ -233,42 +214,42 @@ def _read(response: Response, question: _Question, base: FactBase, model: str) -
 def _object(text: str) -> Json | None:
     fenced = _FENCE.match(text)
     try:
-        given = json.loads(fenced[1] if fenced else text)
+        parsed = json.loads(fenced[1] if fenced else text)
     except (ValueError, RecursionError):
         return None
-    return given if isinstance(given, dict) else None
+    return parsed if isinstance(parsed, dict) else None
 
 
-def _malformed(given: Json, choice: bool) -> str:
+def _malformed(answer: Json, choice: bool) -> str:
     """Name what is wrong with the object, "" where nothing is."""
-    if given.keys() != _KEYS[choice]:
+    if answer.keys() != _KEYS[choice]:
         return "teacher-wrong-keys"
-    texts = [given[key] for key in ("question", "answer", "quote")]
+    texts = [answer[key] for key in ("question", "answer", "quote")]
     if choice:
-        options = given["options"]
+        options = answer["options"]
         if not isinstance(options, list) or len(options) != 4:
             return "teacher-not-four-options"
-        if given["correct"] not in list(LETTERS):
+        if answer["correct"] not in list(LETTERS):
             return "teacher-no-letter"
         texts += options
     good = all(isinstance(text, str) and text.strip() for text in texts)
     return "" if good else "teacher-empty-text"
 
 
-def _told(fact: Fact, subject: str, said: str, base: FactBase) -> bool:
-    """Tell whether a pair speaks of the other end of a fact."""
+def _names_other_end(spoken: str, fact: Fact, subject: str, base: FactBase) -> bool:
+    """Tell whether a pair speaks of the end of a fact that it is not about."""
     other = fact.target if fact.subject == subject else fact.subject
-    words = (other, base.label(other)) if other in base.entries else (other,)
-    return any(word.casefold() in said.casefold() for word in words)
+    names = (other, base.label(other)) if other in base.entries else (other,)
+    return any(name.casefold() in spoken for name in names)
 
 
-def _ledger(response: Response, question: _Question, reason: str) -> Json:
+def _ledger_row(response: Response, task: _Task, reason: str) -> Json:
     return {
         "reason": reason,
         "detail": failure_reason(response) or response.text[:_SHOWN],
         "item": "",
-        "kind": question.kind,
-        "topic": "asked",
-        "subject": question.subject,
+        "kind": task.kind,
+        "topic": _TOPIC,
+        "subject": task.subject,
         "answered": response.item,  # its place in answers.jsonl, where it stands whole
     }

@@ -14,6 +14,7 @@ prompt and the completion of a training file.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal, get_args
 
@@ -62,6 +63,12 @@ class Draft:
     made_by: str = "facts"
 
 
+# A maker yields drafts until it has nothing more to ask; makers stand by kind, topic, and whether
+# they give options.
+Maker = Callable[[], Iterator[Draft]]
+Makers = dict[tuple[str, str, bool], Maker]
+
+
 @dataclass(frozen=True, slots=True)
 class Pair:
     """A draft in the form that a model is trained on; `options` in the order of the letters."""
@@ -107,12 +114,16 @@ def arranged(draft: Draft, position: int) -> Pair:
     return Pair(draft, options, letter, prompt, f"{draft.answer}\n\n{letter}")
 
 
+def right_first(options: Sequence[str], position: int) -> tuple[str, ...]:
+    """Put the right one of some options first, as a draft has it."""
+    return (options[position], *options[:position], *options[position + 1 :])
+
+
 def draft_of(row: Json) -> Draft:
     """Read a line of a training file back, so that it can be checked again."""
     options = tuple(row["options"])
     if options:
-        at = LETTERS.index(row["answer"])
-        options = (options[at], *options[:at], *options[at + 1 :])
+        options = right_first(options, LETTERS.index(row["answer"]))
     answer, separator, last = row["completion"].rpartition("\n\n")
     return Draft(
         kind=row["kind"],

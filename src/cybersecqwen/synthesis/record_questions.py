@@ -23,7 +23,7 @@ from cybersecqwen.records import Weakness
 from cybersecqwen.synthesis.cvss import read_vector
 from cybersecqwen.synthesis.extraction import EFFECTS, effects
 from cybersecqwen.synthesis.facts import FactBase
-from cybersecqwen.synthesis.pair import Draft
+from cybersecqwen.synthesis.pair import Draft, Maker, Makers
 from cybersecqwen.synthesis.record_facts import RecordFacts
 from cybersecqwen.synthesis.vector_questions import metric_lines
 from cybersecqwen.synthesis.wording import form, framed, load_templates, say
@@ -310,12 +310,10 @@ TURNS = {"weakness of a record": 3, "effect": 4, "fix": 2}
 _KINDS = {topic: kind for kind, topic, _ in TOPICS}
 
 
-def record_drafts(
-    writer: QuestionWriter,
-) -> dict[tuple[str, str, bool], Callable[[], Iterator[Draft]]]:
+def record_drafts(writer: QuestionWriter) -> Makers:
     """Make drafts of each topic, over all records in a drawn order."""
 
-    def over(topic: Topic) -> Callable[[], Iterator[Draft]]:
+    def over(topic: Topic) -> Maker:
         def drafts() -> Iterator[Draft]:
             drawn = writer.rng.sample(writer.records, len(writer.records))
             return (draft for record in drawn if (draft := topic(record, writer)))

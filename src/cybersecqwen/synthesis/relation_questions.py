@@ -57,6 +57,11 @@ class Relation(BaseModel):
     longest: int = 6
     plain: bool = False
 
+    def fact(self, entry_id: str, other: str) -> Fact:
+        """State the relation of an entry that is asked about and one that answers."""
+        ends = (other, entry_id) if self.inverse else (entry_id, other)
+        return Fact(ends[0], self.relation, ends[1])
+
 
 _FORMS = {"choice": form("subject!", "subject right!"), "open": form("subject!", "subject all!")}
 
@@ -116,12 +121,9 @@ class RelationQuestions:
         return self._rng.sample(given, len(given))
 
     def _targets(self, entry_id: str) -> tuple[str, ...]:
-        relation, base = self._relation, self._base
-        if relation.inverse:
-            found = base.subjects.get((relation.relation, entry_id), ())
-        else:
-            found = base.targets.get((entry_id, relation.relation), ())
-        return tuple(t for t in found if self._fits(t))
+        relation = self._relation
+        others = self._base.related(entry_id, relation.relation, inverse=relation.inverse)
+        return tuple(other for other in others if self._fits(other))
 
     def _fits(self, target: str) -> bool:
         entry, kinds = self._base.entries.get(target), self._relation.targets
@@ -156,7 +158,7 @@ class RelationQuestions:
         if target not in self._base.entries:
             return self._pools[where]
         groups = self._groups[where]
-        places = _places(self._base, target)
+        places = self._base.places(target)
         return sorted({one for place in places for one in groups.get(place, ())})
 
     def _told(self, *ids: str) -> bool:
@@ -186,7 +188,7 @@ class RelationQuestions:
             grounding=(base.ground(entry_id, relation.grounding, self._found[entry_id]),),
             support=(right,),
             options=(right, *map(label, wrong)),
-            facts=(self._fact(entry_id, target),),
+            facts=(relation.fact(entry_id, target),),
         )
 
     def _plain(self, one: str) -> str:
@@ -205,12 +207,8 @@ class RelationQuestions:
             answer=say(rng, words["answer"], **values),
             grounding=(base.ground(entry_id, relation.grounding, targets),),
             support=tuple(names),
-            facts=tuple(self._fact(entry_id, target) for target in targets),
+            facts=tuple(relation.fact(entry_id, target) for target in targets),
         )
-
-    def _fact(self, entry_id: str, target: str) -> Fact:
-        ends = (target, entry_id) if self._relation.inverse else (entry_id, target)
-        return Fact(ends[0], self._relation.relation, ends[1])
 
 
 @lru_cache(maxsize=8192)
@@ -218,14 +216,10 @@ def _kin(base: FactBase, entry_id: str) -> frozenset[str]:
     return frozenset(base.kin(entry_id))
 
 
-def _places(base: FactBase, one: str) -> tuple[str, ...]:
-    return (*base.targets.get((one, "tactic"), ()), *base.targets.get((one, "part of"), ()))
-
-
 def _groups(base: FactBase, ids: Iterable[str]) -> dict[str, list[str]]:
     """Collect entries by the tactics and parents that they share."""
     found: dict[str, list[str]] = defaultdict(list)
     for one in ids:
-        for place in _places(base, one):
+        for place in base.places(one):
             found[place].append(one)
     return found

@@ -11,17 +11,14 @@ from __future__ import annotations
 
 import random
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
 from cybersecqwen.config import Synthesis
 from cybersecqwen.synthesis.checks import Checks, Rejection
-from cybersecqwen.synthesis.pair import KINDS, LETTERS, Draft, Pair, arranged
+from cybersecqwen.synthesis.pair import KINDS, LETTERS, Draft, Maker, Makers, Pair, arranged
 from cybersecqwen.synthesis.record_questions import TURNS
-
-Maker = Callable[[], Iterator[Draft]]
-Makers = Mapping[tuple[str, str, bool], Maker]  # by kind, topic and whether it gives options
 
 
 def letters(rng: random.Random) -> Iterator[int]:

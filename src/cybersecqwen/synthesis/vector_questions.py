@@ -7,23 +7,21 @@ next(makers["what if"]())
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from cybersecqwen.synthesis.cvss import METRICS, SOURCE, WORDS, Reading, read_vector
-from cybersecqwen.synthesis.pair import Draft, Grounding
+from cybersecqwen.synthesis.pair import Draft, Grounding, Maker
 from cybersecqwen.synthesis.wording import fill, lead, say
 
 
-def vector_drafts(
-    vectors: Sequence[str], rng: random.Random
-) -> dict[str, Callable[[], Iterator[Draft]]]:
-    """Give a maker of drafts by topic, over the distinct base vectors of a feed."""
+def vector_drafts(vectors: Sequence[str], rng: random.Random) -> dict[str, Maker]:
+    """Make drafts by topic, over the distinct base vectors of a feed."""
     readings = sorted(
         {r for r in map(read_vector, vectors) if r is not None}, key=lambda r: r.vector
     )
 
-    def over(make: Callable[[Reading], Draft]) -> Callable[[], Iterator[Draft]]:
+    def over(make: Callable[[Reading], Draft]) -> Maker:
         return lambda: map(make, rng.sample(readings, len(readings)))
 
     return {
