@@ -27,6 +27,7 @@ import numpy as np
 from pyarrow import parquet
 from testbed import Case, copies, siblings
 
+from cybersecqwen.benchmark.tasks import read_benchmark
 from cybersecqwen.config import Contamination
 from cybersecqwen.contamination import RULES, BenchmarkIndex, Hit, Row, tokens
 from cybersecqwen.contamination.audit import Audit, run_audit
@@ -35,7 +36,6 @@ from cybersecqwen.contamination.passages import Passages
 from cybersecqwen.contamination.similarity import Similarity
 from cybersecqwen.contamination.words import encode
 from cybersecqwen.records import Item
-from cybersecqwen.sources.ctibench import read_benchmark
 
 TASKS = ("cti-rcm", "cti-rcm-2021", "cti-mcq")  # of which copies are made
 EVERY = 5  # item of a task has its copies made

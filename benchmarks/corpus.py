@@ -15,12 +15,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from cybersecqwen.benchmark.tasks import read_benchmark
 from cybersecqwen.config import load_recipe
 from cybersecqwen.contamination import BenchmarkIndex, Row, tokens
 from cybersecqwen.corpus.build import CorpusInputs, build
 from cybersecqwen.cwe.catalogue import load_catalogue
 from cybersecqwen.sources import read_vulnerabilities
-from cybersecqwen.sources.ctibench import read_benchmark
 
 EVERYTHING = ("corpus.years=[1999,2030]", "corpus.max_examples=10000000")
 

@@ -25,13 +25,13 @@ from pathlib import Path
 from typing import Any
 
 from cybersecqwen.analyst import as_row, classify
+from cybersecqwen.benchmark.tasks import read_items
 from cybersecqwen.embedded.classifier import CweClassifier
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.multiple_choice import answer_multiple_choice
 from cybersecqwen.embedded_build.classifier_training import labelled
 from cybersecqwen.embedded_build.indexing import KnowledgeFiles, read_sources
 from cybersecqwen.sources import read_vulnerabilities
-from cybersecqwen.sources.ctibench import read_items
 
 TEXTS = 5_000  # asked
 FITTED = 40_000  # records that scikit-learn's pipeline is fitted to

@@ -28,8 +28,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cybersecqwen.benchmark.protocol import PROTOCOLS
+from cybersecqwen.benchmark.tasks import read_items
 from cybersecqwen.reports.markdown import table
-from cybersecqwen.sources.ctibench import read_items
 
 ANSWER = "The description speaks of script in a page.\n\nCWE-79"
 BODY = json.dumps(

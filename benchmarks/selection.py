@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from cybersecqwen.benchmark.tasks import read_benchmark
 from cybersecqwen.config import Contamination
 from cybersecqwen.contamination import BenchmarkIndex
 from cybersecqwen.embedded.classifier import Quantised
@@ -32,7 +33,6 @@ from cybersecqwen.embedded_build.classifier_training import (
     Model,
     train,
 )
-from cybersecqwen.sources.ctibench import read_benchmark
 from cybersecqwen.sources.cwe import read_catalogue
 
 SPLIT = "2025-01-01"

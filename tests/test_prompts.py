@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from cybersecqwen.benchmark.tasks import cti_mcq, cti_rcm, read_items
 from cybersecqwen.prompts import (
-    BASE_PREAMBLES,
     asks_for_weakness,
     description_in,
     mcq_prompt,
-    mcq_shot,
     question_in,
     rcm_prompt,
-    rcm_shot,
     vsp_prompt,
 )
-from cybersecqwen.sources.ctibench import read_items
+from cybersecqwen.records import Item
+
+PREAMBLE = cti_mcq.TASK.shots["model-card"].preamble
+
+
+def mcq_shot(text: str, options: Sequence[str], letter: str = "") -> str:
+    return cti_mcq.shot(Item("cti-mcq", 0, "", letter, text=text, options=tuple(options)), letter)
+
+
+def rcm_shot(text: str, cwe: str = "") -> str:
+    return cti_rcm.shot(Item("cti-rcm", 0, "", cwe, text=text), cwe)
 
 
 @pytest.mark.shared
@@ -62,7 +71,7 @@ def test_what_a_prompt_asks_is_read_back() -> None:
         mcq_prompt("Q?", options),
         mcq_prompt("Q?", ("one", "two", "nan", "A) four")),
         mcq_shot("Q?", options),
-        BASE_PREAMBLES["model-card", "cti-mcq"] + mcq_shot("Q?", options),
+        PREAMBLE + mcq_shot("Q?", options),
         f"{mcq_shot('Other?', 'wxyz', 'B')}\n\n{mcq_shot('Q?', options)}",
         f"{faith}Q?\n\n{lines}",
         f"Q?\n{lines}",
@@ -98,7 +107,7 @@ def test_every_question_is_read_from_its_prompt_in_every_form(shared: Path) -> N
     shots = [mcq_shot(item.text, item.options) for item in items]
     assert [question_in(shot) for shot in shots] == columns
     before = mcq_shot("Other?", "wxyz", "B")
-    few = [f"{BASE_PREAMBLES['model-card', 'cti-mcq']}{before}\n\n{shot}" for shot in shots]
+    few = [f"{PREAMBLE}{before}\n\n{shot}" for shot in shots]
     assert [question_in(prompt) for prompt in few] == columns
     assert not any(asks_for_weakness(item.prompt) for item in items)
 

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from cybersecqwen.benchmark.tasks import read_items
 from cybersecqwen.prompts import mcq_prompt, rcm_prompt
 from cybersecqwen.sample import BENCHMARK, FEED
-from cybersecqwen.sources import ctibench, nvd
+from cybersecqwen.sources import nvd
 
 CISA_ADP = "134c704f-9b21-4f2e-91b3-4a467353bcc0"
 CATEGORIES = {"CWE-264", "CWE-310", "CWE-399"}
@@ -231,7 +232,7 @@ def test_our_own_readers_take_the_sample(records: list[Record]) -> None:
     assert [v.description for v in read] == [english(r) for r in records]
     assert sum(v.rejected for v in read) == 3
     for task, size in (("cti-rcm", 60), ("cti-mcq", 40)):
-        items = ctibench.read_items(BENCHMARK, task)
+        items = read_items(BENCHMARK, task)
         assert [item.gold for item in items] == [row["GT"] for row in rows(task)]
         assert len(items) == size
 

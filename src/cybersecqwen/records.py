@@ -7,7 +7,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 
@@ -62,6 +64,36 @@ class Item:
     url: str = ""
     text: str = ""  # the description, question or report inside the prompt
     options: tuple[str, ...] = ()
+
+
+# Whether a training row's answer, or the text that it stands in, gives away an item's gold.
+GivesAnswer = Callable[[Item, str, str], bool]
+
+
+@dataclass(frozen=True, eq=False)  # equal as mappings are
+class Benchmark(Mapping[str, tuple[Item, ...]]):
+    """The items of a benchmark by task, and what decontamination needs to know of each task.
+
+    `gives_answer` is by task; without it nothing gives an answer away. `files` are those of the
+    tasks, `gold_files` those that hold golds apart from them.
+    """
+
+    tasks: Mapping[str, tuple[Item, ...]]
+    gives_answer: Mapping[str, GivesAnswer] = field(default_factory=dict)
+    files: tuple[Path, ...] = ()
+    gold_files: tuple[Path, ...] = ()
+
+    def __getitem__(self, task: str) -> tuple[Item, ...]:
+        """Return the items of one task."""
+        return self.tasks[task]
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names of the tasks."""
+        return iter(self.tasks)
+
+    def __len__(self) -> int:
+        """Return the number of tasks."""
+        return len(self.tasks)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,9 @@ from cybersecqwen.benchmark.breakdown import (
     positions,
     refuses,
 )
+from cybersecqwen.benchmark.tasks import read_items
 from cybersecqwen.errors import InputError
 from cybersecqwen.records import Response
-from cybersecqwen.sources.ctibench import read_items
 
 # Two trials of four items: gold a twice, b and c once.
 GOLDS = ["a", "a", "b", "c"]

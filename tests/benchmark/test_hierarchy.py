@@ -19,10 +19,10 @@ from pathlib import Path
 import pytest
 
 from cybersecqwen.benchmark.hierarchy import RELATIONS, hierarchy, relation
+from cybersecqwen.benchmark.tasks import read_items
 from cybersecqwen.cwe.catalogue import load_catalogue
 from cybersecqwen.cwe.graph import CweGraph
 from cybersecqwen.records import Weakness
-from cybersecqwen.sources.ctibench import read_items
 from cybersecqwen.sources.cwe import read_weaknesses
 
 

@@ -17,13 +17,12 @@ from cybersecqwen.benchmark.protocol import PROTOCOLS, find_protocol
 from cybersecqwen.benchmark.responses import read_run
 from cybersecqwen.benchmark.run import evaluate
 from cybersecqwen.benchmark.subject import recorded
-from cybersecqwen.benchmark.tasks import TASKS, find_task
+from cybersecqwen.benchmark.tasks import TASKS, find_task, read_items
 from cybersecqwen.benchmark.trial import trial_requests
 from cybersecqwen.cli import main
 from cybersecqwen.errors import CyberSecQwenError, InputError
 from cybersecqwen.files import write_jsonl
 from cybersecqwen.sample import BENCHMARK
-from cybersecqwen.sources.ctibench import read_items
 
 
 @pytest.mark.parametrize("protocol", ["model-card", "faith", "cti-bench"])

@@ -22,8 +22,8 @@ from cybersecqwen.benchmark.run import evaluate
 from cybersecqwen.benchmark.sensitivity import sensitivity
 from cybersecqwen.benchmark.subject import recorded
 from cybersecqwen.benchmark.summary import result, summarise
+from cybersecqwen.benchmark.tasks import read_items
 from cybersecqwen.errors import InputError, StageError
-from cybersecqwen.sources.ctibench import read_items
 
 Evaluated = Callable[..., Path]
 

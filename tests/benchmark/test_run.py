@@ -12,12 +12,12 @@ import pytest
 from cybersecqwen.benchmark.protocol import PROTOCOLS, find_protocol
 from cybersecqwen.benchmark.run import evaluate
 from cybersecqwen.benchmark.subject import Subject, find_subject, recorded, served
+from cybersecqwen.benchmark.tasks import read_items
 from cybersecqwen.engines.response_log import read_responses
 from cybersecqwen.errors import CyberSecQwenError, EngineError, InputError, StageError
 from cybersecqwen.files import read_json
 from cybersecqwen.records import Request, Response
 from cybersecqwen.sample import BENCHMARK
-from cybersecqwen.sources.ctibench import read_items
 
 CARD = PROTOCOLS["model-card"]
 ITEMS = read_items(BENCHMARK, "cti-rcm")

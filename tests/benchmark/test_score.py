@@ -10,10 +10,9 @@ import pytest
 from cybersecqwen.benchmark.protocol import PROTOCOLS, find_protocol
 from cybersecqwen.benchmark.score import TaskScores, score
 from cybersecqwen.benchmark.summary import result, summarise
-from cybersecqwen.benchmark.tasks import TASKS, open_task
+from cybersecqwen.benchmark.tasks import TASKS, open_task, read_items
 from cybersecqwen.errors import InputError
 from cybersecqwen.records import Item, Response
-from cybersecqwen.sources.ctibench import read_items
 
 ONE = find_protocol("model-card", trials=1)
 GOLDS = ["CWE-79", "CWE-89", "CWE-20"]

@@ -17,11 +17,12 @@ from cybersecqwen.benchmark.tasks import (
     cti_vsp,
     find_task,
     open_task,
+    read_items,
 )
 from cybersecqwen.benchmark.tasks.cti_taa import faith_actor
+from cybersecqwen.benchmark.tasks.multiple_choice import cascade, unique_answer
 from cybersecqwen.errors import CyberSecQwenError, InputError
 from cybersecqwen.records import Item, Response
-from cybersecqwen.sources.ctibench import read_items
 
 VECTOR = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"  # 9.8
 LOCAL = "CVSS:3.1/AV:L/AC:L/PR:L/UI:N/S:U/C:N/I:N/A:H"  # 5.5
@@ -161,7 +162,7 @@ def test_faith_wants_one_cwe(text: str, reading: Extraction) -> None:
 def test_the_cascade_takes_the_first_rule_that_finds_a_letter(
     text: str, answer: str | None
 ) -> None:
-    assert cti_mcq.cascade(text).answer == answer
+    assert cascade("ABCD")(text).answer == answer
 
 
 def test_only_the_first_rule_of_the_cascade_is_the_form_that_was_asked_for() -> None:
@@ -193,7 +194,7 @@ def test_only_the_first_rule_of_the_cascade_is_the_form_that_was_asked_for() -> 
     ],
 )
 def test_faith_wants_one_answer_in_its_form(text: str, reading: Extraction) -> None:
-    assert cti_mcq.unique_answer(text) == reading
+    assert unique_answer("ABCD")(text) == reading
 
 
 @pytest.mark.parametrize(
@@ -218,7 +219,7 @@ def test_the_notebook_reads_the_last_line(text: str, answer: str | None) -> None
 def test_a_twice_given_answer_depends_on_the_line() -> None:
     text = "A\n\nExecution prevention stops it.\n\nB"
     assert (cti_mcq.first_letter(text), cti_mcq.last_letter(text)) == ("A", "B")
-    assert (cti_mcq.cascade(text).answer, cti_mcq.last_line(text)) == ("B", "B")
+    assert (cascade("ABCD")(text).answer, cti_mcq.last_line(text)) == ("B", "B")
     assert cti_mcq.first_letter("Neither A nor B") is None
 
 

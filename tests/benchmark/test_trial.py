@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 
 from cybersecqwen.benchmark.protocol import PROTOCOLS, find_protocol
-from cybersecqwen.benchmark.tasks import TASKS
+from cybersecqwen.benchmark.tasks import TASKS, read_items
 from cybersecqwen.benchmark.trial import permutation, protocol_items, trial_items, trial_requests
 from cybersecqwen.errors import CyberSecQwenError
 from cybersecqwen.records import Item
 from cybersecqwen.sample import BENCHMARK
-from cybersecqwen.sources.ctibench import read_items
 
 ITEMS = read_items(BENCHMARK, "cti-rcm")
 QUESTIONS = read_items(BENCHMARK, "cti-mcq")

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from cybersecqwen.benchmark.tasks import TASKS, read_items
 from cybersecqwen.cli import main
 from cybersecqwen.contamination import RULES
 from cybersecqwen.files import read_json, write_jsonl
 from cybersecqwen.prompts import rcm_prompt
 from cybersecqwen.sample import BENCHMARK
-from cybersecqwen.sources.ctibench import TASKS, read_items
 
 ITEM = read_items(BENCHMARK, "cti-rcm")[3]
 CLEAN = {"prompt": "What is a firewall?", "response": "A filter between two networks."}

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from cybersecqwen.benchmark.tasks import read_items
 from cybersecqwen.cli import main
 from cybersecqwen.prompts import rcm_prompt
 from cybersecqwen.sample import BENCHMARK
-from cybersecqwen.sources.ctibench import read_items
 
 ITEMS = read_items(BENCHMARK, "cti-rcm")
 COMMON = ("--benchmark", str(BENCHMARK))

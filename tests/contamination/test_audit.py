@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from testbed import KINDS, copies, siblings
 
+from cybersecqwen.benchmark.tasks import read_benchmark
 from cybersecqwen.config import Contamination
 from cybersecqwen.contamination import audit
 from cybersecqwen.contamination.audit import Audit, run_audit
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import write_jsonl
 from cybersecqwen.sample import BENCHMARK
-from cybersecqwen.sources.ctibench import read_benchmark
 
 SAMPLE = read_benchmark(BENCHMARK)
 ITEMS = [item for item in SAMPLE["cti-rcm"] if len(item.text.split()) > 20]

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from cybersecqwen.benchmark.tasks import read_benchmark
 from cybersecqwen.cli import main
 from cybersecqwen.config import Contamination, load_recipe
 from cybersecqwen.contamination import RULES
@@ -23,7 +24,6 @@ from cybersecqwen.errors import CyberSecQwenError, InputError
 from cybersecqwen.files import Json, sha256_file, write_json, write_jsonl, write_text
 from cybersecqwen.sample import BENCHMARK, FEED
 from cybersecqwen.sources import read_vulnerabilities
-from cybersecqwen.sources.ctibench import read_benchmark
 
 SETTINGS = Contamination()
 needs_ssh = pytest.mark.skipif(not shutil.which("ssh-keygen"), reason="needs ssh-keygen")
@@ -47,7 +47,7 @@ def certified(folder: Path) -> Json:
     return certify(
         audit,
         train=train,
-        benchmark=benchmark,
+        benchmark=read_benchmark(benchmark),
         settings=SETTINGS,
         rules=RULES,
         outputs=[folder / "page.html"],
@@ -56,7 +56,9 @@ def certified(folder: Path) -> Json:
 
 def checked(folder: Path, train: str = "train.jsonl") -> list[str]:
     return recheck(
-        folder / "certificate.json", train=folder / train, benchmark=folder / "benchmark"
+        folder / "certificate.json",
+        train=folder / train,
+        benchmark=read_benchmark(folder / "benchmark"),
     )
 
 
@@ -180,7 +182,7 @@ def corpus(made_corpus: Path, tmp_path: Path) -> Path:
 
 
 def test_the_certificate_of_a_corpus_holds(corpus: Path) -> None:
-    assert recheck(corpus / "certificate.json", benchmark=BENCHMARK) == []
+    assert recheck(corpus / "certificate.json", benchmark=read_benchmark(BENCHMARK)) == []
 
 
 def test_a_corpus_with_a_benchmark_item_in_it_is_found(corpus: Path) -> None:
@@ -193,7 +195,7 @@ def test_a_corpus_with_a_benchmark_item_in_it_is_found(corpus: Path) -> None:
         corpus / "certificate.json",
         lambda c: c["outputs"].update({"train.jsonl": sha256_file(train)}),
     )
-    lines = recheck(corpus / "certificate.json", benchmark=BENCHMARK)
+    lines = recheck(corpus / "certificate.json", benchmark=read_benchmark(BENCHMARK))
     assert "clean: stated true, found false" in lines
     assert any(line.startswith("counts train: stated") for line in lines)
 
@@ -214,7 +216,7 @@ def test_what_was_changed_in_that_of_a_corpus_is_found(
     corpus: Path, edit: Callable[[Json], object], begins: str
 ) -> None:
     change(corpus / "certificate.json", edit)
-    lines = recheck(corpus / "certificate.json", benchmark=BENCHMARK)
+    lines = recheck(corpus / "certificate.json", benchmark=read_benchmark(BENCHMARK))
     assert any(line.startswith(begins) for line in lines)
 
 

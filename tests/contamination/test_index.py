@@ -8,12 +8,12 @@ from functools import cache
 
 import pytest
 
+from cybersecqwen.benchmark.tasks import benchmark_of, read_benchmark
 from cybersecqwen.config import Contamination
 from cybersecqwen.contamination import BenchmarkIndex, Row, index, tokens
 from cybersecqwen.records import Item
 from cybersecqwen.sample import BENCHMARK, FEED
 from cybersecqwen.sources import read_vulnerabilities
-from cybersecqwen.sources.ctibench import read_benchmark
 
 TEXT = (
     "Example Shop 2.4.1 before build 77 does not escape the search term on the results page, "
@@ -23,7 +23,7 @@ TEXT = (
 ITEM = Item(
     "cti-rcm", 17, "", "CWE-79", url="https://nvd.nist.gov/vuln/detail/CVE-2024-1111", text=TEXT
 )
-INDEX = BenchmarkIndex({"cti-rcm": (ITEM,)}, Contamination())
+INDEX = BenchmarkIndex(benchmark_of({"cti-rcm": (ITEM,)}), Contamination())
 
 
 def hit(text: str, cve_id: str = "CVE-2021-1") -> tuple[str, str, int] | None:
@@ -60,20 +60,24 @@ def test_a_sibling_with_the_same_closing_words_is_no_copy() -> None:
 
 def test_an_item_that_discusses_a_cve_is_hit_by_its_id() -> None:
     question = Item("cti-mcq", 3, "", "B", text="Which weakness does CVE-2021-44228 show?")
-    index = BenchmarkIndex({"cti-mcq": (question,)}, Contamination())
+    index = BenchmarkIndex(benchmark_of({"cti-mcq": (question,)}), Contamination())
     assert index.hits("CVE-2021-44228", "Log4j2 resolves attacker-controlled names.")[0].item == 3
 
 
 def test_every_item_that_is_hit_is_named() -> None:
     twin = Item("cti-vsp", 17, "", "CVSS:3.1/…", text=TEXT)
-    index = BenchmarkIndex({"cti-rcm": (ITEM,), "cti-vsp": (twin,)}, Contamination())
+    index = BenchmarkIndex(benchmark_of({"cti-rcm": (ITEM,), "cti-vsp": (twin,)}), Contamination())
     assert [h.task for h in index.hits("CVE-2021-1", TEXT)] == ["cti-rcm", "cti-vsp"]
 
 
 def test_the_recipe_sets_length_and_share_of_ngrams() -> None:
     half = " ".join(TEXT.split()[:14])
-    strict = BenchmarkIndex({"cti-rcm": (ITEM,)}, Contamination(ngram=5, containment=0.2))
-    loose = BenchmarkIndex({"cti-rcm": (ITEM,)}, Contamination(ngram=13, containment=1.0))
+    strict = BenchmarkIndex(
+        benchmark_of({"cti-rcm": (ITEM,)}), Contamination(ngram=5, containment=0.2)
+    )
+    loose = BenchmarkIndex(
+        benchmark_of({"cti-rcm": (ITEM,)}), Contamination(ngram=13, containment=1.0)
+    )
     longer = half + " something else entirely follows here and goes on for a while longer"
     assert strict.hits("CVE-2021-1", longer)
     assert not loose.hits("CVE-2021-1", longer)
@@ -138,7 +142,9 @@ MANY = {"cti-rcm": (ITEM, *OTHERS)}
 
 
 def rules(text: str, answer: str = "") -> dict[str, float]:
-    (hits,) = BenchmarkIndex(MANY, Contamination()).hits_of([Row(text, answer=answer)])
+    (hits,) = BenchmarkIndex(benchmark_of(MANY), Contamination()).hits_of(
+        [Row(text, answer=answer)]
+    )
     return {rule: score for hit in hits if hit.item == 17 for rule, score in hit.rules}
 
 
@@ -165,12 +171,19 @@ def test_the_gold_answer_beside_a_looser_copy_counts() -> None:
 def test_rows_are_judged_alike_alone_and_together(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [Row(edited(n), answer="CWE-79") for n in range(7)]
     rows += [Row(item.text.upper()) for item in OTHERS] + [Row(""), Row("?"), Row("Short.")]
-    found = list(BenchmarkIndex(MANY, Contamination()).hits_of(rows))
+    found = list(BenchmarkIndex(benchmark_of(MANY), Contamination()).hits_of(rows))
     assert sum(map(bool, found)) > 8
-    alone = [next(BenchmarkIndex(MANY, Contamination()).hits_of([row])) for row in rows]
-    backwards = list(BenchmarkIndex(MANY, Contamination()).hits_of(rows[::-1]))[::-1]
+    alone = [
+        next(BenchmarkIndex(benchmark_of(MANY), Contamination()).hits_of([row])) for row in rows
+    ]
+    backwards = list(BenchmarkIndex(benchmark_of(MANY), Contamination()).hits_of(rows[::-1]))[::-1]
     monkeypatch.setattr(index, "_BATCH", 300)
-    assert found == alone == backwards == list(BenchmarkIndex(MANY, Contamination()).hits_of(rows))
+    assert (
+        found
+        == alone
+        == backwards
+        == list(BenchmarkIndex(benchmark_of(MANY), Contamination()).hits_of(rows))
+    )
 
 
 @pytest.mark.parametrize("before", [0, 11_990, 19_980, 30_000, 45_000])
@@ -188,7 +201,7 @@ def test_a_text_is_masked_once_numbers_names_and_identifiers_are_left_out() -> N
         )
     ]
     others = [Item("cti-rcm", 3 + n, "", "CWE-79", text=f"with and page {n}") for n in range(3)]
-    found = BenchmarkIndex({"cti-rcm": (*items, *others)}, Contamination())
+    found = BenchmarkIndex(benchmark_of({"cti-rcm": (*items, *others)}), Contamination())
     copy = items[0].text.replace("Ostwell", "Quilltide").replace("0.1", "v7.2")
     hits = {hit.item: dict(hit.rules) for hit in found.hits("", copy)}
     assert "masked" in hits[0] and "normalised" not in hits[0]
@@ -202,5 +215,5 @@ def test_a_question_that_several_items_share_once_masked_is_boilerplate() -> Non
         for n, name in enumerate(["Foo", "Bar"])
     ]
     more = [Item("cti-mcq", 2 + n, "", "A", text=f"{said} {n} again and again") for n in range(3)]
-    found = BenchmarkIndex({"cti-mcq": (*items, *more)}, Contamination())
+    found = BenchmarkIndex(benchmark_of({"cti-mcq": (*items, *more)}), Contamination())
     assert all("masked" not in dict(h.rules) for h in found.hits("", f"Baz: {said}?") if h.item < 2)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from cybersecqwen.benchmark.tasks import read_benchmark
 from cybersecqwen.config import Recipe, load_recipe
 from cybersecqwen.contamination import BenchmarkIndex, normalised
 from cybersecqwen.corpus.build import CorpusInputs, build
@@ -17,7 +18,6 @@ from cybersecqwen.prompts import rcm_prompt
 from cybersecqwen.records import Vulnerability
 from cybersecqwen.sample import BENCHMARK, FEED
 from cybersecqwen.sources import read_vulnerabilities
-from cybersecqwen.sources.ctibench import read_benchmark
 
 RECIPE = load_recipe("smoke")
 FILES = ("train.jsonl", "validation.jsonl", "dropped.jsonl", "certificate.json", "DATASET_CARD.md")

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from cybersecqwen.benchmark.tasks import read_benchmark
 from cybersecqwen.config import dump_recipe, load_recipe
 from cybersecqwen.corpus.build import CorpusInputs, build
 from cybersecqwen.corpus.export import export
@@ -19,7 +20,6 @@ from cybersecqwen.files import read_json, read_jsonl, sha256_file, write_jsonl, 
 from cybersecqwen.manifest import make_stage
 from cybersecqwen.sample import BENCHMARK, FEED
 from cybersecqwen.sources import read_vulnerabilities
-from cybersecqwen.sources.ctibench import read_benchmark
 
 RECIPE = load_recipe("smoke")
 PAIRS = [

@@ -22,10 +22,10 @@ from click.testing import CliRunner
 
 from cybersecqwen.benchmark import interop
 from cybersecqwen.benchmark.protocol import PROTOCOLS
+from cybersecqwen.benchmark.tasks import read_items
 from cybersecqwen.benchmark.trial import trial_requests
 from cybersecqwen.cli import main
 from cybersecqwen.sample import BENCHMARK
-from cybersecqwen.sources.ctibench import read_items
 
 PYTHON = os.environ.get("CYBERSECQWEN_HARNESS_PYTHON", sys.executable)
 PACKAGE = Path(interop.__file__).parents[2]
@@ -50,7 +50,7 @@ def content(log):
     found["samples"] = {
         f"{s.epoch}/{s.id}": [
             [[m.role, m.text] for m in s.input], s.target, s.output.completion,
-            s.scores["cti_bench"].value, s.scores["cti_bench"].answer,
+            s.scores["protocol_score"].value, s.scores["protocol_score"].answer,
         ]
         for s in log.samples
     }

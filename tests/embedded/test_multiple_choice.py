@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from cybersecqwen.artifacts import save
+from cybersecqwen.benchmark.tasks import read_items
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.multiple_choice import (
     FEATURES,
@@ -22,7 +23,6 @@ from cybersecqwen.embedded.multiple_choice import (
 )
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import read_json
-from cybersecqwen.sources.ctibench import read_items
 
 # Written for this test; no benchmark item.
 QUESTIONS = [

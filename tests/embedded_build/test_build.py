@@ -16,6 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from cybersecqwen.artifacts import FOLDER, certificate_of
+from cybersecqwen.benchmark.tasks import benchmark_of, read_benchmark
 from cybersecqwen.cli import main
 from cybersecqwen.config import Contamination
 from cybersecqwen.contamination import RULES, BenchmarkIndex, normalised
@@ -39,7 +40,6 @@ from cybersecqwen.files import read_json, write_jsonl
 from cybersecqwen.records import Item, Vulnerability
 from cybersecqwen.sample import BENCHMARK, FEED
 from cybersecqwen.sources import read_vulnerabilities
-from cybersecqwen.sources.ctibench import read_benchmark
 
 pytest.importorskip("torch")
 pytest.importorskip("sklearn")
@@ -204,7 +204,7 @@ def test_overlap_is_left_out_and_counted_by_rule_and_task(tmp_path: Path) -> Non
     ]
     write_jsonl(path, rows)
     write_jsonl(other, [row("CVE-2020-9", "A use after free in Baz.", "CWE-416"), rows[1]])
-    index = BenchmarkIndex({"cti-rcm": (ITEM,), "cti-vsp": (SAME,)}, Contamination())
+    index = BenchmarkIndex(benchmark_of({"cti-rcm": (ITEM,), "cti-vsp": (SAME,)}), Contamination())
     clean = decontaminate([path, other], index)
     assert [e.cve_id for e in clean.examples] == ["CVE-2020-1", "CVE-2020-9"]
     assert clean.dropped == 5

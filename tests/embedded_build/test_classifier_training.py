@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
+from cybersecqwen.benchmark.tasks import benchmark_of
 from cybersecqwen.config import Contamination
 from cybersecqwen.contamination import BenchmarkIndex
 from cybersecqwen.embedded_build.build import decontaminate, fit
@@ -123,7 +124,8 @@ def test_what_overlaps_with_the_benchmark_is_left_out_and_counted(tmp_path: Path
     write_jsonl(tmp_path / "records.jsonl", rows)
     item = Item("cti-rcm", 0, "", "CWE-89", text=text.upper())
     clean = decontaminate(
-        [tmp_path / "records.jsonl"], BenchmarkIndex({"cti-rcm": (item,)}, Contamination())
+        [tmp_path / "records.jsonl"],
+        BenchmarkIndex(benchmark_of({"cti-rcm": (item,)}), Contamination()),
     )
     assert [e.cve_id for e in clean.examples] == ["CVE-2020-0002"]
     assert (clean.dropped, clean.hits) == (1, {"normalised": {"cti-rcm": 1}})

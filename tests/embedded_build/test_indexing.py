@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from cybersecqwen.artifacts import certificate_of
+from cybersecqwen.benchmark.tasks import benchmark_of
 from cybersecqwen.config import Contamination
 from cybersecqwen.contamination import BenchmarkIndex
 from cybersecqwen.embedded.knowledge import K1, SHIPPED, B, KnowledgeIndex, installed_index
@@ -97,7 +98,7 @@ def test_what_overlaps_with_the_benchmark_is_left_out() -> None:
     item = Item("cti-mcq", 0, "", "A", text=copied, options=("Yes", "No"))
     found = decontaminate(
         [passage(f"APT29, {copied}."), PASSAGES[0]],
-        BenchmarkIndex({"cti-mcq": (item,)}, Contamination()),
+        BenchmarkIndex(benchmark_of({"cti-mcq": (item,)}), Contamination()),
     )
     assert found == ((PASSAGES[0],), 1, {"exact": {"cti-mcq": 1}})
 

@@ -12,17 +12,17 @@ import pytest
 
 from cybersecqwen.artifacts import FOLDER
 from cybersecqwen.benchmark.protocol import PROTOCOLS
-from cybersecqwen.benchmark.tasks import TASKS
-from cybersecqwen.benchmark.tasks.cti_mcq import cascade
+from cybersecqwen.benchmark.score import extractor
+from cybersecqwen.benchmark.tasks import TASKS, cti_mcq, cti_rcm, read_items
 from cybersecqwen.benchmark.tasks.cti_rcm import last_cwe
+from cybersecqwen.benchmark.tasks.multiple_choice import cascade
 from cybersecqwen.benchmark.trial import few_shots, trial_requests
 from cybersecqwen.engines.embedded_model import EmbeddedEngine, _reason
 from cybersecqwen.errors import EngineError, InputError
 from cybersecqwen.files import sha256_file
-from cybersecqwen.prompts import BASE_PREAMBLES, mcq_prompt, mcq_shot, rcm_prompt, rcm_shot
+from cybersecqwen.prompts import mcq_prompt, rcm_prompt
 from cybersecqwen.records import Answer, Evidence, Item, Request, Sampling
 from cybersecqwen.sample import BENCHMARK
-from cybersecqwen.sources.ctibench import read_items
 
 CARD = PROTOCOLS["model-card"]
 ITEMS = {task: read_items(BENCHMARK, task) for task in ("cti-rcm", "cti-mcq")}
@@ -40,6 +40,10 @@ def answer(engine: EmbeddedEngine, prompt: str, *, raw: bool = False) -> str:
     return next(iter(engine.generate([asked]))).text
 
 
+def rcm_shot(text: str, cwe: str = "") -> str:
+    return cti_rcm.shot(Item("cti-rcm", 0, "", cwe, text=text), cwe)
+
+
 def decision(text: str) -> str:
     return text.rsplit("\n", 1)[-1]
 
@@ -50,15 +54,15 @@ def test_every_extractor_reads_the_decision(engine: EmbeddedEngine, task: str) -
         *argument, blank, last = response.text.split("\n")
         assert argument
         assert blank == ""
-        for extractor in TASKS[task].extractors.values():
-            if "item" in extractor.fits:
-                assert extractor.read(response.text).answer == last
+        for rule in TASKS[task].extractors.values():
+            if "item" in rule.fits:
+                assert rule.read(response.text).answer == last
 
 
 @MANY
 def test_the_decision_takes_the_form_that_faith_asks_for(engine: EmbeddedEngine, task: str) -> None:
     protocol = PROTOCOLS["faith"]
-    read = TASKS[task].extractors[protocol.extractors[task]].read
+    read = extractor(TASKS[task], protocol).read
     card = engine.generate(trial_requests(CARD, ITEMS[task], kind="instruct", trial=0))
     decided = {response.item: decision(response.text) for response in card}
     for response in engine.generate(
@@ -109,7 +113,7 @@ def test_every_form_of_a_question_gets_one_answer(engine: EmbeddedEngine) -> Non
     forms = [
         item.prompt,
         faith + lines,
-        BASE_PREAMBLES["model-card", "cti-mcq"] + mcq_shot(item.text, item.options),
+        cti_mcq.TASK.shots["model-card"].preamble + cti_mcq.shot(item, ""),
         few_shots(CARD, ITEMS["cti-mcq"], ITEMS["cti-mcq"][:1], trial=1)[0],
     ]
     assert len({decision(answer(engine, form)) for form in forms}) == 1
@@ -127,7 +131,7 @@ def test_a_cwe_id_that_the_description_names_is_not_the_decision(engine: Embedde
 def test_the_name_of_an_entry_is_no_trap_for_the_cascade(name: str) -> None:
     evidence = Evidence("T1000", name, "technique", "description", "", 20.0)
     text = f"{_reason(Answer('D', 0.5, covered=True, evidence=(evidence,)))}\n\nD"
-    assert cascade(text).answer == "D"
+    assert cascade("ABCD")(text).answer == "D"
     assert "T1000" in text
 
 
@@ -145,7 +149,7 @@ def test_what_is_no_vulnerability_gets_a_guess_that_is_called_one(
     shown = answer(engine, rcm_prompt(text))
     assert shown.startswith("A best guess, for the text ")
     assert last_cwe(shown) == decision(shown)
-    shots = f"{rcm_shot('other', 'CWE-79')}\n\n{rcm_shot(text)}"
+    shots = "\n\n".join((rcm_shot("other", "CWE-79"), rcm_shot(text)))
     assert answer(engine, shots, raw=True) == decision(shown)
 
 
@@ -196,4 +200,4 @@ def test_all_questions_are_answered_as_an_extractor_reads_them(
 ) -> None:
     items: tuple[Item, ...] = read_items(shared / "cti-bench", "cti-mcq")
     for response in engine.generate(trial_requests(CARD, items, kind="instruct", trial=0)):
-        assert cascade(response.text).answer == decision(response.text)
+        assert cascade("ABCD")(response.text).answer == decision(response.text)

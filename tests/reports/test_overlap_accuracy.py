@@ -10,11 +10,11 @@ import pytest
 from cybersecqwen.benchmark.paired import compare
 from cybersecqwen.benchmark.protocol import find_protocol
 from cybersecqwen.benchmark.responses import ResponseSet, rescore
+from cybersecqwen.benchmark.tasks import read_items
 from cybersecqwen.errors import InputError
 from cybersecqwen.records import Response
 from cybersecqwen.reports.overlap_accuracy import overlap_report, overlap_text
 from cybersecqwen.sample import BENCHMARK
-from cybersecqwen.sources.ctibench import read_items
 
 ITEMS = read_items(BENCHMARK, "cti-rcm")
 HALF = len(ITEMS) // 2

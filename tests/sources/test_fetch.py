@@ -15,9 +15,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from benchmark.test_cti_bench import MCQ, RCM, TAA
+from cybersecqwen.benchmark.tasks import TASKS, read_items, tasks_in
 from cybersecqwen.errors import CyberSecQwenError, InputError
 from cybersecqwen.sources import FEEDS, nvd_json
-from cybersecqwen.sources.ctibench import TASKS, read_items, tasks_in
 from cybersecqwen.sources.cwe import read_catalogue
 from cybersecqwen.sources.download import Patience
 from cybersecqwen.sources.fetch import default_cache, fetch
@@ -232,9 +233,10 @@ def test_knowledge_bases_come_as_bundles(
 
 
 def put_cti_bench(upstream: Upstream) -> None:
-    for task, columns in TASKS.items():
+    headers = {"cti-mcq": MCQ, "cti-taa": TAA}
+    for task in TASKS:
         path = f"/datasets/AI4Sec/cti-bench/resolve/main/{task}.tsv"
-        upstream.files[path] = "\t".join(columns).encode() + b"\r\n"
+        upstream.files[path] = headers.get(task, RCM).encode() + b"\r\n"
     upstream.files["/datasets/AI4Sec/cti-bench/resolve/main/cti-taa.tsv"] += b"u1\tt\tp\r\n"
     put_judgement(upstream, "APT28")
 

@@ -102,7 +102,7 @@ def test_importing_the_sources_stays_cheap() -> None:
         "cvelist",
         "record_table",
         "cwe",
-        "ctibench",
+        "tsv",
         "download",
         "fetch",
     ]

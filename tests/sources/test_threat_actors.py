@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
+from benchmark.test_cti_bench import TAA, write
+from cybersecqwen.benchmark.tasks import read_items
 from cybersecqwen.errors import CyberSecQwenError, InputError
-from cybersecqwen.sources.ctibench import read_items, read_threat_actors
 from cybersecqwen.sources.download import Patience
-from cybersecqwen.sources.threat_actors import fetch_judgement, read_graph
+from cybersecqwen.sources.threat_actors import fetch_judgement, read_graph, read_threat_actors
 
 from .conftest import Answer, Upstream
-from .test_ctibench import TAA, write
 
 BASE = "/xashru/cti-bench/main/evaluation"
 GOLDS = f"{BASE}/responses/cti-taa-responses.tsv"

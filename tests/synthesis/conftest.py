@@ -7,13 +7,13 @@ from collections.abc import Callable
 
 import pytest
 
+from cybersecqwen.benchmark.tasks import read_benchmark
 from cybersecqwen.config import Recipe, load_recipe
 from cybersecqwen.cwe.catalogue import load_catalogue
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.records import Item, Vulnerability
 from cybersecqwen.sample import BENCHMARK, FEED
 from cybersecqwen.sources import read_vulnerabilities
-from cybersecqwen.sources.ctibench import read_benchmark
 from cybersecqwen.synthesis.build import SynthesisInputs
 from cybersecqwen.synthesis.facts import FactBase
 from cybersecqwen.synthesis.pair import CVE_TEXT, Draft, Grounding

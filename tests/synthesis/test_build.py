@@ -136,7 +136,7 @@ def test_where_nothing_can_be_asked_it_says_why(
 def test_facts_of_the_real_benchmark_are_kept_back(
     shared: Path, recipe: Recipe, sources: Make, tmp_path: Path
 ) -> None:
-    from cybersecqwen.sources.ctibench import read_items
+    from cybersecqwen.benchmark.tasks import read_items
     from cybersecqwen.synthesis.leakage import page_of
 
     tasks = {task: read_items(shared / "cti-bench", task) for task in ("cti-mcq", "cti-ate")}

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from cybersecqwen.benchmark.tasks import benchmark_of
 from cybersecqwen.config import Contamination
 from cybersecqwen.contamination import BenchmarkIndex
 from cybersecqwen.records import Fact, Item
@@ -41,7 +42,7 @@ NAMES = {"M1018": "User Account Management", "M1047": "Audit"}
 
 @pytest.fixture
 def checks() -> Checks:
-    index = BenchmarkIndex(BENCHMARK, Contamination())
+    index = BenchmarkIndex(benchmark_of(BENCHMARK), Contamination())
     return Checks(index, BenchmarkFacts(BENCHMARK, NAMES), LengthLimits(max_tokens=2000))
 
 
@@ -125,7 +126,7 @@ def test_repeats_are_refused_exact_and_near(checks: Checks, draft: Callable[...,
 def test_a_label_that_the_corpus_trains_on_is_not_asked_for_again(
     draft: Callable[..., Draft],
 ) -> None:
-    index = BenchmarkIndex(UNRELATED, Contamination())
+    index = BenchmarkIndex(benchmark_of(UNRELATED), Contamination())
     taken = Checks(index, BenchmarkFacts({}, {}), LengthLimits(2000), taken=(TEXT,))
     label = draft(topic="label", question=TEXT, form="cwe", last="CWE-89", support=("SQL",))
     label = replace(label, grounding=(*label.grounding, Grounding("CWE label", "x", "CWE-89")))

@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from cybersecqwen.benchmark.tasks.cti_mcq import cascade, last_line
+from cybersecqwen.benchmark.tasks.cti_mcq import last_line
 from cybersecqwen.benchmark.tasks.cti_rcm import TASK as RCM
 from cybersecqwen.benchmark.tasks.cti_vsp import last_vector
+from cybersecqwen.benchmark.tasks.multiple_choice import cascade
 from cybersecqwen.prompts import mcq_prompt, question_in, rcm_prompt, vsp_prompt
 from cybersecqwen.synthesis.pair import LETTERS, Draft, arranged, draft_of
 
@@ -27,7 +28,9 @@ def test_a_choice_is_cti_mcqs_prompt_and_ends_in_a_lone_letter(
     asked = question_in(pair.prompt)
     assert asked is not None
     assert asked.options == pair.options
-    assert cascade(pair.completion).answer == LETTERS[position] == last_line(pair.completion)
+    assert (
+        cascade("ABCD")(pair.completion).answer == LETTERS[position] == last_line(pair.completion)
+    )
 
 
 def test_the_other_forms_are_cti_rcms_and_cti_vsps(draft: Callable[..., Draft]) -> None:

@@ -9,6 +9,7 @@ from itertools import islice
 
 import pytest
 
+from cybersecqwen.benchmark.tasks import benchmark_of
 from cybersecqwen.config import Contamination, Synthesis
 from cybersecqwen.contamination import BenchmarkIndex
 from cybersecqwen.records import Item
@@ -44,7 +45,7 @@ def makers(
 
 
 def drawn(made: dict, settings: Synthesis):  # type: ignore[no-untyped-def, type-arg]
-    index = BenchmarkIndex(UNRELATED, Contamination())
+    index = BenchmarkIndex(benchmark_of(UNRELATED), Contamination())
     return select_pairs(made, Checks(index, BenchmarkFacts({}, {}), LengthLimits(2000)), settings)
 
 
@@ -103,7 +104,7 @@ def test_letters_are_balanced_where_an_item_takes_some_away(draft: Callable[...,
         Item("cti-mcq", n, "", "A", text=one.question, options=one.options)
         for n, one in enumerate(drafts[::3])
     )
-    index = BenchmarkIndex({"cti-mcq": items}, Contamination())
+    index = BenchmarkIndex(benchmark_of({"cti-mcq": items}), Contamination())
     checks = Checks(index, BenchmarkFacts({}, {}), LengthLimits(2000))
     found = select_pairs(made, checks, settings(100, validation_fraction=0.2))
     assert {problem.reason[:12] for _, problem in found.rejected} == {"contaminated"}

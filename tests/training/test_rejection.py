@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from cybersecqwen.benchmark.tasks import benchmark_of
 from cybersecqwen.config import Contamination
 from cybersecqwen.contamination import BenchmarkIndex
 from cybersecqwen.engines import empty_response
@@ -77,7 +78,7 @@ OWN = (
 
 def hits(trace: str, prompt: str = OWN) -> list[str]:
     item = Item("cti-rcm", 3, "", "CWE-787", url="https://x/CVE-2024-11111", text=ITEM)
-    index = BenchmarkIndex({"cti-rcm": (item,)}, Contamination())
+    index = BenchmarkIndex(benchmark_of({"cti-rcm": (item,)}), Contamination())
     [found] = benchmark_hits(index, [Trace("CVE-2021-1", rcm_prompt(prompt), trace)], n=13)
     by = {True: "by id", False: "by text"}
     return [f"{hit.task}/{hit.item} {by[hit.rule == 'cve-id']}" for hit in found]

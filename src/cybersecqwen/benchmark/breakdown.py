@@ -69,7 +69,9 @@ def _tail(pairs: Pairs, items: Counter[str], *, trials: int, at_most: int) -> Js
     return {"classes": len(rare), "items": n, "accuracy": _ratio(right, n * trials)}
 
 
-def positions(predictions: Sequence[Sequence[str | None]], golds: Sequence[str]) -> Json:
+def positions(
+    predictions: Sequence[Sequence[str | None]], golds: Sequence[str], *, letters: str = "ABCD"
+) -> Json:
     """Set the letters a model chooses against those of gold, and against a constant answer.
 
     Per letter: its share of the items' gold, its share of all answers, and the accuracy over
@@ -81,8 +83,8 @@ def positions(predictions: Sequence[Sequence[str | None]], golds: Sequence[str])
     pairs = count_pairs(predictions, golds)
     items, trials, n = Counter(golds), len(predictions[0]), pairs.total()
     predicted = count_predicted(pairs)
-    letters = sorted({*"ABCD", *items, *predicted})
-    best = max(letters, key=items.__getitem__)
+    shown = sorted({*letters, *items, *predicted})
+    best = max(shown, key=items.__getitem__)
     return {
         "letters": {
             letter: {
@@ -90,7 +92,7 @@ def positions(predictions: Sequence[Sequence[str | None]], golds: Sequence[str])
                 "predicted": predicted[letter] / n,
                 "accuracy": _ratio(pairs[letter, letter], items[letter] * trials),
             }
-            for letter in letters
+            for letter in shown
         },
         "unparseable": (n - predicted.total()) / n,
         "bias": _distance(items, predicted),

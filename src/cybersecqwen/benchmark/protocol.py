@@ -15,27 +15,25 @@ a new `version`.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
+from cybersecqwen.benchmark.tasks.task import Shots, Task
 from cybersecqwen.errors import CyberSecQwenError
-from cybersecqwen.prompts import CTI_EXPERT
-
-_RCM = ("cti-rcm", "cti-rcm-2021")
-_ALL = ("cti-mcq", *_RCM, "cti-vsp", "cti-taa", "cti-ate")
+from cybersecqwen.files import Json
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """Everything that is fixed about an evaluation, whatever the model.
+    """Everything that is fixed about an evaluation, whatever the model and the task.
 
-    `prompt` names the form of a chat model's question: "item" is the benchmark's own prompt.
-    `exemplars` says how a base model's are drawn: anew for every item without the item, one set
-    per trial, or one set per trial whose items are then not asked. `improper` says whether an
-    answer in another form than asked for counts, and whether it is counted apart. `unstated` are
-    settings that the source leaves open and that are ours; `extensions` are tasks that it does
-    not cover.
+    `covers` are the tasks of its source; any other is asked and read as the task itself says, and
+    is an extension. `prompt` names the form of a chat model's question: "item" is the benchmark's
+    own prompt. `exemplars` says how a base model's are drawn: anew for every item without the item,
+    one set per trial, or one set per trial whose items are then not asked. `improper` says whether
+    an answer in another form than asked for counts, and whether it is counted apart. `unstated` are
+    settings that the source leaves open and that are ours. `extractor` stands in for that of the
+    task.
     """
 
     name: str
@@ -45,37 +43,63 @@ class Protocol:
     temperature: float
     max_tokens: int
     concurrency: int
-    extractors: Mapping[str, str]  # by task
+    covers: tuple[str, ...]
+    extractor: str = ""
     top_p: float = 1.0
     system: str = ""
     prompt: Literal["item", "faith"] = "item"
     base_style: Literal["model-card", "paper", "faith", ""] = ""  # "": base models are not covered
     base_shots: int = 0  # exemplars for a base model; an instruct model gets none
     exemplars: Literal["per item", "per trial", "per trial, not asked"] = "per item"
-    stop: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # of base models, by task
     rows: Literal["all", "distinct"] = "all"
     improper: Literal["counts", "flagged", "lenient only"] = "counts"
     unparseable: Literal["wrong", "dropped"] = "wrong"
     ddof: int = 1  # of the spread between trials
-    permutations: int = 0  # of the options of cti-mcq; 0: as they stand
+    permutations: int = 0  # of the options of a multiple choice; 0: as they stand
     unstated: tuple[str, ...] = ()
-    extensions: tuple[str, ...] = ()
     modified: tuple[str, ...] = ()
 
-    def settings(self) -> dict[str, Any]:
-        """Give every setting as JSON-able values, for manifests and reports."""
-        return asdict(self)
+    def extractor_of(self, task: Task) -> str:
+        """Name the extractor that reads the responses to a task."""
+        own = (name for name, e in task.extractors.items() if self.name in e.protocols)
+        return self.extractor or next(own, next(iter(task.extractors)))
+
+    def prompt_of(self, task: Task) -> str:
+        """Name the form of a chat model's prompt in a task: the protocol's, or the item's own."""
+        return self.prompt if self.prompt in task.prompts else "item"
+
+    def shots_of(self, task: Task) -> Shots | None:
+        """Return the few-shot form of a base model's prompt in a task; None where there is none."""
+        if not self.base_style:
+            return None
+        return task.shots.get(self.base_style) or next(iter(task.shots.values()), None)
+
+    def stop_of(self, task: Task, kind: str) -> tuple[str, ...]:
+        """Return the texts at which a base model's completion ends; instruct models have none."""
+        shots = self.shots_of(task) if kind == "base" else None
+        return shots.stop if shots else ()
+
+    def is_extension(self, task: Task) -> bool:
+        """Tell whether the protocol's source does not cover a task."""
+        return task.name not in self.covers
+
+    def settings(self) -> Json:
+        """Return every setting that holds for all tasks, as JSON-able values."""
+        return {k: v for k, v in asdict(self).items() if k not in ("covers", "extractor")}
+
+    def settings_of(self, task: Task) -> Json:
+        """Return every setting that holds for a task, as JSON-able values, for manifests."""
+        return self.settings() | {
+            "extractor": self.extractor_of(task),
+            "stop": self.stop_of(task, "base"),
+            "extension": self.is_extension(task),
+        }
 
 
-_STOP = {
-    "cti-mcq": ("\n\n", "\nQuestion:"),
-    **dict.fromkeys(_RCM, ("\n\n", "\nCVE Description:")),
-}
-
-
-def _extractors(mcq: str, rcm: str, vsp: str, taa: str, ate: str) -> dict[str, str]:
-    return dict(zip(_ALL, (mcq, rcm, rcm, vsp, taa, ate), strict=True))
-
+# The authors' own evaluation speaks to a chat model as to an expert (CTI-Bench's notebook).
+_CTI_EXPERT = "You are a cybersecurity expert specializing in cyberthreat intelligence."
+_RCM_AND_MCQ = ("cti-mcq", "cti-rcm")
+_PUBLISHED = (*_RCM_AND_MCQ, "cti-vsp", "cti-taa", "cti-ate")
 
 _MODEL_CARD = Protocol(
     name="model-card",
@@ -87,11 +111,7 @@ _MODEL_CARD = Protocol(
     concurrency=32,
     base_style="model-card",
     base_shots=5,
-    stop=_STOP,
-    extractors=_extractors(
-        "cascade", "last-cwe", "last-vector", "named-actor", "last-line-techniques"
-    ),
-    extensions=("cti-rcm-2021", "cti-vsp", "cti-taa", "cti-ate"),
+    covers=_RCM_AND_MCQ,
 )
 _PAPER = Protocol(
     name="paper",
@@ -104,13 +124,9 @@ _PAPER = Protocol(
     base_style="paper",
     base_shots=5,
     exemplars="per trial",
-    stop={"cti-mcq": ("\n\n",), **dict.fromkeys(_RCM, ("\n\n",))},
-    extractors=_extractors(
-        "cascade", "last-upper-cwe", "notebook-vector", "named-actor", "last-line-techniques"
-    ),
+    covers=_RCM_AND_MCQ,
     improper="flagged",
     unstated=("max_tokens", "concurrency", "stop", "seeds", "top_p"),
-    extensions=("cti-rcm-2021", "cti-vsp", "cti-taa", "cti-ate"),
 )
 _FAITH = Protocol(
     name="faith",
@@ -125,13 +141,10 @@ _FAITH = Protocol(
     base_shots=5,
     exemplars="per trial, not asked",
     rows="distinct",
-    extractors=_extractors(
-        "unique-answer", "unique-cwe", "unique-vector", "answer-actor", "answer-techniques"
-    ),
+    covers=_PUBLISHED,
     improper="lenient only",
     ddof=0,
     unstated=("concurrency", "seeds", "top_p"),
-    extensions=("cti-rcm-2021",),
 )
 _CTI_BENCH = Protocol(
     name="cti-bench",
@@ -141,10 +154,8 @@ _CTI_BENCH = Protocol(
     temperature=0.0,
     max_tokens=2048,
     concurrency=1,
-    system=CTI_EXPERT,
-    extractors=_extractors(
-        "last-line", "last-upper-cwe", "notebook-vector", "named-actor", "last-line-techniques"
-    ),
+    system=_CTI_EXPERT,
+    covers=(*_PUBLISHED, "cti-rcm-2021"),
     unparseable="dropped",
     unstated=("the extractor of cti-taa, done by hand", "the extractor of cti-ate"),
 )
@@ -209,5 +220,6 @@ def _seeds(protocol: Protocol, trials: int) -> tuple[int, ...]:
 def _changed(protocol: Protocol, **settings: Any) -> Protocol:
     """Set what is a setting, and name the first of those given as the deviation."""
     said = next(f"{name.replace('_', '-')}={value}" for name, value in settings.items())
-    known = {name: value for name, value in settings.items() if name in protocol.settings()}
-    return replace(protocol, **known, modified=(*protocol.modified, said))
+    names = {field.name for field in fields(protocol)}
+    changes = {name: value for name, value in settings.items() if name in names}
+    return replace(protocol, **changes, modified=(*protocol.modified, said))

@@ -17,17 +17,19 @@ from pathlib import Path
 from typing import Any
 
 from cybersecqwen.benchmark.matching import is_recording, match_recordings
-from cybersecqwen.benchmark.protocol import Protocol, find_protocol
+from cybersecqwen.benchmark.protocol import PROTOCOLS, Protocol, find_protocol
 from cybersecqwen.benchmark.score import TaskScores, extractor, score
-from cybersecqwen.benchmark.tasks import TASKS, find_task, open_task
+from cybersecqwen.benchmark.tasks import TASKS, find_task, open_task, read_items
 from cybersecqwen.engines.response_log import read_responses
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import read_json, sha256_file
 from cybersecqwen.manifest import finished, made_from_of
 from cybersecqwen.records import Item, Response
-from cybersecqwen.sources.ctibench import read_items
 
 _log = logging.getLogger(__name__)
+
+# Settings that a run states of its task, which the task itself says.
+_OF_TASKS = {"extractor", "extractors", "stop", "extension", "extensions"}
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class ResponseSet:
             return ""
         if self.kind == "base":
             return "faith-base" if self.protocol.base_style == "faith" else "base"
-        return self.protocol.prompt
+        return self.protocol.prompt_of(find_task(self.task))
 
     def scoring_protocol(self, name: str | None) -> Protocol:
         """Give the protocol to score by, marked with all that deviates from the one named.
@@ -137,7 +139,7 @@ def _read(run: Path, folder: Path) -> ResponseSet:
         task=folder.parent.name,
         where=folder,
         responses={trial: read_responses(paths[trial]) for trial in sorted(paths)},
-        protocol=_restored(_protocol_of(folder), folder),
+        protocol=_read_protocol(folder),
         kind=str(made_from["config"].get("kind", "instruct")),
         benchmark_sha256=str(made_from.get("inputs", {}).get("benchmark", "")),
     )
@@ -150,12 +152,20 @@ def _trial(path: Path) -> int:
     return int(number)
 
 
-def _restored(settings: dict[str, Any], folder: Path) -> Protocol:
-    """Make the protocol again that an evaluation was asked under."""
-    settings = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
-    settings["stop"] = {k: tuple(v) for k, v in settings.get("stop", {}).items()}
+def _read_protocol(folder: Path) -> Protocol:
+    """Make the protocol again that an evaluation was made under."""
+    stored = _protocol_of(folder)
+    # Runs of before a task named its own extractor hold those of all tasks.
+    extractor = stored.get("extractor") or stored.get("extractors", {}).get(folder.parent.name, "")
+    settings: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in stored.items()
+        if name not in _OF_TASKS
+    }
+    published = PROTOCOLS.get(str(stored.get("name")))
+    covers = published.covers if published else ()
     try:
-        return Protocol(**settings)
+        return Protocol(**settings, extractor=extractor, covers=covers)
     except TypeError as error:
         raise InputError(
             f"its protocol is of another version of this program: {error}",
@@ -166,7 +176,7 @@ def _restored(settings: dict[str, Any], folder: Path) -> Protocol:
 
 def rescore(answers: ResponseSet, protocol: Protocol, benchmark: Path) -> TaskScores:
     """Score answers under a protocol; raises InputError where they are of other items."""
-    path = benchmark / f"{answers.task}.tsv"
+    path = benchmark / find_task(answers.task).file
     if answers.benchmark_sha256 and path.is_file():
         found = sha256_file(path)
         if found != answers.benchmark_sha256:
@@ -188,19 +198,19 @@ def rescore(answers: ResponseSet, protocol: Protocol, benchmark: Path) -> TaskSc
 def notes(answers: ResponseSet, protocol: Protocol) -> list[str]:
     """Say what a reader has to know before trusting answers scored under a protocol."""
     said = []
-    rule = extractor(find_task(answers.task), protocol)
-    name = protocol.extractors[answers.task]
-    if answers.prompt and answers.prompt not in rule.fits:
+    task = find_task(answers.task)
+    if answers.prompt and answers.prompt not in extractor(task, protocol).fits:
         said.append(
-            f"the extractor {name!r} of {protocol.name} was written for another prompt than these "
-            "answers were given to: a measure of how much the reading matters, no result"
+            f"the extractor {protocol.extractor_of(task)!r} of {protocol.name} was written for "
+            "another prompt than these answers were given to: a measure of how much the reading "
+            "matters, no result"
         )
     asked = answers.protocol
     if asked and (asked.rows, find_protocol(protocol.name).rows) == ("distinct", "all"):
         said.append(f"over the rows that {asked.name} asks, which leaves out repeated ones")
     if asked is None:
         said.append("a recording: prompt and sampling are not known")
-    if answers.task in protocol.extensions:
+    if protocol.is_extension(task):
         said.append(f"{protocol.name} as published does not cover {answers.task}")
     return said
 
@@ -262,8 +272,10 @@ def _refuse_other_task(answers: ResponseSet) -> None:
     rules = find_task(answers.task).extractors.values()
     if any(rule.read(text).answer is not None for text in texts for rule in rules):
         return
-    for other in (name for name in TASKS if name != "cti-taa"):  # any word may be a name
-        rule = extractor(find_task(other), find_protocol("model-card"))
+    for other, task in TASKS.items():
+        if task.free_text:
+            continue
+        rule = extractor(task, find_protocol("model-card"))
         read = sum(rule.read(text).answer is not None for text in texts)
         if 2 * read > len(texts):
             raise InputError(

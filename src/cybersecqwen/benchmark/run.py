@@ -10,17 +10,24 @@ engine's failure ends it without a score, never as wrong answers.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from cybersecqwen.benchmark.details import details
 from cybersecqwen.benchmark.protocol import Protocol
-from cybersecqwen.benchmark.score import extractor, is_correct, require_gold, score
+from cybersecqwen.benchmark.score import is_correct, require_gold, score
 from cybersecqwen.benchmark.subject import Subject
-from cybersecqwen.benchmark.summary import summarise
-from cybersecqwen.benchmark.tasks import Task, find_task, open_task
+from cybersecqwen.benchmark.summary import details, summarise
+from cybersecqwen.benchmark.tasks import (
+    TASKS,
+    Suite,
+    Task,
+    find_task,
+    open_task,
+    read_items,
+    tasks_in,
+)
+from cybersecqwen.benchmark.tasks.task import fingerprint
 from cybersecqwen.benchmark.trial import trial_items, trial_requests
 from cybersecqwen.engines.progress_bar import ProgressBar
 from cybersecqwen.engines.response_log import generate_missing
@@ -28,18 +35,10 @@ from cybersecqwen.files import Json, sha256_file, write_json
 from cybersecqwen.manifest import make_stage
 from cybersecqwen.records import Item, Response
 from cybersecqwen.sample import BENCHMARK
-from cybersecqwen.sources.ctibench import read_items, tasks_in
 
 _log = logging.getLogger(__name__)
 
 _PROBED = 3  # items whose prompts a server is tried with
-
-# Of the published benchmark: a hash over links, prompts and golds, which re-quoting a TSV or
-# another white space does not change.
-_PUBLISHED = {
-    "cti-mcq": "a6b51d23debc8a111660a217e70f3b8c433cc31de55dc4aac710cba6615af960",
-    "cti-rcm": "3d693a7a1a77351d864ecbd68ec06dd66d08a3455003b0b5bf123e2b6623d896",
-}
 
 
 class TrialProgress(ProgressBar):
@@ -70,11 +69,11 @@ def evaluate(
     Raises EngineError when the model fails, with every answer so far kept: the same call
     goes on from there.
     """
-    extractor(find_task(task), protocol)
-    facts = benchmark_facts(benchmark)
+    known = find_task(task)
+    facts = benchmark_facts(benchmark, suite=known.suite)
     made_from = {
-        "config": {"protocol": protocol.settings(), "kind": subject.kind},
-        "inputs": {"model": subject.identity, "benchmark": facts["sha256"].get(f"{task}.tsv")},
+        "config": {"protocol": protocol.settings_of(known), "kind": subject.kind},
+        "inputs": {"model": subject.identity, "benchmark": facts["sha256"].get(known.file)},
     }
 
     def make(folder: Path) -> None:
@@ -111,26 +110,21 @@ def _probe(subject: Subject, protocol: Protocol, items: Sequence[Item], path: Pa
             _log.warning("%s: the server fails the check of %s: %s", *said)
 
 
-def benchmark_facts(folder: Path) -> Json:
-    """Name a benchmark folder and the checksums of its task files.
+def benchmark_facts(folder: Path, *, suite: Suite | None = None) -> Json:
+    """Name what a benchmark's folder holds, or what it holds of a suite, and the checksums.
 
-    It is "cti-bench" when it holds the published items of cti-mcq or cti-rcm and no other
+    The name is that of a suite where the folder holds items as they are published and no other
     ones; scores on anything else do not compare with published ones.
     """
-    present = tasks_in(folder)
-    known = [
-        _fingerprint(read_items(folder, task)) == sha256
-        for task, sha256 in _PUBLISHED.items()
-        if task in present
-    ]
-    published = bool(known) and all(known)
-    name = "cti-bench" if published else "sample" if folder.resolve() == BENCHMARK else "custom"
-    return {"name": name, "sha256": {f"{t}.tsv": sha256_file(folder / f"{t}.tsv") for t in present}}
-
-
-def _fingerprint(items: Sequence[Item]) -> str:
-    lines = "".join(f"{item.url}\t{' '.join(item.prompt.split())}\t{item.gold}\n" for item in items)
-    return hashlib.sha256(lines.encode()).hexdigest()
+    present = [TASKS[name] for name in tasks_in(folder)]
+    present = [task for task in present if suite in (None, task.suite)]
+    known = [task for task in present if task.published]
+    published = [fingerprint(task.read(folder / task.file)) == task.published for task in known]
+    if published and all(published):
+        name = "+".join(dict.fromkeys(task.suite.name for task in known))
+    else:
+        name = "sample" if folder.resolve() == BENCHMARK else "custom"
+    return {"name": name, "sha256": {t.file: sha256_file(folder / t.file) for t in present}}
 
 
 def _answered(

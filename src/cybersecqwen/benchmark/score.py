@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cybersecqwen.benchmark.protocol import Protocol
-from cybersecqwen.benchmark.tasks import Extractor, Metric, Task
+from cybersecqwen.benchmark.tasks import Extractor, Metric, Task, find_task
 from cybersecqwen.benchmark.tasks.task import (
     ACCURACY,
     ACCURACY_OF_PARSEABLE,
@@ -23,7 +23,7 @@ from cybersecqwen.benchmark.tasks.task import (
     PARSEABLE,
 )
 from cybersecqwen.benchmark.trial import trial_items
-from cybersecqwen.errors import CyberSecQwenError, InputError
+from cybersecqwen.errors import InputError
 from cybersecqwen.records import Item, Response
 
 if TYPE_CHECKING:
@@ -82,10 +82,8 @@ def metrics(task: Task, protocol: Protocol) -> dict[str, Metric]:
 
 
 def extractor(task: Task, protocol: Protocol) -> Extractor:
-    """Give the rule by which a protocol reads answers to a task."""
-    if task.name not in protocol.extractors:
-        raise CyberSecQwenError(f"the protocol {protocol.name!r} does not cover {task.name}")
-    return task.extractors[protocol.extractors[task.name]]
+    """Return the rule by which a protocol reads answers to a task."""
+    return task.extractors[protocol.extractor_of(task)]
 
 
 def score(
@@ -164,11 +162,12 @@ def require_gold(items: Sequence[Item]) -> None:
     """Raise InputError where an item has no gold answer to be judged by."""
     without = next((item for item in items if not item.gold), None)
     if without:
+        task = find_task(without.task)
         raise InputError(
             f"item {without.index} has no gold answer",
-            where=without.task,
-            tip="get cti-taa-gold.tsv with: cybersecqwen fetch cti-bench"
-            if without.task == "cti-taa"
+            where=task.name,
+            tip=f"get {task.gold_file} with: {task.suite.fetch}"
+            if task.gold_file
             else "check the task file",
         )
 

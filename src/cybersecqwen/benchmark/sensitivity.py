@@ -76,7 +76,7 @@ def sensitivity(
 
 
 def _own(protocol: Protocol, answers: ResponseSet) -> str:
-    return protocol.extractors[answers.task]
+    return protocol.extractor_of(find_task(answers.task))
 
 
 def _rules(answers: ResponseSet, protocol: Protocol, *, every: bool) -> Iterator[tuple[str, bool]]:
@@ -92,7 +92,8 @@ def _rules(answers: ResponseSet, protocol: Protocol, *, every: bool) -> Iterator
 
 def _lenient(task: str, name: str) -> bool:
     return any(
-        p.improper == "lenient only" and p.extractors[task] == name for p in PROTOCOLS.values()
+        p.improper == "lenient only" and p.extractor_of(find_task(task)) == name
+        for p in PROTOCOLS.values()
     )
 
 
@@ -100,7 +101,7 @@ def _read_by(protocol: Protocol, task: str, name: str, *, lenient: bool = False)
     strict = _lenient(task, name) and not lenient
     return replace(
         protocol,
-        extractors={**protocol.extractors, task: name},
+        extractor=name,
         improper="lenient only" if strict else "counts",
     )
 
@@ -132,7 +133,7 @@ def _users(task: str, name: str, lenient: bool) -> tuple[str, ...]:
     if lenient:
         return ()
     published = (p for p in PROTOCOLS.values() if p.name != "smoke")
-    return tuple(p.name for p in published if p.extractors[task] == name)
+    return tuple(p.name for p in published if p.extractor_of(find_task(task)) == name)
 
 
 def _examples(base: TaskScores, scored: TaskScores) -> tuple[FlippedAnswer, ...]:

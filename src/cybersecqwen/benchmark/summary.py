@@ -12,9 +12,13 @@ items alone.
 from __future__ import annotations
 
 import math
+from collections import Counter
+from string import ascii_uppercase
 
+from cybersecqwen.benchmark.breakdown import answers, permutation_report
 from cybersecqwen.benchmark.score import TaskScores
 from cybersecqwen.benchmark.statistics import estimate
+from cybersecqwen.benchmark.trial import permutation
 from cybersecqwen.files import Json
 
 SAMPLES = 10_000
@@ -30,8 +34,8 @@ def summarise(scored: TaskScores, *, samples: int = SAMPLES, seed: int = SEED) -
         "protocol": protocol.name,
         "protocol_version": protocol.version,
         "modified": list(protocol.modified),
-        "extension": task.name in protocol.extensions,
-        "extractor": protocol.extractors[task.name],
+        "extension": protocol.is_extension(task),
+        "extractor": protocol.extractor_of(task),
         "headline": task.headline,
         "items": len(scored.items),
         "trials": [_trial(scored, trial) for trial in range(len(protocol.seeds))],
@@ -93,8 +97,8 @@ def _of_trial(scored: TaskScores, metric: str, trial: int) -> float | None:
 def result(scored: TaskScores, summary: Json) -> Json:
     """Give one flat object of the whole: the counts over all trials, each metric's mean.
 
-    `n` counts answers: items times trials. For cti-taa `plausible` counts the answers that are
-    correct or plausible, as `correct` counts those that are correct.
+    `n` counts answers: items times trials. Where a task marks plausible answers, `plausible`
+    counts those that are correct or plausible.
     """
     total = {name: int(scored.marks[name].sum()) for name in _COUNTS}
     flat = {
@@ -121,3 +125,45 @@ def result(scored: TaskScores, summary: Json) -> Json:
         name: found["interval_95"] for name, found in summary["metrics"].items()
     }
     return flat
+
+
+def details(scored: TaskScores) -> Json:
+    """Report on the texts and, as the task does, on the predictions behind a score.
+
+    It is over the items that every trial asks; {} where there is none.
+    """
+    kept = [i for i in range(len(scored.items)) if all(row[i] is not None for row in scored.golds)]
+    if not kept:
+        return {}
+    predictions = [[row[i] for row in scored.predictions] for i in kept]
+    responses = [[r for row in scored.responses if (r := row[i]) is not None] for i in kept]
+    golds = [scored.items[i].gold for i in kept]
+    own = (
+        {"permutations": _permutations(scored, kept)}
+        if scored.protocol.permutations
+        else scored.task.details(predictions, golds)
+    )
+    return {"answers": answers(responses, predictions), **own}
+
+
+def _permutations(scored: TaskScores, kept: list[int]) -> Json:
+    """Map the letters of each trial back to the options, and say how far they agree."""
+    trials = range(len(scored.protocol.seeds))
+    items = [scored.items[i] for i in kept]
+    orders = [[permutation(item, scored.protocol, trial) for trial in trials] for item in items]
+    golds = [ascii_uppercase.index(item.gold) for item in items]
+    chosen = [
+        [_option(scored.predictions[t][i], shown[t]) for t in trials]
+        for i, shown in zip(kept, orders, strict=True)
+    ]
+    stood = [
+        [order.index(gold) for order in shown] for gold, shown in zip(golds, orders, strict=True)
+    ]
+    shown = Counter(ascii_uppercase[place] for places in stood for place in places)
+    letter, count = shown.most_common(1)[0]
+    constant = {"letter": letter, "accuracy": count / shown.total()}
+    return permutation_report(chosen, golds, stood=stood) | {"constant": constant}
+
+
+def _option(letter: str | None, order: tuple[int, ...]) -> int | None:
+    return order[ascii_uppercase.index(letter)] if letter and letter in ascii_uppercase else None

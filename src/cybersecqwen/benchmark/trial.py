@@ -11,35 +11,15 @@ can be scored again without anything else.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from string import ascii_uppercase
 
 from cybersecqwen.benchmark.protocol import Protocol
+from cybersecqwen.benchmark.tasks import find_task
+from cybersecqwen.benchmark.tasks.task import Shots
 from cybersecqwen.errors import CyberSecQwenError
-from cybersecqwen.prompts import (
-    BASE_PREAMBLES,
-    faith_ate_prompt,
-    faith_mcq_prompt,
-    faith_rcm_prompt,
-    faith_taa_prompt,
-    faith_vsp_prompt,
-    mcq_prompt,
-    mcq_shot,
-    rcm_shot,
-)
 from cybersecqwen.records import Item, Request, Sampling
-
-LETTERS = "ABCD"
-_LOOSE = ("cti-rcm", 391)  # the one item that FAITH cleans in a way of its own
-
-_FAITH: dict[str, Callable[[Item], str]] = {
-    "cti-mcq": lambda item: faith_mcq_prompt(item.text, item.options),
-    "cti-rcm": lambda item: faith_rcm_prompt(item.text, loose=(item.task, item.index) == _LOOSE),
-    "cti-rcm-2021": lambda item: faith_rcm_prompt(item.text),
-    "cti-vsp": lambda item: faith_vsp_prompt(item.text),
-    "cti-taa": lambda item: faith_taa_prompt(item.text),
-    "cti-ate": lambda item: faith_ate_prompt(item.text, item.prompt),
-}
 
 
 def protocol_items(protocol: Protocol, items: Sequence[Item]) -> tuple[Item, ...]:
@@ -80,19 +60,19 @@ def trial_requests(
     message if it has one. A base model gets exemplars of the same file and completes.
     """
     found = trial_items(protocol, items, kind=kind, trial=trial)
-    task = items[0].task
+    task = find_task(items[0].task)
     sampling = Sampling(
         protocol.temperature,
         protocol.top_p,
         protocol.max_tokens,
         protocol.seeds[trial],
-        stop=protocol.stop.get(task, ()) if kind == "base" else (),
+        stop=protocol.stop_of(task, kind),
     )
     if kind != "base":
         return [Request(i.index, trial, _chat(protocol, i), sampling) for i in found]
-    if not protocol.base_style or (protocol.base_style, _family(task)) not in BASE_PREAMBLES:
+    if protocol.shots_of(task) is None:
         raise CyberSecQwenError(
-            f"the protocol {protocol.name!r} has no form for base models in {task}",
+            f"the protocol {protocol.name!r} has no form for base models in {task.name}",
             tip="evaluate an instruct model, or choose another protocol or task",
         )
     shown = few_shots(protocol, protocol_items(protocol, items), found, trial=trial)
@@ -103,7 +83,9 @@ def trial_requests(
 
 def chat_question(protocol: Protocol, item: Item) -> str:
     """Write the question that a chat model is asked about an item."""
-    return item.prompt if protocol.prompt == "item" else _FAITH[item.task](item)
+    task = find_task(item.task)
+    form = protocol.prompt_of(task)
+    return item.prompt if form == "item" else task.prompts[form](item)
 
 
 def _chat(protocol: Protocol, item: Item) -> tuple[tuple[str, str], ...]:
@@ -130,12 +112,15 @@ def few_shots(
         drawn = [
             [e for e in shared if e.index != item.index][: protocol.base_shots] for item in found
         ]
-    preamble = BASE_PREAMBLES[protocol.base_style, _family(found[0].task)]
-    return [
-        preamble
-        + "\n\n".join([*(_shot(protocol, e, e.gold) for e in shots), _shot(protocol, item, "")])
-        for item, shots in zip(found, drawn, strict=True)
-    ]
+    form = protocol.shots_of(find_task(found[0].task))
+    if form is None:
+        raise ValueError(f"no few-shot form in {found[0].task}")
+    return [_few_shot(form, shots, item) for item, shots in zip(found, drawn, strict=True)]
+
+
+def _few_shot(form: Shots, exemplars: Sequence[Item], item: Item) -> str:
+    shots = [*(form.write(e, e.gold) for e in exemplars), form.write(item, "")]
+    return form.preamble + "\n\n".join(shots)
 
 
 def _item_exemplars(
@@ -153,16 +138,6 @@ def _trial_exemplars(protocol: Protocol, items: Sequence[Item], trial: int) -> l
     return source.sample(list(items), min(protocol.base_shots + spare, len(items)))
 
 
-def _shot(protocol: Protocol, item: Item, answer: str) -> str:
-    if item.task == "cti-mcq":
-        return mcq_shot(item.text, item.options, answer, style=protocol.base_style)
-    return rcm_shot(item.text, answer, style=protocol.base_style)
-
-
-def _family(task: str) -> str:
-    return "cti-rcm" if task == "cti-rcm-2021" else task
-
-
 def permutation(item: Item, protocol: Protocol, trial: int) -> tuple[int, ...]:
     """Give the order in which a trial shows the options, as positions in the file.
 
@@ -176,13 +151,13 @@ def permutation(item: Item, protocol: Protocol, trial: int) -> tuple[int, ...]:
 
 
 def _permuted(item: Item, protocol: Protocol, trial: int) -> Item:
-    if not item.options:
+    write = find_task(item.task).prompts.get("item")
+    if not item.options or write is None:
         raise CyberSecQwenError(
-            f"{item.task} has no options to permute", tip="--permute is for cti-mcq"
+            f"{item.task} has no options to permute", tip="--permute is for multiple choice"
         )
     order = permutation(item, protocol, trial)
     options = tuple(item.options[position] for position in order)
-    gold = LETTERS[order.index(LETTERS.index(item.gold))]
-    # The benchmark's own prompts show an empty cell so.
-    prompt = mcq_prompt(item.text, [option or "nan" for option in options])
-    return replace(item, options=options, gold=gold, prompt=prompt)
+    gold = ascii_uppercase[order.index(ascii_uppercase.index(item.gold))]
+    moved = replace(item, options=options, gold=gold)
+    return replace(moved, prompt=write(moved))

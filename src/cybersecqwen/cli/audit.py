@@ -50,20 +50,19 @@ def audit(
     **limits: float | None,
 ) -> None:
     """Audit a training file."""
+    from cybersecqwen.benchmark.tasks import read_benchmark
     from cybersecqwen.contamination.audit import checked_rules, checked_settings, run_audit
     from cybersecqwen.contamination.certificate import certify
     from cybersecqwen.files import write_json
     from cybersecqwen.reports.audit_report import audit_summary, audit_table, write_audit
-    from cybersecqwen.sources.ctibench import read_benchmark
 
-    folder = benchmark_folder(benchmark)
-    items = read_benchmark(folder, complete=not allow_missing)
+    items = read_benchmark(benchmark_folder(benchmark), complete=not allow_missing)
     settings, rules = checked_settings(limits), checked_rules(rules)
     found = run_audit(train, items, settings, rules=rules, allow_unreadable=allow_unreadable)
     if out:
         written = write_audit(found, items, out, train=train.name)
         certificate = certify(
-            found, train=train, benchmark=folder, settings=settings, rules=rules, outputs=written
+            found, train=train, benchmark=items, settings=settings, rules=rules, outputs=written
         )
         write_json(out / "certificate.json", certificate)
         click.echo(f"{out}: evidence, page and certificate written", err=True)

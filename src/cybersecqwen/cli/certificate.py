@@ -42,12 +42,14 @@ def verify(
     The exit status is 0 when it holds, 3 when it does not. A certificate that holds need not be
     one of a clean file: what it says is printed.
     """
+    from cybersecqwen.benchmark.tasks import read_benchmark
     from cybersecqwen.contamination.certificate import read_certificate, recheck
     from cybersecqwen.contamination.signature import SignatureError, verify_signature
 
     if (signers is None) != (identity is None):
         raise click.UsageError("--signers and --identity go together")
-    differences = recheck(certificate, train=train, benchmark=benchmark_folder(benchmark))
+    items = read_benchmark(benchmark_folder(benchmark))
+    differences = recheck(certificate, train=train, benchmark=items)
     if signers and identity:
         try:
             verify_signature(certificate, signers, identity)

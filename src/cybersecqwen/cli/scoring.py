@@ -115,10 +115,10 @@ def overlap(
 ) -> None:
     """Set a run's accuracy beside the overlap of items with a training corpus."""
     from cybersecqwen.benchmark.responses import read_evaluation
+    from cybersecqwen.benchmark.tasks import read_items
     from cybersecqwen.contamination.overlap import overlap as shares_of
     from cybersecqwen.contamination.rows import read_rows
     from cybersecqwen.reports.overlap_accuracy import overlap_report, overlap_text
-    from cybersecqwen.sources.ctibench import read_items
 
     folder = benchmark_folder(benchmark)
     ours = read_evaluation(run, task)

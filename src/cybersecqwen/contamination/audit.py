@@ -26,12 +26,10 @@ from cybersecqwen.contamination.hashing import Integers
 from cybersecqwen.contamination.hits import strength
 from cybersecqwen.contamination.rows import TrainRow, read_rows
 from cybersecqwen.errors import InputError
-from cybersecqwen.records import Item
+from cybersecqwen.records import Benchmark
 
 _CHUNK = 1_000_000  # characters that a process is given at once
 _FEW = 4_000_000  # characters that one process has done before others are ready
-
-Benchmark = Mapping[str, tuple[Item, ...]]
 
 
 class Overlap(NamedTuple):

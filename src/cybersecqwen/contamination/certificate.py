@@ -25,8 +25,8 @@ from cybersecqwen.contamination.audit import Audit, checked_rules, run_audit
 from cybersecqwen.contamination.rows import training_files
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json, read_json, read_jsonl, sha256_file, sha256_tree
+from cybersecqwen.records import Benchmark
 from cybersecqwen.sources.archives import readable
-from cybersecqwen.sources.ctibench import TAA_GOLD, read_benchmark, tasks_in
 from cybersecqwen.sources.schema import Schema, parse
 
 _PARTS = ("train", "validation")  # of a corpus
@@ -80,7 +80,7 @@ def certify(
     audit: Audit,
     *,
     train: Path,
-    benchmark: Path,
+    benchmark: Benchmark,
     settings: Contamination,
     rules: Sequence[str],
     outputs: Sequence[Path],
@@ -122,7 +122,7 @@ def read_certificate(path: Path) -> Json:
     return stated
 
 
-def recheck(certificate: Path, *, train: Path | None = None, benchmark: Path) -> list[str]:
+def recheck(certificate: Path, *, train: Path | None = None, benchmark: Benchmark) -> list[str]:
     """Check a certificate against the files and by a new audit; [] when it holds.
 
     Each line names one disagreement: what, stated, found. `train` is what was audited; that of a
@@ -151,22 +151,20 @@ def recheck(certificate: Path, *, train: Path | None = None, benchmark: Path) ->
     return [*lines, *_differences(_part(stated, found), found)]
 
 
-def _audited(stated: Json, train: Path, benchmark: Path) -> Json:
+def _audited(stated: Json, train: Path, benchmark: Benchmark) -> Json:
     """Audit again by the stated rules and limits, and give what the certificate should say."""
     settings, rules = Contamination(**stated["settings"]), checked_rules(list(stated["rules"]))
-    items = read_benchmark(benchmark)
-    audit = run_audit(train, items, settings, rules=rules, allow_unreadable=True)
+    audit = run_audit(train, benchmark, settings, rules=rules, allow_unreadable=True)
     certificate = certify(
         audit, train=train, benchmark=benchmark, settings=settings, rules=rules, outputs=()
     )
     return {k: v for k, v in certificate.items() if k not in ("tool", "inputs", "outputs")}
 
 
-def _judged(stated: Json, folder: Path, benchmark: Path) -> Json:
+def _judged(stated: Json, folder: Path, benchmark: Benchmark) -> Json:
     """Judge the rows of a corpus again, as `corpus` does: by description, id and label."""
     settings = _limits(stated["rules"], folder)
-    items = read_benchmark(benchmark)
-    index, counts, clean = BenchmarkIndex(items, settings), Counter[str](), True
+    index, counts, clean = BenchmarkIndex(benchmark, settings), Counter[str](), True
     for part in _PARTS:
         path = folder / f"{part}.jsonl"
         rows = [_row(fields, path) for fields in read_jsonl(path)]
@@ -176,7 +174,7 @@ def _judged(stated: Json, folder: Path, benchmark: Path) -> Json:
     known = {"records": stated["counts"].get("records")}  # told by the records alone
     return {
         "rules": describe_rules(settings),
-        "benchmark_items": {task: len(of_task) for task, of_task in items.items()},
+        "benchmark_items": {task: len(of_task) for task, of_task in benchmark.items()},
         "counts": known | counts | {"cohort": counts.total() + len(ledger)} | _dropped(ledger),
         "clean": clean,
     }
@@ -241,14 +239,10 @@ def _train_hashes(path: Path, *, known_as: Sequence[str] = ()) -> dict[str, str]
         return {file.relative_to(path).as_posix(): sha256_file(file) for file in files}
 
 
-def _benchmark_hashes(folder: Path, *, gold: bool = True) -> dict[str, str]:
+def _benchmark_hashes(benchmark: Benchmark, *, gold: bool = True) -> dict[str, str]:
     """Hash the files of a benchmark that are read."""
-    tasks = tasks_in(folder)
-    names = [f"{task}.tsv" for task in tasks]
-    if gold and "cti-taa" in tasks and (folder / TAA_GOLD).exists():
-        names.append(TAA_GOLD)
-    with readable(folder):
-        return {name: sha256_file(folder / name) for name in names}
+    files = (*benchmark.files, *(benchmark.gold_files if gold else ()))
+    return {path.name: sha256_file(path) for path in files}
 
 
 def _part(stated: Json, found: Json) -> Json:

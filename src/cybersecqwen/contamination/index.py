@@ -1,8 +1,8 @@
 """Find which benchmark items a text overlaps with, by seven rules, many texts at a time.
 
->>> from cybersecqwen.records import Item
+>>> from cybersecqwen.records import Benchmark, Item
 >>> item = Item("cti-rcm", 0, "", "CWE-79", text="XSS in Foo 1.2 allows script injection.")
->>> index = BenchmarkIndex({"cti-rcm": (item,)}, Contamination())
+>>> index = BenchmarkIndex(Benchmark({"cti-rcm": (item,)}), Contamination())
 >>> index.hits("CVE-2021-7", "Unlike before: xss in foo 1.2 allows script-injection")[0].rule
 'normalised'
 
@@ -14,12 +14,11 @@ could have hit: a rule finds all that it is defined to find, whatever the number
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 from cybersecqwen.config import Contamination
-from cybersecqwen.contamination.answers import gives_answer
 from cybersecqwen.contamination.hashing import Hashes, Integers
 from cybersecqwen.contamination.hits import RUN, Hit, Row, held, strength
 from cybersecqwen.contamination.ngrams import Grams
@@ -27,7 +26,7 @@ from cybersecqwen.contamination.passages import Passages
 from cybersecqwen.contamination.similarity import Similarity
 from cybersecqwen.contamination.words import Texts, encode
 from cybersecqwen.cwe.identifiers import cve_ids
-from cybersecqwen.records import Item
+from cybersecqwen.records import Benchmark, Item
 
 _BATCH = 2_000_000  # characters held at once, unless one text has more
 _WHOLE = 5  # words in a row by which a passage that stands in a text is looked for
@@ -38,8 +37,9 @@ Scores = dict[str, float]
 class BenchmarkIndex:
     """The items of a benchmark, ready to be asked about texts."""
 
-    def __init__(self, benchmark: Mapping[str, Iterable[Item]], settings: Contamination) -> None:
+    def __init__(self, benchmark: Benchmark, settings: Contamination) -> None:
         self._settings = settings
+        self._gives_answer = benchmark.gives_answer
         self._passages = Passages(benchmark)
         self._ids: dict[str, list[Item]] = defaultdict(list)
         for item in (item for items in benchmark.values() for item in items):
@@ -117,11 +117,17 @@ class BenchmarkIndex:
         return sorted(filter(None, hits), key=strength)
 
     def _hit(self, row: Row, item: Item, scores: Scores) -> Hit | None:
-        has_answer = bool(row.answer) and gives_answer(item, row)
+        has_answer = self._has_answer(row, item)
         rules = held(scores, self._settings, has_answer=has_answer)
         if not rules:
             return None
         return Hit(rules[0][0], item.task, item.index, rules[0][1], rules, has_answer)
+
+    def _has_answer(self, row: Row, item: Item) -> bool:
+        gives = self._gives_answer.get(item.task)
+        if gives is None or not row.answer or not item.gold:
+            return False
+        return gives(item, row.answer, row.text)
 
     def _common(self, texts: Texts) -> Texts:
         """Leave out what is no word of the language: numbers, names, identifiers."""

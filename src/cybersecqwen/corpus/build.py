@@ -30,7 +30,7 @@ from cybersecqwen.corpus.phrases import Phrases, completion
 from cybersecqwen.errors import InputError, StageError
 from cybersecqwen.files import Json, read_jsonl, sha256_file, write_json, write_jsonl, write_text
 from cybersecqwen.prompts import rcm_prompt
-from cybersecqwen.records import Dropped, Example, Item, Vulnerability, Weakness
+from cybersecqwen.records import Benchmark, Dropped, Example, Vulnerability, Weakness
 
 _FILES = ("train.jsonl", "validation.jsonl")
 
@@ -40,7 +40,7 @@ class CorpusInputs:
     """What a corpus is made from; `checksums` go into the certificate as they are."""
 
     vulnerabilities: Iterable[Vulnerability]
-    benchmark: Mapping[str, tuple[Item, ...]]
+    benchmark: Benchmark
     catalogue: Mapping[str, Weakness]
     checksums: Json
 

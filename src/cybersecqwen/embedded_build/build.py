@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cybersecqwen.artifacts import FOLDER, save
+from cybersecqwen.benchmark.tasks import read_benchmark
 from cybersecqwen.config import Contamination
 from cybersecqwen.contamination import BenchmarkIndex, Row, describe_rules
 from cybersecqwen.cwe.catalogue import save_catalogue
@@ -38,7 +39,6 @@ from cybersecqwen.embedded_build.validation import measure
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json, sha256_file
 from cybersecqwen.sources import read_vulnerabilities
-from cybersecqwen.sources.ctibench import read_benchmark
 from cybersecqwen.sources.cwe import catalogue_version, read_catalogue
 
 _log = logging.getLogger(__name__)

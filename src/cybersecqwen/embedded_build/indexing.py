@@ -99,9 +99,9 @@ def build(sources: KnowledgeFiles, *, benchmark: Path, target: Path = SHIPPED) -
 
     `benchmark` is the folder of the task files that no passage may overlap with.
     """
+    from cybersecqwen.benchmark.tasks import read_benchmark
     from cybersecqwen.config import Contamination
     from cybersecqwen.contamination import BenchmarkIndex, describe_rules
-    from cybersecqwen.sources.ctibench import read_benchmark
 
     settings = Contamination()
     items = read_benchmark(benchmark)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cybersecqwen.artifacts import save
+from cybersecqwen.benchmark.tasks import read_items
 from cybersecqwen.embedded.knowledge import SHIPPED, KnowledgeIndex
 from cybersecqwen.embedded.multiple_choice import (
     FEATURES,
@@ -26,7 +27,6 @@ from cybersecqwen.embedded.multiple_choice import (
 from cybersecqwen.errors import extra
 from cybersecqwen.files import Json, sha256_file
 from cybersecqwen.records import Item
-from cybersecqwen.sources.ctibench import read_items
 
 if TYPE_CHECKING:
     import numpy as np

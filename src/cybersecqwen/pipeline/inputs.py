@@ -22,7 +22,7 @@ from cybersecqwen.pipeline.stage import Input, Option, Run
 if TYPE_CHECKING:
     from cybersecqwen.config import Recipe
     from cybersecqwen.engines.teacher import Teacher
-    from cybersecqwen.records import Item, Vulnerability, Weakness
+    from cybersecqwen.records import Benchmark, Vulnerability, Weakness
     from cybersecqwen.synthesis.facts import FactBase
 
 _FIRST_FEED = 2002  # NVD's feed of that year holds the older records too
@@ -116,8 +116,8 @@ def default_benchmark() -> Path:
     return folder
 
 
-def _read_benchmark(run: Run) -> Mapping[str, tuple[Item, ...]]:
-    from cybersecqwen.sources.ctibench import read_benchmark
+def _read_benchmark(run: Run) -> Benchmark:
+    from cybersecqwen.benchmark.tasks import read_benchmark
 
     return read_benchmark(benchmark_folder(run))
 

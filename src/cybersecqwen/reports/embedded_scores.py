@@ -21,14 +21,13 @@ from cybersecqwen import __version__
 from cybersecqwen.artifacts import FOLDER
 from cybersecqwen.benchmark.protocol import find_protocol
 from cybersecqwen.benchmark.score import extractor
-from cybersecqwen.benchmark.tasks import TASKS
+from cybersecqwen.benchmark.tasks import TASKS, read_items
 from cybersecqwen.engines.embedded_model import EmbeddedEngine
 from cybersecqwen.engines.response_log import read_responses
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import read_json, write_json
 from cybersecqwen.reports.published import Book, Published
 from cybersecqwen.reports.run_folder import Artifact, Result, load_results
-from cybersecqwen.sources.ctibench import read_items
 
 STORED = FOLDER / "benchmark.json"
 MODEL = "CyberSecQwen embedded"

@@ -6,11 +6,11 @@ print(protocol_text(find_protocol("faith")))
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from cybersecqwen.benchmark.protocol import PROTOCOLS, Protocol
-from cybersecqwen.benchmark.tasks import TASKS
+from cybersecqwen.benchmark.tasks import TASKS, Task
 from cybersecqwen.benchmark.trial import chat_question, trial_requests
-from cybersecqwen.errors import CyberSecQwenError
 from cybersecqwen.files import Json
 from cybersecqwen.records import Item
 from cybersecqwen.reports.markdown import table
@@ -48,12 +48,15 @@ def protocols_table() -> str:
 
 
 def protocol_json(protocol: Protocol) -> Json:
-    """Give every setting, with the rule behind each extractor and the texts of the prompts."""
-    rules = {
-        name: TASKS[name].extractors[extractor].summary
-        for name, extractor in protocol.extractors.items()
+    """Return every setting, with the rule behind each extractor and the texts of the prompts."""
+    extractors = {name: protocol.extractor_of(task) for name, task in TASKS.items()}
+    return protocol.settings() | {
+        "extractors": extractors,
+        "stop": {name: list(stop) for name, stop in _stops(protocol)},
+        "extensions": [name for name, task in TASKS.items() if protocol.is_extension(task)],
+        "rules": {name: TASKS[name].extractors[e].summary for name, e in extractors.items()},
+        "prompts": dict(_prompts(protocol)),
     }
-    return protocol.settings() | {"rules": rules, "prompts": dict(_prompts(protocol))}
 
 
 def protocol_text(protocol: Protocol) -> str:
@@ -77,7 +80,7 @@ def _settings(protocol: Protocol) -> Iterator[tuple[str, str]]:
         yield "base model", f"{protocol.base_shots}-shot raw completion; exemplars {drawn}"
     else:
         yield "base model", "not covered"
-    for task, stops in protocol.stop.items():
+    for task, stops in _stops(protocol):
         yield f"stop of a base model, {task}", " or ".join(map(repr, stops))
     yield "temperature, top_p", f"{protocol.temperature:g}, {protocol.top_p:g}"
     yield "max tokens", f"{protocol.max_tokens:,}"
@@ -94,32 +97,32 @@ def _settings(protocol: Protocol) -> Iterator[tuple[str, str]]:
         yield "modified", ", ".join(protocol.modified)
 
 
+def _stops(protocol: Protocol) -> Iterator[tuple[str, tuple[str, ...]]]:
+    for name, task in TASKS.items():
+        if stop := protocol.stop_of(task, "base"):
+            yield name, stop
+
+
 def _readings(protocol: Protocol) -> Iterator[tuple[str, str, str, str]]:
-    for name, extractor in protocol.extractors.items():
-        covered = "no, ours" if name in protocol.extensions else "yes"
-        yield name, extractor, TASKS[name].extractors[extractor].summary, covered
+    for name, task in TASKS.items():
+        extractor = protocol.extractor_of(task)
+        covered = "no, ours" if protocol.is_extension(task) else "yes"
+        yield name, extractor, task.extractors[extractor].summary, covered
 
 
 def _prompts(protocol: Protocol) -> Iterator[tuple[str, str]]:
     """Show each prompt with words in capitals where an item's own stand."""
-    for task in protocol.extractors:
-        item = _placeholder(task)
-        if protocol.prompt != "item":
-            yield f"prompt of {task}", chat_question(protocol, item)
-        try:
-            items = [item, *(_placeholder(task, i) for i in range(1, 8))]
+    for name, task in TASKS.items():
+        if protocol.prompt_of(task) != "item":
+            yield f"prompt of {name}", chat_question(protocol, _placeholder(task))
+        if protocol.shots_of(task):
+            items = [_placeholder(task, i) for i in range(protocol.base_shots + 3)]
             shown = trial_requests(protocol, items, kind="base", trial=0)[0].prompt
-        except CyberSecQwenError:
-            continue  # no form for base models
-        yield f"base model, {task}", str(shown)
+            yield f"base model, {name}", str(shown)
 
 
-def _placeholder(task: str, index: int = 0) -> Item:
-    if task == "cti-mcq":
-        options = tuple(f"OPTION {letter}" for letter in "ABCD")
-        return Item(task, index, "", "B", text=f"QUESTION {index}", options=options)
-    listed = "**List of All MITRE Enterprise technique IDs** T0000 : NAME"
-    return Item(task, index, listed, "CWE-0", text=f"TEXT {index}")
+def _placeholder(task: Task, index: int = 0) -> Item:
+    return replace(task.placeholder, index=index, text=f"{task.placeholder.text} {index}")
 
 
 def _indented(text: str) -> str:

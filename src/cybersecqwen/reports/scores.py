@@ -10,18 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from cybersecqwen.benchmark.details import details
 from cybersecqwen.benchmark.responses import ResponseSet, excluded_responses, notes, rescore
 from cybersecqwen.benchmark.sensitivity import ExtractorResult
-from cybersecqwen.benchmark.summary import result, summarise
-from cybersecqwen.benchmark.tasks import TASKS
-from cybersecqwen.benchmark.tasks.cti_vsp import METRICS as VECTOR
+from cybersecqwen.benchmark.summary import details, result, summarise
+from cybersecqwen.benchmark.tasks import TASKS, read_items
 from cybersecqwen.files import Json
 from cybersecqwen.reports.markdown import table
-from cybersecqwen.sources.ctibench import read_items
-
-# Agreement in one metric of a vector is for a closer look.
-_SINGLE = {f"{name.lower()}_agreement" for name in VECTOR}
 
 
 def scores(found: Sequence[ResponseSet], protocol: str | None, benchmark: Path) -> list[Json]:
@@ -72,9 +66,9 @@ def _score_row(row: Json) -> list[str]:
 
 def own_metrics(task: str, values: Mapping[str, float | None]) -> str:
     """Write those metrics of a task and a protocol beside accuracy that are quoted."""
-    names = [*TASKS[task].metrics, "accuracy_of_all", "lenient_accuracy", "improper_rate"]
-    quoted = [name for name in names if name in values and name not in _SINGLE]
-    return "; ".join(f"{name} {_figure(values[name])}" for name in quoted)
+    own = [name for name, metric in TASKS[task].metrics.items() if metric.quoted]
+    names = [*own, "accuracy_of_all", "lenient_accuracy", "improper_rate"]
+    return "; ".join(f"{name} {_figure(values[name])}" for name in names if name in values)
 
 
 def _figure(value: float | None) -> str:

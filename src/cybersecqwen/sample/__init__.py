@@ -1,7 +1,7 @@
 """A small feed and benchmark that ship with the package, to see the whole chain work offline.
 
     records = list(nvd.read(FEED))
-    items = ctibench.read_items(BENCHMARK, "cti-rcm")
+    items = read_items(BENCHMARK, "cti-rcm")
 
 Vendors, products and flaws are invented, the ids (CVE-20NN-9000001 and up) never assigned.
 The feed holds, besides ordinary records, those that a corpus builder must not take: rejected,

@@ -15,23 +15,21 @@ import csv
 import io
 import pickle
 import reprlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 from cybersecqwen.errors import CyberSecQwenError, InputError
-from cybersecqwen.files import write_json, write_text
+from cybersecqwen.files import read_json, write_json, write_text
 from cybersecqwen.records import Item
-from cybersecqwen.sources.ctibench import (
-    TAA_GOLD,
-    TAA_GRAPHS,
-    TASKS,
-    parse_rows,
-    read_items,
-    read_rows,
-    read_threat_actors,
-)
 from cybersecqwen.sources.download import Patience, get, open_client, retried
 from cybersecqwen.sources.feed import Feed, FetchOptions
+from cybersecqwen.sources.tsv import TsvRow, parse_rows, read_rows
+
+_TASKS = ("cti-mcq", "cti-rcm", "cti-rcm-2021", "cti-vsp", "cti-taa", "cti-ate")
+TASK_FILE = "cti-taa.tsv"
+GOLD_FILE = "cti-taa-gold.tsv"
+GRAPH_FILE = "threat-actors.json"
 
 _DATASET = "AI4Sec/cti-bench"
 HOST = "https://raw.githubusercontent.com"
@@ -54,6 +52,14 @@ _DAMAGE = (
 _Graph = dict[str, list[str]]
 
 
+@dataclass(frozen=True)
+class ThreatActors:
+    """Graphs of threat actors' names, lower case: other names of a group, and related groups."""
+
+    aliases: dict[str, tuple[str, ...]]
+    related: dict[str, tuple[str, ...]]
+
+
 def fetch_judgement(folder: Path, host: str, patience: Patience) -> list[Path]:
     """Fetch golds and graphs into the folder that holds cti-taa.tsv, and list the two files.
 
@@ -61,7 +67,7 @@ def fetch_judgement(folder: Path, host: str, patience: Patience) -> list[Path]:
     CyberSecQwenError when the host does not give them or they are not what they should
     be; nothing is written then.
     """
-    gold, graphs = folder / TAA_GOLD, folder / TAA_GRAPHS
+    gold, graphs = folder / GOLD_FILE, folder / GRAPH_FILE
     if not _fits(folder):
         try:
             _fetch(folder, f"{host}/{_REPOSITORY}", patience)
@@ -74,10 +80,67 @@ def fetch_judgement(folder: Path, host: str, patience: Patience) -> list[Path]:
     return [gold, graphs]
 
 
+def read_threat_actors(folder: Path) -> ThreatActors:
+    """Read the graphs by which cti-taa is judged; raises InputError where they are missing."""
+    path = folder / GRAPH_FILE
+    if not path.is_file():
+        raise InputError(
+            "cti-taa cannot be judged without the graphs of aliases and related groups",
+            where=path,
+            tip="get it with: cybersecqwen fetch cti-bench; or leave out cti-taa",
+        )
+    content = read_json(path)
+    graphs = [
+        content.get(name) if isinstance(content, dict) else None for name in ("aliases", "related")
+    ]
+    for graph in graphs:
+        if not isinstance(graph, dict) or not all(isinstance(v, list) for v in graph.values()):
+            raise InputError(
+                "not the graphs of threat actors",
+                where=path,
+                tip="two objects are expected, aliases and related, each of lists by name",
+            )
+    aliases, related = (
+        {
+            name.strip().lower(): tuple(str(v).strip().lower() for v in values)
+            for name, values in graph.items()
+        }
+        for graph in graphs
+        if graph is not None
+    )
+    return ThreatActors(aliases, related)
+
+
+def read_golds(folder: Path, rows: list[TsvRow]) -> list[str] | None:
+    """Read the golds of cti-taa, one for each row of the task file; None where there are none.
+
+    Raises InputError, with file and line, for golds of other items.
+    """
+    path = folder / GOLD_FILE
+    if not path.exists():
+        return None
+    golds = read_rows(path, ("URL", "GT"))
+    if len(golds) != len(rows):
+        raise InputError(
+            f"{len(golds)} golds for {len(rows)} items", where=path, tip="use the file's own pair"
+        )
+    for (where, gold), (_, item) in zip(golds, rows, strict=True):
+        if gold["URL"].strip() != item["URL"].strip():
+            raise InputError(
+                f"the URL {gold['URL']!r} is not that of the item, {item['URL']!r}",
+                where=where,
+                tip="both files list the items in one order",
+            )
+    for where, gold in golds:
+        if not gold["GT"].strip():
+            raise InputError("the gold answer is empty", where=where, tip="fill or remove the row")
+    return [gold["GT"].strip() for _, gold in golds]
+
+
 def _fits(folder: Path) -> bool:
     try:
         read_threat_actors(folder)
-        return all(item.gold for item in read_items(folder, "cti-taa"))
+        return bool(read_golds(folder, read_rows(folder / TASK_FILE, ("URL",))))
     except InputError:
         return False
 
@@ -91,14 +154,14 @@ def _fetch(folder: Path, base: str, patience: Patience) -> None:
 
         golds = _golds(*ask(_GOLDS), folder)
         graphs = {kind: read_graph(*ask(name)) for kind, name in _GRAPHS.items()}
-    write_text(folder / TAA_GOLD, golds)
-    write_json(folder / TAA_GRAPHS, graphs)
+    write_text(folder / GOLD_FILE, golds)
+    write_json(folder / GRAPH_FILE, graphs)
 
 
 def _golds(data: bytes, where: str, folder: Path) -> str:
     """Give the golds beside the URLs of the items, as TSV."""
     rows = parse_rows(data, ("GT",), where)
-    items = read_rows(folder / "cti-taa.tsv", TASKS["cti-taa"])
+    items = read_rows(folder / TASK_FILE, ("URL",))
     if len(rows) != len(items):
         raise InputError(
             f"{len(rows)} golds for the {len(items)} items of cti-taa",
@@ -196,7 +259,7 @@ def _fetch_tasks(options: FetchOptions) -> list[Path]:
                     endpoint=options.url or None,
                 )
             )
-            for task in TASKS
+            for task in _TASKS
         ]
     except (OSError, httpx2.HTTPError) as error:
         raise CyberSecQwenError(

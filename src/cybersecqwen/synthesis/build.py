@@ -22,7 +22,7 @@ from cybersecqwen.contamination import BenchmarkIndex, Row, describe_rules
 from cybersecqwen.engines.teacher import Teacher
 from cybersecqwen.errors import InputError, RecipeError, StageError
 from cybersecqwen.files import Json, read_jsonl, sha256_file, write_json, write_jsonl, write_text
-from cybersecqwen.records import Item, Vulnerability, Weakness
+from cybersecqwen.records import Benchmark, Vulnerability, Weakness
 from cybersecqwen.synthesis.checks import Checks, LengthLimits
 from cybersecqwen.synthesis.diversity import diversity, wording
 from cybersecqwen.synthesis.facts import FactBase
@@ -54,7 +54,7 @@ class SynthesisInputs:
     """
 
     vulnerabilities: Iterable[Vulnerability]
-    benchmark: Mapping[str, tuple[Item, ...]]
+    benchmark: Benchmark
     catalogue: Mapping[str, Weakness]
     base: FactBase
     checksums: Json

@@ -15,7 +15,7 @@ example's completion or lies in rejected.jsonl with the reason and the raw answe
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from cybersecqwen.engines.teacher import Prices, Teacher, Usage, generate, serve
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json, read_jsonl, sha256_file, write_json, write_jsonl
 from cybersecqwen.prompts import TEACHER
-from cybersecqwen.records import Item, Request, Response, Sampling
+from cybersecqwen.records import Benchmark, Request, Response, Sampling
 from cybersecqwen.training.base import load_tokenizer, tokenize
 from cybersecqwen.training.rejection import (
     Rejection,
@@ -48,7 +48,7 @@ class DistillationData:
 
     train: Path
     base: str
-    benchmark: Mapping[str, tuple[Item, ...]]
+    benchmark: Benchmark
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ import pytest
 from cybersecqwen.benchmark.protocol import find_protocol
 from cybersecqwen.benchmark.run import evaluate
 from cybersecqwen.benchmark.subject import recorded
+from cybersecqwen.benchmark.tasks import read_items
 from cybersecqwen.errors import InputError
 from cybersecqwen.reports.comparison import ComparisonSettings, compare, write_comparison
 from cybersecqwen.reports.comparison.result_tables import figure, render
 from cybersecqwen.sample import BENCHMARK
-from cybersecqwen.sources.ctibench import read_items
 
 ITEMS = read_items(BENCHMARK, "cti-rcm")
 N = len(ITEMS)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from cybersecqwen.benchmark.interop.samples import Trial, trial_samples
 from cybersecqwen.benchmark.protocol import Protocol
 from cybersecqwen.benchmark.responses import ResponseSet, rescore
+from cybersecqwen.benchmark.tasks import find_task
 from cybersecqwen.errors import extra
 from cybersecqwen.files import Json
 from cybersecqwen.records import Response
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from inspect_ai.log import EvalResults, EvalSample, EvalSpec, EvalStats
     from inspect_ai.model import ModelOutput
 
-_SCORER = "cti_bench"
+_SCORER = "protocol_score"
 _STOP = {"stop": "stop", "length": "max_tokens"}
 
 
@@ -103,9 +104,12 @@ def _output(model: str, response: Response) -> ModelOutput:
 def _spec(answers: ResponseSet, protocol: Protocol, samples: list[EvalSample]) -> EvalSpec:
     from inspect_ai.log import EvalConfig, EvalDataset, EvalSpec
 
+    from cybersecqwen.benchmark.interop.inspect_tasks import name_of
+
     ids = sorted({int(sample.id) for sample in samples})
-    name = f"cti_{answers.task.removeprefix('cti-').replace('-', '_')}"
-    key = f"{answers.name}/{answers.task}/{protocol.settings()}/{answers.benchmark_sha256}"
+    name = name_of(answers.task)
+    settings = protocol.settings_of(find_task(answers.task))
+    key = f"{answers.name}/{answers.task}/{settings}/{answers.benchmark_sha256}"
     identity = hashlib.sha256(key.encode()).hexdigest()[:22]  # the length of Inspect's own
     return EvalSpec(
         eval_id=identity,

@@ -1,4 +1,4 @@
-r"""The tasks of CTI-Bench for Inspect (inspect_ai 0.3.285), found by it as an entry point.
+r"""The benchmark tasks for Inspect (inspect_ai 0.3.285), found by it as an entry point.
 
     inspect eval cybersecqwen/cti_rcm -T benchmark=cti-bench -T protocol=model-card \
       --model openai-api/local/NAME --model-base-url http://localhost:8000/v1
@@ -17,6 +17,7 @@ from typing import Any
 from cybersecqwen.benchmark.interop.samples import Ratio, Trial, score_response, trial_samples
 from cybersecqwen.benchmark.protocol import Protocol, find_protocol
 from cybersecqwen.benchmark.statistics import mean
+from cybersecqwen.benchmark.tasks import TASKS
 from cybersecqwen.errors import extra
 from cybersecqwen.files import Json
 
@@ -41,53 +42,36 @@ with extra("harnesses"):
 _NOT_METADATA = ("prompt", "system", "trial")  # the input; and an epoch is a trial
 
 
-@task
-def cti_mcq(benchmark: str, protocol: str = "model-card", trials: int | None = None) -> Task:
-    """Answer a four-option CTI question."""
-    return _task("cti-mcq", Path(benchmark), find_protocol(protocol, trials=trials))
+def name_of(name: str) -> str:
+    """Return the name of a task in Inspect.
+
+    >>> name_of("cti-rcm")
+    'cti_rcm'
+    """
+    return name.replace("-", "_")
 
 
-@task
-def cti_rcm(benchmark: str, protocol: str = "model-card", trials: int | None = None) -> Task:
-    """Map a CVE description to its CWE."""
-    return _task("cti-rcm", Path(benchmark), find_protocol(protocol, trials=trials))
-
-
-@task
-def cti_rcm_2021(benchmark: str, protocol: str = "model-card", trials: int | None = None) -> Task:
-    """Map a CVE description of 2011 to 2021 to its CWE."""
-    return _task("cti-rcm-2021", Path(benchmark), find_protocol(protocol, trials=trials))
-
-
-@task
-def cti_vsp(benchmark: str, protocol: str = "model-card", trials: int | None = None) -> Task:
-    """Predict the CVSS v3.1 base vector of a CVE."""
-    return _task("cti-vsp", Path(benchmark), find_protocol(protocol, trials=trials))
-
-
-@task
-def cti_taa(benchmark: str, protocol: str = "model-card", trials: int | None = None) -> Task:
-    """Attribute a threat report to its actor."""
-    return _task("cti-taa", Path(benchmark), find_protocol(protocol, trials=trials))
-
-
-@task
-def cti_ate(benchmark: str, protocol: str = "model-card", trials: int | None = None) -> Task:
-    """Name the ATT&CK techniques in a description of a malware."""
-    return _task("cti-ate", Path(benchmark), find_protocol(protocol, trials=trials))
-
-
-def _task(name: str, benchmark: Path, protocol: Protocol) -> Task:
+def inspect_task(name: str, benchmark: Path, protocol: Protocol) -> Task:
+    """Make the Inspect task of a benchmark task under a protocol."""
     rows = trial_samples(Trial(protocol, benchmark), name)
     return Task(
         dataset=MemoryDataset([sample(row) for row in rows], name=name),
         solver=ask_with_seed(protocol.seeds[0]),
-        scorer=cti_bench(str(benchmark.resolve())),
+        scorer=protocol_score(str(benchmark.resolve())),
         config=sampling(protocol),
         epochs=len(protocol.seeds),
         version=protocol.version,
         metadata={"protocol": protocol.name, "modified": list(protocol.modified)},
     )
+
+
+def _register(name: str) -> None:
+    """Make a task known to Inspect, with the arguments that `-T` takes."""
+
+    def make(benchmark: str, protocol: str = "model-card", trials: int | None = None) -> Task:
+        return inspect_task(name, Path(benchmark), find_protocol(protocol, trials=trials))
+
+    task(name=name_of(name))(make)
 
 
 def sample(row: Json) -> Sample:
@@ -145,8 +129,8 @@ def _mean(name: str, found: Sequence[Mapping[str, Any]]) -> float | None:
 
 
 @scorer(metrics=[per_trial()])
-def cti_bench(benchmark: str) -> Scorer:
-    """Read and mark an answer as the protocol does; `benchmark` holds the graphs of cti-taa."""
+def protocol_score(benchmark: str) -> Scorer:
+    """Read and mark an answer as the protocol does; `benchmark` holds the judging files."""
 
     async def judge(state: TaskState, target: Target) -> Score:
         row = {**state.metadata, "prompt": state.input_text}
@@ -155,9 +139,9 @@ def cti_bench(benchmark: str) -> Scorer:
     return judge
 
 
-def score_of(row: Json, text: str, graphs: Path, *, trial: int) -> Score:
+def score_of(row: Json, text: str, folder: Path, *, trial: int) -> Score:
     """Score one answer: correct, incorrect or none, and what it adds to each metric."""
-    prediction, found = score_response(row, text, graphs)
+    prediction, found = score_response(row, text, folder)
     correct = INCORRECT if not found["strict_accuracy"][0] else CORRECT
     return Score(
         value=correct if prediction is not None else NOANSWER,
@@ -165,3 +149,7 @@ def score_of(row: Json, text: str, graphs: Path, *, trial: int) -> Score:
         reason=None if prediction is not None else "invalid_response_format",
         metadata={"trial": trial, "ratios": {name: list(sums) for name, sums in found.items()}},
     )
+
+
+for _name in TASKS:
+    _register(_name)

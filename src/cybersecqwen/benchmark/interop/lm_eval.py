@@ -34,10 +34,9 @@ if TYPE_CHECKING:
     import datasets
 
 MODULE = "cybersecqwen_tasks"
-_GRAPHS = "threat-actors.json"
 
 _SOURCE = '''\
-"""Tasks of CTI-Bench, asked and scored as cybersecqwen does; written by its `export lm-eval`."""
+"""Benchmark tasks, asked and scored as cybersecqwen does; written by its `export lm-eval`."""
 
 from pathlib import Path
 
@@ -73,15 +72,12 @@ def name_of(task: str) -> str:
 
 
 def write_tasks(tasks: Sequence[str], out: Path, *, trial: Trial) -> None:
-    """Write the tasks of one trial of a protocol into a folder for `--include_path`.
-
-    Raises CyberSecQwenError for a task that the protocol does not cover.
-    """
+    """Write the tasks of one trial of a protocol into a folder for `--include_path`."""
     for task in tasks:
         write_jsonl(out / f"{task}.jsonl", trial_samples(trial, task))
         write_text(out / f"{name_of(task)}.yaml", _yaml(config(trial, task)))
-        if task == "cti-taa":
-            write_bytes(out / _GRAPHS, (trial.benchmark / _GRAPHS).read_bytes())
+        for name in find_task(task).judging_files:
+            write_bytes(out / name, (trial.benchmark / name).read_bytes())
     write_text(out / f"{MODULE}.py", _SOURCE)
 
 
@@ -116,7 +112,7 @@ def config(trial: Trial, task: str) -> Json:
 def generation(trial: Trial, task: str) -> Json:
     """Give the sampling of a trial; its seed is an argument of the model there."""
     protocol = trial.protocol
-    stop = protocol.stop.get(task, ()) if trial.kind == "base" else ()
+    stop = protocol.stop_of(find_task(task), trial.kind)
     return {
         "until": list(stop),
         "do_sample": protocol.temperature > 0,
@@ -166,9 +162,9 @@ def read_documents(path: Path) -> dict[str, datasets.Dataset]:
     return {"test": Dataset.from_list(list(read_jsonl(path)))}
 
 
-def sample_scores(doc: Json, answer: str, graphs: Path) -> dict[str, float | Ratio]:
+def sample_scores(doc: Json, answer: str, folder: Path) -> dict[str, float | Ratio]:
     """Score one answer for the harness: a number, or what it adds to the two sums of a ratio."""
-    _, found = score_response(doc, answer, graphs)
+    _, found = score_response(doc, answer, folder)
     measured = metrics(find_task(doc["task"]), find_protocol(doc["protocol"]))
     return {name: sums[0] if is_mean(measured[name]) else sums for name, sums in found.items()}
 

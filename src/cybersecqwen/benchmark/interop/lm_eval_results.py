@@ -31,6 +31,7 @@ from cybersecqwen.benchmark.interop.lm_eval import (
 from cybersecqwen.benchmark.interop.samples import Trial, trial_samples
 from cybersecqwen.benchmark.responses import ResponseSet, rescore
 from cybersecqwen.benchmark.statistics import mean, spread
+from cybersecqwen.benchmark.tasks import find_task
 from cybersecqwen.files import Json, write_json, write_jsonl
 
 _FILTER = "none"
@@ -193,7 +194,7 @@ def _config(name: str, trial: Trial, task: str) -> Json:
         "should_decontaminate": False,
         "metadata": {
             "version": float(protocol.version),
-            "protocol": protocol.settings(),
+            "protocol": protocol.settings_of(find_task(task)),
             "trial": trial.number,
             "seed": trial.seed,
         },

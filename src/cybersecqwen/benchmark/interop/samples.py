@@ -4,8 +4,8 @@
     rows[0]["prompt"], rows[0]["gold"]
     _, scores = score_response(rows[0], "CWE-79", folder)
 
-A row holds all that judging its answer needs, beside the graphs of cti-taa. Extractors and marks
-are those of the evaluation: nothing is written twice.
+A row holds all that judging its answer needs, beside the judging files of a task. Extractors and
+marks are those of the evaluation.
 """
 
 from __future__ import annotations
@@ -16,13 +16,12 @@ from functools import lru_cache
 from pathlib import Path
 
 from cybersecqwen.benchmark.protocol import Protocol, find_protocol
-from cybersecqwen.benchmark.score import extractor, mark, metrics
-from cybersecqwen.benchmark.tasks import Metric, Task, open_task
+from cybersecqwen.benchmark.score import mark, metrics
+from cybersecqwen.benchmark.tasks import Metric, Task, open_task, read_items
 from cybersecqwen.benchmark.trial import trial_items, trial_requests
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json
 from cybersecqwen.records import Item
-from cybersecqwen.sources.ctibench import read_items
 
 Ratio = tuple[float, float]  # what one answer adds to a metric's numerator and denominator
 
@@ -49,7 +48,7 @@ def trial_samples(trial: Trial, task: str) -> list[Json]:
     completes, and `system` the message before it, "" for none.
     """
     protocol, items = trial.protocol, read_items(trial.benchmark, task)
-    extractor(open_task(task, trial.benchmark), protocol)
+    open_task(task, trial.benchmark)  # refuses a folder by which no answer can be judged
     found = trial_items(protocol, items, kind=trial.kind, trial=trial.number)
     written = trial_requests(protocol, items, kind=trial.kind, trial=trial.number)
     return [
@@ -70,13 +69,13 @@ def trial_samples(trial: Trial, task: str) -> list[Json]:
     ]
 
 
-def score_response(row: Json, text: str, graphs: Path) -> tuple[str | None, dict[str, Ratio]]:
+def score_response(row: Json, text: str, folder: Path) -> tuple[str | None, dict[str, Ratio]]:
     """Give the prediction in an answer, None for none, and what it adds to each metric.
 
-    `graphs` is the folder with the graphs of cti-taa. Raises InputError where the protocol is
+    `folder` holds the judging files of the task. Raises InputError where the protocol is
     of another version than the row's.
     """
-    task, protocol = _opened(row["task"], graphs), find_protocol(row["protocol"])
+    task, protocol = _opened(row["task"], folder), find_protocol(row["protocol"])
     if protocol.version != row["protocol_version"]:
         raise InputError(
             f"written under {protocol.name} {row['protocol_version']}, this is "
@@ -106,8 +105,8 @@ def _weigh(weights: Mapping[str, float], marks: Mapping[str, float]) -> float:
 
 
 @lru_cache
-def _opened(task: str, graphs: Path) -> Task:
-    return open_task(task, graphs)
+def _opened(task: str, folder: Path) -> Task:
+    return open_task(task, folder)
 
 
 def _item(row: Json) -> Item:

@@ -11,11 +11,26 @@ answer that cannot be read has found none of them.
 from __future__ import annotations
 
 import re
+from functools import partial
 
+from cybersecqwen.benchmark.tasks.cti_bench import CTI_BENCH, read_cti_bench
 from cybersecqwen.benchmark.tasks.task import NO_ANSWER, Extraction, Extractor, Marks, Metric, Task
 from cybersecqwen.records import Item
 
+# FAITH's instruction to chat models, to the character: its extractor looks for this form.
+_FAITH_PROMPT = (
+    "Extract all MITRE {platform} attack patterns from the following text and map them to their "
+    "corresponding MITRE technique IDs. Provide a concise reasoning for each identification. "
+    "Ensure the final line begins with 'Answer: ' followed by a list of all IDs for the main "
+    "techniques, separated by commas, excluding any subtechnique IDs. MITRE {platform} IDs are "
+    "given below as reference.\n\n**List of All MITRE {platform} technique IDs**\n{techniques}"
+    "\n\n**Text**\n\n{text}"
+)
+_LIST = re.compile(r"\*\*List of All MITRE (\w+) technique IDs\*\*(.*)", re.DOTALL)
+_ENTRY = re.compile(r"(T\d{4})\s*:\s*(.*?)\s*(?=T\d{4}\s*:|\Z)", re.DOTALL)
+
 _TECHNIQUE = re.compile(r"\bT(\d{4})(?:\.\d{3})?\b", re.IGNORECASE)
+_MAIN = re.compile(r"T\d{4}")
 _FAITH = re.compile(r"\banswer\s*:\s*((?:t\d+,\s*)*t\d+)\b", re.IGNORECASE)
 
 
@@ -51,17 +66,48 @@ def mark(item: Item, answer: str) -> Marks:
     }
 
 
+def faith_prompt(item: Item) -> str:
+    """Write FAITH's prompt, with the list of techniques of the item's own."""
+    listed = _LIST.search(item.prompt)
+    platform, entries = listed.groups() if listed else ("Enterprise", "")
+    techniques_listed = "\n".join(
+        f"- {number} : {name}" for number, name in _ENTRY.findall(entries)
+    )
+    return _FAITH_PROMPT.format(
+        platform=platform, techniques=techniques_listed, text=item.text.strip()
+    )
+
+
+def gives_answer(item: Item, answer: str, text: str) -> bool:
+    """Tell whether a training row's answer names all techniques of the gold."""
+    return set(_MAIN.findall(item.gold)) <= set(_MAIN.findall(answer))
+
+
 TASK = Task(
     name="cti-ate",
     summary="name the ATT&CK techniques in a description of a malware",
+    suite=CTI_BENCH,
+    file="cti-ate.tsv",
+    read=partial(read_cti_bench, text="Description"),
+    placeholder=Item(
+        "cti-ate",
+        0,
+        "**List of All MITRE Enterprise technique IDs** T0000 : NAME",
+        "T0000",
+        text="TEXT",
+    ),
+    prompts={"faith": faith_prompt},
     extractors={
         "last-line-techniques": Extractor(
             "technique ids of the last line, else of the last line that names any",
             last_line,
             ("item", "faith"),
         ),
-        "answer-techniques": Extractor("a unique `Answer: T…, T…`", unique_answer, ("faith",)),
+        "answer-techniques": Extractor(
+            "a unique `Answer: T…, T…`", unique_answer, ("faith",), protocols=("faith",)
+        ),
     },
+    gives_answer=gives_answer,
     mark=mark,
     unread=lambda item: {"fn": float(len(techniques(item.gold)))},
     metrics={

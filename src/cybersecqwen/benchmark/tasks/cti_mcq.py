@@ -11,55 +11,64 @@ Which of them counts is the extractor's choice, and moves a score by many points
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from functools import partial
 
-from cybersecqwen.benchmark.tasks.task import NO_ANSWER, Extraction, Extractor, Task, plain
+from cybersecqwen.benchmark.breakdown import positions
+from cybersecqwen.benchmark.tasks.cti_bench import CTI_BENCH, read_cti_bench
+from cybersecqwen.benchmark.tasks.multiple_choice import cascade, gives_option, lone, unique_answer
+from cybersecqwen.benchmark.tasks.task import Extractor, Predictions, Shots, Task, plain
+from cybersecqwen.files import Json
+from cybersecqwen.prompts import mcq_prompt
+from cybersecqwen.records import Item
 
-# Emphasis, quotes and brackets around a letter do not make it another answer. The letter is
-# upper case except where it stands alone: in "the answer is a kind of", `a` is an article.
-_OPEN = r"[\s*_`'\"(\[]*"
-_LETTER = r"([A-D])(?![A-Za-z0-9])"
-# After a colon a lower-case letter is an answer too, where nothing but its line's end follows.
-_LOWER = r"([a-d])(?=[*_`'\")\].]*[ \t]*$)"
-_COLON = re.compile(rf"(?i:answer)[*_`'\"]*\s*:{_OPEN}(?:{_LETTER}|{_LOWER})", re.MULTILINE)
-_IS = re.compile(rf"(?i:answer\s+is)\s*:?{_OPEN}{_LETTER}")
-_OPTION = re.compile(rf"(?i:option){_OPEN}{_LETTER}")
-_LONE = re.compile(rf"{_OPEN}([A-Da-d])[*_`'\")\].:]*")
-
-_FAITH_PROPER = re.compile(r"\banswer\s*:\s*\(?([A-D])\b", re.IGNORECASE)
-# The improper forms in the order they are tried, and whether equal matches may repeat.
-_FAITH_IMPROPER = (
-    (re.compile(r"\banswer\s+is:?\s+(?:\(|\*\*)?([A-Z])\b", re.IGNORECASE), True),
-    (re.compile(r"\(([A-Z])\)"), False),
-    (re.compile(r"\boption\s+([A-Z])\b", re.IGNORECASE), False),
-    (re.compile(r"\A\W*([A-Z])\W*\Z", re.IGNORECASE), False),
+# FAITH's instruction to chat models, to the character: its extractor looks for this form.
+_FAITH = (
+    "Given the following question and four candidate answers (A, B, C and D), choose the best "
+    "answer. Your response should be of the following format: 'Answer: $LETTER' (without quotes) "
+    "where $LETTER is one of A, B, C or D."
 )
+# The paper's preamble is in arXiv:2504.21039, figure 4.
+_PREAMBLE = "The following are multiple choice questions about computer security.\n\n"
+_LETTERS = "ABCD"
+_LONE = lone(_LETTERS)
 # A response "X" stands in the authors' files for a refusal, which is counted, and wrong.
-_COUNTED = {"A", "B", "C", "D", "X"}
+_COUNTED = {*_LETTERS, "X"}
 
 
-def cascade(text: str) -> Extraction:
-    """Take the first of: `answer: X`, `answer is X`, a last line of one letter, `option X`.
-
-    Only the first is the form that the paper asks for.
-    """
-    proper = _COLON.search(text)
-    if proper:
-        return Extraction((proper.group(1) or proper.group(2)).upper())
-    lines = text.strip().splitlines() or [""]
-    found = _IS.search(text) or _LONE.fullmatch(lines[-1].strip()) or _OPTION.search(text)
-    return Extraction(found.group(1).upper(), proper=False) if found else NO_ANSWER
+def item_prompt(item: Item) -> str:
+    """Write CTI-Bench's own prompt, which shows an empty option as "nan"."""
+    return mcq_prompt(item.text, [option or "nan" for option in item.options])
 
 
-def unique_answer(text: str) -> Extraction:
-    """Take `answer: X` if it names one letter only; other forms are improper (FAITH 0.3.2)."""
-    letters = {letter.upper() for letter in _FAITH_PROPER.findall(text)}
-    if len(letters) == 1:
-        return Extraction(letters.pop())
-    for pattern, may_repeat in _FAITH_IMPROPER:
-        found = [letter.upper() for letter in pattern.findall(text)]
-        if len(found) == 1 or (may_repeat and len(set(found)) == 1):
-            return Extraction(found[0], proper=False)
-    return NO_ANSWER
+def faith_prompt(item: Item) -> str:
+    """Write FAITH's prompt."""
+    return f"{_FAITH}\n\n{_faith_question(item)}"
+
+
+def shot(item: Item, answer: str) -> str:
+    """Write one exemplar, or the open question where the answer is ""."""
+    return f"Question: {paper_shot(item, answer)}"
+
+
+def paper_shot(item: Item, answer: str) -> str:
+    """Write one of the paper's exemplars, which leave out "Question:"."""
+    return "\n".join([item.text, _lines(item.options), f"Answer: {answer}"]).rstrip()
+
+
+def faith_shot(item: Item, answer: str) -> str:
+    """Write one of FAITH's exemplars; the open question ends without "Answer:"."""
+    question = _faith_question(item)
+    return f"{question}\nAnswer: {answer}" if answer else question
+
+
+def _faith_question(item: Item) -> str:
+    """Write a question with a blank line before the options, of which an empty one reads "None"."""
+    return f"{item.text.strip()}\n\n{_lines([option or 'None' for option in item.options])}"
+
+
+def _lines(options: Sequence[str]) -> str:
+    return "\n".join(f"{name}. {text}" for name, text in zip(_LETTERS, options, strict=True))
 
 
 def last_line(text: str) -> str | None:
@@ -95,26 +104,54 @@ def last_letter(text: str) -> str | None:
     return first_letter("\n".join(reversed(text.splitlines())))
 
 
+def details(predictions: Predictions, golds: Sequence[str]) -> Json:
+    """Set the letters that are chosen against those of gold."""
+    return {"positions": positions(predictions, golds, letters=_LETTERS)}
+
+
 TASK = Task(
     name="cti-mcq",
     summary="answer a four-option CTI question",
+    suite=CTI_BENCH,
+    file="cti-mcq.tsv",
+    read=partial(
+        read_cti_bench,
+        text="Question",
+        options=("Option A", "Option B", "Option C", "Option D"),
+        gold=re.compile(f"[{_LETTERS}]"),
+    ),
+    placeholder=Item(
+        "cti-mcq", 0, "", "B", text="QUESTION", options=tuple(f"OPTION {x}" for x in _LETTERS)
+    ),
+    prompts={"item": item_prompt, "faith": faith_prompt},
+    shots={
+        "model-card": Shots(_PREAMBLE, shot, stop=("\n\n", "\nQuestion:")),
+        "paper": Shots(_PREAMBLE, paper_shot, stop=("\n\n",)),
+        "faith": Shots("The following are multiple choice questions.\n\n", faith_shot),
+    },
     extractors={
         "cascade": Extractor(
             "first `answer: X`; first `answer is X`; last line is a lone letter; first `option X`",
-            cascade,
+            cascade(_LETTERS),
             ("item", "faith", "base", "faith-base"),
+            protocols=("model-card", "smoke", "paper"),
         ),
         "unique-answer": Extractor(
             "a unique `answer: X`; `answer is X`, `(X)`, `option X` and a lone letter are improper",
-            unique_answer,
+            unique_answer(_LETTERS),
             ("faith", "faith-base"),
+            protocols=("faith",),
         ),
         "last-line": Extractor(
             "last line begins with `X)`, else ends in a letter, else the line before",
             plain(last_line),
+            protocols=("cti-bench",),
         ),
         "first-letter": Extractor("first line that is a lone letter", plain(first_letter)),
         "last-letter": Extractor("last line that is a lone letter", plain(last_letter)),
     },
+    gives_answer=gives_option,
+    details=details,
+    published="a6b51d23debc8a111660a217e70f3b8c433cc31de55dc4aac710cba6615af960",
     answered=lambda gold, prompt: gold if prompt == "item" else f"Answer: {gold}",
 )

@@ -10,10 +10,37 @@ CTI-RCM-2021 is the same task on CVEs of the years 2011 to 2021.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from functools import partial
 
-from cybersecqwen.benchmark.tasks.task import NO_ANSWER, Extraction, Extractor, Task, plain
+from cybersecqwen.benchmark.breakdown import by_class, confusion
+from cybersecqwen.benchmark.hierarchy import hierarchy
+from cybersecqwen.benchmark.tasks.cti_bench import CTI_BENCH, read_cti_bench
+from cybersecqwen.benchmark.tasks.task import (
+    NO_ANSWER,
+    Extraction,
+    Extractor,
+    Predictions,
+    Shots,
+    Task,
+    plain,
+)
+from cybersecqwen.embedded.artifacts import load_catalogue
+from cybersecqwen.files import Json
+from cybersecqwen.records import Item
 
+# FAITH's instruction to chat models, to the character: its extractor looks for this form.
+_FAITH = (
+    "Analyze the following CVE description and map it to the appropriate CWE. Provide a brief "
+    "justification for your choice. Ensure the last line of your response contains only the CWE ID."
+)
+# The paper's preamble is in arXiv:2504.21039, figure 5; FAITH 0.3.2 has it too.
+_PREAMBLE = "The following is a CVE description. Map it to the appropriate CWE ID.\n\n"
+_LOOSE = ("cti-rcm", 391)  # the one item that FAITH cleans in a way of its own
+
+_GOLD = re.compile(r"CWE-[1-9]\d*")
 _CWE = re.compile(r"CWE-(\d+)", re.IGNORECASE)
+_CWE_ID = re.compile(r"CWE-\d+", re.IGNORECASE)
 _CWE_UPPER = re.compile(r"CWE-\d+")
 # U+2011 is a hyphen at which no line breaks; some models write it.
 _FAITH_PROPER = re.compile(r"\bcwe[-\u2011](\d+)\b", re.IGNORECASE)
@@ -45,25 +72,89 @@ def unique_cwe(text: str) -> Extraction:
     return NO_ANSWER
 
 
-def _task(name: str, summary: str) -> Task:
+def faith_prompt(item: Item) -> str:
+    """Write FAITH's prompt; two spaces in a description become a paragraph's end."""
+    if (item.task, item.index) == _LOOSE:  # its words stand apart by runs of spaces
+        text = item.text.strip().replace(" " * 6, " ").replace("  ", " ")
+    else:
+        text = _paragraphs(item.text)
+    return f"{_FAITH}\n\nCVE Description: {text}"
+
+
+def shot(item: Item, answer: str) -> str:
+    """Write one exemplar, or the open question where the answer is ""."""
+    return f"CVE Description: {item.text}\nAnswer: {answer}".rstrip()
+
+
+def faith_shot(item: Item, answer: str) -> str:
+    """Write one of FAITH's exemplars, which answer with the bare id."""
+    return f"CVE Description: {_paragraphs(item.text)}\n{answer}".rstrip()
+
+
+def _paragraphs(text: str) -> str:
+    return re.sub(r"([^*])  (?: )*", r"\1\n\n", text.strip())
+
+
+def gives_answer(item: Item, answer: str, text: str) -> bool:
+    """Tell whether the last CWE id of a training row's answer is the gold."""
+    named = _CWE_ID.findall(answer)
+    return bool(named) and named[-1].upper() == item.gold.upper()
+
+
+def details(predictions: Predictions, golds: Sequence[str]) -> Json:
+    """Break predictions down by class, and by their place in the hierarchy of weaknesses."""
+    return {
+        "classes": by_class(predictions, golds),
+        "confusion": confusion(predictions, golds),
+        "hierarchy": hierarchy(predictions, golds, load_catalogue()),
+    }
+
+
+def _task(name: str, summary: str, published: str = "") -> Task:
     every = ("item", "faith", "base", "faith-base")
     return Task(
         name=name,
         summary=summary,
+        suite=CTI_BENCH,
+        file=f"{name}.tsv",
+        read=partial(read_cti_bench, text="Description", gold=_GOLD),
+        placeholder=Item(name, 0, "", "CWE-0", text="TEXT"),
+        prompts={"faith": faith_prompt},
+        shots={
+            "model-card": Shots("", shot, stop=("\n\n", "\nCVE Description:")),
+            "paper": Shots(_PREAMBLE, shot, stop=("\n\n",)),
+            "faith": Shots(_PREAMBLE, faith_shot),
+        },
         extractors={
-            "last-cwe": Extractor("last `CWE-<digits>` anywhere, any case", plain(last_cwe), every),
+            "last-cwe": Extractor(
+                "last `CWE-<digits>` anywhere, any case",
+                plain(last_cwe),
+                every,
+                protocols=("model-card", "smoke"),
+            ),
             "last-upper-cwe": Extractor(
-                "last `CWE-<digits>`, upper case", plain(last_upper_cwe), every
+                "last `CWE-<digits>`, upper case",
+                plain(last_upper_cwe),
+                every,
+                protocols=("paper", "cti-bench"),
             ),
             "unique-cwe": Extractor(
                 "the CWE id if it is unique in the whole output, also with U+2011; `id: 79` is "
                 "improper",
                 unique_cwe,
                 every,
+                protocols=("faith",),
             ),
         },
+        gives_answer=gives_answer,
+        details=details,
+        published=published,
     )
 
 
-TASK = _task("cti-rcm", "map a CVE description to its CWE")
+TASK = _task(
+    "cti-rcm",
+    "map a CVE description to its CWE",
+    published="3d693a7a1a77351d864ecbd68ec06dd66d08a3455003b0b5bf123e2b6623d896",
+)
 TASK_2021 = _task("cti-rcm-2021", "map a CVE description of 2011 to 2021 to its CWE")

@@ -15,7 +15,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from functools import cached_property
+from pathlib import Path
 
+from cybersecqwen.benchmark.tasks.cti_bench import CTI_BENCH
 from cybersecqwen.benchmark.tasks.task import (
     NO_ANSWER,
     Extraction,
@@ -25,7 +27,28 @@ from cybersecqwen.benchmark.tasks.task import (
     Task,
 )
 from cybersecqwen.records import Item
-from cybersecqwen.sources.ctibench import ThreatActors
+from cybersecqwen.sources.threat_actors import (
+    GOLD_FILE,
+    GRAPH_FILE,
+    TASK_FILE,
+    ThreatActors,
+    read_golds,
+    read_threat_actors,
+)
+from cybersecqwen.sources.tsv import read_rows
+
+# FAITH's instruction to chat models, to the character: its extractor looks for this form.
+_FAITH_PROMPT = """\
+You are given a threat report that describes a cyber incident.
+Any direct mentions of the threat actor group, specific campaign names, or malware names \
+responsible have been replaced with [PLACEHOLDER].
+Your task is to analyze the report and attribute the incident to a known threat actor based on \
+the techniques, tactics, procedures (TTPs), and any other relevant information described.
+Please provide the name of the threat actor you believe is responsible.
+
+The final line of your answer should be written as "Threat Actor: [Your Answer]" where [Your \
+Answer] is the name of the threat actor you attribute the incident to."""
+_QUESTION = "Who is the threat actor indicated by [PLACEHOLDER] in this report?"
 
 _NAMED = re.compile(r"threat actor\W*?[:\n]\s*([^\n]+)", re.IGNORECASE)
 _FAITH = re.compile(r"threat actor:\s+((?:[\w-]+ )*[\w-]+)\b", re.IGNORECASE)
@@ -137,19 +160,46 @@ def _components(
     return component
 
 
+def faith_prompt(item: Item) -> str:
+    """Write FAITH's prompt."""
+    return f"{_FAITH_PROMPT}\n\nThreat Report: {item.text.strip()}\n\n{_QUESTION}"
+
+
+def read(path: Path) -> tuple[Item, ...]:
+    """Read the items; a gold is "" where the file of golds beside it is absent."""
+    rows = read_rows(path, ("URL", "Text", "Prompt"), tip=f"get it with: {CTI_BENCH.fetch}")
+    golds = read_golds(path.parent, rows) or [""] * len(rows)
+    return tuple(
+        Item("cti-taa", index, cells["Prompt"], gold, cells["URL"], cells["Text"])
+        for index, ((_, cells), gold) in enumerate(zip(rows, golds, strict=True))
+    )
+
+
+def open_task(folder: Path) -> Task:
+    """Make the task that judges by the graphs of a folder; raises InputError where they lack."""
+    return task(read_threat_actors(folder))
+
+
 def task(actors: ThreatActors) -> Task:
     """Make the task that judges by these graphs."""
     judge = Judge(actors)
     return Task(
         name="cti-taa",
         summary="attribute a threat report to its actor",
+        suite=CTI_BENCH,
+        file=TASK_FILE,
+        read=read,
+        placeholder=Item("cti-taa", 0, "", "NAME", text="TEXT"),
+        prompts={"faith": faith_prompt},
         extractors={
             "named-actor": Extractor(
                 "name after `threat actor:`, a bare name, or the first name known to the graphs",
                 judge.named_actor,
                 ("item", "faith"),
             ),
-            "answer-actor": Extractor("a unique `Threat Actor: NAME`", faith_actor, ("faith",)),
+            "answer-actor": Extractor(
+                "a unique `Threat Actor: NAME`", faith_actor, ("faith",), protocols=("faith",)
+            ),
         },
         mark=judge.mark,
         metrics={
@@ -163,6 +213,10 @@ def task(actors: ThreatActors) -> Task:
             ),
         },
         answered=lambda gold, prompt: gold if prompt == "item" else f"Threat Actor: {gold}",
+        free_text=True,
+        gold_file=GOLD_FILE,
+        judging_files=(GRAPH_FILE,),
+        open=open_task,
     )
 
 

@@ -12,8 +12,9 @@ answers that hold a valid vector. Base scores come from Red Hat's `cvss`; under 
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import lru_cache, partial
 
+from cybersecqwen.benchmark.tasks.cti_bench import CTI_BENCH, read_cti_bench
 from cybersecqwen.benchmark.tasks.task import (
     NO_ANSWER,
     Extraction,
@@ -24,6 +25,23 @@ from cybersecqwen.benchmark.tasks.task import (
     plain,
 )
 from cybersecqwen.records import Item
+
+# FAITH's instruction to chat models, to the character: its extractor looks for this form.
+_FAITH = """\
+From the following CVE description, determine the CVSS v3.1 vector string for each CVSS base \
+metric: AV, AC, PR, UI, S, C, I, and A.
+Valid options for each metric are as follows:
+- **Attack Vector (AV)**: Network (N), Adjacent (A), Local (L), Physical (P)
+- **Attack Complexity (AC)**: Low (L), High (H)
+- **Privileges Required (PR)**: None (N), Low (L), High (H)
+- **User Interaction (UI)**: None (N), Required (R)
+- **Scope (S)**: Unchanged (U), Changed (C)
+- **Confidentiality (C)**: None (N), Low (L), High (H)
+- **Integrity (I)**: None (N), Low (L), High (H)
+- **Availability (A)**: None (N), Low (L), High (H)
+Provide your answer as a CVSS v3.1 vector string. Ensure your final answer contains only the CVSS \
+v3 Vector String in the following example format:
+CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"""
 
 METRICS = ("AV", "AC", "PR", "UI", "S", "C", "I", "A")  # of the base vector, in its order
 _RUN = re.compile(r"\b[A-Za-z]{1,3}:[A-Za-z](?:/[A-Za-z]{1,3}:[A-Za-z])+(?![A-Za-z])")
@@ -88,24 +106,37 @@ def mark(item: Item, answer: str) -> Marks:
     }
 
 
+def faith_prompt(item: Item) -> str:
+    """Write FAITH's prompt."""
+    return f"{_FAITH}\n\nCVE Description: {item.text}"
+
+
 TASK = Task(
     name="cti-vsp",
     summary="predict the CVSS v3.1 base vector of a CVE",
+    suite=CTI_BENCH,
+    file="cti-vsp.tsv",
+    read=partial(read_cti_bench, text="Description"),
+    placeholder=Item("cti-vsp", 0, "", "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H", text="TEXT"),
+    prompts={"faith": faith_prompt},
     extractors={
         "last-vector": Extractor(
             "last valid CVSS v3 base vector, any case, with or without its prefix",
             plain(last_vector),
             ("item", "faith", "base"),
+            protocols=("model-card", "smoke"),
         ),
         "notebook-vector": Extractor(
             "last `AV:…/AC:…/PR:…/UI:…/S:…/C:…/I:…/A:…`, if it is valid",
             plain(notebook_vector),
             ("item", "faith", "base"),
+            protocols=("paper", "cti-bench"),
         ),
         "unique-vector": Extractor(
             "a unique `CVSS:3.x/…`; a unique run of metrics without it is improper",
             unique_vector,
             ("item", "faith", "base"),
+            protocols=("faith",),
         ),
     },
     mark=mark,
@@ -128,7 +159,10 @@ TASK = Task(
         ),
         **{
             f"{name.lower()}_agreement": Metric(
-                f"{name} agrees, over the valid vectors", {name: 1.0}, {"parseable": 1.0}
+                f"{name} agrees, over the valid vectors",
+                {name: 1.0},
+                {"parseable": 1.0},
+                quoted=False,
             )
             for name in METRICS
         },

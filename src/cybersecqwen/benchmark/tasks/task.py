@@ -1,4 +1,4 @@
-"""The shape of a benchmark task: how answers are read, marked, and turned into its metrics.
+"""The shape of a benchmark task: its items and prompts, and how responses become its metrics.
 
 A mark is a number for one answer, such as 1 for correct or the distance from the gold. Every
 metric is a ratio of sums of marks, so that a mean, its interval and a comparison of two models
@@ -10,17 +10,32 @@ are computed alike for all of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, NamedTuple
 
-from cybersecqwen.records import Item
+from cybersecqwen.files import Json
+from cybersecqwen.records import GivesAnswer, Item
 
 Marks = Mapping[str, float]
+Predictions = Sequence[Sequence[str | None]]  # items x trials, None where nothing was read
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A published benchmark that tasks belong to; `fetch` is the command that gets its files."""
+
+    name: str
+    title: str
+    source: str
+    licence: str
+    fetch: str
 
 
 class Extraction(NamedTuple):
-    """What an extractor makes of a response: the answer in the gold's form, None for none.
+    """An answer extracted from a response, in the gold's form, None for none.
 
     `proper` tells whether it stands in the form that the extractor's source asks for.
     """
@@ -37,22 +52,40 @@ class Extractor:
     """One published rule from raw response to answer.
 
     `fits` names the prompts whose answers it was written for; on answers to another prompt it
-    can find next to nothing.
+    can find next to nothing. `protocols` are those that read by it; a protocol that no extractor
+    of a task names reads by the first.
     """
 
     summary: str
     read: Callable[[str], Extraction]
     fits: tuple[str, ...] = ("item",)
+    protocols: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Shots:
+    """A few-shot form for base models: `write(item, answer)` writes one exemplar.
+
+    With "" for the answer it writes the open question. `stop` ends a completion.
+    """
+
+    preamble: str
+    write: Callable[[Item, str], str]
+    stop: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A ratio of sums of marks: `numerator` and `denominator` weigh them."""
+    """A ratio of sums of marks: `numerator` and `denominator` weigh them.
+
+    Tables quote a metric unless it is for a closer look only.
+    """
 
     summary: str
     numerator: Marks
     denominator: Marks
     better: Literal["higher", "lower"] = "higher"
+    quoted: bool = True
 
 
 ACCURACY = Metric("correct answers over all items", {"correct": 1.0}, {"asked": 1.0})
@@ -86,22 +119,61 @@ def plain(read: Callable[[str], str | None]) -> Callable[[str], Extraction]:
     return lambda text: Extraction(read(text))
 
 
+def contains_gold(item: Item, answer: str, text: str) -> bool:
+    """Tell whether a training row's answer holds the words of the gold."""
+    from cybersecqwen.contamination import normalised
+
+    return f" {normalised(item.gold)} " in f" {normalised(answer)} "
+
+
 @dataclass(frozen=True)
 class Task:
-    """One benchmark task.
+    """One benchmark task, whole.
 
-    `extractors` go by the names that a protocol refers to. `mark(item, answer)` gives the marks
-    of an answer, `correct` among them; `unread(item)` those of an item without one. `metrics`
-    are the task's own, beside accuracy and parseable rate; `headline` names the one to quote.
-    `answered(gold, prompt)` writes a response that every extractor which fits the prompt reads
-    as the gold.
+    What is asked: `read` makes the items of `file`, which lies in the benchmark's folder.
+    `prompts` write the question of an item by the name that a protocol gives to its prompt; an
+    item's own prompt is asked where there is none. Under "item" stands what writes that own prompt
+    again when options are permuted. `shots` are the forms for base models by the protocol's base
+    style, the first one the default. `placeholder` is an item with words in capitals, to show
+    prompts by.
+
+    What comes back: `extractors` go by name, the first is the default. `mark(item, answer)` gives
+    the marks of an answer, `correct` among them; `unread(item)` those of an item without one.
+    `metrics` are the task's own, beside accuracy and parseable rate; `headline` names the one to
+    quote. `details(predictions, golds)` reports on items x trials. `answered(gold, prompt)` writes
+    a response that every extractor which fits the prompt reads as the gold. `free_text` says that
+    almost any text can be read as an answer.
+
+    What else judges: `gold_file` holds the golds where the task's file does not, `open(folder)`
+    returns the task that judges by the `judging_files` of a folder. `gives_answer(item, answer,
+    text)` tells whether a training row gives the gold away. `published` is the sha256 of the items
+    as published, see `fingerprint`.
     """
 
     name: str
     summary: str
+    suite: Suite
+    file: str
+    read: Callable[[Path], tuple[Item, ...]]
     extractors: Mapping[str, Extractor]
+    placeholder: Item
+    gives_answer: GivesAnswer = contains_gold
+    prompts: Mapping[str, Callable[[Item], str]] = field(default_factory=dict)
+    shots: Mapping[str, Shots] = field(default_factory=dict)
     mark: Callable[[Item, str], Marks] = exact
     unread: Callable[[Item], Marks] = lambda item: {}
     metrics: Mapping[str, Metric] = field(default_factory=dict)
     headline: str = "strict_accuracy"
+    details: Callable[[Predictions, Sequence[str]], Json] = lambda predictions, golds: {}
     answered: Callable[[str, str], str] = lambda gold, prompt: gold
+    free_text: bool = False
+    gold_file: str = ""
+    judging_files: tuple[str, ...] = ()
+    open: Callable[[Path], Task] | None = None
+    published: str = ""
+
+
+def fingerprint(items: Sequence[Item]) -> str:
+    """Hash links, prompts and golds; quoting and white space do not change the sha256."""
+    lines = "".join(f"{item.url}\t{' '.join(item.prompt.split())}\t{item.gold}\n" for item in items)
+    return hashlib.sha256(lines.encode()).hexdigest()

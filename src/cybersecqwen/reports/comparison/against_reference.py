@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from cybersecqwen import __version__
-from cybersecqwen.benchmark.details import details
 from cybersecqwen.benchmark.paired import Comparison, holm, sentence, unpaired
 from cybersecqwen.benchmark.paired import compare as compare_pair
 from cybersecqwen.benchmark.responses import (
@@ -27,7 +26,7 @@ from cybersecqwen.benchmark.responses import (
 from cybersecqwen.benchmark.run import benchmark_facts
 from cybersecqwen.benchmark.score import TaskScores
 from cybersecqwen.benchmark.statistics import Interval
-from cybersecqwen.benchmark.summary import SAMPLES, SEED, summarise
+from cybersecqwen.benchmark.summary import SAMPLES, SEED, details, summarise
 from cybersecqwen.benchmark.tasks import TASKS
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json, read_json

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cybersecqwen.contamination import Row
-from cybersecqwen.contamination.answers import gives_answer
+from cybersecqwen.benchmark.tasks import find_task
 from cybersecqwen.records import Item
 
 OPTIONS = ("Phishing", "Valid accounts", "Rootkit", "Masquerading")
@@ -35,4 +34,4 @@ def test_what_counts_as_the_answer_goes_by_the_task(
     options = OPTIONS if task == "cti-mcq" else ()
     text = "Which?\nA) Phishing\nB) Rootkit\nC) Masquerading\nD) Valid accounts\n"
     item = Item(task, 0, "", gold, text="Which?", options=options)
-    assert gives_answer(item, Row(text + answer, answer=answer)) is given
+    assert find_task(task).gives_answer(item, answer, text + answer) is given

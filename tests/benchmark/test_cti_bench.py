@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from cybersecqwen.errors import InputError
-from cybersecqwen.sources.ctibench import TASKS, read_benchmark, read_items
+from cybersecqwen.benchmark.tasks import read_benchmark, read_items
+from cybersecqwen.errors import CyberSecQwenError, InputError
 
 RCM = "URL\tDescription\tPrompt\tGT"
 TAA = "URL\tText\tPrompt"
-MCQ = "\t".join(TASKS["cti-mcq"])
+MCQ = "URL\tQuestion\tOption A\tOption B\tOption C\tOption D\tPrompt\tGT"
 
 
 def write(folder: Path, task: str, *lines: str) -> Path:
@@ -113,11 +113,11 @@ def test_an_mcq_gold_is_one_of_four_letters(tmp_path: Path) -> None:
 
 
 def test_unknown_missing_and_undecodable_are_one_line(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"unknown task 'cti-x'.*cti-mcq"):
+    with pytest.raises(CyberSecQwenError, match=r"unknown task 'cti-x'.*cti-mcq"):
         read_items(tmp_path, "cti-x")
     with pytest.raises(InputError, match=r"cti-rcm\.tsv: no such file .*fetch cti-bench"):
         read_items(tmp_path, "cti-rcm")
-    with pytest.raises(InputError, match="holds no CTI-Bench task"):
+    with pytest.raises(InputError, match="holds no benchmark task"):
         read_benchmark(tmp_path)
     (tmp_path / "cti-rcm.tsv").write_bytes(b"URL\xff")
     with pytest.raises(InputError, match="not UTF-8"):
