@@ -19,7 +19,7 @@ import tempfile
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ import numpy as np
 from pyarrow import parquet
 from testbed import Case, copies, siblings
 
-from cybersecqwen.benchmark.tasks import read_benchmark
+from cybersecqwen.benchmark.tasks import benchmark_of, read_benchmark
 from cybersecqwen.config import Contamination
 from cybersecqwen.contamination import RULES, BenchmarkIndex, Hit, Row, tokens
 from cybersecqwen.contamination.audit import Audit, run_audit
@@ -35,15 +35,13 @@ from cybersecqwen.contamination.ngrams import Grams
 from cybersecqwen.contamination.passages import Passages
 from cybersecqwen.contamination.similarity import Similarity
 from cybersecqwen.contamination.words import encode
-from cybersecqwen.records import Item
+from cybersecqwen.records import Benchmark, Item
 
 TASKS = ("cti-rcm", "cti-rcm-2021", "cti-mcq")  # of which copies are made
 EVERY = 5  # item of a task has its copies made
 SEED = 42
 SETTINGS = Contamination()
 TEXT_RULES = RULES[1:]  # copies carry no CVE id
-
-Benchmark = Mapping[str, tuple[Item, ...]]
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
@@ -124,7 +122,7 @@ def against_brute_force(benchmark: Benchmark, cases: list[Case]) -> None:
 
 def leave_half_out(benchmark: Benchmark) -> None:
     """Print how often an item's rules hit, where the index holds only the other half."""
-    half = {task: items[::2] for task, items in benchmark.items()}
+    half = benchmark_of({task: items[::2] for task, items in benchmark.items()})
     index = BenchmarkIndex(half, SETTINGS)
     texts = {tokens(item.text) for items in half.values() for item in items}
     urls = {item.url for items in half.values() for item in items} - {""}

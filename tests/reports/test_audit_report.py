@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from cybersecqwen.benchmark.tasks import benchmark_of
 from cybersecqwen.config import Contamination
 from cybersecqwen.contamination import Hit, Row
 from cybersecqwen.contamination.audit import Audit, Overlap, run_audit
@@ -164,7 +165,7 @@ def test_items_are_counted_by_how_much_of_them_the_file_holds() -> None:
 
 def test_a_clean_file_has_a_page_that_says_so(tmp_path: Path) -> None:
     write_jsonl(tmp_path / "train.jsonl", [{"text": "Rain fell all day over the hills."}])
-    audit = run_audit(tmp_path / "train.jsonl", ITEMS, Contamination())
+    audit = run_audit(tmp_path / "train.jsonl", benchmark_of(ITEMS), Contamination())
     page = audit_page(audit, ITEMS, train="train.jsonl")
     assert '<p class="verdict clean">Clean: 1 rows held against 3 items' in page
     assert "Rows by form: text 1. Items by task: cti-mcq 2, cti-vsp 1." in page

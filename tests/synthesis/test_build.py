@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from cybersecqwen.benchmark.tasks import benchmark_of
 from cybersecqwen.config import Recipe, load_recipe
 from cybersecqwen.contamination import normalised
 from cybersecqwen.errors import InputError, RecipeError, StageError
@@ -97,7 +98,7 @@ def test_records_of_the_benchmark_and_of_the_validation_are_not_asked_about(
         for n, cve_id in enumerate(asked)
     )
     changed = sources(
-        benchmark={"cti-rcm": items},
+        benchmark=benchmark_of({"cti-rcm": items}),
         held_out=frozenset(normalised(texts[cve_id]) for cve_id in hidden),
     )
     build(recipe, changed, tmp_path / "b")
@@ -140,7 +141,7 @@ def test_facts_of_the_real_benchmark_are_kept_back(
     from cybersecqwen.synthesis.leakage import page_of
 
     tasks = {task: read_items(shared / "cti-bench", task) for task in ("cti-mcq", "cti-ate")}
-    certificate = build(recipe, sources(benchmark=tasks), tmp_path)
+    certificate = build(recipe, sources(benchmark=benchmark_of(tasks)), tmp_path)
     assert certificate["counts"]["rejected"]["benchmark-fact"] > 0
     software = {page_of(item.url) for item in tasks["cti-ate"]}
     assert len(software) == 60

@@ -25,7 +25,7 @@ from cybersecqwen.benchmark.tasks.task import (
     Task,
     plain,
 )
-from cybersecqwen.embedded.artifacts import load_catalogue
+from cybersecqwen.cwe.catalogue import load_catalogue
 from cybersecqwen.files import Json
 from cybersecqwen.records import Item
 
