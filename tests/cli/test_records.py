@@ -147,7 +147,7 @@ def test_an_import_is_done_once(cache: Path, tmp_path: Path) -> None:
         (["records", "since", "2025-13-01"], 1, "'2025-13-01' is no date"),
         (["records", "since", "2025-12-01"], 1, "no such record store"),
         (["records", "status"], 1, "make it: cybersecqwen fetch records"),
-        (["fetch", "records", "--only", "nvdd"], 1, "unknown feed 'nvdd'"),
+        (["fetch", "records", "--only", "nvdd"], 2, "'nvdd' is not one of 'nvd', 'cvelist'"),
         (["fetch", "records", "--since", "2999-01-01"], 1, "2999-01-01 lies in the future"),
         (["fetch", "records", "--years", "2021"], 2, "--years is of nvd and nvd-api"),
         (["fetch", "kev", "--only", "nvd"], 2, "--only is of records, not of kev"),

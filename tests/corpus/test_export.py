@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from cybersecqwen.config import dump_recipe, load_recipe
 from cybersecqwen.corpus.build import CorpusInputs, build
 from cybersecqwen.corpus.export import export
 from cybersecqwen.cwe.catalogue import load_catalogue
-from cybersecqwen.errors import InputError, StageError
+from cybersecqwen.errors import CyberSecQwenError, InputError, StageError
 from cybersecqwen.files import read_json, read_jsonl, sha256_file, write_jsonl, write_text
 from cybersecqwen.manifest import make_stage
 from cybersecqwen.sample import BENCHMARK, FEED
@@ -193,3 +194,11 @@ def test_a_pair_without_an_answer_is_named(with_questions: Path, tmp_path: Path)
     )
     with pytest.raises(InputError, match=r"train\.jsonl:1: no text under 'completion'"):
         export(with_questions, tmp_path / "out")
+
+
+def test_without_the_extra_for_parquet_it_is_one_line(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(CyberSecQwenError, match=r"pip install 'cybersecqwen\[parquet\]'"):
+        export(run, tmp_path / "out")

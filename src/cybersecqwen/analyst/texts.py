@@ -44,7 +44,7 @@ Report = Callable[[InputError], None]
 TEXT = ("text", "description")  # the first of these that a row has
 ID = ("id", "cve_id")
 
-_KEYS = 4096  # bytes of a JSON object over several lines in which its first keys are
+_KEYS = 4096  # bytes of JSON or XML over several lines in which its first names are
 _TEXT_BYTES = 1 << 22  # of a plain text that are read at all
 _BOM = b"\xef\xbb\xbf"
 # A first line of names and nothing else can only be a header.
@@ -90,12 +90,13 @@ def _read(
 
 
 def _read_head(stream: IO[bytes]) -> bytes:
-    """Read up to the first line that is not blank, and on to the first keys of a JSON object."""
+    """Read up to the first line that is not blank, and on into JSON or XML of several lines."""
     data = b""
     while line := stream.readline(HEAD):
         data = (data + line).removeprefix(_BOM)
         first = data.strip()
-        spread = first.startswith(b"{") and not (b"\n" not in first and first.endswith(b"}"))
+        one_object = first.endswith(b"}") and b"\n" not in first
+        spread = first.startswith((b"{", b"<?xml")) and not one_object
         if first and (not spread or len(data) >= _KEYS):
             break
     return data

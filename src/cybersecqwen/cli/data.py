@@ -9,27 +9,53 @@ from typing import Any
 
 import click
 
-from cybersecqwen.cli.group import FILE, Group, json_option
+from cybersecqwen.cli.group import FILE, Group, RegistryChoice, json_option
 from cybersecqwen.errors import CyberSecQwenError
 
 
-@click.command()
-@click.argument("source")
-@click.option("--years", metavar="Y[-Y]", help="Years of nvd and nvd-api, say 2015-2021.")
+def _fetched() -> list[str]:
+    from cybersecqwen.sources.fetch import fetched_feeds
+
+    return [*fetched_feeds(), "records"]
+
+
+def _updated() -> list[str]:
+    from cybersecqwen.sources.recordstore.update import updates
+
+    return list(updates())
+
+
+class _Fetch(click.Command):
+    """Lists the sources below its options."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from cybersecqwen.sources import FEEDS
+
+        with formatter.section("Sources"):
+            formatter.write_dl(
+                [(name, feed.title) for name, feed in FEEDS.items() if feed.fetch]
+                + [("records", f"the record store, from {', '.join(_updated())}")]
+            )
+
+
+@click.command(cls=_Fetch)
+@click.argument("source", type=RegistryChoice("source", _fetched))
+@click.option("--years", metavar="Y[-Y]", help="Years of nvd or nvd-api, such as 2015-2021.")
 @click.option("--cache", type=FILE, help="Cache folder.  [default: $CYBERSECQWEN_CACHE]")
 @click.option("--url", help="Fetch from here instead of upstream.")
 @click.option(
-    "--only", multiple=True, metavar="FEED", help="Update this feed of records; may be repeated."
+    "--only",
+    multiple=True,
+    metavar="FEED",
+    type=RegistryChoice("feed", _updated),
+    help="Update this feed of records only; may be repeated.",
 )
-@click.option("--since", metavar="DATE", help="Where feeds of records begin that are new here.")
+@click.option("--since", metavar="DATE", help="Where nvd and cvelist begin in a new record store.")
 @json_option
 def fetch(source: str, cache: Path | None, url: str | None, as_json: bool, **given: Any) -> None:
     """Download SOURCE into the cache; a download that was cut goes on.
 
-    SOURCE is nvd, nvd-api, cvelist, vulnrichment, cwe, attack-enterprise, attack-mobile,
-    attack-ics, capec, kev or cti-bench. Or it is records: the record store, which is brought up
-    to date with nvd, cvelist, kev, cwe, attack-*, capec (or with --only some of them) and then
-    asked by `cybersecqwen records`.
+    `fetch records` brings the record store up to date, which `cybersecqwen records` reads.
     """
     from cybersecqwen.sources.fetch import default_cache
     from cybersecqwen.sources.fetch import fetch as download

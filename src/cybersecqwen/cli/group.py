@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from cybersecqwen.errors import CyberSecQwenError
 
@@ -29,6 +31,27 @@ class Group(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """List the commands in the order of use, not of the alphabet."""
         return list(self.commands)
+
+
+class RegistryChoice(click.ParamType[str]):
+    """A choice among the names of a registry, which is imported only when a name is given."""
+
+    def __init__(self, name: str, names: Callable[[], Iterable[str]]) -> None:
+        self.name = name
+        self._names = names
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the name as the registry has it, in whichever case it is typed."""
+        return self._choice().convert(value, param, ctx)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Complete a name."""
+        return self._choice().shell_complete(ctx, param, incomplete)
+
+    def _choice(self) -> click.Choice[str]:
+        return click.Choice(list(self._names()), case_sensitive=False)
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")

@@ -1,0 +1,177 @@
+"""Every feed recognises its own file and no other's, reads it, and can be fetched by its name."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from cybersecqwen.analyst.texts import read_file
+from cybersecqwen.cli import main
+from cybersecqwen.contamination.rows import read_rows
+from cybersecqwen.errors import InputError
+from cybersecqwen.sample import BENCHMARK
+from cybersecqwen.sources import FEEDS, read_vulnerabilities, recognise
+from cybersecqwen.sources.feed import Head
+from cybersecqwen.sources.recordstore.database import open_for_update, transaction
+from cybersecqwen.sources.recordstore.session import UpdateOptions
+from cybersecqwen.sources.recordstore.update import import_files, updates
+from cybersecqwen.sources.recordstore.versions import NVD, apply
+
+from . import test_attack, test_capec, test_cve_json, test_cwe, test_kev, test_nvd_json
+from . import test_record_table as test_table
+
+CVE = "CVE-2024-0001"
+NVD_FEED = test_nvd_json.page([test_nvd_json.cve(CVE)])
+
+
+def bundle(*objects: object, domain: str = "") -> bytes:
+    text = json.dumps({"type": "bundle", "id": "bundle--1", "objects": objects})
+    return text.replace("enterprise-attack", f"{domain}-attack").encode()
+
+
+def store(path: Path) -> None:
+    (record,) = read_vulnerabilities(put(path.parent / "feed.json", NVD_FEED))
+    with open_for_update(path) as connection, transaction(connection):
+        apply(connection, NVD, [record], seen="")
+
+
+def put(path: Path, data: bytes) -> Path:
+    path.write_bytes(data)
+    return path
+
+
+def table(path: Path) -> None:
+    rows = [{**test_table.ROW, "cve_id": CVE, "description": "XSS in Foo."}]
+    test_table.write(path.parent, ".parquet", rows).rename(path)
+
+
+FILES: dict[str, bytes | Callable[[Path], None]] = {
+    "nvd": NVD_FEED,
+    "cvelist": json.dumps(test_cve_json.record(CVE)).encode(),
+    "cwe": test_cwe.CATALOGUE.encode(),
+    **{
+        f"attack-{domain}": bundle(*test_attack.OBJECTS, domain=domain)
+        for domain in ("enterprise", "mobile", "ics")
+    },
+    "capec": bundle(test_capec.INJECTION),
+    "kev": json.dumps(test_kev.catalogue(test_kev.entry(CVE))).encode(),
+    "recordstore": store,
+    "table": table,
+}
+OF_RECORDS = ["nvd", "cvelist", "recordstore", "table"]
+
+
+def make(feed: str, path: Path) -> Path:
+    content = FILES[feed]
+    if callable(content):
+        content(path)
+        return path
+    return put(path, content)
+
+
+def test_every_feed_that_recognises_has_a_file_here() -> None:
+    assert list(FILES) == [name for name, feed in FEEDS.items() if feed.recognise]
+    assert [feed.name for feed in FEEDS.values()] == list(FEEDS)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_feed_recognises_and_reads_its_file_and_no_other_does(name: str, tmp_path: Path) -> None:
+    path = make(name, tmp_path / "without-an-ending")
+    assert recognised_by(path) == [name]
+    feed = FEEDS[name]
+    assert recognise(path) is feed
+    assert feed.read
+    content = list(feed.read(path))
+    assert content
+    assert all(isinstance(one, feed.kind) for one in content)
+
+
+def recognised_by(path: Path) -> list[str]:
+    head = Head(path.name, path.read_bytes()[: 1 << 16])
+    return [name for name, feed in FEEDS.items() if feed.recognise and feed.recognise(head)]
+
+
+def test_fetch_lists_every_feed_that_can_be_fetched() -> None:
+    text = CliRunner().invoke(main, ["fetch", "--help"]).output
+    for name, feed in FEEDS.items():
+        assert feed.fetch is None or name in text, name
+    assert all(feed.title for feed in FEEDS.values())
+
+
+def test_only_choices_are_the_feeds_that_are_updated() -> None:
+    text = CliRunner().invoke(main, ["fetch", "records", "--only", "nvdd"]).output
+    assert all(name in text for name in updates())
+
+
+def piped(path: Path, data: bytes) -> Path:
+    os.mkfifo(path)
+    threading.Thread(target=path.write_bytes, args=(data,), daemon=True).start()
+    return path
+
+
+@pytest.mark.parametrize("how", ["plain", "gzip", "pipe", "gzip in a pipe"])
+@pytest.mark.parametrize("name", OF_RECORDS)
+def test_every_command_takes_the_same_files(name: str, how: str, tmp_path: Path) -> None:
+    data = make(name, tmp_path / "file").read_bytes()
+    data = gzip.compress(data) if "gzip" in how else data
+    number = iter(range(9))
+
+    def given() -> Path:
+        path = tmp_path / f"given-{next(number)}"
+        return piped(path, data) if "pipe" in how else put(path, data)
+
+    path = given()
+    (record,) = read_vulnerabilities(path)  # corpus, dataset report, run, …
+    assert record.cve_id == CVE
+    assert record.where.startswith(str(path))
+    (text,) = read_file(given(), report=pytest.fail)  # classify
+    assert (text.id, text.text) == (CVE, record.description)
+    (row,) = read_rows(given())  # audit
+    assert (row.row.text, row.row.cve_ids) == (record.description, (CVE,))
+    options = UpdateOptions(tmp_path / "store.sqlite", tmp_path)
+    ((_, changes),) = import_files(options, [given()])  # records import
+    assert changes.new == 1
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name not in OF_RECORDS])
+def test_a_feed_without_records_is_named_in_every_command(name: str, tmp_path: Path) -> None:
+    path = make(name, tmp_path / "file")
+    for read in (
+        read_vulnerabilities,
+        lambda path: list(read_file(path, report=pytest.fail)),
+        lambda path: list(read_rows(path)),
+    ):
+        with pytest.raises(InputError) as caught:
+            read(path)
+        assert f"is {FEEDS[name].title}, which holds no CVE records" in str(caught.value)
+
+
+@pytest.mark.parametrize("command", ["classify", "audit", "records import"])
+def test_parquet_without_its_extra_is_one_line(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make("table", tmp_path / "t.parquet")
+    options = {
+        "classify": [],
+        "audit": ["--benchmark", str(BENCHMARK), "--allow-missing"],
+        "records import": ["--store", str(tmp_path / "store.sqlite")],
+    }
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    result = CliRunner().invoke(main, [*command.split(), str(path), *options[command]])
+    assert result.exit_code == 1
+    assert (
+        result.stderr.strip()
+        .splitlines()[-1]
+        .endswith(
+            "this needs the package 'pyarrow', which is not installed"
+            " (pip install 'cybersecqwen[parquet]')"
+        )
+    )
