@@ -42,7 +42,9 @@ def test_json_is_the_certificate_and_a_second_run_skips(out: Path) -> None:
     certificate = json.loads(text)
     assert certificate == read_json(out / "synthesis" / "certificate.json")
     assert certificate["counts"]["train"] + certificate["counts"]["validation"] == 40
-    assert set(certificate["inputs"]) == {"records", "benchmark", "cwe", "knowledge", "corpus"}
+    assert set(certificate["inputs"]) == {
+        *("records", "benchmark", "cwe", "knowledge", "templates", "corpus")
+    }
 
 
 def test_validation_records_of_the_corpus_are_not_asked_about(out: Path) -> None:

@@ -190,6 +190,19 @@ KNOWLEDGE = Input(
 )
 
 
+def _read_templates(_run: Run) -> Path:
+    from cybersecqwen.synthesis.wording import TEMPLATES
+
+    return TEMPLATES
+
+
+def _hash_templates(run: Run) -> Json:
+    return sha256_tree(_read_templates(run))
+
+
+SYNTHESIS_TEMPLATES = Input("templates", _hash_templates, _read_templates)
+
+
 def _open_teacher(run: Run) -> Teacher | None:
     from cybersecqwen.engines.teacher import Prices, served
 

@@ -19,6 +19,7 @@ from cybersecqwen.pipeline.inputs import (
     CWE_CATALOGUE,
     KNOWLEDGE,
     RECORDS,
+    SYNTHESIS_TEMPLATES,
     TEACHER,
     benchmark_folder,
     default_benchmark,
@@ -90,7 +91,10 @@ SYNTHESIS = Stage(
     "synthesis",
     _synthesize,
     config=("synthesis", "corpus", "contamination", "training.max_length"),
-    inputs=(RECORDS, BENCHMARK, CWE_CATALOGUE, KNOWLEDGE, EXAMPLES, TEACHER),
+    inputs=(
+        *(RECORDS, BENCHMARK, CWE_CATALOGUE, KNOWLEDGE),
+        *(SYNTHESIS_TEMPLATES, EXAMPLES, TEACHER),
+    ),
     table="synthesis",
     table_tip="--set synthesis.pairs=8000",
 )
