@@ -125,8 +125,8 @@ def clients(benchmark: Path, harness: str | None, rounds: int) -> None:
         for item in items
     ]
     (work / "bodies.jsonl").write_text("".join(json.dumps(body) + "\n" for body in bodies))
-    ours = [str(Path(sys.executable).with_name("cybersecqwen")), "evaluate", "--url", base]
-    ours += ["--model", "instant", "--task", "cti-rcm", "--trials", "1", "--benchmark"]
+    ours = [str(Path(sys.executable).with_name("cybersecqwen")), "evaluate"]
+    ours += ["--model", f"instant@{base}", "--task", "cti-rcm", "--trials", "1", "--benchmark"]
     ours += [str(benchmark.resolve()), "--out", "run"]
     commands = {
         "bare aiohttp loop": [sys.executable, "-c", BARE, base, str(work / "bodies.jsonl")],

@@ -71,7 +71,7 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
         (["train", "smoke"], "run it first: cybersecqwen corpus smoke --out out"),
         (["merge", "smoke"], "run it first: cybersecqwen train smoke --out out"),
         (["evaluate", "smoke"], "run it first: cybersecqwen merge smoke --out out"),
-        (["evaluate"], "give a recipe, --model FOLDER"),
+        (["evaluate"], "give a recipe, or --model MODEL"),
         (["evaluate", "smoke", "--protocol", "paperr"], "unknown protocol 'paperr'"),
         (["fetch", "nvdd"], "unknown source 'nvdd'"),
         (["fetch", "nvd", "--years", "twenty"], "--years 'twenty' is no year or range"),

@@ -16,10 +16,10 @@ from cybersecqwen.benchmark.interop.samples import Trial, score_response, trial_
 from cybersecqwen.benchmark.protocol import PROTOCOLS, find_protocol
 from cybersecqwen.benchmark.responses import read_run
 from cybersecqwen.benchmark.run import evaluate
-from cybersecqwen.benchmark.subject import recorded
 from cybersecqwen.benchmark.tasks import TASKS, find_task, read_items
 from cybersecqwen.benchmark.trial import trial_requests
 from cybersecqwen.cli import main
+from cybersecqwen.engines import open_model
 from cybersecqwen.errors import CyberSecQwenError, InputError
 from cybersecqwen.files import write_jsonl
 from cybersecqwen.sample import BENCHMARK
@@ -138,8 +138,8 @@ def run_folder(tmp_path: Path) -> Path:
             for t in (0, 1)
         ),
     )
-    subject = recorded(answers, kind="instruct")
-    evaluate(subject, "cti-rcm", protocol, benchmark=BENCHMARK, out=tmp_path / "run")
+    model = open_model(answers)
+    evaluate(model, "cti-rcm", protocol, benchmark=BENCHMARK, out=tmp_path / "run")
     return tmp_path / "run"
 
 

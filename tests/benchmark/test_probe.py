@@ -13,8 +13,8 @@ from aiohttp import web
 
 from cybersecqwen.benchmark.probe import ProbeReport, probe
 from cybersecqwen.benchmark.probe_checks import HOT, stop_word, system_prompt
-from cybersecqwen.engines import http
-from cybersecqwen.errors import EngineError
+from cybersecqwen.engines import http, open_model
+from cybersecqwen.errors import EngineError, InputError
 from cybersecqwen.records import Response
 
 PROMPTS = ["What is CWE-79?", "What is CWE-89?", "What is CWE-22?", "a fourth is not asked"]
@@ -39,9 +39,13 @@ def evidence(report: ProbeReport, name: str) -> str:
     return next(check.evidence for check in report.checks if check.name == name)
 
 
+def tried(server: Any, *, timeout: float = 120) -> ProbeReport:
+    return probe(open_model(f"tiny@{server.url}"), PROMPTS, timeout=timeout)
+
+
 @pytest.mark.parametrize("kind", ["instruct", "base"])
 def test_an_honest_server_passes(server: Any, kind: Any) -> None:
-    report = probe(server.url, "tiny", PROMPTS, kind=kind)
+    report = probe(open_model(f"tiny@{server.url}", kind=kind), PROMPTS)
     raw = {"system_prompt": "unknown"} if kind == "base" else {}
     assert statuses(report) == dict.fromkeys(NAMES, "ok") | raw
     assert not report.failed
@@ -51,7 +55,12 @@ def test_an_honest_server_passes(server: Any, kind: Any) -> None:
 
 
 def test_without_prompts_the_built_in_ones_suffice(server: Any) -> None:
-    assert statuses(probe(server.url, "tiny")) == dict.fromkeys(NAMES, "ok")
+    assert statuses(probe(open_model(f"tiny@{server.url}"))) == dict.fromkeys(NAMES, "ok")
+
+
+def test_only_a_server_is_probed() -> None:
+    with pytest.raises(InputError, match="embedded: only a server can be probed"):
+        probe(open_model("embedded"))
 
 
 def one_temperature(temperature: float) -> Callable[[Any], Model]:
@@ -167,7 +176,7 @@ def test_a_dishonest_server_fails_the_one_check(
 ) -> None:
     server.complete, server.pause = server.model, 0.01
     server.model = dishonest(server)
-    report = probe(server.url, "tiny", PROMPTS)
+    report = tried(server)
     assert [check.name for check in report.failed] == [name]
     assert said in evidence(report, name)
 
@@ -176,17 +185,17 @@ def test_a_constant_server_cannot_be_told(server: Any) -> None:
     choice = {"message": {"content": "CWE-79"}, "finish_reason": "stop"}
     usage = {"prompt_tokens": 8, "completion_tokens": 3}
     server.model = lambda _: {"choices": [choice], "usage": usage}
-    found = statuses(probe(server.url, "tiny", PROMPTS))
+    found = statuses(tried(server))
     assert found == dict.fromkeys(NAMES, "unknown") | {"system_prompt": "ok"}
 
 
 def test_a_server_that_counts_nothing_is_judged_by_its_texts(server: Any) -> None:
     honest = server.model
     server.model = lambda body: honest(body) | {"usage": None}
-    found = statuses(probe(server.url, "tiny", PROMPTS))
+    found = statuses(tried(server))
     assert found == dict.fromkeys(NAMES, "ok") | {"system_prompt": "unknown"}
     server.model = lambda body: honest(body, max_tokens=100) | {"usage": None}
-    [failed] = probe(server.url, "tiny", PROMPTS).failed
+    [failed] = tried(server).failed
     assert failed.evidence.startswith("uncounted tokens of at most 4")
 
 
@@ -198,7 +207,7 @@ def test_a_few_texts_that_rounding_changes_are_told_and_pass(server: Any) -> Non
         return dict(honest(body, **({"messages": OTHER} if other else {})))
 
     server.pause, server.model = 0.01, rounded
-    report = probe(server.url, "tiny", PROMPTS)
+    report = tried(server)
     assert statuses(report) == dict.fromkeys(NAMES, "ok")
     assert evidence(report, "concurrency").startswith("2 of 8 texts at temperature 0 differ")
 
@@ -216,7 +225,7 @@ def test_a_check_whose_request_is_refused_is_unknown_and_says_why(
     server: Any, refused: Callable[[Body], bool], names: set[str]
 ) -> None:
     refuse(server, refused)
-    report = probe(server.url, "tiny", PROMPTS)
+    report = tried(server)
     assert statuses(report) == dict.fromkeys(NAMES, "ok") | dict.fromkeys(names, "unknown")
     for name in names:
         assert "HTTP 400 from /chat/completions: not with me" in evidence(report, name)
@@ -235,20 +244,20 @@ def refuse(server: Any, refused: Callable[[Body], bool]) -> None:
 
 def test_a_prompt_that_is_refused_is_left_out(server: Any) -> None:
     refuse(server, lambda body: "CWE-79" in str(body))
-    assert statuses(probe(server.url, "tiny", PROMPTS)) == dict.fromkeys(NAMES, "ok")
+    assert statuses(tried(server)) == dict.fromkeys(NAMES, "ok")
 
 
 def test_a_server_that_refuses_everything_is_an_error(server: Any) -> None:
     refuse(server, lambda _: True)
     with pytest.raises(EngineError, match="not with me"):
-        probe(server.url, "tiny", PROMPTS)
+        tried(server)
     assert len(server.bodies) == 2
 
 
 def test_a_server_that_never_answers_is_an_error_after_two_prompts(server: Any) -> None:
     server.faults = {prompt: ["wait"] for prompt in PROMPTS}
     with pytest.raises(EngineError, match="TimeoutError"):
-        probe(server.url, "tiny", PROMPTS, timeout=0.1)
+        tried(server, timeout=0.1)
     assert len(server.bodies) == 4  # each waited for twice
 
 
@@ -256,7 +265,7 @@ def test_a_server_that_asks_to_wait_is_waited_for(server: Any) -> None:
     busy = web.Response
     later = lambda _: busy(status=429, headers={"Retry-After": "0.05"})  # noqa: E731
     server.faults = {prompt: [later, "ok", later, "ok"] for prompt in PROMPTS}
-    assert statuses(probe(server.url, "tiny", PROMPTS)) == dict.fromkeys(NAMES, "ok")
+    assert statuses(tried(server)) == dict.fromkeys(NAMES, "ok")
 
 
 QWEN = "<|im_start|>{}user\nping<|im_end|>\n<|im_start|>assistant\n"
@@ -287,7 +296,7 @@ def test_what_a_template_adds_is_quoted(rendered: str, said: str) -> None:
 
 def test_a_rendering_that_the_server_shows_is_quoted_in_the_report(server: Any) -> None:
     server.root = {"/apply-template": {"prompt": QWEN.format(DEFAULT)}}
-    [failed] = probe(server.url, "tiny", PROMPTS).failed
+    [failed] = tried(server).failed
     assert (failed.name, "created by Alibaba Cloud" in failed.evidence) == ("system_prompt", True)
 
 

@@ -20,9 +20,9 @@ from cybersecqwen.benchmark.responses import (
 )
 from cybersecqwen.benchmark.run import evaluate
 from cybersecqwen.benchmark.sensitivity import sensitivity
-from cybersecqwen.benchmark.subject import recorded
 from cybersecqwen.benchmark.summary import result, summarise
 from cybersecqwen.benchmark.tasks import read_items
+from cybersecqwen.engines import open_model
 from cybersecqwen.errors import InputError, StageError
 
 Evaluated = Callable[..., Path]
@@ -45,8 +45,8 @@ def evaluated(tmp_path: Path, six_tasks: Path) -> Evaluated:
     def make(task: str, texts: list[str], *, name: str = "run", **deviations: int) -> Path:
         protocol = find_protocol("model-card", **{"trials": 1} | deviations)
         path = write(tmp_path / f"{name}.jsonl", texts, trials=len(protocol.seeds))
-        subject = recorded(path, kind="instruct")
-        evaluate(subject, task, protocol, benchmark=six_tasks, out=tmp_path / name)
+        model = open_model(path)
+        evaluate(model, task, protocol, benchmark=six_tasks, out=tmp_path / name)
         return tmp_path / name
 
     return make
@@ -98,7 +98,7 @@ def test_what_a_protocol_left_out_is_left_out_under_another(
     items = read_items(six_tasks, "cti-rcm")
     path = write(tmp_path / "gold.jsonl", [item.gold for item in items])
     faith, out = find_protocol("faith", trials=1), tmp_path / "run"
-    evaluate(recorded(path, kind=kind), "cti-rcm", faith, benchmark=six_tasks, out=out)
+    evaluate(open_model(path, kind=kind), "cti-rcm", faith, benchmark=six_tasks, out=out)
     [answers] = read_run(out)
     found = flat(answers, name, six_tasks)
     assert found["n"] == found["correct"] == (7 if kind == "instruct" else 2)

@@ -11,8 +11,8 @@ import pytest
 
 from cybersecqwen.benchmark.protocol import PROTOCOLS, find_protocol
 from cybersecqwen.benchmark.run import evaluate
-from cybersecqwen.benchmark.subject import Subject, find_subject, recorded, served
 from cybersecqwen.benchmark.tasks import read_items
+from cybersecqwen.engines import Model, open_model
 from cybersecqwen.engines.response_log import read_responses
 from cybersecqwen.errors import CyberSecQwenError, EngineError, InputError, StageError
 from cybersecqwen.files import read_json
@@ -27,6 +27,7 @@ class GoldEngine:
     """Knows the gold, counts what it is asked, and breaks where it is told to."""
 
     def __init__(self, breaks_after: int | None = None) -> None:
+        self.name = "a"
         self.asked: list[tuple[int, int]] = []
         self.breaks_after = breaks_after
 
@@ -40,11 +41,14 @@ class GoldEngine:
     def describe(self) -> dict[str, Any]:
         return {"engine": "gold"}
 
+    def identity(self) -> dict[str, Any]:
+        return {"id": self.name}
+
 
 def measure(engine: GoldEngine, out: Path, *, trials: int = 2, identity: str = "a") -> Any:
-    subject = Subject("gold", engine, "instruct", {"id": identity})
+    engine.name, model = identity, Model("gold", engine)
     protocol = find_protocol("model-card", trials=trials)
-    evaluate(subject, "cti-rcm", protocol, benchmark=BENCHMARK, out=out)
+    evaluate(model, "cti-rcm", protocol, benchmark=BENCHMARK, out=out)
     return read_json(out / "evaluation" / "cti-rcm" / "model-card" / "scores.json")
 
 
@@ -103,8 +107,8 @@ def test_recorded_answers_are_scored_like_any_model(tmp_path: Path) -> None:
     rows = [{"item": i, "text": "CWE-79"} for i in range(len(ITEMS))]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     protocol = find_protocol("model-card", trials=1)
-    subject = recorded(path, kind="instruct")
-    evaluate(subject, "cti-rcm", protocol, benchmark=BENCHMARK, out=tmp_path / "run")
+    model = open_model(path)
+    evaluate(model, "cti-rcm", protocol, benchmark=BENCHMARK, out=tmp_path / "run")
     scores = read_json(tmp_path / "run" / "evaluation" / "cti-rcm" / "model-card" / "scores.json")
     share = sum(item.gold == "CWE-79" for item in ITEMS) / len(ITEMS)
     assert scores["strict_accuracy"]["mean"] == pytest.approx(share)
@@ -112,17 +116,9 @@ def test_recorded_answers_are_scored_like_any_model(tmp_path: Path) -> None:
 
 
 def test_an_unknown_task_is_named(tmp_path: Path) -> None:
-    subject = Subject("gold", GoldEngine(), "instruct", {})
+    model = Model("gold", GoldEngine())
     with pytest.raises(CyberSecQwenError, match="unknown task 'cti-rmc'"):
-        evaluate(subject, "cti-rmc", CARD, benchmark=BENCHMARK, out=tmp_path)
-
-
-def test_a_missing_model_is_named(tmp_path: Path) -> None:
-    given = {"url": None, "responses": None, "kind": "instruct", "concurrency": 32}
-    with pytest.raises(InputError, match="no model to evaluate"):
-        find_subject(model=None, **given)
-    with pytest.raises(InputError, match="no such model folder"):
-        find_subject(model=str(tmp_path / "none"), **given)
+        evaluate(model, "cti-rmc", CARD, benchmark=BENCHMARK, out=tmp_path)
 
 
 @pytest.mark.shared
@@ -132,19 +128,13 @@ def test_the_real_benchmark_is_known_by_its_items(shared: Path) -> None:
     assert benchmark_facts(shared / "cti-bench")["name"] == "cti-bench"
 
 
-@pytest.mark.parametrize("url", ["http://localhost:8000", "http://localhost:8000/v1/"])
-def test_a_server_is_the_same_however_its_url_is_written(url: str) -> None:
-    known = served("http://localhost:8000/v1", "tiny", kind="instruct", concurrency=1).identity
-    assert served(url, "tiny", kind="instruct", concurrency=1).identity == known
-
-
 def test_what_could_not_be_judged_is_not_asked(six_tasks: Path, tmp_path: Path) -> None:
     folder = tmp_path / "no-gold"
     folder.mkdir()
     for name in ("cti-taa.tsv", "threat-actors.json"):
         (folder / name).write_bytes((six_tasks / name).read_bytes())
     engine = GoldEngine()
-    subject = Subject("gold", engine, "instruct", {})
+    model = Model("gold", engine)
     with pytest.raises(InputError, match="cti-taa: item 0 has no gold answer"):
-        evaluate(subject, "cti-taa", CARD, benchmark=folder, out=tmp_path / "run")
+        evaluate(model, "cti-taa", CARD, benchmark=folder, out=tmp_path / "run")
     assert engine.asked == []

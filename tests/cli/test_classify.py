@@ -187,7 +187,8 @@ def test_what_cannot_be_read_is_one_line_and_exit_status_1(data: bytes, message:
         ["--top", "0"],
         ["--samples", "3"],
         ["--model", "name"],
-        ["--engine", "http://localhost:1/v1"],
+        ["--engine", "embeded"],
+        ["--engine", "embedded", "--model", "name"],
     ],
 )
 def test_a_wrong_or_useless_option_is_a_usage_error(arguments: list[str]) -> None:
@@ -272,7 +273,7 @@ def test_a_text_argument_loads_nothing_heavy() -> None:
 def test_a_language_model_behind_a_url_gives_the_same_shape(server: Any) -> None:
     said = 'It reports "SQL injection".\n\nCWE-89'
     server.faults[rcm_prompt(SQL)] = [lambda _: chat(said)]
-    options = ["--engine", server.url, "--model", "tiny", "--samples", 3, "--json"]
+    options = ["--model", f"tiny@{server.url}", "--samples", 3, "--json"]
     [row] = rows(classify(SQL, *options))
     [embedded] = rows(classify(SQL, "--json"))
     assert list(row) == list(embedded)
@@ -280,6 +281,8 @@ def test_a_language_model_behind_a_url_gives_the_same_shape(server: Any) -> None
     assert (row["candidates"][0]["confidence"], row["rationale"]) == (1.0, said)
     assert row["evidence"] == [{"start": 0, "end": 13, "text": "SQL injection", "weight": 1.0}]
     assert len(server.bodies) == 3
+    older = ["--engine", server.url, "--model", "tiny", "--samples", 3, "--json"]
+    assert rows(classify(SQL, *older)) == [row]
 
 
 def test_a_server_that_fails_is_an_error_and_no_abstention(server: Any) -> None:

@@ -25,6 +25,15 @@ def test_an_honest_server_gives_a_table_and_status_0(server: Any) -> None:
     assert all("| ok " in row for row in rows)
 
 
+def test_a_server_is_named_as_in_every_command(server: Any) -> None:
+    table = run(server.url, *ASK)[1]
+    assert run(f"tiny@{server.url}", *ASK[2:])[:2] == (0, table)
+    assert run(server.url, *ASK[2:])[:2] == (0, table)
+    code, out, err = run("embedded")
+    assert (code, out) == (2, "")
+    assert "embedded is no server" in err
+
+
 def test_a_failed_check_gives_status_3_and_json_is_all_of_stdout(server: Any) -> None:
     honest = server.model
     server.model = lambda body: honest(body, stop=[])

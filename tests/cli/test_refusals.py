@@ -9,8 +9,8 @@ from click.testing import CliRunner
 
 from cybersecqwen.benchmark.protocol import find_protocol
 from cybersecqwen.benchmark.run import evaluate
-from cybersecqwen.benchmark.subject import embedded
 from cybersecqwen.cli import main
+from cybersecqwen.engines import open_model
 from cybersecqwen.sample import BENCHMARK
 
 
@@ -18,7 +18,7 @@ from cybersecqwen.sample import BENCHMARK
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "embedded"
     protocol = find_protocol("model-card", trials=1)
-    evaluate(embedded(), "cti-rcm", protocol, benchmark=BENCHMARK, out=out)
+    evaluate(open_model("embedded"), "cti-rcm", protocol, benchmark=BENCHMARK, out=out)
     return out
 
 

@@ -1,4 +1,4 @@
-"""`evaluate --engine embedded`: what ships is measured like any model, without PyTorch."""
+"""`evaluate --model embedded`: what ships is measured like any model, without PyTorch."""
 
 from __future__ import annotations
 
@@ -23,9 +23,7 @@ def evaluate(*arguments: str) -> tuple[int, str, str]:
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "embedded"
-    code, _, err = evaluate(
-        "--engine", "embedded", "--benchmark", str(BENCHMARK), "--out", str(out)
-    )
+    code, _, err = evaluate("--model", "embedded", "--benchmark", str(BENCHMARK), "--out", str(out))
     assert code == 0, err
     return out
 
@@ -43,20 +41,20 @@ def test_every_trial_is_kept_and_all_agree(measured: Path) -> None:
 
 def test_the_table_marks_each_task_s_book(measured: Path) -> None:
     where = ("--benchmark", str(BENCHMARK), "--out", str(measured))
-    code, table, _ = evaluate("--engine", "embedded", *where)
+    code, table, _ = evaluate("--model", "embedded", *where)
     assert code == 0
     rows = [line.split() for line in table.splitlines()]
     books = {row[1]: row[6] for row in rows[2:]}
     assert books == {"cti-rcm": "closed", "cti-mcq": "open"}
     assert all("deterministic" in row[-8:] or "deterministic;" in row for row in rows[2:])
-    code, out, _ = evaluate("--engine", "embedded", *where, "--json")
+    code, out, _ = evaluate("--model", "embedded", *where, "--json")
     assert {row["task"]: row["book"] for row in json.loads(out)} == books
 
 
 def test_figures_of_the_sample_are_not_stored(measured: Path, tmp_path: Path) -> None:
     target = tmp_path / "benchmark.json"
     where = ("--benchmark", str(BENCHMARK), "--out", str(measured))
-    code, out, err = evaluate("--engine", "embedded", *where, "--save", str(target))
+    code, out, err = evaluate("--model", "embedded", *where, "--save", str(target))
     assert (code, out) == (1, "")
     assert "holds no figures of the embedded model on CTI-Bench" in err
     assert not target.exists()
@@ -64,7 +62,7 @@ def test_figures_of_the_sample_are_not_stored(measured: Path, tmp_path: Path) ->
 
 def test_a_base_model_s_prompts_are_answered_too(measured: Path, tmp_path: Path) -> None:
     code, _, err = evaluate(
-        *("--engine", "embedded", "--kind", "base", "--trials", "1"),
+        *("--model", "embedded", "--kind", "base", "--trials", "1"),
         *("--benchmark", str(BENCHMARK), "--out", str(tmp_path / "base")),
     )
     assert code == 0, err
@@ -81,7 +79,7 @@ def test_it_needs_no_pytorch(tmp_path: Path) -> None:
         "import sys\n"
         "for name in ('torch', 'transformers', 'sklearn', 'scipy'): sys.modules[name] = None\n"
         "from cybersecqwen.cli import main\n"
-        f"main(['evaluate', '--engine', 'embedded', '--protocol', 'smoke', '--benchmark', "
+        f"main(['evaluate', '--model', 'embedded', '--protocol', 'smoke', '--benchmark', "
         f"{str(BENCHMARK)!r}, '--out', {str(tmp_path / 'run')!r}])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -96,7 +94,7 @@ def test_it_needs_no_pytorch(tmp_path: Path) -> None:
         ["--engine", "embedded", "--url", "http://localhost:1/v1"],
         ["--engine", "embedded", "--responses", "answers.jsonl", "--task", "cti-rcm"],
         ["--engine", "http"],
-        ["smoke", "--engine", "embedded"],
+        ["smoke", "--model", "embedded"],
         ["--model", "folder", "--save", "figures.json"],
     ],
 )

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from cybersecqwen.engines import ENGINES, Engine
-from cybersecqwen.errors import EngineError
+from cybersecqwen.engines import ENGINES, Engine, engine_of, open_model
+from cybersecqwen.errors import CyberSecQwenError, EngineError, InputError
 from cybersecqwen.prompts import rcm_prompt
 from cybersecqwen.records import Request
 
@@ -83,6 +83,83 @@ def test_the_description_is_json_and_stable(case: Case) -> None:
     text = json.dumps(case.engine.describe())
     assert text == json.dumps(case.engine.describe())
     assert "engine" in json.loads(text)
+
+
+@pytest.fixture
+def strings(model_folder: Path, recording: Any) -> dict[str, list[str]]:
+    """List, by the engine that opens them, strings that name a model."""
+    answers = recording([{"item": 0, "text": "CWE-79"}], "recorded/answers.jsonl")
+    urls = ["http://localhost:8000", "HTTPS://host/v1", "org/model@http://localhost:8000/v1"]
+    return {
+        "embedded": ["embedded"],
+        "http": [*urls, "http://host/answers.jsonl"],
+        "transformers": [str(model_folder), str(model_folder.parent), "src"],
+        "replay": [str(answers), str(answers.parent), "missing/answers.csv.gz"],
+    }
+
+
+@pytest.mark.parametrize("name", sorted(ENGINES))
+def test_an_engine_recognises_its_own_models_and_no_other(
+    name: str, strings: dict[str, list[str]]
+) -> None:
+    own = strings[name]  # an engine without strings has no case here yet
+    others = [model for engine, models in strings.items() if engine != name for model in models]
+    assert [model for model in own if not ENGINES[name].recognises(model)] == []
+    assert [model for model in others if ENGINES[name].recognises(model)] == []
+    assert {engine_of(model) for model in own} == {name}
+    assert not any(ENGINES[name].recognises(text) for text in ("", "none", "localhost:8000/v1"))
+
+
+def test_an_opened_model_has_a_name_and_an_identity(
+    model_folder: Path, recording: Any, server: Any
+) -> None:
+    answers = recording([{"item": 0, "text": "CWE-79"}], "recorded/answers.jsonl")
+    opened = [open_model(m) for m in ("embedded", model_folder, answers, f"a/b@{server.url}")]
+    assert [model.name for model in opened] == ["embedded", "tiny", "answers", "b"]
+    embedded, folder, recorded, served = (model.identity for model in opened)
+    assert set(embedded) == {"version", "artifacts"}
+    assert "model.safetensors" in folder["files"]
+    assert list(recorded["responses"]) == ["answers.jsonl"]
+    assert served == {"url": server.url, "model": "a/b"}
+
+
+@pytest.mark.parametrize("url", ["http://localhost:8000", "http://localhost:8000/v1/"])
+def test_a_server_is_the_same_however_its_url_is_written(url: str) -> None:
+    known = open_model("tiny@http://localhost:8000/v1").identity
+    assert open_model(f"tiny@{url}").identity == known
+
+
+def test_a_url_alone_is_the_only_model_of_the_server(server: Any) -> None:
+    assert open_model(server.url).identity["model"] == "tiny"
+    names = [f"m{i}" for i in range(12)]
+    server.listing = json.dumps({"data": [{"id": name} for name in names]})
+    with pytest.raises(InputError, match=r"has 12 models: m0, .*, m9, … \(name one, as m0@http"):
+        open_model(server.url)
+    server.listing = "none"
+    with pytest.raises(EngineError, match="does not list its models"):
+        open_model(server.url)
+
+
+def test_what_is_no_model_says_what_is_one(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    (run / "merged").mkdir(parents=True)
+    (run / "merged" / "config.json").write_text("{}")
+    (run / "train.jsonl").write_text("{}\n")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "model.gguf").write_bytes(b"GGUF")
+    wrong = {
+        "embeded": "'embeded' is no model (give embedded, a model folder, a file of recordings,",
+        f"{tmp_path}/none": "/none' is no model (give embedded, a model folder,",
+        f"{tmp_path}/none.jsonl": "none.jsonl: no such file or folder",
+        f"{tmp_path}/model.gguf": "model.gguf: 'model.gguf' is no recording",
+        f"{tmp_path}/empty": "empty: no config.json in this folder",
+        str(run): f"run: this is a run folder, not a model (its model is {run / 'merged'})",
+        "http://user:secret@localhost/v1": "a server URL may hold no password",
+    }
+    for model, message in wrong.items():
+        with pytest.raises(CyberSecQwenError) as caught:
+            open_model(model)
+        assert message in str(caught.value)
 
 
 def test_importing_the_engines_is_cheap() -> None:

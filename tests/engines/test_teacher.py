@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from cybersecqwen.engines import failure_reason
-from cybersecqwen.engines.teacher import Prices, Teacher, generate, served
+from cybersecqwen.engines.teacher import Prices, Teacher, generate, open_teacher
 from cybersecqwen.errors import EngineError, InputError, StageError
 from cybersecqwen.files import read_jsonl
 from cybersecqwen.records import Request
@@ -20,7 +20,7 @@ Ask = Callable[..., Request]
 
 @pytest.fixture
 def teacher(server: Any) -> Teacher:
-    return served(server.url, "tiny", concurrency=4, prices=Prices(1.0, 10.0))
+    return open_teacher(f"tiny@{server.url}", concurrency=4, prices=Prices(1.0, 10.0))
 
 
 def test_every_answer_is_kept_and_its_cost_summed_up(
@@ -42,7 +42,7 @@ def test_a_teacher_that_stops_half_way_is_gone_on_with(
     server: Any, ask: Ask, tmp_path: Path
 ) -> None:
     path, wanted = tmp_path / "answers.jsonl", [ask(item) for item in range(8)]
-    teacher = served(server.url, "tiny", concurrency=1)
+    teacher = open_teacher(f"tiny@{server.url}", concurrency=1)
     server.faults["question 5"] = [lambda _: web.Response(status=401, text="no credit"), "ok"]
     with pytest.raises(EngineError, match="no credit"):
         generate(teacher, wanted, path)
@@ -102,11 +102,11 @@ def test_answers_to_other_requests_are_refused(
     with pytest.raises(StageError, match="item 0 was answered to another request"):
         generate(teacher, [ask(0, max_tokens=9)], path)
     with pytest.raises(StageError, match="the model, the prompt"):
-        generate(served(server.url, "other"), [ask(0)], path)
+        generate(open_teacher(f"other@{server.url}"), [ask(0)], path)
 
 
-def test_a_teacher_needs_a_url_and_a_name() -> None:
-    with pytest.raises(InputError, match="no name"):
-        served("http://localhost:8000", "")
-    with pytest.raises(InputError, match="is no server URL"):
-        served("localhost:8000", "tiny")
+def test_a_teacher_is_any_model(server: Any) -> None:
+    assert open_teacher(server.url).identity == {"url": server.url, "model": "tiny"}
+    assert set(open_teacher("embedded").identity) == {"version", "artifacts"}
+    with pytest.raises(InputError, match="'localhost:8000' is no model"):
+        open_teacher("localhost:8000")

@@ -10,7 +10,7 @@ import pytest
 
 from cybersecqwen.benchmark.protocol import find_protocol
 from cybersecqwen.benchmark.run import evaluate
-from cybersecqwen.benchmark.subject import embedded
+from cybersecqwen.engines import open_model
 from cybersecqwen.errors import InputError
 from cybersecqwen.reports import embedded_scores, results
 from cybersecqwen.reports.results import comparators_table, measured_table
@@ -172,7 +172,7 @@ def test_the_stored_figures_are_of_the_artifacts_that_ship() -> None:
 @pytest.mark.parametrize("task", ["cti-rcm", "cti-mcq"])
 def test_evaluating_again_gives_the_stored_figures(shared: Path, tmp_path: Path, task: str) -> None:
     protocol = find_protocol("model-card", trials=1)
-    evaluate(embedded(), task, protocol, benchmark=shared / "cti-bench", out=tmp_path)
+    evaluate(open_model("embedded"), task, protocol, benchmark=shared / "cti-bench", out=tmp_path)
     stored = embedded_scores.load()
     again = embedded_scores.save(tmp_path, tmp_path / "again.json", benchmark=shared / "cti-bench")
     (new,) = again.results

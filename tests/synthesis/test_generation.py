@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 
 from cybersecqwen.config import Recipe, load_recipe
-from cybersecqwen.engines.teacher import Prices, served
+from cybersecqwen.engines.teacher import Prices, open_teacher
 from cybersecqwen.errors import EngineError, InputError
 from cybersecqwen.files import read_json, read_jsonl
 from cybersecqwen.synthesis.build import SynthesisInputs, build
@@ -53,7 +53,7 @@ def test_a_good_teachers_pairs_are_kept_with_their_grounding(
     server: Any, few: Recipe, sources: Make, tmp_path: Path
 ) -> None:
     server.model = teaches
-    teacher = served(server.url, "tiny", prices=Prices(1.0, 10.0))
+    teacher = open_teacher(f"tiny@{server.url}", prices=Prices(1.0, 10.0))
     certificate = build(few, sources(), tmp_path, teacher=teacher)
     counts = certificate["counts"]
     assert counts["made_by"] == {"teacher tiny": 24}
@@ -90,7 +90,7 @@ def test_nonsense_is_rejected_with_its_reason_and_an_error_ends_it(
 ) -> None:
     server.model = NONSENSE[reason]
     with pytest.raises(InputError, match=f"no pair is left of 30 .*rejected as {reason}"):
-        build(few, sources(), tmp_path, teacher=served(server.url, "tiny"))
+        build(few, sources(), tmp_path, teacher=open_teacher(f"tiny@{server.url}"))
     assert not (tmp_path / "train.jsonl").exists()
     assert len(list(read_jsonl(tmp_path / "answers.jsonl"))) == 30
 
@@ -109,7 +109,7 @@ def test_a_bad_multiple_choice_is_rejected_and_the_good_ones_stay(
 ) -> None:
     spoiled = bad(lambda given: given | change if "options" in given else given)
     server.model = spoiled
-    certificate = build(few, sources(), tmp_path, teacher=served(server.url, "tiny"))
+    certificate = build(few, sources(), tmp_path, teacher=open_teacher(f"tiny@{server.url}"))
     choices = sum('"options"' in body["messages"][-1]["content"] for body in server.bodies)
     assert certificate["counts"]["rejected"] == {reason: choices}
     assert certificate["counts"]["forms"] == {"free": 30 - choices}
@@ -121,7 +121,7 @@ def test_a_fence_around_the_object_is_taken_off(
     server: Any, few: Recipe, sources: Make, tmp_path: Path
 ) -> None:
     server.model = lambda body: said(f"```json\n{json.dumps(pair(body))}\n```")
-    certificate = build(few, sources(), tmp_path, teacher=served(server.url, "tiny"))
+    certificate = build(few, sources(), tmp_path, teacher=open_teacher(f"tiny@{server.url}"))
     assert certificate["counts"]["train"] + certificate["counts"]["validation"] == 24
 
 
@@ -129,7 +129,7 @@ def test_a_teacher_that_stops_half_way_is_gone_on_with(
     server: Any, few: Recipe, sources: Make, tmp_path: Path
 ) -> None:
     server.model = teaches
-    teacher = served(server.url, "tiny", concurrency=1)
+    teacher = open_teacher(f"tiny@{server.url}", concurrency=1)
     build(few, sources(), tmp_path / "whole", teacher=teacher)
     prompts = [body["messages"][-1]["content"] for body in server.bodies]
     server.faults[prompts[9]] = ["ok", lambda _: web.Response(status=401, text="no credit"), "ok"]
@@ -148,12 +148,14 @@ def test_a_rate_limit_is_waited_for(
     server: Any, few: Recipe, sources: Make, tmp_path: Path
 ) -> None:
     server.model = teaches
-    build(few, sources(), tmp_path / "first", teacher=served(server.url, "tiny"))
+    build(few, sources(), tmp_path / "first", teacher=open_teacher(f"tiny@{server.url}"))
     prompt = server.bodies[0]["messages"][-1]["content"]
     limit = lambda _: web.Response(status=429, headers={"Retry-After": "0.1"})  # noqa: E731
     server.faults[prompt] = [limit, limit, "ok"]
     server.arrivals[prompt] = 0
-    certificate = build(few, sources(), tmp_path / "again", teacher=served(server.url, "tiny"))
+    certificate = build(
+        few, sources(), tmp_path / "again", teacher=open_teacher(f"tiny@{server.url}")
+    )
     assert server.arrivals[prompt] == 3
     assert certificate["counts"]["train"] + certificate["counts"]["validation"] == 24
 
@@ -184,5 +186,5 @@ def test_facts_that_a_benchmark_asks_for_are_not_taught_either(
         )
     )
     changed = sources(benchmark={"cti-mcq": items})
-    certificate = build(few, changed, tmp_path, teacher=served(server.url, "tiny"))
+    certificate = build(few, changed, tmp_path, teacher=open_teacher(f"tiny@{server.url}"))
     assert certificate["counts"]["rejected"]["benchmark-fact"] > 0

@@ -16,7 +16,7 @@ from cybersecqwen.analyst.classification import (
     as_row,
     classify,
 )
-from cybersecqwen.analyst.engine import Classifier, open_classifier
+from cybersecqwen.analyst.classifiers import Classifier, open_classifier
 from cybersecqwen.analyst.questions import ask
 
 __all__ = [

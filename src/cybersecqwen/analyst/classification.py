@@ -14,7 +14,7 @@ from functools import cache
 from itertools import islice
 from typing import NamedTuple
 
-from cybersecqwen.analyst.engine import Classifier, open_classifier
+from cybersecqwen.analyst.classifiers import Classifier, open_classifier
 from cybersecqwen.cwe.catalogue import load_catalogue
 from cybersecqwen.cwe.mapping import MappingAdvice, mapping_usage
 from cybersecqwen.cwe.rationale import rationale

@@ -1,6 +1,6 @@
 """Find out whether a server does what it is asked to, before its numbers are trusted.
 
-    report = probe("http://localhost:8000/v1", "CyberSecQwen-4B", prompts)
+    report = probe(open_model("CyberSecQwen-4B@http://localhost:8000/v1"), prompts)
     for check in report.checks:
         print(check.name, check.status, check.evidence)
 
@@ -14,14 +14,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Never
+from typing import Any, Never
 
 from tqdm import tqdm
 
 from cybersecqwen.benchmark import probe_checks
 from cybersecqwen.benchmark.probe_checks import FEW, HOT, Check, Reply, Samples, judge
+from cybersecqwen.engines import Kind, Model
 from cybersecqwen.engines.http import HttpEngine
-from cybersecqwen.errors import EngineError
+from cybersecqwen.errors import EngineError, InputError
 from cybersecqwen.records import Request, Response, Sampling
 
 # Texts of several words, which another seed makes others.
@@ -37,7 +38,6 @@ _LENGTH = 32  # tokens
 _WORD = "ping"
 _RETRIES = 2
 
-Kind = Literal["instruct", "base"]
 Prompt = tuple[tuple[str, str], ...] | str
 
 
@@ -53,39 +53,26 @@ class ProbeReport:
 
     @property
     def failed(self) -> tuple[Check, ...]:
-        """Give the checks that failed."""
+        """The checks that failed."""
         return tuple(check for check in self.checks if check.status == "failed")
 
 
-def probe(
-    url: str,
-    model: str,
-    prompts: Sequence[str] = (),
-    *,
-    kind: Kind = "instruct",
-    concurrency: int = 32,
-    timeout: float = 120,
-    api_key: str | None = None,
-) -> ProbeReport:
+def probe(model: Model, prompts: Sequence[str] = (), *, timeout: float = 120) -> ProbeReport:
     """Ask a server about forty short requests, and judge temperature, seed, stop and the like.
 
-    Of `prompts` the first three are used, filled up to four with built-in ones; `kind` "base"
-    sends them as raw texts, not as chats. `timeout` is in seconds, for one request. A check
-    that a request failed in is unknown. Raises EngineError when no request at all is answered.
+    Of `prompts` the first three are used, filled up to four with built-in ones; a model of kind
+    "base" gets them as raw texts, not as chats. `timeout` is in seconds, for one request. A check
+    that a request failed in is unknown. Raises EngineError when no request at all is answered,
+    and InputError for a model that is not a server's.
     """
-    engine = HttpEngine(
-        url,
-        model,
-        concurrency=concurrency,
-        timeout=timeout,
-        retries=_RETRIES,
-        api_key=api_key,
-    )
+    if not isinstance(model.engine, HttpEngine):
+        raise InputError("only a server can be probed", where=model.name, tip="give its URL")
+    engine = model.engine.with_limits(timeout=timeout, retries=_RETRIES)
     texts = list(dict.fromkeys((*prompts[:_MOST], *_OWN)))[: len(_OWN)]
     with _interview(engine, 5 * len(texts) + 3 * len(_SEEDS) + 5) as interview:
-        checks = _checks(interview, [_prompt(text, kind) for text in texts])
-    about = engine.describe()
-    return ProbeReport(about["url"], model, about, checks, interview.asked)
+        checks = _checks(interview, [_prompt(text, model.kind) for text in texts])
+    facts = engine.describe()
+    return ProbeReport(facts["url"], facts["model"], facts, checks, interview.asked)
 
 
 class _Interview:
@@ -151,14 +138,14 @@ def _checks(interview: _Interview, prompts: list[Prompt]) -> tuple[Check, ...]:
 
 
 def _greedy(interview: _Interview, prompts: list[Prompt]) -> tuple[list[Prompt], list[Response]]:
-    """Give the prompts that are answered, with their greedy texts."""
+    """Return the prompts that are answered, with their greedy texts."""
     replies = interview.one_by_one([_request(prompt) for prompt in prompts])
     errors = [reply for reply in replies if isinstance(reply, EngineError)]
     if len(errors) == len(replies):
         raise errors[0]
     pairs = zip(prompts, replies, strict=True)
-    found = [(prompt, reply) for prompt, reply in pairs if isinstance(reply, Response)]
-    return [prompt for prompt, _ in found], [reply for _, reply in found]
+    answered = [(prompt, reply) for prompt, reply in pairs if isinstance(reply, Response)]
+    return [prompt for prompt, _ in answered], [reply for _, reply in answered]
 
 
 def _sample(

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
+from cybersecqwen.benchmark.probe import probe
 from cybersecqwen.benchmark.protocol import Protocol
 from cybersecqwen.benchmark.score import is_correct, require_gold, score
-from cybersecqwen.benchmark.subject import Subject
 from cybersecqwen.benchmark.summary import details, summarise
 from cybersecqwen.benchmark.tasks import (
     TASKS,
@@ -29,6 +30,8 @@ from cybersecqwen.benchmark.tasks import (
 )
 from cybersecqwen.benchmark.tasks.task import fingerprint
 from cybersecqwen.benchmark.trial import trial_items, trial_requests
+from cybersecqwen.engines import Model
+from cybersecqwen.engines.http import HttpEngine
 from cybersecqwen.engines.progress_bar import ProgressBar
 from cybersecqwen.engines.response_log import generate_missing
 from cybersecqwen.files import Json, sha256_file, write_json
@@ -62,33 +65,40 @@ class TrialProgress(ProgressBar):
 
 
 def evaluate(
-    subject: Subject, task: str, protocol: Protocol, *, benchmark: Path, out: Path
+    model: Model,
+    task: str,
+    protocol: Protocol,
+    *,
+    benchmark: Path,
+    out: Path,
+    try_server: bool = True,
 ) -> None:
     """Answer and score every trial of a task into `out`/evaluation/<task>/<protocol>.
 
-    Raises EngineError when the model fails, with every answer so far kept: the same call
-    goes on from there.
+    A server is tried first, for what it honours. Raises EngineError when the model fails, with
+    every answer so far kept: the same call goes on from there.
     """
     known = find_task(task)
     facts = benchmark_facts(benchmark, suite=known.suite)
     made_from = {
-        "config": {"protocol": protocol.settings_of(known), "kind": subject.kind},
-        "inputs": {"model": subject.identity, "benchmark": facts["sha256"].get(known.file)},
+        "config": {"protocol": protocol.settings_of(known), "kind": model.kind},
+        "inputs": {"model": model.identity, "benchmark": facts["sha256"].get(known.file)},
     }
 
     def make(folder: Path) -> None:
         opened, items = open_task(task, benchmark), read_items(benchmark, task)
         require_gold(items)  # now, not after every item was asked
-        _probe(subject, protocol, items, folder / "probe.json")
-        responses = _answered(subject, opened, items, protocol, folder)
-        scored = score(opened, protocol, items, responses, kind=subject.kind)
+        if try_server and isinstance(model.engine, HttpEngine):
+            _probe(model, protocol, items, folder / "probe.json")
+        responses = _answered(model, opened, items, protocol, folder)
+        scored = score(opened, protocol, items, responses, kind=model.kind)
         summary = summarise(scored)
         for row in summary["trials"]:
             write_json(folder / f"trial-{row['trial']}" / "scores.json", row)
         facts_of_run = {
-            "model": subject.name,
-            "kind": subject.kind,
-            "engine": subject.engine.describe(),
+            "model": model.name,
+            "kind": model.kind,
+            "engine": model.engine.describe(),
             "benchmark": facts,
         }
         write_json(folder / "scores.json", summary | {"details": details(scored)} | facts_of_run)
@@ -96,18 +106,17 @@ def evaluate(
     make_stage(out / "evaluation" / task / protocol.name, made_from, make)
 
 
-def _probe(subject: Subject, protocol: Protocol, items: Sequence[Item], path: Path) -> None:
+def _probe(model: Model, protocol: Protocol, items: Sequence[Item], path: Path) -> None:
     """Find out what a server honours before it is asked, by the first items' own prompts."""
-    if subject.probe is None or path.exists():
+    if path.exists():
         return
-    wanted = trial_requests(protocol, items, kind=subject.kind, trial=0)[:_PROBED]
+    wanted = trial_requests(protocol, items, kind=model.kind, trial=0)[:_PROBED]
     texts = [r.prompt if isinstance(r.prompt, str) else r.prompt[-1][1] for r in wanted]
-    found = subject.probe(texts)
-    write_json(path, found)
-    for check in found["checks"]:
-        if check["status"] == "failed":
-            said = (subject.name, check["name"], check["evidence"])
-            _log.warning("%s: the server fails the check of %s: %s", *said)
+    report = probe(model, texts)
+    write_json(path, asdict(report))
+    for check in report.failed:
+        failure = (model.name, check.name, check.evidence)
+        _log.warning("%s: the server fails the check of %s: %s", *failure)
 
 
 def benchmark_facts(folder: Path, *, suite: Suite | None = None) -> Json:
@@ -128,17 +137,17 @@ def benchmark_facts(folder: Path, *, suite: Suite | None = None) -> Json:
 
 
 def _answered(
-    subject: Subject, task: Task, items: Sequence[Item], protocol: Protocol, folder: Path
+    model: Model, task: Task, items: Sequence[Item], protocol: Protocol, folder: Path
 ) -> dict[int, list[Response]]:
     """Ask every trial for what it does not hold yet, and give all its responses by trial."""
     return {
-        trial: _trial(subject, task, items, protocol, trial=trial, folder=folder)
+        trial: _trial(model, task, items, protocol, trial=trial, folder=folder)
         for trial in range(len(protocol.seeds))
     }
 
 
 def _trial(
-    subject: Subject,
+    model: Model,
     task: Task,
     items: Sequence[Item],
     protocol: Protocol,
@@ -146,12 +155,12 @@ def _trial(
     trial: int,
     folder: Path,
 ) -> list[Response]:
-    wanted = trial_requests(protocol, items, kind=subject.kind, trial=trial)
-    shown = {i.index: i for i in trial_items(protocol, items, kind=subject.kind, trial=trial)}
+    wanted = trial_requests(protocol, items, kind=model.kind, trial=trial)
+    shown = {i.index: i for i in trial_items(protocol, items, kind=model.kind, trial=trial)}
     progress = TrialProgress(
         f"{task.name} trial {trial + 1}/{len(protocol.seeds)}",
         len(wanted),
         lambda response: is_correct(task, protocol, shown[response.item], response.text),
     )
     path = folder / f"trial-{trial}" / "responses.jsonl"
-    return generate_missing(subject.engine, wanted, path, model=subject.identity, progress=progress)
+    return generate_missing(model, wanted, path, progress=progress)

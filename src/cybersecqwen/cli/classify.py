@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cybersecqwen.cli.group import FILE
+from cybersecqwen.cli.model import HELP, METAVAR, OLDER, one_model
 from cybersecqwen.cli.streams import Bad, Output
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ _HELP = """Say which weakness (CWE) a vulnerability description is about.
     first 20,000 characters count. A record that cannot be read is named on standard error, the
     others are answered, and the exit status is 1.
 
-    The confidence of the embedded engine is calibrated: of the answers at 0.8, about 8 in 10 are
+    The confidence of the embedded model is calibrated: of the answers at 0.8, about 8 in 10 are
     right. Of a language model it is the share of its --samples answers that agree, which is not
     calibrated. Below --threshold, and where a text is empty, not English or no vulnerability, it
     abstains: the result says "needs review" and why.
@@ -57,28 +58,22 @@ _HELP = """Say which weakness (CWE) a vulnerability description is about.
     multiple=True,
     help="Where CVE ids are looked up; may be repeated.  [default: what fetch left in its cache]",
 )
-@click.option(
-    "--engine",
-    default="embedded",
-    show_default=True,
-    help="embedded, the URL of an OpenAI-compatible server, or a model folder.",
-)
-@click.option("--model", help="The model's name at the server of --engine.")
+@click.option("--model", metavar=METAVAR, help=f"{HELP}  [default: embedded]")
+@click.option("--engine", hidden=True, help=OLDER)
 @click.option(
     "--samples", type=click.IntRange(min=1), help="Answers of a language model.  [default: 5]"
 )
 def classify(inputs: tuple[str, ...], form: str | None, **options: Any) -> None:
     """Classify texts, CVE ids, files or a pipe."""
-    _check(inputs, **options)
+    model = one_model(options["model"], engine=options["engine"]) or "embedded"
+    _check(inputs, model, threshold=options["threshold"], samples=options["samples"])
     from cybersecqwen.analyst import classify as classified
     from cybersecqwen.analyst import open_classifier
     from cybersecqwen.analyst.arguments import names_file, read_arguments
 
     bad, out = Bad(), Output()
     given = read_arguments(inputs or ("-",), records=options["records"], report=bad.report)
-    classifier = open_classifier(
-        options["engine"], model=options["model"], samples=options["samples"]
-    )
+    classifier = open_classifier(model, samples=options["samples"])
     many = not inputs or any(names_file(text) or text == "-" for text in inputs)
     results = classified(
         out.flushing(_progress(given) if many else given),
@@ -95,23 +90,12 @@ def classify(inputs: tuple[str, ...], form: str | None, **options: Any) -> None:
         click.get_current_context().exit(1)
 
 
-def _check(
-    inputs: tuple[str, ...],
-    *,
-    threshold: float,
-    engine: str,
-    model: str | None,
-    samples: int | None,
-    **_: Any,
-) -> None:
+def _check(inputs: tuple[str, ...], model: str, *, threshold: float, samples: int | None) -> None:
     """Refuse what has no meaning or no effect, before anything is loaded."""
-    served = engine.lower().startswith(("http://", "https://"))
     if not 0 <= threshold <= 1:  # NaN too
         raise click.UsageError(f"--threshold is {threshold:g}; give a confidence from 0 to 1")
-    if served != bool(model):
-        raise click.UsageError("--model NAME goes with an --engine that is the URL of a server")
-    if samples and engine == "embedded":
-        raise click.UsageError("--samples is of a language model; give one as --engine")
+    if samples and model == "embedded":
+        raise click.UsageError("--samples is of a language model; give one as --model")
     if not inputs and sys.stdin.isatty():
         raise click.UsageError(
             'nothing to classify; for example: cybersecqwen classify "SQL injection in login.php"'

@@ -1,4 +1,4 @@
-"""The command that puts questions to a model."""
+"""The command that measures a model."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from typing import Any, TypeVar
 import click
 
 from cybersecqwen.cli.group import FILE, benchmark_folder, json_option
+from cybersecqwen.cli.model import HELP, METAVAR, OLDER, one_model
 from cybersecqwen.cli.stages import open_recipe, print_results, stage_options
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
-_MODEL = ("model", "url", "responses", "engine", "name", "kind")
+_OLDER = ("engine", "url", "responses")  # options that named a model before --model did
 _DEVIATIONS = ("trials", "temperature", "max_tokens", "permute", "concurrency")
 _KIND = "Zero-shot chat, or 5-shot raw completion; a recipe says its own.  [default: instruct]"
 
@@ -23,14 +24,8 @@ def _model_options(command: _Command) -> _Command:
     """Add what names a model that is no recipe's."""
     for option in reversed(
         (
-            click.option("--model", help="A model folder, or with --url the model's name there."),
-            click.option(
-                "--url", help="An OpenAI-compatible server, for example http://localhost:8000/v1."
-            ),
-            click.option("--responses", type=FILE, help="Recorded answers, in place of a model."),
-            click.option(
-                "--engine", type=click.Choice(["embedded"]), help="The model that ships inside."
-            ),
+            click.option("--model", metavar=METAVAR, help=HELP),
+            *(click.option(f"--{name}", hidden=True, help=OLDER) for name in _OLDER),
             click.option(
                 "--name", help="What to call the model.  [default: its folder, name or file]"
             ),
@@ -75,7 +70,7 @@ def _deviations(command: _Command) -> _Command:
 @click.option("--protocol", help="Evaluation protocol.  [default: the recipe's, or model-card]")
 @_deviations
 @click.option("--no-probe", is_flag=True, help="Trust a server without asking what it honours.")
-@click.option("--save", type=FILE, help="Also write the CTI-Bench figures of --engine to FILE.")
+@click.option("--save", type=FILE, help="Also write the CTI-Bench figures of embedded to FILE.")
 @json_option
 def evaluate(
     recipe: str | None,
@@ -86,34 +81,35 @@ def evaluate(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Measure a recipe's merged model, or a folder, a server, recorded answers, what ships.
+    """Measure a model: a recipe's merged one, or any MODEL.
 
     What deviates from the protocol (--temperature, --trials, ...) marks every table "modified".
     """
     from cybersecqwen import pipeline
     from cybersecqwen.benchmark.protocol import find_protocol
-    from cybersecqwen.benchmark.subject import find_subject
+    from cybersecqwen.engines import open_model
 
-    model = {name: options.pop(name) for name in _MODEL}
-    deviations = {name: options.pop(name) for name in _DEVIATIONS}
-    _check(recipe, model, options, tasks=tasks, save=save)
-    if model["responses"] and deviations["permute"]:
-        raise click.UsageError("recorded answers were given to one order of the options")
+    name, kind = options.pop("name"), options.pop("kind")
+    model = one_model(options.pop("model"), **{older: options.pop(older) for older in _OLDER})
+    deviations = {deviation: options.pop(deviation) for deviation in _DEVIATIONS}
     if recipe is None:
-        found = find_protocol(protocol or "model-card", **deviations)
-        called = model.pop("name")
-        model["kind"] = model["kind"] or "instruct"
-        subject = find_subject(**model, concurrency=found.concurrency)
-        subject = replace(
-            subject, name=called or subject.name, probe=None if no_probe else subject.probe
-        )
+        _check_model(model, options, tasks=tasks, save=save, permute=deviations["permute"])
+        settings = find_protocol(protocol or "model-card", **deviations)
+        opened = open_model(model or "", kind=kind or "instruct", concurrency=settings.concurrency)
         out = pipeline.evaluate_model(
-            subject, found, tasks=tasks, benchmark=options["benchmark"], out=options["out"]
+            replace(opened, name=name or opened.name),
+            settings,
+            tasks=tasks,
+            benchmark=options["benchmark"],
+            out=options["out"],
+            try_server=not no_probe,
         )
     else:
+        if model or name or kind or save:
+            raise click.UsageError("a recipe has its own model and kind: give it, or the options")
         run = open_recipe(options | {"recipe": recipe})
-        named = find_protocol(protocol or run.recipe.evaluation.protocol, **deviations)
-        pipeline.evaluate_recipe(run, tasks=tasks, protocol=named)
+        settings = find_protocol(protocol or run.recipe.evaluation.protocol, **deviations)
+        pipeline.evaluate_recipe(run, tasks=tasks, protocol=settings)
         out = run.out
     if save:
         from cybersecqwen.reports.embedded_scores import save as save_figures
@@ -122,24 +118,26 @@ def evaluate(
     print_results(out, as_json=as_json)
 
 
-def _check(
-    recipe: str | None,
-    model: dict[str, Any],
+def _check_model(
+    model: str | None,
     options: dict[str, Any],
     *,
     tasks: tuple[str, ...],
     save: Path | None,
+    permute: int | None,
 ) -> None:
-    """Refuse options that do not go together."""
-    if recipe is None and options["overrides"]:
+    """Refuse options that do not go together, or with a model that is no recipe's."""
+    from cybersecqwen.engines import engine_of
+    from cybersecqwen.errors import InputError
+
+    if options["overrides"]:
         raise click.UsageError("--set is a recipe's, and none is given")
-    if recipe and any(model.values()):
-        raise click.UsageError("a recipe has its own model and kind: give it, or the options")
-    if model["responses"] and (model["model"] or model["url"]):
-        raise click.UsageError("give --responses, or --model with or without --url, not both")
-    if model["engine"] and (model["model"] or model["url"] or model["responses"]):
-        raise click.UsageError("--engine embedded brings its own model: give it, or another one")
-    if model["responses"] and len(tasks) != 1:
-        raise click.UsageError("--responses needs the one --task that it answers")
-    if save and not model["engine"]:
-        raise click.UsageError("--save is of --engine embedded")
+    if model is None:
+        raise InputError("no model to evaluate", tip="give a recipe, or --model MODEL")
+    engine = engine_of(model)
+    if engine == "replay" and permute:
+        raise click.UsageError("recorded answers were given to one order of the options")
+    if engine == "replay" and len(tasks) != 1:
+        raise click.UsageError("recorded answers need the one --task that they answer")
+    if save and engine != "embedded":
+        raise click.UsageError("--save is of --model embedded")

@@ -9,19 +9,21 @@ from typing import TYPE_CHECKING
 import click
 
 from cybersecqwen.cli.group import json_option
+from cybersecqwen.cli.model import OLDER, one_model
 
 if TYPE_CHECKING:
     from cybersecqwen.benchmark.probe import ProbeReport
+    from cybersecqwen.engines import Kind
 
 _FAILED = 3  # exit status; 1 is an error, 2 a wrong use
 
-_HELP = """Find out whether the server at URL does what a request asks for.
+_HELP = """Find out whether a server does what a request asks for; MODEL is its URL, or NAME@URL.
 
     About forty short requests show whether it honours temperature, seed, stop and max_tokens of
     each request, gives the same texts when asked at once, and adds no system prompt of its own.
 
     \b
-      cybersecqwen probe http://localhost:8000/v1 --model CyberSecQwen-4B
+      cybersecqwen probe CyberSecQwen-4B@http://localhost:8000/v1
 
     Each check is ok, failed, or unknown where the answers do not tell. The exit status is 3 when
     one failed. A key for the server is read from OPENAI_API_KEY.
@@ -29,8 +31,8 @@ _HELP = """Find out whether the server at URL does what a request asks for.
 
 
 @click.command(help=_HELP)
-@click.argument("url")
-@click.option("--model", required=True, help="The model's name at the server.")
+@click.argument("model")
+@click.option("--model", "name", hidden=True, help=OLDER)
 @click.option("--prompt", "prompts", multiple=True, help="Text to try it with; up to three count.")
 @click.option(
     "--kind",
@@ -40,11 +42,17 @@ _HELP = """Find out whether the server at URL does what a request asks for.
     help="Send the texts as chats, or raw.",
 )
 @json_option
-def probe(url: str, as_json: bool, **options: str | tuple[str, ...]) -> None:
+def probe(
+    model: str, name: str | None, prompts: tuple[str, ...], kind: Kind, as_json: bool
+) -> None:
     """Probe a server."""
-    from cybersecqwen.benchmark.probe import probe as ask
+    from cybersecqwen.benchmark.probe import probe as try_server
+    from cybersecqwen.engines import engine_of, open_model
 
-    report = ask(url, **options)  # type: ignore[arg-type]
+    named = one_model(name, server=model) or model
+    if engine_of(named) != "http":
+        raise click.UsageError(f"{named} is no server: give its URL, or NAME@URL")
+    report = try_server(open_model(named, kind=kind), prompts)
     click.echo(json.dumps(asdict(report), indent=2) if as_json else _shown(report))
     if report.failed:
         click.get_current_context().exit(_FAILED)

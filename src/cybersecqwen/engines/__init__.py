@@ -1,10 +1,10 @@
-"""Engines: one file per way of getting text from a model.
+"""Engines: one file per way of getting text from a model, and one function that opens them all.
 
 An engine takes requests and yields one response for each, as soon as it is there and
 in any order; how it batches or overlaps them inside never changes an answer.
 
-    engine = ENGINES["http"]("http://localhost:8000/v1", "CyberSecQwen-4B")
-    for response in engine.generate(requests):
+    model = open_model("CyberSecQwen-4B@http://localhost:8000/v1")
+    for response in model.engine.generate(requests):
         print(response.item, response.text)
 
 A model or server that fails raises EngineError. It never yields an empty
@@ -14,19 +14,67 @@ and is scored as one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from pathlib import Path
 
 from cybersecqwen.engines.embedded_model import EmbeddedEngine
 from cybersecqwen.engines.http import HttpEngine
-from cybersecqwen.engines.interface import Engine, empty_response, failure_reason
+from cybersecqwen.engines.interface import (
+    Engine,
+    EngineOptions,
+    EngineType,
+    Kind,
+    Model,
+    empty_response,
+    failure_reason,
+)
 from cybersecqwen.engines.replay import ReplayEngine
 from cybersecqwen.engines.transformers import TransformersEngine
+from cybersecqwen.errors import InputError
 
-__all__ = ["ENGINES", "Engine", "empty_response", "failure_reason"]
+__all__ = [
+    "ENGINES",
+    "Engine",
+    "Kind",
+    "Model",
+    "empty_response",
+    "engine_of",
+    "failure_reason",
+    "open_model",
+]
 
-ENGINES: dict[str, Callable[..., Engine]] = {
+ENGINES: dict[str, EngineType] = {
     "embedded": EmbeddedEngine,
-    "transformers": TransformersEngine,
     "http": HttpEngine,
+    "transformers": TransformersEngine,
     "replay": ReplayEngine,
 }
+
+_MODEL = "embedded, a model folder, a file of recordings, a server's URL (http://…), or NAME@URL"
+
+
+def open_model(
+    model: str | Path,
+    *,
+    kind: Kind = "instruct",
+    concurrency: int = 32,
+    batch_size: int = 32,
+    give_up: bool = False,
+) -> Model:
+    """Open "embedded", a model folder, a file or folder of recordings, a server's URL or NAME@URL.
+
+    A server whose URL comes without a name is asked for the only model that it serves. `kind`
+    "base" is a model that takes raw texts in place of chats. `concurrency` is of a server,
+    `batch_size` of a folder; `give_up` has a server answer with an empty response, which says
+    why, where it has no text. Raises InputError for a string that is none of these, and
+    EngineError for a model that cannot be opened.
+    """
+    options = EngineOptions(kind, concurrency, batch_size, give_up)
+    return ENGINES[engine_of(model)].open(str(model), options)
+
+
+def engine_of(model: str | Path) -> str:
+    """Return the name of the engine that opens a model; raises InputError where none does."""
+    for name, engine in ENGINES.items():
+        if engine.recognises(str(model)):
+            return name
+    raise InputError(f"{str(model)!r} is no model", tip=f"give {_MODEL}")

@@ -20,6 +20,7 @@ from cybersecqwen import __version__
 from cybersecqwen.artifacts import FOLDER, certificate_of
 from cybersecqwen.cwe.catalogue import load_catalogue
 from cybersecqwen.cwe.rationale import rationale
+from cybersecqwen.engines.interface import EngineOptions, Model
 from cybersecqwen.errors import EngineError, InputError
 from cybersecqwen.files import Json, read_json, sha256_file
 from cybersecqwen.prompts import Question, asks_for_weakness, description_in, question_in
@@ -46,6 +47,16 @@ class EmbeddedEngine:
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder or FOLDER
+
+    @staticmethod
+    def recognises(model: str) -> bool:
+        """Tell whether a string is the name of what ships, "embedded"."""
+        return model == "embedded"
+
+    @classmethod
+    def open(cls, model: str, options: EngineOptions) -> Model:
+        """Open the artifacts that ship."""
+        return Model(model, cls(), options.kind)
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Response]:
         """Yield the answers, in order; each is computed alone, so its neighbours never matter.
@@ -78,6 +89,11 @@ class EmbeddedEngine:
             "fitted_to": [fitted] if fitted else [],
             "artifacts": {name: self._facts(name) for name in _ARTIFACTS},
         }
+
+    def identity(self) -> Json:
+        """Return the package's version and the checksums of the artifacts."""
+        files = {name: self._facts(name)["sha256"] for name in _ARTIFACTS}
+        return {"version": __version__, "artifacts": files}
 
     def _answer(self, question: str | Question) -> tuple[str, str]:
         """Give the decision, and the argument that ends with it."""

@@ -23,15 +23,18 @@ import os
 import random
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cybersecqwen.engines import openai_api, server_metadata
 from cybersecqwen.engines.flow_control import BoundedChannel, ConcurrencyLimit
-from cybersecqwen.engines.interface import empty_response
-from cybersecqwen.errors import EngineError
+from cybersecqwen.engines.interface import EngineOptions, Model, empty_response
+from cybersecqwen.errors import EngineError, InputError
+from cybersecqwen.files import Json
 from cybersecqwen.records import Request, Response
 
 if TYPE_CHECKING:
@@ -50,6 +53,7 @@ _OWN_FAULT = {400, 413, 422}
 _JSON = {"Content-Type": "application/json"}
 
 _Outcome = Response | EngineError
+_T = TypeVar("_T")
 
 
 class _NoAnswerError(EngineError):
@@ -126,6 +130,28 @@ class HttpEngine:
         key = (os.environ.get("OPENAI_API_KEY", "") if api_key is None else api_key).strip()
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
 
+    @staticmethod
+    def recognises(model: str) -> bool:
+        """Tell whether a string is a server's URL, alone or as NAME@URL."""
+        return openai_api.is_address(model)
+
+    @classmethod
+    def open(cls, model: str, options: EngineOptions) -> Model:
+        """Open the model of that name at a server, or the only one that it serves.
+
+        Raises InputError where it serves several, and EngineError where it does not say.
+        """
+        name, url = openai_api.split_address(model)
+        name = name or cls(url, "").only_model()
+        engine = cls(url, name, concurrency=options.concurrency, give_up=options.give_up)
+        return Model(name.rsplit("/", 1)[-1], engine, options.kind)
+
+    def with_limits(self, *, timeout: float, retries: int) -> HttpEngine:
+        """Return this engine with another timeout, in seconds, and number of retries."""
+        engine = copy(self)
+        engine._timeout, engine._retries = timeout, retries
+        return engine
+
     def generate(self, requests: Sequence[Request]) -> Iterator[Response]:
         """Yield each answer when it arrives.
 
@@ -157,24 +183,52 @@ class HttpEngine:
 
     def describe(self) -> dict[str, Any]:
         """Name the URL, the model, and what the server says about itself, if anything."""
+        facts = self._query(
+            lambda session: server_metadata.facts_of(session, self._base, self._model)
+        )
+        return {"engine": "http", **self.identity(), **facts}
 
-        async def ask() -> dict[str, Any]:
-            async with self._session() as session:
-                return await server_metadata.facts_of(session, self._base, self._model)
+    def identity(self) -> Json:
+        """Return the server's URL, however its slashes are written, and the model's name there."""
+        return {"url": self._base, "model": self._model}
 
-        about = {"engine": "http", "url": self._base, "model": self._model}
-        return about | server_metadata.apart(ask())
+    def only_model(self) -> str:
+        """Ask the server for the name of the one model that it serves."""
+        names = self._query(lambda session: server_metadata.served_models(session, self._base))
+        if not names:
+            raise EngineError(
+                "the server does not list its models",
+                where=self._base,
+                tip="is it up? a model can also be named, as NAME@URL",
+            )
+        if len(names) > 1:
+            shown = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
+            raise InputError(
+                f"the server has {len(names)} models: {shown}",
+                where=self._base,
+                tip=f"name one, as {names[0]}@{self._base}",
+            )
+        return names[0]
 
     def render(self, chats: Sequence[Sequence[server_metadata.Turn]]) -> list[str]:
-        """Give what the model reads for each chat; "" where the server does not tell."""
+        """Return what the model reads for each chat; "" where the server does not tell."""
 
-        async def ask() -> list[str]:
+        async def render_all(session: aiohttp.ClientSession) -> list[str]:
+            render = server_metadata.rendering
+            texts = (render(session, self._base, self._model, chat) for chat in chats)
+            return await asyncio.gather(*texts)
+
+        return self._query(render_all)
+
+    def _query(self, query: Callable[[aiohttp.ClientSession], Coroutine[Any, Any, _T]]) -> _T:
+        """Put a query of its own to the server, on a thread: a notebook's runs a loop already."""
+
+        async def run() -> _T:
             async with self._session() as session:
-                tell = server_metadata.rendering
-                asked = (tell(session, self._base, self._model, chat) for chat in chats)
-                return await asyncio.gather(*asked)
+                return await query(session)
 
-        return server_metadata.apart(ask())
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(asyncio.run, run()).result()
 
     def _session(self) -> aiohttp.ClientSession:
         import aiohttp
@@ -249,7 +303,7 @@ class HttpEngine:
             why = f"{type(error).__name__} {error}".strip()
             mute = isinstance(error, TimeoutError)
             raise _TransientError(why, busy=not mute, mute=mute) from error
-        said = f"HTTP {reply.status} from /{path}: {openai_api.start(content)}"
+        said = f"HTTP {reply.status} from /{path}: {openai_api.excerpt(content)}"
         if reply.status in _RETRIED or reply.status >= 500:
             after = openai_api.retry_after(reply.headers.get("Retry-After", ""))
             raise _TransientError(said, after=after, busy=reply.status in _BUSY)
@@ -261,7 +315,7 @@ class HttpEngine:
         try:
             return openai_api.response(request, content)
         except ValueError as error:
-            said = f"{error}: {openai_api.start(content)}"
+            said = f"{error}: {openai_api.excerpt(content)}"
             raise self._error(request, said, kind=_NoAnswerError) from error
 
     def _error(

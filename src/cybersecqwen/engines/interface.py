@@ -1,6 +1,6 @@
-"""What every engine offers, and how it says that a request got no answer.
+"""What every engine offers, what opening one returns, and how a response says that there is none.
 
-An engine takes requests and yields one response for each. Where it is told to give up on a
+Where an engine it is told to give up on a
 request that a server has no text for, the response is empty and names the reason:
 
 >>> from cybersecqwen.records import Sampling
@@ -12,9 +12,14 @@ request that a server has no text for, the response is empty and names the reaso
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal, Protocol
 
+from cybersecqwen.files import Json
 from cybersecqwen.records import Request, Response
+
+Kind = Literal["instruct", "base"]  # of a model: it takes chats, or raw texts to go on with
 
 _NO_ANSWER = "no answer: "  # how the finish_reason begins
 
@@ -33,6 +38,46 @@ class Engine(Protocol):
 
     def describe(self) -> dict[str, Any]:
         """Return, in JSON-able values, what a reader needs to make the same texts again."""
+        ...
+
+    def identity(self) -> Json:
+        """Return, in JSON-able values, what tells the model from every other one."""
+        ...
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that is ready to use: what to call it, its engine, and the prompts it takes."""
+
+    name: str
+    engine: Engine
+    kind: Kind = "instruct"
+
+    @cached_property
+    def identity(self) -> Json:
+        """What tells the model from every other one; of a folder, the checksums of its files."""
+        return self.engine.identity()
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """How a model is opened; an engine leaves out what does not concern it."""
+
+    kind: Kind = "instruct"
+    concurrency: int = 32  # requests to a server at once
+    batch_size: int = 32  # requests to a model in this process at once
+    give_up: bool = False  # on a request that a server has no text for
+
+
+class EngineType(Protocol):
+    """The class of an engine, which knows the models that are its own."""
+
+    def recognises(self, model: str) -> bool:
+        """Tell whether a string names a model of this kind."""
+        ...
+
+    def open(self, model: str, options: EngineOptions) -> Model:
+        """Open the model that a string names; raises a CyberSecQwenError that says what to do."""
         ...
 
 

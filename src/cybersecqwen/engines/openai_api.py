@@ -21,12 +21,29 @@ from urllib.parse import urlsplit
 from cybersecqwen.errors import InputError
 from cybersecqwen.records import Request, Response
 
+_ADDRESS = re.compile("(?:(?P<name>.+)@)?(?P<url>https?://.*)", re.IGNORECASE)
+
 # OverflowError: 1e999 tokens; RecursionError: brackets nested without end.
 UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
 
 
+def is_address(model: str) -> bool:
+    """Tell whether a string is a server's URL, alone or as NAME@URL."""
+    return _ADDRESS.fullmatch(model.strip()) is not None
+
+
+def split_address(address: str) -> tuple[str, str]:
+    """Split NAME@URL into both; the name is "" where there is none.
+
+    >>> split_address("org/model@http://localhost:8000/v1")
+    ('org/model', 'http://localhost:8000/v1')
+    """
+    match = _ADDRESS.fullmatch(address.strip())
+    return (match["name"] or "", match["url"]) if match else ("", address)
+
+
 def base_url(url: str) -> str:
-    """Check a server's URL and give it without the last slash; raises InputError."""
+    """Check a server's URL and return it without the last slash; raises InputError."""
     try:
         parts = urlsplit(url.strip())
     except ValueError as error:
@@ -43,7 +60,7 @@ def base_url(url: str) -> str:
 
 
 def call(model: str, request: Request) -> tuple[str, bytes]:
-    """Give the path below the base URL and the body to post there."""
+    """Return the path below the base URL and the body to post there."""
     raw = isinstance(request.prompt, str)
     sampling = request.sampling
     body: dict[str, Any] = {
@@ -83,7 +100,7 @@ def response(request: Request, content: bytes) -> Response:
 
 
 def _no_text(message: dict[str, Any]) -> str:
-    """Say what came in place of a text."""
+    """Name what came in place of a text."""
     if message.get("reasoning_content") or message.get("reasoning"):
         return "HTTP 200 with reasoning only and no answer, which max_tokens may have cut off"
     if message.get("refusal"):
@@ -103,6 +120,6 @@ def retry_after(value: str) -> float:
     return max(0.0, (when - datetime.now(UTC)).total_seconds())
 
 
-def start(content: bytes) -> str:
-    """Show the first 200 characters of what came back."""
+def excerpt(content: bytes) -> str:
+    """Return the first 200 characters of what came back."""
     return content[:800].decode(errors="replace")[:200] or "an empty body"

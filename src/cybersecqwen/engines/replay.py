@@ -20,9 +20,17 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from cybersecqwen.engines.response_files import RecordedResponse, read_response_file
+from cybersecqwen.engines.interface import EngineOptions, Model
+from cybersecqwen.engines.openai_api import is_address
+from cybersecqwen.engines.response_files import (
+    ENDINGS,
+    RecordedResponse,
+    file_ending,
+    holds_recordings,
+    read_response_file,
+)
 from cybersecqwen.errors import EngineError, InputError
-from cybersecqwen.files import sha256_file
+from cybersecqwen.files import Json, sha256_file, sha256_tree
 from cybersecqwen.records import Request, Response
 
 _Key = tuple[int, int]  # item, trial
@@ -36,9 +44,25 @@ class ReplayEngine:
     """
 
     def __init__(self, path: Path) -> None:
+        if not path.exists():
+            raise InputError("no such file or folder", where=path, tip="check the path")
         self._path = path
         self._files = _recordings(path)
         self._answers = _read(self._files)
+
+    @staticmethod
+    def recognises(model: str) -> bool:
+        """Tell whether a string is the path of a file, or of a folder that recordings lie in."""
+        path = Path(model)
+        if path.is_dir():
+            return holds_recordings(path)
+        return path.is_file() or (file_ending(path) in ENDINGS and not is_address(model))
+
+    @classmethod
+    def open(cls, model: str, options: EngineOptions) -> Model:
+        """Read the recordings at a path."""
+        path = Path(model)
+        return Model(path.stem, cls(path), options.kind)
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Response]:
         """Yield the recorded answers; then raises EngineError if one was not recorded."""
@@ -63,6 +87,10 @@ class ReplayEngine:
             "recording": str(self._path),
             "files": {name: sha256_file(file) for name, file in files.items()},
         }
+
+    def identity(self) -> Json:
+        """Return the checksum of each file."""
+        return {"responses": sha256_tree(self._path)}
 
 
 def _recordings(path: Path) -> list[Path]:

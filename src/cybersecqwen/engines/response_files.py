@@ -43,6 +43,10 @@ _NOT_ANSWERS = {
 }
 _TIP = "fix the line, or ask for that answer again"
 
+ENDINGS = (".jsonl", ".json", ".csv", ".tsv")  # of files that can hold responses
+# What no folder of responses holds: the files of a model, an adapter, or a run with its model.
+_MODEL_FILES = ("config.json", "adapter_config.json", "*.safetensors", "merged/config.json")
+
 
 @dataclass(frozen=True, slots=True)
 class RecordedResponse:
@@ -83,6 +87,13 @@ def read_response_file(path: Path, *, column: str | None = None) -> Iterator[Rec
     if not text.strip():
         raise InputError("is empty", where=path, tip="check the path")
     yield from readers[file_ending(path)](text, path, column)
+
+
+def holds_recordings(folder: Path) -> bool:
+    """Tell whether JSONL lies in a folder, at any depth, and no model."""
+    if any(file for name in _MODEL_FILES for file in folder.glob(name)):
+        return False
+    return next(folder.rglob("*.jsonl"), None) is not None
 
 
 def file_ending(path: Path) -> str:

@@ -1,6 +1,6 @@
-"""Ask an engine for what a file does not hold yet, and keep every answer there as it comes.
+"""A log of a model's responses: generate what it does not hold yet, and keep each as it comes.
 
-    responses = generate_missing(engine, requests, path, model=identity, progress=progress)
+    responses = generate_missing(model, requests, path, progress=progress)
 
 The file is JSONL, one response a line with the key of its request. A killed or failed run leaves
 what was answered, and the same call goes on with the rest; a file of answers to other requests
@@ -21,7 +21,7 @@ from typing import IO
 
 from pydantic import TypeAdapter, ValidationError
 
-from cybersecqwen.engines.interface import Engine, failure_reason
+from cybersecqwen.engines.interface import Model, failure_reason
 from cybersecqwen.engines.progress_bar import ProgressBar
 from cybersecqwen.errors import CyberSecQwenError, InputError, StageError
 from cybersecqwen.files import Json, read_jsonl, write_jsonl
@@ -35,21 +35,21 @@ _Asked = tuple[int, int]  # item and trial
 
 
 def generate_missing(
-    engine: Engine, requests: Sequence[Request], path: Path, *, model: Json, progress: ProgressBar
+    model: Model, requests: Sequence[Request], path: Path, *, progress: ProgressBar
 ) -> list[Response]:
-    """Give the answers to all requests by item and trial, asking for those that `path` lacks.
+    """Generate the responses that `path` lacks, and return all by item and trial.
 
-    `model` is JSON-able and tells the model from every other one. Raises EngineError when the
-    model fails, with every answer so far kept; StageError when the file answers other requests.
+    Raises EngineError when the model fails, with every response so far kept; StageError when
+    the file answers other requests or another model's.
     """
-    keys = {(request.item, request.trial): request_key(model, request) for request in requests}
+    keys = {(r.item, r.trial): request_key(model.identity, r) for r in requests}
     answered = _stored(path, keys) if path.exists() else {}
     pending = [r for r in requests if (r.item, r.trial) not in answered]
     if pending:
         with progress, _appending(path) as append:
             for response in answered.values():
                 progress.count(response)
-            for response in engine.generate(pending):
+            for response in model.engine.generate(pending):
                 asked = response.item, response.trial
                 append(_row(response, keys[asked]))
                 answered[asked] = response
@@ -61,12 +61,12 @@ def generate_missing(
     return ordered
 
 
-def request_key(model: Json, request: Request) -> str:
+def request_key(identity: Json, request: Request) -> str:
     """Name a request by everything that an answer to it depends on, as 16 hex digits.
 
     That is the model, the prompt, the item, the trial and every field of the sampling.
     """
-    asked_for = json.dumps([model, asdict(request)], sort_keys=True)
+    asked_for = json.dumps([identity, asdict(request)], sort_keys=True)
     return hashlib.sha256(asked_for.encode()).hexdigest()[:16]
 
 

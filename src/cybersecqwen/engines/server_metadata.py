@@ -13,9 +13,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Coroutine, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from cybersecqwen.engines.openai_api import UNREADABLE
 
@@ -26,7 +25,6 @@ Turn = tuple[str, str]  # role, content
 
 _PATIENCE = 5  # seconds for one question
 _CHAT: tuple[Turn, ...] = (("user", "ping"),)  # what the rendering of templates is compared by
-_Result = TypeVar("_Result")
 
 
 async def facts_of(session: aiohttp.ClientSession, base: str, model: str) -> dict[str, Any]:
@@ -37,46 +35,49 @@ async def facts_of(session: aiohttp.ClientSession, base: str, model: str) -> dic
     """
     root = base.removesuffix("/v1")
     (header, models), (_, version), (_, props), rendered = await asyncio.gather(
-        _ask(session, f"{base}/models"),
-        _ask(session, f"{root}/version"),
-        _ask(session, f"{root}/props"),
+        _fetch(session, f"{base}/models"),
+        _fetch(session, f"{root}/version"),
+        _fetch(session, f"{root}/props"),
         rendering(session, base, model, _CHAT),
     )
     template = _text(props, "chat_template")
-    found = {
+    optional = {
         "version": _text(version, "version") or _text(props, "build_info"),
         "chat_template_sha256": template and _sha256(template),
         "rendered_chat_sha256": rendered and _sha256(rendered),
     }
     about = {"server": header, "served": _served(models, model)}
-    return about | {name: value for name, value in found.items() if value}
+    return about | {name: value for name, value in optional.items() if value}
+
+
+async def served_models(session: aiohttp.ClientSession, base: str) -> list[str]:
+    """Return the names of the models that a server lists; none where it lists nothing."""
+    _, models = await _fetch(session, f"{base}/models")
+    try:
+        return [str(entry["id"]) for entry in models["data"]]
+    except UNREADABLE:
+        return []
 
 
 async def rendering(
     session: aiohttp.ClientSession, base: str, model: str, chat: Sequence[Turn]
 ) -> str:
-    """Give the text that the model reads for a chat; "" where the server does not tell."""
+    """Return the text that the model reads for a chat; "" where the server does not tell."""
     root = base.removesuffix("/v1")
     turns = {"messages": [{"role": role, "content": content} for role, content in chat]}
     # llama.cpp has /tokenize too, which takes no messages.
-    _, applied = await _ask(session, f"{root}/apply-template", turns)
+    _, applied = await _fetch(session, f"{root}/apply-template", turns)
     if text := _text(applied, "prompt"):
         return text
-    _, tokenized = await _ask(session, f"{root}/tokenize", {"model": model, **turns})
+    _, tokenized = await _fetch(session, f"{root}/tokenize", {"model": model, **turns})
     tokens = tokenized.get("tokens") if isinstance(tokenized, dict) else None
     if not tokens:
         return ""
     body = {"model": model, "tokens": tokens}
-    return _text((await _ask(session, f"{root}/detokenize", body))[1], "prompt")
+    return _text((await _fetch(session, f"{root}/detokenize", body))[1], "prompt")
 
 
-def apart(work: Coroutine[Any, Any, _Result]) -> _Result:
-    """Run a coroutine on a thread of its own: a notebook's thread runs an event loop already."""
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, work).result()
-
-
-async def _ask(session: aiohttp.ClientSession, url: str, body: Any = None) -> tuple[str, Any]:
+async def _fetch(session: aiohttp.ClientSession, url: str, body: Any = None) -> tuple[str, Any]:
     """Get a URL, or post a body there: the Server header, and the JSON or None."""
     import aiohttp
 

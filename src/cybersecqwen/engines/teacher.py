@@ -1,8 +1,9 @@
-"""Ask a teacher model, behind any OpenAI-compatible URL, a list of requests, resumably.
+"""Generate training data by a teacher model, resumably, and count what it costs.
 
-    teacher = served("http://localhost:8000/v1", "CyberPal-2.0-20B", prices=Prices(0.10, 0.40))
+    model = "CyberPal-2.0-20B@http://localhost:8000/v1"
+    teacher = open_teacher(model, prices=Prices(0.10, 0.40))
     responses, usage = generate(teacher, requests, folder / "answers.jsonl")
-    for response in responses:              # one for each request, by item and trial
+    for response in responses:             # one for each request, by item and trial
         reason = failure_reason(response)  # "" or why the teacher gave no text
 
 Every answer is in the file as it comes. A killed or failed run goes on with what is missing when
@@ -16,12 +17,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from cybersecqwen.engines.http import HttpEngine
-from cybersecqwen.engines.interface import Engine, failure_reason
-from cybersecqwen.engines.openai_api import base_url
+from cybersecqwen.engines import Model, failure_reason, open_model
 from cybersecqwen.engines.progress_bar import ProgressBar
 from cybersecqwen.engines.response_log import generate_missing
-from cybersecqwen.errors import EngineError, InputError
+from cybersecqwen.errors import EngineError
 from cybersecqwen.files import Json
 from cybersecqwen.records import Request, Response
 
@@ -38,11 +37,15 @@ class Prices:
 
 @dataclass(frozen=True)
 class Teacher:
-    """A model that is asked for training data: how to reach it, and what tells it from others."""
+    """A model that writes training data, and its prices where it has any."""
 
-    engine: Engine
-    identity: Json  # JSON-able; never a key
+    model: Model
     prices: Prices | None = None
+
+    @property
+    def identity(self) -> Json:
+        """What tells the model from every other one; JSON-able, never a key."""
+        return self.model.identity
 
 
 @dataclass(frozen=True)
@@ -63,34 +66,31 @@ class Usage:
     tokens_per_second: float
 
     def json(self) -> Json:
-        """Give it as a JSON object."""
+        """Return it as a JSON object."""
         return asdict(self)
 
 
-def served(url: str, model: str, *, concurrency: int = 32, prices: Prices | None = None) -> Teacher:
-    """Take a teacher of an OpenAI-compatible server; its key is the environment's OPENAI_API_KEY.
+def open_teacher(
+    model: str | Path, *, concurrency: int = 32, prices: Prices | None = None
+) -> Teacher:
+    """Open any model as a teacher, named as for `open_model`.
 
     A server that is busy (429, 503) is waited for; a request that it gives no text for is
     answered by an empty response, see `failure_reason`.
     """
-    if not model:
-        raise InputError("the teacher's model has no name", tip="name it as the server does")
-    engine = HttpEngine(url, model, concurrency=concurrency, give_up=True)
-    return Teacher(engine, {"url": base_url(url), "model": model}, prices)
+    return Teacher(open_model(model, concurrency=concurrency, give_up=True), prices)
 
 
 def generate(
     teacher: Teacher, requests: Sequence[Request], path: Path, *, label: str = "teacher"
 ) -> tuple[list[Response], Usage]:
-    """Give the answer to each request, by item and trial, and what they took.
+    """Return the response to each request, by item and trial, and what they took.
 
     Raises EngineError when the teacher fails, with every answer so far kept: the same call goes
     on from there. Raises StageError when the file holds answers to other requests.
     """
     meter = _Meter(label, len(requests), teacher.prices)
-    responses = generate_missing(
-        teacher.engine, requests, path, model=teacher.identity, progress=meter
-    )
+    responses = generate_missing(teacher.model, requests, path, progress=meter)
     return responses, meter.usage(responses)
 
 

@@ -22,11 +22,14 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from cybersecqwen.engines.batch_sampling import RowSampler, StopCriteria, decode
+from cybersecqwen.engines.interface import EngineOptions, Kind, Model
+from cybersecqwen.engines.response_files import holds_recordings
 from cybersecqwen.errors import EngineError, extra
-from cybersecqwen.files import sha256_file
+from cybersecqwen.files import Json, sha256_tree
+from cybersecqwen.manifest import outputs_of
 from cybersecqwen.prompts import END_OF_TURN
 from cybersecqwen.records import Request, Response
 
@@ -64,7 +67,7 @@ class TransformersEngine:
         self,
         folder: Path | str,
         *,
-        kind: Literal["instruct", "base"],
+        kind: Kind,
         batch_size: int = 32,
         precision: str | None = None,
         attention: str | None = None,
@@ -75,6 +78,19 @@ class TransformersEngine:
         self._precision = precision
         self._attention = attention
         _check_files(self._folder)
+
+    @staticmethod
+    def recognises(model: str) -> bool:
+        """Tell whether a string is the path of a folder, unless recordings lie there."""
+        return bool(model) and Path(model).is_dir() and not holds_recordings(Path(model))
+
+    @classmethod
+    def open(cls, model: str, options: EngineOptions) -> Model:
+        """Open a model folder; `merged` of a run folder goes by the name of the run."""
+        folder = Path(model).resolve()
+        name = folder.parent.name if folder.name == "merged" else folder.name
+        engine = cls(model, kind=options.kind, batch_size=options.batch_size)
+        return Model(name, engine, options.kind)
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Response]:
         """Yield the answers of each batch of `batch_size` requests when it is done.
@@ -98,13 +114,25 @@ class TransformersEngine:
             "model": str(self._folder),
             "kind": self._kind,
             "parameters": sum(map(_parameters, weights)),
-            "weights_sha256": {file.name: sha256_file(file) for file in weights},
+            "weights_sha256": {file.name: self._checksums[file.name] for file in weights},
             "chat_template_sha256": template and hashlib.sha256(template.encode()).hexdigest(),
             "dtype": self._precision or str(self._config.dtype).removeprefix("torch."),
             "attention": self._attention or "default",
             "device": _device(),
             "versions": {name: version(name) for name in ("torch", "transformers")},
         }
+
+    def identity(self) -> Json:
+        """Return the checksums of the files; of a merged folder, of those its manifest proves."""
+        files = self._checksums
+        if (self._folder / "manifest.json").is_file():
+            proven = outputs_of(self._folder)
+            files = proven if proven.items() <= files.items() else files
+        return {"files": files}
+
+    @cached_property
+    def _checksums(self) -> dict[str, str]:
+        return sha256_tree(self._folder)
 
     @cached_property
     def _config(self) -> Any:
@@ -302,6 +330,9 @@ def _check_files(folder: Path) -> None:
             where=folder,
             tip="merge it into its base model first",
         )
+    if (folder / "merged" / "config.json").exists():
+        tip = f"its model is {folder / 'merged'}"
+        raise EngineError("this is a run folder, not a model", where=folder, tip=tip)
     # Without its file the library would make an empty tokenizer up.
     tokenizers = ("tokenizer.json", "tokenizer.model", "vocab.json")
     for names in (("config.json",), ("*.safetensors",), tokenizers):

@@ -204,13 +204,12 @@ SYNTHESIS_TEMPLATES = Input("templates", _hash_templates, _read_templates)
 
 
 def _open_teacher(run: Run) -> Teacher | None:
-    from cybersecqwen.engines.teacher import Prices, served
+    from cybersecqwen.engines.teacher import Prices, open_teacher
 
     if run.inputs.teacher is None:
         return None
-    name, _, url = run.inputs.teacher.partition("@")
     prices = Prices(*run.inputs.prices) if run.inputs.prices else None
-    return served(url, name, concurrency=run.inputs.concurrency, prices=prices)
+    return open_teacher(run.inputs.teacher, concurrency=run.inputs.concurrency, prices=prices)
 
 
 def _teacher_identity(run: Run) -> Json | None:

@@ -28,7 +28,7 @@ from cybersecqwen.pipeline.stage import Outputs, Run, Stage, refuse_stale
 
 if TYPE_CHECKING:
     from cybersecqwen.benchmark.protocol import Protocol
-    from cybersecqwen.benchmark.subject import Subject
+    from cybersecqwen.engines import Model
     from cybersecqwen.training.sft import TrainingFiles
 
 _log = logging.getLogger(__name__)
@@ -165,27 +165,24 @@ def evaluate_recipe(
     """Evaluate the merged model on the recipe's tasks, or others, under its protocol or another."""
     from cybersecqwen.benchmark.protocol import find_protocol
     from cybersecqwen.benchmark.run import evaluate
-    from cybersecqwen.benchmark.subject import local
+    from cybersecqwen.engines import open_model
 
-    settings = run.recipe.evaluation
-    subject = local(
-        MODEL.read(run),
-        kind=run.recipe.model.kind,
-        batch_size=settings.batch_size,
-        outputs=MODEL.checksums(run),
-    )
+    MODEL.checksums(run)  # refuses one that is not merged yet, or was changed since
+    settings, kind = run.recipe.evaluation, run.recipe.model.kind
+    model = open_model(MODEL.read(run), kind=kind, batch_size=settings.batch_size)
     protocol = protocol or find_protocol(settings.protocol)
     for task in tasks or settings.tasks:
-        evaluate(subject, task, protocol, benchmark=benchmark_folder(run), out=run.out)
+        evaluate(model, task, protocol, benchmark=benchmark_folder(run), out=run.out)
 
 
 def evaluate_model(
-    subject: Subject,
+    model: Model,
     protocol: Protocol,
     *,
     tasks: tuple[str, ...] = (),
     benchmark: Path | None = None,
     out: Path | None = None,
+    try_server: bool = True,
 ) -> Path:
     """Evaluate any model into a run folder of its own, `runs/<its name>`; returns the folder.
 
@@ -193,17 +190,18 @@ def evaluate_model(
     """
     from cybersecqwen.benchmark.run import evaluate
 
-    folder = out or Path("runs") / subject.name
+    folder = out or Path("runs") / model.name
     merged = folder / MERGE.folder
     own = outputs_of(merged) if (merged / "manifest.json").is_file() else {}
-    if (folder / "recipe.toml").is_file() and subject.identity.get("files") != own:
+    if (folder / "recipe.toml").is_file() and model.identity.get("files") != own:
         raise StageError(
             "is the run of a recipe, and this is not its merged model",
             where=folder,
             tip="choose another --out",
         )
+    items = benchmark or default_benchmark()
     for task in tasks or HEADLINE_TASKS:
-        evaluate(subject, task, protocol, benchmark=benchmark or default_benchmark(), out=folder)
+        evaluate(model, task, protocol, benchmark=items, out=folder, try_server=try_server)
     return folder
 
 

@@ -21,10 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from cybersecqwen import __version__
-from cybersecqwen.benchmark.subject import embedded
 from cybersecqwen.config import Distillation, Recipe
 from cybersecqwen.contamination import BenchmarkIndex, Hit, describe_rules
-from cybersecqwen.engines.teacher import Prices, Teacher, Usage, generate, served
+from cybersecqwen.engines.teacher import Prices, Teacher, Usage, generate, open_teacher
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json, read_jsonl, sha256_file, write_json, write_jsonl
 from cybersecqwen.prompts import TEACHER
@@ -63,12 +62,12 @@ class _Judged:
 def teacher_of(settings: Distillation) -> Teacher:
     """Take the teacher that a recipe names: a server's, or the model that ships."""
     if settings.url is None:
-        subject = embedded()
-        return Teacher(subject.engine, subject.identity)
+        return open_teacher("embedded")
     prices = None
     if settings.prompt_price is not None and settings.completion_price is not None:
         prices = Prices(settings.prompt_price, settings.completion_price)
-    return served(settings.url, settings.teacher, concurrency=settings.concurrency, prices=prices)
+    server = f"{settings.teacher}@{settings.url}"
+    return open_teacher(server, concurrency=settings.concurrency, prices=prices)
 
 
 def distill(recipe: Recipe, sources: DistillationData, out: Path) -> Json:

@@ -12,8 +12,8 @@ import pytest
 
 from cybersecqwen.benchmark.protocol import find_protocol
 from cybersecqwen.benchmark.run import evaluate
-from cybersecqwen.benchmark.subject import recorded
 from cybersecqwen.benchmark.tasks import read_items
+from cybersecqwen.engines import open_model
 from cybersecqwen.errors import InputError
 from cybersecqwen.reports.comparison import ComparisonSettings, compare, write_comparison
 from cybersecqwen.reports.comparison.result_tables import figure, render
@@ -38,8 +38,8 @@ def evaluated(tmp_path: Path) -> Evaluated:
         ]
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
         protocol = find_protocol("model-card", trials=trials)
-        subject = recorded(path, kind="instruct")
-        evaluate(subject, task, protocol, benchmark=BENCHMARK, out=tmp_path / f"run-{name}")
+        model = open_model(path)
+        evaluate(model, task, protocol, benchmark=BENCHMARK, out=tmp_path / f"run-{name}")
         return tmp_path / f"run-{name}"
 
     return make
@@ -104,8 +104,8 @@ def test_published_rows_carry_source_protocol_and_an_unpaired_distance(
     rows = ({"item": i.index, "text": "CWE-79"} for i in items)
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     protocol = find_protocol("model-card", trials=1)
-    subject = recorded(path, kind="instruct")
-    evaluate(subject, "cti-rcm", protocol, benchmark=folder, out=tmp_path / "run")
+    model = open_model(path)
+    evaluate(model, "cti-rcm", protocol, benchmark=folder, out=tmp_path / "run")
     found = compare([tmp_path / "run"], folder, settings=ComparisonSettings(published=True))
     by_model = {row["model"]: row for row in found["published"]}
     card = by_model["CyberSecQwen-4B"]
@@ -133,8 +133,8 @@ def test_a_published_row_is_held_against_the_score_under_its_protocol(
     rows = ({"item": i.index, "text": f"CWE-79 or {i.gold}"} for i in items)
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     for name in ("model-card", "faith"):
-        subject, protocol = recorded(path, kind="instruct"), find_protocol(name, trials=1)
-        evaluate(subject, "cti-rcm", protocol, benchmark=folder, out=tmp_path / "run")
+        model, protocol = open_model(path), find_protocol(name, trials=1)
+        evaluate(model, "cti-rcm", protocol, benchmark=folder, out=tmp_path / "run")
     found = compare([tmp_path / "run"], folder, settings=ComparisonSettings(published=True))
     ours = {table["protocol"]: table["rows"][0]["value"]["mean"] for table in found["tables"]}
     assert ours["faith"] < ours["model-card"] == 1
@@ -193,9 +193,9 @@ def test_what_was_not_measured_is_null_and_no_verdict(tmp_path: Path) -> None:
         path = tmp_path / f"{name}.jsonl"
         rows = ({"item": i.index, "text": text or i.gold} for i in items)
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-        protocol, subject = find_protocol("model-card", trials=1), recorded(path, kind="instruct")
+        protocol, model = find_protocol("model-card", trials=1), open_model(path)
         runs.append(tmp_path / f"run-{name}")
-        evaluate(subject, "cti-vsp", protocol, benchmark=tmp_path, out=runs[-1])
+        evaluate(model, "cti-vsp", protocol, benchmark=tmp_path, out=runs[-1])
     found = compare(runs, tmp_path, settings=ComparisonSettings())
     markdown, machine, page = write_comparison(found, tmp_path / "out")
     for path in (markdown, machine, page):
@@ -215,8 +215,8 @@ def test_models_that_were_asked_other_rows_are_said_to_be(
     protocol, runs = find_protocol("faith", trials=1), []
     for kind in ("instruct", "base"):
         runs.append(tmp_path / kind)
-        subject = replace(recorded(path, kind=kind), name=kind)
-        evaluate(subject, "cti-rcm", protocol, benchmark=BENCHMARK, out=runs[-1])
+        model = replace(open_model(path, kind=kind), name=kind)
+        evaluate(model, "cti-rcm", protocol, benchmark=BENCHMARK, out=runs[-1])
     found = compare(runs, BENCHMARK, settings=ComparisonSettings())
     [row] = [row for row in found["tables"][0]["rows"] if row["model"] == "base"]
     assert row["against"] is None

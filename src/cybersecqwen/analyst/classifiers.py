@@ -1,10 +1,12 @@
-"""A language model as a classifier: it is asked several times, and its answers vote.
+"""What ranks the CWEs of a text: the embedded classifier, or a language model that votes.
 
-    model = LanguageModel(HttpEngine("http://localhost:8000/v1", "CyberSecQwen-4B"))
-    [prediction] = model.predict(["SQL injection in login.php."], top=3)
+    open_classifier()                                            # what ships
+    open_classifier("CyberSecQwen-4B@http://localhost:8000/v1")  # or any other MODEL
+    [prediction] = open_classifier("runs/smoke/merged").predict(["SQL injection in a form."], top=3)
 
-The confidence is the share of the answers that end in the CWE, which is not calibrated. The
-prompt, the sampling and the extractor are those of the model card's protocol.
+A language model answers several times, and its answers vote: the confidence is the share of them
+that end in the CWE, which is not calibrated. The prompt, the sampling and the extractor are those
+of the model card's protocol.
 """
 
 from __future__ import annotations
@@ -13,25 +15,55 @@ import logging
 import re
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
-from cybersecqwen.benchmark.protocol import find_protocol
-from cybersecqwen.benchmark.tasks.cti_rcm import last_cwe
 from cybersecqwen.cwe.catalogue import load_catalogue
 from cybersecqwen.embedded.tokenizer import plain
-from cybersecqwen.engines import Engine
 from cybersecqwen.prompts import rcm_prompt
 from cybersecqwen.records import Prediction, Request, Response, Sampling, Span
 
+if TYPE_CHECKING:
+    from cybersecqwen.engines import Engine
+
 _log = logging.getLogger(__name__)
 
+_SAMPLES = 5  # answers of a language model per text, as many as the model card's trials
 # What an answer puts into quotation marks, of any kind.
 _QUOTED = re.compile(r'"([^"\n]{3,200})"|“([^”\n]{3,200})”|`([^`\n]{3,200})`|\'([^\'\n]{3,200})\'')
+
+
+class Classifier(Protocol):
+    """What ranks the CWEs of texts."""
+
+    def predict(
+        self, texts: Sequence[str], *, top: int, evidence: bool = True
+    ) -> Iterable[Prediction]:
+        """Return one prediction for each text, in their order, with up to `top` CWEs each."""
+        ...
+
+
+def open_classifier(model: str | Path = "embedded", *, samples: int | None = None) -> Classifier:
+    """Open any model, named as for `engines.open_model`, to classify by.
+
+    `samples` is how many answers of a language model vote, by default 5. Raises InputError where
+    the string names no model or what ships is damaged.
+    """
+    if model == "embedded":  # calibrated, which its answers as an engine are not
+        from cybersecqwen.embedded.classifier import CweClassifier
+
+        return CweClassifier.load()
+    from cybersecqwen.engines import open_model
+
+    return LanguageModel(open_model(model).engine, samples=samples or _SAMPLES)
 
 
 class LanguageModel:
     """Classifies by the votes of `samples` answers of an engine."""
 
-    def __init__(self, engine: Engine, *, samples: int = 5) -> None:
+    def __init__(self, engine: Engine, *, samples: int = _SAMPLES) -> None:
+        from cybersecqwen.benchmark.protocol import find_protocol
+
         self._engine = engine
         self._protocol = find_protocol("model-card", trials=samples)
 
@@ -75,16 +107,18 @@ def _in_order(
     responses: Iterable[Response], items: Iterable[int], samples: int
 ) -> Iterator[list[str]]:
     """Gather the answers to each item, in the order of the items and of the samples."""
-    found: dict[int, dict[int, str]] = defaultdict(dict)
+    answers: dict[int, dict[int, str]] = defaultdict(dict)
     waiting = deque(items)
     for response in responses:
-        found[response.item][response.trial] = response.text
-        while waiting and len(found[waiting[0]]) == samples:
-            answers = found.pop(waiting.popleft())
-            yield [answers[trial] for trial in sorted(answers)]
+        answers[response.item][response.trial] = response.text
+        while waiting and len(answers[waiting[0]]) == samples:
+            by_trial = answers.pop(waiting.popleft())
+            yield [by_trial[trial] for trial in sorted(by_trial)]
 
 
 def _prediction(text: str, answers: Sequence[str], *, top: int, evidence: bool) -> Prediction:
+    from cybersecqwen.benchmark.tasks.cti_rcm import last_cwe
+
     votes = [last_cwe(answer) for answer in answers]
     catalogue = load_catalogue()
     unknown = sorted({vote for vote in votes if vote and vote not in catalogue})

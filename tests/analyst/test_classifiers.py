@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from cybersecqwen.analyst import classify, open_classifier
-from cybersecqwen.analyst.language_model import LanguageModel
+from cybersecqwen.analyst.classifiers import LanguageModel
 from cybersecqwen.engines.http import HttpEngine
 from cybersecqwen.engines.replay import ReplayEngine
-from cybersecqwen.errors import EngineError, InputError
+from cybersecqwen.errors import CyberSecQwenError, EngineError
 from cybersecqwen.prompts import rcm_prompt
 
 TEXT = "SQL injection in login.php allows remote attackers to read data."
@@ -73,7 +73,7 @@ def test_only_an_empty_text_is_out_of_scope(recording: Callable[..., Path]) -> N
 
 def test_a_server_is_asked_by_the_protocol_of_the_model_card(server: Any) -> None:
     texts = [f"{TEXT} number {i}" for i in range(40)]
-    results = list(classify(texts, classifier=open_classifier(server.url, model="tiny")))
+    results = list(classify(texts, classifier=open_classifier(f"tiny@{server.url}")))
     assert len(server.bodies) == 200
     asked = [b for b in server.bodies if b["messages"][0]["content"] == rcm_prompt(texts[3])]
     assert sorted(body["seed"] for body in asked) == [42, 43, 44, 45, 46]
@@ -123,13 +123,13 @@ def test_a_model_folder_answers(model_folder: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("engine", "message"),
+    ("model", "message"),
     [
-        ("http://localhost:1/v1", "a server also needs the model's name"),
-        ("embeded", "no engine 'embeded'"),
-        ("./nowhere", "no engine './nowhere'"),
+        ("http://localhost:1/v1", "the server does not list its models"),
+        ("embeded", "'embeded' is no model"),
+        ("./nowhere", "'./nowhere' is no model"),
     ],
 )
-def test_an_engine_that_is_none_says_what_is_one(engine: str, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        open_classifier(engine)
+def test_a_model_that_is_none_says_what_is_one(model: str, message: str) -> None:
+    with pytest.raises(CyberSecQwenError, match=message):
+        open_classifier(model)
