@@ -7,6 +7,7 @@ exit status 1. A new command is a function in one of these modules and a name be
 from __future__ import annotations
 
 import logging
+import os
 import warnings
 
 import click
@@ -33,45 +34,61 @@ from cybersecqwen.cli.group import Group
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="cybersecqwen")
-def main() -> None:
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing but results and what is wrong.")
+@click.option("-v", "--verbose", is_flag=True, help="Say more of what is done.")
+@click.pass_context
+def main(ctx: click.Context, quiet: bool, verbose: bool) -> None:
     """Turn public vulnerability data into a compact, measured CTI language model.
 
     RECIPE is a TOML file, or the name of one that ships: smoke, smoke-2021,
-    cybersecqwen-4b, gemma4defense-2b.
+    cybersecqwen-4b, gemma4defense-2b. MODEL is embedded, a model folder, a file of
+    recordings, the URL of an OpenAI-compatible server, or NAME@URL.
     """
+    if quiet and verbose:
+        raise click.UsageError("--quiet and --verbose exclude each other")
     logging.basicConfig(format="%(message)s")
-    logging.getLogger("cybersecqwen").setLevel(logging.INFO)
+    level = logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO
+    logging.getLogger("cybersecqwen").setLevel(level)
     # The hub's client tells of each of its retries; the error at the end says it once.
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+    logging.getLogger("huggingface_hub").setLevel(logging.INFO if verbose else logging.ERROR)
     # What the libraries plan for their next major is nothing a user of this command can act on.
     warnings.filterwarnings("ignore", category=FutureWarning)
+    if quiet:
+        os.environ["TQDM_DISABLE"] = "1"
+    if os.environ.get("NO_COLOR"):
+        ctx.color = False
 
 
-for _command in (
-    classify.classify,
-    ask.ask,
-    knowledge.knowledge,
-    stages.run,
-    stages.corpus,
-    stages.synthesis,
-    stages.distill,
-    stages.train,
-    stages.merge,
-    evaluate.evaluate,
-    stages.card,
-    series.series,
-    probe.probe,
-    scoring.score,
-    scoring.sensitivity,
-    scoring.compare,
-    scoring.overlap,
-    audit.audit,
-    certificate.certificate,
-    scoring.protocols,
-    dataset.dataset,
-    export.export,
-    data.fetch,
-    records.records,
-    data.embedded,
-):
-    main.add_command(_command)
+_SECTIONS = {
+    "Analyst": (classify.classify, ask.ask, knowledge.knowledge),
+    "Data": (
+        data.fetch,
+        records.records,
+        audit.audit,
+        certificate.certificate,
+        dataset.dataset,
+    ),
+    "Model": (
+        stages.run,
+        stages.corpus,
+        stages.synthesis,
+        stages.distill,
+        stages.train,
+        stages.merge,
+        stages.card,
+        series.series,
+        data.embedded,
+    ),
+    "Evaluation": (
+        evaluate.evaluate,
+        scoring.score,
+        scoring.sensitivity,
+        scoring.compare,
+        scoring.overlap,
+        scoring.protocols,
+        probe.probe,
+    ),
+    "Ecosystem": (export.export,),
+}
+for _title, _commands in _SECTIONS.items():
+    main.add_section(_title, _commands)

@@ -1,7 +1,9 @@
-"""What all commands share: how errors are told, and the options that several take."""
+"""What all commands share: sections of the help, errors in a line, colour, and common options."""
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -15,14 +17,24 @@ FILE = click.Path(path_type=Path)
 
 
 class Group(click.Group):
-    """Prints our own errors in one line; everything else keeps its traceback."""
+    """Prints our own errors in one line, and lists commands in the order of use."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.sections: dict[str, list[str]] = {}
+
+    def add_section(self, title: str, commands: Iterable[click.Command]) -> None:
+        """Add commands that the help lists under a title of their own."""
+        for command in commands:
+            self.add_command(command)
+            self.sections.setdefault(title, []).append(command.name or "")
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; exit 1 after an error of ours, 130 after ctrl-C."""
         try:
             return super().invoke(ctx)
         except CyberSecQwenError as error:
-            click.echo(f"cybersecqwen: {error}", err=True)
+            click.echo(f"{click.style('cybersecqwen:', fg='red')} {error}", err=True)
             ctx.exit(1)
         except KeyboardInterrupt:
             click.echo("stopped; run the same command again to go on", err=True)
@@ -31,6 +43,17 @@ class Group(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """List the commands in the order of use, not of the alphabet."""
         return list(self.commands)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands section by section, each with its summary."""
+        if not self.sections:
+            super().format_commands(ctx, formatter)
+        width = max(map(len, self.commands))
+        for title, names in self.sections.items():
+            limit = formatter.width - width - 6
+            rows = [(n.ljust(width), self.commands[n].get_short_help_str(limit)) for n in names]
+            with formatter.section(click.style(title, bold=True)):
+                formatter.write_dl(rows)
 
 
 class RegistryChoice(click.ParamType[str]):
@@ -44,6 +67,10 @@ class RegistryChoice(click.ParamType[str]):
         """Return the name as the registry has it, in whichever case it is typed."""
         return self._choice().convert(value, param, ctx)
 
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str | None:
+        """Return the names as the help shows them."""
+        return self._choice().get_metavar(param, ctx)
+
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
@@ -54,10 +81,37 @@ class RegistryChoice(click.ParamType[str]):
         return click.Choice(list(self._names()), case_sensitive=False)
 
 
+def _tasks() -> Iterable[str]:
+    from cybersecqwen.benchmark.tasks import TASKS
+
+    return TASKS
+
+
+def _protocols() -> Iterable[str]:
+    from cybersecqwen.benchmark.protocol import PROTOCOLS
+
+    return PROTOCOLS
+
+
+def _rules() -> Iterable[str]:
+    from cybersecqwen.contamination import RULES
+
+    return RULES
+
+
+TASK = RegistryChoice("task", _tasks)
+PROTOCOL = RegistryChoice("protocol", _protocols)
+RULE = RegistryChoice("rule", _rules)
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 benchmark_option = click.option(
-    "--benchmark", type=FILE, help="Folder of CTI-Bench TSV files.  [default: the fetched one]"
+    "--benchmark", type=FILE, help="Folder of the benchmark's files.  [default: the fetched one]"
 )
+
+
+def coloured() -> bool:
+    """Say whether standard output is a terminal that wants colour (https://no-color.org)."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
 
 def benchmark_folder(given: Path | None) -> Path:

@@ -5,7 +5,7 @@
 
 The estimate was fitted to Qwen3's tokenizer on the texts of 142,010 CVE records, and tested on as
 many others: half of them are off by less than 6.1 %, one in a hundred by more than 27 %, and the
-sum by -1.6 % (docs/experiments.md). It is not one for other languages or other tokenizers.
+sum by -1.6 % (docs/lab/experiments.md). It is not one for other languages or other tokenizers.
 """
 
 from __future__ import annotations
