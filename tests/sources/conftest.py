@@ -17,7 +17,7 @@ import pytest
 
 from cybersecqwen.records import Vulnerability
 from cybersecqwen.sources import record_table
-from cybersecqwen.sources.download import Patience
+from cybersecqwen.sources.download import RetryPolicy
 
 
 @dataclass
@@ -138,8 +138,8 @@ def waits() -> list[float]:
 
 
 @pytest.fixture
-def patience(waits: list[float]) -> Patience:
-    return Patience(attempts=4, first_wait=1.0, longest_wait=60.0, sleep=waits.append)
+def retry(waits: list[float]) -> RetryPolicy:
+    return RetryPolicy(attempts=4, first_wait=1.0, longest_wait=60.0, sleep=waits.append)
 
 
 @pytest.fixture(scope="session")

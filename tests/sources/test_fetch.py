@@ -20,7 +20,7 @@ from cybersecqwen.benchmark.tasks import TASKS, read_items, tasks_in
 from cybersecqwen.errors import CyberSecQwenError, InputError
 from cybersecqwen.sources import FEEDS, nvd_json
 from cybersecqwen.sources.cwe import read_catalogue
-from cybersecqwen.sources.download import Patience
+from cybersecqwen.sources.download import RetryPolicy
 from cybersecqwen.sources.fetch import default_cache, fetch
 from cybersecqwen.sources.stix import StixObject, read_bundle
 
@@ -43,46 +43,46 @@ def put_feed(upstream: Upstream, year: int, count: int) -> bytes:
 
 
 def test_nvd_feeds_of_the_years_are_verified_by_their_meta(
-    upstream: Upstream, tmp_path: Path, patience: Patience
+    upstream: Upstream, tmp_path: Path, retry: RetryPolicy
 ) -> None:
     put_feed(upstream, 2020, 3)
     put_feed(upstream, 2021, 2)
     files = fetch(
-        "nvd", tmp_path, url=upstream.url + NVD_FEEDS + "/", years=(2020, 2021), patience=patience
+        "nvd", tmp_path, url=upstream.url + NVD_FEEDS + "/", years=(2020, 2021), retry=retry
     )
     assert [path.name for path in files] == [f"nvdcve-2.0-{y}.json.gz" for y in (2020, 2021)]
     assert len(list(nvd_json.read(tmp_path / "nvd"))) == 5
 
 
 def test_nvd_feed_is_fetched_again_only_when_its_meta_says_so(
-    upstream: Upstream, tmp_path: Path, patience: Patience
+    upstream: Upstream, tmp_path: Path, retry: RetryPolicy
 ) -> None:
     feed = f"{NVD_FEEDS}/nvdcve-2.0-2020.json.gz"
     for count in (3, 3, 4):
         put_feed(upstream, 2020, count)
-        fetch("nvd", tmp_path, url=upstream.url + NVD_FEEDS, years=(2020,), patience=patience)
+        fetch("nvd", tmp_path, url=upstream.url + NVD_FEEDS, years=(2020,), retry=retry)
     assert len(upstream.of(feed)) == 2
     assert len(list(nvd_json.read(tmp_path / "nvd"))) == 4
 
 
 def test_nvd_feed_that_is_not_what_its_meta_says_is_refused(
-    upstream: Upstream, tmp_path: Path, patience: Patience
+    upstream: Upstream, tmp_path: Path, retry: RetryPolicy
 ) -> None:
     put_feed(upstream, 2020, 3)
     upstream.files[f"{NVD_FEEDS}/nvdcve-2.0-2020.json.gz"] = gzip.compress(b"{}")
     with pytest.raises(InputError, match=r"2020\.json\.gz: the sha256 is"):
-        fetch("nvd", tmp_path, url=upstream.url + NVD_FEEDS, years=(2020,), patience=patience)
+        fetch("nvd", tmp_path, url=upstream.url + NVD_FEEDS, years=(2020,), retry=retry)
     assert not list((tmp_path / "nvd").glob("*.gz"))
 
 
 def test_nvd_needs_a_year_and_a_meta(
-    upstream: Upstream, tmp_path: Path, patience: Patience
+    upstream: Upstream, tmp_path: Path, retry: RetryPolicy
 ) -> None:
     with pytest.raises(InputError, match="no year"):
-        fetch("nvd", tmp_path, url=upstream.url, patience=patience)
+        fetch("nvd", tmp_path, url=upstream.url, retry=retry)
     upstream.files["/nvdcve-2.0-2020.meta"] = b"<html>moved</html>"
     with pytest.raises(CyberSecQwenError, match=r"2020\.meta: holds no sha256"):
-        fetch("nvd", tmp_path, url=upstream.url, years=(2020,), patience=patience)
+        fetch("nvd", tmp_path, url=upstream.url, years=(2020,), retry=retry)
 
 
 class Api:
@@ -107,33 +107,33 @@ class Api:
 
 
 def test_api_pages_are_saved_and_read_back_whole(
-    upstream: Upstream, tmp_path: Path, patience: Patience
+    upstream: Upstream, tmp_path: Path, retry: RetryPolicy
 ) -> None:
     Api(upstream, 2500)
-    files = fetch("nvd-api", tmp_path, url=upstream.url + API, patience=patience)
+    files = fetch("nvd-api", tmp_path, url=upstream.url + API, retry=retry)
     assert [path.name for path in files] == ["0000000.json", "0002000.json"]
     records = list(nvd_json.read(tmp_path / "nvd-api"))
     assert len({record.cve_id for record in records}) == len(records) == 2500
 
 
 def test_api_resumes_at_the_first_missing_page(
-    upstream: Upstream, tmp_path: Path, patience: Patience
+    upstream: Upstream, tmp_path: Path, retry: RetryPolicy
 ) -> None:
     Api(upstream, 30, most=10)
     upstream.faults[API] = [lambda a: a, lambda a: a, *[lambda _: Answer(503)] * 4]
     with pytest.raises(CyberSecQwenError, match="run it again"):
-        fetch("nvd-api", tmp_path, url=upstream.url + API, patience=patience)
+        fetch("nvd-api", tmp_path, url=upstream.url + API, retry=retry)
     before = len(upstream.seen)
-    fetch("nvd-api", tmp_path, url=upstream.url + API, patience=patience)
+    fetch("nvd-api", tmp_path, url=upstream.url + API, retry=retry)
     assert [seen.query["startIndex"] for seen in upstream.seen[before:]] == ["20"]
     assert len(list(nvd_json.read(tmp_path / "nvd-api"))) == 30
 
 
 def test_api_period_is_cut_into_windows_the_server_takes(
-    upstream: Upstream, tmp_path: Path, patience: Patience
+    upstream: Upstream, tmp_path: Path, retry: RetryPolicy
 ) -> None:
     Api(upstream, 1)
-    fetch("nvd-api", tmp_path, url=upstream.url + API, years=(2024,), patience=patience)
+    fetch("nvd-api", tmp_path, url=upstream.url + API, years=(2024,), retry=retry)
     names = sorted(path.name for path in (tmp_path / "nvd-api").iterdir())
     assert names == ["2024-01-01_2024-04-29", "2024-04-30_2024-08-27", "2024-08-28_2024-12-25",
                      "2024-12-26_2024-12-31"]  # fmt: skip
@@ -143,13 +143,13 @@ def test_api_period_is_cut_into_windows_the_server_takes(
 def test_api_key_goes_along_and_raises_the_limit(
     upstream: Upstream,
     tmp_path: Path,
-    patience: Patience,
+    retry: RetryPolicy,
     waits: list[float],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     Api(upstream, 12, most=1)
     monkeypatch.setenv("NVD_API_KEY", "a-key")
-    fetch("nvd-api", tmp_path, url=upstream.url + API, patience=patience)
+    fetch("nvd-api", tmp_path, url=upstream.url + API, retry=retry)
     assert {seen.headers["apiKey"] for seen in upstream.seen} == {"a-key"}
     assert waits == []
 
@@ -157,64 +157,64 @@ def test_api_key_goes_along_and_raises_the_limit(
 def test_without_a_key_the_sixth_request_waits_for_the_period_to_roll(
     upstream: Upstream,
     tmp_path: Path,
-    patience: Patience,
+    retry: RetryPolicy,
     waits: list[float],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     Api(upstream, 6, most=1)
     monkeypatch.delenv("NVD_API_KEY", raising=False)
-    fetch("nvd-api", tmp_path, url=upstream.url + API, patience=patience)
+    fetch("nvd-api", tmp_path, url=upstream.url + API, retry=retry)
     assert len(waits) == 1
     assert 0 < waits[0] <= 30
 
 
 def test_api_key_is_not_carried_to_another_host_by_a_redirect(
-    upstream: Upstream, tmp_path: Path, patience: Patience, monkeypatch: pytest.MonkeyPatch
+    upstream: Upstream, tmp_path: Path, retry: RetryPolicy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NVD_API_KEY", "a-key")
     upstream.routes[API] = lambda _: Answer(302, headers={"Location": "/elsewhere"})
     with pytest.raises(CyberSecQwenError, match="HTTP 302"):
-        fetch("nvd-api", tmp_path, url=upstream.url + API, patience=patience)
+        fetch("nvd-api", tmp_path, url=upstream.url + API, retry=retry)
     assert upstream.of("/elsewhere") == []
 
 
 @pytest.mark.parametrize("code", [403, 429, 503])
 def test_api_over_the_rate_is_tried_again(
-    upstream: Upstream, tmp_path: Path, patience: Patience, waits: list[float], code: int
+    upstream: Upstream, tmp_path: Path, retry: RetryPolicy, waits: list[float], code: int
 ) -> None:
     Api(upstream, 3)
     upstream.faults[API] = [lambda _: Answer(code, headers={"Retry-After": "6"})]
-    fetch("nvd-api", tmp_path, url=upstream.url + API, patience=patience)
+    fetch("nvd-api", tmp_path, url=upstream.url + API, retry=retry)
     assert waits == [6.0]
 
 
-def test_api_tells_its_own_reason(upstream: Upstream, tmp_path: Path, patience: Patience) -> None:
+def test_api_tells_its_own_reason(upstream: Upstream, tmp_path: Path, retry: RetryPolicy) -> None:
     upstream.routes[API] = lambda _: Answer(404, headers={"message": "Invalid apiKey."})
     with pytest.raises(CyberSecQwenError, match=r"HTTP 404 Not Found: Invalid apiKey\."):
-        fetch("nvd-api", tmp_path, url=upstream.url + API, patience=patience)
+        fetch("nvd-api", tmp_path, url=upstream.url + API, retry=retry)
 
 
 @pytest.mark.parametrize(
     "body", [b"<html>gateway</html>", b'{"format": "other"}', page([], start=0, total=9)]
 )
 def test_api_answer_that_is_no_page_is_never_saved(
-    upstream: Upstream, tmp_path: Path, patience: Patience, body: bytes
+    upstream: Upstream, tmp_path: Path, retry: RetryPolicy, body: bytes
 ) -> None:
     upstream.routes[API] = lambda _: Answer(200, body)
     with pytest.raises(InputError, match=re.escape(API)):
-        fetch("nvd-api", tmp_path, url=upstream.url + API, patience=patience)
+        fetch("nvd-api", tmp_path, url=upstream.url + API, retry=retry)
     assert not list(tmp_path.rglob("*.json"))
 
 
 @pytest.mark.parametrize("source", ["cvelist", "vulnrichment", "cwe"])
 def test_archives_keep_the_name_their_reader_knows(
-    upstream: Upstream, tmp_path: Path, patience: Patience, source: str
+    upstream: Upstream, tmp_path: Path, retry: RetryPolicy, source: str
 ) -> None:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("cwec_v4.16.xml", CATALOGUE)
     upstream.files["/mirror/x"] = buffer.getvalue()
-    (file,) = fetch(source, tmp_path, url=f"{upstream.url}/mirror/x", patience=patience)
+    (file,) = fetch(source, tmp_path, url=f"{upstream.url}/mirror/x", retry=retry)
     assert file.parent == tmp_path / source
     assert file.name == FEEDS[source].url.rpartition("/")[2]
     assert "CWE-79" in read_catalogue(file)
@@ -222,12 +222,12 @@ def test_archives_keep_the_name_their_reader_knows(
 
 @pytest.mark.parametrize("source", ["attack-enterprise", "attack-mobile", "attack-ics", "capec"])
 def test_knowledge_bases_come_as_bundles(
-    upstream: Upstream, tmp_path: Path, patience: Patience, source: str
+    upstream: Upstream, tmp_path: Path, retry: RetryPolicy, source: str
 ) -> None:
     address = urlsplit(FEEDS[source].url)
     assert address.netloc == "raw.githubusercontent.com"
     upstream.files[address.path] = b'{"type": "bundle", "objects": []}'
-    (file,) = fetch(source, tmp_path, url=upstream.url + address.path, patience=patience)
+    (file,) = fetch(source, tmp_path, url=upstream.url + address.path, retry=retry)
     assert file.parent == tmp_path / source
     assert read_bundle(file, StixObject) == []
 
@@ -254,13 +254,13 @@ def test_cti_bench_comes_through_the_hub_client(upstream: Upstream, tmp_path: Pa
 
 
 def test_cti_bench_without_what_judges_cti_taa_keeps_its_tasks(
-    upstream: Upstream, tmp_path: Path, patience: Patience
+    upstream: Upstream, tmp_path: Path, retry: RetryPolicy
 ) -> None:
     put_cti_bench(upstream)
     for path in [path for path in upstream.files if "/evaluation/" in path]:
         del upstream.files[path]
     with pytest.raises(CyberSecQwenError, match="without it cti-taa cannot be judged"):
-        fetch("cti-bench", tmp_path, url=upstream.url, patience=patience)
+        fetch("cti-bench", tmp_path, url=upstream.url, retry=retry)
     assert tasks_in(tmp_path / "cti-bench") == list(TASKS)
 
 
@@ -292,8 +292,8 @@ def test_default_cache_can_be_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_a_saved_page_holds_what_the_server_sent(
-    upstream: Upstream, tmp_path: Path, patience: Patience
+    upstream: Upstream, tmp_path: Path, retry: RetryPolicy
 ) -> None:
     Api(upstream, 2)
-    (file,) = fetch("nvd-api", tmp_path, url=upstream.url + API, patience=patience)
+    (file,) = fetch("nvd-api", tmp_path, url=upstream.url + API, retry=retry)
     assert json.loads(file.read_text())["totalResults"] == 2

@@ -17,7 +17,7 @@ import pytest
 from benchmark.test_cti_bench import TAA, write
 from cybersecqwen.benchmark.tasks import read_items
 from cybersecqwen.errors import CyberSecQwenError, InputError
-from cybersecqwen.sources.download import Patience
+from cybersecqwen.sources.download import RetryPolicy
 from cybersecqwen.sources.threat_actors import fetch_judgement, read_graph, read_threat_actors
 
 from .conftest import Answer, Upstream
@@ -60,10 +60,10 @@ def names(folder: Path) -> list[str]:
 
 
 def test_golds_are_joined_with_the_items_and_graphs_made_plain(
-    upstream: Upstream, folder: Path, patience: Patience
+    upstream: Upstream, folder: Path, retry: RetryPolicy
 ) -> None:
     put_judgement(upstream, "APT28  ", "Bitter APT ")
-    files = fetch_judgement(folder, upstream.url, patience)
+    files = fetch_judgement(folder, upstream.url, retry)
     assert [path.name for path in files] == ["cti-taa-gold.tsv", "threat-actors.json"]
     assert files[0].read_text() == "URL\tGT\nu1\tAPT28\nu2\tBitter APT\n"
     assert json.loads(files[1].read_text()) == {
@@ -76,30 +76,30 @@ def test_golds_are_joined_with_the_items_and_graphs_made_plain(
 
 
 def test_files_that_fit_stay_and_nobody_is_asked(
-    upstream: Upstream, folder: Path, patience: Patience
+    upstream: Upstream, folder: Path, retry: RetryPolicy
 ) -> None:
     write(folder, "cti-taa-gold", "URL\tGT", "u1\tMine", "u2\tMine too")
     (folder / "threat-actors.json").write_text('{"aliases": {}, "related": {}}')
-    fetch_judgement(folder, upstream.url, patience)
+    fetch_judgement(folder, upstream.url, retry)
     assert [item.gold for item in read_items(folder, "cti-taa")] == ["Mine", "Mine too"]
     assert upstream.seen == []
 
 
 @pytest.mark.parametrize("spoilt", ["cti-taa-gold.tsv", "threat-actors.json"])
 def test_files_that_fit_no_more_come_anew(
-    upstream: Upstream, folder: Path, patience: Patience, spoilt: str
+    upstream: Upstream, folder: Path, retry: RetryPolicy, spoilt: str
 ) -> None:
     put_judgement(upstream, "APT28", "Turla")
-    fetch_judgement(folder, upstream.url, patience)
+    fetch_judgement(folder, upstream.url, retry)
     before = {name: (folder / name).read_bytes() for name in names(folder)}
     (folder / spoilt).write_text("URL\tGT\nu1\tAPT28\n")
-    fetch_judgement(folder, upstream.url, patience)
+    fetch_judgement(folder, upstream.url, retry)
     assert {name: (folder / name).read_bytes() for name in names(folder)} == before
 
 
 @pytest.mark.parametrize("path", [ALIASES, RELATED])
 def test_a_pickle_that_would_run_a_command_is_refused_and_nothing_written(
-    upstream: Upstream, folder: Path, patience: Patience, path: str
+    upstream: Upstream, folder: Path, retry: RetryPolicy, path: str
 ) -> None:
     put_judgement(upstream, "APT28", "Turla")
     evil = {"apt28": Runs(os.system, f"touch {folder / 'owned'}")}
@@ -108,7 +108,7 @@ def test_a_pickle_that_would_run_a_command_is_refused_and_nothing_written(
         CyberSecQwenError,
         match=rf"{path}: refused: the pickle asks for '(posix|nt)\.system'; without it cti-taa",
     ) as caught:
-        fetch_judgement(folder, upstream.url, patience)
+        fetch_judgement(folder, upstream.url, retry)
     assert names(folder) == ["cti-taa.tsv"]
     pickle.loads(upstream.files[path])  # the same bytes do run it where they are trusted
     assert "owned" in names(folder)
@@ -177,46 +177,46 @@ def test_a_damaged_pickle_is_one_line() -> None:
     ],
 )
 def test_golds_of_other_items_are_refused_and_nothing_written(
-    upstream: Upstream, folder: Path, patience: Patience, responses: str, says: str
+    upstream: Upstream, folder: Path, retry: RetryPolicy, responses: str, says: str
 ) -> None:
     put_judgement(upstream)
     upstream.files[GOLDS] = responses.encode()
     with pytest.raises(CyberSecQwenError, match=says):
-        fetch_judgement(folder, upstream.url, patience)
+        fetch_judgement(folder, upstream.url, retry)
     assert names(folder) == ["cti-taa.tsv"]
 
 
 @pytest.mark.parametrize("path", [GOLDS, ALIASES, RELATED])
 def test_a_missing_file_is_named_and_nothing_written(
-    upstream: Upstream, folder: Path, patience: Patience, path: str
+    upstream: Upstream, folder: Path, retry: RetryPolicy, path: str
 ) -> None:
     put_judgement(upstream, "APT28", "Turla")
     del upstream.files[path]
     expected = f"{upstream.url}{path}: the server answers HTTP 404 Not Found; without it cti-taa"
     with pytest.raises(CyberSecQwenError, match=re.escape(expected)) as caught:
-        fetch_judgement(folder, upstream.url, patience)
+        fetch_judgement(folder, upstream.url, retry)
     assert str(caught.value).endswith(f"; all other tasks are in {folder})")
     assert names(folder) == ["cti-taa.tsv"]
 
 
 def test_a_server_that_is_busy_is_asked_again(
-    upstream: Upstream, folder: Path, patience: Patience, waits: list[float]
+    upstream: Upstream, folder: Path, retry: RetryPolicy, waits: list[float]
 ) -> None:
     put_judgement(upstream, "APT28", "Turla")
     upstream.faults[RELATED] = [lambda _: Answer(503, headers={"Retry-After": "2"})]
-    fetch_judgement(folder, upstream.url, patience)
+    fetch_judgement(folder, upstream.url, retry)
     assert waits == [2.0]
     assert read_threat_actors(folder).related == {"turla": ("nan",)}
 
 
 @pytest.mark.shared
 def test_the_real_graphs_and_golds_come_out_as_they_are(
-    shared: Path, upstream: Upstream, tmp_path: Path, patience: Patience
+    shared: Path, upstream: Upstream, tmp_path: Path, retry: RetryPolicy
 ) -> None:
     real = shared / "cti-bench"
     golds = [item.gold for item in read_items(real, "cti-taa")]
     put_judgement(upstream, *golds, **json.loads((real / "threat-actors.json").read_text()))
     shutil.copyfile(real / "cti-taa.tsv", tmp_path / "cti-taa.tsv")
-    fetch_judgement(tmp_path, upstream.url, patience)
+    fetch_judgement(tmp_path, upstream.url, retry)
     assert read_items(tmp_path, "cti-taa") == read_items(real, "cti-taa")
     assert read_threat_actors(tmp_path) == read_threat_actors(real)

@@ -33,18 +33,18 @@ def look_up(cve_ids: Sequence[str], records: Sequence[Path]) -> dict[str, Vulner
     An id that is nowhere is missing from the answer. Raises InputError when there is nothing
     to search and when a given file cannot be read; a cached one is then passed over.
     """
-    found: dict[str, Vulnerability] = {}
+    vulnerabilities: dict[str, Vulnerability] = {}
     for path in places(cve_ids, records):
-        missing = set(cve_ids) - set(found)
+        missing = set(cve_ids) - set(vulnerabilities)
         if not missing:
             break
         try:
-            _find(path, missing, found)
+            vulnerabilities |= _find(path, missing)
         except InputError as error:
             if records:
                 raise
             _log.warning("passed over: %s", error)
-    return found
+    return vulnerabilities
 
 
 def look_up_texts(
@@ -109,14 +109,15 @@ def _feed_year(cve_id: str) -> int:
     return max(int(cve_id.split("-")[1]), _FIRST_FEED)
 
 
-def _find(path: Path, wanted: Collection[str], found: dict[str, Vulnerability]) -> None:
-    left = set(wanted)
+def _find(path: Path, wanted: Collection[str]) -> dict[str, Vulnerability]:
+    """Read a file up to the last of the wanted records; of each, the first one counts."""
+    vulnerabilities: dict[str, Vulnerability] = {}
     for vulnerability in _candidates(path, wanted):
-        if vulnerability.cve_id in left:
-            found[vulnerability.cve_id] = vulnerability
-            left.remove(vulnerability.cve_id)
-            if not left:
-                return
+        if vulnerability.cve_id in wanted:
+            vulnerabilities.setdefault(vulnerability.cve_id, vulnerability)
+            if len(vulnerabilities) == len(wanted):
+                break
+    return vulnerabilities
 
 
 def _candidates(path: Path, wanted: Collection[str]) -> Iterator[Vulnerability]:

@@ -72,7 +72,7 @@ def _tell(path: Path) -> None:
 
 
 def _local(given: str, folder: Path, kind: str, number: int = 0) -> Path:
-    """Give a file, downloaded first where it is named by a URL."""
+    """Return the path of a file, downloaded first where it is named by a URL."""
     if not given.lower().startswith(("http://", "https://")):
         return Path(given)
     from urllib.parse import urlsplit

@@ -23,7 +23,7 @@ store_option = click.option(
 
 @click.group(cls=Group)
 def records() -> None:
-    """Ask the local record store, which `fetch records` keeps current."""
+    """Read the local record store, which `fetch records` keeps current."""
 
 
 @records.command("since")
@@ -99,21 +99,21 @@ def status(store: Path | None, as_json: bool) -> None:
     from cybersecqwen.reports.markdown import table
     from cybersecqwen.sources.recordstore import query
 
-    found = query.status(_path(store))
+    state = query.status(_path(store))
     if as_json:
-        click.echo(json.dumps(found, ensure_ascii=False, indent=2))
+        click.echo(json.dumps(state, ensure_ascii=False, indent=2))
         return
     click.echo(
-        f"{found['store']}: {found['records']:,} records, {found['bytes']:,} bytes\n"
-        f"newest published {found['newest']['published'] or '-'}, "
-        f"modified {found['newest']['modified'] or '-'}\n"
-        f"{found['label_changes']:,} label changes, {found['kev']:,} known exploited, "
-        f"{len(found['refused']):,} refused\n"
+        f"{state['store']}: {state['records']:,} records, {state['bytes']:,} bytes\n"
+        f"newest published {state['newest']['published'] or '-'}, "
+        f"modified {state['newest']['modified'] or '-'}\n"
+        f"{state['label_changes']:,} label changes, {state['kev']:,} known exploited, "
+        f"{len(state['refused']):,} refused\n"
     )
-    newest = {release["feed"]: release["version"] for release in found["releases"]}
+    newest = {release["feed"]: release["version"] for release in state["releases"]}
     rows = [
         (f["feed"], f["cursor"] or newest.get(f["feed"], "-"), f["checked"] or "-")
-        for f in found["feeds"]
+        for f in state["feeds"]
     ]
     click.echo(table(("feed", "up to", "checked"), rows))
 
@@ -143,8 +143,8 @@ def print_changes(results: list[tuple[str, str, Changes]], *, as_json: bool) -> 
     from cybersecqwen.reports.markdown import table
 
     if as_json:
-        found = [{"name": name, "state": state, **asdict(c)} for name, state, c in results]
-        click.echo(json.dumps(found, indent=2))
+        results_json = [{"name": name, "state": state, **asdict(c)} for name, state, c in results]
+        click.echo(json.dumps(results_json, indent=2))
         return
     rows = [
         (name, f"{c.received:,}", f"{c.new:,}", f"{c.changed:,}", f"{c.labels:,}", state or "-")

@@ -98,14 +98,14 @@ def _read(path: Path, unreadable: list[str] | None) -> Iterator[tuple[str, str, 
 def training_files(path: Path) -> list[Path]:
     """List the files of rows at a path, in the order they are read; none for a feed of records."""
     if path.is_dir():
-        found = [
+        files = [
             file
             for file in sorted(path.rglob("*"))
             if file.suffix in _READERS
             and file.name not in _ABOUT
             and not any(part.startswith(".") for part in file.relative_to(path).parts)
         ]
-        return found if _is_dataset(path, found) else []
+        return files if _is_dataset(path, files) else []
     if not path.exists():
         raise InputError("no such file or folder", where=path, tip="check the path")
     return [path] if path.suffix in _READERS and not _is_feed(path) else []
@@ -153,7 +153,7 @@ def _form(fields: Json, where: str) -> tuple[str, list[str]]:
 
 
 def _turns(fields: Json, names: list[str], where: str) -> list[tuple[bool, str]]:
-    """Give each text of a row, and whether it is one to learn."""
+    """Return each text of a row, and whether it is one to learn."""
     turns = []
     for name in names:
         value = fields.get(name)

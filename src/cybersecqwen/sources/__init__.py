@@ -22,13 +22,13 @@ from cybersecqwen.records import Vulnerability
 from cybersecqwen.sources import (
     attack,
     capec,
+    cti_bench_dataset,
     cvelist,
     cwe,
     kev,
     nvd,
     nvd_api,
     record_table,
-    threat_actors,
     vulnrichment,
 )
 from cybersecqwen.sources.archives import (
@@ -54,7 +54,7 @@ FEEDS: dict[str, Feed] = {
     "attack-ics": attack.ICS,
     "capec": capec.FEED,
     "kev": kev.FEED,
-    "cti-bench": threat_actors.FEED,
+    "cti-bench": cti_bench_dataset.FEED,
     "recordstore": Feed(
         "recordstore",
         "the record store",

@@ -231,14 +231,14 @@ def _ships(thing: StixObject) -> bool:
 def _replaced(objects: Mapping[str, _Object], relations: list[_Object]) -> dict[str, list[str]]:
     """Map what stands to the ids of what it replaced, over several steps."""
     successors = {r.source: r.target for r in relations if r.relation == "revoked-by"}
-    found: dict[str, list[str]] = defaultdict(list)
+    predecessors: dict[str, list[str]] = defaultdict(list)
     for revoked in successors:
         last, steps = revoked, 0
         while last in successors and steps < len(successors):
             last, steps = successors[last], steps + 1
         if revoked in objects and _entry_id(objects[revoked]):
-            found[last].append(_entry_id(objects[revoked]))
-    return found
+            predecessors[last].append(_entry_id(objects[revoked]))
+    return predecessors
 
 
 def _aliases(thing: _Object, replaced: list[str]) -> tuple[str, ...]:
@@ -252,8 +252,8 @@ def _reference(thing: StixObject) -> Reference:
 
 
 def _entry_id(thing: StixObject) -> str:
-    found = _reference(thing).external_id
-    return found if _ID.fullmatch(found) else ""
+    entry_id = _reference(thing).external_id
+    return entry_id if _ID.fullmatch(entry_id) else ""
 
 
 def _feed(domain: str) -> Feed:

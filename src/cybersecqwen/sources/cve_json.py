@@ -138,15 +138,15 @@ def _vulnerability(record: _Record, where: str) -> Vulnerability:
 def _modified(record: _Record, where: str) -> str:
     """Take the latest date of the record and its containers, each of which has its own."""
     containers = (record.containers.cna, *record.containers.adp)
-    stated = (record.metadata.updated, *(c.provider.updated for c in containers))
-    return max((iso_time(text, where) for text in stated if text), default="")
+    dates = (record.metadata.updated, *(c.provider.updated for c in containers))
+    return max((iso_time(text, where) for text in dates if text), default="")
 
 
 def _labels(containers: Iterable[_Container]) -> tuple[str, ...]:
     """List the CWE ids that are stated, or open a description; none is guessed from prose."""
     texts = (t for c in containers for problem in c.problems for t in problem.descriptions)
-    found = (t.cwe or _leading_label(t.description) for t in texts)
-    return tuple(dict.fromkeys(label for label in found if label))
+    labels = (t.cwe or _leading_label(t.description) for t in texts)
+    return tuple(dict.fromkeys(label for label in labels if label))
 
 
 def _leading_label(description: str) -> str:

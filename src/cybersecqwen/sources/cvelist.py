@@ -89,7 +89,7 @@ def _update(session: Session) -> Iterator[Changes]:
 def _read_log(session: Session, client: httpx2.Client) -> list[_Delta]:
     """Read the log, the oldest change first, its times made comparable."""
     url = session.options.address(f"{_CVES}/deltaLog.json")
-    data = retried(lambda: get(client, url), url, session.options.patience)
+    data = retried(lambda: get(client, url), url, session.options.retry)
     log = parse(_Log, b'{"deltas":' + data + b"}", url)
     if not log.deltas:
         raise InputError("the log is empty", where=url, tip="run it again later")
@@ -111,7 +111,7 @@ def _groups(deltas: Iterable[_Delta]) -> Iterator[list[_Delta]]:
 
 def _fetch_whole(session: Session, reached: str) -> Iterator[Changes]:
     path = session.options.cache / CVE_LIST / "main.zip"
-    download(session.options.address(_URL), path, patience=session.options.patience)
+    download(session.options.address(_URL), path, retry=session.options.retry)
     records = cve_json.read(path)
     while batch := list(islice(records, _BATCH)):
         with transaction(session.connection):
@@ -159,7 +159,7 @@ def _fetch(session: Session, client: httpx2.Client, cve_id: str) -> Vulnerabilit
     url = session.options.address(f"{_CVES}/{year}/{number[:-3]}xxx/{cve_id}.json")
     try:
         return cve_json.read_record(
-            retried(lambda: get(client, url), url, session.options.patience), url
+            retried(lambda: get(client, url), url, session.options.retry), url
         )
     except (InputError, AbsentError) as error:
         _log.warning("refused: %s", error)

@@ -37,18 +37,18 @@ def read_catalogue(path: Path) -> dict[str, Weakness]:
 
     Raises InputError when it is no CWE catalogue, is damaged, or has a DOCTYPE.
     """
-    found: dict[str, Weakness] = {}
+    catalogue: dict[str, Weakness] = {}
     for event, element in _events(path):
         kind = _KINDS.get(_name(element))
         if event == "end" and kind:
             weakness = _weakness(element, kind, path)
-            found[weakness.cwe_id] = weakness
+            catalogue[weakness.cwe_id] = weakness
             element.clear()  # the texts of the whole catalogue take ten times the file's size
-    return found
+    return catalogue
 
 
 def catalogue_version(path: Path) -> str:
-    """Give the catalogue's own version, such as "4.16"."""
+    """Return the catalogue's own version, such as "4.16"."""
     _, root = next(_events(path))
     return root.get("Version", "")
 
@@ -212,10 +212,10 @@ def _passages(element: Element, entry: Entry) -> Iterator[Passage]:
     for where, section, titles, fields in _SECTIONS:
         for part in element.iterfind(_any_namespace(where)):
             title = " ".join(
-                _text(found) for name in titles for found in part.iterfind(_any_namespace(name))
+                _text(child) for name in titles for child in part.iterfind(_any_namespace(name))
             )
-            found = (part if name == "." else part.find(_any_namespace(name)) for name in fields)
-            texts = [text for f in found if f is not None for text in paragraphs(_blocks(f))]
+            children = (part if name == "." else part.find(_any_namespace(name)) for name in fields)
+            texts = [text for c in children if c is not None for text in paragraphs(_blocks(c))]
             for text in texts or [""]:
                 whole = f"{title}: {text}" if title and text else title or text
                 if whole:
@@ -252,7 +252,7 @@ def _text(element: Element) -> str:
 
 
 def _blocks(element: Element) -> str:
-    """Give the text with an empty line after each block of markup in it."""
+    """Return the text with an empty line after each block of markup in it."""
     parts = [element.text or ""]
     for child in element:
         block = _name(child) in ("p", "li", "div", "ul", "ol", "br", "tr", "h2", "h3")

@@ -34,7 +34,7 @@ _PASSING = frozenset({408, 429, 500, 502, 503, 504})
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RetryPolicy:
     """How often to try, and how long to wait in between, in seconds.
 
     Waits double from `first_wait`, less a random part so that clients do not return
@@ -47,7 +47,7 @@ class Patience:
     sleep: Callable[[float], None] = time.sleep
 
 
-_DEFAULT = Patience()
+_DEFAULT = RetryPolicy()
 
 
 class AbsentError(CyberSecQwenError):
@@ -73,7 +73,7 @@ def open_client(*, follow_redirects: bool) -> httpx2.Client:
     )
 
 
-def download(url: str, target: Path, *, sha256: str = "", patience: Patience = _DEFAULT) -> Path:
+def download(url: str, target: Path, *, sha256: str = "", retry: RetryPolicy = _DEFAULT) -> Path:
     """Bring `url` to `target`, verified, and return `target`.
 
     `sha256` is of the content: for a `.gz` of what is inside. A file that is there and
@@ -89,9 +89,9 @@ def download(url: str, target: Path, *, sha256: str = "", patience: Patience = _
             return target
         with open_client(follow_redirects=True) as client:
             try:
-                return _download_once(client, url, target, sha256, patience)
+                return _download_once(client, url, target, sha256, retry)
             except InputError:
-                return _download_once(client, url, target, sha256, patience)
+                return _download_once(client, url, target, sha256, retry)
 
 
 def get(client: httpx2.Client, url: str, *, passing: frozenset[int] = frozenset()) -> bytes:
@@ -101,14 +101,14 @@ def get(client: httpx2.Client, url: str, *, passing: frozenset[int] = frozenset(
     return response.content
 
 
-def retried(action: Callable[[], _T], url: str, patience: Patience) -> _T:
-    """Repeat an action until it passes; raises CyberSecQwenError when patience ends."""
+def retried(action: Callable[[], _T], url: str, retry: RetryPolicy) -> _T:
+    """Repeat an action until it passes; raises CyberSecQwenError after the last attempt."""
     import httpx2
 
     problem: Exception | None = None
-    for attempt in range(patience.attempts):
+    for attempt in range(retry.attempts):
         if problem is not None:
-            patience.sleep(_wait(problem, attempt, url, patience))
+            retry.sleep(_wait(problem, attempt, url, retry))
         try:
             return action()
         except (
@@ -121,7 +121,7 @@ def retried(action: Callable[[], _T], url: str, patience: Patience) -> _T:
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise CyberSecQwenError(str(error), where=url, tip="check the URL") from error
     raise CyberSecQwenError(
-        f"no success in {patience.attempts} attempts: {problem}",
+        f"no success in {retry.attempts} attempts: {problem}",
         where=url,
         tip="what has arrived is kept; check the network and run it again",
     ) from problem
@@ -136,10 +136,10 @@ def verify(path: Path, *, sha256: str, ending: str, where: object) -> None:
             if damaged:
                 raise zipfile.BadZipFile(f"the checksum of {damaged} is wrong")
         with gzip.open(path) if ending == ".gz" else path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-    if sha256 and found != sha256.lower():
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if sha256 and digest != sha256.lower():
         raise InputError(
-            f"the sha256 is {found}, not {sha256.lower()}",
+            f"the sha256 is {digest}, not {sha256.lower()}",
             where=where,
             tip="upstream may be in the middle of an update; try again later",
         )
@@ -154,10 +154,10 @@ def _is_intact(path: Path, sha256: str) -> bool:
 
 
 def _download_once(
-    client: httpx2.Client, url: str, target: Path, sha256: str, patience: Patience
+    client: httpx2.Client, url: str, target: Path, sha256: str, retry: RetryPolicy
 ) -> Path:
     part = target.with_name(f"{target.name}.part")
-    if not retried(lambda: _transfer(client, url, part, target), url, patience):
+    if not retried(lambda: _transfer(client, url, part, target), url, retry):
         return target
     try:
         verify(part, sha256=sha256, ending=target.suffix, where=url)
@@ -268,12 +268,12 @@ def _retry_after(value: str) -> float | None:
         return None
 
 
-def _wait(problem: Exception, attempt: int, url: str, patience: Patience) -> float:
+def _wait(problem: Exception, attempt: int, url: str, retry: RetryPolicy) -> float:
     asked = problem.wait if isinstance(problem, _PassingError) else None
     if asked is None:
-        doubled: float = patience.first_wait * 2 ** (attempt - 1)
-        return min(doubled, patience.longest_wait) * random.uniform(0.5, 1.0)
-    if asked > patience.longest_wait:
+        doubled: float = retry.first_wait * 2 ** (attempt - 1)
+        return min(doubled, retry.longest_wait) * random.uniform(0.5, 1.0)
+    if asked > retry.longest_wait:
         raise CyberSecQwenError(
             f"the server asks to wait {asked:.0f} seconds", where=url, tip="run it again later"
         )

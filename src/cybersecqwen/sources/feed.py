@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from cybersecqwen.records import Vulnerability
-from cybersecqwen.sources.download import Patience, download
+from cybersecqwen.sources.download import RetryPolicy, download
 
 if TYPE_CHECKING:
     from cybersecqwen.sources.recordstore.session import Session
@@ -52,13 +52,13 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class FetchOptions:
-    """What to fetch from where, and into which folder."""
+    """The options of fetching a feed: from where, into which folder, which years."""
 
     upstream: str
     url: str  # in place of upstream's, without a slash at its end
     folder: Path
     years: Sequence[int]
-    patience: Patience
+    retry: RetryPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,4 +84,4 @@ def fetch_file(options: FetchOptions) -> list[Path]:
     """Fetch the one file of a feed, under the name that upstream gives it."""
     # The reader knows an archive by its ending, which another address may not have.
     target = options.folder / PurePosixPath(options.upstream).name
-    return [download(options.url, target, patience=options.patience)]
+    return [download(options.url, target, retry=options.retry)]

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from cybersecqwen.errors import InputError
 from cybersecqwen.sources import FEEDS
-from cybersecqwen.sources.download import Patience
+from cybersecqwen.sources.download import RetryPolicy
 from cybersecqwen.sources.feed import FetchOptions
 
 
@@ -38,7 +38,7 @@ def fetch(
     *,
     url: str | None = None,
     years: Sequence[int] = (),
-    patience: Patience | None = None,
+    retry: RetryPolicy | None = None,
 ) -> list[Path]:
     """Fetch a feed into its folder in `cache` and list the files to read.
 
@@ -58,6 +58,6 @@ def fetch(
             url=(url or feed.url).rstrip("/"),
             folder=cache / source,
             years=years,
-            patience=patience or Patience(),
+            retry=retry or RetryPolicy(),
         )
     )

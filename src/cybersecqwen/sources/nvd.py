@@ -21,9 +21,9 @@ from urllib.parse import urlencode
 
 from cybersecqwen.errors import CyberSecQwenError, InputError
 from cybersecqwen.sources import nvd_api, nvd_json
-from cybersecqwen.sources.download import Patience, download, get, open_client, retried
+from cybersecqwen.sources.download import RetryPolicy, download, get, open_client, retried
 from cybersecqwen.sources.feed import Feed, FetchOptions, Head
-from cybersecqwen.sources.nvd_api import PAGE, WINDOW, Ask, open_api
+from cybersecqwen.sources.nvd_api import PAGE, WINDOW, GetPage, open_api
 from cybersecqwen.sources.nvd_json import Page, records_of
 from cybersecqwen.sources.recordstore.database import transaction
 from cybersecqwen.sources.recordstore.session import Session, load, save
@@ -59,14 +59,14 @@ def _fetch_years(options: FetchOptions) -> list[Path]:
     for year in options.years:
         base = f"{options.url}/nvdcve-2.0-{year}"
         target = options.folder / f"nvdcve-2.0-{year}.json.gz"
-        sha256 = _meta_sha256(f"{base}.meta", options.patience)
-        files.append(download(f"{base}.json.gz", target, sha256=sha256, patience=options.patience))
+        sha256 = _meta_sha256(f"{base}.meta", options.retry)
+        files.append(download(f"{base}.json.gz", target, sha256=sha256, retry=options.retry))
     return files
 
 
-def _meta_sha256(url: str, patience: Patience) -> str:
+def _meta_sha256(url: str, retry: RetryPolicy) -> str:
     with open_client(follow_redirects=True) as client:
-        text = retried(lambda: get(client, url), url, patience).decode("utf-8", "replace")
+        text = retried(lambda: get(client, url), url, retry).decode("utf-8", "replace")
     match = re.search(r"^sha256:([0-9A-Fa-f]{64})\s*$", text, re.MULTILINE)
     if not match:
         raise CyberSecQwenError("holds no sha256", where=url, tip="check the URL of the feeds")
@@ -80,9 +80,9 @@ def _update(session: Session) -> Iterator[Changes]:
     good or this machine's clock is behind the cursor; the pages that came before stay.
     """
     url = session.options.address(nvd_api.URL)
-    with open_api(session.options.patience) as ask:
+    with open_api(session.options.retry) as get_page:
         for window in _windows(session):
-            yield from _fill(session, window, url, ask)
+            yield from _fill(session, window, url, get_page)
 
 
 def _windows(session: Session) -> Iterator[_Window]:
@@ -109,12 +109,12 @@ def _windows(session: Session) -> Iterator[_Window]:
         start = end
 
 
-def _fill(session: Session, window: _Window, url: str, ask: Ask) -> Iterator[Changes]:
+def _fill(session: Session, window: _Window, url: str, get_page: GetPage) -> Iterator[Changes]:
     restarts = 0
     while not window.whole:
-        asked = f"{url}?{_query(window)}"
-        page = parse(Page, ask(asked), asked)
-        _check(page, window, asked)
+        page_url = f"{url}?{_query(window)}"
+        page = parse(Page, get_page(page_url), page_url)
+        _check(page, window, page_url)
         if page.total < window.total:
             # A record that is modified meanwhile leaves the window, and others move up: into
             # the place of one that has come, where nothing would ask for them.
@@ -125,7 +125,7 @@ def _fill(session: Session, window: _Window, url: str, ask: Ask) -> Iterator[Cha
                 )
             window = _Window(window.start, window.end)
             continue
-        window, changes = _keep(session, window, page, asked)
+        window, changes = _keep(session, window, page, page_url)
         yield changes
 
 

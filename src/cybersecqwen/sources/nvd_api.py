@@ -1,7 +1,7 @@
 """The NVD API: fetch its pages, within the rate that it grants.
 
-    with open_api(Patience()) as ask:
-        page = parse(Page, ask(f"{URL}?resultsPerPage={PAGE}&startIndex=0"), URL)
+    with open_api(RetryPolicy()) as get_page:
+        page = parse(Page, get_page(f"{URL}?resultsPerPage={PAGE}&startIndex=0"), URL)
 
     https://nvd.nist.gov/developers/start-here
 
@@ -22,13 +22,13 @@ from urllib.parse import urlencode
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import write_text
 from cybersecqwen.sources.archives import readable
-from cybersecqwen.sources.download import Patience, get, open_client, retried
+from cybersecqwen.sources.download import RetryPolicy, get, open_client, retried
 from cybersecqwen.sources.feed import Feed, FetchOptions
 from cybersecqwen.sources.nvd_json import Page
 from cybersecqwen.sources.schema import parse
 
 URL = "https://services.nvd.nist.gov/rest/json/cves/2.0"
-Ask = Callable[[str], bytes]
+GetPage = Callable[[str], bytes]
 
 PAGE = 2000  # records, the most the API gives at once
 WINDOW = timedelta(days=120)  # the longest period it takes
@@ -37,22 +37,22 @@ _OVER_RATE = frozenset({403})  # what NVD answers to one too many
 
 
 @contextmanager
-def open_api(patience: Patience) -> Iterator[Ask]:
-    """Give a function that asks for a URL, slow enough and as often as `patience` allows."""
+def open_api(retry: RetryPolicy) -> Iterator[GetPage]:
+    """Open the API: a function that gets a URL, slowly enough and as often as `retry` allows."""
     key = os.environ.get("NVD_API_KEY", "")
-    pace = _Pace(50 if key else 5, patience.sleep)
+    pace = _Pace(50 if key else 5, retry.sleep)
     with open_client(follow_redirects=False) as client:
         if key:
             client.headers["apiKey"] = key
 
-        def ask(url: str) -> bytes:
+        def get_page(url: str) -> bytes:
             def once() -> bytes:
                 pace.keep()
                 return get(client, url, passing=_OVER_RATE)
 
-            return retried(once, url, patience)
+            return retried(once, url, retry)
 
-        yield ask
+        yield get_page
 
 
 class _Pace:
@@ -75,20 +75,20 @@ def _fetch(options: FetchOptions) -> list[Path]:
 
     Each window of at most 120 days has its folder. To renew one, delete it.
     """
-    with open_api(options.patience) as ask:
+    with open_api(options.retry) as get_page:
         return [
             path
             for name, query in _windows(options.years)
-            for path in _fetch_window(options.folder / name, f"{options.url}?{query}", ask)
+            for path in _fetch_window(options.folder / name, f"{options.url}?{query}", get_page)
         ]
 
 
-def _fetch_window(folder: Path, query: str, ask: Callable[[str], bytes]) -> Iterator[Path]:
+def _fetch_window(folder: Path, query: str, get_page: GetPage) -> Iterator[Path]:
     position, total = 0, 1
     while position < total:
         path = folder / f"{position:07d}.json"
         url = f"{query}{urlencode({'resultsPerPage': PAGE, 'startIndex': position})}"
-        data = _saved(path) or ask(url)
+        data = _saved(path) or get_page(url)
         page = parse(Page, data, path if path.exists() else url)
         if page.start != position or (page.total and not page.vulnerabilities):
             raise InputError(

@@ -41,7 +41,7 @@ class Reference(Schema):
 
 
 class StixObject(Schema):
-    """What every object of a bundle has in common, as far as it is read here."""
+    """The fields that every object of a bundle may have, as far as they are read here."""
 
     id: str
     type: str

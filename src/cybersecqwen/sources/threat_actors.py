@@ -1,6 +1,6 @@
-"""What judges cti-taa: the golds and the graphs of names, from the authors' repository.
+"""The judgement of cti-taa: the golds and the graphs of names, from the authors' repository.
 
-    fetch_judgement(Path("cti-bench"), HOST, Patience())
+    fetch_judgement(Path("cti-bench"), HOST, RetryPolicy())
     # [cti-bench/cti-taa-gold.tsv, cti-bench/threat-actors.json]
 
 The dataset on the hub has neither. The golds are a column of the authors' responses, in
@@ -21,17 +21,13 @@ from typing import Any, NoReturn
 
 from cybersecqwen.errors import CyberSecQwenError, InputError
 from cybersecqwen.files import read_json, write_json, write_text
-from cybersecqwen.records import Item
-from cybersecqwen.sources.download import Patience, get, open_client, retried
-from cybersecqwen.sources.feed import Feed, FetchOptions
+from cybersecqwen.sources.download import RetryPolicy, get, open_client, retried
 from cybersecqwen.sources.tsv import TsvRow, parse_rows, read_rows
 
-_TASKS = ("cti-mcq", "cti-rcm", "cti-rcm-2021", "cti-vsp", "cti-taa", "cti-ate")
 TASK_FILE = "cti-taa.tsv"
 GOLD_FILE = "cti-taa-gold.tsv"
 GRAPH_FILE = "threat-actors.json"
 
-_DATASET = "AI4Sec/cti-bench"
 HOST = "https://raw.githubusercontent.com"
 _REPOSITORY = "xashru/cti-bench/main/evaluation"
 _GOLDS = "responses/cti-taa-responses.tsv"
@@ -60,7 +56,7 @@ class ThreatActors:
     related: dict[str, tuple[str, ...]]
 
 
-def fetch_judgement(folder: Path, host: str, patience: Patience) -> list[Path]:
+def fetch_judgement(folder: Path, host: str, retry: RetryPolicy) -> list[Path]:
     """Fetch golds and graphs into the folder that holds cti-taa.tsv, and list the two files.
 
     Those that are there and fit the items stay, whoever put them there. Raises
@@ -70,7 +66,7 @@ def fetch_judgement(folder: Path, host: str, patience: Patience) -> list[Path]:
     gold, graphs = folder / GOLD_FILE, folder / GRAPH_FILE
     if not _fits(folder):
         try:
-            _fetch(folder, f"{host}/{_REPOSITORY}", patience)
+            _fetch(folder, f"{host}/{_REPOSITORY}", retry)
         except CyberSecQwenError as error:
             raise CyberSecQwenError(
                 f"{error.what}; without it cti-taa cannot be judged",
@@ -145,21 +141,21 @@ def _fits(folder: Path) -> bool:
         return False
 
 
-def _fetch(folder: Path, base: str, patience: Patience) -> None:
+def _fetch(folder: Path, base: str, retry: RetryPolicy) -> None:
     with open_client(follow_redirects=True) as client:
 
-        def ask(name: str) -> tuple[bytes, str]:
+        def get_file(name: str) -> tuple[bytes, str]:
             url = f"{base}/{name}"
-            return retried(lambda: get(client, url), url, patience), url
+            return retried(lambda: get(client, url), url, retry), url
 
-        golds = _golds(*ask(_GOLDS), folder)
-        graphs = {kind: read_graph(*ask(name)) for kind, name in _GRAPHS.items()}
+        golds = _golds(*get_file(_GOLDS), folder)
+        graphs = {kind: read_graph(*get_file(name)) for kind, name in _GRAPHS.items()}
     write_text(folder / GOLD_FILE, golds)
     write_json(folder / GRAPH_FILE, graphs)
 
 
 def _golds(data: bytes, where: str, folder: Path) -> str:
-    """Give the golds beside the URLs of the items, as TSV."""
+    """Return the golds beside the URLs of the items, as TSV."""
     rows = parse_rows(data, ("GT",), where)
     items = read_rows(folder / TASK_FILE, ("URL",))
     if len(rows) != len(items):
@@ -194,8 +190,8 @@ def read_graph(data: bytes, where: object) -> _Graph:
 def _names(names: object, where: object) -> list[str]:
     if not isinstance(names, (list, tuple, set, frozenset)):
         raise _no_graph(f"{reprlib.repr(names)} in place of a list of names", where)
-    found = [_name(name, where) for name in names]
-    return sorted(found) if isinstance(names, (set, frozenset)) else found
+    cleaned = [_name(name, where) for name in names]
+    return sorted(cleaned) if isinstance(names, (set, frozenset)) else cleaned
 
 
 def _name(name: object, where: object) -> str:
@@ -236,42 +232,3 @@ def _unpickled(data: bytes, where: object) -> Any:
         raise InputError(
             f"no readable pickle: {error}", where=where, tip="try again later"
         ) from error
-
-
-def _fetch_cti_bench(options: FetchOptions) -> list[Path]:
-    tasks = _fetch_tasks(options)
-    return [*tasks, *fetch_judgement(options.folder, options.url or HOST, options.patience)]
-
-
-def _fetch_tasks(options: FetchOptions) -> list[Path]:
-    """Fetch the task files from the hub, whose client has its own cache, resume and retries."""
-    import httpx2
-    from huggingface_hub import hf_hub_download
-
-    try:
-        return [
-            Path(
-                hf_hub_download(
-                    _DATASET,
-                    f"{task}.tsv",
-                    repo_type="dataset",
-                    local_dir=options.folder,
-                    endpoint=options.url or None,
-                )
-            )
-            for task in _TASKS
-        ]
-    except (OSError, httpx2.HTTPError) as error:
-        raise CyberSecQwenError(
-            f"the hub does not give the dataset: {error}",
-            where=_DATASET,
-            tip="check the network, HF_ENDPOINT and HF_TOKEN",
-        ) from error
-
-
-FEED = Feed(
-    "cti-bench",
-    "CTI-Bench: the task files, and what judges cti-taa",
-    Item,
-    fetch=_fetch_cti_bench,
-)

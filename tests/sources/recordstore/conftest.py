@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from cybersecqwen.sources.download import Patience
+from cybersecqwen.sources.download import RetryPolicy
 from cybersecqwen.sources.recordstore.session import UpdateOptions
 from cybersecqwen.sources.recordstore.update import Outcome, update
 
@@ -115,8 +115,8 @@ def store(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def order(upstream: Upstream, store: Path, patience: Patience) -> UpdateOptions:
-    return UpdateOptions(store, store.parent, url=upstream.url, patience=patience, now=lambda: NOW)
+def order(upstream: Upstream, store: Path, retry: RetryPolicy) -> UpdateOptions:
+    return UpdateOptions(store, store.parent, url=upstream.url, retry=retry, now=lambda: NOW)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What is read from the store: records, their history, and how current it is.
+"""Read the store: records, their history, and how current it is.
 
 wanted = Wanted(since="2025-12-01", labelled=True)
 count(Path("records.sqlite"), wanted)

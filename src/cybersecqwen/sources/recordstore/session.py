@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import sha256_file
-from cybersecqwen.sources.download import Patience, download
+from cybersecqwen.sources.download import RetryPolicy, download
 from cybersecqwen.sources.recordstore.database import transaction
 from cybersecqwen.sources.recordstore.versions import Changes
 
@@ -44,7 +44,7 @@ class UpdateOptions:
     cache: Path
     url: str = ""
     since: str = ""
-    patience: Patience = field(default_factory=Patience)
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
     now: Callable[[], datetime] = utc_now
 
     def address(self, upstream: str) -> str:
@@ -111,7 +111,7 @@ def update_release(
     """
     options, connection = session.options, session.connection
     path = options.cache / feed / PurePosixPath(url).name
-    download(options.address(url), path, patience=options.patience)
+    download(options.address(url), path, retry=options.retry)
     sha256 = sha256_file(path)
     state = replace(load(connection, feed), checked=options.timestamp())
     if sha256 == latest_release(connection, feed)[1]:

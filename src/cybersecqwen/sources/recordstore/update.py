@@ -32,7 +32,7 @@ _BATCH = 2000  # records in a transaction
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the update of a feed brought, up to the error that ended it if there was one."""
+    """The result of updating a feed, up to the error that ended it if there was one."""
 
     feed: str
     changes: Changes

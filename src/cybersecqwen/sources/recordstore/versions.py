@@ -35,7 +35,7 @@ Versions = Mapping[str, Vulnerability]
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What an update brought, in CVEs; `labels` counts the changes of one giver's labels."""
+    """Counts of CVEs in an update; `labels` counts the changes of one giver's labels."""
 
     received: int = 0
     new: int = 0
@@ -124,14 +124,14 @@ def load_versions(
     connection: sqlite3.Connection, cve_ids: Collection[str]
 ) -> defaultdict[str, dict[str, Vulnerability]]:
     """Load the versions of some CVEs, by id and source."""
-    found: defaultdict[str, dict[str, Vulnerability]] = defaultdict(dict)
+    versions: defaultdict[str, dict[str, Vulnerability]] = defaultdict(dict)
     for row in connection.execute(
         f"SELECT {', '.join(COLUMNS)}, source FROM versions"
         " WHERE cve_id IN (SELECT value FROM json_each(?))",
         (json.dumps(list(cve_ids)),),
     ):
-        found[row["cve_id"]][row["source"]] = as_vulnerability(row)
-    return found
+        versions[row["cve_id"]][row["source"]] = as_vulnerability(row)
+    return versions
 
 
 def as_vulnerability(row: sqlite3.Row, where: str = "") -> Vulnerability:
