@@ -11,8 +11,7 @@ import click
 from cybersecqwen.cli.group import FILE, Group, json_option
 
 if TYPE_CHECKING:
-    from cybersecqwen.reports.dataset.rows import Corpus
-    from cybersecqwen.reports.dataset.texts import TokenCounter
+    from cybersecqwen.reports.dataset import Corpus, TokenCounter
 
 
 @click.group(cls=Group)
@@ -52,14 +51,20 @@ def report(
     """
     from cybersecqwen.cwe.catalogue import load_catalogue
     from cybersecqwen.cwe.mapping import MappingAdvice
-    from cybersecqwen.reports.dataset import Settings, describe, read_corpus, summary, write_report
+    from cybersecqwen.reports.dataset import (
+        DatasetSettings,
+        describe,
+        read_corpus,
+        summary,
+        write_report,
+    )
 
     if run is None and not records:
         raise click.UsageError("give the folder of a RUN, --records, or both")
     folder = out or (run / "report" / "dataset" if run else Path("dataset-report"))
     corpus = read_corpus(run) if run else None
     catalogue = load_catalogue()
-    settings = Settings(
+    settings = DatasetSettings(
         catalogue,
         MappingAdvice(catalogue).better,
         max_length=max_length or (corpus.recipe.training.max_length if corpus else 4096),

@@ -12,11 +12,15 @@ from cybersecqwen.cli import main
 from cybersecqwen.cwe.catalogue import load_catalogue
 from cybersecqwen.cwe.mapping import MappingAdvice
 from cybersecqwen.records import Vulnerability
-from cybersecqwen.reports.dataset.description import Measured, Settings, measure
-from cybersecqwen.reports.dataset.rows import rows_of_records
+from cybersecqwen.reports.dataset.description import (
+    DatasetSettings,
+    Measured,
+    measure,
+    rows_of_records,
+)
 
 CATALOGUE = load_catalogue()
-SETTINGS = Settings(CATALOGUE, MappingAdvice(CATALOGUE).better)
+SETTINGS = DatasetSettings(CATALOGUE, MappingAdvice(CATALOGUE).better)
 
 
 def record(

@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 import pytest
 
 from cybersecqwen.files import read_json, read_jsonl, write_jsonl
+from cybersecqwen.reports import svg
 from cybersecqwen.reports.dataset import plots
 from cybersecqwen.reports.dataset.document import render
 from cybersecqwen.sample import FEED
@@ -93,8 +94,8 @@ def test_a_year_of_few_labels_is_no_point(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_plots_drawn_from_the_written_figures_are_the_same(report: Path) -> None:
     found = read_json(report / "dataset.json")
-    for name, svg in plots.plots(found["records"]).items():
-        assert svg == (report / "plots" / f"records-{name}.svg").read_text(encoding="utf-8"), name
+    for name, drawn in plots.plots(found["records"]).items():
+        assert drawn == (report / "plots" / f"records-{name}.svg").read_text(encoding="utf-8"), name
 
 
 def test_the_same_input_gives_the_same_bytes_beside_the_run(
@@ -113,7 +114,7 @@ def test_the_same_input_gives_the_same_bytes_beside_the_run(
 def test_without_matplotlib_there_is_a_report_without_plots(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plots, "find_spec", lambda _: None)
+    monkeypatch.setattr(svg, "find_spec", lambda _: None)
     code, out, _ = run("report", "--records", FEED, "--out", tmp_path)
     assert code == 0
     assert "records in conflict" in out and f"Report: {tmp_path / 'REPORT.md'}" in out

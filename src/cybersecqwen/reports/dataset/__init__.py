@@ -1,24 +1,23 @@
 """What is in a dataset: classes, sources of labels and their conflicts, duplicates, lengths.
 
-    settings = Settings(catalogue, MappingAdvice(catalogue).better)
+    settings = DatasetSettings(catalogue, MappingAdvice(catalogue).better)
     report, conflicts = describe(None, (Path("cve.parquet"),), settings=settings)
     write_report(report, conflicts, Path("dataset-report"))
 
-Each module measures one thing in one pass over the records; `measure` runs them together,
-`markdown` and `plots` show what they found.
+`label_counts`, `agreement` and `texts` measure, in the one pass of `description`; `document`,
+`sections` and `plots` show the figures.
 """
 
 from __future__ import annotations
 
-from cybersecqwen.reports.dataset.describe import describe
-from cybersecqwen.reports.dataset.description import Settings
-from cybersecqwen.reports.dataset.document import summary
-from cybersecqwen.reports.dataset.files import write_report
-from cybersecqwen.reports.dataset.rows import read_corpus
-from cybersecqwen.reports.dataset.texts import load_counter, own_tokenizer
+from cybersecqwen.reports.dataset.description import Corpus, DatasetSettings, describe, read_corpus
+from cybersecqwen.reports.dataset.document import summary, write_report
+from cybersecqwen.reports.dataset.texts import TokenCounter, load_counter, own_tokenizer
 
 __all__ = [
-    "Settings",
+    "Corpus",
+    "DatasetSettings",
+    "TokenCounter",
     "describe",
     "load_counter",
     "own_tokenizer",

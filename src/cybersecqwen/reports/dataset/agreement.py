@@ -1,4 +1,4 @@
-"""Where the sources of labels agree, and the list of where they do not.
+"""Where the sources of labels differ, and which labels MITRE advises against.
 
     agreement = Agreement(CweGraph(catalogue))
     agreement.add("CVE-2021-1", {"nvd": ("CWE-119",), "cna": ("CWE-787",), "cisa_adp": ()})
@@ -10,17 +10,25 @@ primary one.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
 from cybersecqwen.benchmark.breakdown import part
 from cybersecqwen.cwe.graph import RELATIONS, CweGraph
+from cybersecqwen.cwe.label import LABEL_SOURCES, Labels, primary_label
+from cybersecqwen.cwe.mapping import ADVISED_AGAINST
 from cybersecqwen.files import Json
-from cybersecqwen.reports.dataset.labels import SOURCES, Labels, year_of
+from cybersecqwen.records import Weakness
+from cybersecqwen.reports.dataset.label_counts import usage, year_of
 
-_SHOWN = 25
+_SHOWN = 25  # conflicts of a pair of sources, and discouraged classes
+_FEWEST = 5  # records over which another source has to say so
 _NEAR = ("equal", "parent", "child")
+
+
+Better = Callable[[str, Sequence[tuple[str, float]]], str]
 
 
 class Conflict(NamedTuple):
@@ -41,7 +49,7 @@ class Agreement:
     def __init__(self, graph: CweGraph) -> None:
         self._graph = graph
         self._firsts: dict[tuple[str, str], Counter[tuple[str, str]]] = {
-            pair: Counter() for pair in combinations(SOURCES, 2)
+            pair: Counter() for pair in combinations(LABEL_SOURCES, 2)
         }
         self._sets: dict[tuple[str, str], Counter[str]] = {pair: Counter() for pair in self._firsts}
         self._years: dict[tuple[str, str], Counter[tuple[str, bool]]] = {
@@ -50,7 +58,7 @@ class Agreement:
         self.conflicts: list[Conflict] = []
 
     def add(self, cve_id: str, labels: Labels) -> None:
-        """Take in the labels of one record."""
+        """Add the labels of one record."""
         for pair, firsts in self._firsts.items():
             ours, theirs = labels[pair[0]], labels[pair[1]]
             if not ours or not theirs:
@@ -68,7 +76,7 @@ class Agreement:
                 )
 
     def to_json(self) -> list[Json]:
-        """Give the figures of each pair of sources that ever labelled the same record."""
+        """Return the figures of each pair of sources that ever labelled the same record."""
         return [
             self._pair(*pair, firsts) for pair, firsts in self._firsts.items() if firsts.total()
         ]
@@ -117,3 +125,58 @@ class Agreement:
             }
             for count, label, other in ranked[:_SHOWN]
         ]
+
+
+class Discouraged:
+    """Counts of primary labels that are Discouraged or Prohibited, and of what others say.
+
+    `better` names the neighbour of a label, given other labels with their shares: here those that
+    other sources give to the same records, where they do so for some.
+    """
+
+    def __init__(self, catalogue: Mapping[str, Weakness], better: Better) -> None:
+        self._catalogue = catalogue
+        self._better = better
+        self._labelled = 0
+        self._counts: Counter[str] = Counter()
+        self._others: dict[str, Counter[str]] = defaultdict(Counter)
+
+    def add(self, labels: Labels) -> None:
+        """Add the labels of one record."""
+        found = primary_label(labels)
+        if found is None:
+            return
+        self._labelled += 1
+        source, label = found
+        if usage(label, self._catalogue) in ADVISED_AGAINST:
+            self._counts[label] += 1
+            others = {c for other in LABEL_SOURCES if other != source for c in labels[other]}
+            self._others[label].update(others - {label})
+
+    def to_json(self) -> Json:
+        """Return how many records carry such a label, and the commonest of them."""
+        ranked = sorted(self._counts.items(), key=lambda row: (-row[1], row[0]))
+        return {
+            "records": part(self._counts.total(), self._labelled) if self._labelled else None,
+            "classes": [self._class(cwe, count) for cwe, count in ranked[:_SHOWN]],
+            "other_classes": len(ranked[_SHOWN:]),
+        }
+
+    def _class(self, cwe: str, count: int) -> Json:
+        others = self._others[cwe]
+        enough = [(other, n) for other, n in others.items() if n >= _FEWEST]
+        ranked = sorted(enough, key=lambda row: (-row[1], row[0]))
+        better = self._better(cwe, [(other, n / count) for other, n in ranked])
+        return {
+            "cwe": cwe,
+            "name": self._catalogue[cwe].name,
+            "usage": usage(cwe, self._catalogue),
+            "records": count,
+            "better": {
+                "cwe": better,
+                "name": self._catalogue[better].name,
+                "records_so_labelled_by_another_source": others[better],
+            }
+            if better
+            else None,
+        }

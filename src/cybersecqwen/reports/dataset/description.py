@@ -1,39 +1,116 @@
-"""Measure a dataset in one pass over its rows.
+"""Describe the records of feeds, a run's corpus, or both, beside one another.
 
-    found = measure(rows_of_records(records), settings=Settings(load_catalogue()))
-    found.figures["classes"]["head"][0]["cwe"]      # 'CWE-79'
-    found.conflicts[0].relation
+    settings = DatasetSettings(catalogue, MappingAdvice(catalogue).better)
+    report, conflicts = describe(None, (Path("cve.parquet"),), settings=settings)
+    report["records"]["classes"]["head"][0]["cwe"]      # 'CWE-79'
 
-The primary label of a record is the first of NVD, else of the CNA, else of CISA-ADP; NVD's
-placeholders are no labels. Rejected records are counted and left out of everything else.
+All is measured in one pass. The primary label of a record is the first of NVD, else of the CNA,
+else of CISA-ADP; NVD's placeholders are no labels. Rejected records are counted and left out of
+everything else. An example of a corpus is a record with the one label it is trained on, under the
+source it is from. Where records and a corpus are given, its examples are looked up in the records'
+list of conflicts.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from pathlib import Path
 from typing import NamedTuple
 
+from cybersecqwen import __version__
 from cybersecqwen.benchmark.breakdown import part
+from cybersecqwen.config import Recipe, load_recipe
 from cybersecqwen.cwe.graph import CweGraph
-from cybersecqwen.errors import InputError
-from cybersecqwen.files import Json
-from cybersecqwen.records import Weakness
-from cybersecqwen.reports.dataset.agreement import Agreement, Conflict
-from cybersecqwen.reports.dataset.coverage import Coverage
-from cybersecqwen.reports.dataset.discouraged import Better, Discouraged
-from cybersecqwen.reports.dataset.duplicates import Duplicates
-from cybersecqwen.reports.dataset.label_counts import spread
-from cybersecqwen.reports.dataset.labels import labels_of, primary
-from cybersecqwen.reports.dataset.lengths import Lengths
-from cybersecqwen.reports.dataset.rows import Row
-from cybersecqwen.reports.dataset.texts import TokenCounter
-from cybersecqwen.reports.dataset.years import Years
+from cybersecqwen.cwe.label import labels_of, primary_label
+from cybersecqwen.errors import InputError, StageError
+from cybersecqwen.files import Json, read_json, read_jsonl, sha256_tree
+from cybersecqwen.manifest import finished, outputs_of
+from cybersecqwen.prompts import rcm_prompt
+from cybersecqwen.records import Example, Vulnerability, Weakness
+from cybersecqwen.reports.dataset.agreement import Agreement, Better, Conflict, Discouraged
+from cybersecqwen.reports.dataset.label_counts import Coverage, Years, spread
+from cybersecqwen.reports.dataset.texts import Duplicates, Lengths, TokenCounter
+from cybersecqwen.sources import read_vulnerabilities
+
+SPLITS = ("train", "validation")
+
+
+class DatasetRow(NamedTuple):
+    """A record, and what a model is asked about it and learns to answer, "" for no answer yet."""
+
+    record: Vulnerability
+    prompt: str
+    completion: str = ""
+
+    @property
+    def label(self) -> str:
+        """Return the primary label, "" for none."""
+        found = primary_label(labels_of(self.record))
+        return found[1] if found else ""
 
 
 @dataclass(frozen=True)
-class Settings:
+class Corpus:
+    """A finished corpus of a run, read whole; `splits` are its files by name."""
+
+    recipe: Recipe
+    certificate: Json
+    outputs: Json
+    splits: dict[str, tuple[DatasetRow, ...]]
+
+    @property
+    def rows(self) -> Iterator[DatasetRow]:
+        """Return the rows of all splits, training first."""
+        for rows in self.splits.values():
+            yield from rows
+
+
+def rows_of_records(records: Iterable[Vulnerability]) -> Iterator[DatasetRow]:
+    """Yield each record with the prompt that a corpus would ask about it."""
+    for record in records:
+        yield DatasetRow(record, rcm_prompt(record.description))
+
+
+def read_corpus(run: Path) -> Corpus:
+    """Read the corpus of a run folder.
+
+    Raises InputError where `run` is no run folder, StageError where its corpus is not finished
+    or is no longer what its manifest proves.
+    """
+    if not (run / "recipe.toml").is_file():
+        raise InputError("is no run folder", where=run, tip="it holds no recipe.toml")
+    recipe = load_recipe(run / "recipe.toml")
+    tip = f"run it first: cybersecqwen corpus {recipe.name} --out {run}"
+    folder = finished(run / "corpus", tip=tip)
+    return Corpus(
+        recipe,
+        read_json(folder / "certificate.json"),
+        outputs_of(folder),
+        {name: tuple(map(_row, _examples(folder / f"{name}.jsonl"))) for name in SPLITS},
+    )
+
+
+def _examples(path: Path) -> Iterator[Example]:
+    for number, row in enumerate(read_jsonl(path), start=1):
+        try:
+            yield Example(**row)
+        except TypeError as error:
+            raise StageError(
+                f"is no example: {error}", where=f"{path}:{number}", tip="build the corpus again"
+            ) from error
+
+
+def _row(example: Example) -> DatasetRow:
+    record = Vulnerability(example.cve_id, example.published, example.description)
+    label: Json = {f"cwe_{example.label_source}": (example.cwe,)}
+    return DatasetRow(replace(record, **label), example.prompt, example.completion)
+
+
+@dataclass(frozen=True)
+class DatasetSettings:
     """What a dataset is measured with; `better` names a neighbour of a discouraged label."""
 
     catalogue: Mapping[str, Weakness]
@@ -49,7 +126,7 @@ class Measured(NamedTuple):
     conflicts: tuple[Conflict, ...]
 
 
-def measure(rows: Iterable[Row], *, settings: Settings) -> Measured:
+def measure(rows: Iterable[DatasetRow], *, settings: DatasetSettings) -> Measured:
     """Measure all rows; raises InputError where there are none, or none that is not rejected."""
     found = _Pass(settings)
     for row in rows:
@@ -65,7 +142,7 @@ def measure(rows: Iterable[Row], *, settings: Settings) -> Measured:
 class _Pass:
     """Every measurement, fed with one row after another."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: DatasetSettings) -> None:
         catalogue = settings.catalogue
         self._catalogue = catalogue
         self.records = self.rejected = self._without_text = 0
@@ -76,14 +153,14 @@ class _Pass:
         self._lengths = Lengths(limit=settings.max_length, counter=settings.counter)
         self.agreement = Agreement(CweGraph(catalogue))
 
-    def add(self, row: Row) -> None:
+    def add(self, row: DatasetRow) -> None:
         record = row.record
         if record.rejected:
             self.rejected += 1
             return
         self.records += 1
         labels = labels_of(record)
-        found = primary(labels)
+        found = primary_label(labels)
         if found:
             self._classes[found[1]] += 1
         self._coverage.add(record, labels)
@@ -115,3 +192,45 @@ class _Pass:
             "duplicates": self._duplicates.to_json(),
             "lengths": self._lengths.to_json(),
         }
+
+
+def describe(
+    corpus: Corpus | None, records: Sequence[Path], *, settings: DatasetSettings
+) -> tuple[Json, tuple[Conflict, ...]]:
+    """Return the report of what is given, and every conflict of the records' sources.
+
+    Raises InputError for records that cannot be read, or where there are none.
+    """
+    report: Json = {"version": __version__, "inputs": {}}
+    conflicts: tuple[Conflict, ...] = ()
+    if records:
+        read = chain.from_iterable(map(read_vulnerabilities, records))
+        report["records"], conflicts = measure(rows_of_records(read), settings=settings)
+        for path in records:
+            prefix = "" if path.is_file() else f"{path.name}/"
+            report["inputs"] |= {prefix + n: sha256 for n, sha256 in sha256_tree(path).items()}
+    if corpus:
+        report["inputs"] |= {f"corpus/{name}": sha256 for name, sha256 in corpus.outputs.items()}
+        report["corpus"] = _corpus(corpus, settings)
+        if records:
+            report["corpus"]["contested"] = _contested(corpus, conflicts)
+    return report, conflicts
+
+
+def _corpus(corpus: Corpus, settings: DatasetSettings) -> Json:
+    figures, _ = measure(corpus.rows, settings=settings)
+    classes = {name: {row.label for row in rows} for name, rows in corpus.splits.items()}
+    return {
+        **figures,
+        "recipe": corpus.recipe.name,
+        "splits": {name: len(rows) for name, rows in corpus.splits.items()},
+        "dropped": corpus.certificate["counts"]["dropped"],
+        "classes_only_in_validation": sorted(classes["validation"] - classes["train"]),
+    }
+
+
+def _contested(corpus: Corpus, conflicts: Sequence[Conflict]) -> Json:
+    """Count the examples over whose record two sources differ."""
+    differing = {conflict.cve_id for conflict in conflicts}
+    ids = [row.record.cve_id for row in corpus.rows]
+    return part(sum(cve_id in differing for cve_id in ids), len(ids))

@@ -1,6 +1,6 @@
-"""The report of a dataset in Markdown.
+"""The report of a dataset: its Markdown, and all its files.
 
-    write_text(folder / "REPORT.md", render(report))
+    write_report(report, conflicts, Path("dataset-report"))
 
 `report` is what `dataset.json` holds: `records` and `corpus` are the figures of one
 dataset each, and either may be absent.
@@ -8,11 +8,14 @@ dataset each, and either may be absent.
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
-from cybersecqwen.files import Json
+from cybersecqwen.files import Json, atomic_write, write_json, write_jsonl, write_text
 from cybersecqwen.reports.dataset import sections
-from cybersecqwen.reports.dataset.plots import TITLES
+from cybersecqwen.reports.dataset.agreement import Conflict
+from cybersecqwen.reports.dataset.plots import TITLES, plots
 from cybersecqwen.reports.dataset.sections import of_text, pair_name, part_text, percent
 from cybersecqwen.reports.markdown import table
 
@@ -22,6 +25,28 @@ The primary label of a record is the first label of NVD, else of the CNA, else o
 NVD's placeholders (`NVD-CWE-noinfo`, `NVD-CWE-Other`) are no labels. Rejected records are
 counted and left out of everything else. Texts are the same where they are equal once case,
 punctuation and white space are folded."""
+
+
+def write_report(report: Json, conflicts: Sequence[Conflict], folder: Path) -> None:
+    """Write REPORT.md, dataset.json, conflicts.csv, conflicts.jsonl and plots/*.svg.
+
+    Without matplotlib there are no plots. The same report gives the same bytes.
+    """
+    drawn = {
+        f"plots/{part}-{name}.svg": svg
+        for part in PARTS
+        if part in report
+        for name, svg in plots(report[part]).items()
+    }
+    for path, svg in drawn.items():
+        write_text(folder / path, svg)
+    write_jsonl(folder / "conflicts.jsonl", (conflict._asdict() for conflict in conflicts))
+    with atomic_write(folder / "conflicts.csv") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(Conflict._fields)
+        writer.writerows(conflicts)
+    write_json(folder / "dataset.json", report)
+    write_text(folder / "REPORT.md", render(report, drawn))
 
 
 def render(report: Json, drawn: Iterable[str] = ()) -> str:

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator
 from itertools import accumulate
 from typing import Any
 
+from cybersecqwen.cwe.label import LABEL_SOURCES
 from cybersecqwen.files import Json
-from cybersecqwen.reports.dataset.labels import NO_YEAR, SOURCES
+from cybersecqwen.reports.dataset.label_counts import NO_YEAR
 from cybersecqwen.reports.svg import BLUE, GREEN, LIGHT_GREY, ORANGE, VERMILLION, draw_svg
 
 # By source of the label: colour, hatch, line style and marker.
@@ -64,7 +65,7 @@ def _years(figures: Json) -> Any:
         if not any(counts):
             continue
         style = {"color": colour, "hatch": hatch, "edgecolor": "white", "linewidth": 0.3}
-        axes.bar(years, counts, bottom=below, label=SOURCES.get(source, "no label"), **style)
+        axes.bar(years, counts, bottom=below, label=LABEL_SOURCES.get(source, "no label"), **style)
         below = [under + count for under, count in zip(below, counts, strict=True)]
     undated = sum(row["published"] for row in figures["years"] if row["year"] == NO_YEAR)
     note = f" ({undated:,} records state none)" if undated else ""
@@ -106,7 +107,7 @@ def _agreement(figures: Json) -> Any:
 
     figure = Figure(figsize=(5.6, 3.8), layout="constrained")
     axes = figure.subplots()
-    names = list(SOURCES)
+    names = list(LABEL_SOURCES)
     shares = [[float("nan")] * len(names) for _ in names]
     said = {}
     for pair in figures["agreement"]:
@@ -125,8 +126,8 @@ def _agreement(figures: Json) -> Any:
             dark = (row, column) in said and shares[row][column] > 55
             style: Json = {"ha": "center", "va": "center", "size": 8}
             axes.text(column, row, text, color="white" if dark else "black", **style)
-    axes.set_xticks(range(len(names)), SOURCES.values())
-    axes.set_yticks(range(len(names)), SOURCES.values())
+    axes.set_xticks(range(len(names)), LABEL_SOURCES.values())
+    axes.set_yticks(range(len(names)), LABEL_SOURCES.values())
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     figure.colorbar(mesh, ax=axes, label="same first label, per cent", shrink=0.8)
@@ -176,7 +177,7 @@ def _discouraged(figures: Json) -> Any:
         if len(points) > 1:
             drawn = True
             style = {"color": colour, "linestyle": line, "marker": marker, "markersize": 4}
-            axes.plot(*zip(*points, strict=True), label=SOURCES[source], **style)
+            axes.plot(*zip(*points, strict=True), label=LABEL_SOURCES[source], **style)
     if not drawn:
         return None
     axes.set(xlabel="year of publication", ylabel="Discouraged, per cent of first labels")

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from cybersecqwen.cwe.label import LABEL_SOURCES
 from cybersecqwen.files import Json
-from cybersecqwen.reports.dataset.labels import SOURCES
 from cybersecqwen.reports.markdown import table
 
 _MIN_YEAR = 50  # records that two sources label; agreement over fewer says little
@@ -21,13 +21,13 @@ _GROUPS = {"kinds": "kind of entry", "abstractions": "abstraction", "usages": "m
 def years(rows: Sequence[Json]) -> str:
     """Write the records, labels and gaps of each year."""
     listed = table(
-        ("year", "by CVE id", "published", *SOURCES.values(), "no label"),
+        ("year", "by CVE id", "published", *LABEL_SOURCES.values(), "no label"),
         [
             (
                 row["year"],
                 f"{row['by_id']:,}",
                 f"{row['published']:,}",
-                *(f"{row['labelled_by'][source]:,}" for source in SOURCES),
+                *(f"{row['labelled_by'][source]:,}" for source in LABEL_SOURCES),
                 f"{row['primary_label_from']['none']:,}",
             )
             for row in rows
@@ -104,7 +104,7 @@ def sources(found: Json) -> str:
         ("source", "records", "share", "labels", *(f"of them {name}" for name in columns)),
         [
             (
-                SOURCES[source],
+                LABEL_SOURCES[source],
                 f"{row['count']:,}",
                 percent(row["share"]),
                 f"{row['labels']:,}",
@@ -118,7 +118,7 @@ def sources(found: Json) -> str:
         ("labelled by", "records", "share"),
         [
             (
-                " and ".join(SOURCES[s] for s in row["sources"]) or "no source",
+                " and ".join(LABEL_SOURCES[s] for s in row["sources"]) or "no source",
                 f"{row['count']:,}",
                 percent(row["share"]),
             )
@@ -200,7 +200,7 @@ def _by_year(pairs: Sequence[Json]) -> str:
 
 
 def _commonest(pair: Json) -> str:
-    first, second = (SOURCES[source] for source in pair["sources"])
+    first, second = (LABEL_SOURCES[source] for source in pair["sources"])
     return table(
         (first, second, f"{first}'s is", "records"),
         [
@@ -308,7 +308,7 @@ def _tokens_by(found: Json) -> str:
 
 def pair_name(pair: Json) -> str:
     """Name the two sources of a pair."""
-    return " and ".join(SOURCES[source] for source in pair["sources"])
+    return " and ".join(LABEL_SOURCES[source] for source in pair["sources"])
 
 
 def part_text(found: Json) -> str:
