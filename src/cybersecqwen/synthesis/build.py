@@ -24,19 +24,18 @@ from cybersecqwen.errors import InputError, RecipeError, StageError
 from cybersecqwen.files import Json, read_jsonl, sha256_file, write_json, write_jsonl, write_text
 from cybersecqwen.records import Benchmark, Vulnerability, Weakness
 from cybersecqwen.synthesis.checks import Checks, LengthLimits
-from cybersecqwen.synthesis.diversity import diversity, wording
+from cybersecqwen.synthesis.cvss import vector_drafts
 from cybersecqwen.synthesis.facts import FactBase
 from cybersecqwen.synthesis.generation import DraftSource, Subjects, generate_drafts
 from cybersecqwen.synthesis.leakage import BenchmarkFacts
 from cybersecqwen.synthesis.offensive_content import DESCRIPTIONS
 from cybersecqwen.synthesis.pair import LETTERS, Makers, Pair, arranged, draft_of
-from cybersecqwen.synthesis.pair_card import synthesis_card
+from cybersecqwen.synthesis.pair_card import bare_question, diversity, synthesis_card
 from cybersecqwen.synthesis.passage_questions import passage_drafts
 from cybersecqwen.synthesis.record_facts import RecordFacts, collect_records
 from cybersecqwen.synthesis.record_questions import QuestionWriter, record_drafts
 from cybersecqwen.synthesis.relation_questions import RELATIONS, RelationQuestions
 from cybersecqwen.synthesis.selection import Selection, select_pairs
-from cybersecqwen.synthesis.vector_questions import vector_drafts
 
 _log = logging.getLogger(__name__)
 
@@ -226,9 +225,9 @@ _RULES = {
 
 
 def _diversity(pairs: Sequence[Pair]) -> Iterator[tuple[str, Json]]:
-    yield "all", diversity(map(wording, pairs))
+    yield "all", diversity(map(bare_question, pairs))
     for kind in sorted({pair.draft.kind for pair in pairs}):
-        yield kind, diversity(wording(pair) for pair in pairs if pair.draft.kind == kind)
+        yield kind, diversity(bare_question(pair) for pair in pairs if pair.draft.kind == kind)
 
 
 def _counted(names: Iterable[str]) -> dict[str, int]:

@@ -1,21 +1,25 @@
-"""Read a CVSS v3.1 base vector: its metrics in words, its score, its severity.
+"""CVSS v3.1 base vectors: their metrics in words, score and severity, and questions about them.
 
 >>> reading = read_vector("CVSS:3.0/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H")
 >>> reading.vector, reading.score, reading.severity
 ('CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H', '9.8', 'Critical')
+>>> makers = vector_drafts([reading.vector], random.Random(42))
+>>> next(makers["rating"]()).subject == reading.vector
+True
 
 Scores are those of the `cvss` library, of the specification at https://www.first.org/cvss/v3.1.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from cybersecqwen.errors import InputError
-from cybersecqwen.synthesis.pair import Grounding
-from cybersecqwen.synthesis.wording import One, form, load_templates
+from cybersecqwen.synthesis.pair import Draft, Grounding, Maker
+from cybersecqwen.synthesis.wording import One, fill, form, lead, load_templates, say
 
 SOURCE = "CVSS v3.1 specification"
 _PREFIX = "CVSS:3.1/"
@@ -26,7 +30,7 @@ _VALUES = {
     **{"S": "UC", "C": "NLH", "I": "NLH", "A": "NLH"},
 }
 _CHANGE = "score severity score_after! severity_after! vector_after"
-WORDS = load_templates(
+_WORDS = load_templates(
     "cvss.toml",
     {
         "score": {"choice": form("vector!", "score! severity")},
@@ -56,7 +60,7 @@ METRICS: Mapping[str, tuple[str, Mapping[str, tuple[str, str]]]] = {
         words["name"],
         {value: (words[value]["name"], words[value]["meaning"]) for value in _VALUES[metric]},
     )
-    for metric, words in ((metric, WORDS["metrics"][metric]) for metric in _VALUES)
+    for metric, words in ((metric, _WORDS["metrics"][metric]) for metric in _VALUES)
 }
 
 
@@ -114,3 +118,147 @@ def _known(vector: str) -> Reading:
     if reading is None:
         raise InputError(f"no CVSS v3 base vector: {vector!r}")
     return reading
+
+
+def vector_drafts(vectors: Sequence[str], rng: random.Random) -> dict[str, Maker]:
+    """Make drafts by topic, over the distinct base vectors of a feed."""
+    readings = sorted(
+        {r for r in map(read_vector, vectors) if r is not None}, key=lambda r: r.vector
+    )
+
+    def over(make: Callable[[Reading], Draft]) -> Maker:
+        return lambda: map(make, rng.sample(readings, len(readings)))
+
+    return {
+        "score": over(lambda r: _score(r, readings, rng)),
+        "severity": over(lambda r: _severity(r, rng)),
+        "metric": over(lambda r: _metric(r, rng)),
+        "more severe": over(lambda r: _more_severe(r, readings, rng)),
+        "reading": over(lambda r: _reading(r, rng)),
+        "what if": over(lambda r: _what_if(r, rng)),
+        "rating": over(lambda r: _rating(r, rng)),
+    }
+
+
+def metric_lines(reading: Reading, *, score: bool = False) -> list[str]:
+    """Write a vector in words, one line a metric, and its score where it is wanted."""
+    words = _WORDS["lines"]
+    lines = [
+        fill(words["metric"], metric=reading.label(name), meaning=reading.meaning(name))
+        for name, _ in reading.metrics
+    ]
+    total = fill(words["score"], score=reading.score, severity=reading.severity)
+    return [*lines, total] if score else lines
+
+
+def _draft(
+    reading: Reading, topic: str, rng: random.Random, answer: str = "", **values: str
+) -> Draft:
+    """Draw question and answer of a topic; a given answer is drawn or computed already."""
+    (words,) = _WORDS[topic].values()
+    given = {"score": reading.score, "severity": reading.severity, "vector": reading.vector}
+    values = given | values
+    return Draft(
+        kind="cvss",
+        topic=topic,
+        subject=reading.vector,
+        question=lead(rng, say(rng, words["question"], **values)),
+        answer=answer or say(rng, words["answer"], **values),
+        grounding=(reading.grounding(),),
+        support=(reading.score, reading.severity),
+    )
+
+
+def _score(reading: Reading, readings: Sequence[Reading], rng: random.Random) -> Draft:
+    scores = sorted({r.score for r in readings} | {"3.1", "5.4", "7.5", "9.8"})
+    scores.remove(reading.score)
+    # Those next to the right score: a guess at the severity is not enough.
+    near = sorted(scores, key=lambda s: (abs(float(s) - float(reading.score)), s))[:8]
+    draft = _draft(reading, "score", rng)
+    return replace(draft, options=(reading.score, *rng.sample(near, 3)))
+
+
+def _severity(reading: Reading, rng: random.Random) -> Draft:
+    ratings = _WORDS["ratings"]
+    others = [name for name in ratings if name != reading.severity]
+    draft = _draft(reading, "severity", rng)
+    options = (reading.severity, *rng.sample(others, 3))
+    return replace(
+        draft,
+        support=(reading.severity, reading.score),
+        options=tuple(ratings[name] for name in options),
+    )
+
+
+def _metric(reading: Reading, rng: random.Random) -> Draft:
+    """Ask what one metric says; the wrong options are other values of this vector's metrics."""
+    metric = rng.choice(list(METRICS))
+    wrong = [
+        f"{METRICS[m][0]}: {name}"
+        for m, value in reading.metrics
+        for v, (name, _) in METRICS[m][1].items()
+        if v != value
+    ]
+    right = reading.label(metric)
+    draft = _draft(reading, "metric", rng, metric=right, meaning=reading.meaning(metric))
+    options = (right.partition(" (")[0], *rng.sample(wrong, 3))
+    return replace(draft, support=(right,), options=options)
+
+
+def _more_severe(reading: Reading, readings: Sequence[Reading], rng: random.Random) -> Draft:
+    """Ask which of four vectors scores highest; the right one does, by a tenth at least."""
+    lower = [r for r in readings if float(r.score) < float(reading.score)]
+    top = reading
+    if len(lower) < 3:
+        top = max(readings, key=lambda r: (float(r.score), r.vector))
+        lower = [r for r in readings if float(r.score) < float(top.score)]
+    wrong = rng.sample(lower, 3) if len(lower) > 2 else []
+    scores = sorted((r.score for r in wrong), key=float, reverse=True)
+    draft = _draft(top, "more severe", rng, others=", ".join(scores))
+    others = (Grounding(SOURCE, "options", f"base score {r.score}") for r in wrong)
+    return replace(
+        draft,
+        grounding=(*draft.grounding, *others),
+        support=(top.vector, top.score),
+        options=(top.vector, *(r.vector for r in wrong)),
+    )
+
+
+def _reading(reading: Reading, rng: random.Random) -> Draft:
+    """Ask what a vector says, metric by metric."""
+    words, labels = _WORDS["reading"]["open"], map(reading.label, METRICS)
+    opening = say(rng, words["answer"], score=reading.score, severity=reading.severity)
+    draft = _draft(reading, "reading", rng, "\n".join([opening, *metric_lines(reading)]))
+    return replace(draft, support=(*draft.support, *labels))
+
+
+def _what_if(reading: Reading, rng: random.Random) -> Draft:
+    """Ask how the score moves when one metric takes another value."""
+    metric = rng.choice(list(METRICS))
+    name, values = METRICS[metric]
+    before = dict(reading.metrics)[metric]
+    after = rng.choice([value for value in values if value != before])
+    other = reading.changed(metric, after)
+    change = round(float(other.score) - float(reading.score), 1)
+    moved = "stays" if not change else "rises" if change > 0 else "falls"
+    answer = fill(
+        _WORDS["what if"]["open"][moved],
+        score=reading.score,
+        severity=reading.severity,
+        score_after=other.score,
+        severity_after=other.severity,
+        vector_after=other.vector,
+    )
+    asked = {"name": name, "before": values[before][0], "after": values[after][0]}
+    return replace(
+        _draft(reading, "what if", rng, answer, **asked),
+        grounding=(reading.grounding(), other.grounding()),
+        support=(other.score, other.severity),
+    )
+
+
+def _rating(reading: Reading, rng: random.Random) -> Draft:
+    needs = {"reach": "AV", "rights": "PR", "help": "UI"}
+    return _draft(
+        reading, "rating", rng, **{name: reading.label(metric) for name, metric in needs.items()}
+    )

@@ -1,67 +1,81 @@
-"""Write the card that travels with synthetic pairs: what they are made of, and what was refused."""
+"""The card that travels with synthetic pairs: what they are made of, refused for, and how varied.
+
+`distinct_n` is the share of n-grams of words that differ (Li et al. 2016, arXiv:1510.03055); an
+opening is the first four words of a question. The description that a question is about is left
+out: it would make every template look varied.
+
+>>> diversity(["Which tactic is it now?", "Which tactic is it then?"])["commonest_opening"]
+1.0
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 
 from cybersecqwen.config import Recipe
+from cybersecqwen.contamination import tokens
 from cybersecqwen.files import Json
+from cybersecqwen.synthesis.pair import CVE_TEXT, Pair
+from cybersecqwen.synthesis.wording import fill, load_text
+
+_OPENING = 4  # words
+_CARD = load_text(
+    "card.md",
+    "name train validation choices made_by records knowledge kinds topics rules items tasks "
+    "rejected letters diversity",
+)
 
 
 def synthesis_card(recipe: Recipe, certificate: Json) -> str:
     """Render DATASET_CARD.md for the pairs of a recipe."""
-    counts = certificate["counts"]
-    choices = counts["forms"].get("choice", 0)
-    return f"""---
-language: en
-task_categories: [question-answering, text-generation]
-tags: [cybersecurity, cti, cve, cwe, attack, capec, cvss, synthetic]
----
+    counts, items = certificate["counts"], certificate["benchmark_items"]
+    return fill(
+        _CARD,
+        name=recipe.name,
+        train=f"{counts['train']:,}",
+        validation=f"{counts['validation']:,}",
+        choices=f"{counts['forms'].get('choice', 0):,}",
+        made_by=_made_by(certificate),
+        records=f"{counts['records']:,}",
+        knowledge=", ".join(certificate["knowledge"].values()),
+        kinds=_table(("kind", "pairs"), counts["kinds"]),
+        topics=_table(("topic", "pairs"), counts["topics"]),
+        rules=", ".join(certificate["rules"]),
+        items=f"{sum(items.values()):,}",
+        tasks=", ".join(items),
+        rejected=_table(("rejected as", "pairs"), counts["rejected"]),
+        letters=_letters(certificate),
+        diversity=_diversity_rows(certificate["diversity"]),
+    )
 
-# {recipe.name}: synthetic questions and answers
 
-{counts["train"]:,} training and {counts["validation"]:,} validation pairs of a defensive analyst's
-question and its answer, {choices:,} of them with four options. Made by: {_made_by(certificate)}.
+def bare_question(pair: Pair) -> str:
+    """Return a question in its own words, without the description that it is about."""
+    question = pair.draft.question
+    for one in pair.draft.grounding:
+        if one.source == CVE_TEXT:
+            question = question.replace(one.text, "").replace(one.id, "")
+    return question
 
-Every pair carries its grounding: the text or statement that its answer rests on, with its source.
-Known are {counts["records"]:,} CVE records and {", ".join(certificate["knowledge"].values())}.
 
-## Kinds
+def diversity(wordings: Iterable[str]) -> Json:
+    """Measure questions: distinct n-grams and openings of the questions."""
+    questions = [tokens(question) for question in wordings]
+    openings = Counter(words[:_OPENING] for words in questions if words)
+    most = max(openings.values(), default=0)
+    return {
+        "questions": len(questions),
+        "distinct_2": _distinct(questions, 2),
+        "distinct_3": _distinct(questions, 3),
+        "openings": len(openings),
+        "commonest_opening": round(most / max(len(questions), 1), 4),
+    }
 
-{_table(("kind", "pairs"), counts["kinds"])}
 
-## Topics
-
-{_table(("topic", "pairs"), counts["topics"])}
-
-## Checks
-
-A pair was kept where its answer is supported by its grounding, no wrong option is, it repeats no
-other, it fits the lengths, it breaks no rule against offensive content, and it overlaps with no
-benchmark item by any of these rules: {", ".join(certificate["rules"])}. Checked against
-{sum(certificate["benchmark_items"].values()):,} items
-({", ".join(certificate["benchmark_items"])}).
-
-{_table(("rejected as", "pairs"), counts["rejected"])}
-
-Each rejected pair stands in `rejected.jsonl` with its reason and, for the benchmark, the item.
-
-Right options by letter: {_letters(certificate)}.
-
-## Diversity of the questions
-
-| kind | questions | distinct 2-grams | distinct 3-grams | openings | share of the commonest |
-|---|---:|---:|---:|---:|---:|
-{_diversity(certificate["diversity"])}
-
-Descriptions are left out of the count. An opening is the first four words.
-
-## Fields
-
-`id`, `kind`, `topic`, `form`, `subject`, `prompt`, `completion`, `question`, `options`, `answer`,
-`grounding` (`source`, `id`, `text`), `support` (the words that the grounding holds to the letter),
-`facts` (the relations that the pair gives away) and `made_by`; one JSON object a line.
-"""
+def _distinct(texts: Sequence[tuple[str, ...]], n: int) -> float:
+    grams = [words[i : i + n] for words in texts for i in range(len(words) - n + 1)]
+    return round(len(set(grams)) / max(len(grams), 1), 4)
 
 
 def _made_by(certificate: Json) -> str:
@@ -77,7 +91,7 @@ def _letters(certificate: Json) -> str:
     )
 
 
-def _diversity(by_kind: Mapping[str, Json]) -> str:
+def _diversity_rows(by_kind: Mapping[str, Json]) -> str:
     return "\n".join(
         f"| {kind} | {of['questions']:,} | {of['distinct_2']:.3f} | {of['distinct_3']:.3f} "
         f"| {of['openings']:,} | {of['commonest_opening']:.3f} |"

@@ -20,12 +20,10 @@ from functools import cached_property
 from cybersecqwen.corpus.phrases import Phrases
 from cybersecqwen.cwe.rationale import STOP_WORDS, rationale
 from cybersecqwen.records import Weakness
-from cybersecqwen.synthesis.cvss import read_vector
-from cybersecqwen.synthesis.extraction import EFFECTS, effects
+from cybersecqwen.synthesis.cvss import metric_lines, read_vector
 from cybersecqwen.synthesis.facts import FactBase
 from cybersecqwen.synthesis.pair import Draft, Maker, Makers
-from cybersecqwen.synthesis.record_facts import RecordFacts
-from cybersecqwen.synthesis.vector_questions import metric_lines
+from cybersecqwen.synthesis.record_facts import EFFECTS, RecordFacts, effects
 from cybersecqwen.synthesis.wording import form, framed, load_templates, say
 
 _WORDS = load_templates(

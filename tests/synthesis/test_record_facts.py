@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cybersecqwen.synthesis.extraction import component, effect, fixed_in
+from cybersecqwen.synthesis.record_facts import component, effect, fixed_in
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,7 @@ import re
 import pytest
 
 from cybersecqwen.benchmark.tasks.cti_vsp import base_vector
-from cybersecqwen.synthesis.cvss import METRICS, read_vector
-from cybersecqwen.synthesis.vector_questions import vector_drafts
+from cybersecqwen.synthesis.cvss import METRICS, read_vector, vector_drafts
 
 PREFIX = "CVSS:3.1/"
 
