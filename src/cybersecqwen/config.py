@@ -202,7 +202,7 @@ class Training(_Section):
 
 
 class Evaluation(_Section):
-    """What the model is measured on; the protocol holds the numbers."""
+    """The tasks that the model is measured on; the protocol holds the numbers."""
 
     protocol: str
     tasks: tuple[str, ...] = Field(min_length=1)
@@ -270,12 +270,12 @@ def dump_recipe(recipe: Recipe) -> str:
 
 
 def shipped_recipes() -> dict[str, Path]:
-    """Name the recipes that come with the package."""
+    """Return the recipes that come with the package, by name."""
     return {p.stem: p for folder in _SHIPPED for p in sorted(folder.glob("*.toml"))}
 
 
 def shipped_series() -> dict[str, Path]:
-    """Name the series of runs that come with the package."""
+    """Return the series of runs that come with the package, by name."""
     return {p.stem: p for folder in _SHIPPED for p in sorted(folder.glob("series/*.toml"))}
 
 
@@ -347,5 +347,5 @@ def _keys(path: list[str], section: type[BaseModel]) -> list[str]:
 def _section(annotation: Any) -> type[BaseModel]:
     if get_origin(annotation) in (Union, types.UnionType, list):
         annotation = next(a for a in get_args(annotation) if a is not type(None))
-    found: type[BaseModel] = annotation
-    return found
+    section: type[BaseModel] = annotation
+    return section

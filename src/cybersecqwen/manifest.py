@@ -71,7 +71,7 @@ def take_over(source: Path, folder: Path, made_from: Json) -> bool:
 
 
 def finished(folder: Path, *, tip: str) -> Path:
-    """Give back the folder of a finished stage; raises StageError where it is not.
+    """Return the folder of a finished stage; raises StageError where it is not finished.
 
     Its files are checked against the manifest: what a later stage reads has to be what
     that stage is then recorded as made from.
@@ -83,7 +83,7 @@ def finished(folder: Path, *, tip: str) -> Path:
 
 
 def made_from_of(folder: Path) -> Json | None:
-    """Give what a finished or begun stage is made from; None for a folder of no stage."""
+    """Return what a finished or begun stage was made from; None for a folder of no stage."""
     if (folder / MANIFEST).is_file():
         return _field(folder / MANIFEST, "made_from")
     if _holds_files(folder) and _begun(folder).is_file():
@@ -160,7 +160,7 @@ def _refuse_damage(folder: Path) -> None:
 
 
 def flatten(value: Json, prefix: str = "") -> Json:
-    """Give a nested object as one of dotted keys: {"a": {"b": 1}} as {"a.b": 1}."""
+    """Flatten a nested object to one of dotted keys: {"a": {"b": 1}} to {"a.b": 1}."""
     flat: Json = {}
     for key, inner in value.items():
         if isinstance(inner, dict):

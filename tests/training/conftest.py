@@ -12,8 +12,8 @@ import pytest
 
 from cybersecqwen.config import Recipe, load_recipe
 from cybersecqwen.prompts import rcm_prompt
-from cybersecqwen.training.base import prepare_base
 from cybersecqwen.training.merge import merge
+from cybersecqwen.training.random_base import prepare_base
 from cybersecqwen.training.sft import train
 
 KINDS = [

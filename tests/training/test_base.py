@@ -10,8 +10,9 @@ from cybersecqwen.config import load_recipe
 from cybersecqwen.errors import CyberSecQwenError, InputError, RecipeError, StageError
 from cybersecqwen.files import sha256_tree
 from cybersecqwen.prompts import CHAT_TEMPLATES
-from cybersecqwen.training.base import encode, load_model, load_tokenizer, prepare_base
+from cybersecqwen.training.base import encode, load_model, load_tokenizer
 from cybersecqwen.training.disk import DiskErrors
+from cybersecqwen.training.random_base import prepare_base
 
 from .conftest import full_disk, gemma, tiny, write_rows
 

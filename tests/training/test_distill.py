@@ -15,8 +15,9 @@ from cybersecqwen.errors import EngineError, InputError, RecipeError
 from cybersecqwen.files import Json, read_json, read_jsonl
 from cybersecqwen.prompts import TEACHER
 from cybersecqwen.records import Item
-from cybersecqwen.training.base import load_tokenizer, prepare_base
+from cybersecqwen.training.base import load_tokenizer
 from cybersecqwen.training.distill import DistillationData, distill
+from cybersecqwen.training.random_base import prepare_base
 from cybersecqwen.training.sft import TrainingFiles, make_trainer
 from engines.conftest import server
 from training.conftest import KINDS, PLACES, tiny

@@ -19,8 +19,9 @@ import pytest
 from cybersecqwen.config import Recipe, dump_recipe, load_recipe
 from cybersecqwen.errors import CyberSecQwenError, RecipeError
 from cybersecqwen.files import read_json, read_jsonl, sha256_file
-from cybersecqwen.training.base import load_model, prepare_base
+from cybersecqwen.training.base import load_model
 from cybersecqwen.training.merge import merge
+from cybersecqwen.training.random_base import prepare_base
 from cybersecqwen.training.sft import (
     TrainingFiles,
     lora_config,

@@ -59,7 +59,7 @@ class Variant(_Table):
 
 
 class SeriesFile(_Table):
-    """What a series' TOML file holds; keys of recipes are dotted, quoted or not."""
+    """A series' TOML file as it is written; keys of recipes are dotted, quoted or not."""
 
     name: str = Field(pattern=_NAME)
     summary: str

@@ -247,7 +247,7 @@ CARD = Stage("card", "report", _write_card, manifest=False)  # always written an
 
 def _base(run: Run) -> str:
     """Return what the base model loads from, made in the run's folder where it is a random one."""
-    from cybersecqwen.training.base import prepare_base
+    from cybersecqwen.training.random_base import prepare_base
 
     return prepare_base(run.recipe, EXAMPLES.read(run) / _TRAIN, run.out / "base")
 

@@ -1,1 +1,1 @@
-"""What engines run: the adapter and the merged model, trained by driving TRL and PEFT."""
+"""Training, by driving TRL and PEFT: base model, teacher's answers, adapter, merged model."""

@@ -1,58 +1,25 @@
-"""The base model: a hub id, a folder, or one made here at random, and its tokenizer.
+"""The base model, from a hub or a folder: its revision, its tokenizer, and examples as tokens.
 
-A random base is written as an ordinary model folder, so that everything after it takes
-the path of a real one:
-
-    base = prepare_base(recipe, run / "corpus" / "train.jsonl", run / "base")
-    tokenizer = load_tokenizer(recipe, base)
-    model = load_model(recipe, base)
-    rows = encode(recipe, tokenizer, run / "corpus" / "train.jsonl")
+tokenizer = load_tokenizer(recipe, base)
+model = load_model(recipe, base)
+rows = encode(recipe, tokenizer, run / "corpus" / "train.jsonl")
 """
 
 from __future__ import annotations
 
-import shutil
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cybersecqwen.config import RandomModel, Recipe
-from cybersecqwen.errors import CyberSecQwenError, InputError, RecipeError, StageError, extra
-from cybersecqwen.files import read_json, read_jsonl, sha256_file, write_json
+from cybersecqwen.config import Recipe
+from cybersecqwen.errors import CyberSecQwenError, InputError, RecipeError, extra
+from cybersecqwen.files import read_json, read_jsonl
 from cybersecqwen.prompts import CHAT_TEMPLATES, END_OF_TURN
-from cybersecqwen.training.disk import DiskErrors, open_to_all
-from cybersecqwen.training.random_base import CONFIGS, learn_tokenizer
 
 
-def prepare_base(recipe: Recipe, train: Path, folder: Path) -> str:
-    """Give what a base model loads from, making it in `folder` when the recipe says `random`.
-
-    `train` holds the texts that a random base learns its tokenizer from. The same recipe
-    and texts give the same bytes. Raises StageError where `folder` was made from others.
-    """
-    if recipe.model.random is None:
-        return recipe.model.base
-    made_from = {
-        "random": recipe.model.random.model_dump(),
-        "chat_template": recipe.model.chat_template,
-        "seed": recipe.training.seed,
-        "train": sha256_file(train) if train.is_file() else None,
-    }
-    if not folder.exists():
-        _make(recipe, recipe.model.random, train, folder, made_from)
-    if read_json(folder / "base.json") != made_from:
-        raise StageError(
-            "this random base was made from another recipe or corpus",
-            where=folder,
-            tip="delete the folder to make it again",
-        )
-    return str(folder)
-
-
-def pinned(recipe: Recipe, source: str | Path) -> Recipe:
+def pin_revision(recipe: Recipe, source: str | Path) -> Recipe:
     """Replace the recipe's revision of a hub model by the commit that it names now.
 
     A folder has no revisions: for one the recipe is returned as it is.
@@ -62,11 +29,11 @@ def pinned(recipe: Recipe, source: str | Path) -> Recipe:
     with extra("train"):
         from transformers.utils import cached_file, extract_commit_hash
     with _loading(source):
-        found = cached_file(str(source), "config.json", revision=recipe.model.revision)
-    return _at(recipe, extract_commit_hash(found, None))
+        config = cached_file(str(source), "config.json", revision=recipe.model.revision)
+    return _at(recipe, extract_commit_hash(config, None))
 
 
-def as_recorded(recipe: Recipe, adapter: Path) -> Recipe:
+def keep_revision(recipe: Recipe, adapter: Path) -> Recipe:
     """Replace the recipe's revision by the one that an adapter says it was trained on."""
     return _at(recipe, read_json(adapter / "adapter_config.json").get("revision"))
 
@@ -121,7 +88,7 @@ def load_model(
     """
     with extra("train"):
         from transformers import AutoConfig, AutoModelForCausalLM
-    _quiet_in_pipe()
+    quiet_in_pipe()
     attention = attention or recipe.model.attention
     check_attention(attention)
     with _loading(source):
@@ -237,40 +204,7 @@ def _loading(source: str | Path) -> Iterator[None]:
         ) from error
 
 
-def _make(
-    recipe: Recipe, sizes: RandomModel, train: Path, folder: Path, made_from: dict[str, Any]
-) -> None:
-    """Write a random model and a tokenizer learned from the texts; complete or not at all."""
-    with extra("train"):
-        import torch
-        from transformers import AutoModelForCausalLM, GenerationConfig
-    _quiet_in_pipe()
-    texts = [text for row in read_jsonl(train) for text in (row["prompt"], row["completion"])]
-    tokenizer = learn_tokenizer(sizes, texts)
-    tokenizer.chat_template = CHAT_TEMPLATES[recipe.model.chat_template]
-    with torch.random.fork_rng():
-        torch.manual_seed(recipe.training.seed)
-        model = AutoModelForCausalLM.from_config(CONFIGS[sizes.architecture](sizes, tokenizer))
-    model.generation_config = GenerationConfig(
-        eos_token_id=end_of_turn_ids(recipe, tokenizer),
-        bos_token_id=tokenizer.bos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    with DiskErrors(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-        try:
-            model.save_pretrained(partial)
-            tokenizer.save_pretrained(partial)
-            write_json(partial / "base.json", made_from)
-            open_to_all(partial)
-            if not folder.exists():  # another process of the same run may have been faster
-                partial.rename(folder)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
-
-
-def _quiet_in_pipe() -> None:
+def quiet_in_pipe() -> None:
     """Let transformers draw its progress bars on a terminal only."""
     from transformers.utils import logging
 

@@ -1,6 +1,6 @@
 """Distil a teacher into a corpus: its chain of thought, where that ends in the gold label.
 
-    certificate = distill(recipe, teacher_of(settings), sources, run / "distillation")
+    certificate = distill(recipe, DistillationData(train, base, benchmark), run / "distillation")
 
 Each example's prompt goes to the teacher, never its label. What comes back is kept as the
 example's completion or lies in rejected.jsonl with the reason and the raw answer:
@@ -43,7 +43,7 @@ _NEEDED = ("cve_id", "prompt", "completion", "cwe")
 
 @dataclass(frozen=True)
 class DistillationData:
-    """What is distilled: a corpus's train.jsonl, the base to count tokens by, the benchmark."""
+    """A corpus's train.jsonl, the base model to count tokens by, and the benchmark."""
 
     train: Path
     base: str
@@ -173,7 +173,7 @@ class _Judge:
 def _rows(
     settings: Distillation, examples: Sequence[Json], kept: Sequence[_Judged]
 ) -> Iterator[Json]:
-    """Give the examples to learn from, in the corpus's order, and say who wrote each answer."""
+    """Yield the examples to learn from, in the corpus's order, each with who wrote its answer."""
     traces: dict[int, list[str]] = defaultdict(list)
     for judged in kept:
         traces[judged.response.item].append(judged.response.text.strip())

@@ -17,8 +17,8 @@ from cybersecqwen.config import Recipe
 from cybersecqwen.errors import InputError, StageError, extra
 from cybersecqwen.files import read_json, write_json
 from cybersecqwen.training.base import (
-    as_recorded,
     end_of_turn_ids,
+    keep_revision,
     load_model,
     load_tokenizer,
     render_prompts,
@@ -49,7 +49,7 @@ def merge(
     """
     if not prompts:
         raise InputError("no prompts to compare the models on", where=out, tip="give at least one")
-    recipe = as_recorded(recipe, adapter)
+    recipe = keep_revision(recipe, adapter)
     partial = out.parent / f".{out.name}.partial"  # hidden: nothing that a later stage trusts
     for stale in (partial, out):
         shutil.rmtree(stale, ignore_errors=True)
@@ -200,7 +200,7 @@ def _processor_files(recipe: Recipe, base: str | Path) -> list[Path]:
     """Find what a multimodal base says about its images and sound: servers ask for it."""
     from transformers.utils import cached_file
 
-    found = [
+    files = [
         cached_file(
             str(base),
             name,
@@ -209,7 +209,7 @@ def _processor_files(recipe: Recipe, base: str | Path) -> list[Path]:
         )
         for name in ("preprocessor_config.json", "processor_config.json")
     ]
-    return [Path(file) for file in found if file is not None]
+    return [Path(file) for file in files if file is not None]
 
 
 def _refuse_unfaithful(

@@ -1,16 +1,24 @@
-"""The architectures and the tokenizer of a randomly initialised base model.
+"""A randomly initialised base model, for runs on a CPU, with a tokenizer learned from the corpus.
 
-    tokenizer = learn_tokenizer(sizes, texts)
-    config = CONFIGS[sizes.architecture](sizes, tokenizer)
+    base = prepare_base(recipe, run / "corpus" / "train.jsonl", run / "base")
 
-Another family is another function in CONFIGS and its special tokens.
+It is written as an ordinary model folder, so that everything after it takes the path of a real
+one. Another family is another function in _CONFIGS and its special tokens.
 """
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+from pathlib import Path
 from typing import Any
 
-from cybersecqwen.config import RandomModel
+from cybersecqwen.config import RandomModel, Recipe
+from cybersecqwen.errors import StageError, extra
+from cybersecqwen.files import read_json, read_jsonl, sha256_file, write_json
+from cybersecqwen.prompts import CHAT_TEMPLATES
+from cybersecqwen.training.base import end_of_turn_ids, quiet_in_pipe
+from cybersecqwen.training.disk import DiskErrors, open_to_all
 
 # The special tokens of a family: those with a role in the tokenizer, and the other ones.
 _ROLES = {
@@ -22,7 +30,65 @@ _OTHERS = {"qwen3": ["<|im_start|>"], "gemma4": ["<unk>", "<|turn>", "<turn|>"]}
 _ABSENT = {"qwen3": 0, "gemma4": 7}
 
 
-def learn_tokenizer(sizes: RandomModel, texts: list[str]) -> Any:
+def prepare_base(recipe: Recipe, train: Path, folder: Path) -> str:
+    """Return what the base model loads from, made in `folder` where the recipe says `random`.
+
+    `train` holds the texts that a random base learns its tokenizer from. The same recipe
+    and texts give the same bytes. Raises StageError where `folder` was made from others.
+    """
+    if recipe.model.random is None:
+        return recipe.model.base
+    made_from = {
+        "random": recipe.model.random.model_dump(),
+        "chat_template": recipe.model.chat_template,
+        "seed": recipe.training.seed,
+        "train": sha256_file(train) if train.is_file() else None,
+    }
+    if not folder.exists():
+        _make(recipe, recipe.model.random, train, folder, made_from)
+    if read_json(folder / "base.json") != made_from:
+        raise StageError(
+            "this random base was made from another recipe or corpus",
+            where=folder,
+            tip="delete the folder to make it again",
+        )
+    return str(folder)
+
+
+def _make(
+    recipe: Recipe, sizes: RandomModel, train: Path, folder: Path, made_from: dict[str, Any]
+) -> None:
+    """Write a random model and a tokenizer learned from the texts; complete or not at all."""
+    with extra("train"):
+        import torch
+        from transformers import AutoModelForCausalLM, GenerationConfig
+    quiet_in_pipe()
+    texts = [text for row in read_jsonl(train) for text in (row["prompt"], row["completion"])]
+    tokenizer = _learn_tokenizer(sizes, texts)
+    tokenizer.chat_template = CHAT_TEMPLATES[recipe.model.chat_template]
+    with torch.random.fork_rng():
+        torch.manual_seed(recipe.training.seed)
+        model = AutoModelForCausalLM.from_config(_CONFIGS[sizes.architecture](sizes, tokenizer))
+    model.generation_config = GenerationConfig(
+        eos_token_id=end_of_turn_ids(recipe, tokenizer),
+        bos_token_id=tokenizer.bos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    with DiskErrors(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+        try:
+            model.save_pretrained(partial)
+            tokenizer.save_pretrained(partial)
+            write_json(partial / "base.json", made_from)
+            open_to_all(partial)
+            if not folder.exists():  # another process of the same run may have been faster
+                partial.rename(folder)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def _learn_tokenizer(sizes: RandomModel, texts: list[str]) -> Any:
     """Learn a byte-level BPE, cut as Qwen's is, with the special tokens of the family."""
     from transformers import PreTrainedTokenizerFast, Qwen2Tokenizer
 
@@ -101,4 +167,4 @@ def _gemma4(sizes: RandomModel, tokenizer: Any) -> Any:
     )
 
 
-CONFIGS = {"qwen3": _qwen3, "gemma4": _gemma4}
+_CONFIGS = {"qwen3": _qwen3, "gemma4": _gemma4}

@@ -1,4 +1,4 @@
-r"""Judge a teacher's answer: is it a trace to learn from, and if not, why not?
+r"""Reject the answers of a teacher that are no reasoning traces to learn from.
 
 >>> from cybersecqwen.records import Response
 >>> answer = "The name reaches the page unescaped.\n\nCWE-79"
@@ -20,6 +20,7 @@ from cybersecqwen.benchmark.protocol import find_protocol
 from cybersecqwen.benchmark.score import extractor
 from cybersecqwen.benchmark.tasks import find_task
 from cybersecqwen.contamination import BenchmarkIndex, Hit, Row, tokens, worded
+from cybersecqwen.cwe.identifiers import cve_ids
 from cybersecqwen.engines import failure_reason
 from cybersecqwen.records import Response
 
@@ -37,12 +38,10 @@ _META = re.compile(
 )
 # A turn's or a thought's own marks would become tokens that end it.
 _MARKUP = re.compile(r"<\|[^|<>\s]{1,40}\|?>|<[^|<>\s]{1,40}\|>|</?(?:think|s|bos|eos)>")
-_CVE_ID = re.compile(r"CVE-\d{4}-\d+", re.IGNORECASE)
-_BARE_ID = re.compile(r"CWE-\d+")
 
 
 class Rejection(NamedTuple):
-    """Why an answer is no trace: one of a fixed set of reasons, and what was found."""
+    """Why an answer is no trace: one of a fixed set of reasons, and the text it rests on."""
 
     reason: str
     detail: str = ""
@@ -62,7 +61,7 @@ def label_in(text: str) -> str | None:
 
 
 def reason_against(response: Response, *, gold: str) -> Rejection | None:
-    """Say why an answer cannot be kept, as far as the answer and the gold label tell."""
+    """Return why an answer cannot be kept, by itself and the gold label; None where it can."""
     text, label = response.text.strip(), label_in(response.text)
     last, body = text.rpartition("\n")[2].strip(), text.rpartition("\n")[0].strip()
     meta, markup = _META.search(text), _MARKUP.search(text)
@@ -72,7 +71,7 @@ def reason_against(response: Response, *, gold: str) -> Rejection | None:
         (not text, "empty", ""),
         (label is None, "no-label", text[-80:]),
         (label != gold, "wrong-label", label or ""),
-        (_BARE_ID.fullmatch(last) is None or last != gold, "last-line", last[:80]),
+        (last != gold, "last-line", last[:80]),
         (not body, "no-argument", ""),
         (meta is not None, "meta-text", meta.group() if meta else ""),
         (markup is not None, "markup", markup.group() if markup else ""),
@@ -87,16 +86,15 @@ def benchmark_hits(index: BenchmarkIndex, traces: Sequence[Trace], *, n: int) ->
     hold do not count. A CVE id that only the trace names counts as the record's own does.
     """
     rows = [(place, row) for place, trace in enumerate(traces) for row in _rows(trace, n)]
-    found: list[set[Hit]] = [set() for _ in traces]
+    by_trace: list[set[Hit]] = [set() for _ in traces]
     for (place, _), hits in zip(rows, index.hits_of(row for _, row in rows), strict=True):
-        found[place].update(hits)
-    return [sorted(hits, key=lambda h: (-h.score, h.task, h.item, h.rule)) for hits in found]
+        by_trace[place].update(hits)
+    return [sorted(hits, key=lambda h: (-h.score, h.task, h.item, h.rule)) for hits in by_trace]
 
 
 def _rows(trace: Trace, n: int) -> Iterator[Row]:
-    named = {found.upper() for found in _CVE_ID.findall(trace.text)}
-    given = {found.upper() for found in _CVE_ID.findall(trace.prompt)}
-    ids = tuple(sorted({trace.cve_id} | named - given))
+    named = set(cve_ids(trace.text)) - set(cve_ids(trace.prompt))
+    ids = tuple(sorted({trace.cve_id} | named))
     return (Row(part, ids) for part in _beyond(trace.prompt, trace.text, n))
 
 

@@ -24,12 +24,12 @@ from cybersecqwen.config import Recipe
 from cybersecqwen.errors import RecipeError, StageError, extra
 from cybersecqwen.files import read_json, sha256_tree, write_json, write_jsonl
 from cybersecqwen.training.base import (
-    as_recorded,
     check_attention,
     encode,
+    keep_revision,
     load_model,
     load_tokenizer,
-    pinned,
+    pin_revision,
 )
 from cybersecqwen.training.disk import DiskErrors, open_to_all
 
@@ -79,7 +79,7 @@ def train(
     started = time.monotonic()
     checkpoint = newest_checkpoint(out / _CHECKPOINTS)
     # A branch of the hub may have moved on since the checkpoint was saved.
-    recipe = pinned(recipe, base) if checkpoint is None else as_recorded(recipe, checkpoint)
+    recipe = pin_revision(recipe, base) if checkpoint is None else keep_revision(recipe, checkpoint)
     trainer = make_trainer(recipe, corpus, out, base=base)
     _check_distribution(trainer)
     if checkpoint is not None:
@@ -224,10 +224,10 @@ def steps_per_epoch(trainer: Any) -> int:
 
 def newest_checkpoint(folder: Path) -> Path | None:
     """Find the last checkpoint that was saved whole and is unchanged since; name the others."""
-    found = sorted(
+    newest_first = sorted(
         folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]), reverse=True
     )
-    for checkpoint in found:
+    for checkpoint in newest_first:
         if _is_whole(checkpoint):
             return checkpoint
         _log.warning("skipping %s: it is incomplete or damaged", checkpoint)
