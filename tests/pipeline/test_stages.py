@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from cybersecqwen.config import load_recipe
 from cybersecqwen.errors import InputError, StageError
 from cybersecqwen.manifest import make_stage, outputs_of
 from cybersecqwen.pipeline import STAGES, open_run, run_stage
@@ -81,3 +83,39 @@ def test_the_cache_is_asked_for_every_feed_that_may_hold_the_cohort(
         record_files(run)
     with pytest.raises(InputError, match="cybersecqwen fetch cti-bench"):
         benchmark_folder(run)
+
+
+def test_a_key_that_a_stage_does_not_use_may_change(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    recipe = load_recipe("smoke", overrides=("corpus.max_examples=24",))
+    run_stage(STAGES["corpus"], open_run(recipe, tmp_path))
+    changed = open_run(recipe, tmp_path, overrides=("training.epochs=1", "evaluation.batch_size=2"))
+    assert (changed.recipe.training.epochs, changed.recipe.corpus.max_examples) == (1.0, 24)
+    run_stage(STAGES["corpus"], changed)
+    assert "corpus: done already, skipped" in caplog.text
+    with pytest.raises(StageError, match=r"corpus\.max_examples was 24, is 25"):
+        open_run(recipe, tmp_path, overrides=("corpus.max_examples=25",))
+
+
+def test_keys_without_effect_are_not_recorded() -> None:
+    overrides = ("distillation.teacher=embedded", "training.max_length=512")
+    settings = STAGES["distill"].settings(load_recipe("smoke", overrides=overrides))
+    assert settings["distillation"]["teacher"] == "embedded"
+    assert "concurrency" not in settings["distillation"]
+    assert settings["max_length"] == 512
+    assert "attention" not in settings
+
+
+def test_only_the_first_process_of_torchrun_proves_a_stage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, made = open_run("smoke", tmp_path), []
+    stage = replace(
+        STAGES["train"], make=lambda _run, folder, _sums: made.append(folder), inputs=()
+    )
+    monkeypatch.setenv("RANK", "1")
+    run_stage(stage, run)
+    assert made == [tmp_path / "adapter"]
+    assert not list(tmp_path.glob("**/manifest.json")) + list(tmp_path.glob(".*.json"))
