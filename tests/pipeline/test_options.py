@@ -16,10 +16,7 @@ from cybersecqwen.pipeline.stage import Outputs
 
 INPUTS = {field.name for field in fields(RunInputs)}
 _OTHER = "Other requests at once."
-DECLARED = {
-    name: {option.name for source in stage.inputs for option in source.options}
-    for name, stage in STAGES.items()
-}
+DECLARED = {name: {option.name for option in stage.options} for name, stage in STAGES.items()}
 
 
 def options_of(command: str) -> set[str]:
@@ -70,3 +67,12 @@ def test_a_stage_reads_outputs_of_stages_before_it_and_keys_that_recipes_have() 
         assert {s.stage.name for s in stage.inputs if isinstance(s, Outputs)} <= before
         assert set(stage.settings(recipe)) == {key.rpartition(".")[2] for key in stage.config}
         before.add(stage.name)
+
+
+@pytest.mark.parametrize("option", ["--attack", "--teacher"])
+def test_an_input_that_no_stage_of_the_recipe_reads_is_refused(option: str, tmp_path: Path) -> None:
+    arguments = ["run", "smoke", "--out", str(tmp_path / "run"), option, "x"]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 1
+    assert f"{option} is for synthesis, which this recipe does not ask for" in result.stderr
+    assert not (tmp_path / "run" / "corpus").exists()

@@ -11,6 +11,7 @@ import click
 
 from cybersecqwen.cli.group import FILE, json_option
 from cybersecqwen.pipeline import STAGES, Run, RunInputs, Stage, open_run, run_stage
+from cybersecqwen.pipeline import run as run_stages
 from cybersecqwen.pipeline.stage import Option
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -26,15 +27,15 @@ _KINDS: dict[str, dict[str, Any]] = {
     "path": {"type": FILE},
     "model": {"metavar": "MODEL"},
     "prices": {"type": click.FloatRange(min=0), "nargs": 2, "metavar": "IN OUT"},
-    "count": {"type": click.IntRange(min=1), "show_default": True},
+    "count": {"type": click.IntRange(min=1)},
 }
 
 
 def input_options(*names: str) -> Callable[[_Command], _Command]:
     """Add the options of the inputs that these stages declare, each once."""
-    options = [o for name in names for source in STAGES[name].inputs for o in source.options]
-    older = [_TEACHER_NAME] if any(o.name == "teacher" for o in options) else []
-    return _add(*map(_click_option, dict.fromkeys(options)), *older)
+    options = dict.fromkeys(option for name in names for option in STAGES[name].options)
+    older = [_TEACHER_NAME] if any(option.name == "teacher" for option in options) else []
+    return _add(*map(_click_option, options), *older)
 
 
 def stage_options(*names: str, recipe_required: bool = True) -> Callable[[_Command], _Command]:
@@ -53,13 +54,8 @@ def _add(*decorators: Callable[[_Command], _Command]) -> Callable[[_Command], _C
 
 
 def _click_option(option: Option) -> Callable[[_Command], _Command]:
-    default = getattr(RunInputs(), option.name)
     return click.option(
-        f"--{option.name}",
-        multiple=option.multiple,
-        default=default,
-        help=option.help,
-        **_KINDS[option.kind],
+        f"--{option.name}", multiple=option.multiple, help=option.help, **_KINDS[option.kind]
     )
 
 
@@ -67,8 +63,8 @@ def take_inputs(options: dict[str, Any]) -> RunInputs:
     """Take the inputs that a command line names out of its options."""
     name = options.pop("teacher_name", None)
     named = {key: options.pop(key) for key in RunInputs.__dataclass_fields__ if key in options}
-    if not named.get("teacher") and (name or named.get("prices")):
-        raise click.UsageError("--model and --prices are a teacher's, and no --teacher is given")
+    if not named.get("teacher") and (name or named.get("prices") or named.get("concurrency")):
+        raise click.UsageError("--model, --prices and --concurrency go with a --teacher")
     if name:
         named["teacher"] = f"{name}@{named['teacher']}"
     return RunInputs(**named)
@@ -76,10 +72,12 @@ def take_inputs(options: dict[str, Any]) -> RunInputs:
 
 def open_recipe(options: dict[str, Any]) -> Run:
     """Open the run folder of the recipe that a command line names."""
-    inputs = take_inputs(options)
-    return open_run(
-        options["recipe"], options["out"], overrides=options["overrides"], inputs=inputs
-    )
+    return open_run(**_run_arguments(options))
+
+
+def _run_arguments(options: dict[str, Any]) -> dict[str, Any]:
+    named = {key: options[key] for key in ("recipe", "out", "overrides")}
+    return named | {"inputs": take_inputs(options)}
 
 
 def _make(stage: Stage, options: dict[str, Any]) -> Path:
@@ -106,12 +104,10 @@ def print_results(out: Path, *, as_json: bool) -> None:
 @json_option
 def run(as_json: bool, **options: Any) -> None:
     """Make a model: corpus, synthesis, distill, train, merge, evaluate, card; skip what is done."""
-    opened = open_recipe(options)
-    for stage in STAGES.values():
-        run_stage(stage, opened)
-    print_results(opened.out, as_json=as_json)
+    out = run_stages(**_run_arguments(options)).out
+    print_results(out, as_json=as_json)
     if not as_json:
-        click.echo(f"\nModel card: {opened.out / 'report' / 'MODEL_CARD.md'}")
+        click.echo(f"\nModel card: {out / 'report' / 'MODEL_CARD.md'}")
 
 
 @click.command()

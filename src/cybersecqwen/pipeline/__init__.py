@@ -13,6 +13,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cybersecqwen.errors import InputError
 from cybersecqwen.files import write_text
 from cybersecqwen.pipeline.stage import Run, RunInputs, Stage, refuse_other_settings, run_stage
 from cybersecqwen.pipeline.stages import (
@@ -60,8 +61,12 @@ def run(
     overrides: tuple[str, ...] = (),
     inputs: RunInputs | None = None,
 ) -> Run:
-    """Take a recipe through every stage and return the run; takes what `open_run` takes."""
+    """Take a recipe through every stage and return the run; takes what `open_run` takes.
+
+    Raises InputError for an input that none of the recipe's stages reads.
+    """
     opened = open_run(recipe, out, overrides=overrides, inputs=inputs)
+    _refuse_unread_inputs(opened)
     for stage in STAGES.values():
         run_stage(stage, opened)
     return opened
@@ -93,3 +98,15 @@ def open_run(
         refuse_other_settings(stage, opened)
     write_text(opened.out / "recipe.toml", dump_recipe(loaded))
     return opened
+
+
+def _refuse_unread_inputs(opened: Run) -> None:
+    for stage in STAGES.values():
+        for option in () if stage.wanted(opened.recipe) else stage.options:
+            others = (s for s in STAGES.values() if s.wanted(opened.recipe))
+            if getattr(opened.inputs, option.name) and not any(option in s.options for s in others):
+                raise InputError(
+                    f"--{option.name} is for {stage.name}, which this recipe does not ask for",
+                    where=opened.recipe.name,
+                    tip=stage.table_tip,
+                )

@@ -209,7 +209,8 @@ def _open_teacher(run: Run) -> Teacher | None:
     if run.inputs.teacher is None:
         return None
     prices = Prices(*run.inputs.prices) if run.inputs.prices else None
-    return open_teacher(run.inputs.teacher, concurrency=run.inputs.concurrency, prices=prices)
+    concurrency = run.inputs.concurrency or 32
+    return open_teacher(run.inputs.teacher, concurrency=concurrency, prices=prices)
 
 
 def _teacher_identity(run: Run) -> Json | None:
@@ -224,6 +225,6 @@ TEACHER = Input(
     options=(
         Option("teacher", "model", "Model that writes the pairs, as NAME@URL or URL of a server."),
         Option("prices", "prices", "Its prices for a million tokens, to show the cost."),
-        Option("concurrency", "count", "Requests to the teacher at once."),
+        Option("concurrency", "count", "Requests to the teacher at once.  [default: 32]"),
     ),
 )

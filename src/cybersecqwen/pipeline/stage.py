@@ -50,7 +50,7 @@ class RunInputs:
     cwe: Path | None = None
     teacher: str | None = None
     prices: tuple[float, float] | None = None
-    concurrency: int = 32
+    concurrency: int | None = None
 
 
 @dataclass(frozen=True)
@@ -147,6 +147,11 @@ class Stage:
     manifest: bool = True  # False: `make` itself knows what is done already
     distributed: bool = False  # under torchrun every process makes it, and the first proves it
     scratch: str = ""  # a folder inside that only a resume needs
+
+    @property
+    def options(self) -> tuple[Option, ...]:
+        """The command-line options of the inputs."""
+        return tuple(option for source in self.inputs for option in source.options)
 
     def wanted(self, recipe: Recipe) -> bool:
         """Tell whether the recipe asks for this stage."""
