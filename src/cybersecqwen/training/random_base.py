@@ -64,7 +64,7 @@ def _make(
         from transformers import AutoModelForCausalLM, GenerationConfig
     quiet_in_pipe()
     texts = [text for row in read_jsonl(train) for text in (row["prompt"], row["completion"])]
-    tokenizer = _learn_tokenizer(sizes, texts)
+    tokenizer = learn_tokenizer(sizes, texts)
     tokenizer.chat_template = CHAT_TEMPLATES[recipe.model.chat_template]
     with torch.random.fork_rng():
         torch.manual_seed(recipe.training.seed)
@@ -88,7 +88,7 @@ def _make(
             shutil.rmtree(partial, ignore_errors=True)
 
 
-def _learn_tokenizer(sizes: RandomModel, texts: list[str]) -> Any:
+def learn_tokenizer(sizes: RandomModel, texts: list[str]) -> Any:
     """Learn a byte-level BPE, cut as Qwen's is, with the special tokens of the family."""
     from transformers import PreTrainedTokenizerFast, Qwen2Tokenizer
 
