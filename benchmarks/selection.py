@@ -24,7 +24,7 @@ from cybersecqwen.config import Contamination
 from cybersecqwen.contamination import BenchmarkIndex
 from cybersecqwen.embedded.classifier import Quantised
 from cybersecqwen.embedded.tokenizer import words
-from cybersecqwen.embedded_build.build import decontaminate
+from cybersecqwen.embedded_build.build import labelled_records
 from cybersecqwen.embedded_build.calibration import log_softmax
 from cybersecqwen.embedded_build.classifier_training import (
     Features,
@@ -201,7 +201,7 @@ def main() -> None:
     parser.add_argument("variants", nargs="*", metavar="VARIANT", help=", ".join(VARIANTS))
     given = parser.parse_args()
     index = BenchmarkIndex(read_benchmark(given.benchmark), Contamination())
-    examples = decontaminate(given.records, index).examples
+    examples = labelled_records(given.records, index).kept
     catalogue = read_catalogue(given.cwe)
     before = [e for e in examples if e.date < SPLIT]
     after = [e for e in examples if e.date >= SPLIT]

@@ -28,7 +28,7 @@ from cybersecqwen.embedded.classifier import (
     Parameters,
     Quantised,
 )
-from cybersecqwen.embedded_build.build import UpstreamFiles, build, decontaminate, fit
+from cybersecqwen.embedded_build.build import UpstreamFiles, build, fit, labelled_records
 from cybersecqwen.embedded_build.classifier_training import (
     Features,
     Hyperparameters,
@@ -205,10 +205,10 @@ def test_overlap_is_left_out_and_counted_by_rule_and_task(tmp_path: Path) -> Non
     write_jsonl(path, rows)
     write_jsonl(other, [row("CVE-2020-9", "A use after free in Baz.", "CWE-416"), rows[1]])
     index = BenchmarkIndex(benchmark_of({"cti-rcm": (ITEM,), "cti-vsp": (SAME,)}), Contamination())
-    clean = decontaminate([path, other], index)
-    assert [e.cve_id for e in clean.examples] == ["CVE-2020-1", "CVE-2020-9"]
-    assert clean.dropped == 5
-    assert clean.hits == {
+    clean = labelled_records([path, other], index)
+    assert [e.cve_id for e in clean.kept] == ["CVE-2020-1", "CVE-2020-9"]
+    assert len(clean.dropped) == 5
+    assert clean.counts() == {
         "cve-id": {"cti-rcm": 2, "cti-vsp": 2},
         "ngram": {"cti-rcm": 2, "cti-vsp": 2},
         "normalised": {"cti-rcm": 1, "cti-vsp": 1},
@@ -328,8 +328,8 @@ def test_no_real_record_that_overlaps_is_trained_on(shared: Path, tmp_path: Path
     assert len(overlapping) > 300
     write_jsonl(tmp_path / "overlapping.jsonl", overlapping)
     index = BenchmarkIndex(benchmark, Contamination())
-    assert decontaminate([tmp_path / "overlapping.jsonl"], index).examples == []
+    assert labelled_records([tmp_path / "overlapping.jsonl"], index).kept == []
     write_jsonl(tmp_path / "any.jsonl", table[:3000])
-    clean = decontaminate([tmp_path / "any.jsonl"], index)
-    assert len(clean.examples) > 1000
-    assert not any(overlaps(e.cve_id, e.text) for e in clean.examples)
+    clean = labelled_records([tmp_path / "any.jsonl"], index)
+    assert len(clean.kept) > 1000
+    assert not any(overlaps(e.cve_id, e.text) for e in clean.kept)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from cybersecqwen.benchmark.tasks import benchmark_of
 from cybersecqwen.config import Contamination
 from cybersecqwen.contamination import BenchmarkIndex
-from cybersecqwen.embedded_build.build import decontaminate, fit
+from cybersecqwen.embedded_build.build import fit, labelled_records
 from cybersecqwen.embedded_build.classifier_training import (
     Features,
     Hyperparameters,
@@ -123,12 +123,12 @@ def test_what_overlaps_with_the_benchmark_is_left_out_and_counted(tmp_path: Path
     ]
     write_jsonl(tmp_path / "records.jsonl", rows)
     item = Item("cti-rcm", 0, "", "CWE-89", text=text.upper())
-    clean = decontaminate(
+    clean = labelled_records(
         [tmp_path / "records.jsonl"],
         BenchmarkIndex(benchmark_of({"cti-rcm": (item,)}), Contamination()),
     )
-    assert [e.cve_id for e in clean.examples] == ["CVE-2020-0002"]
-    assert (clean.dropped, clean.hits) == (1, {"normalised": {"cti-rcm": 1}})
+    assert [e.cve_id for e in clean.kept] == ["CVE-2020-0002"]
+    assert (len(clean.dropped), clean.counts()) == (1, {"normalised": {"cti-rcm": 1}})
 
 
 @pytest.mark.parametrize(("all_sources", "entries"), [(True, 2), (False, 1)])

@@ -15,7 +15,13 @@ from cybersecqwen.config import Contamination
 from cybersecqwen.contamination import BenchmarkIndex
 from cybersecqwen.embedded.knowledge import K1, SHIPPED, B, KnowledgeIndex, installed_index
 from cybersecqwen.embedded.terms import terms
-from cybersecqwen.embedded_build.indexing import KnowledgeFiles, build, decontaminate, install, pack
+from cybersecqwen.embedded_build.indexing import (
+    KnowledgeFiles,
+    build,
+    clean_passages,
+    install,
+    pack,
+)
 from cybersecqwen.errors import CyberSecQwenError, InputError
 from cybersecqwen.records import Entry, Fact, Item, Knowledge, Passage
 
@@ -96,11 +102,13 @@ def test_a_knowledge_without_passages_is_refused() -> None:
 def test_what_overlaps_with_the_benchmark_is_left_out() -> None:
     copied = "the adversary ran a script that took every file of the share and sent them away"
     item = Item("cti-mcq", 0, "", "A", text=copied, options=("Yes", "No"))
-    found = decontaminate(
+    clean = clean_passages(
         [passage(f"APT29, {copied}."), PASSAGES[0]],
         BenchmarkIndex(benchmark_of({"cti-mcq": (item,)}), Contamination()),
     )
-    assert found == ((PASSAGES[0],), 1, {"exact": {"cti-mcq": 1}})
+    assert clean.kept == [PASSAGES[0]]
+    assert len(clean.dropped) == 1
+    assert clean.hit_counts() == {"exact": {"cti-mcq": 1}}
 
 
 def write_bundle(folder: Path, text: str = "Shells run commands.") -> Path:

@@ -1,5 +1,6 @@
 """Overlap of texts with benchmark items: the rules, and the index that finds them."""
 
+from cybersecqwen.contamination.decontamination import Decontaminated, decontaminate
 from cybersecqwen.contamination.hits import RULES, Hit, Row, describe_rules
 from cybersecqwen.contamination.index import BenchmarkIndex
 from cybersecqwen.contamination.words import is_number, normalised, tokens, worded
@@ -7,8 +8,10 @@ from cybersecqwen.contamination.words import is_number, normalised, tokens, word
 __all__ = [
     "RULES",
     "BenchmarkIndex",
+    "Decontaminated",
     "Hit",
     "Row",
+    "decontaminate",
     "describe_rules",
     "is_number",
     "normalised",

@@ -9,7 +9,7 @@ same bytes. The certificate is written after the files are read back and checked
 from __future__ import annotations
 
 import random
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,10 +21,10 @@ from cybersecqwen.contamination import (
     BenchmarkIndex,
     Hit,
     Row,
+    decontaminate,
     describe_rules,
-    normalised,
 )
-from cybersecqwen.corpus.cohort import Candidate, in_cohort, select
+from cybersecqwen.corpus.cohort import Candidate, by_text, select
 from cybersecqwen.corpus.dataset_card import Part, dataset_card
 from cybersecqwen.corpus.phrases import Phrases, completion
 from cybersecqwen.errors import InputError, StageError
@@ -87,17 +87,14 @@ def _cohort(
     read = 0
     chosen: dict[str, Candidate] = {}
     for read, vulnerability in enumerate(inputs.vulnerabilities, start=1):  # noqa: B007
-        if not in_cohort(vulnerability, recipe.corpus):
-            continue
+        outcome = select(vulnerability, recipe.corpus, inputs.catalogue)
         before = chosen.get(vulnerability.cve_id)
-        if before:
+        if outcome and before:
             reason = _duplicate(before.vulnerability, vulnerability)
             ledger.append(Dropped(vulnerability.cve_id, reason, where=vulnerability.where))
-            continue
-        outcome = select(vulnerability, recipe.corpus, inputs.catalogue)
-        if isinstance(outcome, Dropped):
+        elif isinstance(outcome, Dropped):
             ledger.append(outcome)
-        else:
+        elif outcome:
             chosen[vulnerability.cve_id] = outcome
     return [chosen[cve_id] for cve_id in sorted(chosen)], read
 
@@ -110,11 +107,8 @@ def _duplicate(first: Vulnerability, again: Vulnerability) -> str:
 
 def _deduplicate(candidates: list[Candidate], ledger: list[Dropped]) -> list[Candidate]:
     """Keep one record of each text; drop every record of a text that carries two labels."""
-    by_text: dict[str, list[Candidate]] = defaultdict(list)
-    for candidate in candidates:
-        by_text[normalised(candidate.vulnerability.description)].append(candidate)
     kept = []
-    for same in by_text.values():
+    for same in by_text(candidates, lambda c: c.vulnerability.description).values():
         labels = sorted({candidate.cwe for candidate in same})
         if len(labels) == 1:
             kept.append(same[0])
@@ -130,17 +124,12 @@ def _decontaminate(
     candidates: list[Candidate], index: BenchmarkIndex, ledger: list[Dropped]
 ) -> tuple[list[Candidate], dict[str, dict[str, int]]]:
     """Drop what overlaps with the benchmark; count the records by strongest rule and task."""
-    counts: dict[str, Counter[str]] = {rule: Counter() for rule in RULES}
-    kept = []
-    rows = (Row(v.description, (v.cve_id,), cwe) for v, cwe, _ in candidates)
-    for candidate, hits in zip(candidates, index.hits_of(rows), strict=True):
-        if not hits:
-            kept.append(candidate)
-            continue
-        counts[hits[0].rule].update({hit.task for hit in hits})
+    clean = decontaminate(candidates, lambda c: c.row, index)
+    for candidate, hits in clean.dropped:
         detail = " ".join(f"{_item(hit)}={hit.score:g}" for hit in hits)
         ledger.append(_dropped(candidate, f"contaminated-{hits[0].rule}", detail, _item(hits[0])))
-    return kept, {rule: dict(sorted(tasks.items())) for rule, tasks in counts.items()}
+    counts = clean.counts()
+    return clean.kept, {rule: counts.get(rule, {}) for rule in RULES}
 
 
 def _limit(candidates: list[Candidate], recipe: Recipe, ledger: list[Dropped]) -> list[Candidate]:

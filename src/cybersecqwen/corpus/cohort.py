@@ -1,4 +1,6 @@
-"""Choose the records that a corpus is made of, by filters that a recipe states.
+"""Choose the records that a model learns from, by filters that a recipe states.
+
+A corpus and synthetic pairs are made of the same cohort.
 
 A record passes or gets a reason; nothing is left out in silence:
 
@@ -10,14 +12,18 @@ A record passes or gets a reason; nothing is left out in silence:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple, TypeVar
 
 from cybersecqwen.config import Corpus
+from cybersecqwen.contamination import Row, normalised
 from cybersecqwen.cwe.catalogue import PLACEHOLDERS
 from cybersecqwen.cwe.identifiers import cve_year, normalise_cve
 from cybersecqwen.cwe.label import labels_of, primary_label
 from cybersecqwen.records import Dropped, Vulnerability, Weakness
+
+T = TypeVar("T")
 
 
 class Candidate(NamedTuple):
@@ -27,27 +33,24 @@ class Candidate(NamedTuple):
     cwe: str
     label_source: str
 
-
-def in_cohort(vulnerability: Vulnerability, corpus: Corpus) -> bool:
-    """Say whether the record's year, by CVE id or publication, lies in the recipe's years."""
-    if corpus.year_by == "cve_id":
-        year = cve_year(vulnerability.cve_id)
-    else:
-        year = vulnerability.published[:4]
-    # A malformed id or date passes on to `select`, whose ledger names it.
-    return not year.isdigit() or corpus.years[0] <= int(year) <= corpus.years[1]
+    @property
+    def row(self) -> Row:
+        """The row that is held against a benchmark."""
+        return Row(self.vulnerability.description, (self.vulnerability.cve_id,), self.cwe)
 
 
 def select(
     vulnerability: Vulnerability, corpus: Corpus, catalogue: Mapping[str, Weakness]
-) -> Candidate | Dropped:
-    """Turn a record of the cohort's years into a candidate, or say why it is none.
+) -> Candidate | Dropped | None:
+    """Turn a record into a candidate, or say why it is none; None for one of other years.
 
     The label is the first usable one of the first source that has any, in the
     recipe's order of sources: a weakness of the catalogue, and a category or a
     discouraged weakness only where the recipe keeps those. NVD's placeholders
     and deprecated entries are never usable.
     """
+    if not in_cohort(vulnerability, corpus):
+        return None
     reason = _unfit(vulnerability, corpus)
     if reason:
         return _drop(vulnerability, *reason)
@@ -62,6 +65,24 @@ def select(
     if refused is None:
         return _drop(vulnerability, "no-label", "")
     return _drop(vulnerability, _label_problem(refused.cwe, corpus, catalogue), refused.cwe)
+
+
+def in_cohort(vulnerability: Vulnerability, corpus: Corpus) -> bool:
+    """Say whether the record's year, by CVE id or publication, lies in the recipe's years."""
+    if corpus.year_by == "cve_id":
+        year = cve_year(vulnerability.cve_id)
+    else:
+        year = vulnerability.published[:4]
+    # A malformed id or date passes on to `select`, whose ledger names it.
+    return not year.isdigit() or corpus.years[0] <= int(year) <= corpus.years[1]
+
+
+def by_text(records: Iterable[T], text_of: Callable[[T], str]) -> dict[str, list[T]]:
+    """Group the records whose texts read the same, by what `normalised` makes of the text."""
+    groups: dict[str, list[T]] = defaultdict(list)
+    for record in records:
+        groups[normalised(text_of(record))].append(record)
+    return groups
 
 
 def _unfit(vulnerability: Vulnerability, corpus: Corpus) -> tuple[str, str] | None:

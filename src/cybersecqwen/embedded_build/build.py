@@ -10,18 +10,24 @@ rest measures. The same inputs give the same bytes on one machine and set of lib
 from __future__ import annotations
 
 import logging
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from cybersecqwen.artifacts import FOLDER, save
 from cybersecqwen.benchmark.tasks import read_benchmark
 from cybersecqwen.config import Contamination
-from cybersecqwen.contamination import BenchmarkIndex, Row, describe_rules
+from cybersecqwen.contamination import (
+    BenchmarkIndex,
+    Decontaminated,
+    Row,
+    decontaminate,
+    describe_rules,
+)
 from cybersecqwen.cwe.catalogue import save_catalogue
 from cybersecqwen.embedded.classifier import ARTIFACT, CweClassifier, Parameters, Quantised
 from cybersecqwen.embedded.knowledge import SHIPPED
@@ -60,14 +66,6 @@ class UpstreamFiles:
     capec: Path | None = None
 
 
-class Clean(NamedTuple):
-    """Labelled records without overlap, and how many were left out, by rule and task."""
-
-    examples: list[Labelled]
-    dropped: int
-    hits: dict[str, dict[str, int]]
-
-
 def build_facts(inputs: UpstreamFiles, folder: Path) -> Json:
     """Make the CWE facts from the catalogue's XML."""
     cwe = _needed(inputs.cwe, "--cwe", "the CWE catalogue")
@@ -85,9 +83,9 @@ def build_classifier(inputs: UpstreamFiles, folder: Path) -> Json:
     if not inputs.records:
         raise InputError("no records are given", tip="add --records FILE")
     items, settings = read_benchmark(benchmark), Contamination()
-    clean = decontaminate(inputs.records, BenchmarkIndex(items, settings))
-    _log.info("%d labelled records, %d left out", len(clean.examples), clean.dropped)
-    parameters, validation = fit(clean.examples, Hyperparameters())
+    clean = labelled_records(inputs.records, BenchmarkIndex(items, settings))
+    _log.info("%d labelled records, %d left out", len(clean.kept), len(clean.dropped))
+    parameters, validation = fit(clean.kept, Hyperparameters())
     facts = {
         "sources": [
             {"name": "vulnerability records", "file": path.name, "sha256": sha256_file(path)}
@@ -95,11 +93,11 @@ def build_classifier(inputs: UpstreamFiles, folder: Path) -> Json:
         ],
         "rules": describe_rules(settings),
         "benchmark_items": {task: len(rows) for task, rows in items.items()},
-        "labelled_records": len(clean.examples),
-        "dropped": clean.dropped,
-        "hits": clean.hits,
+        "labelled_records": len(clean.kept),
+        "dropped": len(clean.dropped),
+        "hits": clean.counts(),
         "settings": asdict(Hyperparameters()),
-        "latest": max(example.date for example in clean.examples),
+        "latest": max(example.date for example in clean.kept),
         "validation": validation,
     }
     return save(folder, ARTIFACT, parameters.to_bytes(), facts)
@@ -141,22 +139,10 @@ def _needed(path: Path | None, option: str, what: str) -> Path:
     return path
 
 
-def decontaminate(paths: Sequence[Path], benchmark: BenchmarkIndex) -> Clean:
+def labelled_records(paths: Sequence[Path], benchmark: BenchmarkIndex) -> Decontaminated[Labelled]:
     """Read labelled records and leave out what overlaps with a benchmark item."""
-    hits: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    examples, dropped = [], 0
-    for path in paths:
-        own = list(labelled(read_vulnerabilities(path)))
-        rows = (Row(example.text, (example.cve_id,), example.first) for example in own)
-        for example, found in zip(own, benchmark.hits_of(rows), strict=True):
-            if not found:
-                examples.append(example)
-                continue
-            dropped += 1
-            for task in {hit.task for hit in found}:
-                hits[found[0].rule][task] += 1
-    counted = {rule: dict(sorted(tasks.items())) for rule, tasks in sorted(hits.items())}
-    return Clean(examples, dropped, counted)
+    records = chain.from_iterable(map(read_vulnerabilities, paths))
+    return decontaminate(labelled(records), lambda e: Row(e.text, (e.cve_id,), e.first), benchmark)
 
 
 def fit(examples: Sequence[Labelled], settings: Hyperparameters) -> tuple[Parameters, Json]:

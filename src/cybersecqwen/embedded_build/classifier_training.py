@@ -21,13 +21,14 @@ import numpy as np
 import numpy.typing as npt
 
 from cybersecqwen.contamination import normalised
+from cybersecqwen.cwe.label import LABEL_SOURCES, Label, labels_of, primary_label
 from cybersecqwen.embedded.tokenizer import Ints, Vocabulary, words
 from cybersecqwen.errors import InputError, extra
 from cybersecqwen.records import Vulnerability
 
 Floats = npt.NDArray[np.float32]
 
-SOURCES = ("cwe_nvd", "cwe_cna", "cwe_cisa_adp")
+SOURCES = tuple(LABEL_SOURCES)
 _SPREAD = 0.3  # of the vectors before the first step
 _LOG_EVERY = 100  # batches
 _CHUNK = 10_000  # texts at once; the grid of all would take gigabytes
@@ -44,18 +45,25 @@ class Labelled(NamedTuple):
 
     @property
     def first(self) -> str:
-        """Give the label that counts: the first of NVD's, else of the CNA's, else of CISA's."""
-        return next(labels[0] for labels in self.labels if labels)
+        """The primary label."""
+        return self._primary.cwe
 
     @property
     def every(self) -> frozenset[str]:
-        """Give the labels of all sources."""
+        """The labels of all sources."""
         return frozenset().union(*self.labels)
 
     @property
     def source(self) -> int:
-        """Give the position in SOURCES of who gave the label that counts."""
-        return next(i for i, labels in enumerate(self.labels) if labels)
+        """The position in SOURCES of who gave the primary label."""
+        return SOURCES.index(self._primary.source)
+
+    @property
+    def _primary(self) -> Label:
+        label = primary_label(dict(zip(SOURCES, self.labels, strict=True)))
+        if label is None:
+            raise ValueError(f"{self.cve_id} has no label")
+        return label
 
 
 @dataclass(frozen=True)
@@ -80,10 +88,8 @@ class Hyperparameters:
 def labelled(records: Iterable[Vulnerability]) -> Iterator[Labelled]:
     """Take the records that have a description and a CWE; other labels do not count."""
     for record in records:
-        labels = tuple(
-            tuple(label for label in getattr(record, source) if label.startswith("CWE-"))
-            for source in SOURCES
-        )
+        given = labels_of(record)
+        labels = tuple(tuple(c for c in given[s] if c.startswith("CWE-")) for s in SOURCES)
         if record.description and any(labels):
             date = record.published or f"{record.cve_id[4:8]}-12-31"
             yield Labelled(

@@ -16,7 +16,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from cybersecqwen.artifacts import save
 from cybersecqwen.embedded.knowledge import (
@@ -33,7 +33,7 @@ from cybersecqwen.files import Json, sha256_file, write_json
 from cybersecqwen.records import Entry, Fact, Knowledge, Passage
 
 if TYPE_CHECKING:
-    from cybersecqwen.contamination import BenchmarkIndex
+    from cybersecqwen.contamination import BenchmarkIndex, Decontaminated
 
 _LONGEST_LIST = 60  # targets; a longer list of facts tells nothing about any of them
 
@@ -69,14 +69,6 @@ class KnowledgeFiles:
     cwe: Path | None = None
 
 
-class Passed(NamedTuple):
-    """Passages that go into an index, and how many did not, by rule and task."""
-
-    passages: tuple[Passage, ...]
-    dropped: int
-    hits: dict[str, dict[str, int]]
-
-
 def read_sources(sources: KnowledgeFiles) -> list[tuple[Knowledge, str]]:
     """Read every file, in the order of the fields, with its sha256.
 
@@ -106,8 +98,9 @@ def build(sources: KnowledgeFiles, *, benchmark: Path, target: Path = SHIPPED) -
     settings = Contamination()
     items = read_benchmark(benchmark)
     read = read_sources(sources)
-    passed = decontaminate(_passages(read), BenchmarkIndex(items, settings))
-    data = pack([knowledge for knowledge, _ in read], passed.passages, _described(read))
+    index = BenchmarkIndex(items, settings)
+    clean = clean_passages(_passages(read), index)
+    data = pack([knowledge for knowledge, _ in read], clean.kept, _described(read))
     KnowledgeIndex.from_bytes(data, where=target)
     return save(
         target.parent,
@@ -117,9 +110,9 @@ def build(sources: KnowledgeFiles, *, benchmark: Path, target: Path = SHIPPED) -
             "sources": _described(read),
             "rules": describe_rules(settings),
             "benchmark_items": {task: len(rows) for task, rows in items.items()},
-            "passages": len(passed.passages),
-            "dropped": passed.dropped,
-            "hits": passed.hits,
+            "passages": len(clean.kept),
+            "dropped": len(clean.dropped),
+            "hits": clean.hit_counts(),
         },
     )
 
@@ -145,20 +138,13 @@ def install(sources: KnowledgeFiles, *, folder: Path | None = None) -> Path:
     return target
 
 
-def decontaminate(passages: Sequence[Passage], benchmark: BenchmarkIndex) -> Passed:
-    """Leave out every passage that overlaps with a benchmark item, and count why."""
-    from cybersecqwen.contamination import Row
+def clean_passages(
+    passages: Sequence[Passage], benchmark: BenchmarkIndex
+) -> Decontaminated[Passage]:
+    """Leave out every passage that overlaps with a benchmark item."""
+    from cybersecqwen.contamination import Row, decontaminate
 
-    kept, hits = [], defaultdict[str, Counter[str]](Counter)
-    rows = (Row(passage.text, (passage.entry_id,)) for passage in passages)
-    for passage, own in zip(passages, benchmark.hits_of(rows), strict=True):
-        found = {(hit.rule, hit.task) for hit in own}
-        for rule, task in found:
-            hits[rule][task] += 1
-        if not found:
-            kept.append(passage)
-    counted = {rule: dict(sorted(tasks.items())) for rule, tasks in sorted(hits.items())}
-    return Passed(tuple(kept), len(passages) - len(kept), counted)
+    return decontaminate(passages, lambda p: Row(p.text, (p.entry_id,)), benchmark)
 
 
 def pack(

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from cybersecqwen import __version__
 from cybersecqwen.config import Recipe, Synthesis
-from cybersecqwen.contamination import BenchmarkIndex, Row, describe_rules
+from cybersecqwen.contamination import BenchmarkIndex, Row, decontaminate, describe_rules
 from cybersecqwen.engines.teacher import Teacher
 from cybersecqwen.errors import InputError, RecipeError, StageError
 from cybersecqwen.files import Json, read_jsonl, sha256_file, write_json, write_jsonl, write_text
@@ -151,9 +151,9 @@ class _Again:
 
     def clean(self, records: Sequence[RecordFacts]) -> list[RecordFacts]:
         """Keep the records that may be asked about at all."""
-        rows = (Row(record.text, (record.cve_id,), record.cwe) for record in records)
-        found = zip(records, self._index.hits_of(rows), strict=True)
-        return [record for record, hits in found if not hits]
+        return decontaminate(
+            records, lambda record: Row(record.text, (record.cve_id,), record.cwe), self._index
+        ).kept
 
     def certify(self, rows: Sequence[Json], path: Path, checks: Checks) -> list[Pair]:
         """Check rows as they were read back; raises StageError at one that fails."""

@@ -18,15 +18,13 @@ Component(noun='function', name='get_user()')
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
 from cybersecqwen.config import Corpus
-from cybersecqwen.contamination import normalised
-from cybersecqwen.corpus.cohort import in_cohort, select
+from cybersecqwen.corpus.cohort import by_text, select
 from cybersecqwen.records import Dropped, Vulnerability, Weakness
 from cybersecqwen.synthesis.pair import CVE_TEXT, Grounding
 
@@ -92,19 +90,18 @@ def collect_records(
 
     A label counts where no source gives the record, or another of the same text, a further one.
     """
-    by_text: dict[str, list[RecordFacts]] = defaultdict(list)
+    records = []
     for vulnerability in vulnerabilities:
-        if not in_cohort(vulnerability, corpus):
-            continue
         outcome = select(vulnerability, corpus, catalogue)
-        if isinstance(outcome, Dropped) and outcome.reason in _UNFIT:
+        if outcome is None or (isinstance(outcome, Dropped) and outcome.reason in _UNFIT):
             continue
         text = " ".join(vulnerability.description.split())
         found = RecordFacts(vulnerability, text)
         if not isinstance(outcome, Dropped) and _labels(vulnerability, catalogue) == {outcome.cwe}:
             found = RecordFacts(vulnerability, text, catalogue[outcome.cwe], outcome.label_source)
-        by_text[normalised(text)].append(found)
-    firsts = [_first(same) for text, same in by_text.items() if text not in held_out]
+        records.append(found)
+    groups = by_text(records, lambda record: record.text)
+    firsts = [_first(same) for text, same in groups.items() if text not in held_out]
     return sorted(firsts, key=lambda record: record.cve_id)
 
 
