@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from cybersecqwen.errors import InputError
-from cybersecqwen.sources.archives import members
+from cybersecqwen.sources.archives import HEAD, members
 
 NOISE = random.Random(3).randbytes(5000)
 FILES = {"a/1.json": b'{"n": 1}', "b/2.json": b'{"n": 2}', "b/3.json": NOISE}
@@ -38,7 +38,7 @@ def tarred(files: dict[str, bytes], mode: str) -> bytes:
 
 
 def read(path: Path) -> dict[str, bytes]:
-    return {entry.name: entry.read() for entry in members(path)}
+    return {member.name: member.read() for member in members(path)}
 
 
 def test_a_folder_is_walked_in_order_without_hidden_files(tmp_path: Path) -> None:
@@ -56,6 +56,9 @@ def test_a_folder_is_walked_in_order_without_hidden_files(tmp_path: Path) -> Non
         ("x.tar", tarred(FILES, "w")),
         ("x.tar.gz", tarred(FILES, "w:gz")),
         ("x.tgz", tarred(FILES, "w:gz")),
+        ("zip-without-an-ending", zipped(FILES)),
+        ("tar-without-an-ending", tarred(FILES, "w")),
+        ("packed-tar-without-an-ending", tarred(FILES, "w:gz")),
     ],
 )
 def test_every_archive_gives_its_files(tmp_path: Path, name: str, content: bytes) -> None:
@@ -66,7 +69,7 @@ def test_every_archive_gives_its_files(tmp_path: Path, name: str, content: bytes
 def test_where_names_the_archive_and_the_member(tmp_path: Path) -> None:
     path = tmp_path / "x.zip"
     path.write_bytes(zipped({"in.zip": zipped({"a/1.json": b""})}))
-    assert [entry.where for entry in members(path)] == [f"{path}:in.zip:a/1.json"]
+    assert [member.where for member in members(path)] == [f"{path}:in.zip:a/1.json"]
 
 
 def test_a_gzipped_member_is_unpacked(tmp_path: Path) -> None:
@@ -101,3 +104,10 @@ def test_a_damaged_archive_is_an_error_that_names_it(
     with pytest.raises(InputError, match="truncated or damaged") as caught:
         read(tmp_path / name)
     assert str(tmp_path / name) in str(caught.value)
+
+
+def test_the_head_of_a_member_leaves_its_whole_to_be_read(tmp_path: Path) -> None:
+    (tmp_path / "x.zip").write_bytes(zipped({"f.json.gz": gzip.compress(NOISE * 20, mtime=0)}))
+    for member in members(tmp_path / "x.zip"):
+        assert member.head() == (NOISE * 20)[:HEAD]
+        assert member.read() == NOISE * 20

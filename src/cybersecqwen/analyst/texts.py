@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -37,9 +37,7 @@ from cybersecqwen.sources import (
 )
 from cybersecqwen.sources.archives import HEAD, is_archive, readable, unpacked
 from cybersecqwen.sources.feed import Head
-from cybersecqwen.sources.row_formats import check_utf8, csv_rows, jsonl_rows
-
-Report = Callable[[InputError], None]
+from cybersecqwen.sources.row_formats import Report, check_utf8, csv_rows, jsonl_rows
 
 TEXT = ("text", "description")  # the first of these that a row has
 ID = ("id", "cve_id")

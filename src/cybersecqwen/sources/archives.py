@@ -87,9 +87,9 @@ def first_bytes(path: Path, size: int = _USTAR.stop) -> bytes:
     """Read the beginning of a file, unpacked as far as it is gzipped and whole."""
     with readable(path), path.open("rb") as file:
         data = file.read(max(size, 1024))
-    if data.startswith(GZIP):
-        data = zlib.decompressobj(wbits=31).decompress(data, size)
-    return data[:size]
+        if data.startswith(GZIP):
+            data = zlib.decompressobj(wbits=31).decompress(data, size)
+        return data[:size]
 
 
 def read_only(path: Path, ending: str) -> bytes:
