@@ -1,4 +1,4 @@
-"""Every prompt and chat template, once.
+"""The prompts that models are trained and served with, and the chat templates.
 
 The zero-shot prompts are CTI-Bench's own (arXiv:2406.07599), to the character: the
 double space before "CVE Description" and the space at the end are part of them. A
@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from string import ascii_uppercase
 from typing import NamedTuple
 
 _RCM = (
@@ -101,7 +102,7 @@ def mcq_prompt(question: str, options: Sequence[str]) -> str:
 
 
 class Question(NamedTuple):
-    """A multiple-choice question as a prompt asks it; `options` belong to the letters A to D."""
+    """A multiple-choice question as a prompt asks it; `options` belong to the letters from A on."""
 
     text: str
     options: tuple[str, ...]
@@ -140,18 +141,34 @@ def description_in(prompt: str) -> str | None:
 def question_in(prompt: str) -> Question | None:
     """Read the multiple-choice question that a prompt asks, stripped; of a few-shot one the last.
 
-    It reads CTI-Bench's own form, whose "nan" is an empty option, and options on lines of
-    their own, `A. text`, with or without exemplars before them.
+    It reads CTI-Bench's own form, whose "nan" is an empty option, and four options or more on
+    lines of their own, `A. text`, with or without exemplars before them.
     """
     parts = _MCQ_PARTS.search(prompt)
     if parts:
         text, *options = (part.strip() for part in parts.groups())
         return Question(text, tuple("" if option == "nan" else option for option in options))
-    lines = list(_MCQ_LINES.finditer(prompt))
-    if not lines:
+    before, end = "", 0
+    choices: tuple[str, ...] = ()
+    for lines in _MCQ_LINES.finditer(prompt):
+        further, after = _further_options(prompt, lines.end())
+        before = prompt[end : lines.start()]
+        choices, end = (*lines.groups(), *further), after
+    if not choices:
         return None
-    before = prompt[lines[-2].end() if len(lines) > 1 else 0 : lines[-1].start()]
-    return Question(_bare(before), tuple(option.strip() for option in lines[-1].groups()))
+    return Question(_bare(before), tuple(choice.strip() for choice in choices))
+
+
+def _further_options(prompt: str, end: int) -> tuple[list[str], int]:
+    """Read the options after D, each on its line, and where they end."""
+    options: list[str] = []
+    for letter in ascii_uppercase[4:]:
+        line = re.compile(rf"\n{letter}[.)]([^\n]*)").match(prompt, end)
+        if line is None:
+            break
+        options.append(line[1])
+        end = line.end()
+    return options, end
 
 
 def _bare(text: str) -> str:
@@ -159,5 +176,5 @@ def _bare(text: str) -> str:
     text = re.sub(r"\A\s*Answer:[^\n]*\n", "", text).strip()
     first, _, rest = text.partition("\n\n")
     if rest and _MCQ_INSTRUCTION.search(first):
-        text = rest
+        text = rest.rpartition("\nQuestion:")[2]
     return text.strip().removeprefix("Question:").strip()

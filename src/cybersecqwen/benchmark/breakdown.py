@@ -101,7 +101,7 @@ def positions(
 
 
 def _distance(one: Counter[str], other: Counter[str]) -> float | None:
-    """Give the total variation distance of two counted distributions, None if one is empty."""
+    """Return the total variation distance of two counted distributions, None if one is empty."""
     n, m = one.total(), other.total()
     if not n or not m:
         return None
@@ -265,7 +265,7 @@ def count_pairs(predictions: Sequence[Sequence[str | None]], golds: Sequence[str
 
 
 def part(count: int, whole: int) -> Json:
-    """Give a count and its share of a whole that is not empty."""
+    """Return a count and its share of a whole that is not empty."""
     return {"count": count, "share": count / whole}
 
 

@@ -117,7 +117,7 @@ def _discordant(
 
 
 def _bootstrap_p(drawn: Floats) -> float:
-    """Give twice the share of draws on the rarer side of 0, one draw added to each."""
+    """Return twice the share of draws on the rarer side of 0, one draw added to each."""
     if not len(drawn):
         return math.nan
     drawn = drawn.round(12)  # a tie counts on both sides, also one that rounding took apart
@@ -126,7 +126,7 @@ def _bootstrap_p(drawn: Floats) -> float:
 
 
 def mcnemar_exact(only_first: int, only_second: int) -> float:
-    """Give the two-sided exact p-value of two discordant counts (McNemar 1947, binomial)."""
+    """Return the two-sided exact p-value of two discordant counts (McNemar 1947, binomial)."""
     n, fewer = only_first + only_second, min(only_first, only_second)
     # Whole numbers of any size: no term is lost, whatever the counts.
     tail = term = 1
@@ -155,7 +155,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def minimum_detectable_difference(
     standard_error: float, *, power: float = 0.8, alpha: float = 0.05
 ) -> float:
-    """Give the smallest true difference that a two-sided test finds with this power."""
+    """Return the smallest true difference that a two-sided test finds with this power."""
     normal = NormalDist()
     return (normal.inv_cdf(1 - alpha / 2) + normal.inv_cdf(power)) * standard_error
 

@@ -49,7 +49,7 @@ class ResponseSet:
 
     @property
     def prompt(self) -> str:
-        """Give the form of the prompt that was answered; "" where it is not known."""
+        """Return the form of the prompt that was answered; "" where it is not known."""
         if self.protocol is None:
             return ""
         if self.kind == "base":
@@ -57,7 +57,7 @@ class ResponseSet:
         return self.protocol.prompt_of(find_task(self.task))
 
     def scoring_protocol(self, name: str | None) -> Protocol:
-        """Give the protocol to score by, marked with all that deviates from the one named.
+        """Return the protocol to score by, marked with all that deviates from the one named.
 
         Only what was asked can be scored: the trials, orders and exemplars stay, and of the rows
         those that both ask. Raises InputError for a recording where none is named.

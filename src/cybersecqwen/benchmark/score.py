@@ -52,11 +52,11 @@ class TaskScores:
 
     @property
     def metrics(self) -> dict[str, Metric]:
-        """Give what the protocol and the task measure, by name, accuracy first."""
+        """Return what the protocol and the task measure, by name, accuracy first."""
         return metrics(self.task, self.protocol)
 
     def ratio(self, metric: str) -> tuple[Table, Table]:
-        """Give the numerator and the denominator of a metric, each items x trials."""
+        """Return the numerator and the denominator of a metric, each items x trials."""
         found = self.metrics[metric]
         return self._sum(found.numerator), self._sum(found.denominator)
 
@@ -70,7 +70,7 @@ class TaskScores:
 
 
 def metrics(task: Task, protocol: Protocol) -> dict[str, Metric]:
-    """Give what a protocol measures in a task, by name, accuracy first."""
+    """Return what a protocol measures in a task, by name, accuracy first."""
     found = {"strict_accuracy": ACCURACY, "parseable_rate": PARSEABLE}
     if protocol.unparseable == "dropped":
         found |= {"strict_accuracy": ACCURACY_OF_PARSEABLE, "accuracy_of_all": ACCURACY}
@@ -146,7 +146,7 @@ def score(
 def _mark(
     task: Task, protocol: Protocol, item: Item, reading: tuple[str | None, bool]
 ) -> tuple[str | None, dict[str, float]]:
-    """Give the prediction that counts, and the marks of one answer."""
+    """Return the prediction that counts, and the marks of one answer."""
     answer, proper = reading
     given = {"asked": 1.0, "parseable": 0.0, "correct": 0.0, "lenient": 0.0, "improper": 0.0}
     if answer is None:
@@ -192,7 +192,7 @@ def _by_item(
     *,
     trial: int,
 ) -> dict[int, Response]:
-    """Give the responses of one trial by item, those to rows that are not `wanted` left out.
+    """Return the responses of one trial by item, those to rows that are not `wanted` left out.
 
     Raises InputError for what was not asked or not answered.
     """

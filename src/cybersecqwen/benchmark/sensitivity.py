@@ -36,7 +36,7 @@ class FlippedAnswer(NamedTuple):
 
 @dataclass(frozen=True)
 class ExtractorResult:
-    """What one rule makes of the answers, against the reference.
+    """One extractor's reading of the responses, against the reference.
 
     `flipped` counts the answers that it makes right or wrong, `items` those items of which any
     answer flips, `gained` and `lost` which way. `protocols` are the ones that use it.
@@ -80,7 +80,7 @@ def _own(protocol: Protocol, answers: ResponseSet) -> str:
 
 
 def _rules(answers: ResponseSet, protocol: Protocol, *, every: bool) -> Iterator[tuple[str, bool]]:
-    """Give the extractors to try, and each with improper answers counted where that is a choice."""
+    """Yield the extractors to try, also with improper answers counted where that is a choice."""
     found = find_task(answers.task).extractors
     own = _own(protocol, answers)
     for name in (own, *(name for name in found if name != own)):

@@ -55,7 +55,7 @@ def mean(values: Sequence[float]) -> float:
 
 
 def spread(values: Sequence[float], *, ddof: int) -> float | None:
-    """Give the standard deviation with `ddof` degrees taken off; None for too few values."""
+    """Return the standard deviation with `ddof` degrees taken off; None for too few values."""
     if len(values) <= ddof:
         return None
     centre = mean(values)
@@ -63,7 +63,7 @@ def spread(values: Sequence[float], *, ddof: int) -> float | None:
 
 
 def wilson(share: float, n: int) -> tuple[float, float]:
-    """Give the 95 % Wilson interval of a share of `n` items (Wilson 1927).
+    """Return the 95 % Wilson interval of a share of `n` items (Wilson 1927).
 
     It says how far the score of other items of the same kind may lie, which no number
     of trials over the same items can.
@@ -94,14 +94,14 @@ def estimate(
 
 
 def trial_values(numerator: Floats, denominator: Floats) -> list[float]:
-    """Give each trial's ratio of sums; nan where its denominator is 0."""
+    """Return each trial's ratio of sums; nan where its denominator is 0."""
     _check((numerator, denominator))
     sums = zip(numerator.sum(axis=0).tolist(), denominator.sum(axis=0).tolist(), strict=True)
     return [n / d if d else math.nan for n, d in sums]
 
 
 def interval(draws: Floats, *, level: float = 0.95) -> Interval:
-    """Give the percentile interval of bootstrap draws, nan draws left out."""
+    """Return the percentile interval of bootstrap draws, nan draws left out."""
     import numpy as np
 
     draws = draws[~np.isnan(draws)]

@@ -26,7 +26,7 @@ SEED = 0
 
 
 def summarise(scored: TaskScores, *, samples: int = SAMPLES, seed: int = SEED) -> Json:
-    """Give every metric of a scored task with both spreads, and the counts of each trial."""
+    """Return every metric of a scored task with both spreads, and the counts of each trial."""
     protocol, task = scored.protocol, scored.task
     found = {name: _estimate(scored, name, samples=samples, seed=seed) for name in scored.metrics}
     return {
@@ -58,12 +58,12 @@ def _estimate(scored: TaskScores, metric: str, *, samples: int, seed: int) -> Js
 
 
 def _or_nothing(found: Json) -> Json:
-    """Give an accuracy of 0 where a protocol drops what cannot be read, and nothing could be."""
+    """Return an accuracy of 0 where a protocol drops what cannot be read, and nothing could be."""
     return found if found["mean"] is not None else found | {"mean": 0.0, "interval_95": [0.0, 0.0]}
 
 
 def _number(value: float) -> float | None:
-    """Give None for what nothing was measured of: JSON has no nan."""
+    """Return None for what nothing was measured of: JSON has no nan."""
     return None if math.isnan(value) else value
 
 
@@ -95,7 +95,7 @@ def _of_trial(scored: TaskScores, metric: str, trial: int) -> float | None:
 
 
 def result(scored: TaskScores, summary: Json) -> Json:
-    """Give one flat object of the whole: the counts over all trials, each metric's mean.
+    """Return one flat object of the whole: the counts over all trials, each metric's mean.
 
     `n` counts answers: items times trials. Where a task marks plausible answers, `plausible`
     counts those that are correct or plausible.

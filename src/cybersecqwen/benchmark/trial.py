@@ -23,7 +23,7 @@ from cybersecqwen.records import Item, Request, Sampling
 
 
 def protocol_items(protocol: Protocol, items: Sequence[Item]) -> tuple[Item, ...]:
-    """Give the items that a protocol asks, in the order of the file.
+    """Return the items that a protocol asks, in the order of the file.
 
     Where it asks distinct rows, the first of those with the same text and gold stays.
     """
@@ -38,7 +38,7 @@ def protocol_items(protocol: Protocol, items: Sequence[Item]) -> tuple[Item, ...
 def trial_items(
     protocol: Protocol, items: Sequence[Item], *, kind: str, trial: int
 ) -> tuple[Item, ...]:
-    """Give the items of one trial as they are asked, with the gold that then holds.
+    """Return the items of one trial as they are asked, with the gold that then holds.
 
     Options may be permuted; the exemplars of a trial may be left out.
     """
@@ -139,7 +139,7 @@ def _trial_exemplars(protocol: Protocol, items: Sequence[Item], trial: int) -> l
 
 
 def permutation(item: Item, protocol: Protocol, trial: int) -> tuple[int, ...]:
-    """Give the order in which a trial shows the options, as positions in the file.
+    """Return the order in which a trial shows the options, as positions in the file.
 
     The trials rotate one shuffled order, so that over four of them each option stands at each
     letter once.

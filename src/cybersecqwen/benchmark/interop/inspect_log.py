@@ -168,6 +168,6 @@ def _stats(answers: ResponseSet) -> EvalStats:
 
 
 def _finished(answers: ResponseSet) -> str:
-    """Give when the scores were written: a run does not note its beginning."""
+    """Return when the scores were written: a run does not note its beginning."""
     seconds = int((answers.where / "scores.json").stat().st_mtime)
     return datetime.fromtimestamp(seconds, UTC).isoformat()

@@ -65,9 +65,13 @@ def inspect_task(name: str, benchmark: Path, protocol: Protocol) -> Task:
     )
 
 
-def _register(name: str) -> None:
-    """Make a task known to Inspect, with the arguments that `-T` takes."""
+def register_tasks() -> None:
+    """Make every task known to Inspect, with the arguments that `-T` takes."""
+    for name in TASKS:
+        _register(name)
 
+
+def _register(name: str) -> None:
     def make(benchmark: str, protocol: str = "model-card", trials: int | None = None) -> Task:
         return inspect_task(name, Path(benchmark), find_protocol(protocol, trials=trials))
 
@@ -75,19 +79,19 @@ def _register(name: str) -> None:
 
 
 def sample(row: Json) -> Sample:
-    """Give a row as a sample, with all that judging its answer needs as metadata."""
+    """Return a row as a sample, with all that judging its answer needs as metadata."""
     rest = {name: value for name, value in row.items() if name not in _NOT_METADATA}
     return Sample(id=row["index"], input=messages(row), target=row["gold"], metadata=rest)
 
 
 def messages(row: Json) -> list[ChatMessage]:
-    """Give the messages that a chat model is asked with."""
+    """Return the messages that a chat model is asked with."""
     system = [ChatMessageSystem(content=row["system"])] if row["system"] else []
     return [*system, ChatMessageUser(content=row["prompt"])]
 
 
 def sampling(protocol: Protocol) -> GenerateConfig:
-    """Give a protocol's sampling, but for the seed, which belongs to the trial."""
+    """Return a protocol's sampling, but for the seed, which belongs to the trial."""
     return GenerateConfig(
         temperature=protocol.temperature,
         top_p=protocol.top_p,
@@ -119,7 +123,7 @@ def per_trial() -> Metric:
 
 
 def _mean(name: str, found: Sequence[Mapping[str, Any]]) -> float | None:
-    """Give the mean over trials; None where nothing was measured in any."""
+    """Return the mean over trials; None where nothing was measured in any."""
     trials: dict[int, list[Ratio]] = {}
     for answer in found:
         trials.setdefault(answer["trial"], []).append(answer["ratios"][name])
@@ -151,5 +155,4 @@ def score_of(row: Json, text: str, folder: Path, *, trial: int) -> Score:
     )
 
 
-for _name in TASKS:
-    _register(_name)
+register_tasks()

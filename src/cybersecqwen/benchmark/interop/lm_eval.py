@@ -63,7 +63,7 @@ class _Function:
 
 
 def name_of(task: str) -> str:
-    """Give the name of a task in the harness.
+    """Return the name of a task in the harness.
 
     >>> name_of("cti-rcm")
     'cybersecqwen_cti_rcm'
@@ -82,7 +82,7 @@ def write_tasks(tasks: Sequence[str], out: Path, *, trial: Trial) -> None:
 
 
 def config(trial: Trial, task: str) -> Json:
-    """Give a task's configuration, in the words of the harness."""
+    """Return a task's configuration, in the words of the harness."""
     protocol = trial.protocol
     found: Json = {
         "task": name_of(task),
@@ -110,7 +110,7 @@ def config(trial: Trial, task: str) -> Json:
 
 
 def generation(trial: Trial, task: str) -> Json:
-    """Give the sampling of a trial; its seed is an argument of the model there."""
+    """Return the sampling of a trial; its seed is an argument of the model there."""
     protocol = trial.protocol
     stop = protocol.stop_of(find_task(task), trial.kind)
     return {
@@ -123,7 +123,7 @@ def generation(trial: Trial, task: str) -> Json:
 
 
 def metric_list(trial: Trial, task: str) -> list[Json]:
-    """Give the metrics of a task: plain means, and ratios of sums over all documents."""
+    """Return the metrics of a task: plain means, and ratios of sums over all documents."""
     return [
         {
             "metric": name,
@@ -135,7 +135,7 @@ def metric_list(trial: Trial, task: str) -> list[Json]:
 
 
 def hint(tasks: Sequence[str], out: Path, *, trial: Trial) -> str:
-    """Give the command that asks a served model; the harness sends seed 1234 if not told."""
+    """Return the command that asks a served model; the harness sends seed 1234 if not told."""
     base = trial.kind == "base"
     model = "local-completions" if base else "local-chat-completions"
     path = "completions" if base else "chat/completions"
@@ -155,7 +155,7 @@ def hint(tasks: Sequence[str], out: Path, *, trial: Trial) -> str:
 
 
 def read_documents(path: Path) -> dict[str, datasets.Dataset]:
-    """Give the documents of a task in the form that the harness loads."""
+    """Return the documents of a task in the form that the harness loads."""
     with extra("harnesses"):
         from datasets import Dataset
 

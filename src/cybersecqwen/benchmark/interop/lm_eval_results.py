@@ -99,7 +99,7 @@ def _samples(answers: ResponseSet, trial: Trial) -> list[Json]:
 
 
 def _sample(number: int, row: Json, text: str, trial: Trial) -> Json:
-    """Give one answer in the words of the harness, hashes included."""
+    """Return one answer in the words of the harness, hashes included."""
     asked, scores = _argument(row, trial), sample_scores(row, text, trial.benchmark)
     return {
         "doc_id": number,
@@ -148,7 +148,7 @@ def _add(
 
 
 def _aggregated(metric: str, aggregation: object, values: Sequence[Any]) -> Json:
-    """Give a metric and its standard error, which the harness has for plain means only."""
+    """Return a metric and its standard error, which the harness has for plain means only."""
     if aggregation != "mean":
         return {f"{metric},{_FILTER}": _number(ratio(values)), f"{metric}_stderr,{_FILTER}": "N/A"}
     deviation = spread(values, ddof=1)
@@ -202,7 +202,7 @@ def _config(name: str, trial: Trial, task: str) -> Json:
 
 
 def _about(answers: ResponseSet, finished: float) -> Json:
-    """Give the rest of a results file: the model, and what a run does not know."""
+    """Return the rest of a results file: the model, and what a run does not know."""
     protocol = answers.scoring_protocol(None)
     unknown = ("git_hash", "upper_git_hash", "system_instruction", "system_instruction_sha")
     return dict.fromkeys(unknown) | {

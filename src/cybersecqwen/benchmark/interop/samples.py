@@ -37,12 +37,12 @@ class Trial:
 
     @property
     def seed(self) -> int:
-        """Give the seed of its requests."""
+        """Return the seed of its requests."""
         return self.protocol.seeds[self.number]
 
 
 def trial_samples(trial: Trial, task: str) -> list[Json]:
-    """Give the rows of a trial in the order that they are asked.
+    """Return the rows of a trial in the order that they are asked.
 
     `prompt` is the user message of an instruct model, or the raw text that a base model
     completes, and `system` the message before it, "" for none.
@@ -70,7 +70,7 @@ def trial_samples(trial: Trial, task: str) -> list[Json]:
 
 
 def score_response(row: Json, text: str, folder: Path) -> tuple[str | None, dict[str, Ratio]]:
-    """Give the prediction in an answer, None for none, and what it adds to each metric.
+    """Return the prediction in an answer, None for none, and what it adds to each metric.
 
     `folder` holds the judging files of the task. Raises InputError where the protocol is
     of another version than the row's.
@@ -88,7 +88,7 @@ def score_response(row: Json, text: str, folder: Path) -> tuple[str | None, dict
 
 
 def ratios(measured: Mapping[str, Metric], marks: Mapping[str, float]) -> dict[str, Ratio]:
-    """Give what the marks of one answer add to the two sums of each metric."""
+    """Return what the marks of one answer add to the two sums of each metric."""
     return {
         name: (_weigh(metric.numerator, marks), _weigh(metric.denominator, marks))
         for name, metric in measured.items()

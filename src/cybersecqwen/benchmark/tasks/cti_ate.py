@@ -35,7 +35,7 @@ _FAITH = re.compile(r"\banswer\s*:\s*((?:t\d+,\s*)*t\d+)\b", re.IGNORECASE)
 
 
 def techniques(text: str) -> tuple[str, ...]:
-    """Give the main techniques in a text, each once, sorted."""
+    """Return the main techniques in a text, each once, sorted."""
     return tuple(sorted({f"T{number}" for number in _TECHNIQUE.findall(text)}))
 
 

@@ -84,7 +84,7 @@ class Judge:
 
     @cached_property
     def _spelled(self) -> dict[str, str]:
-        """Give the graph's spelling of a name by its letters and digits alone."""
+        """Return the graph's spelling of a name by its letters and digits alone."""
         return {_letters(name): name for name in sorted(self._related, reverse=True)}
 
     def named_actor(self, text: str) -> Extraction:
@@ -141,7 +141,7 @@ def _connected(component: Mapping[str, int], gold: str, answer: str) -> bool:
 def _components(
     graphs: Iterable[Mapping[str, Iterable[str]]], *, leave_out: str = ""
 ) -> dict[str, int]:
-    """Give each name the number of its connected component in the union of undirected graphs."""
+    """Return each name the number of its connected component in the union of undirected graphs."""
     neighbours: dict[str, set[str]] = {}
     for graph in graphs:
         for name, others in graph.items():

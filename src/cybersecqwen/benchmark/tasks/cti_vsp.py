@@ -52,7 +52,7 @@ _FAITH_IMPROPER = re.compile(r"((?:/\w+:\w+){2,})\b", re.IGNORECASE)
 
 @lru_cache(maxsize=65536)
 def base_vector(text: str) -> tuple[str, float] | None:
-    """Give the canonical base vector, `AV:…/…/A:…`, and its base score; None for an invalid one.
+    """Return the canonical base vector, `AV:…/…/A:…`, and its base score; None for an invalid one.
 
     `text` is a vector with or without its `CVSS:3.x/`; other metrics than those of the base
     group are checked and left out.

@@ -1,4 +1,4 @@
-r"""What tasks with lettered options share: extractors, and how a row gives the answer away.
+r"""The parts of tasks with lettered options: extractors, and how a row gives the answer away.
 
 >>> cascade("ABCDE")("The flaw is in the parser.\n\nAnswer: E").answer
 'E'
