@@ -1,0 +1,171 @@
+"""The Python API: what `import cybersecqwen as cq` offers, each name loaded when it is first used.
+
+    import cybersecqwen as cq
+
+    cq.classify("SQL injection in login.php.").candidates[0].cwe      # 'CWE-89'
+    cq.ask("Which mitigations does ATT&CK list for T1059.001?").answer
+    cq.audit("train.jsonl", benchmark="cti-bench").clean
+
+The functions are thin: each hands on to the package that the command of its name uses too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, overload
+
+if TYPE_CHECKING:
+    from cybersecqwen.analyst import Classification
+    from cybersecqwen.config import Recipe
+    from cybersecqwen.contamination.audit import Audit
+    from cybersecqwen.engines import Kind
+    from cybersecqwen.files import Json
+    from cybersecqwen.pipeline import Run
+    from cybersecqwen.records import Answer, Vulnerability
+
+File = str | Path
+
+
+@overload
+def classify(  # type: ignore[overload-overlap] # a text is an iterable of texts, too
+    text: str, *, model: File = ..., top: int = ..., threshold: float = ...
+) -> Classification: ...
+@overload
+def classify(
+    text: Iterable[str], *, model: File = ..., top: int = ..., threshold: float = ...
+) -> Iterator[Classification]: ...
+def classify(
+    text: str | Iterable[str], *, model: File = "embedded", top: int = 3, threshold: float = 0.3
+) -> Classification | Iterator[Classification]:
+    """Map a vulnerability description to its CWE, or many of them, one result for each.
+
+    `model` is "embedded", a model folder, a server's URL or NAME@URL. A result has up to `top`
+    candidates with their confidence, 0 to 1; below `threshold` it abstains and says why. Texts
+    are read in batches as the results are taken. Raises InputError for settings that make no
+    sense and EngineError where a model or server fails.
+    """
+    from cybersecqwen.analyst import classify as classify_texts
+    from cybersecqwen.analyst import open_classifier
+
+    results = classify_texts(text, classifier=open_classifier(model), top=top, threshold=threshold)
+    return next(results) if isinstance(text, str) else results
+
+
+def ask(question: str, options: Sequence[str] = (), *, guess: bool = False) -> Answer:
+    """Answer a CTI question from ATT&CK, CWE and CAPEC, with the entries that it rests on.
+
+    With 2 to 26 `options` the answer is the letter of one. What nothing known supports is not
+    covered (`covered` is false); with `guess` an option is chosen all the same. Raises InputError
+    for an empty question or a wrong number of options.
+    """
+    from cybersecqwen.analyst import ask as answer_question
+
+    return answer_question(question, options, guess=guess)
+
+
+def lookup(cve_id: str, *, records: File | Sequence[File] = ()) -> Vulnerability:
+    """Find the record of a CVE id in files of records, or in what `fetch` left in its cache.
+
+    The id may be in lower case or with other dashes. Nothing is downloaded. Raises InputError
+    where the id is none, is in no file, or where there is nothing to search.
+    """
+    from cybersecqwen.analyst.lookup import how_to_fetch, look_up
+    from cybersecqwen.cwe.identifiers import normalise_cve
+    from cybersecqwen.errors import InputError
+
+    files = [records] if isinstance(records, (str, Path)) else records
+    wanted = normalise_cve(cve_id)
+    if not wanted:
+        raise InputError(f"{cve_id!r} is no CVE id", tip="the form is CVE-2021-44228")
+    vulnerability = look_up([wanted], [Path(file) for file in files]).get(wanted)
+    if vulnerability is None:
+        tip = "give other records" if files else how_to_fetch(wanted)
+        raise InputError(
+            f"no record of {wanted}", where=", ".join(map(str, files)) or None, tip=tip
+        )
+    return vulnerability
+
+
+def evaluate(
+    model: File,
+    *,
+    tasks: Sequence[str] = (),
+    protocol: str = "model-card",
+    trials: int | None = None,
+    kind: Kind = "instruct",
+    benchmark: File | None = None,
+    out: File | None = None,
+) -> list[Json]:
+    """Measure a model on tasks of a benchmark under a protocol; one row of scores a task.
+
+    `model` is "embedded", a model folder, a file of recordings, a server's URL or NAME@URL;
+    `tasks` are cti-rcm and cti-mcq where none is named. Every response is kept in `out`, by
+    default `runs/<model>`, and a call that was killed goes on from there. The rows are those of
+    `cybersecqwen evaluate --json`. Raises InputError, StageError or EngineError.
+    """
+    from cybersecqwen.benchmark.protocol import find_protocol
+    from cybersecqwen.engines import open_model
+    from cybersecqwen.pipeline import evaluate_model
+    from cybersecqwen.reports.results import results
+
+    settings = find_protocol(protocol, trials=trials)
+    folder = evaluate_model(
+        open_model(model, kind=kind, concurrency=settings.concurrency),
+        settings,
+        tasks=tuple(tasks),
+        benchmark=Path(benchmark) if benchmark else None,
+        out=Path(out) if out else None,
+    )
+    return results(folder)
+
+
+def audit(
+    train: File,
+    *,
+    benchmark: File | None = None,
+    rules: Sequence[str] = (),
+    allow_missing: bool = False,
+    allow_unreadable: bool = False,
+) -> Audit:
+    """Hold every row of a training file or folder against every item of a benchmark.
+
+    `clean` of the result says whether nothing overlaps; `overlaps` and `counts` say what does, by
+    the `rules` named or by all. `benchmark` is a folder, by default the fetched one, and must hold
+    all tasks unless `allow_missing`. Raises InputError, also for a row without text unless
+    `allow_unreadable`: such rows are then listed, and the result is not clean.
+    """
+    from cybersecqwen.benchmark.tasks import read_benchmark
+    from cybersecqwen.contamination.audit import checked_rules, checked_settings, run_audit
+    from cybersecqwen.pipeline.inputs import default_benchmark
+
+    folder = Path(benchmark) if benchmark else default_benchmark()
+    return run_audit(
+        Path(train),
+        read_benchmark(folder, complete=not allow_missing),
+        checked_settings({}),
+        rules=checked_rules(rules),
+        allow_unreadable=allow_unreadable,
+    )
+
+
+def load_recipe(recipe: File, *, overrides: Sequence[str] = ()) -> Recipe:
+    """Load and check a recipe: a TOML file, or the name of one that ships.
+
+    `overrides` are `key.path=value`, as of `--set`. Raises RecipeError that names an unknown key,
+    with the nearest known one, or a wrong value.
+    """
+    from cybersecqwen.config import load_recipe as load
+
+    return load(str(recipe), overrides=tuple(overrides))
+
+
+def run(recipe: Recipe | File, *, out: File | None = None, overrides: Sequence[str] = ()) -> Run:
+    """Take a recipe through every stage, from corpus to card; what is done already is skipped.
+
+    `out` is the run's folder, by default `runs/<name>`. Raises StageError where a stage in it was
+    made from something else, and what the stages raise.
+    """
+    from cybersecqwen.pipeline import run as run_stages
+
+    return run_stages(recipe, Path(out) if out else None, overrides=tuple(overrides))
