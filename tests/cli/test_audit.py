@@ -11,6 +11,8 @@ from click.testing import CliRunner, Result
 from cybersecqwen.benchmark.tasks import TASKS, read_items
 from cybersecqwen.cli import main
 from cybersecqwen.contamination import RULES
+from cybersecqwen.contamination.audit import checked_rules
+from cybersecqwen.errors import InputError
 from cybersecqwen.files import read_json, write_jsonl
 from cybersecqwen.prompts import rcm_prompt
 from cybersecqwen.sample import BENCHMARK
@@ -75,7 +77,6 @@ def test_a_benchmark_that_lacks_tasks_is_refused_with_their_names(tmp_path: Path
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--rule", "fuzzy"], "unknown rule 'fuzzy' (known are cve-id"),
         (["--similarity", "1.5"], "--similarity: Input should be less than or equal to 1"),
         (["--containment", "0"], "--containment: Input should be greater than 0"),
     ],
@@ -84,6 +85,14 @@ def test_what_cannot_be_meant_is_one_line(tmp_path: Path, options: list[str], sa
     found = audit(train(tmp_path, CLEAN), "--allow-missing", *options)
     assert (found.exit_code, found.stdout) == (1, "")
     assert said in found.stderr and found.stderr.count("\n") == 1
+
+
+def test_an_unknown_rule_is_refused_with_the_known_ones(tmp_path: Path) -> None:
+    found = audit(train(tmp_path, CLEAN), "--allow-missing", "--rule", "fuzzy")
+    assert (found.exit_code, found.stdout) == (2, "")
+    assert "'fuzzy' is not one of 'cve-id'" in found.stderr
+    with pytest.raises(InputError, match=r"unknown rule 'fuzzy' \(known are cve-id"):
+        checked_rules(["fuzzy"])
 
 
 def test_a_row_without_text_stops_or_is_listed(tmp_path: Path) -> None:

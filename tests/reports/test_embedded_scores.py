@@ -40,7 +40,7 @@ def measured(run: Path, **changes: Any) -> Path:
 
 
 @pytest.fixture
-def installed_index(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+def installed(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """Take the artifacts of these tests for the ones that are installed."""
     checksums = {name: str(facts["sha256"]) for name, facts in ARTIFACTS.items()}
     monkeypatch.setattr(embedded_scores, "current_checksums", lambda: checksums)
@@ -57,7 +57,7 @@ def test_a_measurement_becomes_a_row_with_its_size_and_books(
 ) -> None:
     target = tmp_path / "benchmark.json"
     embedded_scores.save(measured(tmp_path / "run"), target, benchmark=tmp_path)
-    (row,) = embedded_scores.shipped(target)
+    (row,) = embedded_scores.embedded_rows(target)
     assert (row.cti_rcm, row.cti_mcq, row.size) == (0.7, 0.6, "12.7 MB")
     assert (row.rcm_book, row.mcq_book, row.protocol) == ("closed", "open", "model-card 1")
     assert "installed" not in row.note
@@ -70,7 +70,7 @@ def test_a_row_of_other_artifacts_says_so(tmp_path: Path, installed: dict[str, s
     target = tmp_path / "benchmark.json"
     embedded_scores.save(measured(tmp_path / "run"), target, benchmark=tmp_path)
     installed["knowledge.npz"] = SHA["other"]
-    assert "other artifacts than those installed" in embedded_scores.shipped(target)[0].note
+    assert "other artifacts than those installed" in embedded_scores.embedded_rows(target)[0].note
 
 
 def test_every_comparison_has_the_row_beside_the_published_ones(
@@ -78,7 +78,7 @@ def test_every_comparison_has_the_row_beside_the_published_ones(
 ) -> None:
     target = tmp_path / "benchmark.json"
     embedded_scores.save(measured(tmp_path / "run"), target, benchmark=tmp_path)
-    monkeypatch.setattr(results, "shipped", lambda: embedded_scores.shipped(target))
+    monkeypatch.setattr(results, "embedded_rows", lambda: embedded_scores.embedded_rows(target))
     own = [Result.model_validate(scores("cti-rcm", 1_000, 0.65))]
     table = comparators_table("a-model", "4B", own)
     row = cells(table, embedded_scores.MODEL)
@@ -107,7 +107,7 @@ def test_weights_that_were_fitted_to_items_are_told_with_the_score_on_the_others
     path.write_text("".join(json.dumps(answer) + "\n" for answer in answers))
     stored = embedded_scores.save(run, tmp_path / "stored.json", benchmark=folder)
     assert stored.results[0].unseen == embedded_scores.Unseen(items=2, correct=1)
-    (shown,) = embedded_scores.shipped(tmp_path / "stored.json")
+    (shown,) = embedded_scores.embedded_rows(tmp_path / "stored.json")
     assert "cti-mcq: weights fitted to 2 of the items, 0.500 on the other 2" in shown.note
     table = measured_table([Result.model_validate(row)])
     assert "weights fitted to 2 of these items" in table
@@ -134,10 +134,10 @@ def test_without_stored_figures_there_is_no_row_and_a_damaged_file_is_named(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "benchmark.json"
-    assert embedded_scores.shipped(path) == ()
+    assert embedded_scores.embedded_rows(path) == ()
     write(path, {"command": "x"})
     with pytest.raises(InputError, match=r"benchmark\.json: model: Field required"):
-        embedded_scores.shipped(path)
+        embedded_scores.embedded_rows(path)
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import click
 
-from cybersecqwen.cli.group import FILE, benchmark_folder, benchmark_option, json_option
+from cybersecqwen.cli.group import FILE, RULE, benchmark_folder, benchmark_option, json_option
 
 _NOT_CLEAN = 3  # exit status; 1 is an error, 2 a wrong use
 
-_HELP = """Hold every row of a training file against every item of a benchmark.
+_HELP = """Check a training file for overlap with a benchmark.
+
+    Every row is compared with every item.
 
     TRAIN is JSONL, JSON, CSV or Parquet of prompts with their completions or responses, messages
     or texts, a folder of a Hugging Face dataset, or vulnerability records.
@@ -31,7 +33,7 @@ _HELP = """Hold every row of a training file against every item of a benchmark.
 @click.argument("train", type=FILE)
 @benchmark_option
 @click.option("--out", type=FILE, help="Folder for the evidence, the page and the certificate.")
-@click.option("--rule", "rules", multiple=True, help="Only this rule; may be repeated.")
+@click.option("--rule", "rules", type=RULE, multiple=True, help="Only this rule; may be repeated.")
 @click.option("--ngram", type=click.IntRange(min=2), help="Words of an n-gram.  [default: 13]")
 @click.option("--containment", type=float, help="Share of n-grams that counts.  [default: 0.5]")
 @click.option("--similarity", type=float, help="That of a near-duplicate.  [default: 0.8]")

@@ -18,7 +18,7 @@ _DOES_NOT_HOLD = 3  # exit status; 1 is an error, 2 a wrong use
 
 @click.group(cls=Group)
 def certificate() -> None:
-    """Check the certificate of an audit or a corpus without trusting it, or sign it."""
+    """Verify or sign the certificate of an audit or a corpus."""
 
 
 @certificate.command("verify")
@@ -37,7 +37,9 @@ def verify(
     identity: str | None,
     as_json: bool,
 ) -> None:
-    """Hash the files, repeat the audit, and compare with what CERTIFICATE states.
+    """Verify CERTIFICATE by repeating the audit that it states.
+
+    The files are hashed, the audit is run again, and both are compared with the certificate.
 
     The exit status is 0 when it holds, 3 when it does not. A certificate that holds need not be
     one of a clean file: what it says is printed.

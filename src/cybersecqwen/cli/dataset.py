@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @click.group(cls=Group)
 def dataset() -> None:
-    """Report on records and corpora, and export a corpus as a dataset folder."""
+    """Report on a dataset, or export a corpus as one."""
 
 
 @dataset.command()
@@ -43,7 +43,7 @@ def report(
     out: Path | None,
     as_json: bool,
 ) -> None:
-    """Report what is in the corpus of RUN, in records, or in both.
+    """Report on the corpus of RUN, on records, or on both.
 
     Classes and years, sources of labels and their conflicts, duplicates, lengths in tokens:
     REPORT.md, dataset.json, the list of conflicts, and plots. Without RUN the folder is

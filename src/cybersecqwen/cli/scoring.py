@@ -48,7 +48,7 @@ def score(
 
     RESPONSES is a run folder, a recording (JSONL, CSV or TSV), or a folder of recordings.
     """
-    from cybersecqwen.reports.scores import scored_table, scores
+    from cybersecqwen.reports.results import scored_table, scores
 
     folder = benchmark_folder(benchmark)
     found = scores(_answers(responses, task, folder, column), protocol, folder)
@@ -83,7 +83,7 @@ def sensitivity(
     RUN is a run folder, or a recording with its --task.
     """
     from cybersecqwen.benchmark.sensitivity import sensitivity as tabulate
-    from cybersecqwen.reports.scores import sensitivity_json, sensitivity_text
+    from cybersecqwen.reports.results import sensitivity_json, sensitivity_text
 
     folder = benchmark_folder(benchmark)
     found = [

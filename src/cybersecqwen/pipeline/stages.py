@@ -220,7 +220,7 @@ def _write_card(run: Run, report: Path, _checksums: Json) -> None:
     The card is also the README.md of the merged folder. Raises StageError when a stage was
     made from another one than now lies beside it.
     """
-    from cybersecqwen.reports.embedded_scores import shipped
+    from cybersecqwen.reports.embedded_scores import embedded_rows
     from cybersecqwen.reports.model_card import render
     from cybersecqwen.reports.published import BASELINES, PUBLISHED
     from cybersecqwen.reports.results import rows
@@ -237,7 +237,7 @@ def _write_card(run: Run, report: Path, _checksums: Json) -> None:
     for path in (report / "MODEL_CARD.md", merged / "README.md")[: len(folders)]:
         write_text(path, text)
         _log.info("%s: written", path)
-    published = [asdict(row) for row in (*shipped(), *PUBLISHED, *BASELINES)]
+    published = [asdict(row) for row in (*embedded_rows(), *PUBLISHED, *BASELINES)]
     own = rows(load_evidence(run.out).results)
     write_json(report / "comparison.json", {"results": own, "published": published})
 

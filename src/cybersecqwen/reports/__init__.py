@@ -1,16 +1,10 @@
-"""Reports on a run: what is on disk, as text that a person reads or a hub shows.
+"""Reports: what is on disk as text, pages and plots that a person reads or a hub shows.
 
-    REPORTS["card"](Path("runs/smoke"))
+    model_card.render(run)                        the model card of a run
+    results.results_table(run)                    its scores, beside published ones in the card
+    comparison.compare(runs, benchmark, ...)      several models, item by item
+    dataset.describe(corpus, records, ...)        what is in records and corpora
+    audit_report.write_audit(audit, ...)          what an audit found
 
-To add one: a file with `render(run) -> str`, and a line here.
+To add one: a module here that renders what a stage left on disk, and a command that prints it.
 """
-
-from __future__ import annotations
-
-from collections.abc import Callable
-from pathlib import Path
-
-from cybersecqwen.reports.model_card import render
-from cybersecqwen.reports.results import results_table
-
-REPORTS: dict[str, Callable[[Path], str]] = {"card": render, "results": results_table}

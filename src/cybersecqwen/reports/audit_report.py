@@ -178,7 +178,7 @@ def _sections(
 
 
 def _checked(audit: Audit) -> str:
-    """Say what was held against what."""
+    """List what was compared with what."""
     forms = ", ".join(f"{form} {count:,}" for form, count in sorted(audit.forms.items()))
     items = ", ".join(f"{task} {count:,}" for task, count in audit.items.items())
     rows = f"Rows by form: {forms or 'none'}."

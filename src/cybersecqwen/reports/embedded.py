@@ -64,7 +64,7 @@ def render(certificate: Json) -> str:
 
 
 def _splits(certificate: Json) -> dict[str, Json]:
-    """Give the measured splits in the order of this module, whatever that of the file is."""
+    """Return the measured splits in the order of this module, whatever that of the file is."""
     return {
         name: certificate["validation"][name]
         for name in _SPLITS

@@ -1,7 +1,7 @@
 """The figures of the model that ships, kept beside its artifacts for every comparison table.
 
     save(Path("runs/embedded"), STORED, benchmark=Path("cti-bench"))
-    for row in shipped():
+    for row in embedded_rows():
         print(row.model, row.cti_rcm, row.cti_mcq)
 
 The file names the artifacts that were measured by their checksums. A row whose artifacts are
@@ -43,7 +43,7 @@ class Unseen(BaseModel):
 
 
 class Figures(BaseModel):
-    """What one task came to under one protocol."""
+    """The result of one task under one protocol."""
 
     task: str
     protocol: str
@@ -107,8 +107,8 @@ def load(path: Path = STORED) -> Stored:
         raise InputError(f"{field}: {first['msg']}", where=path, tip=f"run: {_COMMAND}") from error
 
 
-def shipped(path: Path = STORED) -> tuple[Published, ...]:
-    """Give the stored figures as rows of a comparison, one per protocol; none without the file."""
+def embedded_rows(path: Path = STORED) -> tuple[Published, ...]:
+    """Return the stored scores as rows of a comparison, a protocol each; none without the file."""
     if not path.is_file():
         return ()
     stored = load(path)
@@ -121,7 +121,7 @@ def shipped(path: Path = STORED) -> tuple[Published, ...]:
 
 
 def current_checksums() -> dict[str, str]:
-    """Give the sha256 of each artifact that is installed."""
+    """Return the sha256 of each artifact of this installation."""
     artifacts = EmbeddedEngine().describe()["artifacts"]
     return {name: facts["sha256"] for name, facts in artifacts.items()}
 

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 from cybersecqwen.benchmark.protocol import PROTOCOLS
 from cybersecqwen.config import Recipe
 from cybersecqwen.files import Json
-from cybersecqwen.reports import model_card_text
 from cybersecqwen.reports.generation import distillation_summary, synthesis_summary
 from cybersecqwen.reports.markdown import table
+from cybersecqwen.reports.model_card_text import citations, licence, limitations, usage, wording
 from cybersecqwen.reports.results import (
     NO_EVALUATION,
     against_baselines,
@@ -49,20 +49,20 @@ def render(run: Path) -> str:
     evidence = load_evidence(run)
     recipe = evidence.recipe
     sections = {
-        "Intended use": model_card_text.INTENDED_USE,
-        "How to use": model_card_text.usage(recipe),
+        "Intended use": wording("intended-use"),
+        "How to use": usage(recipe),
         "Results": _results(evidence),
         "Training": _training(evidence),
         "Training data and decontamination": _data(recipe, evidence.certificate),
         **_synthesis(evidence),
         **_distillation(evidence),
         "Merge": _merge(evidence.parity),
-        "Limitations": model_card_text.limitations(*recipe.corpus.years),
-        "Licence": model_card_text.licence(recipe.license),
-        "Citation": model_card_text.CITATIONS,
+        "Limitations": limitations(*recipe.corpus.years),
+        "Licence": licence(recipe.license),
+        "Citation": citations(),
     }
     body = "".join(f"\n## {title}\n\n{text}\n" for title, text in sections.items())
-    draft = "" if evidence.results else model_card_text.DRAFT
+    draft = "" if evidence.results else f"{wording('draft')}\n\n"
     head = f"---\n{front_matter(evidence)}\n---\n\n# {recipe.name}\n\n{draft}"
     return f"{head}{_about(evidence)}\n{body}"
 
@@ -88,7 +88,7 @@ def front_matter(evidence: Evidence) -> str:
 
 
 def on_hub(recipe: Recipe) -> bool:
-    """Tell whether the base model has a Hub id; a folder of this machine has none."""
+    """Return whether the base model has a Hub id; a folder of this machine has none."""
     return recipe.model.random is None and _HUB_ID.fullmatch(recipe.model.base) is not None
 
 
@@ -124,7 +124,7 @@ def _about(evidence: Evidence) -> str:
         "Language": "English",
         "Licence": recipe.license,
     }
-    what = model_card_text.SMOKE if recipe.model.random else model_card_text.WHAT
+    what = wording("smoke-test" if recipe.model.random else "about")
     return "\n\n".join([f"{recipe.summary.removesuffix('.')}.", what, _table("property", rows)])
 
 
@@ -160,23 +160,23 @@ def _results(evidence: Evidence) -> str:
     if not evidence.results:
         return "\n\n".join([NO_EVALUATION, *others])
     parts = [measured_table(evidence.results), _protocols(evidence)]
-    parts += [model_card_text.SPREADS, _coverage(evidence)]
+    parts += [wording("spreads"), _coverage(evidence)]
     official = [result for result in evidence.results if result.comparable]
     if len(official) < len(evidence.results):
-        parts.append(model_card_text.NOT_CTI_BENCH)
+        parts.append(wording("not-cti-bench"))
     if official:
         size = _size(evidence.summary)
         parts += [
             "### Next to other results on CTI-Bench",
             comparators_table(evidence.recipe.name, size, official),
-            model_card_text.COMPARATORS,
+            wording("comparators"),
             "\n".join(f"- {line}" for line in against_baselines(official)),
         ]
     return "\n\n".join([*parts, *others])
 
 
 def _protocols(evidence: Evidence) -> str:
-    """Say in one line what each protocol of the results is."""
+    """Describe each protocol of the results in a line."""
     names = {result.protocol for result in evidence.results}
     lines = [
         f"- Protocol `{p.name}` {p.version} ({p.source}): instruct models zero-shot, base models "
@@ -190,7 +190,7 @@ def _protocols(evidence: Evidence) -> str:
 
 
 def _coverage(evidence: Evidence) -> str:
-    """Say whether the corpus was checked against the very files that were evaluated."""
+    """Return whether the corpus was checked against the very files that were evaluated."""
     asked = {sha for result in evidence.results for sha in result.benchmark.sha256.values()}
     if evidence.certificate is None or not all(r.benchmark.sha256 for r in evidence.results):
         return "Whether the corpus was decontaminated against these items is not on record."
@@ -275,7 +275,7 @@ def _synthesis(evidence: Evidence) -> dict[str, str]:
     if done is None:
         return {title: "Not made yet: this run holds no synthetic pairs."}
     counts = done.counts
-    parts = [model_card_text.SYNTHESIS, synthesis_summary(done.model_dump())]
+    parts = [wording("synthesis"), synthesis_summary(done.model_dump())]
     for name, key in (("kind", "kinds"), ("rejected as", "rejected")):
         found = counts[key]
         if isinstance(found, dict) and found:
@@ -292,7 +292,7 @@ def _distillation(evidence: Evidence) -> dict[str, str]:
     done = evidence.distilled
     what = distillation_summary(done.model_dump(by_alias=True)) if done else "Not distilled yet."
     settings = _table("setting", _settings(evidence.recipe, "distillation"))
-    return {"Distillation": f"{model_card_text.DISTILLATION}\n\n{what}\n\n{settings}"}
+    return {"Distillation": f"{wording('distillation')}\n\n{what}\n\n{settings}"}
 
 
 def _verdict(certificate: Certificate) -> str:

@@ -56,7 +56,7 @@ class OverlapReport:
     extra_interval_95: Interval | None = None
 
     def to_json(self) -> Json:
-        """Give everything as JSON-able values."""
+        """Return everything as JSON-able values."""
         return asdict(self)
 
 
@@ -134,7 +134,7 @@ def _of_bin(
 def _extra(
     scored: TaskScores, other: TaskScores, places: Sequence[int], *, trials: bool
 ) -> tuple[float, Interval] | None:
-    """Give the gain on items that overlap by half and more, minus that on items without any."""
+    """Return the gain on items that overlap by half and more, minus that on items without any."""
     if not {*_MANY, *_NONE} <= set(places):
         return None
     draws, gains = [], []

@@ -1,6 +1,7 @@
-"""A run's scores, alone and next to what others published.
+"""Scores as tables and JSON: a run's own, beside published ones, and answers scored again.
 
     print(results_table(Path("runs/smoke")))
+    print(scored_table(scores(stored_answers(run), "faith", benchmark)))
 
 Two spreads stand beside each score: the standard deviation between trials, which is the
 noise of sampling answers, and the 95 % interval over items, which is how far the score
@@ -9,17 +10,21 @@ of other questions of the same kind may lie. The second is the larger by far.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
 
 from cybersecqwen.benchmark.protocol import find_protocol
+from cybersecqwen.benchmark.responses import ResponseSet, excluded_responses, notes, rescore
+from cybersecqwen.benchmark.sensitivity import ExtractorResult
+from cybersecqwen.benchmark.summary import details, result, summarise
+from cybersecqwen.benchmark.tasks import TASKS, read_items
 from cybersecqwen.files import Json
-from cybersecqwen.reports.embedded_scores import shipped
+from cybersecqwen.reports.embedded_scores import embedded_rows
 from cybersecqwen.reports.markdown import table
 from cybersecqwen.reports.published import BASELINES, PUBLISHED, Accuracy, Book, Published
 from cybersecqwen.reports.run_folder import Result, Spread, load_results
-from cybersecqwen.reports.scores import own_metrics
 
 NO_EVALUATION = "Not evaluated yet: this run holds no scores."
 _NONE = "–"
@@ -28,12 +33,12 @@ _OWN = 8  # the column of the measured table that only some tasks and protocols 
 
 
 def results(run: Path) -> list[Json]:
-    """Give every score in a run folder as JSON-able rows, one per task and protocol."""
+    """Return every score in a run folder as JSON-able rows, one per task and protocol."""
     return rows(load_results(run))
 
 
 def rows(found: list[Result]) -> list[Json]:
-    """Give scores as JSON-able rows."""
+    """Return scores as JSON-able rows."""
     return [
         result.model_dump(mode="json")
         | {
@@ -78,14 +83,14 @@ def comparators_table(name: str, size: str, found: list[Result]) -> str:
     by_protocol = groupby(sorted(found, key=_protocol), key=_protocol)
     ours = [_our_row(name, size, list(same)) for _, same in by_protocol]
     by_size = sorted(PUBLISHED, key=lambda row: (row.parameters is None, row.parameters or 0.0))
-    embedded = [_published_row(row, row.source) for row in shipped()]
+    embedded = [_published_row(row, row.source) for row in embedded_rows()]
     others = [_published_row(row, f"published: {row.source}") for row in by_size]
     baselines = [_published_row(row, row.source) for row in BASELINES]
     return table(header, [*ours, *embedded, *others, *baselines], right=(2, 3, 4))
 
 
 def against_baselines(found: list[Result]) -> list[str]:
-    """Say of each score whether it beats the best baseline that needs no language model."""
+    """Write whether each score beats the best baseline that needs no language model."""
     floors = {
         "cti-rcm": max(BASELINES, key=lambda row: _highest(row.cti_rcm)),
         "cti-mcq": max(BASELINES, key=lambda row: _highest(row.cti_mcq)),
@@ -129,7 +134,7 @@ def _measured_row(result: Result) -> list[str]:
 
 
 def _our_row(name: str, size: str, same: list[Result]) -> list[str]:
-    """Put the tasks of one protocol into one row."""
+    """Write the tasks of one protocol as one row."""
     scores = {r.task: f"**{_spread(r.strict_accuracy)}**" for r in same}
     remarks = [f"{r.task} {_modified(r)}" for r in same if r.modified]
     return [
@@ -169,7 +174,7 @@ def _published_row(row: Published, where_from: str) -> list[str]:
 
 
 def _books(books: Mapping[str, Book]) -> str:
-    """Say once what holds for all tasks, and otherwise of each."""
+    """Write the book of all tasks once where it is the same, and else that of each."""
     if len(set(books.values())) == 1:
         return next(iter(books.values()))
     return ", ".join(f"{task} {books[task]}" for task in _TASKS if task in books)
@@ -200,3 +205,115 @@ def _protocol(result: Result) -> str:
 
 def _modified(result: Result) -> str:
     return f"modified: {', '.join(result.modified)}"
+
+
+def scores(found: Sequence[ResponseSet], protocol: str | None, benchmark: Path) -> list[Json]:
+    """Score each set of answers; a recording by model-card where no protocol is named."""
+    return [_scored(answers, protocol, benchmark) for answers in found]
+
+
+def _scored(answers: ResponseSet, name: str | None, benchmark: Path) -> Json:
+    protocol = answers.scoring_protocol(name or (None if answers.protocol else "model-card"))
+    scored = rescore(answers, protocol, benchmark)
+    left = excluded_responses(answers, read_items(benchmark, answers.task), protocol)
+    said = notes(answers, protocol)
+    said += [f"{left} responses to rows that {protocol.name} leaves out"] if left else []
+    flat = result(scored, summarise(scored))
+    return flat | {
+        "model": answers.name,
+        "responses": str(answers.where),
+        "notes": said,
+        "details": details(scored),
+    }
+
+
+def scored_table(found: Sequence[Json]) -> str:
+    """Render scores made again: strict accuracy, its two spreads, and the task's own metric."""
+    header = (
+        *("model", "task", "protocol", "items", "trials", "strict accuracy", "95 % interval"),
+        *("parseable", "task's own"),
+    )
+    return table(header, map(_score_row, found), right=(3, 4, 5, 6, 7))
+
+
+def _score_row(row: Json) -> list[str]:
+    modified = f", modified: {', '.join(row['modified'])}" if row["modified"] else ""
+    std = f" ± {row['trial_std']:.4f}" if row["trial_std"] is not None else ""
+    low, high = row["interval_95"]
+    return [
+        row["model"],
+        row["task"],
+        f"{row['protocol']} {row['protocol_version']}{modified}",
+        f"{row['items']:,}",
+        str(row["trials"]),
+        f"{row['strict_accuracy']:.4f}{std}",
+        f"{low:.3f} to {high:.3f}",
+        f"{row['parseable_rate']:.1%}",
+        own_metrics(row["task"], row),
+    ]
+
+
+def own_metrics(task: str, values: Mapping[str, float | None]) -> str:
+    """Write those metrics of a task and a protocol beside accuracy that are quoted."""
+    own = [name for name, metric in TASKS[task].metrics.items() if metric.quoted]
+    names = [*own, "accuracy_of_all", "lenient_accuracy", "improper_rate"]
+    return "; ".join(f"{name} {_figure(values[name])}" for name in names if name in values)
+
+
+def _figure(value: float | None) -> str:
+    return "not measured" if value is None else f"{value:.3f}"
+
+
+def sensitivity_json(answers: ResponseSet, rows: Sequence[ExtractorResult]) -> Json:
+    """Return the table of one set of answers as a JSON object."""
+    return {
+        "model": answers.name,
+        "task": answers.task,
+        "asked_under": answers.protocol.name if answers.protocol else "",
+        "spread": max(row.accuracy for row in rows) - min(row.accuracy for row in rows),
+        "extractors": [
+            asdict(row) | {"examples": [e._asdict() for e in row.examples]} for row in rows
+        ],
+    }
+
+
+def sensitivity_text(answers: ResponseSet, rows: Sequence[ExtractorResult]) -> str:
+    """Render how the accuracy moves with the rule, and examples of what moves it."""
+    under = f", asked under {answers.protocol.name}" if answers.protocol else ""
+    spread = max(row.accuracy for row in rows) - min(row.accuracy for row in rows)
+    header = (
+        *("extractor", "used by", "right, of all", "parseable", "answers that flip"),
+        *("items", "gained", "lost", "rule"),
+    )
+    shown = table(header, map(_sensitivity_row, rows), right=(2, 3, 4, 5, 6, 7))
+    examples = [line for row in rows for line in _examples(row)]
+    return "\n".join(
+        [
+            f"{answers.name}, {answers.task}{under}: {100 * spread:.1f} points between the rules",
+            "",
+            shown,
+            *(["", "Examples:", *examples] if examples else []),
+        ]
+    )
+
+
+def _sensitivity_row(row: ExtractorResult) -> list[str]:
+    return [
+        row.extractor if row.fits else f"{row.extractor} (other prompt)",
+        ", ".join(row.protocols) or "–",
+        f"{row.accuracy:.4f}",
+        f"{row.parseable_rate:.1%}",
+        f"{row.flipped:,} of {row.answers:,}",
+        f"{row.items:,}",
+        f"{row.gained:,}",
+        f"{row.lost:,}",
+        row.summary,
+    ]
+
+
+def _examples(row: ExtractorResult) -> list[str]:
+    return [
+        f"  item {e.item}, trial {e.trial}, gold {e.gold}: {e.reference} before, {e.reading} by "
+        f"{row.extractor}: {e.text!r}"
+        for e in row.examples[:1]
+    ]

@@ -1,4 +1,4 @@
-"""What a run folder holds, read back and checked: the only source of a report's numbers.
+"""The contents of a run folder, read back and checked: the only source of a report's numbers.
 
     evidence = load_evidence(Path("runs/smoke"))
     evidence.results[0].strict_accuracy.mean
@@ -65,7 +65,7 @@ class Fitted(BaseModel):
 
 
 class Engine(BaseModel):
-    """What an engine says of itself, as far as a reader of its scores has to know it."""
+    """The facts that an engine states about itself and a reader of its scores needs."""
 
     engine: str = ""
     deterministic: bool = False
@@ -93,28 +93,28 @@ class Result(BaseModel):
 
     @property
     def comparable(self) -> bool:
-        """Tell whether the items are CTI-Bench's, so that published numbers may stand beside."""
+        """Return whether the items are CTI-Bench's, so that published numbers may stand beside."""
         return self.benchmark.name == CTI_BENCH
 
     @property
     def book(self) -> Book:
-        """Tell whether the answers were looked up; a recording does not say how it was made."""
+        """Return whether the answers were looked up; a recording does not say how it was made."""
         if self.engine.engine == "replay":
             return "not stated"
         return self.engine.books.get(self.task, "closed")
 
     @property
     def fitted(self) -> list[Fitted]:
-        """Give what weights of the model were fitted to of these very items."""
+        """The items of this very task that weights of the model were fitted to."""
         return [f for f in self.engine.fitted_to if f.task == self.task and self.comparable]
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Give the 95 % interval over items and trials; Wilson's where none was stored."""
+        """The 95 % interval over items and trials; Wilson's where none was stored."""
         return self.strict_accuracy.interval_95 or wilson(self.strict_accuracy.mean, self.items)
 
 
-class Inputs(BaseModel):
+class CorpusInputs(BaseModel):
     """The sha256 of each feed and each benchmark file that a corpus was made from."""
 
     records: dict[str, str]
@@ -122,7 +122,7 @@ class Inputs(BaseModel):
 
 
 class Counts(BaseModel):
-    """How many records came in, stayed, and were dropped: by reason, and by rule and task."""
+    """Numbers of records read, kept and dropped: by reason, and by rule and task."""
 
     records: int
     cohort: int | None = None
@@ -136,7 +136,7 @@ class Certificate(BaseModel):
     """The evidence that a corpus holds no benchmark item (`certificate.json`)."""
 
     tool: dict[str, str]
-    inputs: Inputs
+    inputs: CorpusInputs
     outputs: dict[str, str]
     rules: dict[str, dict[str, Any]]
     counts: Counts
@@ -145,7 +145,7 @@ class Certificate(BaseModel):
 
 
 class Synthesized(BaseModel):
-    """What synthetic pairs were made and refused (`synthesis/certificate.json`)."""
+    """The synthetic pairs that were made and refused (`synthesis/certificate.json`)."""
 
     inputs: dict[str, Any]
     outputs: dict[str, str]
@@ -159,7 +159,7 @@ class Synthesized(BaseModel):
 
 
 class Distilled(BaseModel):
-    """What a teacher's answers gave (`distillation/certificate.json`)."""
+    """The yield of a teacher's answers (`distillation/certificate.json`)."""
 
     teacher: dict[str, dict[str, Any]]
     examples: dict[str, int]
@@ -221,7 +221,7 @@ def _evaluations(run: Path) -> list[Path]:
 
 
 def _of_merged_model(run: Path, scores: Path) -> bool:
-    """Tell whether the evaluated files are the ones that now lie in the merged folder."""
+    """Return whether the evaluated files are the ones that now lie in the merged folder."""
     merged = run / "merged"
     if not (merged / "manifest.json").is_file():
         return False

@@ -19,7 +19,7 @@ _AGAINST = ("difference", "interval", "p_value", "p_holm", "test", "detectable",
 def series_report(
     about: Json, runs: Mapping[str, Json], found: Json | None, failed: Mapping[str, str]
 ) -> Json:
-    """Put the runs of a series, by name with their overrides, beside what a comparison found.
+    """Combine the runs of a series, by name with their overrides, with their comparison.
 
     `failed` are the errors of those that did not finish; `found` is None where none did.
     """
@@ -41,7 +41,7 @@ def series_report(
 
 
 def _results(found: Json, name: str) -> Iterator[Json]:
-    """Give a run's score in each task, with its distance from the reference."""
+    """Yield a run's score in each task, with its distance from the reference."""
     for part in found["tables"]:
         for row in part["rows"]:
             if row["model"] != name:

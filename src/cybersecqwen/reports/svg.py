@@ -67,7 +67,7 @@ def loss_plot(log: Path, out: Path) -> None:
         raise InputError("no loss in this log", where=log, tip="train at least log_steps steps")
     with extra("train"):
         import matplotlib  # noqa: F401
-    drawn = draw_svg(_loss(train, validation), {"font.size": 10})
+    drawn = draw_svg(_loss(train, validation), {"font.family": "sans-serif", "font.size": 10})
     write_text(out, drawn["loss"])
 
 

@@ -1,4 +1,4 @@
-"""What a comparison says, as one JSON-able object; every page and plot is drawn from it.
+"""A comparison as one JSON-able object, from which every page and plot is drawn.
 
 Each model is held against the reference on the same items, and the p-values of all those
 comparisons together are corrected by Holm's method.
@@ -30,7 +30,7 @@ from cybersecqwen.benchmark.summary import SAMPLES, SEED, details, summarise
 from cybersecqwen.benchmark.tasks import TASKS
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json, read_json
-from cybersecqwen.reports.embedded_scores import shipped
+from cybersecqwen.reports.embedded_scores import embedded_rows
 from cybersecqwen.reports.published import BASELINES, ELSEWHERE, PUBLISHED, Published
 from cybersecqwen.reports.run_folder import CTI_BENCH
 
@@ -39,7 +39,7 @@ _COLUMNS = {"cti-mcq": "cti_mcq", "cti-rcm": "cti_rcm"}
 
 @dataclass(frozen=True)
 class ComparisonSettings:
-    """What to compare: which task and protocol (all that are there), against whom.
+    """The choices of a comparison: task and protocol (all by default), and the reference.
 
     `reference` is a model's name, by default that of the first run; `sizes` are parameters in
     billions by model, where a run does not know its own.
@@ -212,7 +212,7 @@ def _row(entry: _Entry, against: _Entry | None, metric: str) -> Json:
 
 
 def _against(entry: _Entry, against: _Entry | None, metric: str) -> Json | None:
-    """Hold a model against the reference; None for itself, or where the rows differ."""
+    """Compare a model with the reference; None for itself, or where the rows differ."""
     if against is None or against is entry:
         return None
     if _not_paired(entry, against):
@@ -226,7 +226,7 @@ def _against(entry: _Entry, against: _Entry | None, metric: str) -> Json | None:
 
 
 def _not_paired(entry: _Entry, against: _Entry | None) -> list[str]:
-    """Say why a model cannot be held against the reference, if it cannot."""
+    """List the reason why a model cannot be compared with the reference, if there is one."""
     if against is None or _indices(against) == _indices(entry):
         return []
     return ["not held against the reference, which was asked other rows"]
@@ -251,7 +251,7 @@ def _correct(tables: Sequence[Json]) -> None:
 
 
 def _measured(value: Any) -> Any:
-    """Give None for what nothing was measured of: JSON has no nan."""
+    """Return None in place of nan, which JSON does not have."""
     if isinstance(value, list):
         return [_measured(bound) for bound in value]
     return None if isinstance(value, float) and math.isnan(value) else value
@@ -271,21 +271,24 @@ def _sentence(table: Json, row: Json, p_value: float, comparisons: int) -> str:
 
 
 def _published(tables: Sequence[Json], reference: str) -> list[Json]:
-    """Give the published rows, each with its distance from the reference, items unpaired."""
+    """Return the published rows, each with its distance from the reference, items unpaired."""
     ours = {
         (table["task"], table["protocol"]): row
         for table in tables
         for row in table["rows"]
         if row["model"] == reference and table["metric"] == "strict_accuracy"
     }
-    rows = [*((row, "measured") for row in shipped()), *((row, "published") for row in PUBLISHED)]
+    rows = [
+        *((row, "measured") for row in embedded_rows()),
+        *((row, "published") for row in PUBLISHED),
+    ]
     rows += [(row, "baseline") for row in BASELINES]
     found = [_published_row(row, status, ours) for row, status in rows]
     return found + [asdict(row) | {"status": "published"} for row in ELSEWHERE]
 
 
 def _published_row(row: Published, status: str, ours: Mapping[tuple[str, str], Json]) -> Json:
-    """Hold the reference against a published row, under that row's protocol where it has both."""
+    """Compare the reference with a published row, under that row's protocol where it has both."""
     distances = {}
     for task, column in _COLUMNS.items():
         value = getattr(row, column)
@@ -304,7 +307,7 @@ def _published_row(row: Published, status: str, ours: Mapping[tuple[str, str], J
 
 
 def _items(group: tuple[str, str], entries: Sequence[_Entry]) -> Json:
-    """Give every item with what each model answered, for the browser of items."""
+    """Return every item with the answers of each model, for the browser of items."""
     task, protocol = group
     by_model = {entry.answers.name: _by_item(entry) for entry in entries}
     items = {item.index: item for entry in entries for item in entry.scored.items}
@@ -327,7 +330,7 @@ def _items(group: tuple[str, str], entries: Sequence[_Entry]) -> Json:
 
 
 def _by_item(entry: _Entry) -> dict[int, Json]:
-    """Give predictions and correctness of each item by trial, and one whole response."""
+    """Return predictions and correctness of each item by trial, and one whole response."""
     scored = entry.scored
     found = {}
     for position, item in enumerate(scored.items):

@@ -56,7 +56,7 @@ def summary(found: Json) -> str:
 
 
 def legend(found: Json) -> str:
-    """Say what the marks and the spreads of a table mean."""
+    """Explain the marks and the spreads of a table."""
     n = sum(row["against"] is not None for part in found["tables"] for row in part["rows"])
     if n:
         marks = _MARKS_MEAN.format(n=f"all {n} comparisons" if n > 1 else "1 comparison")
@@ -103,7 +103,7 @@ def result_row(row: Json, part: Json) -> list[str]:
 
 
 def remarks(row: Json) -> list[str]:
-    """Say what a reader has to know of a row."""
+    """List what a reader has to know about a row."""
     said = [f"modified: {', '.join(row['modified'])}"] if row["modified"] else []
     said += [f"{row['book']} book"] if row["book"] else []
     said += ["deterministic"] if row["deterministic"] else []
@@ -190,7 +190,7 @@ def distance(row: Json, task: str) -> str:
 
 
 def _behind(found: Json) -> Iterator[str]:
-    """Put what stands behind the scores into one table per task."""
+    """Write the figures behind the scores as one table per task."""
     for part in found["tables"]:
         rows = [(row["model"], dict(behind(row, part["task"]))) for row in part["rows"]]
         names = list(dict.fromkeys(name for _, cells in rows for name in cells))

@@ -56,7 +56,7 @@ def _slug(name: str) -> str:
 
 
 def _unused(name: str, taken: Collection[str]) -> str:
-    """Put a number to a name that differs from another only in case or in odd characters."""
+    """Add a number to a name that differs from another only in case or in odd characters."""
     names = (name, *(f"{name}-{number}" for number in range(2, len(taken) + 2)))
     return next(other for other in names if other.casefold() not in taken)
 

@@ -203,7 +203,7 @@ def _other_row(row: Json) -> list[Cell]:
 
 
 def _behind(part: Json) -> str:
-    """Put what stands behind the scores of one task into a table, a model a column."""
+    """Write the figures behind the scores of one task as a table, a model a column."""
     found = [dict(behind(row, part["task"])) for row in part["rows"]]
     names = list(dict.fromkeys(name for cells in found for name in cells))
     return html_table(
@@ -215,7 +215,7 @@ def _behind(part: Json) -> str:
 
 
 def _plot(svg: str, *, kind: str = "") -> str:
-    """Put a plot in as an image: its style and element ids stay its own, and no script runs."""
+    """Embed a plot as an image: its style and element ids stay its own, and no script runs."""
     if not svg:
         return ""
     title = re.search(r"<title>(.*?)</title>", svg, re.DOTALL)

@@ -1,4 +1,4 @@
-"""What is in a dataset: classes, sources of labels and their conflicts, duplicates, lengths.
+"""The contents of a dataset: classes, sources of labels and their conflicts, duplicates, lengths.
 
     settings = DatasetSettings(catalogue, MappingAdvice(catalogue).better)
     report, conflicts = describe(None, (Path("cve.parquet"),), settings=settings)

@@ -1,4 +1,4 @@
-"""Where the sources of labels differ, and which labels MITRE advises against.
+"""Disagreement between the sources of labels, and labels that MITRE advises against.
 
     agreement = Agreement(CweGraph(catalogue))
     agreement.add("CVE-2021-1", {"nvd": ("CWE-119",), "cna": ("CWE-787",), "cisa_adp": ()})

@@ -111,7 +111,10 @@ def _row(example: Example) -> DatasetRow:
 
 @dataclass(frozen=True)
 class DatasetSettings:
-    """What a dataset is measured with; `better` names a neighbour of a discouraged label."""
+    """The catalogue and the limits of a report.
+
+    `better` names a neighbour of a discouraged label.
+    """
 
     catalogue: Mapping[str, Weakness]
     better: Better

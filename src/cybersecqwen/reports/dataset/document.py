@@ -131,7 +131,7 @@ def _facts_table(figures: Json) -> str:
 
 
 def _corpus(figures: Json) -> str:
-    """Say what a corpus has that records have not."""
+    """Write the facts that only a corpus has."""
     splits = ", ".join(f"{count:,} {name}" for name, count in figures["splits"].items())
     unseen = figures["classes_only_in_validation"]
     lines = [f"Splits: {splits} examples of the recipe `{figures['recipe']}`."]

@@ -249,7 +249,7 @@ def _measured(sizes: Sequence[int]) -> Json:
 
 
 def _error(estimates: Sequence[int], counted: Sequence[int]) -> Json:
-    """Say how far the estimate is off, as shares of what was counted."""
+    """Return how far the estimate is off, as shares of what was counted."""
     guessed, true = np.asarray(estimates, dtype=float), np.asarray(counted, dtype=float)
     relative = np.abs(guessed - true) / np.maximum(true, 1)
     return {
