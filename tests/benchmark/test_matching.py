@@ -204,8 +204,8 @@ GOOD = {"item": 0, "text": "x"}
         ('{"item": 1, "te', "no valid JSON"),
         ("[]", "not a JSON object"),
         ('{"item": 1, "text": "\\ud800"}', "no valid Unicode"),
-        ('{"item": ' + "9" * 5000 + "}", "no valid JSON"),
-        ("[" * 100_000, "no valid JSON"),
+        ('{"item": ' + "9" * 5000 + "}", "no usable JSON"),
+        ("[" * 100_000, "no usable JSON"),
     ],
 )
 def test_a_row_that_is_no_answer_is_named(row: Any, message: str, tmp_path: Path) -> None:

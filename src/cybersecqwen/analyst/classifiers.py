@@ -1,4 +1,4 @@
-"""What ranks the CWEs of a text: the embedded classifier, or a language model that votes.
+"""Classifiers of texts by CWE: the embedded one, or a language model whose answers vote.
 
     open_classifier()                                            # what ships
     open_classifier("CyberSecQwen-4B@http://localhost:8000/v1")  # or any other MODEL
@@ -34,7 +34,7 @@ _QUOTED = re.compile(r'"([^"\n]{3,200})"|“([^”\n]{3,200})”|`([^`\n]{3,200}
 
 
 class Classifier(Protocol):
-    """What ranks the CWEs of texts."""
+    """A model that ranks the CWEs of texts."""
 
     def predict(
         self, texts: Sequence[str], *, top: int, evidence: bool = True

@@ -153,17 +153,7 @@ def _answers(
     for row in rows:
         item = items[row.position] if in_order else finder.find(row)
         _refuse_other_task(row, item)
-        yield (
-            Response(
-                item.index,
-                row.trial,
-                row.text,
-                row.finish_reason,
-                row.prompt_tokens,
-                row.completion_tokens,
-            ),
-            row,
-        )
+        yield row.to_item(item.index), row
 
 
 class _Finder:

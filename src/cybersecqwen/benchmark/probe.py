@@ -43,7 +43,7 @@ Prompt = tuple[tuple[str, str], ...] | str
 
 @dataclass(frozen=True, slots=True)
 class ProbeReport:
-    """What a server said of itself, and what trying it showed."""
+    """The metadata of a server, and the checks of what it honours."""
 
     url: str
     model: str
@@ -58,7 +58,7 @@ class ProbeReport:
 
 
 def probe(model: Model, prompts: Sequence[str] = (), *, timeout: float = 120) -> ProbeReport:
-    """Ask a server about forty short requests, and judge temperature, seed, stop and the like.
+    """Put about forty short requests to a server, and check temperature, seed, stop and the like.
 
     Of `prompts` the first three are used, filled up to four with built-in ones; a model of kind
     "base" gets them as raw texts, not as chats. `timeout` is in seconds, for one request. A check
@@ -99,7 +99,7 @@ class _Interview:
         return [replies.get(i) or failure or _lost() for i in range(len(requests))]
 
     def one_by_one(self, requests: Sequence[Request]) -> list[Reply]:
-        """Ask one after the other; a server that failed twice and never answered, no more."""
+        """Put one after the other; a server that failed twice and never answered, no more."""
         replies: list[Reply] = []
         for request in requests:
             dead = len(replies) > 1 and not self._answered

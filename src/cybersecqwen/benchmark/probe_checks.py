@@ -1,4 +1,4 @@
-"""What the answers to a probe say about the server that gave them.
+"""The checks of a probe: judge a server by its answers.
 
 >>> from cybersecqwen.records import Response
 >>> greedy = Response(0, 0, "It is a buffer overflow", "stop", 9, 5)
@@ -69,7 +69,7 @@ def judge(name: str, verdict: Callable[..., Verdict], *given: object) -> Check:
 
 
 def temperature(samples: Samples) -> Verdict:
-    """Say whether every request is answered at its own temperature."""
+    """Judge whether every request is answered at its own temperature."""
     alone, again = _texts(samples.alone), _texts(samples.again)
     if _mostly(twice := _differing(alone, again), alone):
         return "failed", f"{twice} of {len(alone)} texts at temperature 0 differ when asked twice"
@@ -89,7 +89,7 @@ def temperature(samples: Samples) -> Verdict:
 
 
 def seed(samples: Samples) -> Verdict:
-    """Say whether the seed decides about the text, whatever else runs."""
+    """Judge whether the seed decides about the text, whatever else runs."""
     hot, again = _texts(samples.hot), _texts(samples.hot_again)
     if _mostly(twice := _differing(hot, again), hot):
         return "failed", f"{twice} of {len(hot)} texts differ when asked twice with one seed"
@@ -106,7 +106,7 @@ def seed(samples: Samples) -> Verdict:
 
 
 def concurrency(samples: Samples) -> Verdict:
-    """Say whether greedy texts change when all are asked at once."""
+    """Judge whether greedy texts change when all are asked at once."""
     alone, together = _texts(samples.alone), _texts(samples.together)
     if _mostly(_differing(alone, _texts(samples.again)), alone):
         raise _UnknownError("texts at temperature 0 differ already one by one")
@@ -134,7 +134,7 @@ def stop_word(text: str) -> str:
 
 
 def stop(greedy: Response, word: str, reply: Reply | None) -> Verdict:
-    """Say whether a text ends where its stop word would begin."""
+    """Judge whether a text ends where its stop word would begin."""
     if reply is None:
         raise _UnknownError(f"the text has no word to stop at: {_quoted(greedy.text)}")
     [text] = _texts([reply])
@@ -146,7 +146,7 @@ def stop(greedy: Response, word: str, reply: Reply | None) -> Verdict:
 
 
 def max_tokens(greedy: Response, reply: Reply) -> Verdict:
-    """Say whether a text ends after FEW tokens, and whether the server says why."""
+    """Judge whether a text ends after FEW tokens, and whether the server says why."""
     [text] = _texts([reply])
     if not isinstance(reply, Response) or _ends_within_few(greedy):
         raise _UnknownError(f"the text is too short to cut: {_quoted(greedy.text)}")
@@ -162,7 +162,7 @@ def max_tokens(greedy: Response, reply: Reply) -> Verdict:
 
 
 def system_prompt(replies: Sequence[Reply], rendered: str, word: str) -> Verdict:
-    """Say whether the server adds a system prompt to a chat.
+    """Judge whether the server adds a system prompt to a chat.
 
     `replies` are to a chat of one `word`: without a system turn, with an empty one, and with
     one that is the same word; `rendered` is what the model reads for the first, or "".
@@ -181,7 +181,7 @@ def system_prompt(replies: Sequence[Reply], rendered: str, word: str) -> Verdict
 
 
 def _odd_count(plain: int, empty: int, own: int) -> str:
-    """Say what is odd about the prompt tokens of a one-word chat; 0 is not counted."""
+    """Name what is odd about the prompt tokens of a one-word chat; 0 is not counted."""
     if plain > _OVERHEAD:
         return f"{plain} prompt tokens for a chat of one word"
     if 0 < own < plain:
@@ -234,7 +234,7 @@ def _ends_within_few(greedy: Response) -> bool:
 
 
 def _added(rendered: str, word: str) -> str:
-    """Give what stands around the word besides markers and names of roles, if it says anything."""
+    """Return what stands around the word besides markers and names of roles."""
     bare = re.sub(r"<[^<>\n]*>|\[[A-Za-z_/ ]+\]", "\n", rendered.replace(word, "\n"))
     lines = [line for line in map(str.strip, bare.splitlines()) if re.search(r"\w", line)]
     said = [line for line in lines if line.lower().strip(":# ") not in _ROLES]

@@ -83,7 +83,7 @@ class StopCriteria:
         self.lengths: dict[int, int] = {}
 
     def __call__(self, input_ids: torch.Tensor, scores: object, **_: object) -> torch.Tensor:
-        """Say of each row whether it has ended."""
+        """Return for each row whether it has ended."""
         import torch
 
         made = input_ids.shape[1] - self._width
@@ -104,7 +104,7 @@ class StopCriteria:
 
 
 def decode(tokenizer: Any, tokens: list[int]) -> str:
-    """Give the text of generated tokens, without the special ones and with every space kept."""
+    """Return the text of generated tokens, without the special ones and with every space kept."""
     text: str = tokenizer.decode(
         tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
     )

@@ -3,7 +3,7 @@
     for response in EmbeddedEngine().generate(requests):
         print(response.text)        # a short argument, and last the CWE id or the letter alone
 
-It knows what is asked from the text of the prompt and nothing else. A CVE description goes to
+It reads the question from the text of the prompt and knows nothing else. A CVE description goes to
 the classifier, which answers closed book: from its weights. A multiple-choice question goes to
 the knowledge index, which answers open book: it looks up passages of ATT&CK, CWE and CAPEC.
 """
@@ -65,8 +65,8 @@ class EmbeddedEngine:
         description nor for a choice among four options, and InputError when an artifact is
         missing or damaged.
         """
-        asked = [_asked(request) for request in requests]
-        for request, question in zip(requests, asked, strict=True):
+        questions = [_question(request) for request in requests]
+        for request, question in zip(requests, questions, strict=True):
             decision, text = self._answer(question)
             if isinstance(request.prompt, str):
                 text = decision
@@ -96,7 +96,7 @@ class EmbeddedEngine:
         return {"version": __version__, "artifacts": files}
 
     def _answer(self, question: str | Question) -> tuple[str, str]:
-        """Give the decision, and the argument that ends with it."""
+        """Return the decision, and the argument that ends with it."""
         if isinstance(question, str):
             return self._weakness(question)
         from cybersecqwen.embedded.multiple_choice import answer_multiple_choice
@@ -121,7 +121,7 @@ class EmbeddedEngine:
         return cwe, f"A best guess, for {prediction.out_of_scope}. {argument}"
 
     def _facts(self, name: str) -> Json:
-        """Give an artifact's size in bytes and its certified checksum, or else that of the file."""
+        """Return an artifact's size in bytes and its certified checksum, else that of the file."""
         path, certificate = self._folder / name, certificate_of(self._folder, name)
         try:
             size = path.stat().st_size
@@ -155,22 +155,22 @@ class EmbeddedEngine:
         return load_ranker(self._folder / "ranker.json")
 
 
-def _asked(request: Request) -> str | Question:
-    """Read from the prompt what is asked: a description to map, or a question with options."""
+def _question(request: Request) -> str | Question:
+    """Read the prompt: a description to map, or a question with options."""
     prompt = _prompt(request)
-    asked = description_in(prompt) if asks_for_weakness(prompt) else question_in(prompt)
-    if asked is None:
+    question = description_in(prompt) if asks_for_weakness(prompt) else question_in(prompt)
+    if question is None:
         raise EngineError(
             f"item {request.item}, trial {request.trial}: the prompt asks neither for the CWE of "
             "a CVE description nor for a choice among four options",
             where="embedded",
             tip="the embedded model answers cti-rcm and cti-mcq",
         )
-    return asked
+    return question
 
 
 def _prompt(request: Request) -> str:
-    """Give the text of a raw prompt, or the last user turn of a chat."""
+    """Return the text of a raw prompt, or the last user turn of a chat."""
     if isinstance(request.prompt, str):
         return request.prompt
     return next((text for role, text in reversed(request.prompt) if role == "user"), "")

@@ -1,12 +1,12 @@
-"""How much is under way at once: a gate towards a server, a hand-over towards a reader.
+"""Flow control: a concurrency limit towards a server, a bounded channel towards a reader.
 
-    began = await gate.enter()  # waits while the server has enough to do
+    began = await limit.enter()  # waits while the server has enough to do
     ...
-    gate.answered()             # or gate.refused(began): fewer from now on
-    gate.leave()
+    limit.answered()             # or limit.refused(began): fewer from now on
+    limit.leave()
 
-The number behind the gate follows what TCP does with its window: a refusal halves it, every
-answer raises it a little.
+The limit follows what TCP does with its window: a refusal halves it, every answer raises it a
+little.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class ConcurrencyLimit:
         return int(self._room)
 
     async def enter(self) -> float:
-        """Wait for a place, first come, first served, and give the time it was taken."""
+        """Wait for a place, first come, first served, and return the time it was taken."""
         if self._inside >= self.room:
             place = asyncio.get_running_loop().create_future()
             self._waiting.append(place)
@@ -51,7 +51,7 @@ class ConcurrencyLimit:
         return now
 
     def leave(self) -> None:
-        """Give the place back; as many that wait as there is room for take theirs."""
+        """Leave the place; as many that wait as there is room for take theirs."""
         self._inside -= 1
         while self._waiting and self._inside < self.room:
             place = self._waiting.popleft()
@@ -109,7 +109,7 @@ class BoundedChannel(Generic[_Outcome]):
         self._batch.append(outcome)
 
     def end(self) -> None:
-        """Say that there are no more."""
+        """End the channel: there are no more."""
         self._pass_on()
         self._queue.put(None)
 

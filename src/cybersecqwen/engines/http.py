@@ -76,7 +76,7 @@ class _TransientError(Exception):
 
 
 @dataclass
-class _Patience:
+class _RetryPolicy:
     """How often one request may fail yet."""
 
     retries: int
@@ -86,12 +86,12 @@ class _Patience:
     waits: int = 0  # in vain, while it answered nothing
     since: float = field(default_factory=monotonic)
 
-    def ends(self, failure: _TransientError, gate: ConcurrencyLimit) -> bool:
+    def ends(self, failure: _TransientError, limit: ConcurrencyLimit) -> bool:
         """Count a failure, and say whether it was the last one.
 
         While others are answered, a busy server is only that: this one's turn comes.
         """
-        others, self.since = gate.last_answer > self.since, monotonic()
+        others, self.since = limit.last_answer > self.since, monotonic()
         self.spent += not (failure.busy and others)
         self.waits += failure.mute and not others
         self.away = failure.after + (0 if others else self.away)
@@ -99,7 +99,7 @@ class _Patience:
 
 
 class HttpEngine:
-    """Ask a server, up to `concurrency` requests at once, each up to `retries` times more.
+    """A model of a server: `concurrency` requests at once, each up to `retries` times more.
 
     A refusal (429, 503, a cut connection) halves the number at once, answers raise it again; it
     is no attempt where others were answered meanwhile. `timeout` is in seconds, for one attempt:
@@ -193,7 +193,7 @@ class HttpEngine:
         return {"url": self._base, "model": self._model}
 
     def only_model(self) -> str:
-        """Ask the server for the name of the one model that it serves."""
+        """Return the name of the only model that the server lists."""
         names = self._query(lambda session: server_metadata.served_models(session, self._base))
         if not names:
             raise EngineError(
@@ -243,16 +243,16 @@ class HttpEngine:
     async def _answer_all(
         self, requests: Sequence[Request], outcomes: BoundedChannel[_Outcome]
     ) -> None:
-        waiting, gate = deque(requests), ConcurrencyLimit(self._concurrency)
+        waiting, limit = deque(requests), ConcurrencyLimit(self._concurrency)
 
         async def work() -> None:
             while True:
                 await outcomes.room()
-                began = await gate.enter()
+                began = await limit.enter()
                 if not waiting:
-                    gate.leave()
+                    limit.leave()
                     return
-                outcome = await self._outcome(session, gate, waiting.popleft(), began)
+                outcome = await self._outcome(session, limit, waiting.popleft(), began)
                 if isinstance(outcome, EngineError):
                     waiting.clear()
                 outcomes.put(outcome)
@@ -262,32 +262,36 @@ class HttpEngine:
                 group.create_task(work())
 
     async def _outcome(
-        self, session: aiohttp.ClientSession, gate: ConcurrencyLimit, request: Request, began: float
+        self,
+        session: aiohttp.ClientSession,
+        limit: ConcurrencyLimit,
+        request: Request,
+        began: float,
     ) -> _Outcome:
-        """Ask until there is an answer, or an error to raise after the other answers."""
-        patience, attempt = _Patience(self._retries, self._timeout), 1
+        """Return the answer, or the error to raise after the other answers."""
+        retry, attempt = _RetryPolicy(self._retries, self._timeout), 1
         while True:
             try:
                 answer = await self._ask(session, request)
-                gate.answered()
+                limit.answered()
                 return answer
             except EngineError as error:
                 if self._give_up and isinstance(error, _NoAnswerError):
-                    gate.answered()
+                    limit.answered()
                     return empty_response(request, error.what)
                 return error
             except _TransientError as error:
                 failure = error
                 if failure.busy or failure.mute:
-                    gate.refused(began)
+                    limit.refused(began)
             finally:
-                gate.leave()
-            if patience.ends(failure, gate):
+                limit.leave()
+            if retry.ends(failure, limit):
                 break
-            gate.close(failure.after)
-            pause = min(_PAUSE * 2 ** (patience.spent - 1), _LONGEST_PAUSE)
+            limit.close(failure.after)
+            pause = min(_PAUSE * 2 ** (retry.spent - 1), _LONGEST_PAUSE)
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))
-            began, attempt = await gate.enter(), attempt + 1
+            began, attempt = await limit.enter(), attempt + 1
         return self._error(request, f"{failure}, attempt {attempt}", "is the server up?")
 
     async def _ask(self, session: aiohttp.ClientSession, request: Request) -> Response:

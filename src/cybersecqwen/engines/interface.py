@@ -1,4 +1,4 @@
-"""What every engine offers, what opening one returns, and how a response says that there is none.
+"""The interface of the engines, the model that opening one returns, and empty responses.
 
 Where an engine it is told to give up on a
 request that a server has no text for, the response is empty and names the reason:
@@ -55,7 +55,7 @@ class Model:
 
     @cached_property
     def identity(self) -> Json:
-        """What tells the model from every other one; of a folder, the checksums of its files."""
+        """The values that tell it from every other one; of a folder, the checksums of its files."""
         return self.engine.identity()
 
 

@@ -1,4 +1,4 @@
-"""What goes over the wire to an OpenAI-compatible server, and what comes back.
+"""The request and response bodies of OpenAI-compatible servers, and the addresses of models there.
 
 >>> from cybersecqwen.records import Request, Sampling
 >>> request = Request(7, 0, (("user", "Which CWE?"),), Sampling(0.3, 1.0, 512, 42))

@@ -16,7 +16,7 @@ from cybersecqwen.records import Response
 
 
 class ProgressBar(ABC):
-    """Looks on while answers come; a subclass takes note of each and says what to show."""
+    """A bar over responses; a subclass takes note of each and says what to show."""
 
     def __init__(self, label: str, total: int, *, unit: str) -> None:
         self._label, self._total, self._unit = label, total, unit
@@ -63,4 +63,4 @@ class ProgressBar(ABC):
 
     @abstractmethod
     def shown(self, speed: float) -> str:
-        """Say what stands behind the bar; `speed` is in tokens a second, 0 where none are told."""
+        """Return what stands behind the bar; `speed` is in tokens a second, 0 where unknown."""

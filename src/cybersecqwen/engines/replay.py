@@ -123,11 +123,4 @@ def _response(row: RecordedResponse) -> Response:
         raise InputError(
             "item is missing", where=row.where, tip="`score` reads recordings by url, and tables"
         )
-    return Response(
-        row.item,
-        row.trial,
-        row.text,
-        row.finish_reason,
-        row.prompt_tokens,
-        row.completion_tokens,
-    )
+    return row.to_item(row.item)

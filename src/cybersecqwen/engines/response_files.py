@@ -27,6 +27,7 @@ from pathlib import Path
 
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json, parse_line
+from cybersecqwen.records import Response
 from cybersecqwen.sources.tsv import table_rows
 
 _COUNTS = ("prompt_tokens", "completion_tokens")
@@ -66,6 +67,17 @@ class RecordedResponse:
     completion_tokens: int = 0
     task: str = ""
     gold: str | None = None
+
+    def to_item(self, item: int) -> Response:
+        """Return it as the response to an item."""
+        return Response(
+            item,
+            self.trial,
+            self.text,
+            self.finish_reason,
+            self.prompt_tokens,
+            self.completion_tokens,
+        )
 
 
 def read_response_file(path: Path, *, column: str | None = None) -> Iterator[RecordedResponse]:
@@ -126,10 +138,7 @@ def _read_jsonl(text: str, path: Path, column: str | None) -> Iterator[RecordedR
     lines = ((n, line) for n, line in enumerate(text.split("\n"), start=1) if line.strip())
     for position, (number, line) in enumerate(lines):
         where = f"{path}:{number}"
-        try:
-            row = parse_line(line, where=where)
-        except (ValueError, RecursionError) as error:  # a number of 5,000 digits, deep nesting
-            raise InputError(f"no valid JSON: {error}", where=where, tip=_TIP) from error
+        row = parse_line(line, where=where)
         yield _of_object(row, where, position, column)
 
 

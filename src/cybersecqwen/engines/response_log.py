@@ -31,7 +31,7 @@ _RESPONSE = TypeAdapter(Response)
 _FIELDS = tuple(field.name for field in fields(Response))
 _SYNC = 1.0  # seconds of answers that a power failure may cost
 
-_Asked = tuple[int, int]  # item and trial
+_Place = tuple[int, int]  # item and trial
 
 
 def generate_missing(
@@ -50,12 +50,12 @@ def generate_missing(
             for response in answered.values():
                 progress.count(response)
             for response in model.engine.generate(pending):
-                asked = response.item, response.trial
-                append(_row(response, keys[asked]))
-                answered[asked] = response
+                place = response.item, response.trial
+                append(_row(response, keys[place]))
+                answered[place] = response
                 progress.tell(response)
     # Engines answer in the order of their convenience; what is whole is kept in one order.
-    ordered = [answered[asked] for asked in sorted(answered)]
+    ordered = [answered[place] for place in sorted(answered)]
     if pending:
         write_jsonl(path, (_row(r, keys[r.item, r.trial]) for r in ordered))
     return ordered
@@ -66,8 +66,8 @@ def request_key(identity: Json, request: Request) -> str:
 
     That is the model, the prompt, the item, the trial and every field of the sampling.
     """
-    asked_for = json.dumps([identity, asdict(request)], sort_keys=True)
-    return hashlib.sha256(asked_for.encode()).hexdigest()[:16]
+    facts = json.dumps([identity, asdict(request)], sort_keys=True)
+    return hashlib.sha256(facts.encode()).hexdigest()[:16]
 
 
 def read_responses(path: Path) -> list[Response]:
@@ -77,27 +77,27 @@ def read_responses(path: Path) -> list[Response]:
 
 
 def _row(response: Response, key: str) -> Json:
-    """Give a response as it is stored, with the key of its request."""
+    """Return a response as it is stored, with the key of its request."""
     return {name: getattr(response, name) for name in _FIELDS} | {"key": key}
 
 
-def _stored(path: Path, keys: dict[_Asked, str]) -> dict[_Asked, Response]:
+def _stored(path: Path, keys: dict[_Place, str]) -> dict[_Place, Response]:
     """Read the answers of a begun file; raises StageError for one to another request."""
     _cut_torn_line(path)
     answers = {}
     for number, row in enumerate(read_jsonl(path), start=1):
         response = _validated(row, where=f"{path}:{number}")
-        asked = response.item, response.trial
-        if row.get("key") != keys.get(asked):
+        place = response.item, response.trial
+        if row.get("key") != keys.get(place):
             raise StageError(
                 f"item {response.item} was answered to another request: the model, the prompt "
                 "or the sampling differ",
                 where=f"{path}:{number}",
                 tip="choose another --out, or delete the folder to ask again",
             )
-        answers[asked] = response
+        answers[place] = response
     # What was given up is tried again: the reason may be gone.
-    return {asked: response for asked, response in answers.items() if not failure_reason(response)}
+    return {place: response for place, response in answers.items() if not failure_reason(response)}
 
 
 @contextmanager

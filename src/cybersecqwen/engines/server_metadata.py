@@ -1,4 +1,4 @@
-"""What a server says about itself: its software, the model, the chat template.
+"""The metadata of a server, as it tells them: its software, the model, the chat template.
 
     async with aiohttp.ClientSession() as session:
         facts = await facts_of(session, "http://localhost:8000/v1", "CyberSecQwen-4B")
@@ -28,7 +28,7 @@ _CHAT: tuple[Turn, ...] = (("user", "ping"),)  # what the rendering of templates
 
 
 async def facts_of(session: aiohttp.ClientSession, base: str, model: str) -> dict[str, Any]:
-    """Ask all at once: `server` and `served`, and where exposed `version` and two checksums.
+    """Return what it tells: `server` and `served`, and where exposed `version` and two checksums.
 
     `chat_template_sha256` is of the template's text; `rendered_chat_sha256` of what the server
     makes of one user turn, "ping".

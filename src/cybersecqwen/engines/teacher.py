@@ -29,7 +29,7 @@ _FUTILE = 50  # requests without a text, and none with one: the teacher is set u
 
 @dataclass(frozen=True)
 class Prices:
-    """What a teacher costs for a million tokens, read and written, in one currency."""
+    """The prices of a teacher for a million tokens, read and written, in one currency."""
 
     prompt: float
     completion: float
@@ -44,13 +44,13 @@ class Teacher:
 
     @property
     def identity(self) -> Json:
-        """What tells the model from every other one; JSON-able, never a key."""
+        """The identity of its model; JSON-able, never a key."""
         return self.model.identity
 
 
 @dataclass(frozen=True)
 class Usage:
-    """What the answers took: tokens and cost of all of them, time and rates of this call's.
+    """The tokens and the cost of all responses, and the time and rates of this call's.
 
     `cost` is in the currency of the prices, None without them.
     """
@@ -95,7 +95,7 @@ def generate(
 
 
 class _Meter(ProgressBar):
-    """Shows tokens and their cost, sums them up, and stops a futile run."""
+    """A progress bar that sums up tokens and their cost, and stops a futile run."""
 
     def __init__(self, label: str, total: int, prices: Prices | None) -> None:
         super().__init__(label, total, unit="answer")
@@ -120,7 +120,7 @@ class _Meter(ProgressBar):
             )
 
     def shown(self, speed: float) -> str:
-        """Say how many tokens it took so far, how fast, and what they cost."""
+        """Return the tokens so far, their rate and their cost."""
         cost = self._cost(self._read, self._written)
         tokens = f"{self._read:,} tokens in, {self._written:,} out, {speed:,.0f}/s"
         return tokens + ("" if cost is None else f", cost {cost:,.4f}")
