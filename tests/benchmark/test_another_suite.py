@@ -28,6 +28,7 @@ from cybersecqwen.engines import Model, open_model
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import read_json, read_jsonl, write_jsonl
 from cybersecqwen.records import Item
+from cybersecqwen.reports.audit_report import write_audit
 from cybersecqwen.reports.comparison import ComparisonSettings, compare, write_comparison
 from cybersecqwen.reports.protocols import protocol_text
 
@@ -180,6 +181,8 @@ def test_decontamination_finds_its_items_and_its_answers(folder: Path, tmp_path:
     assert (0, "exact", False) in hits
     assert (1, "exact", True) in hits
     assert (3, "answer-aware", True) in hits
+    _, page = write_audit(audit, read_benchmark(folder), tmp_path / "audit", train="train.jsonl")
+    assert "E) Valid Accounts" in page.read_text(encoding="utf-8")
 
 
 def test_it_is_exported_to_lm_evaluation_harness(folder: Path, tmp_path: Path) -> None:

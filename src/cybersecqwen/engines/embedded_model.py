@@ -62,7 +62,7 @@ class EmbeddedEngine:
         """Yield the answers, in order; each is computed alone, so its neighbours never matter.
 
         Raises EngineError, before any answer, when a prompt asks neither for the CWE of a
-        description nor for a choice among four options, and InputError when an artifact is
+        description nor for a choice among options, and InputError when an artifact is
         missing or damaged.
         """
         questions = [_question(request) for request in requests]
@@ -162,7 +162,7 @@ def _question(request: Request) -> str | Question:
     if question is None:
         raise EngineError(
             f"item {request.item}, trial {request.trial}: the prompt asks neither for the CWE of "
-            "a CVE description nor for a choice among four options",
+            "a CVE description nor for a choice among options",
             where="embedded",
             tip="the embedded model answers cti-rcm and cti-mcq",
         )

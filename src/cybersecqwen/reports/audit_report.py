@@ -14,6 +14,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
+from string import ascii_uppercase
 
 from cybersecqwen import __version__
 from cybersecqwen.contamination import RULES
@@ -137,7 +138,9 @@ def bins(audit: Audit) -> dict[str, dict[str, int]]:
 
 def item_text(item: Item) -> str:
     """Show an item's text, with its options a line each."""
-    options = (f"{letter}) {text}" for letter, text in zip("ABCD", item.options, strict=False))
+    options = (
+        f"{letter}) {text}" for letter, text in zip(ascii_uppercase, item.options, strict=False)
+    )
     return "\n".join((item.text, *options))
 
 
