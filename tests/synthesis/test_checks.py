@@ -127,7 +127,7 @@ def test_a_label_that_the_corpus_trains_on_is_not_asked_for_again(
     draft: Callable[..., Draft],
 ) -> None:
     index = BenchmarkIndex(benchmark_of(UNRELATED), Contamination())
-    taken = Checks(index, BenchmarkFacts({}, {}), LengthLimits(2000), taken=(TEXT,))
+    taken = Checks(index, BenchmarkFacts({}, {}), LengthLimits(2000), trained_on=(TEXT,))
     label = draft(topic="label", question=TEXT, form="cwe", last="CWE-89", support=("SQL",))
     label = replace(label, grounding=(*label.grounding, Grounding("CWE label", "x", "CWE-89")))
     assert problem(taken, label) == ("near-duplicate", "", "")

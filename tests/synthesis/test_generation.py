@@ -163,6 +163,7 @@ def test_a_rate_limit_is_waited_for(
 def test_facts_that_a_benchmark_asks_for_are_not_taught_either(
     server: Any, few: Recipe, sources: Make, tmp_path: Path
 ) -> None:
+    from cybersecqwen.benchmark.tasks import benchmark_of
     from cybersecqwen.records import Item
 
     def names_a_mitigation(body: dict[str, Any]) -> dict[str, Any]:
@@ -185,6 +186,6 @@ def test_facts_that_a_benchmark_asks_for_are_not_taught_either(
             for one in base.subjects.get(("mitigates", technique), ())[:1]
         )
     )
-    changed = sources(benchmark={"cti-mcq": items})
+    changed = sources(benchmark=benchmark_of({"cti-mcq": items}))
     certificate = build(few, changed, tmp_path, teacher=open_teacher(f"tiny@{server.url}"))
     assert certificate["counts"]["rejected"]["benchmark-fact"] > 0

@@ -80,7 +80,7 @@ def _synthesize(run: Run, folder: Path, checksums: Json) -> None:
         CWE_CATALOGUE.read(run),
         KNOWLEDGE.read(run),
         checksums,
-        taken=tuple(row["description"] for row in read_jsonl(corpus / _TRAIN)),
+        trained_on=tuple(row["description"] for row in read_jsonl(corpus / _TRAIN)),
         held_out=frozenset(map(normalised, held_out)),
     )
     build(run.recipe, sources, folder, teacher=TEACHER.read(run))

@@ -3,7 +3,7 @@
     certificate = build(recipe, SynthesisInputs(...), run / "synthesis")
 
 The same inputs give the same bytes. The certificate is written after the files were read back and
-every pair checked again.
+every pair checked checking.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ FILES = ("train.jsonl", "validation.jsonl")
 
 @dataclass(frozen=True)
 class SynthesisInputs:
-    """What pairs are made from; `checksums` go into the certificate as they are.
+    """Everything that pairs are made from; `checksums` go into the certificate as they are.
 
-    `taken` are the descriptions that the corpus trains on, whose label is not asked for again, and
-    `held_out` the normalised ones that it validates on, which are not asked about at all.
+    `trained_on` are the descriptions that the corpus trains on, whose label is not asked for again,
+    and `held_out` the normalised ones that it validates on, which are not asked about at all.
     """
 
     vulnerabilities: Iterable[Vulnerability]
@@ -57,7 +57,7 @@ class SynthesisInputs:
     catalogue: Mapping[str, Weakness]
     base: FactBase
     checksums: Json
-    taken: tuple[str, ...] = ()
+    trained_on: tuple[str, ...] = ()
     held_out: frozenset[str] = frozenset()
 
 
@@ -76,36 +76,39 @@ def build(
     records = collect_records(
         sources.vulnerabilities, recipe.corpus, sources.catalogue, held_out=sources.held_out
     )
-    checks = _Again(recipe, sources)
+    checks = _Checking(recipe, sources)
     if teacher is None:
-        asked = DraftSource(_makers(records, sources, settings))
+        drafts = DraftSource(_makers(records, sources, settings))
     else:
-        topics = Subjects(checks.clean(records), sources.base)
-        asked = generate_drafts(teacher, topics, settings, out / "answers.jsonl")
-    drawn = select_pairs(asked.makers, checks.fresh(), settings)
-    made = len(drawn.train) + len(drawn.validation)
-    if not drawn.train:
+        subjects = Subjects(checks.clean(records), sources.base)
+        drafts = generate_drafts(teacher, subjects, settings, out / "answers.jsonl")
+    selection = select_pairs(drafts.makers, checks.fresh(), settings)
+    made = len(selection.train) + len(selection.validation)
+    if not selection.train:
         raise InputError(
-            f"no pair is left of {len(drawn.rejected) + len(asked.unusable)}",
+            f"no pair is left of {len(selection.rejected) + len(drafts.unusable)}",
             where=out,
-            tip=f"most were rejected as {_commonest(drawn, asked.unusable)}",
+            tip=f"most were rejected as {_commonest(selection, drafts.unusable)}",
         )
     if made < settings.pairs:
         _log.warning(
             "%s: %d pairs of the %d wanted: nothing more to ask", out, made, settings.pairs
         )
-    _write(drawn, asked.unusable, recipe.name, out)
+    _write(selection, drafts.unusable, recipe.name, out)
     certificate = _certificate(recipe, sources, out, checks)
     certificate["counts"] |= {
         "wanted": settings.pairs,
         "records": len(records),
         "rejected": _counted(
-            [*(p.reason for _, p in drawn.rejected), *(row["reason"] for row in asked.unusable)]
+            [
+                *(p.reason for _, p in selection.rejected),
+                *(row["reason"] for row in drafts.unusable),
+            ]
         ),
     }
-    certificate["teacher"] = asked.usage and {name: asked.usage[name] for name in _SPENT}
-    if asked.usage:
-        write_json(out / "usage.json", asked.usage)
+    certificate["teacher"] = drafts.usage and {name: drafts.usage[name] for name in _SPENT}
+    if drafts.usage:
+        write_json(out / "usage.json", drafts.usage)
     write_text(out / "DATASET_CARD.md", synthesis_card(recipe, certificate))
     write_json(out / "certificate.json", certificate)
     return certificate
@@ -114,7 +117,7 @@ def build(
 def _makers(
     records: Sequence[RecordFacts], sources: SynthesisInputs, settings: Synthesis
 ) -> Makers:
-    """Give every way of making pairs from facts, each with its own draws."""
+    """Collect every way of making pairs from facts, each with its own draws."""
 
     def rng(name: str) -> random.Random:
         return random.Random(f"{settings.seed}/{name}")
@@ -132,22 +135,22 @@ def _makers(
     return makers | passage_drafts(base, rng("passages"))
 
 
-class _Again:
+class _Checking:
     """Makes the checks of a recipe anew, once to draw and once to certify what was written."""
 
     def __init__(self, recipe: Recipe, sources: SynthesisInputs) -> None:
         names = {entry_id: entry.name for entry_id, entry in sources.base.entries.items()}
         self._index = BenchmarkIndex(sources.benchmark, recipe.contamination)
-        self._known = BenchmarkFacts(sources.benchmark, names)
+        self._facts = BenchmarkFacts(sources.benchmark, names)
         settings = recipe.synthesis or Synthesis(pairs=1)
         self._limits = LengthLimits(
             recipe.training.max_length, settings.min_words, settings.max_words
         )
-        self._taken = sources.taken
+        self._trained_on = sources.trained_on
 
     def fresh(self) -> Checks:
-        """Give checks that have accepted nothing yet."""
-        return Checks(self._index, self._known, self._limits, taken=self._taken)
+        """Return checks that have accepted nothing yet."""
+        return Checks(self._index, self._facts, self._limits, trained_on=self._trained_on)
 
     def clean(self, records: Sequence[RecordFacts]) -> list[RecordFacts]:
         """Keep the records that may be asked about at all."""
@@ -171,20 +174,20 @@ def _position(row: Json) -> int:
     return LETTERS.index(row["answer"]) if row["options"] else 0
 
 
-def _write(drawn: Selection, unusable: Sequence[Json], name: str, out: Path) -> None:
-    for file, pairs in zip(FILES, (drawn.train, drawn.validation), strict=True):
+def _write(selection: Selection, unusable: Sequence[Json], name: str, out: Path) -> None:
+    for file, pairs in zip(FILES, (selection.train, selection.validation), strict=True):
         part = file.removesuffix(".jsonl")
         rows = ({"id": f"{name}-{part}-{n}"} | p.row() for n, p in enumerate(pairs, start=1))
         write_jsonl(out / file, rows)
-    rejected = (problem._asdict() | pair.row() for pair, problem in drawn.rejected)
+    rejected = (problem._asdict() | pair.row() for pair, problem in selection.rejected)
     write_jsonl(out / "rejected.jsonl", chain(rejected, unusable))
 
 
-def _certificate(recipe: Recipe, sources: SynthesisInputs, out: Path, again: _Again) -> Json:
+def _certificate(recipe: Recipe, sources: SynthesisInputs, out: Path, checking: _Checking) -> Json:
     """Check the written files again, pair by pair, and state what was checked with what."""
-    checks = again.fresh()
+    checks = checking.fresh()
     parts = {
-        name: again.certify(list(read_jsonl(out / name)), out / name, checks) for name in FILES
+        name: checking.certify(list(read_jsonl(out / name)), out / name, checks) for name in FILES
     }
     pairs = [pair for part in parts.values() for pair in part]
     letters = {
@@ -234,7 +237,7 @@ def _counted(names: Iterable[str]) -> dict[str, int]:
     return dict(sorted(Counter(names).items()))
 
 
-def _commonest(drawn: Selection, unusable: Sequence[Json]) -> str:
-    reasons = Counter(p.reason for _, p in drawn.rejected)
+def _commonest(selection: Selection, unusable: Sequence[Json]) -> str:
+    reasons = Counter(p.reason for _, p in selection.rejected)
     reasons.update(row["reason"] for row in unusable)
     return reasons.most_common(1)[0][0] if reasons else "nothing: there was nothing to ask about"

@@ -1,6 +1,6 @@
-"""What a pair has to pass before it may be trained on; what does not is kept, with its reason.
+"""Checks that a pair has to pass before it may be trained on; a rejected one keeps its reason.
 
-    checks = Checks(index, known, LengthLimits(max_tokens=4096))
+    checks = Checks(index, facts, LengthLimits(max_tokens=4096))
     problem = checks.problem(pair)          # None, or the reason, what of it, and which item
     if problem is None:
         checks.accept(pair)                 # from here on it is what others may not repeat
@@ -16,13 +16,13 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from cybersecqwen.contamination import BenchmarkIndex, Row, normalised, tokens, worded
+from cybersecqwen.cwe.identifiers import cve_ids
 from cybersecqwen.cwe.rationale import STOP_WORDS
 from cybersecqwen.synthesis.cvss import read_vector
 from cybersecqwen.synthesis.leakage import BenchmarkFacts
 from cybersecqwen.synthesis.offensive_content import offence
 from cybersecqwen.synthesis.pair import CVE_TEXT, Pair
 
-_CVE_ID = re.compile(r"CVE-\d{4}-\d{4,}", re.IGNORECASE)
 _ID = re.compile(
     r"\b(?:CVE-\d{4}-\d{4,}|CWE-\d+|CAPEC-\d+|(?:TA|T|G|S|C|M|DS|DC|DET|A)\d{4}(?:\.\d{3})?)\b"
 )
@@ -55,17 +55,19 @@ class Checks:
     def __init__(
         self,
         index: BenchmarkIndex,
-        known: BenchmarkFacts,
+        facts: BenchmarkFacts,
         limits: LengthLimits,
         *,
-        taken: Iterable[str] = (),
+        trained_on: Iterable[str] = (),
     ) -> None:
-        """Take what to check against; `taken` are descriptions that are asked about already."""
-        self._index, self._known, self._limits = index, known, limits
-        self._seen: set[Hashable] = {("label", False, worded(tokens(text)), ()) for text in taken}
+        """Take what to check against; the labels of `trained_on` are asked for already."""
+        self._index, self._facts, self._limits = index, facts, limits
+        self._seen: set[Hashable] = {
+            ("label", False, worded(tokens(text)), ()) for text in trained_on
+        }
 
     def problem(self, pair: Pair) -> Rejection | None:
-        """Give the first reason against a pair but for overlap with an item's text, or None."""
+        """Return the first reason against a pair but for overlap with an item's text, or None."""
         return (
             _length(pair, self._limits)
             or self._repeated(pair)
@@ -86,28 +88,30 @@ class Checks:
 
     def _given_away(self, pair: Pair) -> Rejection | None:
         for fact in pair.draft.facts:
-            known = self._known.hit(fact)
-            if known:
-                return Rejection(known[0], " ".join(fact), known[1])
+            hit = self._facts.hit(fact)
+            if hit:
+                return Rejection(hit[0], " ".join(fact), hit[1])
         return None
 
     def overlaps(self, pairs: Sequence[Pair]) -> list[Rejection | None]:
-        """Give the reason against each pair that overlaps with an item; many at once are fast."""
+        """Return the reason against each pair that overlaps with an item; many at once are fast."""
         rows = [(n, row) for n, pair in enumerate(pairs) for row in _rows(pair)]
-        found: list[Rejection | None] = [None] * len(pairs)
+        rejections: list[Rejection | None] = [None] * len(pairs)
         for (n, _), hits in zip(rows, self._index.hits_of(row for _, row in rows), strict=True):
-            if hits and found[n] is None:
+            if hits and rejections[n] is None:
                 item = f"{hits[0].task}/{hits[0].item}"
-                found[n] = Rejection(f"contaminated-{hits[0].rule}", f"{hits[0].score:g}", item)
-        return found
+                rejections[n] = Rejection(
+                    f"contaminated-{hits[0].rule}", f"{hits[0].score:g}", item
+                )
+        return rejections
 
 
 def _rows(pair: Pair) -> Iterator[Row]:
     """Yield a pair's texts, with the CVEs that it names anywhere and the answer that it teaches."""
     draft = pair.draft
-    cve_ids = tuple(sorted({found.upper() for found in _CVE_ID.findall(_all_text(pair))}))
+    named = tuple(sorted(cve_ids(_all_text(pair))))
     answer = draft.options[0] if draft.options else draft.last or draft.answer
-    yield from (Row(text, cve_ids, answer) for text in _texts(pair))
+    yield from (Row(text, named, answer) for text in _texts(pair))
 
 
 def _texts(pair: Pair) -> Iterator[str]:
@@ -126,7 +130,7 @@ def _all_text(pair: Pair) -> str:
 
 
 def _keys(pair: Pair) -> tuple[Hashable, Hashable]:
-    """Give what two equal pairs share, and what two share that ask the same of the same text.
+    """Return what two equal pairs share, and what two share that ask the same of the same text.
 
     The second leaves numbers out: a record of another version is the same question again.
     """
@@ -159,9 +163,9 @@ def _unsupported(pair: Pair) -> Rejection | None:
         if words not in ground:
             return Rejection("unsupported", f"not in the grounding: {words}")
     answer = f"{draft.answer}\n{draft.last}"
-    for found in (*_ID.findall(answer), *_QUOTATION.findall(draft.answer)):
-        if found not in ground:
-            return Rejection("unsupported", f"not in the grounding: {found}")
+    for words in (*_ID.findall(answer), *_QUOTATION.findall(draft.answer)):
+        if words not in ground:
+            return Rejection("unsupported", f"not in the grounding: {words}")
     return _wrong_reading(pair, ground) or _wrong_options(pair, ground) or _beyond(pair, ground)
 
 

@@ -249,9 +249,9 @@ def _what_if(reading: Reading, rng: random.Random) -> Draft:
         severity_after=other.severity,
         vector_after=other.vector,
     )
-    asked = {"name": name, "before": values[before][0], "after": values[after][0]}
+    change_words = {"name": name, "before": values[before][0], "after": values[after][0]}
     return replace(
-        _draft(reading, "what if", rng, answer, **asked),
+        _draft(reading, "what if", rng, answer, **change_words),
         grounding=(reading.grounding(), other.grounding()),
         support=(other.score, other.severity),
     )

@@ -1,4 +1,4 @@
-"""What ATT&CK, CAPEC and CWE state, as questions need it: by entry, by relation, both ways.
+"""The facts of ATT&CK, CAPEC and CWE as questions need them: by entry, by relation, both ways.
 
     facts = FactBase.of([read_attack(path)], shipped=KnowledgeIndex.load())
     facts.targets["T1055.011", "tactic"]        # ('TA0004', 'TA0005')
@@ -31,8 +31,8 @@ class FactBase:
     @classmethod
     def of(cls, given: Sequence[Knowledge], shipped: KnowledgeIndex) -> FactBase:
         """Join feeds with what ships of the families that no feed is of."""
-        known = {family(entry.entry_id) for part in given for entry in part.entries}
-        parts = [*given, *_shipped(shipped, known)]
+        given_families = {family(entry.entry_id) for part in given for entry in part.entries}
+        parts = [*given, *_shipped(shipped, given_families)]
         entries = {e.entry_id: e for part in parts for e in part.entries}
         facts = list(dict.fromkeys(_short(fact) for part in parts for fact in part.facts))
         passages = dict.fromkeys(p for part in parts for p in part.passages)
@@ -44,8 +44,8 @@ class FactBase:
                 subjects[relation, target].append(subject)
         return cls(
             entries,
-            {key: tuple(found) for key, found in targets.items()},
-            {key: tuple(found) for key, found in subjects.items()},
+            {key: tuple(ids) for key, ids in targets.items()},
+            {key: tuple(ids) for key, ids in subjects.items()},
             _sections(passages),
             {family(p.entries[0].entry_id): _release(p) for p in reversed(parts) if p.entries},
         )
@@ -111,28 +111,28 @@ def domain(entry_id: str) -> str:
 
 
 def _closure(start: str, step: Callable[[str], Iterable[str]]) -> set[str]:
-    found: set[str] = set()
+    reached: set[str] = set()
     waiting = [start]
     while waiting:
         one = waiting.pop()
-        if one not in found:
-            found.add(one)
+        if one not in reached:
+            reached.add(one)
             waiting.extend(step(one))
-    return found
+    return reached
 
 
 def _sections(passages: Iterable[Passage]) -> dict[tuple[str, str], tuple[str, ...]]:
-    found: dict[tuple[str, str], list[str]] = defaultdict(list)
+    sections: dict[tuple[str, str], list[str]] = defaultdict(list)
     for passage in passages:
-        found[passage.entry_id, passage.section].append(passage.text)
-    return {key: tuple(texts) for key, texts in found.items()}
+        sections[passage.entry_id, passage.section].append(passage.text)
+    return {key: tuple(texts) for key, texts in sections.items()}
 
 
-def _shipped(index: KnowledgeIndex, known: set[str]) -> Iterator[Knowledge]:
-    """Give what ships of each family that is not known from a feed."""
+def _shipped(index: KnowledgeIndex, given: set[str]) -> Iterator[Knowledge]:
+    """Yield the part that ships of each family that no feed is of."""
     entries = index.entries
     for name in ("ATT&CK", "CAPEC", "CWE"):
-        if name in known:
+        if name in given:
             continue
         versions = sorted({s["version"] for s in index.sources if s["name"].startswith(name)})
         facts = (

@@ -1,9 +1,9 @@
-"""Let a teacher write the pairs: it gets a grounding and gives question, answer and a quote of it.
+"""Let a teacher write the pairs: from a grounding, a question, its answer and a quote.
 
     drafts = generate_drafts(teacher, Subjects(records, facts), settings, path)
     drafts.makers, drafts.unusable, drafts.usage
 
-What it gives is one JSON object, read strictly; anything else is unusable, and kept with its
+It answers with one JSON object, read strictly; anything else is unusable, and kept with its
 reason. What can be read passes the same checks as every pair.
 """
 
@@ -62,7 +62,7 @@ _MOST = 8  # targets of a relation that are stated
 
 
 class Subjects(NamedTuple):
-    """What may be asked about: records, and the entries of the knowledge bases."""
+    """All that may be asked about: records, and the entries of the knowledge bases."""
 
     records: Sequence[RecordFacts]
     base: FactBase

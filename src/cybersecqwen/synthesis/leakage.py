@@ -1,4 +1,4 @@
-"""Which facts a benchmark asks for: those may not be given away, however they are worded.
+"""The facts that a benchmark asks for: no pair may give them away, however they are worded.
 
 No rule on the words of a text sees that "User Account Management mitigates T1580" answers an item
 about T1580. Two rules on facts do.
@@ -10,10 +10,10 @@ about T1580. Two rules on facts do.
 
 >>> item = Item("cti-mcq", 7, "", "C", "https://attack.mitre.org/techniques/T1087/002/", "",
 ...             ("M1031", "M1026", "User Account Management", "M1033"))
->>> known = BenchmarkFacts({"cti-mcq": (item,)}, {"M1018": "User Account Management"})
->>> known.hit(Fact("M1018", "mitigates", "T1087.002"))
+>>> facts = BenchmarkFacts({"cti-mcq": (item,)}, {"M1018": "User Account Management"})
+>>> facts.hit(Fact("M1018", "mitigates", "T1087.002"))
 ('benchmark-fact', 'cti-mcq/7')
->>> known.hit(Fact("T1087.002", "tactic", "TA0007"))
+>>> facts.hit(Fact("T1087.002", "tactic", "TA0007"))
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class BenchmarkFacts:
                 self._entries.setdefault(page, f"cti-ate/{item.index}")
 
     def hit(self, fact: Fact) -> tuple[str, str] | None:
-        """Give the rule and the item that a fact gives away, or None."""
+        """Return the rule and the item that a fact gives away, or None."""
         for entry, other in ((fact.subject, fact.target), (fact.target, fact.subject)):
             if entry in self._entries:
                 return "benchmark-entry", self._entries[entry]
@@ -77,10 +77,10 @@ def page_of(url: str) -> str:
     >>> page_of("http://capec.mitre.org/data/definitions/66.html")
     'CAPEC-66'
     """
-    found = _PAGE.search(url)
-    if found is None:
+    match = _PAGE.search(url)
+    if match is None:
         return ""
-    entry, part, base, number = found.groups()
+    entry, part, base, number = match.groups()
     if base:
         return f"{base.upper()}-{number}"
     return f"{entry}.{part}" if part else str(entry)

@@ -80,7 +80,7 @@ class Pair:
     completion: str
 
     def row(self) -> Json:
-        """Give the pair as a line of a training file."""
+        """Return the pair as a line of a training file."""
         draft = self.draft
         return {
             "kind": draft.kind,
@@ -142,5 +142,5 @@ def draft_of(row: Json) -> Draft:
 
 
 def _prompt(draft: Draft) -> str:
-    asked = {"cwe": rcm_prompt, "vector": vsp_prompt}
-    return asked[draft.form](draft.question) if draft.form in asked else draft.question
+    prompts = {"cwe": rcm_prompt, "vector": vsp_prompt}
+    return prompts[draft.form](draft.question) if draft.form in prompts else draft.question

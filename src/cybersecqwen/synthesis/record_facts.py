@@ -25,6 +25,7 @@ from typing import NamedTuple
 
 from cybersecqwen.config import Corpus
 from cybersecqwen.corpus.cohort import by_text, select
+from cybersecqwen.cwe.label import LABEL_SOURCES
 from cybersecqwen.records import Dropped, Vulnerability, Weakness
 from cybersecqwen.synthesis.pair import CVE_TEXT, Grounding
 
@@ -51,14 +52,14 @@ class RecordFacts:
         return self.vulnerability.cve_id
 
     def grounding(self) -> tuple[Grounding, ...]:
-        """Give the description, as the record states it."""
+        """Return the description, as the record states it."""
         return (Grounding(CVE_TEXT, self.cve_id, self.text),)
 
     def label(self) -> Grounding:
         """State the label, who gave it, and how MITRE wants the entry used."""
         if self.weakness is None:
             return Grounding("CWE label", self.cve_id, "")
-        source, of = self.label_source.upper().replace("_", "-"), self.weakness
+        source, of = LABEL_SOURCES[self.label_source], self.weakness
         about = f"{of.abstraction}, mapping {of.usage}".strip(", ")
         text = f"{self.cve_id}; CWE by {source}: {of.cwe_id} {of.name} ({about})"
         return Grounding("CWE label", self.cve_id, text)
@@ -96,10 +97,10 @@ def collect_records(
         if outcome is None or (isinstance(outcome, Dropped) and outcome.reason in _UNFIT):
             continue
         text = " ".join(vulnerability.description.split())
-        found = RecordFacts(vulnerability, text)
+        record = RecordFacts(vulnerability, text)
         if not isinstance(outcome, Dropped) and _labels(vulnerability, catalogue) == {outcome.cwe}:
-            found = RecordFacts(vulnerability, text, catalogue[outcome.cwe], outcome.label_source)
-        records.append(found)
+            record = RecordFacts(vulnerability, text, catalogue[outcome.cwe], outcome.label_source)
+        records.append(record)
     groups = by_text(records, lambda record: record.text)
     firsts = [_first(same) for text, same in groups.items() if text not in held_out]
     return sorted(firsts, key=lambda record: record.cve_id)
@@ -203,26 +204,26 @@ _LONGEST = 45  # words of a sentence that is quoted
 
 def component(text: str) -> Component | None:
     """Find the one part that a description names; None where it names none or several."""
-    found = {
+    components = {
         Component(noun, quoted or name)
         for quoted, name, noun in _COMPONENT.findall(text)
         if quoted or (_LOOKS_NAMED.search(name) and not _VERB.fullmatch(name))
     }
     files = (name for name in _FILE.findall(text) if not _LIBRARY.fullmatch(name))
-    found |= {Component("file", name) for name in files}
-    return found.pop() if len(found) == 1 else None
+    components |= {Component("file", name) for name in files}
+    return components.pop() if len(components) == 1 else None
 
 
 def fixed_in(text: str) -> Fix | None:
     """Find product and version where exactly one "before" limits what is affected."""
-    found = _BEFORE.search(text)
-    if found is None or len(_LIMIT.findall(text)) != 1:
+    match = _BEFORE.search(text)
+    if match is None or len(_LIMIT.findall(text)) != 1:
         return None
-    if text[: found.start()].rstrip().endswith(_MID_NAME):
+    if text[: match.start()].rstrip().endswith(_MID_NAME):
         return None
-    if _AND_MORE.match(text, found.end()):
+    if _AND_MORE.match(text, match.end()):
         return None
-    name, noun, version = found.groups()
+    name, noun, version = match.groups()
     name = _OPENING.sub("", name)
     if _NO_NAME.search(name):
         return None
@@ -238,10 +239,10 @@ def effects(text: str) -> set[str]:
 
 def effect(text: str) -> Effect | None:
     """Find the one class of consequences that a description states, in a sentence to quote."""
-    found = effects(text)
-    if len(found) != 1:
+    names = effects(text)
+    if len(names) != 1:
         return None
-    name = found.pop()
+    name = names.pop()
     sentence = next(s for s in _SENTENCE.split(text) if EFFECTS[name].search(s))
     told = (
         len(sentence.split()) <= _LONGEST and not _DENIED.search(sentence) and '"' not in sentence

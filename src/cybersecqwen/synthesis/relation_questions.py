@@ -1,7 +1,7 @@
 """Questions about one relation of an entry: the tactic of a technique, the mitigations of it.
 
-    asker = RelationQuestions(RELATIONS[0], facts, random.Random(42))
-    next(asker.choices()).options         # the right one first, then three of the same kind
+    questions = RelationQuestions(RELATIONS[0], facts, random.Random(42))
+    next(questions.choices()).options         # the right one first, then three of the same kind
 
 A wrong option is an entry of the same kind that the release does not list, nor for anything
 that the subject is part of or made of; where it can be, two of three are near the right one.
@@ -93,18 +93,18 @@ class RelationQuestions:
     def __init__(self, relation: Relation, base: FactBase, rng: random.Random) -> None:
         self._relation, self._base, self._rng = relation, base, rng
         self._names = Counter(entry.name for entry in base.entries.values())
-        found = {i: self._targets(i) for i in base.of_kind(*relation.subjects)}
-        self._found = {entry_id: targets for entry_id, targets in found.items() if targets}
+        answers = {i: self._targets(i) for i in base.of_kind(*relation.subjects)}
+        self._answers = {entry_id: targets for entry_id, targets in answers.items() if targets}
         # One pool a domain: ICS techniques have tactics and mitigations of their own.
         pools: dict[str, set[str]] = defaultdict(set)
-        for entry_id, targets in self._found.items():
+        for entry_id, targets in self._answers.items():
             pools[domain(entry_id)].update(targets)
         self._pools = {where: sorted(pool) for where, pool in pools.items()}
         self._groups = {where: _groups(base, pool) for where, pool in self._pools.items()}
 
     def choices(self) -> Iterator[Draft]:
         """Yield a multiple choice for every fact, in a drawn order."""
-        facts = [(i, target) for i, targets in self._found.items() for target in targets]
+        facts = [(i, target) for i, targets in self._answers.items() for target in targets]
         for entry_id, target in self._shuffled(facts):
             wrong = self._wrong(entry_id, target)
             if len(wrong) == 3 and self._told(entry_id, target):
@@ -113,7 +113,7 @@ class RelationQuestions:
     def lists(self) -> Iterator[Draft]:
         """Yield an open question for every entry, answered with all that is listed."""
         relation = self._relation
-        for entry_id, targets in self._shuffled(list(self._found.items())):
+        for entry_id, targets in self._shuffled(list(self._answers.items())):
             if relation.open and len(targets) <= relation.longest:
                 yield self._list(entry_id, targets)
 
@@ -135,7 +135,7 @@ class RelationQuestions:
         """Draw three that are not right, by id, by kinship or by name."""
         base, where = self._base, domain(entry_id)
         right = {t for one in _kin(base, entry_id) for t in self._targets(one)} | {entry_id}
-        right |= {t for one in (target, *self._found[entry_id]) for t in _kin(base, one)}
+        right |= {t for one in (target, *self._answers[entry_id]) for t in _kin(base, one)}
         names = {base.label(one).casefold() for one in right}
         pool, near = self._pools[where], self._near(target, where)
         drawn = self._rng.sample(near, min(len(right) + _NEAR, len(near)))
@@ -145,13 +145,13 @@ class RelationQuestions:
 
     def _distinct(self, drawn: Iterable[str], names: set[str], wanted: int) -> list[str]:
         """Take options whose name is none of those that are taken already."""
-        taken: list[str] = []
+        distinct: list[str] = []
         for one in drawn:
             name = self._base.label(one).casefold()
-            if name not in names and len(taken) < wanted:
+            if name not in names and len(distinct) < wanted:
                 names.add(name)
-                taken.append(one)
-        return taken
+                distinct.append(one)
+        return distinct
 
     def _near(self, target: str, where: str) -> list[str]:
         """List what shares a tactic or a parent with a right option; any two words are near."""
@@ -185,7 +185,7 @@ class RelationQuestions:
             subject=entry_id,
             question=lead(rng, say(rng, relation.choice["question"], subject=subject)),
             answer=say(rng, relation.choice["answer"], **values),
-            grounding=(base.ground(entry_id, relation.grounding, self._found[entry_id]),),
+            grounding=(base.ground(entry_id, relation.grounding, self._answers[entry_id]),),
             support=(right,),
             options=(right, *map(label, wrong)),
             facts=(relation.fact(entry_id, target),),
@@ -218,8 +218,8 @@ def _kin(base: FactBase, entry_id: str) -> frozenset[str]:
 
 def _groups(base: FactBase, ids: Iterable[str]) -> dict[str, list[str]]:
     """Collect entries by the tactics and parents that they share."""
-    found: dict[str, list[str]] = defaultdict(list)
+    groups: dict[str, list[str]] = defaultdict(list)
     for one in ids:
         for place in base.places(one):
-            found[place].append(one)
-    return found
+            groups[place].append(one)
+    return groups

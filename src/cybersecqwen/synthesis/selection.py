@@ -121,7 +121,7 @@ class _Drawing:
         return drawn < self._settings.validation_fraction
 
     def finished(self) -> Selection:
-        """Give what was drawn, its letters balanced and its kinds mixed."""
+        """Return the pairs, their letters balanced and their kinds mixed."""
         rng = random.Random(self._settings.seed)
         for pairs in (self._drawn.train, self._drawn.validation):
             self._balance(pairs)
@@ -129,7 +129,7 @@ class _Drawing:
         return self._drawn
 
     def _balance(self, pairs: list[Pair]) -> None:
-        """Give pairs of the commonest letter the rarest one, until all stand equally often."""
+        """Move pairs of the commonest letter to the rarest one, until all stand equally often."""
         counts = Counter(dict.fromkeys(LETTERS, 0))
         counts.update(pair.letter for pair in pairs if pair.letter)
         for place, pair in enumerate(pairs):
