@@ -99,6 +99,7 @@ def test_a_mistake_is_one_line_with_a_way_out(
         ["evaluate", "--model", "folder", "--set", "training.epochs=1"],
         ["evaluate", "--responses", "answers.jsonl", "--model", "folder"],
         ["evaluate", "--responses", "answers.jsonl"],
+        ["evaluate", "--model", "answers.jsonl"],
         ["evaluate", "smoke", "--kind", "base"],
         ["fetch", "cwe", "--years", "2021"],
     ],
