@@ -62,10 +62,11 @@ def since(date: str, counted: bool, store: Path | None, **wanted: Any) -> None:
 @json_option
 def history(cve_id: str, store: Path | None, as_json: bool) -> None:
     """Print what has changed in a record since it came into the store."""
+    from cybersecqwen.cwe.identifiers import normalise_cve
     from cybersecqwen.reports.markdown import table
     from cybersecqwen.sources.recordstore import query
 
-    cve_id = cve_id.upper()
+    cve_id = normalise_cve(cve_id) or cve_id
     if not any(query.find(_path(store), [cve_id])):
         raise CyberSecQwenError(
             "is not in the record store", where=cve_id, tip="update it: cybersecqwen fetch records"

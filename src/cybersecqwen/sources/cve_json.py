@@ -18,6 +18,7 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field
 
+from cybersecqwen.cwe.identifiers import CVE_SYNTAX
 from cybersecqwen.errors import InputError
 from cybersecqwen.records import Vulnerability
 from cybersecqwen.sources.archives import members
@@ -25,7 +26,7 @@ from cybersecqwen.sources.feed import Head
 from cybersecqwen.sources.schema import CISA_ADP, CVE_ID, Schema, iso_date, iso_time, parse
 
 # The repositories hold other JSON too: delta.json, recent_activities.json, settings.
-RECORD_FILE = re.compile(r"(^|/)CVE-\d{4}-\d{4,}\.json(\.gz)?$")
+RECORD_FILE = re.compile(rf"(^|/){CVE_SYNTAX}\.json(\.gz)?$")
 
 _CISA_TITLE = "CISA ADP Vulnrichment"
 _LABEL = re.compile(r"CWE-\d+")
