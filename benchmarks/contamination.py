@@ -41,7 +41,7 @@ TASKS = ("cti-rcm", "cti-rcm-2021", "cti-mcq")  # of which copies are made
 EVERY = 5  # item of a task has its copies made
 SEED = 42
 SETTINGS = Contamination()
-TEXT_RULES = RULES[1:]  # copies carry no CVE id
+TEXT_RULES = tuple(RULES)[1:]  # copies carry no CVE id
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
@@ -146,7 +146,7 @@ def loss(audit: Audit) -> None:
     for row, hit in audit.overlaps:
         by_row[row.number] |= {rule for rule, _ in hit.rules}
     every = Counter(rule for rules in by_row.values() for rule in rules)
-    first = Counter(min(rules, key=RULES.index) for rules in by_row.values())
+    first = Counter(min(rules, key=list(RULES).index) for rules in by_row.values())
     rows = [(rule, f"{every[rule]:,}", f"{first[rule]:,}") for rule in RULES]
     rows.append(("any", f"{len(by_row):,}", percent(len(by_row), audit.train_rows)))
     table(("rule", "records", "and no stronger rule"), rows)

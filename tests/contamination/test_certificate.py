@@ -49,7 +49,7 @@ def certified(folder: Path) -> Json:
         train=train,
         benchmark=read_benchmark(benchmark),
         settings=SETTINGS,
-        rules=RULES,
+        rules=tuple(RULES),
         outputs=[folder / "page.html"],
     )
 

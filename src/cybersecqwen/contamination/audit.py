@@ -23,8 +23,8 @@ from tqdm import tqdm
 from cybersecqwen.config import Contamination
 from cybersecqwen.contamination import RULES, BenchmarkIndex, Hit, Row
 from cybersecqwen.contamination.hashing import Integers
-from cybersecqwen.contamination.hits import strength
 from cybersecqwen.contamination.rows import TrainRow, read_rows
+from cybersecqwen.contamination.rules import strength
 from cybersecqwen.errors import InputError
 from cybersecqwen.records import Benchmark
 
@@ -78,7 +78,7 @@ def checked_rules(given: Sequence[str]) -> tuple[str, ...]:
     for rule in given:
         if rule not in RULES:
             raise InputError(f"unknown rule {rule!r}", tip=f"known are {', '.join(RULES)}")
-    return tuple(rule for rule in RULES if rule in given) or RULES
+    return tuple(rule for rule in RULES if rule in given) or tuple(RULES)
 
 
 def checked_settings(limits: Mapping[str, float | None]) -> Contamination:
@@ -100,7 +100,7 @@ def run_audit(
     benchmark: Benchmark,
     settings: Contamination,
     *,
-    rules: Sequence[str] = RULES,
+    rules: Sequence[str] = tuple(RULES),
     allow_unreadable: bool = False,
 ) -> Audit:
     """Judge every row of a training file or folder by the rules.

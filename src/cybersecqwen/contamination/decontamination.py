@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from cybersecqwen.contamination.hits import Hit, Row
 from cybersecqwen.contamination.index import BenchmarkIndex
+from cybersecqwen.contamination.rule import Hit, Row
 
 T = TypeVar("T")
 

@@ -144,6 +144,15 @@ def _are_numbers(letters: npt.NDArray[np.uint8], starts: Integers) -> Flags:
     return found
 
 
+def stands_in(words: Hashes, run: Hashes) -> bool:
+    """Say whether a run of words stands in others; an empty one stands in none."""
+    haystack, needle = words.tobytes(), run.tobytes()
+    place = haystack.find(needle)
+    while place % words.itemsize and place >= 0:
+        place = haystack.find(needle, place + 1)
+    return place >= 0 and bool(needle)
+
+
 def word_spans(text: str) -> list[tuple[int, int]]:
     """Give the start and end of each of `tokens` in the text as it was given."""
     if composed(text) == text:
