@@ -69,9 +69,11 @@ def test_a_stage_reads_outputs_of_stages_before_it_and_keys_that_recipes_have() 
         before.add(stage.name)
 
 
-@pytest.mark.parametrize("option", ["--attack", "--teacher"])
-def test_an_input_that_no_stage_of_the_recipe_reads_is_refused(option: str, tmp_path: Path) -> None:
-    arguments = ["run", "smoke", "--out", str(tmp_path / "run"), option, "x"]
+@pytest.mark.parametrize(("option", "value"), [("--attack", "x"), ("--teacher", "embedded")])
+def test_an_input_that_no_stage_of_the_recipe_reads_is_refused(
+    option: str, value: str, tmp_path: Path
+) -> None:
+    arguments = ["run", "smoke", "--out", str(tmp_path / "run"), option, value]
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 1
     assert f"{option} is for synthesis, which this recipe does not ask for" in result.stderr

@@ -112,6 +112,7 @@ def test_a_recipe_without_the_table_works_as_before(tmp_path: Path) -> None:
         ("--model", "tiny"),
         ("--prices", "1", "2"),
         ("--concurrency", "4"),
+        ("--teacher", "no-model"),
     ],
 )
 def test_what_belongs_to_a_teacher_needs_one(arguments: tuple[str, ...], tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from cybersecqwen.cli.group import FILE, json_option
+from cybersecqwen.cli.model import METAVAR, one_model
 from cybersecqwen.pipeline import STAGES, Run, RunInputs, Stage, open_run, run_stage
 from cybersecqwen.pipeline import run as run_stages
 from cybersecqwen.pipeline.stage import Option
@@ -25,9 +26,9 @@ _SET = click.option(
 _TEACHER_NAME = click.option("--model", "teacher_name", hidden=True, help="Its name at the URL.")
 _KINDS: dict[str, dict[str, Any]] = {
     "path": {"type": FILE},
-    "model": {"metavar": "MODEL"},
+    "model": {"metavar": METAVAR},
     "prices": {"type": click.FloatRange(min=0), "nargs": 2, "metavar": "IN OUT"},
-    "count": {"type": click.IntRange(min=1)},
+    "count": {"type": click.IntRange(min=1), "metavar": "N"},
 }
 
 
@@ -65,8 +66,8 @@ def take_inputs(options: dict[str, Any]) -> RunInputs:
     named = {key: options.pop(key) for key in RunInputs.__dataclass_fields__ if key in options}
     if not named.get("teacher") and (name or named.get("prices") or named.get("concurrency")):
         raise click.UsageError("--model, --prices and --concurrency go with a --teacher")
-    if name:
-        named["teacher"] = f"{name}@{named['teacher']}"
+    if named.get("teacher"):
+        named["teacher"] = one_model(name, teacher=named["teacher"])
     return RunInputs(**named)
 
 

@@ -71,7 +71,7 @@ def teacher_of(settings: Distillation) -> Teacher:
 
 
 def distill(recipe: Recipe, sources: DistillationData, out: Path) -> Json:
-    """Ask the teacher about every example, keep what can be learned, and return the certificate.
+    """Let the teacher answer every example, keep what can be learned, and return the certificate.
 
     Raises EngineError when the teacher fails, with every answer so far kept: the same call goes
     on from there. Raises InputError when no answer is kept, which names the commonest reasons.
