@@ -141,7 +141,7 @@ class Request:
 
     @property
     def messages(self) -> list[dict[str, str]]:
-        """Give the chat in the form that chat templates and servers take."""
+        """Return the chat in the form that chat templates and servers take."""
         if isinstance(self.prompt, str):
             raise TypeError("a raw completion request has no messages")
         return [{"role": role, "content": content} for role, content in self.prompt]

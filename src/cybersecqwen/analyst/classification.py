@@ -169,7 +169,7 @@ def _advice() -> MappingAdvice:
 
 
 def as_row(result: Classification) -> Json:
-    """Give a classification as JSON-able values; what does not apply is null."""
+    """Return a classification as JSON-able values; what does not apply is null."""
     return {
         "id": result.id,
         "candidates": [

@@ -82,7 +82,7 @@ def _knowledge() -> KnowledgeIndex:
 
 
 def as_answer(question: Question, answer: Answer, *, top: int = 3) -> Json:
-    """Give an answer as JSON-able values.
+    """Return an answer as JSON-able values.
 
     `passage` is null where no text is installed, `other` (a second entry that a passage is
     about, such as the mitigation of a technique) where there is none.

@@ -152,7 +152,7 @@ def recheck(certificate: Path, *, train: Path | None = None, benchmark: Benchmar
 
 
 def _audited(stated: Json, train: Path, benchmark: Benchmark) -> Json:
-    """Audit again by the stated rules and limits, and give what the certificate should say."""
+    """Audit again by the stated rules and limits, and return what the certificate should say."""
     settings, rules = Contamination(**stated["settings"]), checked_rules(list(stated["rules"]))
     audit = run_audit(train, benchmark, settings, rules=rules, allow_unreadable=True)
     certificate = certify(

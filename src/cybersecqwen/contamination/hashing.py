@@ -43,7 +43,7 @@ def scrambled(numbers: npt.NDArray[Any]) -> Hashes:
 
 @lru_cache(maxsize=4)
 def _powers(count: int) -> tuple[Hashes, Hashes]:
-    """Give the powers of the base and of its inverse modulo 2**64."""
+    """Return the powers of the base and of its inverse modulo 2**64."""
     every = [np.full(count, value, np.uint64) for value in (_BASE, pow(_BASE, -1, 2**64))]
     for values in every:
         values[0] = 1

@@ -72,7 +72,7 @@ class Grams:
         return found
 
     def shares(self, seen: Iterable[int]) -> list[float | None]:
-        """Give the share of each passage's n-grams that were seen; None where it has none."""
+        """Return the share of each passage's n-grams that were seen; None where it has none."""
         was_seen = np.zeros(len(self._postings.keys), bool)
         was_seen[list(seen)] = True
         own = was_seen[np.searchsorted(self._postings.keys, self._hashes)]

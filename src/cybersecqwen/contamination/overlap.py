@@ -21,7 +21,7 @@ _BATCH = 1000  # texts held at once
 
 
 def overlap(items: Sequence[Item], texts: Iterable[str], *, n: int = NGRAM) -> list[float | None]:
-    """Give the share of each item's n-grams that the texts hold; None for fewer than n words."""
+    """Return the share of each item's n-grams that the texts hold; None for fewer than n words."""
     grams = Grams(encode([" ".join((item.text, *item.options)) for item in items]), n)
     more = iter(texts)
     while batch := list(islice(more, _BATCH)):

@@ -69,7 +69,7 @@ class Passages:
         self.total: Floats = np.array([self.weights[words].sum() for words in self.distinct])
 
     def number(self, words: Hashes) -> Integers:
-        """Give the number of each word, 0 for one that no passage has."""
+        """Return the number of each word, 0 for one that no passage has."""
         places = np.searchsorted(self._vocabulary, words)
         places[places == len(self._vocabulary)] = 0
         return np.where(self._vocabulary[places] == words, places + 1, 0)

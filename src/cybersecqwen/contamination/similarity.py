@@ -1,4 +1,4 @@
-"""Which passages the words of a text are like, by weighted Jaccard similarity.
+"""Find the passages that the words of a text are like, by weighted Jaccard similarity.
 
 The similarity of a passage and a text is that of the passage and the part of the text that is
 nearest to it: a copy inside a longer text, or behind an instruction, is found as one that stands
@@ -132,7 +132,7 @@ class Similarity:
         return np.add.reduceat(self._passages.weights[words] * has, ends - sizes)
 
     def _score(self, text: _Text, passage: int) -> float:
-        """Give the similarity of a passage and the nearest part of a text; 0 where it is low."""
+        """Return the similarity of a passage and the nearest part of a text; 0 where it is low."""
         own = self._passages.distinct[passage]
         self._marked[own] = True
         there = self._marked[text.words]

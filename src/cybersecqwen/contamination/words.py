@@ -62,7 +62,7 @@ def worded(words: Iterable[str]) -> tuple[str, ...]:
 
 
 def composed(text: str) -> str:
-    """Give a text in NFKC; ASCII is that already."""
+    """Return a text in NFKC; ASCII is that already."""
     return text if text.isascii() else unicodedata.normalize("NFKC", text)
 
 
@@ -75,12 +75,12 @@ class Texts(NamedTuple):
     size: int  # how many texts there are
 
     def of(self, number: int) -> Hashes:
-        """Give the words of one text."""
+        """Return the words of one text."""
         start, end = np.searchsorted(self.row, (number, number + 1))
         return self.words[start:end]
 
     def split(self) -> list[Hashes]:
-        """Give the words of each text."""
+        """Return the words of each text."""
         return np.split(self.words, np.searchsorted(self.row, np.arange(1, self.size)))
 
     def kept(self, which: Flags) -> Texts:
@@ -154,7 +154,7 @@ def stands_in(words: Hashes, run: Hashes) -> bool:
 
 
 def word_spans(text: str) -> list[tuple[int, int]]:
-    """Give the start and end of each of `tokens` in the text as it was given."""
+    """Return the start and end of each of `tokens` in the text as it was given."""
     if composed(text) == text:
         return [match.span() for match in _WORD.finditer(text)]
     clusters = list(_clusters(text))

@@ -34,7 +34,7 @@ class Part:
 
     @property
     def all_rows(self) -> list[Json]:
-        """Give the rows of all splits."""
+        """Return the rows of all splits."""
         return list(chain.from_iterable(self.rows.values()))
 
 

@@ -113,7 +113,7 @@ def _chats(asked: Any, answered: Any) -> Any:
 
 
 def _text(value: object) -> str | None:
-    """Give a value as text; what is none, such as a pair's grounding, as JSON."""
+    """Return a value as text; what is none, such as a pair's grounding, as JSON."""
     if value is None or isinstance(value, str):
         return value
     return json.dumps(value, ensure_ascii=False, sort_keys=True)

@@ -65,13 +65,13 @@ class Quantised(NamedTuple):
         return cls((low | high << 4).astype(np.uint8), scale)
 
     def take(self, rows: Ints) -> Floats:
-        """Give vectors in float32, of shape (rows, size)."""
+        """Return vectors in float32, of shape (rows, size)."""
         steps, scale = self.steps(rows)
         found: Floats = (steps - _ZERO) * scale[:, None]
         return found
 
     def steps(self, rows: Ints) -> tuple[Floats, Floats]:
-        """Give the steps of vectors, from 0, and their scales; a vector is (step - 8) * scale."""
+        """Return the steps of vectors, from 0, and their scales; a vector is (step - 8) * scale."""
         packed = self.packed[rows]
         steps = np.empty((len(rows), 2 * packed.shape[1]), np.float32)
         np.bitwise_and(packed, 15, out=steps[:, : packed.shape[1]], casting="unsafe")
@@ -85,7 +85,7 @@ def _steps(vectors: Floats, scale: npt.NDArray[np.float16]) -> Floats:
 
 
 class Calibration(NamedTuple):
-    """What a probability is worth: temperature, then a monotone curve through knots."""
+    """The worth of a probability: temperature, then a monotone curve through knots."""
 
     temperature: float
     knots: Floats  # probabilities, rising

@@ -115,12 +115,12 @@ class KnowledgeIndex:
         return found | {e.entry_id: i for i, e in enumerate(self.entries)}
 
     def entry(self, entry_id: str) -> Entry | None:
-        """Give the entry with this id, or the one that replaced it, or None."""
+        """Return the entry with this id, or the one that replaced it, or None."""
         position = self.position(entry_id)
         return None if position is None else self.entries[position]
 
     def position(self, entry_id: str) -> int | None:
-        """Give the position of an entry by its id in any case."""
+        """Return the position of an entry by its id in any case."""
         return self._by_id.get(entry_id.upper())
 
     def ids_in(self, text: str) -> list[int]:
@@ -167,7 +167,7 @@ class KnowledgeIndex:
         return self.facts_words[target - len(self.entries)]
 
     def postings(self, text_terms: Sequence[str]) -> list[tuple[Positions, Numbers] | None]:
-        """Give for each term the passages that hold it and its BM25 weight in them, or None."""
+        """Return for each term the passages that hold it and its BM25 weight in them, or None."""
         import numpy as np
 
         known = hashed(text_terms)
@@ -186,7 +186,7 @@ class KnowledgeIndex:
         return float(sum(self.rarities(text_terms)))
 
     def rarities(self, text_terms: Sequence[str]) -> list[float]:
-        """Give the inverse document frequency of each term."""
+        """Return the inverse document frequency of each term."""
         import numpy as np
 
         known = hashed(text_terms)
@@ -205,11 +205,11 @@ class KnowledgeIndex:
         return total
 
     def search(self, text: str, *, limit: int = 5) -> list[Evidence]:
-        """Give the passages that score best for a text, best first; none that shares no word."""
+        """Return the passages that score best for a text, best first; none that shares no word."""
         return self.best(self.scores(terms(text)), limit)
 
     def best(self, scores: Numbers, limit: int, *, most: float | None = None) -> list[Evidence]:
-        """Give the passages with the highest positive scores, best first.
+        """Return the passages with the highest positive scores, best first.
 
         With `most`, the rarity of all that was asked, a score is a share of it, 0 to 1.
         """
@@ -253,7 +253,7 @@ class KnowledgeIndex:
         return np.asarray(marked[self.passage_entry + 1] | marked[self.passage_other])
 
     def best_entry(self, scores: Numbers) -> int:
-        """Give the position of the entry with the best passage."""
+        """Return the position of the entry with the best passage."""
         return int(self.passage_entry[int(scores.argmax())])
 
     @property

@@ -92,7 +92,7 @@ def _without_ending(word: str) -> str:
 
 
 def hashed(texts: Iterable[str]) -> NDArray[np.uint32]:
-    """Give the CRC-32 of each text, by which the index knows its terms and names."""
+    """Return the CRC-32 of each text, by which the index knows its terms and names."""
     import numpy as np
 
     return np.fromiter((zlib.crc32(text.encode()) for text in texts), dtype=np.uint32)

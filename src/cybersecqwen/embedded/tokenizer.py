@@ -60,7 +60,7 @@ def words(text: str) -> list[str]:
 
 
 def spans(text: str, count: int) -> list[tuple[int, int]]:
-    """Give the start and end of the first `count` of `words` in the text as given."""
+    """Return the start and end of the first `count` of `words` in the text as given."""
     text = text[:LONGEST]
     if _is_plain(text):
         return [match.span() for match in islice(_WORD.finditer(text.lower()), count)]
@@ -101,7 +101,7 @@ def _is_plain(text: str) -> bool:
 
 
 def _cleaned(text: str) -> tuple[str, Sequence[int]]:
-    """Give the clean text in lower case, and for each of its characters its place in `text`."""
+    """Return the clean text in lower case, and for each of its characters its place in `text`."""
     pieces: list[str] = []
     origin: list[int] = []
     for start, piece in without_markup(text):

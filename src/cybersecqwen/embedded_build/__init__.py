@@ -1,1 +1,1 @@
-"""What makes the model that ships: classifier, calibration, knowledge index, ranker, report."""
+"""The build of the model that ships: classifier, calibration, knowledge index, ranker, report."""

@@ -97,7 +97,7 @@ def abstention(confidence: Floats, right: Flags, *, points: int = 100) -> list[t
 
 
 def coverage_at(confidence: Floats, right: Flags, *, precision: float) -> float:
-    """Give the largest share of texts that can be answered at this precision, surest first."""
+    """Return the largest share of texts that can be answered at this precision, surest first."""
     accuracy = np.cumsum(right[np.argsort(-confidence, kind="stable")]) / np.arange(
         1, len(right) + 1
     )

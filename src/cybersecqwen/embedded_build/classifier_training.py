@@ -147,7 +147,7 @@ class Features:
         return cls(vocabulary, [words(text) for text in texts])
 
     def take(self, rows: Ints) -> tuple[npt.NDArray[np.int32], Ints]:
-        """Give the numbers of some texts in a row, and where each of them begins."""
+        """Return the numbers of some texts in a row, and where each of them begins."""
         lengths = self.ends[rows] - self.starts[rows]
         begins = np.cumsum(lengths) - lengths
         places = np.repeat(self.starts[rows] - begins, lengths) + np.arange(lengths.sum())

@@ -239,7 +239,7 @@ def _ordered(passages: Iterable[Passage], place: dict[str, int]) -> list[Passage
 def _fact_table(
     facts: Sequence[Fact], place: dict[str, int]
 ) -> tuple[list[str], list[str], list[tuple[int, int, int]]]:
-    """Give every relation, word and fact its numbers: an entry's is its position."""
+    """Return every relation, word and fact its numbers: an entry's is its position."""
     relations = sorted({fact.relation for fact in facts})
     literal = sorted({fact.target for fact in facts if fact.target not in place})
     number = place | {word: len(place) + i for i, word in enumerate(literal)}
