@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from cybersecqwen.cli import main
+from cybersecqwen.cli.group import Group
 from cybersecqwen.config import shipped_recipes
 
 DOCS = Path(__file__).parents[1]
@@ -21,6 +22,8 @@ DOCS = Path(__file__).parents[1]
 
 def commands(group: click.Group = main, path: str = "") -> Iterator[tuple[str, click.Command]]:
     for name, command in group.commands.items():
+        if command.hidden:
+            continue
         if isinstance(command, click.Group):
             yield from commands(command, f"{path}{name} ")
         else:
@@ -49,16 +52,45 @@ def test_help_names_the_shipped_recipes() -> None:
     assert all(name in out for name in shipped_recipes())
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["evaluate", "--help"]])
-def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "light"),
+    # The names of tasks and protocols come with the modules that hold them.
+    [
+        (["--help"], set()),
+        (["run", "--help"], set()),
+        (["evaluate", "--help"], {"pydantic", "numpy"}),
+    ],
+)
+def test_help_imports_nothing_heavy(arguments: list[str], light: set[str]) -> None:
     code = (
         "import sys, cybersecqwen.cli as c\n"
         f"try: c.main({arguments})\n"
         "except SystemExit: pass\n"
         "heavy = {'torch', 'transformers', 'trl', 'pyarrow', 'pydantic', 'aiohttp', 'numpy'}\n"
-        "sys.exit(' '.join(heavy & set(sys.modules)) or 0)"
+        f"sys.exit(' '.join(heavy & set(sys.modules) - {light}) or 0)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize(("name", "command"), list(commands()))
+def test_a_summary_fits_a_line_of_the_list(name: str, command: click.Command) -> None:
+    assert len(command.get_short_help_str(limit=200)) <= 60, name
+
+
+@pytest.mark.parametrize(
+    ("arguments", "right"),
+    [
+        (["evaluate", "smoke", "--protocol", "paperr"], "'paper'"),
+        (["score", "run", "--task", "cti-rmc"], "'cti-rcm'"),
+        (["audit", "train.jsonl", "--rule", "fuzzy"], "'near-duplicate'"),
+        (["fetch", "nvdd"], "'nvd'"),
+    ],
+)
+def test_a_wrong_choice_is_answered_with_the_right_ones(arguments: list[str], right: str) -> None:
+    code, out, err = run(*arguments)
+    assert (code, out) == (2, "")
+    assert "is not one of" in err
+    assert right in err
 
 
 @pytest.mark.parametrize(
@@ -67,13 +99,11 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
         (["run", "smok"], "smok: no such recipe"),
         (["corpus", "smoke", "--set", "corpus.year=1"], "did you mean 'years'?"),
         (["corpus", "smoke", "--records", "none.json"], "none.json: no such file"),
-        (["corpus", "smoke", "--benchmark", "none"], "none: no such folder of CTI-Bench tasks"),
+        (["corpus", "smoke", "--benchmark", "none"], "none: no such folder of benchmark tasks"),
         (["train", "smoke"], "run it first: cybersecqwen corpus smoke --out out"),
         (["merge", "smoke"], "run it first: cybersecqwen train smoke --out out"),
         (["evaluate", "smoke"], "run it first: cybersecqwen merge smoke --out out"),
         (["evaluate"], "give a recipe, or --model MODEL"),
-        (["evaluate", "smoke", "--protocol", "paperr"], "unknown protocol 'paperr'"),
-        (["fetch", "nvdd"], "unknown source 'nvdd'"),
         (["fetch", "nvd", "--years", "twenty"], "--years 'twenty' is no year or range"),
         (["fetch", "nvd", "--years", "2021-2015"], "--years '2021-2015' is no year or range"),
         (["corpus", "smoke", "--set", "evaluation.protocol=model-crad"], "unknown protocol"),
@@ -187,3 +217,30 @@ def test_the_package_runs_from_a_fresh_interpreter() -> None:
         check=True,
     )
     assert done.stdout.startswith("cybersecqwen, version ")
+
+
+def test_the_help_lists_every_command_once_in_a_section() -> None:
+    assert isinstance(main, Group)
+    listed = [name for names in main.sections.values() for name in names]
+    assert sorted(listed) == sorted(main.commands)
+    out = run("--help")[1]
+    assert list(main.sections) == ["Analyst", "Data", "Model", "Evaluation", "Ecosystem"]
+    assert all(f"{title}:" in out for title in main.sections)
+
+
+@pytest.mark.parametrize(("option", "said"), [("--quiet", False), ("--verbose", True)])
+def test_quiet_says_nothing_but_results(option: str, said: bool, tmp_path: Path) -> None:
+    arguments = ["corpus", "smoke", "--out", str(tmp_path / "run")]
+    command = [sys.executable, "-m", "cybersecqwen.cli", option, *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "training" in result.stdout
+    assert bool(result.stderr) is said
+
+
+def test_errors_are_coloured_on_a_terminal_unless_no_color_is_set(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    arguments = ["run", "smok"]
+    assert "\x1b[31m" in CliRunner().invoke(main, arguments, color=True).stderr
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b" not in CliRunner().invoke(main, arguments, color=True).stderr

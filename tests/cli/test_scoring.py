@@ -154,8 +154,8 @@ def test_protocols_are_listed_and_shown_whole() -> None:
     assert found["unparseable"] == "dropped"
     assert found["rules"]["cti-rcm"] == "last `CWE-<digits>`, upper case"
     code, _, err = run("protocols", "show", "fiath")
-    assert code == 1
-    assert "unknown protocol 'fiath'" in err
+    assert code == 2
+    assert "'fiath' is not one of" in err
 
 
 def test_a_deviation_is_shown_with_the_result(recording: Path, tmp_path: Path) -> None:

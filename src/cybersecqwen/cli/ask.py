@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cybersecqwen.analyst.questions import Question
     from cybersecqwen.records import Answer
 
-_HELP = """Answer a CTI question from ATT&CK, CWE and CAPEC, with the evidence.
+_HELP = """Answer a CTI question from ATT&CK, CWE and CAPEC.
 
     A QUESTION is free, or with --option (repeated) a choice. Without one, standard input is read:
     a question on each line, or JSONL with question and optionally options and id.

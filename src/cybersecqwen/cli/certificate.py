@@ -74,7 +74,7 @@ def verify(
 @click.argument("certificate", type=FILE)
 @click.option("--key", type=FILE, required=True, help="Private SSH key.")
 def sign(certificate: Path, key: Path) -> None:
-    """Sign CERTIFICATE with an SSH key; CERTIFICATE.sig is written beside it.
+    """Sign a certificate with an SSH key.
 
     Anyone who has OpenSSH can verify it: ssh-keygen -Y verify -n cybersecqwen.
     """

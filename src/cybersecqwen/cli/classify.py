@@ -15,7 +15,7 @@ from cybersecqwen.cli.streams import Bad, Output
 if TYPE_CHECKING:
     from cybersecqwen.analyst import Classification, Given
 
-_HELP = """Say which weakness (CWE) a vulnerability description is about.
+_HELP = """Map a vulnerability description to its CWE.
 
     An INPUT is a text, a CVE id, a file or folder, or - for standard input, which is also read
     when there is no INPUT. What names an existing file is that file; what has the form

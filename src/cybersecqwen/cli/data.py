@@ -53,7 +53,7 @@ class _Fetch(click.Command):
 @click.option("--since", metavar="DATE", help="Where nvd and cvelist begin in a new record store.")
 @json_option
 def fetch(source: str, cache: Path | None, url: str | None, as_json: bool, **given: Any) -> None:
-    """Download SOURCE into the cache; a download that was cut goes on.
+    """Download a feed, a catalogue or a benchmark.
 
     `fetch records` brings the record store up to date, which `cybersecqwen records` reads.
     """
@@ -121,7 +121,7 @@ def _years(text: str | None) -> tuple[int, ...]:
 
 @click.group(cls=Group)
 def embedded() -> None:
-    """Build what ships inside the package."""
+    """Build the model that ships inside the package."""
 
 
 @embedded.command("build")
@@ -142,7 +142,7 @@ def embedded() -> None:
 def embedded_build(
     parts: tuple[str, ...], out: Path | None, report: Path | None, **files: Any
 ) -> None:
-    """Make what ships inside the package, each part with its certificate."""
+    """Build the parts of it, each with its certificate."""
     from cybersecqwen.artifacts import FOLDER
     from cybersecqwen.embedded_build.build import PARTS, UpstreamFiles, build
     from cybersecqwen.reports.embedded import write_report

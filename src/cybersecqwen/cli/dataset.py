@@ -1,13 +1,15 @@
-"""The commands that describe a dataset and pass it on."""
+"""The command that reports on records and corpora."""
 
 from __future__ import annotations
 
 import json
+from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from cybersecqwen.cli.export import dataset as export_dataset
 from cybersecqwen.cli.group import FILE, Group, json_option
 
 if TYPE_CHECKING:
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.group(cls=Group)
 def dataset() -> None:
-    """Report on a dataset, or export a corpus as one."""
+    """Report on the contents of records and corpora."""
 
 
 @dataset.command()
@@ -89,26 +91,6 @@ def _counter(tokenizer: str | None, run: Path | None, corpus: Corpus | None) -> 
     return load_counter(found, template=corpus.recipe.model.chat_template if corpus else "qwen3")
 
 
-@dataset.command()
-@click.argument("run", type=FILE)
-@click.option("--out", type=FILE, required=True, help="Folder to write into.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["prompt-completion", "messages"]),
-    default="prompt-completion",
-    show_default=True,
-    help="Columns of a row: prompt and completion, or one chat.",
-)
-def export(run: Path, out: Path, form: str) -> None:
-    """Write the corpus of RUN as a folder that `datasets.load_dataset` opens.
-
-    Parquet by split, a dataset card as README.md, and the certificate, the ledger and the
-    checksums beside them. Synthetic questions of the run become a second configuration.
-    """
-    from cybersecqwen.corpus.export import export as write
-
-    for name, splits in write(run, out, form=form).items():
-        counts = ", ".join(f"{rows:,} {split}" for split, rows in splits.items())
-        click.echo(f"{name}: {counts}")
-    click.echo(out)
+_older_export = copy(export_dataset)  # `dataset export`, as it was called before
+_older_export.hidden = True
+dataset.add_command(_older_export, "export")

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from cybersecqwen.cli.group import FILE, benchmark_folder, json_option
+from cybersecqwen.cli.group import FILE, PROTOCOL, TASK, benchmark_folder, json_option
 from cybersecqwen.cli.model import HELP, METAVAR, OLDER, one_model
 from cybersecqwen.cli.stages import open_recipe, print_results, stage_options
 
@@ -65,9 +65,15 @@ def _deviations(command: _Command) -> _Command:
 @stage_options("evaluate", recipe_required=False)
 @_model_options
 @click.option(
-    "--task", "tasks", multiple=True, help="May be repeated.  [default: cti-rcm and cti-mcq]"
+    "--task",
+    "tasks",
+    type=TASK,
+    multiple=True,
+    help="May be repeated.  [default: cti-rcm and cti-mcq]",
 )
-@click.option("--protocol", help="Evaluation protocol.  [default: the recipe's, or model-card]")
+@click.option(
+    "--protocol", type=PROTOCOL, help="Evaluation protocol.  [default: the recipe's, or model-card]"
+)
 @_deviations
 @click.option("--no-probe", is_flag=True, help="Trust a server without asking what it honours.")
 @click.option("--save", type=FILE, help="Also write the CTI-Bench figures of embedded to FILE.")
@@ -81,7 +87,7 @@ def evaluate(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Measure a model: a recipe's merged one, or any MODEL.
+    """Measure a model under a published protocol.
 
     What deviates from the protocol (--temperature, --trials, ...) marks every table "modified".
     """

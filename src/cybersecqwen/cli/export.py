@@ -1,4 +1,4 @@
-"""The commands that take the evaluation to other harnesses: tasks, and finished results."""
+"""What is written for other tools: a corpus as a dataset, tasks and results for harnesses."""
 
 from __future__ import annotations
 
@@ -6,22 +6,58 @@ from pathlib import Path
 
 import click
 
-from cybersecqwen.cli.group import FILE, benchmark_folder, benchmark_option
+from cybersecqwen.cli.group import FILE, PROTOCOL, TASK, Group, benchmark_folder, benchmark_option
 
 _OUT = click.option("--out", type=FILE, required=True, help="Folder to write into.")
 
 
-@click.group()
+@click.group(cls=Group)
 def export() -> None:
-    """Write tasks and results for lm-evaluation-harness and Inspect."""
+    """Write corpora, tasks and results for other tools."""
+
+
+@export.command()
+@click.argument("run", type=FILE)
+@_OUT
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["prompt-completion", "messages"]),
+    default="prompt-completion",
+    show_default=True,
+    help="Columns of a row: prompt and completion, or one chat.",
+)
+def dataset(run: Path, out: Path, form: str) -> None:
+    """Write a run's corpus as a Hugging Face dataset.
+
+    The folder opens by `datasets.load_dataset`: Parquet by split, a dataset card as README.md, and
+    the certificate, the ledger and the checksums beside them. Synthetic questions of the run become
+    a second configuration.
+    """
+    from cybersecqwen.corpus.export import export as write
+
+    for name, splits in write(run, out, form=form).items():
+        counts = ", ".join(f"{rows:,} {split}" for split, rows in splits.items())
+        click.echo(f"{name}: {counts}")
+    click.echo(out)
 
 
 @export.command("lm-eval")
-@click.option("--protocol", default="model-card", show_default=True, help="Evaluation protocol.")
+@click.option(
+    "--protocol",
+    type=PROTOCOL,
+    default="model-card",
+    show_default=True,
+    help="Evaluation protocol.",
+)
 @benchmark_option
 @_OUT
 @click.option(
-    "--task", "tasks", multiple=True, help="May be repeated.  [default: cti-rcm and cti-mcq]"
+    "--task",
+    "tasks",
+    type=TASK,
+    multiple=True,
+    help="May be repeated.  [default: cti-rcm and cti-mcq]",
 )
 @click.option(
     "--kind",
@@ -45,7 +81,7 @@ def lm_eval(
     kind: str,
     trial: int,
 ) -> None:
-    """Write task files for lm-evaluation-harness, and print the command that runs them.
+    """Write tasks for lm-evaluation-harness.
 
     One trial is written: the harness gives every repeat of a request the same seed.
     """
@@ -75,9 +111,9 @@ def lm_eval(
 )
 @benchmark_option
 @_OUT
-@click.option("--task", help="Only the evaluations of one task.")
+@click.option("--task", type=TASK, help="Only the evaluations of one task.")
 def results(run: Path, form: str, benchmark: Path | None, out: Path, task: str | None) -> None:
-    """Write a finished run as lm-evaluation-harness or Inspect would have, and name the files.
+    """Write a run as lm-evaluation-harness or Inspect would.
 
     RUN is a run folder, or one evaluation in it. Every response is written whole.
     """

@@ -14,7 +14,7 @@ _ATTACK = ("attack-enterprise", "attack-mobile", "attack-ics")
 
 @click.group(cls=Group)
 def knowledge() -> None:
-    """Install the full-text knowledge base, or see which one is used."""
+    """Install the knowledge base with its full texts."""
 
 
 @knowledge.command("install")
@@ -25,7 +25,7 @@ def knowledge() -> None:
 def install(
     attack: tuple[str, ...], capec: str | None, cwe: str | None, folder: Path | None
 ) -> None:
-    """Index upstream's files with their texts, so that answers quote them.
+    """Index upstream's texts, so that answers can quote them.
 
     With no file or URL given, all of ATT&CK, CAPEC and CWE are fetched into the cache first.
     """
@@ -52,7 +52,7 @@ def install(
 
 @knowledge.command("status")
 def status() -> None:
-    """Say which knowledge base answers, and from which releases it was made."""
+    """Say which knowledge base answers, and its releases."""
     from cybersecqwen.embedded.knowledge import SHIPPED, installed_index, open_knowledge
 
     open_knowledge()  # where it is damaged, says how to mend the one that is used

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _FAILED = 3  # exit status; 1 is an error, 2 a wrong use
 
-_HELP = """Find out whether a server does what a request asks for; MODEL is its URL, or NAME@URL.
+_HELP = """Check that a server does what a request asks for.
 
     About forty short requests show whether it honours temperature, seed, stop and max_tokens of
     each request, gives the same texts when asked at once, and adds no system prompt of its own.

@@ -23,7 +23,7 @@ store_option = click.option(
 
 @click.group(cls=Group)
 def records() -> None:
-    """Read the local record store, which `fetch records` keeps current."""
+    """Query the store of records that `fetch` keeps current."""
 
 
 @records.command("since")
@@ -40,7 +40,7 @@ def records() -> None:
 @click.option("--count", "counted", is_flag=True, help="Print how many there are instead.")
 @store_option
 def since(date: str, counted: bool, store: Path | None, **wanted: Any) -> None:
-    """Print the records from DATE on, one JSON object a line, the oldest first.
+    """Print the records from DATE on, the oldest first.
 
     The lines are a table that --records takes in every command.
     """
@@ -61,7 +61,7 @@ def since(date: str, counted: bool, store: Path | None, **wanted: Any) -> None:
 @store_option
 @json_option
 def history(cve_id: str, store: Path | None, as_json: bool) -> None:
-    """Print what has changed in a record since it came into the store."""
+    """Print how a record has changed in the store."""
     from cybersecqwen.cwe.identifiers import normalise_cve
     from cybersecqwen.reports.markdown import table
     from cybersecqwen.sources.recordstore import query
@@ -96,7 +96,7 @@ def _shown(value: object) -> str:
 @store_option
 @json_option
 def status(store: Path | None, as_json: bool) -> None:
-    """Say what the store holds, and how current each feed is."""
+    """Say what the store holds and how current it is."""
     from cybersecqwen.reports.markdown import table
     from cybersecqwen.sources.recordstore import query
 
@@ -124,7 +124,7 @@ def status(store: Path | None, as_json: bool) -> None:
 @store_option
 @json_option
 def import_(files: tuple[Path, ...], store: Path | None, as_json: bool) -> None:
-    """Bring records of FILES into the store: feeds, the CVE List, parquet, JSONL.
+    """Import the records of files into the store.
 
     Importing a file again changes nothing.
     """

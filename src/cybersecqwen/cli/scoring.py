@@ -9,12 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cybersecqwen.cli.group import FILE, benchmark_folder, benchmark_option, json_option
+from cybersecqwen.cli.group import (
+    FILE,
+    PROTOCOL,
+    TASK,
+    benchmark_folder,
+    benchmark_option,
+    json_option,
+)
 
 if TYPE_CHECKING:
     from cybersecqwen.benchmark.responses import ResponseSet
 
-_TASK = click.option("--task", help="The task that a recording answers, or one of a run's.")
+_TASK = click.option(
+    "--task", type=TASK, help="The task that a recording answers, or one of a run's."
+)
 _COLUMN = click.option("--column", help="The column of a CSV or TSV that holds the answers.")
 
 
@@ -32,7 +41,9 @@ def _answers(
 @click.command()
 @click.argument("responses", type=FILE)
 @_TASK
-@click.option("--protocol", help="Protocol to score by.  [default: a run's own, or model-card]")
+@click.option(
+    "--protocol", type=PROTOCOL, help="Protocol to score by.  [default: a run's own, or model-card]"
+)
 @benchmark_option
 @_COLUMN
 @json_option
@@ -64,7 +75,9 @@ def score(
 @click.command()
 @click.argument("run", type=FILE)
 @_TASK
-@click.option("--protocol", help="Protocol to compare with.  [default: the run's own]")
+@click.option(
+    "--protocol", type=PROTOCOL, help="Protocol to compare with.  [default: the run's own]"
+)
 @click.option("--all", "every", is_flag=True, help="Also rules written for another prompt.")
 @benchmark_option
 @_COLUMN
@@ -78,7 +91,7 @@ def sensitivity(
     column: str | None,
     as_json: bool,
 ) -> None:
-    """Read one set of answers by every extractor that fits its prompt.
+    """Score one set of answers by every extractor.
 
     RUN is a run folder, or a recording with its --task.
     """
@@ -102,7 +115,9 @@ def sensitivity(
     "--corpus", type=FILE, required=True, help="Training file: JSONL, or vulnerability records."
 )
 @click.option("--control", type=FILE, help="Run of a model that never saw the corpus.")
-@click.option("--task", default="cti-rcm", show_default=True, help="The task to look at.")
+@click.option(
+    "--task", type=TASK, default="cti-rcm", show_default=True, help="The task to look at."
+)
 @benchmark_option
 @json_option
 def overlap(
@@ -113,7 +128,7 @@ def overlap(
     benchmark: Path | None,
     as_json: bool,
 ) -> None:
-    """Set a run's accuracy beside the overlap of items with a training corpus."""
+    """Set accuracy beside overlap with a training corpus."""
     from cybersecqwen.benchmark.responses import read_evaluation
     from cybersecqwen.benchmark.tasks import read_items
     from cybersecqwen.contamination.overlap import overlap as shares_of
@@ -132,8 +147,10 @@ def overlap(
 @click.argument("runs", type=FILE, nargs=-1, required=True, metavar="RUN...")
 @click.option("--reference", help="Model to hold the others against.  [default: the first run's]")
 @click.option("--published", is_flag=True, help="Add the published rows and the baselines.")
-@click.option("--task", help="Only this task.")
-@click.option("--protocol", help="Read all answers by this protocol.  [default: their own]")
+@click.option("--task", type=TASK, help="Only this task.")
+@click.option(
+    "--protocol", type=PROTOCOL, help="Read all answers by this protocol.  [default: their own]"
+)
 @click.option(
     "--size",
     "sizes",
@@ -152,7 +169,7 @@ def compare(
     as_json: bool,
     **settings: Any,
 ) -> None:
-    """Compare evaluated models: Markdown, JSON, and one page with every item."""
+    """Compare evaluated models, item by item."""
     from cybersecqwen.reports.comparison import ComparisonSettings, summary, write_comparison
     from cybersecqwen.reports.comparison import compare as build
 
@@ -191,7 +208,7 @@ def protocols(ctx: click.Context) -> None:
 
 
 @protocols.command()
-@click.argument("name")
+@click.argument("name", type=PROTOCOL)
 @json_option
 def show(name: str, as_json: bool) -> None:
     """Show everything that a protocol fixes."""

@@ -33,7 +33,7 @@ def series(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Run a recipe under many overrides and compare what comes of it.
+    """Run a recipe under many settings, and compare.
 
     SERIES is a TOML file, or the name of one that ships: smoke, cybersecqwen-4b. A run that
     fails is told at the end, with exit status 1; the others are made all the same.

@@ -104,7 +104,7 @@ def print_results(out: Path, *, as_json: bool) -> None:
 @stage_options(*STAGES)
 @json_option
 def run(as_json: bool, **options: Any) -> None:
-    """Make a model: corpus, synthesis, distill, train, merge, evaluate, card; skip what is done."""
+    """Take a recipe through every stage, from corpus to card."""
     out = run_stages(**_run_arguments(options)).out
     print_results(out, as_json=as_json)
     if not as_json:
@@ -133,7 +133,7 @@ def corpus(as_json: bool, **options: Any) -> None:
 @stage_options("synthesis")
 @json_option
 def synthesis(as_json: bool, **options: Any) -> None:
-    """Make question-and-answer pairs beside the corpus, from facts or by a teacher.
+    """Make question-and-answer pairs beside the corpus.
 
     The recipe's table [synthesis] says how many. Without --teacher no model is asked; without
     --attack, --capec and --cwe the knowledge is what ships, which holds relations and no texts.
@@ -151,7 +151,7 @@ def synthesis(as_json: bool, **options: Any) -> None:
 @stage_options("distill")
 @json_option
 def distill(as_json: bool, **options: Any) -> None:
-    """Let the recipe's teacher answer the corpus; keep what ends in the gold label."""
+    """Let the recipe's teacher answer the corpus."""
     from cybersecqwen.files import read_json
     from cybersecqwen.reports.generation import distillation_text
 
@@ -166,14 +166,14 @@ def distill(as_json: bool, **options: Any) -> None:
 @click.command()
 @stage_options("train")
 def train(**options: Any) -> None:
-    """Fine-tune the LoRA adapter; goes on from the last checkpoint."""
+    """Fine-tune the LoRA adapter."""
     _make(STAGES["train"], options)
 
 
 @click.command()
 @stage_options("merge")
 def merge(**options: Any) -> None:
-    """Fold the adapter into the base model and prove that both agree."""
+    """Merge the adapter into the base model, with proof."""
     _make(STAGES["merge"], options)
 
 
