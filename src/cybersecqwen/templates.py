@@ -1,0 +1,47 @@
+"""Documents whose wording is a Jinja2 template beside the code that computes their values.
+
+    render("reports/model_card.md.jinja", recipe=recipe, results=results)
+
+A template is named by its path inside the package. Markup is escaped in `.html.jinja` and
+`.svg.jinja` alone, a value that a template names and nobody passes is an error, and
+`{{ items | number }}` or `{{ share | number(".1%") }}` formats a number as Python does.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+_PACKAGE = Path(__file__).parent
+
+
+def render(template: str, **values: Any) -> str:
+    """Render a template of this package, named by its path inside it.
+
+    Raises jinja2.UndefinedError where the template names a value that is not given.
+    """
+    return _environment().get_template(template).render(values)
+
+
+@lru_cache
+def _environment() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+    environment = Environment(
+        loader=FileSystemLoader(_PACKAGE),
+        undefined=StrictUndefined,
+        autoescape=select_autoescape(["html.jinja", "svg.jinja"], default=False),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["number"] = _number
+    return environment
+
+
+def _number(value: float, spec: str = ",") -> str:
+    return format(value, spec)
