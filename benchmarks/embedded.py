@@ -28,7 +28,7 @@ from cybersecqwen.analyst import as_row, classify
 from cybersecqwen.benchmark.tasks import read_items
 from cybersecqwen.embedded.classifier import CweClassifier
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
-from cybersecqwen.embedded.multiple_choice import answer_multiple_choice
+from cybersecqwen.embedded.option_ranker import answer_multiple_choice
 from cybersecqwen.embedded_build.classifier_training import labelled
 from cybersecqwen.embedded_build.indexing import KnowledgeFiles, read_sources
 from cybersecqwen.sources import read_vulnerabilities

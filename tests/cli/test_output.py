@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 
 import pytest
 
@@ -95,3 +96,20 @@ def test_nothing_in_a_feed_steers_the_terminal() -> None:
     for lines in (text_lines([result], table=False), text_lines([result, result], table=True)):
         text = "".join(lines)
         assert not set("\x1b\x9b\x07\u202e\u200b\r") & set(text)
+
+
+@pytest.mark.parametrize(("terminal", "no_color"), [(True, ""), (True, "1"), (False, "")])
+def test_a_terminal_shows_ids_bold_and_cautions_yellow(
+    terminal: bool, no_color: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "".join(text_lines([SURE, OUT], table=False))
+    monkeypatch.setattr("sys.stdout.isatty", lambda: terminal, raising=False)
+    monkeypatch.setenv("NO_COLOR", no_color)
+    shown = "".join(text_lines([SURE, OUT], table=False))
+    if not terminal or no_color:
+        assert shown == text
+        return
+    assert "\x1b[1mCWE-787\x1b[0m" in shown
+    assert "\x1b[33mDiscouraged: better CWE-787 Out-of-bounds Write\x1b[0m" in shown
+    assert "\x1b[33mneeds review: the text is empty\x1b[0m" in shown
+    assert re.sub(r"\x1b\[\d+m", "", shown) == text

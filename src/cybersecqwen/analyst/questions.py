@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cybersecqwen.embedded.knowledge import KnowledgeIndex, open_knowledge
-from cybersecqwen.embedded.multiple_choice import MOST, answer_multiple_choice
+from cybersecqwen.embedded.option_ranker import MOST, answer_multiple_choice
 from cybersecqwen.embedded.question_answering import NOT_COVERED, answer_question
 from cybersecqwen.embedded.tokenizer import plain
 from cybersecqwen.errors import InputError

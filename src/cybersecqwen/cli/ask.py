@@ -98,7 +98,7 @@ def _given(
 
 
 def _texts(answers: Iterable[tuple[Question, Answer]], *, top: int, several: bool) -> Iterator[str]:
-    from cybersecqwen.cli.output import clean
+    from cybersecqwen.cli.output import terminal_text
 
     for question, answer in answers:
         shown = answer.answer
@@ -117,4 +117,4 @@ def _texts(answers: Iterable[tuple[Question, Answer]], *, top: int, several: boo
                 lines.append(
                     fill(found.passage, 100, initial_indent="    | ", subsequent_indent="    | ")
                 )
-        yield clean("\n".join(lines)) + "\n" + ("\n" if several else "")
+        yield terminal_text("\n".join(lines)) + "\n" + ("\n" if several else "")

@@ -13,8 +13,11 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from textwrap import indent
 
+import click
+
 from cybersecqwen.analyst import Candidate, Classification, as_row
 from cybersecqwen.analyst.classification import name_of
+from cybersecqwen.cli.group import coloured
 from cybersecqwen.cwe.mapping import ADVISED_AGAINST
 
 _COLUMNS = (
@@ -25,6 +28,11 @@ _FORMULA = ("=", "+", "-", "@")  # also behind white space, which some programs 
 # A feed may hold what steers a terminal, or turns the direction of what is read.
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 _COMMON = re.compile(r"\('([^']+)'\)$")
+# What the eye is to find first on a terminal: cautions, and the ids of weaknesses.
+_EMPHASIS = re.compile(
+    rf"(?P<caution>needs review.*|(?:{'|'.join(ADVISED_AGAINST)}): .*"
+    r"|not covered|\(a guess:[^)]*\))|\bCWE-\d+\b"
+)
 _ID, _NAME = 20, 46  # columns of the table
 
 
@@ -85,7 +93,7 @@ def _line(result: Classification) -> str:
         shown = f"{best.cwe:9} {best.confidence:5.0%}  {_clipped(best.name):{_NAME}}"
     else:
         shown = f"{'-':9} {'-':>5}  {'-':{_NAME}}"
-    return clean(f"{result.id!s:{_ID}}  {shown}  {note}").rstrip() + "\n"
+    return terminal_text(f"{result.id!s:{_ID}}  {shown}  {note}").rstrip() + "\n"
 
 
 def _clipped(name: str) -> str:
@@ -100,7 +108,7 @@ def _block(result: Classification) -> str:
     if result.evidence:
         lines.append(f"  evidence: {', '.join(_quoted(result))}")
     lines.append(indent(result.rationale, "  "))
-    return clean("\n".join(lines)) + "\n"
+    return terminal_text("\n".join(lines)) + "\n"
 
 
 def _quoted(result: Classification) -> list[str]:
@@ -123,6 +131,18 @@ def _caution(candidate: Candidate | None) -> str:
     if not candidate.better:
         return f"{candidate.usage}: no better entry is known"
     return f"{candidate.usage}: better {candidate.better} {name_of(candidate.better)}"
+
+
+def terminal_text(text: str) -> str:
+    """Replace what steers a terminal; on one that wants colour, show cautions and CWE ids in it."""
+    text = clean(text)
+    return _EMPHASIS.sub(_emphasised, text) if coloured() else text
+
+
+def _emphasised(match: re.Match[str]) -> str:
+    if match["caution"]:
+        return click.style(match[0], fg="yellow")
+    return click.style(match[0], bold=True)
 
 
 def clean(text: str) -> str:

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.mentions import Mention, is_certain
-from cybersecqwen.embedded.multiple_choice import COVERED
+from cybersecqwen.embedded.option_ranker import COVERED
 from cybersecqwen.embedded.terms import terms, words
 from cybersecqwen.records import Answer, Entry
 

@@ -31,7 +31,7 @@ from cybersecqwen.contamination import (
 from cybersecqwen.cwe.catalogue import save_catalogue
 from cybersecqwen.embedded.classifier import ARTIFACT, CweClassifier, Parameters, Quantised
 from cybersecqwen.embedded.knowledge import SHIPPED
-from cybersecqwen.embedded.multiple_choice import RANKER
+from cybersecqwen.embedded.option_ranker import RANKER
 from cybersecqwen.embedded_build.calibration import calibrate
 from cybersecqwen.embedded_build.classifier_training import (
     Features,
@@ -105,13 +105,13 @@ def build_classifier(inputs: UpstreamFiles, folder: Path) -> Json:
 
 def build_knowledge(inputs: UpstreamFiles, folder: Path) -> Json:
     """Index ATT&CK, CAPEC and CWE, and fit the weights by which an option is chosen."""
-    from cybersecqwen.embedded_build import indexing, ranker
+    from cybersecqwen.embedded_build import indexing, ranker_training
 
     benchmark = _needed(inputs.benchmark, "--benchmark", "the folder of CTI-Bench")
     files = indexing.KnowledgeFiles(attack=inputs.attack, capec=inputs.capec, cwe=inputs.cwe)
     target = folder / SHIPPED.name
     certificate = indexing.build(files, benchmark=benchmark, target=target)
-    weights = ranker.build(benchmark, index=target, target=folder / RANKER.name)
+    weights = ranker_training.build(benchmark, index=target, target=folder / RANKER.name)
     return {**certificate, "bytes": certificate["bytes"] + weights["bytes"]}
 
 

@@ -99,7 +99,7 @@ class EmbeddedEngine:
         """Return the decision, and the argument that ends with it."""
         if isinstance(question, str):
             return self._weakness(question)
-        from cybersecqwen.embedded.multiple_choice import answer_multiple_choice
+        from cybersecqwen.embedded.option_ranker import answer_multiple_choice
 
         answer = answer_multiple_choice(self._index, *question, ranker=self._ranker)
         return answer.answer, f"{_reason(answer)}\n\n{answer.answer}"
@@ -150,7 +150,7 @@ class EmbeddedEngine:
 
     @cached_property
     def _ranker(self) -> Any:
-        from cybersecqwen.embedded.multiple_choice import load_ranker
+        from cybersecqwen.embedded.option_ranker import load_ranker
 
         return load_ranker(self._folder / "ranker.json")
 

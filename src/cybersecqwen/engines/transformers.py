@@ -27,6 +27,7 @@ from typing import Any, NamedTuple
 from cybersecqwen.engines.batch_sampling import RowSampler, StopCriteria, decode
 from cybersecqwen.engines.interface import EngineOptions, Kind, Model
 from cybersecqwen.engines.response_files import holds_recordings
+from cybersecqwen.engines.threads import limit_threads
 from cybersecqwen.errors import EngineError, extra
 from cybersecqwen.files import Json, sha256_tree
 from cybersecqwen.manifest import outputs_of
@@ -170,6 +171,7 @@ class TransformersEngine:
             raise EngineError(
                 f"{len(missing)} weights are missing, the first is {missing[0]}", where=self._folder
             )
+        limit_threads(model.num_parameters())
         # A model's own defaults (Qwen3: top_k 20, temperature 0.7; others a repetition
         # penalty) would be mixed into every request.
         ends = self._ends(model.generation_config.eos_token_id)

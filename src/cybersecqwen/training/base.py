@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cybersecqwen.config import Recipe
+from cybersecqwen.engines.threads import limit_threads
 from cybersecqwen.errors import CyberSecQwenError, InputError, RecipeError, extra
 from cybersecqwen.files import read_json, read_jsonl
 from cybersecqwen.prompts import CHAT_TEMPLATES, END_OF_TURN
@@ -93,12 +94,14 @@ def load_model(
     check_attention(attention)
     with _loading(source):
         config = AutoConfig.from_pretrained(source, revision=recipe.model.revision)
-        return AutoModelForCausalLM.from_pretrained(
+        model = AutoModelForCausalLM.from_pretrained(
             source,
             revision=recipe.model.revision,
             dtype=precision or recipe.model.precision,
             attn_implementation=_attention_of(config, attention),
         )
+    limit_threads(model.num_parameters())
+    return model
 
 
 def encode(recipe: Recipe, tokenizer: Any, *paths: Path) -> Any:

@@ -1,4 +1,4 @@
-"""Answer a multiple-choice question from the knowledge index.
+"""Rank the options of a multiple-choice question by the knowledge index, and answer with the best.
 
 >>> index = KnowledgeIndex.load()
 >>> options = ("To escalate privileges", "To print", "To cool a reactor")

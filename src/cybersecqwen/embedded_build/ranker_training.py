@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from cybersecqwen.artifacts import save
 from cybersecqwen.benchmark.tasks import read_items
 from cybersecqwen.embedded.knowledge import SHIPPED, KnowledgeIndex
-from cybersecqwen.embedded.multiple_choice import (
+from cybersecqwen.embedded.option_ranker import (
     FEATURES,
     RANKER,
     QuestionContext,

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from cybersecqwen.embedded.knowledge import SHIPPED, KnowledgeIndex
-from cybersecqwen.embedded.multiple_choice import RANKER
-from cybersecqwen.embedded_build.ranker import build, fit, fit_weights
+from cybersecqwen.embedded.option_ranker import RANKER
+from cybersecqwen.embedded_build.ranker_training import build, fit, fit_weights
 from cybersecqwen.files import read_json, sha256_file
 from cybersecqwen.records import Item
 

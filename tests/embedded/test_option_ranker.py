@@ -12,7 +12,7 @@ import pytest
 from cybersecqwen.artifacts import save
 from cybersecqwen.benchmark.tasks import read_items
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
-from cybersecqwen.embedded.multiple_choice import (
+from cybersecqwen.embedded.option_ranker import (
     FEATURES,
     RANKER,
     QuestionContext,
