@@ -4,7 +4,8 @@
 
 A template is named by its path inside the package. Markup is escaped in `.html.jinja` and
 `.svg.jinja` alone, a value that a template names and nobody passes is an error, and
-`{{ items | number }}` or `{{ share | number(".1%") }}` formats a number as Python does.
+`{{ items | number }}` or `{{ share | number(".1%") }}` formats a number as Python does. In a table
+of Markdown, `{{ name | cell }}` keeps a text within its cell.
 """
 
 from __future__ import annotations
@@ -39,9 +40,14 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["number"] = _number
+    environment.filters |= {"number": _number, "cell": cell}
     return environment
 
 
 def _number(value: float, spec: str = ",") -> str:
     return format(value, spec)
+
+
+def cell(text: str) -> str:
+    """Escape a text for a cell of a Markdown table, which a `|` or a line break would end."""
+    return " ".join(text.split()).replace("|", r"\|")
