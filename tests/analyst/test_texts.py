@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -107,3 +110,22 @@ def test_a_header_is_told_from_prose(header: bytes, forced: bool, delimiter: str
 def test_a_header_without_a_text_names_what_was_found(header: bytes, forced: bool) -> None:
     with pytest.raises(InputError, match=f"x.csv: the header is {header.decode()} .expected is a"):
         csv_dialect(header, forced=forced, where="x.csv")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("a.csv", "id,text\na,XSS\n"), ("a.jsonl", '{"text": "XSS"}\n')]
+)
+def test_reading_plain_rows_loads_no_reader_of_a_feed(
+    tmp_path: Path, name: str, content: str
+) -> None:
+    path = tmp_path / name
+    path.write_text(content)
+    code = (
+        "import sys; from pathlib import Path; from cybersecqwen.analyst.texts import read_file; "
+        f"print([g.text for g in read_file(Path({str(path)!r}), report=print)], "
+        "'pydantic' in sys.modules, 'cybersecqwen.sources' in sys.modules)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "['XSS'] False False"

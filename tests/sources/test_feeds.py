@@ -17,9 +17,9 @@ from cybersecqwen.analyst.texts import read_file
 from cybersecqwen.cli import main
 from cybersecqwen.contamination.rows import read_rows
 from cybersecqwen.errors import InputError
+from cybersecqwen.formats.archives import Head
 from cybersecqwen.sample import BENCHMARK
 from cybersecqwen.sources import FEEDS, read_vulnerabilities, recognise
-from cybersecqwen.sources.feed import Head
 from cybersecqwen.sources.recordstore.database import open_for_update, transaction
 from cybersecqwen.sources.recordstore.session import UpdateOptions
 from cybersecqwen.sources.recordstore.update import import_files, updates

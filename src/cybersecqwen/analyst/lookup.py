@@ -15,12 +15,8 @@ from pathlib import Path, PurePosixPath
 from cybersecqwen.analyst.classification import Given
 from cybersecqwen.cwe.identifiers import CVE_SYNTAX, normalise_cve
 from cybersecqwen.errors import InputError
+from cybersecqwen.formats.archives import members
 from cybersecqwen.records import Vulnerability
-from cybersecqwen.sources import cve_json, read_vulnerabilities
-from cybersecqwen.sources.archives import members
-from cybersecqwen.sources.fetch import default_cache
-from cybersecqwen.sources.recordstore import query
-from cybersecqwen.sources.recordstore.database import NAME, is_sqlite
 
 _log = logging.getLogger(__name__)
 
@@ -80,6 +76,9 @@ def places(cve_ids: Sequence[str], records: Sequence[Path]) -> list[Path]:
     """List where the ids are looked for; raises InputError when that is nowhere."""
     if records:
         return list(records)
+    from cybersecqwen.sources.fetch import default_cache
+    from cybersecqwen.sources.recordstore.database import NAME
+
     cache = default_cache()
     years = sorted({_feed_year(cve_id) for cve_id in cve_ids})
     known = [
@@ -122,6 +121,10 @@ def _find(path: Path, wanted: Collection[str]) -> dict[str, Vulnerability]:
 
 def _candidates(path: Path, wanted: Collection[str]) -> Iterator[Vulnerability]:
     """Yield the records of a file; only the wanted where ids are an index, or files' names."""
+    from cybersecqwen.sources import cve_json, read_vulnerabilities
+    from cybersecqwen.sources.recordstore import query
+    from cybersecqwen.sources.recordstore.database import is_sqlite
+
     if is_sqlite(path):
         yield from query.find(path, wanted)
         return

@@ -153,7 +153,7 @@ def _bytes(path: Path) -> bytes:
 
 
 def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    from cybersecqwen.sources.tsv import read_table
+    from cybersecqwen.formats.tsv import read_table
 
     if path.suffix.lower() != ".csv":
         yield from read_table(path)

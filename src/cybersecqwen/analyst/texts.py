@@ -28,16 +28,8 @@ from cybersecqwen.analyst.lookup import given_of, look_up_texts, parse_cve_id
 from cybersecqwen.cwe.identifiers import normalise_cve
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json
-from cybersecqwen.sources import (
-    open_stream,
-    open_vulnerabilities,
-    read_vulnerabilities,
-    recognise_head,
-    record_table,
-)
-from cybersecqwen.sources.archives import HEAD, is_archive, readable, unpacked
-from cybersecqwen.sources.feed import Head
-from cybersecqwen.sources.row_formats import Report, check_utf8, csv_rows, jsonl_rows
+from cybersecqwen.formats.archives import HEAD, Head, is_archive, readable, unpacked
+from cybersecqwen.formats.rows import Report, check_utf8, csv_rows, is_jsonl, jsonl_rows
 
 TEXT = ("text", "description")  # the first of these that a row has
 ID = ("id", "cve_id")
@@ -45,6 +37,9 @@ ID = ("id", "cve_id")
 _KEYS = 4096  # bytes of JSON or XML over several lines in which its first names are
 _TEXT_BYTES = 1 << 22  # of a plain text that are read at all
 _BOM = b"\xef\xbb\xbf"
+_START = 64  # bytes by which plain text is told from JSON, XML and binary formats
+_FEED_START = re.compile(rb"\A[{<]|[\x00-\x08\x0e-\x1f]")
+_FEED_ENDINGS = (".json", ".json.gz", ".xml", ".xml.gz", ".parquet")
 # A first line of names and nothing else can only be a header.
 _HEADER = re.compile(r'"?[A-Za-z_][\w.-]*"?([,;\t]"?[A-Za-z_][\w.-]*"?)+')
 
@@ -52,6 +47,8 @@ _HEADER = re.compile(r'"?[A-Za-z_][\w.-]*"?([,;\t]"?[A-Za-z_][\w.-]*"?)+')
 def read_file(path: Path, *, records: Sequence[Path] = (), report: Report) -> Iterator[Given]:
     """Yield the texts of a file or folder; `records` is where CVE ids are looked up."""
     if path.is_dir():
+        from cybersecqwen.sources import read_vulnerabilities
+
         yield from map(given_of, read_vulnerabilities(path))
         return
     with readable(path), path.open("rb") as stream:
@@ -76,6 +73,8 @@ def _read(
         if not first:
             raise InputError("is empty", where=name, tip="give a text, JSONL, CSV or a feed")
         if is_archive(head.data) or _is_feed(head):
+            from cybersecqwen.sources import open_stream, open_vulnerabilities
+
             # Read where it lies, if it can be sought in.
             seekable = isinstance(where, Path) and where.is_file()
             opened = open_vulnerabilities(Path(where)) if seekable else None
@@ -102,7 +101,18 @@ def _read_head(stream: IO[bytes]) -> bytes:
 
 def _is_feed(head: Head) -> bool:
     """Tell a feed from rows of texts, which a table of records in JSONL is too."""
-    return recognise_head(head) is not None and not record_table.is_jsonl(head)
+    if is_jsonl(head) or _is_plain(head):
+        return False
+    from cybersecqwen.sources import recognise_head
+
+    return recognise_head(head) is not None
+
+
+def _is_plain(head: Head) -> bool:
+    """Tell text that begins as no feed does, so that none of their readers needs to be loaded."""
+    if head.name.endswith(_FEED_ENDINGS):
+        return False
+    return not _FEED_START.search(head.data.lstrip()[:_START])
 
 
 def _read_lines(

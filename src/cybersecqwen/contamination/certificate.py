@@ -25,8 +25,8 @@ from cybersecqwen.contamination.audit import Audit, checked_rules, run_audit
 from cybersecqwen.contamination.rows import training_files
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json, read_json, read_jsonl, sha256_file, sha256_tree
+from cybersecqwen.formats.archives import readable
 from cybersecqwen.records import Benchmark
-from cybersecqwen.sources.archives import readable
 from cybersecqwen.sources.schema import Schema, parse
 
 _PARTS = ("train", "validation")  # of a corpus

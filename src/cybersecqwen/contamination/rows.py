@@ -18,9 +18,8 @@ from cybersecqwen.contamination import Row
 from cybersecqwen.cwe.identifiers import cve_ids, normalise_cve
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json
-from cybersecqwen.sources import FEEDS, read_vulnerabilities, recognise
-from cybersecqwen.sources.archives import readable
-from cybersecqwen.sources.row_formats import (
+from cybersecqwen.formats.archives import readable
+from cybersecqwen.formats.rows import (
     Report,
     Rows,
     arrow_rows,
@@ -30,6 +29,7 @@ from cybersecqwen.sources.row_formats import (
     jsonl_rows,
     parquet_rows,
 )
+from cybersecqwen.sources import FEEDS, read_vulnerabilities, recognise
 
 _MOST_READERS = 2  # CVE ids in a text that it may be about; more is a list
 

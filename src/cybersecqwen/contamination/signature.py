@@ -15,7 +15,7 @@ from pathlib import Path
 
 from cybersecqwen.errors import CyberSecQwenError, InputError
 from cybersecqwen.files import write_bytes
-from cybersecqwen.sources.archives import readable
+from cybersecqwen.formats.archives import readable
 
 NAMESPACE = "cybersecqwen"  # a signature made for another purpose is none of a certificate
 

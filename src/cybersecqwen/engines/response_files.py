@@ -27,8 +27,8 @@ from pathlib import Path
 
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json, parse_line
+from cybersecqwen.formats.tsv import table_rows
 from cybersecqwen.records import Response
-from cybersecqwen.sources.tsv import table_rows
 
 _COUNTS = ("prompt_tokens", "completion_tokens")
 _INTEGERS = ("item", "trial", *_COUNTS)

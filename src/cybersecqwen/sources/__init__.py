@@ -18,6 +18,15 @@ from tempfile import TemporaryDirectory
 from typing import IO
 
 from cybersecqwen.errors import InputError
+from cybersecqwen.formats.archives import (
+    ZIP,
+    Head,
+    first_bytes,
+    is_gzip,
+    members,
+    readable,
+    unpacked,
+)
 from cybersecqwen.records import Vulnerability
 from cybersecqwen.sources import (
     attack,
@@ -31,15 +40,7 @@ from cybersecqwen.sources import (
     record_table,
     vulnrichment,
 )
-from cybersecqwen.sources.archives import (
-    ZIP,
-    first_bytes,
-    is_gzip,
-    members,
-    readable,
-    unpacked,
-)
-from cybersecqwen.sources.feed import Feed, Head
+from cybersecqwen.sources.feed import Feed
 from cybersecqwen.sources.recordstore import database, query
 
 # Where two recognise a file, the first one has it.

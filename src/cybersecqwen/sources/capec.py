@@ -15,8 +15,9 @@ from pathlib import Path
 from pydantic import Field
 
 from cybersecqwen.errors import InputError
+from cybersecqwen.formats.archives import Head
 from cybersecqwen.records import Entry, Fact, Knowledge, Passage
-from cybersecqwen.sources.feed import Feed, Head, fetch_file
+from cybersecqwen.sources.feed import Feed, fetch_file
 from cybersecqwen.sources.recordstore.session import Session, update_release, version_only
 from cybersecqwen.sources.recordstore.versions import Changes
 from cybersecqwen.sources.stix import (

@@ -20,9 +20,8 @@ from pydantic import ConfigDict, Field
 
 from cybersecqwen.cwe.identifiers import CVE_SYNTAX
 from cybersecqwen.errors import InputError
+from cybersecqwen.formats.archives import Head, members
 from cybersecqwen.records import Vulnerability
-from cybersecqwen.sources.archives import members
-from cybersecqwen.sources.feed import Head
 from cybersecqwen.sources.schema import CISA_ADP, CVE_ID, Schema, iso_date, iso_time, parse
 
 # The repositories hold other JSON too: delta.json, recent_activities.json, settings.

@@ -18,9 +18,9 @@ from xml.etree.ElementTree import Element
 from xml.parsers import expat
 
 from cybersecqwen.errors import InputError
+from cybersecqwen.formats.archives import Head, read_only
 from cybersecqwen.records import Entry, Fact, Knowledge, Passage, Weakness
-from cybersecqwen.sources.archives import read_only
-from cybersecqwen.sources.feed import Feed, Head, fetch_file
+from cybersecqwen.sources.feed import Feed, fetch_file
 from cybersecqwen.sources.recordstore.session import Session, update_release, version_only
 from cybersecqwen.sources.recordstore.versions import Changes
 from cybersecqwen.sources.stix import paragraphs

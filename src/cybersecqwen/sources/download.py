@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from cybersecqwen.errors import CyberSecQwenError, InputError
 from cybersecqwen.files import read_json, write_json
-from cybersecqwen.sources.archives import readable
+from cybersecqwen.formats.archives import readable
 
 if TYPE_CHECKING:
     import httpx2

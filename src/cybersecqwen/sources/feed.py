@@ -7,47 +7,18 @@ A feed is one file with such an object and a line in FEEDS.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from cybersecqwen.formats.archives import Head
 from cybersecqwen.records import Vulnerability
 from cybersecqwen.sources.download import RetryPolicy, download
 
 if TYPE_CHECKING:
     from cybersecqwen.sources.recordstore.session import Session
     from cybersecqwen.sources.recordstore.versions import Changes
-
-_TOKEN = re.compile(rb'"((?:[^"\\]|\\.)*)"(\s*:)?|[{}\[\]]', re.DOTALL)
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """The beginning of a file, unpacked, by which its feed is recognised."""
-
-    name: str  # of the file, or of the member in its archive
-    data: bytes
-
-    def keys(self) -> set[str]:
-        """List the keys of the JSON object that the data begin with; none for anything else.
-
-        >>> sorted(Head("", b'{"type": "bundle", "objects": [{"id": 1}, {"ty').keys())
-        ['objects', 'type']
-        """
-        data = self.data.removeprefix(b"\xef\xbb\xbf").lstrip()
-        depth, keys = 0, set()
-        for token in _TOKEN.finditer(data) if data.startswith(b"{") else ():
-            if token[0] in (b"{", b"["):
-                depth += 1
-            elif token[0] in (b"}", b"]"):
-                depth -= 1
-                if not depth:
-                    break
-            elif depth == 1 and token[2]:
-                keys.add(token[1].decode(errors="replace"))
-        return keys
 
 
 @dataclass(frozen=True, slots=True)

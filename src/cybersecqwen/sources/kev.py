@@ -17,8 +17,8 @@ from pathlib import Path
 from pydantic import ConfigDict, Field
 
 from cybersecqwen.errors import InputError
-from cybersecqwen.sources.archives import read_only
-from cybersecqwen.sources.feed import Feed, Head, fetch_file
+from cybersecqwen.formats.archives import Head, read_only
+from cybersecqwen.sources.feed import Feed, fetch_file
 from cybersecqwen.sources.recordstore.session import Session, update_release
 from cybersecqwen.sources.recordstore.versions import Changes
 from cybersecqwen.sources.schema import CVE_ID, Schema, iso_date, parse

@@ -20,9 +20,10 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from cybersecqwen.errors import CyberSecQwenError, InputError
+from cybersecqwen.formats.archives import Head
 from cybersecqwen.sources import nvd_api, nvd_json
 from cybersecqwen.sources.download import RetryPolicy, download, get, open_client, retried
-from cybersecqwen.sources.feed import Feed, FetchOptions, Head
+from cybersecqwen.sources.feed import Feed, FetchOptions
 from cybersecqwen.sources.nvd_api import PAGE, WINDOW, GetPage, open_api
 from cybersecqwen.sources.nvd_json import Page, records_of
 from cybersecqwen.sources.recordstore.database import transaction

@@ -21,7 +21,7 @@ from urllib.parse import urlencode
 
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import write_text
-from cybersecqwen.sources.archives import readable
+from cybersecqwen.formats.archives import readable
 from cybersecqwen.sources.download import RetryPolicy, get, open_client, retried
 from cybersecqwen.sources.feed import Feed, FetchOptions
 from cybersecqwen.sources.nvd_json import Page

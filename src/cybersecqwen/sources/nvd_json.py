@@ -20,8 +20,8 @@ from typing import Literal
 from pydantic import ConfigDict, Field
 
 from cybersecqwen.errors import InputError
+from cybersecqwen.formats.archives import Member, members
 from cybersecqwen.records import Vulnerability
-from cybersecqwen.sources.archives import Member, members
 from cybersecqwen.sources.schema import CISA_ADP, CVE_ID, Schema, iso_date, iso_time, parse
 
 _NVD = "nvd@nist.gov"

@@ -20,10 +20,10 @@ from pydantic import ConfigDict, ValidationError
 
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json
+from cybersecqwen.formats.archives import Head, first_bytes, readable, unpacked
+from cybersecqwen.formats.rows import is_jsonl, jsonl_rows, parquet_rows
 from cybersecqwen.records import Vulnerability
-from cybersecqwen.sources.archives import first_bytes, readable, unpacked
-from cybersecqwen.sources.feed import Feed, Head
-from cybersecqwen.sources.row_formats import jsonl_rows, parquet_rows
+from cybersecqwen.sources.feed import Feed
 from cybersecqwen.sources.schema import Schema, invalid, iso_date, iso_time
 
 if TYPE_CHECKING:
@@ -54,12 +54,6 @@ def recognise(head: Head) -> bool:
     """Tell a table by its name, by Parquet's signature, or by the columns of its first row."""
     named = head.name.endswith(".parquet")
     return named or head.data.startswith(MAGIC) or is_jsonl(head)
-
-
-def is_jsonl(head: Head) -> bool:
-    """Tell a table in JSONL by its name or the columns of its first row."""
-    named = head.name.removesuffix(".gz").endswith((".jsonl", ".ndjson"))
-    return named or {"cve_id", "description"} <= head.keys()
 
 
 def read(path: Path) -> Iterator[Vulnerability]:

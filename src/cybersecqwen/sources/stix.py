@@ -18,8 +18,7 @@ from typing import Any, TypeVar
 from pydantic import Field
 
 from cybersecqwen.errors import InputError
-from cybersecqwen.sources.archives import read_only
-from cybersecqwen.sources.feed import Head
+from cybersecqwen.formats.archives import Head, read_only
 from cybersecqwen.sources.schema import Schema, parse
 
 MITRE_CTI = "https://raw.githubusercontent.com/mitre/cti/master"  # where the bundles are

@@ -21,8 +21,8 @@ from typing import Any, NoReturn
 
 from cybersecqwen.errors import CyberSecQwenError, InputError
 from cybersecqwen.files import read_json, write_json, write_text
+from cybersecqwen.formats.tsv import TsvRow, parse_rows, read_rows
 from cybersecqwen.sources.download import RetryPolicy, get, open_client, retried
-from cybersecqwen.sources.tsv import TsvRow, parse_rows, read_rows
 
 TASK_FILE = "cti-taa.tsv"
 GOLD_FILE = "cti-taa-gold.tsv"

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from cybersecqwen.benchmark.tasks.task import Suite
 from cybersecqwen.errors import InputError
+from cybersecqwen.formats.tsv import read_rows
 from cybersecqwen.records import Item
-from cybersecqwen.sources.tsv import read_rows
 
 CTI_BENCH = Suite(
     name="cti-bench",

@@ -26,6 +26,7 @@ from cybersecqwen.benchmark.tasks.task import (
     Metric,
     Task,
 )
+from cybersecqwen.formats.tsv import read_rows
 from cybersecqwen.records import Item
 from cybersecqwen.sources.threat_actors import (
     GOLD_FILE,
@@ -35,7 +36,6 @@ from cybersecqwen.sources.threat_actors import (
     read_golds,
     read_threat_actors,
 )
-from cybersecqwen.sources.tsv import read_rows
 
 # FAITH's instruction to chat models, to the character: its extractor looks for this form.
 _FAITH_PROMPT = """\

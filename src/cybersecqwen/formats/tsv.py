@@ -13,7 +13,7 @@ from io import StringIO
 from pathlib import Path
 
 from cybersecqwen.errors import InputError
-from cybersecqwen.sources.archives import readable
+from cybersecqwen.formats.archives import readable
 
 # A file in which every cell is either free of quotes or quoted as a whole, its own
 # quotes doubled. In any other file a quote is a character like the rest.

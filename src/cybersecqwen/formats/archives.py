@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import re
 import shutil
 import tarfile
 import tempfile
@@ -27,6 +28,34 @@ from cybersecqwen.errors import InputError
 HEAD = 1 << 16  # bytes by which a format is recognised
 GZIP, ZIP = b"\x1f\x8b", b"PK\x03\x04"
 _USTAR = slice(257, 262)  # where a tar says that it is one
+_TOKEN = re.compile(rb'"((?:[^"\\]|\\.)*)"(\s*:)?|[{}\[\]]', re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The beginning of a file, unpacked, by which its feed is recognised."""
+
+    name: str  # of the file, or of the member in its archive
+    data: bytes
+
+    def keys(self) -> set[str]:
+        """List the keys of the JSON object that the data begin with; none for anything else.
+
+        >>> sorted(Head("", b'{"type": "bundle", "objects": [{"id": 1}, {"ty').keys())
+        ['objects', 'type']
+        """
+        data = self.data.removeprefix(b"\xef\xbb\xbf").lstrip()
+        depth, keys = 0, set()
+        for token in _TOKEN.finditer(data) if data.startswith(b"{") else ():
+            if token[0] in (b"{", b"["):
+                depth += 1
+            elif token[0] in (b"}", b"]"):
+                depth -= 1
+                if not depth:
+                    break
+            elif depth == 1 and token[2]:
+                keys.add(token[1].decode(errors="replace"))
+        return keys
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 
 from cybersecqwen.errors import InputError, extra
 from cybersecqwen.files import Json, parse_line, read_json
-from cybersecqwen.sources.archives import readable
+from cybersecqwen.formats.archives import Head, readable
 
 Report = Callable[[InputError], None]
 Rows = Iterator[tuple[str, Json]]
@@ -34,6 +34,12 @@ _CELL = 1 << 24  # characters; a quotation mark that is never closed swallows th
 def refuse(error: InputError) -> NoReturn:
     """Raise what is wrong with a row."""
     raise error
+
+
+def is_jsonl(head: Head) -> bool:
+    """Tell a table in JSONL by its name or the columns of its first row."""
+    named = head.name.removesuffix(".gz").endswith((".jsonl", ".ndjson"))
+    return named or {"cve_id", "description"} <= head.keys()
 
 
 def jsonl_rows(lines: Iterable[bytes], name: str, report: Report = refuse) -> Rows:

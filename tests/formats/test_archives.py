@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from cybersecqwen.errors import InputError
-from cybersecqwen.sources.archives import HEAD, members
+from cybersecqwen.formats.archives import HEAD, members
 
 NOISE = random.Random(3).randbytes(5000)
 FILES = {"a/1.json": b'{"n": 1}', "b/2.json": b'{"n": 2}', "b/3.json": NOISE}
