@@ -1,4 +1,4 @@
-"""Write docs/reference/commands.md: what every command's --help says, in one page.
+"""Write docs/reference/commands.md: the help text of every command on one page.
 
     python docs/reference.py            # a test holds the page against this
 
@@ -19,7 +19,8 @@ WIDTH = 100  # columns of a help text
 
 _HEAD = """# Commands
 
-What `--help` says of every command. `cybersecqwen --help` lists them by who uses them.
+The help text of every command. [Command line](../command-line.md) explains what they share: MODEL,
+RECIPE, exit status and completion in the shell.
 """
 
 
@@ -27,7 +28,8 @@ def commands(command: click.Command, above: click.Context | None, name: str) -> 
     """Yield a section for a command, and one for each below it, as `--help` prints them."""
     context = click.Context(command, above, name, **command.context_settings)
     context.terminal_width = WIDTH
-    yield f"## {context.command_path}\n\n```text\n{command.get_help(context)}\n```\n"
+    text = click.unstyle(command.get_help(context))
+    yield f"## {context.command_path}\n\n```text\n{text}\n```\n"
     if isinstance(command, click.Group):
         for inner in map(command.commands.__getitem__, command.list_commands(context)):
             if not inner.hidden:

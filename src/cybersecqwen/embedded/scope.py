@@ -7,7 +7,7 @@
 >>> out_of_scope("add two cups of flour".split(), pairs=0.0, chance=0.02)
 'the text does not describe a vulnerability'
 
-The limits were set on held-out CVE descriptions, see docs/lab/experiments.md.
+The limits were set on held-out CVE descriptions, see docs/lab/embedded.md.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ Tokens are counted by a tokenizer, or estimated where none is at hand:
 
 The estimate was fitted to Qwen3's tokenizer on the texts of 142,010 CVE records, and tested on as
 many others: half of them are off by less than 6.1 %, one in a hundred by more than 27 %, and the
-sum by -1.6 % (docs/lab/experiments.md). It is not one for other languages or other tokenizers.
+sum by -1.6 % (docs/lab/data.md). It is not one for other languages or other tokenizers.
 
 With a tokenizer every chat that could be over the limit is counted, and up to `_DRAWN` others:
 counting all texts of a large store takes minutes. Where there are no more, all are counted.
