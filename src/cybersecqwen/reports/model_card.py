@@ -2,23 +2,28 @@
 
     write_text(run / "report" / "MODEL_CARD.md", render(run))
 
-The same run gives the same bytes. A stage that has not run gets a line that says so, and
-a run without scores gets no `model-index`: no number is written that was not measured.
+The wording is that of model_card.md.jinja; here are the values. The same run gives the same
+bytes. A stage that has not run gets a line that says so, and a run without scores gets no
+`model-index`: no number is written that was not measured.
 """
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cybersecqwen.benchmark.protocol import PROTOCOLS
+from cybersecqwen import templates
+from cybersecqwen.benchmark.protocol import PROTOCOLS, find_protocol
 from cybersecqwen.config import Recipe
 from cybersecqwen.files import Json
+from cybersecqwen.prompts import CHAT_TEMPLATES, mcq_prompt, rcm_prompt
 from cybersecqwen.reports.generation import distillation_summary, synthesis_summary
 from cybersecqwen.reports.markdown import table
-from cybersecqwen.reports.model_card_text import citations, licence, limitations, usage, wording
 from cybersecqwen.reports.results import (
     NO_EVALUATION,
     against_baselines,
@@ -39,6 +44,10 @@ _SUMMARY = (
     *("trainable_parameters", "total_parameters", "final_train_loss", "final_validation_loss"),
     *("base_revision", "device", "world_size", "distributed_type", "runtime_seconds"),
 )
+_DESCRIPTION = (
+    "The upload form of Example Gallery 1.2 does not restrict file types, which lets a "
+    "logged-in user store a PHP file and run it."
+)
 
 
 def render(run: Path) -> str:
@@ -47,24 +56,38 @@ def render(run: Path) -> str:
     Raises InputError where `run` is no run folder or one of its files is damaged.
     """
     evidence = load_evidence(run)
-    recipe = evidence.recipe
-    sections = {
-        "Intended use": wording("intended-use"),
-        "How to use": usage(recipe),
-        "Results": _results(evidence),
-        "Training": _training(evidence),
-        "Training data and decontamination": _data(recipe, evidence.certificate),
-        **_synthesis(evidence),
-        **_distillation(evidence),
-        "Merge": _merge(evidence.parity),
-        "Limitations": limitations(*recipe.corpus.years),
-        "Licence": licence(recipe.license),
-        "Citation": citations(),
-    }
-    body = "".join(f"\n## {title}\n\n{text}\n" for title, text in sections.items())
-    draft = "" if evidence.results else f"{wording('draft')}\n\n"
-    head = f"---\n{front_matter(evidence)}\n---\n\n# {recipe.name}\n\n{draft}"
-    return f"{head}{_about(evidence)}\n{body}"
+    recipe, summary, certificate = evidence.recipe, evidence.summary, evidence.certificate
+    official = [result for result in evidence.results if result.comparable]
+    protocols = {result.protocol for result in evidence.results}
+    synthesized, distilled = evidence.synthesized, evidence.distilled
+    return templates.render(
+        "reports/model_card.md.jinja",
+        run=evidence,
+        recipe=recipe,
+        certificate=certificate,
+        front_matter=front_matter(evidence),
+        properties=_properties(recipe, summary),
+        usage=usage(recipe).rstrip("\n"),
+        measured=measured_table(evidence.results),
+        no_evaluation=NO_EVALUATION,
+        protocols=[p for p in PROTOCOLS.values() if p.name in protocols],
+        covered=_covered(evidence),
+        official=official,
+        comparators=comparators_table(recipe.name, _size(summary), official),
+        verdicts=against_baselines(official),
+        training=_settings(recipe, "model", "adapter", "training")
+        | {"effective batch": _effective_batch(recipe, (summary or {}).get("world_size"))},
+        trained=_trained(summary or {}),
+        records=_kept(certificate) if certificate else {},
+        rules=_rules(certificate) if certificate else [],
+        synthesis=synthesized and synthesis_summary(synthesized.model_dump()),
+        distillation=distilled and distillation_summary(distilled.model_dump(by_alias=True)),
+        parity=_measures(evidence.parity or {}),
+        settings=partial(_settings, recipe),
+        table=table,
+        counts=_counts,
+        checksums=_checksums,
+    )
 
 
 def front_matter(evidence: Evidence) -> str:
@@ -112,20 +135,42 @@ def _eval_result(result: Result) -> EvalResult:
     )
 
 
-def _about(evidence: Evidence) -> str:
-    recipe = evidence.recipe
-    rows = {
+def usage(recipe: Recipe) -> str:
+    """Show how to query the model in process and over HTTP, as its evaluation does."""
+    protocol = find_protocol(recipe.evaluation.protocol)
+    sampling = f"do_sample=True, temperature={protocol.temperature}, top_p={protocol.top_p}"
+    body = {
+        "model": recipe.name,
+        "messages": [{"role": "user", "content": rcm_prompt(_DESCRIPTION)}],
+        "temperature": protocol.temperature,
+        "top_p": protocol.top_p,
+        "max_tokens": protocol.max_tokens,
+    }
+    return templates.render(
+        "reports/model_card_usage.md.jinja",
+        recipe=recipe,
+        protocol=protocol,
+        description=_DESCRIPTION,
+        sentences=re.split(r"(?<=\.)(?= )", rcm_prompt("{description}")),
+        json=json.dumps,
+        sampling=sampling if protocol.temperature else "do_sample=False",
+        question=mcq_prompt("{question}", ["{a}", "{b}", "{c}", "{d}"]),
+        chat_template=CHAT_TEMPLATES[recipe.model.chat_template],
+        body=shlex.quote(json.dumps(body)),
+    )
+
+
+def _properties(recipe: Recipe, summary: Json | None) -> dict[str, str]:
+    return {
         "Base model": _base(recipe),
-        "Parameters": _size(evidence.summary),
-        "Weights in memory": _memory(recipe, evidence.summary),
+        "Parameters": _size(summary),
+        "Weights in memory": _memory(recipe, summary),
         "Adapter": f"LoRA r={recipe.adapter.r}, alpha={recipe.adapter.alpha}",
         "Precision": recipe.model.precision,
         "Chat template": f"{recipe.model.chat_template}, user and assistant turns only",
         "Language": "English",
         "Licence": recipe.license,
     }
-    what = wording("smoke-test" if recipe.model.random else "about")
-    return "\n\n".join([f"{recipe.summary.removesuffix('.')}.", what, _table("property", rows)])
 
 
 def _base(recipe: Recipe) -> str:
@@ -152,79 +197,27 @@ def _memory(recipe: Recipe, summary: Json | None) -> str:
     return f"{text} in {recipe.model.precision}, cache and activations apart"
 
 
-def _results(evidence: Evidence) -> str:
-    others = [
-        f"Not counted here: {name} is of another model than the merged folder."
-        for name in evidence.others
-    ]
-    if not evidence.results:
-        return "\n\n".join([NO_EVALUATION, *others])
-    parts = [measured_table(evidence.results), _protocols(evidence)]
-    parts += [wording("spreads"), _coverage(evidence)]
-    official = [result for result in evidence.results if result.comparable]
-    if len(official) < len(evidence.results):
-        parts.append(wording("not-cti-bench"))
-    if official:
-        size = _size(evidence.summary)
-        parts += [
-            "### Next to other results on CTI-Bench",
-            comparators_table(evidence.recipe.name, size, official),
-            wording("comparators"),
-            "\n".join(f"- {line}" for line in against_baselines(official)),
-        ]
-    return "\n\n".join([*parts, *others])
+def _covered(evidence: Evidence) -> bool | None:
+    """Return whether the corpus was checked against the very files that were evaluated.
 
-
-def _protocols(evidence: Evidence) -> str:
-    """Describe each protocol of the results in a line."""
-    names = {result.protocol for result in evidence.results}
-    lines = [
-        f"- Protocol `{p.name}` {p.version} ({p.source}): instruct models zero-shot, base models "
-        f"{p.base_shots}-shot with exemplars of the same file; temperature {p.temperature:g}, "
-        f"top_p {p.top_p:g}, at most {p.max_tokens} tokens, {len(p.seeds)} trials from seed "
-        f"{p.seeds[0]}."
-        for p in PROTOCOLS.values()
-        if p.name in names
-    ]
-    return "\n".join(lines)
-
-
-def _coverage(evidence: Evidence) -> str:
-    """Return whether the corpus was checked against the very files that were evaluated."""
-    asked = {sha for result in evidence.results for sha in result.benchmark.sha256.values()}
+    None where that is not on record.
+    """
+    evaluated = {sha for result in evidence.results for sha in result.benchmark.sha256.values()}
     if evidence.certificate is None or not all(r.benchmark.sha256 for r in evidence.results):
-        return "Whether the corpus was decontaminated against these items is not on record."
+        return None
     checked = set(evidence.certificate.inputs.benchmark.values())
     if evidence.synthesized:
         checked &= set(evidence.synthesized.inputs["benchmark"].values())
-    if asked <= checked:
-        return "The corpus was decontaminated against these very benchmark files (by sha256)."
-    return (
-        "**The corpus was not decontaminated against these benchmark files**: their sha256 is "
-        "not in the certificate. These scores may be inflated by overlap."
-    )
+    return evaluated <= checked
 
 
-def _training(evidence: Evidence) -> str:
-    recipe, summary = evidence.recipe, evidence.summary
-    settings = _settings(recipe, "model", "adapter", "training")
-    settings["effective batch"] = _effective_batch(recipe, (summary or {}).get("world_size"))
-    parts = [
-        "Supervised fine-tuning of a LoRA adapter with TRL and PEFT, the loss on the answer only.",
-        _table("setting", settings),
-    ]
-    if summary is None:
-        return "\n\n".join([*parts, "Not trained yet: this run holds no adapter."])
-    known = {key: summary[key] for key in _SUMMARY if summary.get(key) is not None}
-    measured = {
+def _trained(summary: Json) -> dict[str, str]:
+    values = {key: summary[key] for key in _SUMMARY if summary.get(key) is not None}
+    measures = {
         key.replace("_", " "): f"{value:,}" if isinstance(value, int) else _text(value)
-        for key, value in known.items()
+        for key, value in values.items()
     }
-    versions = {f"version of {k}": str(v) for k, v in summary.get("versions", {}).items()}
-    parts += ["### The training run", _table("measure", measured | versions)]
-    if evidence.loss_plot:
-        parts.append(f"![Training and validation loss by optimiser step]({evidence.loss_plot})")
-    return "\n\n".join(parts)
+    return measures | {f"version of {k}": str(v) for k, v in summary.get("versions", {}).items()}
 
 
 def _effective_batch(recipe: Recipe, world_size: int | None) -> str:
@@ -235,77 +228,14 @@ def _effective_batch(recipe: Recipe, world_size: int | None) -> str:
     return f"{batch * world_size} (batch × accumulation × world size {world_size})"
 
 
-def _data(recipe: Recipe, certificate: Certificate | None) -> str:
-    cohort = _table("setting", _settings(recipe, "corpus", "contamination"))
-    if certificate is None:
-        return f"{cohort}\n\nNot built yet: this run holds no corpus certificate."
+def _kept(certificate: Certificate) -> dict[str, int]:
     counts = certificate.counts
-    kept = {
-        "records read": counts.records,
-        **({"in the cohort's years": counts.cohort} if counts.cohort is not None else {}),
-        "kept for training": counts.train,
-        "kept for validation": counts.validation,
-    }
-    files = {
-        **{f"feed `{k}`": f"`{v}`" for k, v in certificate.inputs.records.items()},
-        **{f"benchmark `{k}`": f"`{v}`" for k, v in certificate.inputs.benchmark.items()},
-        **{f"corpus `{k}`": f"`{v}`" for k, v in certificate.outputs.items()},
-    }
-    return "\n\n".join(
-        [
-            cohort,
-            _numbers("stage", kept),
-            "Dropped records by reason, each with its record in the corpus ledger:",
-            _numbers("reason", counts.dropped),
-            "### Decontamination certificate",
-            _verdict(certificate),
-            _rules(certificate),
-            "A record that overlaps with several tasks counts in each of them.",
-            _table("file", files, value="sha256"),
-        ]
-    )
+    cohort = {} if counts.cohort is None else {"in the cohort's years": counts.cohort}
+    kept = {"kept for training": counts.train, "kept for validation": counts.validation}
+    return {"records read": counts.records, **cohort, **kept}
 
 
-def _synthesis(evidence: Evidence) -> dict[str, str]:
-    """Write the section about synthetic pairs, where the recipe asks for some."""
-    if evidence.recipe.synthesis is None:
-        return {}
-    title = "Synthetic questions and answers"
-    done = evidence.synthesized
-    if done is None:
-        return {title: "Not made yet: this run holds no synthetic pairs."}
-    counts = done.counts
-    parts = [wording("synthesis"), synthesis_summary(done.model_dump())]
-    for name, key in (("kind", "kinds"), ("rejected as", "rejected")):
-        found = counts[key]
-        if isinstance(found, dict) and found:
-            rows = ((k, f"{v:,}") for k, v in found.items())
-            parts.append(table((name, "pairs"), rows, right=(1,)))
-    files = {f"pairs `{k}`": f"`{v}`" for k, v in done.outputs.items()}
-    return {title: "\n\n".join([*parts, _table("file", files, value="sha256")])}
-
-
-def _distillation(evidence: Evidence) -> dict[str, str]:
-    """Write the section about the teacher, where the recipe names one."""
-    if evidence.recipe.distillation is None:
-        return {}
-    done = evidence.distilled
-    what = distillation_summary(done.model_dump(by_alias=True)) if done else "Not distilled yet."
-    settings = _table("setting", _settings(evidence.recipe, "distillation"))
-    return {"Distillation": f"{wording('distillation')}\n\n{what}\n\n{settings}"}
-
-
-def _verdict(certificate: Certificate) -> str:
-    tool, items = certificate.tool, certificate.benchmark_items
-    checked = ", ".join(f"{task} ({n:,} items)" for task, n in items.items())
-    if certificate.clean:
-        outcome = "found no overlap left in the corpus by the rules below"
-    else:
-        outcome = "**found overlap left in the corpus: it is not clean**"
-    return f"{tool['name']} {tool['version']} {outcome}. Checked against {checked}."
-
-
-def _rules(certificate: Certificate) -> str:
+def _rules(certificate: Certificate) -> list[tuple[str, ...]]:
     rows = []
     for rule, settings in certificate.rules.items():
         parameters = {k: v for k, v in settings.items() if k != "description"}
@@ -314,41 +244,32 @@ def _rules(certificate: Certificate) -> str:
             (
                 rule,
                 str(settings.get("description", "")),
-                ", ".join(f"{k}={_text(v)}" for k, v in parameters.items()),
+                _text(parameters),
                 ", ".join(f"{task} {n:,}" for task, n in removed.items()) or "0",
             )
         )
-    return table(("rule", "what it compares", "parameters", "records removed"), rows)
-
-
-def _merge(parity: Json | None) -> str:
-    if parity is None:
-        return "Not merged yet: this run holds no merged model."
-    return (
-        "The adapter was merged into the base model, and the logits were compared before and after "
-        "each step:\n\n" + _table("measure", _measures(parity))
-    )
+    return rows
 
 
 def _measures(value: Json, path: str = "") -> dict[str, str]:
     """Flatten the numbers and truths of a nested object; its texts may name this machine."""
-    found: dict[str, str] = {}
+    measures: dict[str, str] = {}
     for key, inner in value.items():
         name = f"{path}{key.replace('_', ' ')}"
         if isinstance(inner, dict):
-            found |= _measures(inner, f"{name}, ")
+            measures |= _measures(inner, f"{name}, ")
         elif isinstance(inner, int | float):
-            found[name] = _text(inner)
-    return found
+            measures[name] = _text(inner)
+    return measures
 
 
 def _settings(recipe: Recipe, *sections: str) -> dict[str, str]:
     """List every key of these recipe sections as `section.key`, so that none is left out."""
-    table = recipe.model_dump(include=set(sections), exclude_none=True)
+    values = recipe.model_dump(include=set(sections), exclude_none=True)
     return {
         f"`{section}.{key}`": _text(value)
         for section in sections
-        for key, value in table[section].items()
+        for key, value in values[section].items()
         if key != "base"
     }
 
@@ -363,9 +284,10 @@ def _text(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def _table(name: str, rows: Mapping[str, str], *, value: str = "value") -> str:
-    return table((name, value), rows.items())
+def _counts(name: str, counted: str, numbers: Mapping[str, int]) -> str:
+    return table((name, counted), ((k, f"{v:,}") for k, v in numbers.items()), right=(1,))
 
 
-def _numbers(name: str, rows: Mapping[str, int]) -> str:
-    return table((name, "records"), ((k, f"{v:,}") for k, v in rows.items()), right=(1,))
+def _checksums(**files: Mapping[str, str]) -> str:
+    rows = ((f"{of} `{k}`", f"`{v}`") for of, shas in files.items() for k, v in shas.items())
+    return table(("file", "sha256"), rows)

@@ -8,7 +8,7 @@ import pytest
 
 from cybersecqwen.config import load_recipe
 from cybersecqwen.prompts import CHAT_TEMPLATES, rcm_prompt
-from cybersecqwen.reports.model_card_text import usage
+from cybersecqwen.reports.model_card import usage
 
 
 def block(text: str, language: str) -> str:
