@@ -7,13 +7,13 @@ import pytest
 
 from cybersecqwen.reports.published import (
     BASELINES,
-    CARD,
     ELSEWHERE,
     PUBLISHED,
     Accuracy,
     Published,
 )
 
+CARD = "CyberSecQwen-4B model card"
 ROW = re.compile(
     r"\| (?P<model>[^|]+) \| (?P<size>[\d.]+B(?: effective)?) "
     r"\| (?P<rcm>[*\d.± ]+) \| (?P<mcq>[*\d.± ]+) \| (?P<notes>[^|]+) (?=\|)"

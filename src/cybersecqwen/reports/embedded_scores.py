@@ -173,16 +173,14 @@ def _row(stored: Stored, same: Sequence[Figures], *, stale: bool) -> Published:
     notes += [_fitted(figures) for figures in same if figures.unseen]
     notes += ["**of other artifacts than those installed**"] if stale else []
     return Published(
-        stored.model,
-        megabytes(stored.artifacts),
-        None,
-        mcq and mcq.strict_accuracy,
-        rcm and rcm.strict_accuracy,
-        None,
-        0,
-        _SOURCE,
-        _protocol(same[0]),
-        "; ".join(notes),
+        model=stored.model,
+        size=megabytes(stored.artifacts),
+        cti_mcq=mcq and mcq.strict_accuracy,
+        cti_rcm=rcm and rcm.strict_accuracy,
+        shots=0,
+        source=_SOURCE,
+        protocol=_protocol(same[0]),
+        note="; ".join(notes),
         mcq_book=mcq.book if mcq else "closed",
         rcm_book=rcm.book if rcm else "closed",
     )

@@ -236,7 +236,7 @@ def _kept(certificate: Certificate) -> dict[str, int]:
 
 
 def _rules(certificate: Certificate) -> list[tuple[str, ...]]:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for rule, settings in certificate.rules.items():
         parameters = {k: v for k, v in settings.items() if k != "description"}
         removed = certificate.counts.contaminated.get(rule, {})

@@ -3,7 +3,7 @@
     certificate = build(recipe, SynthesisInputs(...), run / "synthesis")
 
 The same inputs give the same bytes. The certificate is written after the files were read back and
-every pair checked checking.
+every pair was checked again.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def build(
     certificate["teacher"] = drafts.usage and {name: drafts.usage[name] for name in _SPENT}
     if drafts.usage:
         write_json(out / "usage.json", drafts.usage)
-    write_text(out / "DATASET_CARD.md", synthesis_card(recipe, certificate))
+    write_text(out / "DATASET_CARD.md", synthesis_card(certificate))
     write_json(out / "certificate.json", certificate)
     return certificate
 

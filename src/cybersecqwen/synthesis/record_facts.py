@@ -18,9 +18,11 @@ Component(noun='function', name='get_user()')
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import NamedTuple
 
 from cybersecqwen.config import Corpus
@@ -172,30 +174,10 @@ class Effect(NamedTuple):
     sentence: str
 
 
+_EFFECTS = Path(__file__).with_name("effects.toml").read_text(encoding="utf-8")
 EFFECTS: dict[str, re.Pattern[str]] = {
-    name: re.compile(pattern, re.IGNORECASE)
-    for name, pattern in {
-        "code execution": r"\b(?:execut\w*|run\w*) (?:of )?(?:(?!SQL)\w+ ){0,2}(?:code|commands?)\b"
-        r"|\b(?:code|command) execution\b|\bRCE\b",
-        "denial of service": r"\bdenial[- ]of[- ]services?\b|\bDoS\b|\bcrash(?:es|ed|ing)?\b"
-        r"|\b(?:memory|resource|CPU|stack) (?:consumption|exhaustion)\b|\bunresponsive\b"
-        r"|\binfinite loop\b",
-        "information disclosure": r"\b(?:information|memory|data) (?:disclosure|leak\w*|exposure)\b"
-        r"|\b(?:disclos|leak|expos)\w* (?:of )?(?:\w+ ){0,2}(?:information|data|memory|"
-        r"credentials|contents?)\b|\b(?:obtain|read|access|steal)\w* (?:\w+ ){0,2}"
-        r"(?:sensitive (?:information|data)|credentials)\b|\bread\w* arbitrary files?\b",
-        "privilege escalation": r"\bprivilege escalation\b|\bescalat\w+ (?:of )?(?:\w+ ){0,2}"
-        r"privileges?\b|\belevation of privileges?\b|\bgain\w* (?:\w+ ){0,2}(?:privileges?|root)\b",
-        "script in a victim's browser": r"\bcross[- ]site scripting\b|\bXSS\b"
-        r"|\b(?:inject|execut)\w* (?:\w+ ){0,2}(?:web script|HTML|JavaScript)\b",
-        "security bypass": r"\bbypass\w*\b",
-        "tampering with files or data": r"\b(?:overwrit|delet|modif|upload|tamper)\w* (?:\w+ ){0,2}"
-        r"(?:files?|data|records?|settings?|database)\b"
-        r"|\barbitrary file (?:upload|write|deletion|overwrite)\b",
-        "manipulation of database queries": r"\bSQL (?:injection|commands?|quer\w+)\b",
-        "requests forged in another's name": r"\b(?:cross[- ]site|server[- ]side) request forgery\b"
-        r"|\bCSRF\b|\bSSRF\b",
-    }.items()
+    name: re.compile("|".join(patterns), re.IGNORECASE)
+    for name, patterns in tomllib.loads(_EFFECTS).items()
 }
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z\"`])")
 _DENIED = re.compile(r"\b(?:prevent|avoid|mitigat|block)\w*\b|\b(?:not|no longer|instead of)\b")

@@ -49,13 +49,6 @@ def load_templates(name: str, layout: Layout) -> Json:
     return words
 
 
-def load_text(name: str, placeholders: str) -> str:
-    """Read a text file of the templates; raises InputError where it holds another placeholder."""
-    text = (TEMPLATES / name).read_text(encoding="utf-8")
-    check_templates(name, {"text": text}, {"text": One(placeholders)})
-    return text
-
-
 def read_templates(name: str) -> Json:
     """Read a file of templates as it is; raises InputError where it is no TOML."""
     try:
