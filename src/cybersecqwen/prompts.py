@@ -1,4 +1,4 @@
-"""The prompts that models are trained and served with, and the chat templates.
+"""The prompts that models are trained and served with, and the chat templates, of prompts.toml.
 
 The zero-shot prompts are CTI-Bench's own (arXiv:2406.07599), to the character: the
 double space before "CVE Description" and the space at the end are part of them. A
@@ -9,8 +9,8 @@ empty option as "nan", four lost a space.)
 >>> rcm_prompt("A buffer overflow.").endswith("CVE Description: A buffer overflow. ")
 True
 
-What a prompt asks can be read back, whichever form it has: for an engine that is no language
-model.
+The question of a prompt can be read back, whichever form it has: for an engine that is no
+language model.
 
 >>> description_in(rcm_prompt("A buffer overflow."))
 'A buffer overflow.'
@@ -19,86 +19,36 @@ model.
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Sequence
+from pathlib import Path
 from string import ascii_uppercase
 from typing import NamedTuple
 
-_RCM = (
-    "Analyze the following CVE description and map it to the appropriate CWE. "
-    "Provide a brief justification for your choice. "
-    "Ensure the last line of your response contains only the CWE ID.  "
-    "CVE Description: {description} "
-)
+_PROMPTS = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+_CTI_BENCH: dict[str, str] = _PROMPTS["cti-bench"]
 
-_MCQ = (
-    "You are given a multiple-choice question (MCQ) from a Cyber Threat Intelligence (CTI) "
-    "knowledge benchmark dataset. Your task is to choose the best option among the four provided. "
-    "Return your answer as a single uppercase letter: A, B, C, or D.  "
-    "**Question:** {question}  **Options:** {options}  "
-    "**Important:** The last line of your answer should contain only the single letter "
-    "corresponding to the best option, with no additional text. "
-)
-
-_VSP = (
-    "Analyze the following CVE description and calculate the CVSS v3.1 Base Score. Determine the "
-    "values for each base metric: AV, AC, PR, UI, S, C, I, and A. Summarize each metric's value "
-    "and provide the final CVSS v3.1 vector string.   Valid options for each metric are as "
-    "follows: - **Attack Vector (AV)**: Network (N), Adjacent (A), Local (L), Physical (P) - "
-    "**Attack Complexity (AC)**: Low (L), High (H) - **Privileges Required (PR)**: None (N), "
-    "Low (L), High (H) - **User Interaction (UI)**: None (N), Required (R) - **Scope (S)**: "
-    "Unchanged (U), Changed (C) - **Confidentiality (C)**: None (N), Low (L), High (H) - "
-    "**Integrity (I)**: None (N), Low (L), High (H) - **Availability (A)**: None (N), Low (L), "
-    "High (H)  Summarize each metric's value and provide the final CVSS v3.1 vector string. "
-    "Ensure the final line of your response contains only the CVSS v3 Vector String in the "
-    "following format:  Example format: CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H  "
-    "CVE Description: {description} "
-)
-
-# What a teacher is told before an example's own prompt. The label is in neither.
-TEACHER = (
-    "You are a vulnerability analyst who explains the root cause of a flaw to a colleague. Reason "
-    "step by step in three to six sentences: what the description states, which mistake in the "
-    "software it comes from, and why one weakness of the CWE list fits better than its nearest "
-    "neighbours. Rest on nothing but the description, and write about the flaw, not about the task."
-)
-
-# Minimal templates, aligned with training: user and assistant turns and nothing else. A
-# system turn is rendered only if a caller gives one.
-CHAT_TEMPLATES = {
-    "qwen3": (
-        "{%- for message in messages %}"
-        "{{- '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}"
-        "{%- endfor %}"
-        "{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{%- endif %}"
-    ),
-    "gemma4": (
-        "{{- bos_token }}"
-        "{%- for message in messages %}"
-        "{%- set role = 'model' if message['role'] == 'assistant' else message['role'] %}"
-        "{{- '<|turn>' + role + '\\n' + message['content'] | trim + '<turn|>\\n' }}"
-        "{%- endfor %}"
-        "{%- if add_generation_prompt %}{{- '<|turn>model\\n' }}{%- endif %}"
-    ),
-}
-
+FAITH: dict[str, str] = _PROMPTS["faith"]  # the prompts of Cisco's harness to chat models, by task
+TEACHER: str = _PROMPTS["teacher"]["system"]
+CHAT_TEMPLATES: dict[str, str] = {name: chat["template"] for name, chat in _PROMPTS["chat"].items()}
 # The token that ends an assistant turn under each template.
-END_OF_TURN = {"qwen3": "<|im_end|>", "gemma4": "<turn|>"}
+END_OF_TURN: dict[str, str] = {name: chat["end"] for name, chat in _PROMPTS["chat"].items()}
 
 
 def rcm_prompt(description: str) -> str:
     """Write the CTI-RCM prompt for a CVE description."""
-    return _RCM.format(description=description)
+    return _CTI_BENCH["cti-rcm"].format(description=description)
 
 
 def vsp_prompt(description: str) -> str:
     """Write the CTI-VSP prompt for a CVE description."""
-    return _VSP.format(description=description)
+    return _CTI_BENCH["cti-vsp"].format(description=description)
 
 
 def mcq_prompt(question: str, options: Sequence[str]) -> str:
     """Write the CTI-MCQ prompt for a question and its four options."""
     lettered = " ".join(f"{letter}) {text}" for letter, text in zip("ABCD", options, strict=True))
-    return _MCQ.format(question=question, options=lettered)
+    return _CTI_BENCH["cti-mcq"].format(question=question, options=lettered)
 
 
 class Question(NamedTuple):
@@ -125,15 +75,15 @@ _MCQ_INSTRUCTION = re.compile(r"multiple[- ]choice|candidate answers", re.IGNORE
 
 def asks_for_weakness(prompt: str) -> bool:
     """Tell whether a prompt asks for the CWE of a CVE description: by instruction or exemplars."""
-    instruction, found, _ = prompt.partition("CVE Description:")
-    return bool(found) and ("CWE" in instruction or _CWE_EXEMPLAR.search(prompt) is not None)
+    instruction, marker, _ = prompt.partition("CVE Description:")
+    return bool(marker) and ("CWE" in instruction or _CWE_EXEMPLAR.search(prompt) is not None)
 
 
 def description_in(prompt: str) -> str | None:
     """Read the CVE description that a prompt asks about, stripped; of a few-shot one the last."""
     shots = [match.end() for match in _SHOT_DESCRIPTION.finditer(prompt)]
-    _, found, text = prompt.partition("CVE Description:")
-    if not found:
+    _, marker, text = prompt.partition("CVE Description:")
+    if not marker:
         return None
     return _OPEN_ANSWER.sub("", prompt[shots[-1] :] if shots else text).strip()
 

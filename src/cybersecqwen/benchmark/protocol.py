@@ -8,14 +8,17 @@ changes is recorded and shown as "modified".
 >>> protocol.seeds, protocol.temperature, protocol.max_tokens
 ((42, 43, 44, 45, 46), 0.3, 512)
 
-A protocol here is never edited: what was measured under it stays what it was. A correction is
-a new `version`.
+They stand in protocols.toml, and are never edited: what was measured under one stays what it
+was. A correction is a new `version`.
 """
 
 from __future__ import annotations
 
 import math
+import tomllib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
 from typing import Any, Literal
 
 from cybersecqwen.benchmark.tasks.task import Shots, Task
@@ -96,81 +99,18 @@ class Protocol:
         }
 
 
-# The authors' own evaluation speaks to a chat model as to an expert (CTI-Bench's notebook).
-_CTI_EXPERT = "You are a cybersecurity expert specializing in cyberthreat intelligence."
-_RCM_AND_MCQ = ("cti-mcq", "cti-rcm")
-_PUBLISHED = (*_RCM_AND_MCQ, "cti-vsp", "cti-taa", "cti-ate")
+def make_protocol(settings: Mapping[str, Any]) -> Protocol:
+    """Make a protocol of settings as TOML and JSON hold them, with lists where it has tuples."""
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()
+    }
+    return Protocol(**values)
 
-_MODEL_CARD = Protocol(
-    name="model-card",
-    version=1,
-    source="CyberSecQwen-4B model card, after arXiv:2504.21039 B.3-B.4",
-    seeds=(42, 43, 44, 45, 46),
-    temperature=0.3,
-    max_tokens=512,
-    concurrency=32,
-    base_style="model-card",
-    base_shots=5,
-    covers=_RCM_AND_MCQ,
-)
-_PAPER = Protocol(
-    name="paper",
-    version=1,
-    source="Foundation-Sec-8B, arXiv:2504.21039 B.3-B.4",
-    seeds=tuple(range(42, 52)),
-    temperature=0.3,
-    max_tokens=512,
-    concurrency=32,
-    base_style="paper",
-    base_shots=5,
-    exemplars="per trial",
-    covers=_RCM_AND_MCQ,
-    improper="flagged",
-    unstated=("max_tokens", "concurrency", "stop", "seeds", "top_p"),
-)
-_FAITH = Protocol(
-    name="faith",
-    version=1,
-    source="FAITH 0.3.2, the public harness of Cisco Foundation AI",
-    seeds=(42, 43, 44, 45, 46),
-    temperature=0.3,
-    max_tokens=5000,
-    concurrency=32,
-    prompt="faith",
-    base_style="faith",
-    base_shots=5,
-    exemplars="per trial, not asked",
-    rows="distinct",
-    covers=_PUBLISHED,
-    improper="lenient only",
-    ddof=0,
-    unstated=("concurrency", "seeds", "top_p"),
-)
-_CTI_BENCH = Protocol(
-    name="cti-bench",
-    version=1,
-    source="the authors' notebooks, github.com/xashru/cti-bench",
-    seeds=(42,),
-    temperature=0.0,
-    max_tokens=2048,
-    concurrency=1,
-    system=_CTI_EXPERT,
-    covers=(*_PUBLISHED, "cti-rcm-2021"),
-    unparseable="dropped",
-    unstated=("the extractor of cti-taa, done by hand", "the extractor of cti-ate"),
-)
-# For a tiny model on a CPU. Its numbers compare with nothing published.
-_SMOKE = replace(
-    _MODEL_CARD,
-    name="smoke",
-    source="model-card, cut to one greedy trial of 96 tokens",
-    seeds=(42,),
-    temperature=0.0,
-    max_tokens=96,
-)
 
+_FILE = Path(__file__).with_name("protocols.toml")
 PROTOCOLS: dict[str, Protocol] = {
-    p.name: p for p in (_MODEL_CARD, _PAPER, _FAITH, _CTI_BENCH, _SMOKE)
+    name: make_protocol({"name": name, **settings})
+    for name, settings in tomllib.loads(_FILE.read_text(encoding="utf-8")).items()
 }
 
 
@@ -204,12 +144,10 @@ def find_protocol(
         protocol = _changed(protocol, trials=trials, seeds=_seeds(protocol, trials))
     if temperature is not None and not math.isfinite(temperature):
         raise CyberSecQwenError(f"a temperature of {temperature}", tip="give a number, as 0.3")
-    if temperature is not None and temperature != protocol.temperature:
-        protocol = _changed(protocol, temperature=temperature)
-    if max_tokens is not None and max_tokens != protocol.max_tokens:
-        protocol = _changed(protocol, max_tokens=max_tokens)
-    if concurrency is not None and concurrency != protocol.concurrency:
-        protocol = _changed(protocol, concurrency=concurrency)
+    given = {"temperature": temperature, "max_tokens": max_tokens, "concurrency": concurrency}
+    for setting, value in given.items():
+        if value is not None and value != getattr(protocol, setting):
+            protocol = _changed(protocol, **{setting: value})
     return protocol
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from cybersecqwen.benchmark.matching import is_recording, match_recordings
-from cybersecqwen.benchmark.protocol import PROTOCOLS, Protocol, find_protocol
+from cybersecqwen.benchmark.protocol import PROTOCOLS, Protocol, find_protocol, make_protocol
 from cybersecqwen.benchmark.score import TaskScores, extractor, score
 from cybersecqwen.benchmark.tasks import TASKS, find_task, open_task, read_items
 from cybersecqwen.engines.response_log import read_responses
@@ -157,15 +157,11 @@ def _read_protocol(folder: Path) -> Protocol:
     stored = _protocol_of(folder)
     # Runs of before a task named its own extractor hold those of all tasks.
     extractor = stored.get("extractor") or stored.get("extractors", {}).get(folder.parent.name, "")
-    settings: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in stored.items()
-        if name not in _OF_TASKS
-    }
+    settings = {name: value for name, value in stored.items() if name not in _OF_TASKS}
     published = PROTOCOLS.get(str(stored.get("name")))
     covers = published.covers if published else ()
     try:
-        return Protocol(**settings, extractor=extractor, covers=covers)
+        return make_protocol(settings | {"extractor": extractor, "covers": covers})
     except TypeError as error:
         raise InputError(
             f"its protocol is of another version of this program: {error}",

@@ -15,17 +15,9 @@ from functools import partial
 
 from cybersecqwen.benchmark.tasks.cti_bench import CTI_BENCH, read_cti_bench
 from cybersecqwen.benchmark.tasks.task import NO_ANSWER, Extraction, Extractor, Marks, Metric, Task
+from cybersecqwen.prompts import FAITH
 from cybersecqwen.records import Item
 
-# FAITH's instruction to chat models, to the character: its extractor looks for this form.
-_FAITH_PROMPT = (
-    "Extract all MITRE {platform} attack patterns from the following text and map them to their "
-    "corresponding MITRE technique IDs. Provide a concise reasoning for each identification. "
-    "Ensure the final line begins with 'Answer: ' followed by a list of all IDs for the main "
-    "techniques, separated by commas, excluding any subtechnique IDs. MITRE {platform} IDs are "
-    "given below as reference.\n\n**List of All MITRE {platform} technique IDs**\n{techniques}"
-    "\n\n**Text**\n\n{text}"
-)
 _LIST = re.compile(r"\*\*List of All MITRE (\w+) technique IDs\*\*(.*)", re.DOTALL)
 _ENTRY = re.compile(r"(T\d{4})\s*:\s*(.*?)\s*(?=T\d{4}\s*:|\Z)", re.DOTALL)
 
@@ -73,7 +65,7 @@ def faith_prompt(item: Item) -> str:
     techniques_listed = "\n".join(
         f"- {number} : {name}" for number, name in _ENTRY.findall(entries)
     )
-    return _FAITH_PROMPT.format(
+    return FAITH["cti-ate"].format(
         platform=platform, techniques=techniques_listed, text=item.text.strip()
     )
 

@@ -19,15 +19,9 @@ from cybersecqwen.benchmark.tasks.cti_bench import CTI_BENCH, read_cti_bench
 from cybersecqwen.benchmark.tasks.multiple_choice import cascade, gives_option, lone, unique_answer
 from cybersecqwen.benchmark.tasks.task import Extractor, Predictions, Shots, Task, plain
 from cybersecqwen.files import Json
-from cybersecqwen.prompts import mcq_prompt
+from cybersecqwen.prompts import FAITH, mcq_prompt
 from cybersecqwen.records import Item
 
-# FAITH's instruction to chat models, to the character: its extractor looks for this form.
-_FAITH = (
-    "Given the following question and four candidate answers (A, B, C and D), choose the best "
-    "answer. Your response should be of the following format: 'Answer: $LETTER' (without quotes) "
-    "where $LETTER is one of A, B, C or D."
-)
 # The paper's preamble is in arXiv:2504.21039, figure 4.
 _PREAMBLE = "The following are multiple choice questions about computer security.\n\n"
 _LETTERS = "ABCD"
@@ -43,7 +37,7 @@ def item_prompt(item: Item) -> str:
 
 def faith_prompt(item: Item) -> str:
     """Write FAITH's prompt."""
-    return f"{_FAITH}\n\n{_faith_question(item)}"
+    return FAITH["cti-mcq"].format(question=_faith_question(item))
 
 
 def shot(item: Item, answer: str) -> str:

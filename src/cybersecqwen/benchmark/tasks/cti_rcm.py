@@ -27,13 +27,9 @@ from cybersecqwen.benchmark.tasks.task import (
 )
 from cybersecqwen.cwe.catalogue import load_catalogue
 from cybersecqwen.files import Json
+from cybersecqwen.prompts import FAITH
 from cybersecqwen.records import Item
 
-# FAITH's instruction to chat models, to the character: its extractor looks for this form.
-_FAITH = (
-    "Analyze the following CVE description and map it to the appropriate CWE. Provide a brief "
-    "justification for your choice. Ensure the last line of your response contains only the CWE ID."
-)
 # The paper's preamble is in arXiv:2504.21039, figure 5; FAITH 0.3.2 has it too.
 _PREAMBLE = "The following is a CVE description. Map it to the appropriate CWE ID.\n\n"
 _LOOSE = ("cti-rcm", 391)  # the one item that FAITH cleans in a way of its own
@@ -78,7 +74,7 @@ def faith_prompt(item: Item) -> str:
         text = item.text.strip().replace(" " * 6, " ").replace("  ", " ")
     else:
         text = _paragraphs(item.text)
-    return f"{_FAITH}\n\nCVE Description: {text}"
+    return FAITH["cti-rcm"].format(text=text)
 
 
 def shot(item: Item, answer: str) -> str:

@@ -27,6 +27,7 @@ from cybersecqwen.benchmark.tasks.task import (
     Task,
 )
 from cybersecqwen.formats.tsv import read_rows
+from cybersecqwen.prompts import FAITH
 from cybersecqwen.records import Item
 from cybersecqwen.sources.threat_actors import (
     GOLD_FILE,
@@ -36,19 +37,6 @@ from cybersecqwen.sources.threat_actors import (
     read_golds,
     read_threat_actors,
 )
-
-# FAITH's instruction to chat models, to the character: its extractor looks for this form.
-_FAITH_PROMPT = """\
-You are given a threat report that describes a cyber incident.
-Any direct mentions of the threat actor group, specific campaign names, or malware names \
-responsible have been replaced with [PLACEHOLDER].
-Your task is to analyze the report and attribute the incident to a known threat actor based on \
-the techniques, tactics, procedures (TTPs), and any other relevant information described.
-Please provide the name of the threat actor you believe is responsible.
-
-The final line of your answer should be written as "Threat Actor: [Your Answer]" where [Your \
-Answer] is the name of the threat actor you attribute the incident to."""
-_QUESTION = "Who is the threat actor indicated by [PLACEHOLDER] in this report?"
 
 _NAMED = re.compile(r"threat actor\W*?[:\n]\s*([^\n]+)", re.IGNORECASE)
 _FAITH = re.compile(r"threat actor:\s+((?:[\w-]+ )*[\w-]+)\b", re.IGNORECASE)
@@ -162,7 +150,7 @@ def _components(
 
 def faith_prompt(item: Item) -> str:
     """Write FAITH's prompt."""
-    return f"{_FAITH_PROMPT}\n\nThreat Report: {item.text.strip()}\n\n{_QUESTION}"
+    return FAITH["cti-taa"].format(text=item.text.strip())
 
 
 def read(path: Path) -> tuple[Item, ...]:

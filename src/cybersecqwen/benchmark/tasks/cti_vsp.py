@@ -24,24 +24,8 @@ from cybersecqwen.benchmark.tasks.task import (
     Task,
     plain,
 )
+from cybersecqwen.prompts import FAITH
 from cybersecqwen.records import Item
-
-# FAITH's instruction to chat models, to the character: its extractor looks for this form.
-_FAITH = """\
-From the following CVE description, determine the CVSS v3.1 vector string for each CVSS base \
-metric: AV, AC, PR, UI, S, C, I, and A.
-Valid options for each metric are as follows:
-- **Attack Vector (AV)**: Network (N), Adjacent (A), Local (L), Physical (P)
-- **Attack Complexity (AC)**: Low (L), High (H)
-- **Privileges Required (PR)**: None (N), Low (L), High (H)
-- **User Interaction (UI)**: None (N), Required (R)
-- **Scope (S)**: Unchanged (U), Changed (C)
-- **Confidentiality (C)**: None (N), Low (L), High (H)
-- **Integrity (I)**: None (N), Low (L), High (H)
-- **Availability (A)**: None (N), Low (L), High (H)
-Provide your answer as a CVSS v3.1 vector string. Ensure your final answer contains only the CVSS \
-v3 Vector String in the following example format:
-CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"""
 
 METRICS = ("AV", "AC", "PR", "UI", "S", "C", "I", "A")  # of the base vector, in its order
 _RUN = re.compile(r"\b[A-Za-z]{1,3}:[A-Za-z](?:/[A-Za-z]{1,3}:[A-Za-z])+(?![A-Za-z])")
@@ -108,7 +92,7 @@ def mark(item: Item, answer: str) -> Marks:
 
 def faith_prompt(item: Item) -> str:
     """Write FAITH's prompt."""
-    return f"{_FAITH}\n\nCVE Description: {item.text}"
+    return FAITH["cti-vsp"].format(text=item.text)
 
 
 TASK = Task(
