@@ -105,14 +105,42 @@ def write_jsonl(path: Path, rows: Iterable[Any]) -> int:
     return count
 
 
+@contextmanager
+def readable(where: object, *, damage: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+    """Turn the errors of the disk, gzip and UTF-8 into an InputError at `where`.
+
+    `damage` are further errors that mean a damaged file.
+    """
+    damage = (EOFError, gzip.BadGzipFile, zlib.error, *damage)
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise InputError("no such file or folder", where=where, tip="check the path") from error
+    except damage as error:
+        raise InputError(
+            f"is truncated or damaged: {error}", where=where, tip="download it again"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"cannot be read as UTF-8 text: {error}",
+            where=where,
+            tip="save it as UTF-8; in a spreadsheet as CSV UTF-8",
+        ) from error
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror or error}", where=where) from error
+
+
 def read_text(path: Path) -> str:
     """Read a UTF-8 text file; raises InputError when it is missing or not UTF-8."""
-    try:
+    with readable(path):
         return path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise InputError("no such file", where=path, tip="check the path") from error
-    except (UnicodeDecodeError, OSError) as error:
-        raise InputError(f"cannot be read as UTF-8 text: {error}", where=path) from error
+
+
+def read_packed(path: Path) -> bytes:
+    """Read a file, what is in it where its name ends in .gz; raises InputError where it cannot."""
+    opened = gzip.open if path.suffix.lower() == ".gz" else open
+    with readable(path), opened(path, "rb") as file:
+        return bytes(file.read())
 
 
 def read_json(path: Path) -> Any:
@@ -121,37 +149,24 @@ def read_json(path: Path) -> Any:
     Raises InputError that says what is wrong and where: a missing file, a
     truncated gzip stream, bytes that are no JSON.
     """
-    opened = gzip.open if path.suffix == ".gz" else open
+    data = read_packed(path)
     try:
-        with opened(path, "rb") as file:
-            return json.loads(file.read())
-    except FileNotFoundError as error:
-        raise InputError("no such file", where=path, tip="check the path") from error
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise InputError(
-            f"the gzip file is truncated or damaged: {error}", where=path, tip="download it again"
-        ) from error
+        with readable(path):
+            return json.loads(data)
     except json.JSONDecodeError as error:
         raise InputError(
             f"no valid JSON: {error.msg}",
             where=f"{path}:{error.lineno}",
             tip="the file may be truncated; download it again",
         ) from error
-    except (UnicodeDecodeError, OSError) as error:
-        raise InputError(f"cannot be read: {error}", where=path) from error
 
 
 def read_jsonl(path: Path) -> Iterator[Json]:
     """Yield the objects of a JSONL file; raises InputError with file and line on a bad one."""
-    try:
-        with path.open(encoding="utf-8") as file:
-            for number, line in enumerate(file, start=1):
-                if line.strip():
-                    yield parse_line(line, where=f"{path}:{number}")
-    except FileNotFoundError as error:
-        raise InputError("no such file", where=path, tip="check the path") from error
-    except (UnicodeDecodeError, OSError) as error:
-        raise InputError(f"cannot be read as UTF-8 text: {error}", where=path) from error
+    with readable(path), path.open(encoding="utf-8") as file:
+        for number, line in enumerate(file, start=1):
+            if line.strip():
+                yield parse_line(line, where=f"{path}:{number}")
 
 
 def parse_line(line: str | bytes, *, where: str) -> Json:

@@ -196,6 +196,10 @@ class Entry:
     url: str
     aliases: tuple[str, ...] = ()
 
+    def passage(self, section: str, text: str, *, other: str = "") -> Passage:
+        """Return a paragraph about this entry."""
+        return Passage(self.entry_id, self.name, self.kind, section, text, self.url, other)
+
 
 @dataclass(frozen=True, slots=True)
 class Passage:

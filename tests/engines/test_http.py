@@ -16,10 +16,11 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from cybersecqwen.engines import http, openai_api
+from cybersecqwen.engines import http
 from cybersecqwen.engines.http import HttpEngine
 from cybersecqwen.errors import EngineError, InputError
 from cybersecqwen.records import Request, Response
+from cybersecqwen.sources.download import retry_after
 
 Ask = Callable[..., Request]
 
@@ -276,10 +277,10 @@ def test_a_retry_after_beyond_the_timeout_ends_it(server: Any, ask: Ask) -> None
 
 def test_retry_after_is_read_in_both_its_forms() -> None:
     soon = datetime.now(UTC) + timedelta(seconds=90)
-    assert openai_api.retry_after("120") == 120
-    assert 80 < openai_api.retry_after(format_datetime(soon, usegmt=True)) <= 90
-    assert openai_api.retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0
-    assert [openai_api.retry_after(text) for text in ("", "soon", "-5", "nan", "inf")] == [0] * 5
+    assert retry_after("120") == 120
+    assert 80 < retry_after(format_datetime(soon, usegmt=True)) <= 90
+    assert retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0
+    assert [retry_after(text) for text in ("", "soon", "-5", "nan", "inf")] == [None] * 5
 
 
 CHOICE = '{"choices": [{"message": %s, "finish_reason": "%s"}]}'

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from cybersecqwen.analyst.classification import Given
 from cybersecqwen.cwe.identifiers import CVE_SYNTAX, normalise_cve
 from cybersecqwen.errors import InputError
-from cybersecqwen.formats.archives import members
+from cybersecqwen.formats.archives import first_bytes, members
 from cybersecqwen.records import Vulnerability
 
 _log = logging.getLogger(__name__)
@@ -123,9 +123,9 @@ def _candidates(path: Path, wanted: Collection[str]) -> Iterator[Vulnerability]:
     """Yield the records of a file; only the wanted where ids are an index, or files' names."""
     from cybersecqwen.sources import cve_json, read_vulnerabilities
     from cybersecqwen.sources.recordstore import query
-    from cybersecqwen.sources.recordstore.database import is_sqlite
+    from cybersecqwen.sources.recordstore.database import MAGIC
 
-    if is_sqlite(path):
+    if path.is_file() and first_bytes(path).startswith(MAGIC):
         yield from query.find(path, wanted)
         return
     by_name = False

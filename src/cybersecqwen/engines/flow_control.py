@@ -85,22 +85,13 @@ class BoundedChannel(Generic[_Outcome]):
 
     def __init__(self, loop: asyncio.AbstractEventLoop, ahead: int) -> None:
         self._loop = loop
-        self._ahead = ahead
-        self._begun = 0  # counted by the loop's thread
-        self._read = 0  # counted by the reader's
+        self._places = asyncio.Semaphore(ahead)
         self._batch: list[_Outcome] = []
         self._queue: SimpleQueue[list[_Outcome] | None] = SimpleQueue()
-        self._held: deque[asyncio.Future[None]] = deque()
 
     async def room(self) -> None:
         """Wait until one more outcome may be begun, and count it."""
-        while self._begun - self._read >= self._ahead:
-            place = self._loop.create_future()
-            self._held.append(place)
-            # The reader counts, then looks at _held; so this looks at the count once more.
-            if self._begun - self._read >= self._ahead:
-                await place
-        self._begun += 1
+        await self._places.acquire()
 
     def put(self, outcome: _Outcome) -> None:
         """Pass an outcome on; for the loop's thread."""
@@ -117,16 +108,8 @@ class BoundedChannel(Generic[_Outcome]):
         """Yield the outcomes until the end; for the reader's thread."""
         while (batch := self._queue.get()) is not None:
             for outcome in batch:
-                self._read += 1
-                if self._held:
-                    self._loop.call_soon_threadsafe(self._wake)
+                self._loop.call_soon_threadsafe(self._places.release)
                 yield outcome
-
-    def _wake(self) -> None:
-        while self._held:
-            place = self._held.popleft()
-            if not place.done():
-                place.set_result(None)
 
     def _pass_on(self) -> None:
         if self._batch:

@@ -36,6 +36,7 @@ from cybersecqwen.engines.interface import EngineOptions, Model, empty_response
 from cybersecqwen.errors import EngineError, InputError
 from cybersecqwen.files import Json
 from cybersecqwen.records import Request, Response
+from cybersecqwen.sources.download import retry_after
 
 if TYPE_CHECKING:
     import aiohttp
@@ -309,7 +310,7 @@ class HttpEngine:
             raise _TransientError(why, busy=not mute, mute=mute) from error
         said = f"HTTP {reply.status} from /{path}: {openai_api.excerpt(content)}"
         if reply.status in _RETRIED or reply.status >= 500:
-            after = openai_api.retry_after(reply.headers.get("Retry-After", ""))
+            after = retry_after(reply.headers.get("Retry-After", "")) or 0.0
             raise _TransientError(said, after=after, busy=reply.status in _BUSY)
         if reply.status != 200:
             to = reply.headers.get("Location")

@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -106,18 +104,6 @@ def _no_text(message: dict[str, Any]) -> str:
     if message.get("refusal"):
         return "HTTP 200 with a refusal of the server instead of an answer"
     return "HTTP 200 whose answer is no text"
-
-
-def retry_after(value: str) -> float:
-    """Read a Retry-After header in seconds (RFC 9110, 10.2.3); 0 where it says nothing usable."""
-    if re.fullmatch(r"\d{1,9}(\.\d+)?", value.strip()):
-        return float(value)
-    try:
-        when = parsedate_to_datetime(value)
-    except ValueError:
-        return 0.0
-    when = when if when.tzinfo else when.replace(tzinfo=UTC)
-    return max(0.0, (when - datetime.now(UTC)).total_seconds())
 
 
 def excerpt(content: bytes) -> str:

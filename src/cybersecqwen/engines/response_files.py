@@ -16,17 +16,15 @@ and what failed was not answered.
 from __future__ import annotations
 
 import csv
-import gzip
 import json
 import re
-import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
 
 from cybersecqwen.errors import InputError
-from cybersecqwen.files import Json, parse_line
+from cybersecqwen.files import Json, parse_line, read_packed, readable
 from cybersecqwen.formats.tsv import table_rows
 from cybersecqwen.records import Response
 
@@ -85,20 +83,20 @@ def read_response_file(path: Path, *, column: str | None = None) -> Iterator[Rec
 
     Raises InputError for a row that is no answer, and for a file without any.
     """
-    readers: dict[str, Callable[[str, Path, str | None], Iterator[RecordedResponse]]] = {
-        ".jsonl": _read_jsonl,
-        ".json": _read_json,
-        ".csv": _read_table,
-        ".tsv": _read_table,
-    }
-    if file_ending(path) not in readers:
+    ending = file_ending(path)
+    if ending not in ENDINGS:
         raise InputError(
             f"{path.name!r} is no recording", where=path, tip="give .jsonl, .json, .csv or .tsv"
         )
     text = _text(path)
     if not text.strip():
         raise InputError("is empty", where=path, tip="check the path")
-    yield from readers[file_ending(path)](text, path, column)
+    if ending in (".csv", ".tsv"):
+        yield from _read_table(text, path, column)
+        return
+    rows = _jsonl_rows(text, path) if ending == ".jsonl" else _json_rows(text, path)
+    for position, (where, row) in enumerate(rows):
+        yield _of_object(row, where, position, column)
 
 
 def holds_recordings(folder: Path) -> bool:
@@ -115,34 +113,20 @@ def file_ending(path: Path) -> str:
 
 
 def _text(path: Path) -> str:
-    opened = gzip.open if path.suffix.lower() == ".gz" else open
-    try:
-        with opened(path, "rb") as file:
-            return bytes(file.read()).decode("utf-8-sig")
-    except FileNotFoundError as error:
-        raise InputError("no such file", where=path, tip="check the path") from error
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise InputError(f"the gzip file is damaged: {error}", where=path) from error
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"cannot be read as UTF-8 text: {error}",
-            where=path,
-            tip="save it as UTF-8; in a spreadsheet as CSV UTF-8",
-        ) from error
-    except OSError as error:
-        raise InputError(f"cannot be read: {error}", where=path) from error
+    data = read_packed(path)
+    with readable(path):
+        return data.decode("utf-8-sig")
 
 
-def _read_jsonl(text: str, path: Path, column: str | None) -> Iterator[RecordedResponse]:
+def _jsonl_rows(text: str, path: Path) -> Iterator[tuple[str, Json]]:
     # Not str.splitlines(): U+2028 and its like may stand unescaped inside a JSON string.
-    lines = ((n, line) for n, line in enumerate(text.split("\n"), start=1) if line.strip())
-    for position, (number, line) in enumerate(lines):
-        where = f"{path}:{number}"
-        row = parse_line(line, where=where)
-        yield _of_object(row, where, position, column)
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            where = f"{path}:{number}"
+            yield where, parse_line(line, where=where)
 
 
-def _read_json(text: str, path: Path, column: str | None) -> Iterator[RecordedResponse]:
+def _json_rows(text: str, path: Path) -> Iterator[tuple[str, Json]]:
     try:
         rows = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -154,8 +138,7 @@ def _read_json(text: str, path: Path, column: str | None) -> Iterator[RecordedRe
         if not isinstance(entry, dict):
             raise InputError("not a JSON object", where=where, tip=_TIP)
         # As a line of its own, so that half of a surrogate pair is refused here too.
-        row = parse_line(json.dumps(entry), where=where)
-        yield _of_object(row, where, position, column)
+        yield where, parse_line(json.dumps(entry), where=where)
 
 
 def _of_object(row: Json, where: str, position: int, column: str | None) -> RecordedResponse:

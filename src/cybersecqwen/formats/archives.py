@@ -18,11 +18,12 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from cybersecqwen import files
 from cybersecqwen.errors import InputError
 
 HEAD = 1 << 16  # bytes by which a format is recognised
@@ -147,25 +148,9 @@ def _buffered(stream: Any) -> io.BufferedReader:
     return io.BufferedReader(stream, HEAD)
 
 
-@contextmanager
-def readable(where: object) -> Iterator[None]:
+def readable(where: object) -> AbstractContextManager[None]:
     """Turn the errors of the archive libraries and the disk into an InputError at `where`."""
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise InputError("no such file or folder", where=where, tip="check the path") from error
-    except (
-        EOFError,
-        gzip.BadGzipFile,
-        zlib.error,
-        zipfile.BadZipFile,
-        tarfile.TarError,
-    ) as error:
-        raise InputError(
-            f"is truncated or damaged: {error}", where=where, tip="download it again"
-        ) from error
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror or error}", where=where) from error
+    return files.readable(where, damage=(zipfile.BadZipFile, tarfile.TarError))
 
 
 def _in_folder(folder: Path) -> Iterator[Member]:

@@ -21,9 +21,7 @@ from pydantic import Field
 from cybersecqwen.errors import InputError
 from cybersecqwen.formats.archives import Head
 from cybersecqwen.records import Entry, Fact, Knowledge, Passage
-from cybersecqwen.sources.feed import Feed, fetch_file
-from cybersecqwen.sources.recordstore.session import Session, update_release, version_only
-from cybersecqwen.sources.recordstore.versions import Changes
+from cybersecqwen.sources.feed import Feed, knowledge_feed
 from cybersecqwen.sources.schema import Schema
 from cybersecqwen.sources.stix import (
     MITRE_CTI,
@@ -206,15 +204,7 @@ _FACTS = {"subtechnique-of": "part of", "attributed-to": "attributed to"}
 
 
 def _passage(entry: Entry, section: str, text: str, other: Entry | None = None) -> Passage:
-    return Passage(
-        entry.entry_id,
-        entry.name,
-        entry.kind,
-        section,
-        text,
-        entry.url,
-        other.entry_id if other else "",
-    )
+    return entry.passage(section, text, other=other.entry_id if other else "")
 
 
 def _stands(thing: StixObject) -> bool:
@@ -258,26 +248,16 @@ def _entry_id(thing: StixObject) -> str:
 
 
 def _feed(domain: str) -> Feed:
-    name, url = f"attack-{domain}", f"{MITRE_CTI}/{domain}-attack/{domain}-attack.json"
-
     def recognise(head: Head) -> bool:
         named = Counter(_DOMAIN.findall(head.data)) if is_bundle(head) else Counter[bytes]()
         return bool(named) and named.most_common(1)[0][0] == domain.encode()
 
-    def update(session: Session) -> Iterator[Changes]:
-        return update_release(
-            session, name, url, read=lambda path: read_attack(path).version, keep=version_only
-        )
-
-    return Feed(
-        name,
+    return knowledge_feed(
+        f"attack-{domain}",
         f"MITRE ATT&CK, {domain}",
-        Knowledge,
-        url=url,
+        url=f"{MITRE_CTI}/{domain}-attack/{domain}-attack.json",
         recognise=recognise,
-        read=lambda path: iter((read_attack(path),)),
-        fetch=fetch_file,
-        update=update,
+        read=read_attack,
     )
 
 

@@ -17,9 +17,7 @@ from pydantic import Field
 from cybersecqwen.errors import InputError
 from cybersecqwen.formats.archives import Head
 from cybersecqwen.records import Entry, Fact, Knowledge, Passage
-from cybersecqwen.sources.feed import Feed, fetch_file
-from cybersecqwen.sources.recordstore.session import Session, update_release, version_only
-from cybersecqwen.sources.recordstore.versions import Changes
+from cybersecqwen.sources.feed import knowledge_feed
 from cybersecqwen.sources.stix import (
     MITRE_CTI,
     StixObject,
@@ -82,12 +80,12 @@ def _entry(thing: _Object) -> Entry | None:
 def _passages(objects: dict[str, _Object], entries: dict[str, Entry]) -> Iterator[Passage]:
     for stix_id, entry in entries.items():
         for section, text in _sections(objects[stix_id]):
-            yield Passage(entry.entry_id, entry.name, entry.kind, section, text, entry.url)
+            yield entry.passage(section, text)
     for relation in objects.values():
         if relation.relation == "mitigates" and relation.target in entries:
             entry, measure = entries[relation.target], objects.get(relation.source)
             for text in paragraphs(measure.description) if measure else ():
-                yield Passage(entry.entry_id, entry.name, entry.kind, "mitigation", text, entry.url)
+                yield entry.passage("mitigation", text)
 
 
 def _sections(thing: _Object) -> Iterator[tuple[str, str]]:
@@ -148,21 +146,10 @@ def _recognise(head: Head) -> bool:
     return is_bundle(head) and b"capec.mitre.org" in head.data and b"mitre-attack" not in head.data
 
 
-def _update(session: Session) -> Iterator[Changes]:
-    return update_release(
-        session, "capec", _URL, read=lambda path: read_capec(path).version, keep=version_only
-    )
-
-
-_URL = f"{MITRE_CTI}/capec/2.1/stix-capec.json"
-
-FEED = Feed(
+FEED = knowledge_feed(
     "capec",
     "MITRE CAPEC",
-    Knowledge,
-    url=_URL,
+    url=f"{MITRE_CTI}/capec/2.1/stix-capec.json",
     recognise=_recognise,
-    read=lambda path: iter((read_capec(path),)),
-    fetch=fetch_file,
-    update=_update,
+    read=read_capec,
 )

@@ -20,9 +20,7 @@ from xml.parsers import expat
 from cybersecqwen.errors import InputError
 from cybersecqwen.formats.archives import Head, read_only
 from cybersecqwen.records import Entry, Fact, Knowledge, Passage, Weakness
-from cybersecqwen.sources.feed import Feed, fetch_file
-from cybersecqwen.sources.recordstore.session import Session, update_release, version_only
-from cybersecqwen.sources.recordstore.versions import Changes
+from cybersecqwen.sources.feed import knowledge_feed
 from cybersecqwen.sources.stix import paragraphs
 
 _KINDS: dict[str, Literal["weakness", "category", "view"]] = {
@@ -219,7 +217,7 @@ def _passages(element: Element, entry: Entry) -> Iterator[Passage]:
             for text in texts or [""]:
                 whole = f"{title}: {text}" if title and text else title or text
                 if whole:
-                    yield Passage(entry.entry_id, entry.name, entry.kind, section, whole, entry.url)
+                    yield entry.passage(section, whole)
 
 
 def _facts(element: Element, entry: Entry) -> Iterator[Fact]:
@@ -238,9 +236,8 @@ def _facts(element: Element, entry: Entry) -> Iterator[Fact]:
             word = word or ("" if attributes else _text(part))
             if word:
                 yield Fact(entry.entry_id, relation, word)
-    for key in ("Abstraction",):
-        if element.get(key):
-            yield Fact(entry.entry_id, "abstraction", element.get(key, ""))
+    if abstraction := element.get("Abstraction"):
+        yield Fact(entry.entry_id, "abstraction", abstraction)
 
 
 def _any_namespace(where: str) -> str:
@@ -264,19 +261,10 @@ def _recognise(head: Head) -> bool:
     return b"<Weakness_Catalog" in head.data
 
 
-def _update(session: Session) -> Iterator[Changes]:
-    return update_release(session, "cwe", _DOWNLOAD, read=catalogue_version, keep=version_only)
-
-
-_DOWNLOAD = "https://cwe.mitre.org/data/xml/cwec_latest.xml.zip"
-
-FEED = Feed(
+FEED = knowledge_feed(
     "cwe",
     "MITRE's CWE catalogue",
-    Knowledge,
-    url=_DOWNLOAD,
+    url="https://cwe.mitre.org/data/xml/cwec_latest.xml.zip",
     recognise=_recognise,
-    read=lambda path: iter((read_weaknesses(path),)),
-    fetch=fetch_file,
-    update=_update,
+    read=read_weaknesses,
 )

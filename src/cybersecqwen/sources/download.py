@@ -11,6 +11,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import random
+import re
 import time
 import zipfile
 from collections.abc import Callable, Iterator
@@ -252,20 +253,26 @@ def _check(response: httpx2.Response, passing: frozenset[int]) -> None:
     # NVD explains itself in this header, and in an empty body.
     what = ": ".join(filter(None, (what, response.headers.get("message"))))
     if response.status_code in _PASSING | passing:
-        raise _PassingError(what, _retry_after(response.headers.get("Retry-After", "")))
+        raise _PassingError(what, retry_after(response.headers.get("Retry-After", "")))
     absent = response.status_code in (404, 410)
     error = AbsentError if absent else CyberSecQwenError
     raise error(what, where=response.url, tip="check the URL and the request")
 
 
-def _retry_after(value: str) -> float | None:
-    """Read a Retry-After header, which gives seconds or a date."""
-    if value.isdigit():
+def retry_after(value: str) -> float | None:
+    """Read a Retry-After header in seconds (RFC 9110, 10.2.3); None where it says nothing usable.
+
+    >>> retry_after("120"), retry_after("Wed, 21 Oct 2015 07:28:00 GMT"), retry_after("soon")
+    (120.0, 0.0, None)
+    """
+    if re.fullmatch(r"\d{1,9}(\.\d+)?", value.strip()):
         return float(value)
     try:
-        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
-    except (TypeError, ValueError):  # absent, or neither: back off as usual
+        when = parsedate_to_datetime(value)
+    except ValueError:
         return None
+    when = when if when.tzinfo else when.replace(tzinfo=UTC)
+    return max(0.0, (when - datetime.now(UTC)).total_seconds())
 
 
 def _wait(problem: Exception, attempt: int, url: str, retry: RetryPolicy) -> float:

@@ -10,15 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cybersecqwen.formats.archives import Head
-from cybersecqwen.records import Vulnerability
+from cybersecqwen.records import Knowledge, Vulnerability
 from cybersecqwen.sources.download import RetryPolicy, download
-
-if TYPE_CHECKING:
-    from cybersecqwen.sources.recordstore.session import Session
-    from cybersecqwen.sources.recordstore.versions import Changes
+from cybersecqwen.sources.recordstore.session import Session, update_release
+from cybersecqwen.sources.recordstore.versions import Changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,3 +54,34 @@ def fetch_file(options: FetchOptions) -> list[Path]:
     # The reader knows an archive by its ending, which another address may not have.
     target = options.folder / PurePosixPath(options.upstream).name
     return [download(options.url, target, retry=options.retry)]
+
+
+def knowledge_feed(
+    name: str,
+    title: str,
+    *,
+    url: str,
+    recognise: Callable[[Head], bool],
+    read: Callable[[Path], Knowledge],
+) -> Feed:
+    """Return the feed of a knowledge base in one file, of which the store keeps the version."""
+
+    def update(session: Session) -> Iterator[Changes]:
+        return update_release(
+            session,
+            name,
+            url,
+            read=read,
+            keep=lambda _, release: (release.version, Changes(1, new=1)),
+        )
+
+    return Feed(
+        name,
+        title,
+        Knowledge,
+        url=url,
+        recognise=recognise,
+        read=lambda path: iter((read(path),)),
+        fetch=fetch_file,
+        update=update,
+    )

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from pydantic import ConfigDict, Field
@@ -52,8 +52,8 @@ class _Entry(Schema):
     name: str = Field(alias="vulnerabilityName")
     vendor: str = Field(alias="vendorProject")
     product: str
-    added: str = Field(alias="dateAdded")
-    due: str = Field(alias="dueDate")
+    date_added: str = Field(alias="dateAdded")
+    due_date: str = Field(alias="dueDate")
     action: str = Field(alias="requiredAction")
     ransomware: str = Field(default="Unknown", alias="knownRansomwareCampaignUse")
     cwes: list[str] = Field(default=[])
@@ -84,17 +84,13 @@ def read_kev(path: Path) -> Catalogue:
 
 
 def _entry(entry: _Entry, where: str) -> KnownExploited:
-    return KnownExploited(
-        cve_id=entry.cve_id,
-        name=entry.name,
-        vendor=entry.vendor,
-        product=entry.product,
-        date_added=iso_date(entry.added, where),
-        due_date=iso_date(entry.due, where),
-        action=entry.action,
-        ransomware=entry.ransomware == "Known",
-        cwes=tuple(entry.cwes),
-    )
+    changed = {
+        "date_added": iso_date(entry.date_added, where),
+        "due_date": iso_date(entry.due_date, where),
+        "ransomware": entry.ransomware == "Known",
+        "cwes": tuple(entry.cwes),
+    }
+    return KnownExploited(**dict(entry) | changed)
 
 
 def _recognise(head: Head) -> bool:
@@ -118,10 +114,7 @@ def _replace(connection: sqlite3.Connection, catalogue: Catalogue) -> tuple[str,
 
 
 def _row(entry: KnownExploited) -> tuple[str | bool, ...]:
-    return (
-        *(entry.cve_id, entry.name, entry.vendor, entry.product, entry.date_added),
-        *(entry.due_date, entry.action, entry.ransomware, json.dumps(entry.cwes)),
-    )
+    return (*astuple(entry)[:-1], json.dumps(entry.cwes))
 
 
 _URL = "https://www.cisa.gov/sites/default/files/feeds/known_exploited_vulnerabilities.json"

@@ -33,16 +33,10 @@ _REPOSITORY = "xashru/cti-bench/main/evaluation"
 _GOLDS = "responses/cti-taa-responses.tsv"
 _GRAPHS = {"aliases": "alias_dict.pickle", "related": "related_dict.pickle"}
 
-# What a damaged pickle is known to end in; its documentation promises no shorter list.
+# A damaged pickle is known to end in these; its documentation promises no shorter list.
 _DAMAGE = (
-    pickle.UnpicklingError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    MemoryError,
-    OverflowError,
-    TypeError,
-    ValueError,
+    *(pickle.UnpicklingError, AttributeError, EOFError, LookupError),
+    *(MemoryError, OverflowError, TypeError, ValueError),
 )
 
 _Graph = dict[str, list[str]]
@@ -86,25 +80,24 @@ def read_threat_actors(folder: Path) -> ThreatActors:
             tip="get it with: cybersecqwen fetch cti-bench; or leave out cti-taa",
         )
     content = read_json(path)
-    graphs = [
-        content.get(name) if isinstance(content, dict) else None for name in ("aliases", "related")
-    ]
-    for graph in graphs:
-        if not isinstance(graph, dict) or not all(isinstance(v, list) for v in graph.values()):
-            raise InputError(
-                "not the graphs of threat actors",
-                where=path,
-                tip="two objects are expected, aliases and related, each of lists by name",
-            )
-    aliases, related = (
-        {
-            name.strip().lower(): tuple(str(v).strip().lower() for v in values)
-            for name, values in graph.items()
-        }
-        for graph in graphs
-        if graph is not None
-    )
-    return ThreatActors(aliases, related)
+    try:
+        return ThreatActors(_lowered(content["aliases"]), _lowered(content["related"]))
+    except (LookupError, TypeError, AttributeError) as error:
+        raise InputError(
+            "not the graphs of threat actors",
+            where=path,
+            tip="two objects are expected, aliases and related, each of lists by name",
+        ) from error
+
+
+def _lowered(graph: dict[str, list[Any]]) -> dict[str, tuple[str, ...]]:
+    """Return a graph in lower case; raises TypeError where a name has no list."""
+    if not all(isinstance(names, list) for names in graph.values()):
+        raise TypeError
+    return {
+        name.strip().lower(): tuple(str(other).strip().lower() for other in names)
+        for name, names in graph.items()
+    }
 
 
 def read_golds(folder: Path, rows: list[TsvRow]) -> list[str] | None:
@@ -211,23 +204,21 @@ def _no_graph(what: str, where: object) -> InputError:
 class _Plain(pickle.Unpickler):
     """Loads what pickle itself knows, and nothing that it would have to import."""
 
+    def __init__(self, data: bytes, where: object) -> None:
+        super().__init__(io.BytesIO(data))
+        self._where = where
+
     def find_class(self, module: str, name: str) -> NoReturn:
-        raise _RefusedError(f"{module}.{name}")
-
-
-class _RefusedError(Exception):
-    """A pickle asks for a class or function."""
+        raise InputError(
+            f"refused: the pickle asks for '{module}.{name}'",
+            where=self._where,
+            tip="only lists of names are expected in it; do not load the file by other means",
+        )
 
 
 def _unpickled(data: bytes, where: object) -> Any:
     try:
-        return _Plain(io.BytesIO(data)).load()
-    except _RefusedError as error:
-        raise InputError(
-            f"refused: the pickle asks for {str(error)!r}",
-            where=where,
-            tip="only lists of names are expected in it; do not load the file by other means",
-        ) from error
+        return _Plain(data, where).load()
     except _DAMAGE as error:
         raise InputError(
             f"no readable pickle: {error}", where=where, tip="try again later"

@@ -112,15 +112,6 @@ _TROUBLE = {
 }
 
 
-def is_sqlite(path: Path) -> bool:
-    """Tell by its first bytes whether a file is an SQLite one."""
-    try:
-        with path.open("rb") as file:
-            return file.read(len(MAGIC)) == MAGIC
-    except OSError:
-        return False
-
-
 @contextmanager
 def open_for_reading(path: Path) -> Iterator[sqlite3.Connection]:
     """Open a store that is there; raises InputError when it is none that can be read."""

@@ -130,8 +130,3 @@ def update_release(
             (feed, version, sha256, options.timestamp()),
         )
     yield changes
-
-
-def version_only(_: sqlite3.Connection, version: str) -> tuple[str, Changes]:
-    """Keep nothing of a release but its version."""
-    return version, Changes(1, new=1)
