@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from markupsafe import escape
 
 from cybersecqwen.benchmark.tasks import benchmark_of
 from cybersecqwen.config import Contamination
@@ -20,7 +21,6 @@ from cybersecqwen.contamination.spans import shared_spans
 from cybersecqwen.files import write_jsonl
 from cybersecqwen.records import Item
 from cybersecqwen.reports.audit_report import audit_page, bins, item_text
-from cybersecqwen.reports.html_page import ITEM_LICENCE
 
 BROWSER = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
@@ -30,6 +30,7 @@ FLAGS = (
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
     *("--virtual-time-budget=5000", "--dump-dom"),
 )
+LICENCE = "The texts of the items are CTI-Bench's (arXiv:2406.07599), licensed"
 HOSTILE = "</div></details><script>document.title='owned'</script><img src=x onerror=alert(1)>"
 QUESTION = "Which mitigation keeps programs from running that came from outside the repositories?"
 ITEMS = {
@@ -99,8 +100,8 @@ def test_hostile_text_stays_text() -> None:
     page = rendered([overlap(row, item=1)], unreadable=[HOSTILE])
     assert "<script" not in page and "<img" not in page and 'href="javascript' not in page
     assert list(map(plain, texts(page))) == [row, ITEMS["cti-mcq"][1].text]
-    assert f"gold {html.escape(HOSTILE)}, javascript:alert(1)</p>" in page
-    assert f"<li>{html.escape(HOSTILE)}</li>" in page
+    assert f"gold {escape(HOSTILE)}, javascript:alert(1)</p>" in page
+    assert f"<li>{escape(HOSTILE)}</li>" in page
     assert "content=\"default-src 'none'; style-src 'unsafe-inline'; base-uri 'none';" in page
 
 
@@ -169,8 +170,8 @@ def test_a_clean_file_has_a_page_that_says_so(tmp_path: Path) -> None:
     page = audit_page(audit, ITEMS, train="train.jsonl")
     assert '<p class="verdict clean">Clean: 1 rows held against 3 items' in page
     assert "Rows by form: text 1. Items by task: cti-mcq 2, cti-vsp 1." in page
-    assert "<details" not in page and ITEM_LICENCE not in page  # no item's text is shown
-    assert ITEM_LICENCE in rendered([overlap(QUESTION)])
+    assert "<details" not in page and LICENCE not in page  # no item's text is shown
+    assert LICENCE in rendered([overlap(QUESTION)])
 
 
 def test_more_unreadable_rows_than_are_listed_are_counted() -> None:

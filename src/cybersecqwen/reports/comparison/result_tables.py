@@ -1,6 +1,8 @@
-"""A comparison as Markdown, which also reads on a terminal.
+"""The tables of a comparison, as text that its Markdown and its page both show.
 
-print(render(found, plots=()))
+    print(render(comparison, plots=()))
+
+The Markdown, which also reads on a terminal, is in `comparison.md.jinja` and `summary.md.jinja`.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from cybersecqwen.benchmark.tasks import TASKS
 from cybersecqwen.files import Json
-from cybersecqwen.reports.markdown import table
+from cybersecqwen.reports.markdown import document
 
 _NONE = "–"
 MARKS = {"better": "▲", "worse": "▼", "same": "=", "": ""}  # "": no value to hold against
@@ -33,83 +35,93 @@ PUBLISHED_NOTE = (
 )
 
 
-def render(found: Json, *, plots: Sequence[str]) -> str:
-    """Write the whole comparison."""
-    parts = [
-        "# Comparison",
-        f"Reference: **{_line(found['reference'])}**. Benchmark: {found['benchmark']['name']}. "
-        f"CyberSecQwen {found['version']}.",
-        *(_section(part, found) for part in found["tables"]),
-        *_sentences(found),
-        *_published(found),
-        *_behind(found),
-        *_warnings(found),
-        *(f"![{name.replace('-', ' ')}](plots/{name}.svg)" for name in plots),
-    ]
-    return "\n\n".join(parts) + "\n"
+def render(comparison: Json, *, plots: Sequence[str]) -> str:
+    """Write the whole comparison as Markdown."""
+    return document(
+        "reports/comparison/comparison.md.jinja", plots=plots, **result_tables(comparison)
+    )
 
 
-def summary(found: Json) -> str:
+def summary(comparison: Json) -> str:
     """Write the tables and the sentences alone, for a terminal."""
-    parts = [*(_section(part, found) for part in found["tables"]), *_sentences(found)]
-    return "\n\n".join(parts)
+    return document("reports/comparison/summary.md.jinja", **result_tables(comparison)).strip()
 
 
-def legend(found: Json) -> str:
+def result_tables(comparison: Json) -> Json:
+    """Return what the Markdown and the page show of a comparison, figures as text."""
+    rows = [row for part in comparison["tables"] for row in part["rows"]]
+    published = comparison["published"]
+    return {
+        "comparison": comparison,
+        "tables": [_table(part) for part in comparison["tables"]],
+        "legend": legend(comparison),
+        "sentences": [row["against"]["sentence"] for row in rows if row["against"]],
+        "published": [_published_row(row) for row in published if "cti_mcq" in row],
+        "other_published": [row for row in published if "metric" in row],
+        "published_note": PUBLISHED_NOTE,
+        "failed_checks": _failed_checks(comparison),
+    }
+
+
+def legend(comparison: Json) -> str:
     """Explain the marks and the spreads of a table."""
-    n = sum(row["against"] is not None for part in found["tables"] for row in part["rows"])
+    rows = [row for part in comparison["tables"] for row in part["rows"]]
+    n = sum(row["against"] is not None for row in rows)
     if n:
         marks = _MARKS_MEAN.format(n=f"all {n} comparisons" if n > 1 else "1 comparison")
     else:
-        marks = _NONE_AGAINST if len(found["models"]) > 1 else ""
+        marks = _NONE_AGAINST if len(comparison["models"]) > 1 else ""
     return marks + _SPREADS_MEAN
 
 
-def _section(part: Json, found: Json) -> str:
-    title = f"## {part['task']}, protocol {part['protocol']} {part['protocol_version']}"
-    direction = "higher is better" if part["better"] == "higher" else "lower is better"
-    header = (
-        *("", "model", part["metric"], "95 % interval", "parseable", "items", "trials"),
-        *("difference", "95 % interval of it", "p (Holm)", "detectable", "remarks"),
-    )
-    shown = table(header, (result_row(row, part) for row in part["rows"]), right=range(2, 11))
-    return f"{title}\n\n{part['metric']}, {direction}.\n\n{shown}\n\n{legend(found)}"
+def _table(part: Json) -> Json:
+    """Return one table; `behind` has the figures behind the scores by name, a model a column."""
+    figures = [dict(_behind(row, part["task"])) for row in part["rows"]]
+    names = dict.fromkeys(name for of_model in figures for name in of_model)
+    return part | {
+        "title": f"{part['task']}, protocol {part['protocol']} {part['protocol_version']}",
+        "better": "higher" if part["better"] == "higher" else "lower",
+        "rows": [_result_row(row, part) for row in part["rows"]],
+        "behind": {name: [of_model.get(name, _NONE) for of_model in figures] for name in names},
+    }
 
 
-def result_row(row: Json, part: Json) -> list[str]:
-    """Write the cells of one model in one table."""
+def _result_row(row: Json, part: Json) -> dict[str, str | bool]:
     value, against = row["value"], row["against"]
     std = f" ± {value['std']:.4f}" if value["std"] is not None else ""
-    mean = f"{value['mean']:.4f}{std}" if value["mean"] is not None else _NONE
-    cells = [
-        MARKS[against["verdict"]] if against else "",
-        row["model"] + (" (reference)" if row["model"] == part["reference"] else ""),
-        mean,
-        interval(value["interval_95"]),
-        f"{row['metrics']['parseable_rate']['mean']:.1%}",
-        f"{row['items']:,}",
-        str(len(row["trials"])),
-    ]
-    if against and against["verdict"]:
-        cells += [
-            f"{against['difference']:+.4f}",
-            interval(against["interval"], sign=True),
-            p_value(against["p_holm"]),
-            f"{against['detectable']:.3f}",
-        ]
-    else:
-        cells += [_NONE] * 4
-    return [*cells, "; ".join(remarks(row))]
+    reference = row["model"] == part["reference"]
+    cells = {
+        "name": row["model"],
+        "reference": reference,
+        "verdict": against["verdict"] if against else "",
+        "mark": MARKS[against["verdict"]] if against else "",
+        "model": row["model"] + (" (reference)" if reference else ""),
+        "value": f"{value['mean']:.4f}{std}" if value["mean"] is not None else _NONE,
+        "interval": interval(value["interval_95"]),
+        "parseable": f"{row['metrics']['parseable_rate']['mean']:.1%}",
+        "items": f"{row['items']:,}",
+        "trials": str(len(row["trials"])),
+        "remarks": "; ".join(_remarks(row)),
+    }
+    against_cells = ("difference", "difference_interval", "p", "detectable")
+    if not against or not against["verdict"]:
+        return cells | dict.fromkeys(against_cells, _NONE)
+    return cells | {
+        "difference": f"{against['difference']:+.4f}",
+        "difference_interval": interval(against["interval"], sign=True),
+        "p": p_value(against["p_holm"]),
+        "detectable": f"{against['detectable']:.3f}",
+    }
 
 
-def remarks(row: Json) -> list[str]:
+def _remarks(row: Json) -> list[str]:
     """List what a reader has to know about a row."""
-    said = [f"modified: {', '.join(row['modified'])}"] if row["modified"] else []
-    said += [f"{row['book']} book"] if row["book"] else []
-    said += ["deterministic"] if row["deterministic"] else []
+    remarks = [f"modified: {', '.join(row['modified'])}"] if row["modified"] else []
+    remarks += [f"{row['book']} book"] if row["book"] else []
+    remarks += ["deterministic"] if row["deterministic"] else []
     if row["fitted_items"]:
-        said.append(f"weights fitted to {row['fitted_items']:,} of these items")
-    return said + list(row["notes"])
+        remarks.append(f"weights fitted to {row['fitted_items']:,} of these items")
+    return remarks + list(row["notes"])
 
 
 def p_value(value: float) -> str:
@@ -125,50 +137,14 @@ def interval(bounds: Sequence[float | None], *, sign: bool = False) -> str:
     return f"{low:+.3f} to {high:+.3f}" if sign else f"{low:.3f} to {high:.3f}"
 
 
-def _sentences(found: Json) -> Iterator[str]:
-    said = [
-        row["against"]["sentence"]
-        for part in found["tables"]
-        for row in part["rows"]
-        if row["against"]
-    ]
-    if said:
-        yield "## In words\n\n" + _list(said)
-
-
-def _published(found: Json) -> Iterator[str]:
-    if found["published_left_out"]:
-        yield (
-            "Published figures are left out: these items are not CTI-Bench's, and no published "
-            "figure compares with them."
-        )
-    rows = [row for row in found["published"] if "cti_mcq" in row]
-    if rows:
-        header = (
-            *("model", "size", "CTI-MCQ", "CTI-RCM", "status", "source", "protocol"),
-            *("reference minus this, MCQ", "RCM", "note"),
-        )
-        shown = table(header, map(_published_row, rows), right=(2, 3, 7, 8))
-        yield f"## Published and baselines\n\n{shown}\n\n{PUBLISHED_NOTE}"
-    others = [row for row in found["published"] if "metric" in row]
-    if others:
-        keys = ("model", "task", "metric", "source", "protocol")
-        cells = ([*(row[key] for key in keys), f"{row['value']:g}"] for row in others)
-        yield table((*keys, "published"), cells, right=(5,))
-
-
-def _published_row(row: Json) -> list[str]:
-    return [
-        row["model"],
-        row["size"] or _NONE,
-        figure(row["cti_mcq"]),
-        figure(row["cti_rcm"]),
-        row["status"],
-        row["source"],
-        row["protocol"],
-        *(distance(row, task) for task in ("cti-mcq", "cti-rcm")),
-        row["note"],
-    ]
+def _published_row(row: Json) -> Json:
+    return row | {
+        "size": row["size"] or _NONE,
+        "mcq": figure(row["cti_mcq"]),
+        "rcm": figure(row["cti_rcm"]),
+        "mcq_distance": _distance(row, "cti-mcq"),
+        "rcm_distance": _distance(row, "cti-rcm"),
+    }
 
 
 def figure(value: float | Sequence[float] | None) -> str:
@@ -180,30 +156,16 @@ def figure(value: float | Sequence[float] | None) -> str:
     return f"{value:.4f}".rstrip("0").ljust(5, "0")
 
 
-def distance(row: Json, task: str) -> str:
+def _distance(row: Json, task: str) -> str:
     """Write how far the reference is from a published row, with the unpaired interval."""
-    found = row["reference_minus_this"].get(task)
-    if not found:
+    distance = row["reference_minus_this"].get(task)
+    if not distance:
         return _NONE
-    low, high = found["interval_95_unpaired"]
-    return f"{found['difference']:+.3f} ({low:+.3f} to {high:+.3f})"
+    low, high = distance["interval_95_unpaired"]
+    return f"{distance['difference']:+.3f} ({low:+.3f} to {high:+.3f})"
 
 
-def _behind(found: Json) -> Iterator[str]:
-    """Write the figures behind the scores as one table per task."""
-    for part in found["tables"]:
-        rows = [(row["model"], dict(behind(row, part["task"]))) for row in part["rows"]]
-        names = list(dict.fromkeys(name for _, cells in rows for name in cells))
-        if names:
-            shown = table(
-                ("", *(model for model, _ in rows)),
-                ([name, *(cells.get(name, _NONE) for _, cells in rows)] for name in names),
-                right=range(1, len(rows) + 1),
-            )
-            yield f"## Behind the score: {part['task']}, {part['protocol']}\n\n{shown}"
-
-
-def behind(row: Json, task: str) -> Iterator[tuple[str, str]]:
+def _behind(row: Json, task: str) -> Iterator[tuple[str, str]]:
     """Name and write what stands behind one model's score in a task."""
     for name in (
         "strict_accuracy",
@@ -247,10 +209,7 @@ def _letters(found: Json) -> Iterator[tuple[str, str]]:
     if found["bias"] is not None:
         yield "position bias (total variation)", f"{found['bias']:.3f}"
     for letter, share in found["letters"].items():
-        yield (
-            f"{letter}: given, in the gold",
-            f"{share['predicted']:.1%}, {share['gold']:.1%}",
-        )
+        yield f"{letter}: given, in the gold", f"{share['predicted']:.1%}, {share['gold']:.1%}"
 
 
 def _orders(found: Json) -> Iterator[tuple[str, str]]:
@@ -269,40 +228,20 @@ def _texts(found: Json) -> Iterator[tuple[str, str]]:
     yield "empty answers", _share(found["empty"]["share"])
     if found["cut_at_limit"]:
         yield "cut at the token limit", _share(found["cut_at_limit"]["share"])
-    yield (
-        "characters, median and longest",
-        (
-            f"{found['characters']['median']:,.0f}, {found['characters']['max']:,}"
-            if found["characters"]
-            else _NONE
-        ),
-    )
+    characters = found["characters"]
+    sizes = f"{characters['median']:,.0f}, {characters['max']:,}" if characters else _NONE
+    yield "characters, median and longest", sizes
 
 
 def _share(value: float | None) -> str:
     return _NONE if value is None else f"{value:.1%}"
 
 
-def failed_checks(found: Json) -> list[str]:
+def _failed_checks(comparison: Json) -> list[str]:
     """Name what a probe of a server found wanting."""
     return [
         f"{model['name']}: {check['name']}: {check['evidence']}"
-        for model in found["models"]
+        for model in comparison["models"]
         for check in model["probe"].get("checks", [])
         if check.get("status") == "failed"
     ]
-
-
-def _warnings(found: Json) -> Iterator[str]:
-    said = failed_checks(found)
-    if said:
-        yield "## What the servers do not do\n\n" + _list(said)
-
-
-def _list(texts: Sequence[str]) -> str:
-    """Write a list; a line break in a model's name or a server's text ends no entry."""
-    return "\n".join(f"- {_line(text)}" for text in texts)
-
-
-def _line(text: str) -> str:
-    return " ".join(text.split())
