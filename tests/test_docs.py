@@ -6,6 +6,8 @@ import doctest
 import importlib.util
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -131,7 +133,30 @@ def test_the_command_reference_is_current() -> None:
 def test_every_page_is_in_the_site() -> None:
     navigation = (ROOT / "mkdocs.yml").read_text("utf-8")
     for page in (ROOT / "docs").rglob("*.md"):
-        assert f"{page.relative_to(ROOT / 'docs')}\n" in f"{navigation}\n", page
+        assert f" {page.relative_to(ROOT / 'docs')}\n" in f"{navigation}\n", page
+
+
+@pytest.mark.slow
+def test_the_site_builds_strictly_and_loads_nothing_from_other_hosts(tmp_path: Path) -> None:
+    pytest.importorskip("mkdocs")
+    pytest.importorskip("mkdocstrings")
+    command = [
+        sys.executable,
+        "-m",
+        "mkdocs",
+        "build",
+        "--strict",
+        "--quiet",
+        "--site-dir",
+        tmp_path,
+    ]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    loaded = re.compile(
+        r"""<(?:script|img|iframe)[^>]+src=["']?https?:|<link[^>]+stylesheet[^>]+https?:"""
+    )
+    pages = list(tmp_path.rglob("*.html"))
+    assert len(pages) > 20
+    assert [page for page in pages if loaded.search(page.read_text("utf-8"))] == []
 
 
 def listed(page: str, after: str) -> list[str]:
