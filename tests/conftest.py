@@ -11,6 +11,9 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
+# Folders and files whose tests train, start servers, run notebooks or build what ships.
+SLOW = ("e2e", "training", "embedded_build", "test_series.py", "test_transformers.py", "test_page.py")
+
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
 
@@ -20,3 +23,12 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("the real inputs are not beside this checkout")
     return SHARED
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that `make test-fast` leaves out."""
+    for item in items:
+        if "shared" in getattr(item, "fixturenames", ()):
+            item.add_marker("shared")
+        if not set(SLOW).isdisjoint(item.path.parts):
+            item.add_marker("slow")
