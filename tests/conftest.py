@@ -12,7 +12,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 # Folders and files whose tests train, start servers, run notebooks or build what ships.
-SLOW = ("e2e", "training", "embedded_build", "test_series.py", "test_transformers.py", "test_page.py")
+SLOW = (
+    "e2e",
+    "training",
+    "embedded_build",
+    "test_series.py",
+    "test_transformers.py",
+    "test_page.py",
+)
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
