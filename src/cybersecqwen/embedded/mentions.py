@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from cybersecqwen.embedded.lexicon import word_set
 from cybersecqwen.embedded.terms import hashed, terms, words
 
 if TYPE_CHECKING:
@@ -24,39 +25,7 @@ if TYPE_CHECKING:
 LONGEST_NAME = 8  # words of a name that is looked for in a text
 _SURE = 5.0  # inverse document frequency from which a word is no everyday one of this field
 
-# Malware, tools, groups and the like are called by words that mean something else to most.
-_EVERYDAY = frozenset(
-    re.findall(
-        r"[\w-]+",
-        """
-    accounts agenda amplification anchor andromeda anubis apostle armageddon asset attribution
-    aurora avenger backspace biscuit bitter bookworm boombox bread briar bubblewrap buckeye
-    bumblebee calendar canopy cannon cerberus chafer chameleon chaos charger chimera chopstick
-    cicada circles cleaver cluster collection composites compression configuration confluence
-    confucius container covenant crimson crutch cuba databases deadlock deadwood denis disco
-    discovery domains donut dragonfish dragonfly driftwood drive driver dustpan elbrus elise elmer
-    embargo emissary empire epic equation escobar europa evasion excavation execution exodus
-    expand explosive ferocious file flame flashflood flipside flooding frankenstein fruitfly
-    godfather goldeneye griffon group hardware havoc haymaker helminth hildegard homefry honeybee
-    hooking hornbill image impact impersonation inception insomnia instance interception james
-    jamming joker judy kernel kessel kevin keychain kido leviathan lookback lucifer lurid lyceum
-    machete mafalda mandrake mango mantis marcher matryoshka maze medusa meek meteor milan mirage
-    module monsoon mori mosquito mythic nebulae newscaster nightclub ninja obstruction octopus
-    overflow pacemaker pacu page pallas pandora patchwork peppy persistence persona photo
-    pipedream pitstop play plead pony prestige process proxy raindrop rainyday ramsay rancor
-    rattlesnake reaper reconnaissance referrer reptile responder riptide route routers rover royal
-    ruler samurai sardonic scorpion screensaver seasalt server service shark sharpshooter
-    shipshape sidewinder silence simbad skid sliver snake snapshot solar soldier software source
-    spaceship spark spica springtail strider sunbird sunspot supernova swallowtail switch tangelo
-    teardrop terracotta tick tool trailblazer trap trapdoor trinity triton uppercut vermin viper
-    volume vulnerabilities waterbear waterbug webmasters whitefly windshield windshift wiper
-    zipline actinium americium barium bismuth bromine carbon chromium copernicium curium dubnium
-    europium gadolinium gallium hafnium hexane holmium iridium krypton manganese mercury neodymium
-    nickel nobelium oxide phosphorus platinum plutonium polonium potassium promethium proton
-    radium rubidium seaborgium silicon strontium tantalum thallium yttrium zinc zirconium
-    """,
-    )
-)
+_EVERYDAY = word_set("everyday")
 _SIGN = (
     r"(?:malware|ransomware|spyware|adware|trojan|backdoor|rootkit|botnet|worm|rat|loader|implant|"
     r"software|tool|framework|group|gang|actor|adversary|apt|campaign|techniques?|tactic|family)"

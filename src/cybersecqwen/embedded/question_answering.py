@@ -19,6 +19,7 @@ from itertools import product
 from typing import NamedTuple
 
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
+from cybersecqwen.embedded.lexicon import LEXICON
 from cybersecqwen.embedded.mentions import Mention, is_certain
 from cybersecqwen.embedded.option_ranker import COVERED
 from cybersecqwen.embedded.terms import terms, words
@@ -44,74 +45,16 @@ class _Relation(NamedTuple):
     inverse: str = ""
 
 
-_USES = _Relation("uses", "uses", "is used by")
-_MITIGATES = _Relation("mitigates", "mitigates", "is mitigated by")
-_DETECTS = _Relation("detects", "detects", "is detected by")
-_DATA = _Relation("data for", "gives data to detect", "is detected with data on")
-_PART = _Relation("part of", "is part of", "consists of")
-_TACTIC = _Relation("tactic", "serves the tactic", "is served by")
-_EXPLOITS = _Relation("exploits", "exploits", "is exploited by")
-_ATTRIBUTED = _Relation("attributed to", "is attributed to", "is held responsible for")
-_TARGETS = _Relation("targets", "targets", "is targeted by")
-_PRECEDES = _Relation("can precede", "can precede", "can follow")
-_PEER = _Relation("peer", "is a peer of", "is a peer of")
-_SAME = _Relation("same as", "corresponds to", "corresponds to")
-_REQUIRES = _Relation("requires", "requires", "is required by")
-_STARTS = _Relation("starts with", "starts with", "starts")
-_PLATFORM = _Relation("platform", "runs on")
-_LANGUAGE = _Relation("language", "occurs in the language")
-_TECHNOLOGY = _Relation("technology", "occurs in the technology")
-_ARCHITECTURE = _Relation("architecture", "occurs on the architecture")
-_PHASE = _Relation("phase", "is introduced in the phase")
-_SCOPE = _Relation("scope", "affects")
-_IMPACT = _Relation("impact", "has the impact")
-_LIKELIHOOD = _Relation("likelihood", "has the likelihood")
-_SEVERITY = _Relation("severity", "has the severity")
-_SKILL = _Relation("skill", "takes the skill level")
-_SECTOR = _Relation("sector", "is found in the sector")
-_DOMAIN = _Relation("domain", "belongs to the domain")
-_ABSTRACTION = _Relation("abstraction", "has the abstraction")
-
-# What a question may ask for, the most telling words first.
-_ASKED: tuple[tuple[re.Pattern[str], tuple[_Relation, ...]], ...] = tuple(
-    (re.compile(pattern, re.IGNORECASE), relations)
-    for pattern, relations in (
-        (r"mitigat|prevent|counter|defend|protect|harden", (_MITIGATES,)),
-        (r"detect|monitor|data (?:source|component)|\blogs?\b|telemetry", (_DATA, _DETECTS)),
-        (r"tactic", (_TACTIC,)),
-        (r"phase|introduced|life ?cycle", (_PHASE,)),
-        (r"consequence|impact|scope|affect", (_SCOPE, _IMPACT)),
-        (r"likel", (_LIKELIHOOD,)),
-        (r"sever", (_SEVERITY,)),
-        (r"skill", (_SKILL,)),
-        (r"sectors?\b|industr", (_SECTOR, _TARGETS)),
-        (r"platform|operating system|language|technolog|architecture",
-         (_PLATFORM, _LANGUAGE, _TECHNOLOGY, _ARCHITECTURE)),
-        (r"parent|child|sub-?techniques?\b|part of|belong|categor|consist", (_PART,)),
-        (r"attribut|responsible|behind", (_ATTRIBUTED,)),
-        (r"target", (_TARGETS,)),
-        (r"follow|precede|lead to|chain", (_PRECEDES, _REQUIRES, _STARTS)),
-        (r"\bcwes?\b(?!-)|\bcapecs?\b(?!-)|weakness|attack pattern|exploit|relate",
-         (_EXPLOITS, _SAME, _PEER)),
-        (r"\bus(?:e[sd]?|ing)\b|techniques?\b|groups?\b|actors?\b|malware|software|\btools?\b"
-         r"|campaigns?\b|\bwho\b", (_USES,)),
-    )
-)  # fmt: skip
-_SUMMARY = (_PART, _TACTIC, _PLATFORM, _ATTRIBUTED, _SCOPE, _IMPACT, _LIKELIHOOD, _SEVERITY)
-_BETWEEN = (
-    _USES, _MITIGATES, _DETECTS, _DATA, _PART, _TACTIC, _EXPLOITS, _ATTRIBUTED, _TARGETS,
-    _PRECEDES, _PEER, _SAME, _REQUIRES, _STARTS,
-)  # fmt: skip
-_COUNTED = (_USES, _MITIGATES, _EXPLOITS)
-_KINDS = {
-    "technique": ("technique",),
-    "group": ("group",),
-    "actor": ("group",),
-    "malware": ("malware",),
-    "tool": ("tool",),
-    "software": ("malware", "tool"),
-    "campaign": ("campaign",),
-}
+_RELATIONS = {name: _Relation(name, *phrases) for name, phrases in LEXICON["relations"].items()}
+# Patterns of what a question may ask for, and the relations that answer it.
+_ASKED = tuple(
+    (re.compile(kind["pattern"], re.IGNORECASE), [_RELATIONS[name] for name in kind["relations"]])
+    for kind in LEXICON["questions"]
+)
+_SUMMARY, _BETWEEN, _COUNTED = (
+    [_RELATIONS[name] for name in LEXICON["answers"][use]]
+    for use in ("summary", "between", "counted")
+)
 _DEFINE = re.compile(
     r"\W*(?:(?:what|who)\s+(?:is|are)|describe|explain|define)\b(?:\s+(?:an?|the)\b)?",
     re.IGNORECASE,
@@ -217,7 +160,7 @@ def _sentences(
 def _of_kinds(index: KnowledgeIndex, targets: Sequence[int], question: str) -> list[int]:
     """Keep the entries of the kinds that the question names, or all where it names none."""
     lower = question.lower()
-    kinds = {kind for word, names in _KINDS.items() if word in lower for kind in names}
+    kinds = {kind for word, names in LEXICON["kinds"].items() if word in lower for kind in names}
     size = len(index.entries)
     kept = [t for t in targets if t >= size or index.entries[t].kind in kinds]
     return kept or list(targets)

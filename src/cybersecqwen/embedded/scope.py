@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
+from cybersecqwen.embedded.lexicon import word_set
 from cybersecqwen.embedded.tokenizer import NUMBER
 
 EMPTY = "the text is empty"
@@ -27,43 +28,9 @@ _CHANCE = 0.2  # a first class from here on is a sign by itself
 _PAIRS, _BARE_PAIRS = 0.3, 0.5
 _OTHER_SCRIPT = 0.3  # of the words that hold a letter beyond a to z
 
-
-def _set(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-# Words of flaws, of those who use them, and of what comes of it.
-_SIGNS = _set(
-    """
-    abuse abused abuses abusing adversary arbitrary attack attacker attackers attacks backdoor
-    bypass bypassed bypasses bypassing cleartext clickjacking corrupt corrupted corruption crafted
-    crash crashed crashes credential credentials csrf cve cwe denial dereference deserialization
-    disclose disclosed discloses disclosure dos elevate elevation encryption escalate escalation
-    exfiltrate exploit exploitable exploitation exploited exploits exposure flaw flaws forge forged
-    forgery hang hardcoded hijack hijacked hijacking impersonate improper improperly inadequate
-    incorrectly inject injected injecting injection injections insecure insecurely insufficient
-    lack lacks leak leakage leaked leaks malformed malicious maliciously mishandle mishandled
-    mishandles mishandling overflow overflows overly overread overwrite password passwords phishing
-    plaintext poisoning pollution privilege privileges race rce redos remote sandbox sanitization
-    sanitize sanitized scripting sensitive smuggling spoof spoofed spoofing sqli ssrf steal stealing
-    tamper tampering traversal unauthenticated unauthorised unauthorized uncontrolled underflow
-    unencrypted unescaped uninitialised uninitialized unintended unprotected unquoted unrestricted
-    unsafe unsanitized unspecified untrusted unvalidated victim victims vulnerabilities
-    vulnerability vulnerable weak weakness weaknesses xss xxe
-    """
-)
+_FLAW = word_set("flaw")
+_ENGLISH, _FOREIGN = word_set("english"), word_set("foreign")
 _BEFORE_VERSION = frozenset({"before", "through", "to", "in"})  # "before 1.2", "prior to 3"
-
-_ENGLISH = _set(
-    "a an and are as at be by can for from has have in is it its of on or that the this to was "
-    "when which with via not before after could may"
-)
-# The commonest words of the languages that advisories are written in, none of them English.
-_OTHER = _set(
-    "al aux avec che con dans das de dei del della den der des di die du ein eine el en es est et "
-    "gli het il la las le les los mit nella nicht nie oder para per pour por que qui se sind sur "
-    "te um un una und une van voor von wird y zu zum"
-)
 
 
 def out_of_scope(cut: Sequence[str], *, pairs: float, chance: float) -> str:
@@ -86,13 +53,13 @@ def _foreign(cut: Sequence[str]) -> bool:
         others = sum([not word.isascii() for word in cut])
         if others > _OTHER_SCRIPT * len(cut):
             return True
-    if _OTHER.isdisjoint(cut):
+    if _FOREIGN.isdisjoint(cut):
         return False
-    other = sum([word in _OTHER for word in cut])
+    other = sum([word in _FOREIGN for word in cut])
     return other >= 2 and other > sum([word in _ENGLISH for word in cut])
 
 
 def _signs(cut: Sequence[str]) -> bool:
-    return not _SIGNS.isdisjoint(cut) or any(
+    return not _FLAW.isdisjoint(cut) or any(
         word in _BEFORE_VERSION and following == NUMBER for word, following in pairwise(cut)
     )

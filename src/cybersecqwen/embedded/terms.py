@@ -15,38 +15,15 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from cybersecqwen.embedded.lexicon import LEXICON, word_set
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 _WORD = re.compile(r"[a-z]+-\d+|[a-z]{1,3}\d{4}(?:\.\d{3})?|[^\W_]+")
-_STOP = frozenset(
-    _WORD.findall("""
-    a about according also an and any are as at att based be been being best between both but by
-    can ck commonly considering context could cti describe described describes did do does during
-    each following for framework from given had has have how if in into is it its likely may might
-    mitre more most must no not of on one only or other per primarily question regarding shall
-    should so some such than that the their then there these this those to typically upon use used
-    uses using via was were what when where which who whom whose why will with within would
-    """)
-)  # fmt: skip
-# An ending and the least that has to stay in front of it.
-_ENDINGS = (
-    ("ization", 4),
-    ("isation", 4),
-    ("ation", 4),
-    ("ition", 4),
-    ("ing", 3),
-    ("ion", 4),
-    ("ment", 5),
-    ("ed", 3),
-    ("er", 4),
-    ("or", 4),
-    ("ly", 4),
-    ("al", 4),
-    ("ive", 4),
-    ("able", 4),
-)
+_FRAMING = word_set("framing")
+_ENDINGS: dict[str, int] = LEXICON["endings"]  # and the letters to stay in front of each
 
 
 def words(text: str) -> list[str]:
@@ -56,7 +33,7 @@ def words(text: str) -> list[str]:
 
 def terms(text: str) -> list[str]:
     """Cut a text into terms in their order, repeated as often as they stand there."""
-    return [stem(word) for word in words(text) if word not in _STOP]
+    return [stem(word) for word in words(text) if word not in _FRAMING]
 
 
 @lru_cache(maxsize=1 << 16)
@@ -85,7 +62,7 @@ def _singular(word: str) -> str:
 
 
 def _without_ending(word: str) -> str:
-    for ending, least in _ENDINGS:
+    for ending, least in _ENDINGS.items():
         if word.endswith(ending) and len(word) - len(ending) >= least:
             return word[: -len(ending)]
     return word

@@ -26,6 +26,7 @@ from cybersecqwen.embedded.knowledge import (
     KnowledgeIndex,
     knowledge_folder,
 )
+from cybersecqwen.embedded.lexicon import LEXICON
 from cybersecqwen.embedded.mentions import LONGEST_NAME
 from cybersecqwen.embedded.terms import hashed, terms, words
 from cybersecqwen.errors import InputError
@@ -37,27 +38,8 @@ if TYPE_CHECKING:
 
 _LONGEST_LIST = 60  # targets; a longer list of facts tells nothing about any of them
 
-# The words by which a question asks for a section or a relation of an entry.
-_SECTION_WORDS = {
-    "procedure": "procedure example",
-    "detection": "detection data source monitor",
-    "detection logs": "detection data source log",
-    "introduction": "phase introduction",
-    "consequence": "consequence technical impact scope",
-    "skill": "skill required",
-    "resources": "resources required",
-    "execution flow": "execution flow step",
-    "targets": "targeted asset",
-}
-_RELATION_WORDS = {
-    "part of": "parent",
-    "phase": "phase introduction",
-    "scope": "scope consequence",
-    "impact": "technical impact consequence",
-    "mitigates": "mitigations",
-    "exploits": "related weaknesses attack patterns",
-    "data for": "data source component",
-}
+_SECTION_WORDS: dict[str, str] = LEXICON["section_words"]
+_RELATION_WORDS: dict[str, str] = LEXICON["relation_words"]
 
 
 @dataclass(frozen=True, slots=True)
