@@ -12,11 +12,10 @@ from __future__ import annotations
 
 import difflib
 import json
-import re
 import tomllib
 import types
 from pathlib import Path
-from typing import Any, Literal, Self, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -26,11 +25,23 @@ from cybersecqwen.errors import RecipeError
 _SHIPPED = (Path(__file__).parent / "recipes", Path(__file__).parents[2] / "recipes")
 
 
-class _Section(BaseModel):
+FolderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+
+
+class Section(BaseModel):
+    """A table of a TOML file; its lists are tuples here."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _toml_has_no_tuples(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {k: tuple(v) if isinstance(v, list) else v for k, v in value.items()}
+        return value
 
-class RandomModel(_Section):
+
+class RandomModel(Section):
     """The size of a randomly initialised base model, with a tokenizer learned from the corpus."""
 
     architecture: Literal["qwen3", "gemma4"]
@@ -43,7 +54,7 @@ class RandomModel(_Section):
     head_dim: int = Field(ge=8)
 
 
-class Model(_Section):
+class Model(Section):
     """The base model: a hub id, a folder, or `random` with its sizes beside it."""
 
     base: str
@@ -61,7 +72,7 @@ class Model(_Section):
         return self
 
 
-class InputDefaults(_Section):
+class InputDefaults(Section):
     """Where the records and the benchmark come from unless the command line says otherwise.
 
     `sample` is what ships with the package, `cache` what `cybersecqwen fetch` downloaded.
@@ -71,7 +82,7 @@ class InputDefaults(_Section):
     benchmark: Literal["sample", "cache"]
 
 
-class Corpus(_Section):
+class Corpus(Section):
     """Which records become examples, and how."""
 
     years: tuple[int, int]  # first and last, both included
@@ -84,11 +95,6 @@ class Corpus(_Section):
     validation_fraction: float = Field(default=0.02, gt=0, lt=1)
     seed: int = 42
 
-    @model_validator(mode="before")
-    @classmethod
-    def _toml_has_no_tuples(cls, value: Any) -> Any:
-        return _tuples(value)
-
     @model_validator(mode="after")
     def _years_in_order(self) -> Self:
         if self.years[0] > self.years[1]:
@@ -98,7 +104,7 @@ class Corpus(_Section):
         return self
 
 
-class Contamination(_Section):
+class Contamination(Section):
     """Which overlap with a benchmark item removes a record."""
 
     ngram: int = Field(default=13, ge=2)
@@ -107,7 +113,7 @@ class Contamination(_Section):
     similarity_with_answer: float = Field(default=0.7, gt=0, le=1)
 
 
-class Shares(_Section):
+class Shares(Section):
     """How the pairs are shared out among the kinds of question, as weights."""
 
     weakness: float = Field(default=0.2, ge=0)
@@ -124,7 +130,7 @@ class Shares(_Section):
         return self
 
 
-class Synthesis(_Section):
+class Synthesis(Section):
     """How many question-and-answer pairs are made beside the corpus, and of which kinds."""
 
     pairs: int = Field(ge=1)
@@ -138,7 +144,7 @@ class Synthesis(_Section):
     shares: Shares = Shares()
 
 
-class Distillation(_Section):
+class Distillation(Section):
     """A teacher that writes the answers to learn, kept where they end in the gold label.
 
     `teacher` is the model's name at `url`; without a URL it is `embedded`, the model that ships.
@@ -168,7 +174,7 @@ class Distillation(_Section):
         return self
 
 
-class Adapter(_Section):
+class Adapter(Section):
     """The LoRA adapter; `target_modules` is a list of names or one regular expression."""
 
     r: int = Field(ge=1)
@@ -177,13 +183,8 @@ class Adapter(_Section):
     target_modules: tuple[str, ...] | str
     modules_to_save: tuple[str, ...] = ()  # trained whole beside the adapter, e.g. embed_tokens
 
-    @model_validator(mode="before")
-    @classmethod
-    def _toml_has_no_tuples(cls, value: Any) -> Any:
-        return _tuples(value)
 
-
-class Training(_Section):
+class Training(Section):
     """The optimisation; one epoch is one pass over the examples, packed or not."""
 
     learning_rate: float = Field(gt=0)
@@ -201,23 +202,18 @@ class Training(_Section):
     seed: int
 
 
-class Evaluation(_Section):
+class Evaluation(Section):
     """The tasks that the model is measured on; the protocol holds the numbers."""
 
     protocol: str
     tasks: tuple[str, ...] = Field(min_length=1)
     batch_size: int = Field(default=32, ge=1)  # of the engine; no effect on the answers
 
-    @model_validator(mode="before")
-    @classmethod
-    def _toml_has_no_tuples(cls, value: Any) -> Any:
-        return _tuples(value)
 
-
-class Recipe(_Section):
+class Recipe(Section):
     """Everything that makes one model, complete in itself."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    name: FolderName
     summary: str
     license: str
     inputs: InputDefaults
@@ -309,12 +305,6 @@ def _apply(table: dict[str, Any], override: str) -> None:
         table[last] = text.strip()
 
 
-def _tuples(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: tuple(v) if isinstance(v, list) else v for k, v in value.items()}
-    return value
-
-
 def explain(error: ValidationError, root: type[BaseModel]) -> str:
     """Say in one line what is wrong with a file of the model `root`, the first of several."""
     # A misspelled key is also a missing one: the misspelling is the cause.
@@ -329,11 +319,8 @@ def explain(error: ValidationError, root: type[BaseModel]) -> str:
         return f"unknown key {'.'.join(path)!r}{hint}{more}"
     if first["type"] == "missing":
         return f"the key {'.'.join(path)!r} is missing{more}"
-    return f"{'.'.join(path) or root.__name__.lower()}: {_said(first['msg'])}{more}"
-
-
-def _said(message: str) -> str:
-    return re.sub("^Value error, ", "", message)
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{'.'.join(path) or root.__name__.lower()}: {message}{more}"
 
 
 def _keys(path: list[str], section: type[BaseModel]) -> list[str]:
@@ -345,7 +332,7 @@ def _keys(path: list[str], section: type[BaseModel]) -> list[str]:
 
 
 def _section(annotation: Any) -> type[BaseModel]:
-    if get_origin(annotation) in (Union, types.UnionType, list):
+    if get_origin(annotation) in (Union, types.UnionType, tuple):
         annotation = next(a for a in get_args(annotation) if a is not type(None))
     section: type[BaseModel] = annotation
     return section

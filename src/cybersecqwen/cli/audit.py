@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
-from cybersecqwen.cli.group import FILE, RULE, benchmark_folder, benchmark_option, json_option
+from cybersecqwen.cli.group import FILE, RULE, benchmark_folder, benchmark_option, echo, json_option
 
 _NOT_CLEAN = 3  # exit status; 1 is an error, 2 a wrong use
 
@@ -60,14 +59,14 @@ def audit(
 
     items = read_benchmark(benchmark_folder(benchmark), complete=not allow_missing)
     settings, rules = checked_settings(limits), checked_rules(rules)
-    found = run_audit(train, items, settings, rules=rules, allow_unreadable=allow_unreadable)
+    result = run_audit(train, items, settings, rules=rules, allow_unreadable=allow_unreadable)
     if out:
-        written = write_audit(found, items, out, train=train.name)
+        written = write_audit(result, items, out, train=train.name)
         certificate = certify(
-            found, train=train, benchmark=items, settings=settings, rules=rules, outputs=written
+            result, train=train, benchmark=items, settings=settings, rules=rules, outputs=written
         )
         write_json(out / "certificate.json", certificate)
         click.echo(f"{out}: evidence, page and certificate written", err=True)
-    click.echo(json.dumps(audit_summary(found), indent=2) if as_json else audit_table(found))
-    if not found.clean:
+    echo(audit_summary(result), audit_table(result), as_json=as_json)
+    if not result.clean:
         click.get_current_context().exit(_NOT_CLEAN)

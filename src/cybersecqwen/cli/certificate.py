@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from cybersecqwen.cli.group import FILE, Group, benchmark_folder, benchmark_option, json_option
+from cybersecqwen.cli.group import (
+    FILE,
+    Group,
+    benchmark_folder,
+    benchmark_option,
+    echo,
+    json_option,
+)
 
 if TYPE_CHECKING:
     from cybersecqwen.files import Json
@@ -65,7 +71,7 @@ def verify(
         "signed_by": identity if not differences else None,
         "differences": differences,
     }
-    click.echo(json.dumps(result, indent=2) if as_json else _text(result))
+    echo(result, _text(result), as_json=as_json)
     if differences:
         click.get_current_context().exit(_DOES_NOT_HOLD)
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
 
 import click
 
-from cybersecqwen.cli.group import FILE, Group, RegistryChoice, json_option
+from cybersecqwen.cli.group import FILE, Group, RegistryChoice, echo, json_option
 from cybersecqwen.errors import CyberSecQwenError
 
 
@@ -65,10 +64,8 @@ def fetch(source: str, cache: Path | None, url: str | None, as_json: bool, **giv
         _update(cache or default_cache(), url, as_json=as_json, **given)
         return
     paths = download(source, cache or default_cache(), url=url, years=_years(given["years"]))
-    if as_json:
-        click.echo(json.dumps([str(path) for path in paths], indent=2))
-    else:
-        click.echo("\n".join(map(str, paths)))
+    names = [str(path) for path in paths]
+    echo(names, "\n".join(names), as_json=as_json)
 
 
 def _refuse_options(source: str, given: dict[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cybersecqwen.cli.export import dataset as export_dataset
-from cybersecqwen.cli.group import FILE, Group, json_option
+from cybersecqwen.cli.group import FILE, Group, echo, json_option
 
 if TYPE_CHECKING:
     from cybersecqwen.reports.dataset import Corpus, TokenCounter
@@ -72,23 +71,20 @@ def report(
         max_length=max_length or (corpus.recipe.training.max_length if corpus else 4096),
         counter=_counter(tokenizer, run, corpus),
     )
-    found, conflicts = describe(corpus, records, settings=settings)
-    write_report(found, conflicts, folder)
-    if as_json:
-        click.echo(json.dumps(found, indent=2))
-    else:
-        click.echo(summary(found))
-        click.echo(f"\nReport: {folder / 'REPORT.md'}")
+    described, conflicts = describe(corpus, records, settings=settings)
+    write_report(described, conflicts, folder)
+    text = f"{summary(described)}\n\nReport: {folder / 'REPORT.md'}"
+    echo(described, text, as_json=as_json)
 
 
 def _counter(tokenizer: str | None, run: Path | None, corpus: Corpus | None) -> TokenCounter | None:
     """Load the tokenizer that is given, or the one that the run itself trained with."""
     from cybersecqwen.reports.dataset import load_counter, own_tokenizer
 
-    found = tokenizer or (own_tokenizer(run) if run else None)
-    if found is None:
+    source = tokenizer or (own_tokenizer(run) if run else None)
+    if source is None:
         return None
-    return load_counter(found, template=corpus.recipe.model.chat_template if corpus else "qwen3")
+    return load_counter(source, template=corpus.recipe.model.chat_template if corpus else "qwen3")
 
 
 _older_export = copy(export_dataset)  # `dataset export`, as it was called before

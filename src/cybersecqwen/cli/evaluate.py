@@ -2,79 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
-from cybersecqwen.cli.group import FILE, PROTOCOL, TASK, benchmark_folder, json_option
+from cybersecqwen.cli.group import (
+    FILE,
+    KIND,
+    PROTOCOL,
+    add_options,
+    benchmark_folder,
+    json_option,
+    tasks_option,
+)
 from cybersecqwen.cli.model import HELP, METAVAR, OLDER, one_model
 from cybersecqwen.cli.stages import open_recipe, print_results, stage_options
-
-_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _OLDER = ("engine", "url", "responses")  # options that named a model before --model did
 _DEVIATIONS = ("trials", "temperature", "max_tokens", "permute", "concurrency")
 _KIND = "Zero-shot chat, or 5-shot raw completion; a recipe says its own.  [default: instruct]"
+_COUNT = click.IntRange(min=1)
 
-
-def _model_options(command: _Command) -> _Command:
-    """Add what names a model that is no recipe's."""
-    for option in reversed(
-        (
-            click.option("--model", metavar=METAVAR, help=HELP),
-            *(click.option(f"--{name}", hidden=True, help=OLDER) for name in _OLDER),
-            click.option(
-                "--name", help="What to call the model.  [default: its folder, name or file]"
-            ),
-            click.option("--kind", type=click.Choice(["instruct", "base"]), help=_KIND),
-        )
-    ):
-        command = option(command)
-    return command
-
-
-def _deviations(command: _Command) -> _Command:
-    """Add what marks a protocol modified."""
-    for option in reversed(
-        (
-            click.option("--trials", type=click.IntRange(min=1), help="Another number of trials."),
-            click.option(
-                "--temperature", type=click.FloatRange(min=0), help="Another temperature."
-            ),
-            click.option(
-                "--max-tokens", type=click.IntRange(min=1), help="Another length of answers."
-            ),
-            click.option(
-                "--concurrency", type=click.IntRange(min=1), help="Other requests at once."
-            ),
-            click.option(
-                "--permute",
-                type=click.IntRange(min=2, max=24),
-                help="Ask cti-mcq under so many seeded orders of the options, one a trial.",
-            ),
-        )
-    ):
-        command = option(command)
-    return command
+_model_options = add_options(
+    click.option("--model", metavar=METAVAR, help=HELP),
+    *(click.option(f"--{name}", hidden=True, help=OLDER) for name in _OLDER),
+    click.option("--name", help="What to call the model.  [default: its folder, name or file]"),
+    click.option("--kind", type=KIND, help=_KIND),
+)
+_deviation_options = add_options(
+    click.option("--trials", type=_COUNT, help="Another number of trials."),
+    click.option("--temperature", type=click.FloatRange(min=0), help="Another temperature."),
+    click.option("--max-tokens", type=_COUNT, help="Another length of answers."),
+    click.option("--concurrency", type=_COUNT, help="Other requests at once."),
+    click.option(
+        "--permute",
+        type=click.IntRange(min=2, max=24),
+        help="Ask cti-mcq under so many seeded orders of the options, one a trial.",
+    ),
+)
 
 
 @click.command()
 @stage_options("evaluate", recipe_required=False)
 @_model_options
-@click.option(
-    "--task",
-    "tasks",
-    type=TASK,
-    multiple=True,
-    help="May be repeated.  [default: cti-rcm and cti-mcq]",
-)
+@tasks_option
 @click.option(
     "--protocol", type=PROTOCOL, help="Evaluation protocol.  [default: the recipe's, or model-card]"
 )
-@_deviations
+@_deviation_options
 @click.option("--no-probe", is_flag=True, help="Trust a server without asking what it honours.")
 @click.option("--save", type=FILE, help="Also write the CTI-Bench figures of embedded to FILE.")
 @json_option

@@ -6,7 +6,16 @@ from pathlib import Path
 
 import click
 
-from cybersecqwen.cli.group import FILE, PROTOCOL, TASK, Group, benchmark_folder, benchmark_option
+from cybersecqwen.cli.group import (
+    FILE,
+    KIND,
+    PROTOCOL,
+    TASK,
+    Group,
+    benchmark_folder,
+    benchmark_option,
+    tasks_option,
+)
 
 _OUT = click.option("--out", type=FILE, required=True, help="Folder to write into.")
 
@@ -52,16 +61,10 @@ def dataset(run: Path, out: Path, form: str) -> None:
 )
 @benchmark_option
 @_OUT
-@click.option(
-    "--task",
-    "tasks",
-    type=TASK,
-    multiple=True,
-    help="May be repeated.  [default: cti-rcm and cti-mcq]",
-)
+@tasks_option
 @click.option(
     "--kind",
-    type=click.Choice(["instruct", "base"]),
+    type=KIND,
     default="instruct",
     show_default=True,
     help="Zero-shot chat, or 5-shot raw completion.",

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
 
 from cybersecqwen.errors import CyberSecQwenError
 
+Command = TypeVar("Command", bound=Callable[..., Any])
+
 FILE = click.Path(path_type=Path)
+KIND = click.Choice(["instruct", "base"])
 
 
 class Group(click.Group):
@@ -103,10 +107,33 @@ TASK = RegistryChoice("task", _tasks)
 PROTOCOL = RegistryChoice("protocol", _protocols)
 RULE = RegistryChoice("rule", _rules)
 
+tasks_option = click.option(
+    "--task",
+    "tasks",
+    type=TASK,
+    multiple=True,
+    help="May be repeated.  [default: cti-rcm and cti-mcq]",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 benchmark_option = click.option(
     "--benchmark", type=FILE, help="Folder of the benchmark's files.  [default: the fetched one]"
 )
+
+
+def add_options(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
+    """Add options to a command in the order in which the help lists them."""
+
+    def add(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+def echo(result: object, text: str, *, as_json: bool) -> None:
+    """Print a result as JSON, or as text."""
+    click.echo(json.dumps(result, indent=2) if as_json else text)
 
 
 def coloured() -> bool:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
-from cybersecqwen.cli.group import json_option
+from cybersecqwen.cli.group import KIND, echo, json_option
 from cybersecqwen.cli.model import OLDER, one_model
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ _HELP = """Check that a server does what a request asks for.
 @click.option("--prompt", "prompts", multiple=True, help="Text to try it with; up to three count.")
 @click.option(
     "--kind",
-    type=click.Choice(["instruct", "base"]),
+    type=KIND,
     default="instruct",
     show_default=True,
     help="Send the texts as chats, or raw.",
@@ -53,12 +52,12 @@ def probe(
     if engine_of(named) != "http":
         raise click.UsageError(f"{named} is no server: give its URL, or NAME@URL")
     report = try_server(open_model(named, kind=kind), prompts)
-    click.echo(json.dumps(asdict(report), indent=2) if as_json else _shown(report))
+    echo(asdict(report), _report_table(report), as_json=as_json)
     if report.failed:
         click.get_current_context().exit(_FAILED)
 
 
-def _shown(report: ProbeReport) -> str:
+def _report_table(report: ProbeReport) -> str:
     from cybersecqwen.cli.output import clean
     from cybersecqwen.reports.markdown import table
 

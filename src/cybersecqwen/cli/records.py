@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cybersecqwen.cli.group import FILE, Group, json_option
+from cybersecqwen.cli.group import FILE, Group, echo, json_option
 from cybersecqwen.errors import CyberSecQwenError
 
 if TYPE_CHECKING:
@@ -143,16 +143,13 @@ def print_changes(results: list[tuple[str, str, Changes]], *, as_json: bool) -> 
 
     from cybersecqwen.reports.markdown import table
 
-    if as_json:
-        results_json = [{"name": name, "state": state, **asdict(c)} for name, state, c in results]
-        click.echo(json.dumps(results_json, indent=2))
-        return
+    results_json = [{"name": name, "state": state, **asdict(c)} for name, state, c in results]
     rows = [
         (name, f"{c.received:,}", f"{c.new:,}", f"{c.changed:,}", f"{c.labels:,}", state or "-")
         for name, state, c in results
     ]
     header = ("from", "received", "new", "changed", "label changes", "up to")
-    click.echo(table(header, rows, right=(1, 2, 3, 4)))
+    echo(results_json, table(header, rows, right=(1, 2, 3, 4)), as_json=as_json)
 
 
 def iso_day(text: str) -> str:

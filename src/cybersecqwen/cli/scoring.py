@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from cybersecqwen.cli.group import (
     TASK,
     benchmark_folder,
     benchmark_option,
+    echo,
     json_option,
 )
 
@@ -62,14 +62,11 @@ def score(
     from cybersecqwen.reports.results import scored_table, scores
 
     folder = benchmark_folder(benchmark)
-    found = scores(_answers(responses, task, folder, column), protocol, folder)
-    for row in found:
+    rows = scores(_answers(responses, task, folder, column), protocol, folder)
+    for row in rows:
         for note in row["notes"]:
             click.echo(f"{row['model']}, {row['task']}: {note}", err=True)
-    if as_json:
-        click.echo(json.dumps(found[0] if len(found) == 1 else found, indent=2))
-    else:
-        click.echo(scored_table(found))
+    echo(rows[0] if len(rows) == 1 else rows, scored_table(rows), as_json=as_json)
 
 
 @click.command()
@@ -99,14 +96,12 @@ def sensitivity(
     from cybersecqwen.reports.results import sensitivity_json, sensitivity_text
 
     folder = benchmark_folder(benchmark)
-    found = [
+    tables = [
         (answers, tabulate(answers, folder, reference=protocol, every=every))
         for answers in _answers(run, task, folder, column)
     ]
-    if as_json:
-        click.echo(json.dumps([sensitivity_json(*one) for one in found], indent=2))
-    else:
-        click.echo("\n\n".join(sensitivity_text(*one) for one in found))
+    text = "\n\n".join(sensitivity_text(*table) for table in tables)
+    echo([sensitivity_json(*table) for table in tables], text, as_json=as_json)
 
 
 @click.command()
@@ -139,8 +134,8 @@ def overlap(
     ours = read_evaluation(run, task)
     other = read_evaluation(control, task) if control else None
     shares = shares_of(read_items(folder, task), (row.row.text for row in read_rows(corpus)))
-    found = overlap_report(ours, other, shares, folder, corpus=corpus.name)
-    click.echo(json.dumps(found.to_json(), indent=2) if as_json else overlap_text(found))
+    report = overlap_report(ours, other, shares, folder, corpus=corpus.name)
+    echo(report.to_json(), overlap_text(report), as_json=as_json)
 
 
 @click.command()
@@ -173,17 +168,14 @@ def compare(
     from cybersecqwen.reports.comparison import ComparisonSettings, summary, write_comparison
     from cybersecqwen.reports.comparison import compare as build
 
-    found = build(
+    comparison = build(
         runs,
         benchmark_folder(benchmark),
         settings=ComparisonSettings(sizes=dict(map(_size, sizes)), **settings),
     )
-    written = write_comparison(found, out)
-    if as_json:
-        click.echo(json.dumps({k: v for k, v in found.items() if k != "items"}, indent=2))
-    else:
-        click.echo(summary(found))
-        click.echo("\nWritten: " + ", ".join(map(str, written)))
+    written = ", ".join(map(str, write_comparison(comparison, out)))
+    shown = {key: value for key, value in comparison.items() if key != "items"}
+    echo(shown, f"{summary(comparison)}\n\nWritten: {written}", as_json=as_json)
 
 
 def _size(given: str) -> tuple[str, float]:
@@ -215,6 +207,5 @@ def show(name: str, as_json: bool) -> None:
     from cybersecqwen.benchmark.protocol import find_protocol
     from cybersecqwen.reports.protocols import protocol_json, protocol_text
 
-    found = find_protocol(name)
-    shown: Any = protocol_json(found) if as_json else protocol_text(found)
-    click.echo(json.dumps(shown, indent=2) if as_json else shown)
+    protocol = find_protocol(name)
+    echo(protocol_json(protocol), protocol_text(protocol), as_json=as_json)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from cybersecqwen.cli.group import FILE, json_option
+from cybersecqwen.cli.group import FILE, echo, json_option
 from cybersecqwen.cli.stages import input_options, take_inputs
 from cybersecqwen.pipeline import STAGES
 
 if TYPE_CHECKING:
+    from cybersecqwen.files import Json
     from cybersecqwen.pipeline.series import Series
 
 
@@ -46,10 +46,10 @@ def series(
     loaded = load_series(series, overrides=overrides)
     folder = out or Path("runs") / loaded.name
     if dry_run:
-        click.echo(_planned(loaded, folder, overrides, as_json=as_json))
+        _echo_plan(loaded, folder, overrides, as_json=as_json)
         return
     report = run_series(loaded, folder, inputs=inputs, overrides=overrides)
-    click.echo(json.dumps(report, indent=2) if as_json else series_text(report))
+    echo(report, series_text(report), as_json=as_json)
     if not as_json and report["reference"]:
         click.echo(f"\nWritten: {folder / 'series.md'}, {folder / 'comparison' / 'comparison.md'}")
     failed = [run["name"] for run in report["runs"] if run["error"]]
@@ -58,17 +58,17 @@ def series(
         raise StageError(what, where=folder, tip="the same command goes on with them")
 
 
-def _planned(loaded: Series, folder: Path, overrides: tuple[str, ...], *, as_json: bool) -> str:
+def _echo_plan(loaded: Series, folder: Path, overrides: tuple[str, ...], *, as_json: bool) -> None:
     from cybersecqwen.reports.markdown import table
 
-    every = {cell.name: (*loaded.settings(cell), *overrides) for cell in loaded.cells}
-    if as_json:
-        rows = [
-            {"run": name, "recipe": loaded.recipe, "set": settings, "out": str(folder / name)}
-            for name, settings in every.items()
-        ]
-        return json.dumps(rows, indent=2)
-    return table(
-        ("run", "folder", "overrides"),
-        [(name, str(folder / name), " ".join(settings)) for name, settings in every.items()],
-    )
+    rows: list[Json] = [
+        {
+            "run": cell.name,
+            "recipe": loaded.recipe,
+            "set": (*loaded.settings(cell), *overrides),
+            "out": str(folder / cell.name),
+        }
+        for cell in loaded.cells
+    ]
+    cells = [(row["run"], row["out"], " ".join(row["set"])) for row in rows]
+    echo(rows, table(("run", "folder", "overrides"), cells), as_json=as_json)

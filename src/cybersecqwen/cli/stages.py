@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
-from cybersecqwen.cli.group import FILE, json_option
+from cybersecqwen.cli.group import FILE, Command, add_options, echo, json_option
 from cybersecqwen.cli.model import METAVAR, one_model
 from cybersecqwen.pipeline import STAGES, Run, RunInputs, Stage, open_run, run_stage
 from cybersecqwen.pipeline import run as run_stages
 from cybersecqwen.pipeline.stage import Option
-
-_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _RECIPE = click.argument("recipe")
 _OUT = click.option("--out", type=FILE, help="Run folder.  [default: runs/<name>]")
@@ -32,29 +29,20 @@ _KINDS: dict[str, dict[str, Any]] = {
 }
 
 
-def input_options(*names: str) -> Callable[[_Command], _Command]:
+def input_options(*names: str) -> Callable[[Command], Command]:
     """Add the options of the inputs that these stages declare, each once."""
     options = dict.fromkeys(option for name in names for option in STAGES[name].options)
     older = [_TEACHER_NAME] if any(option.name == "teacher" for option in options) else []
-    return _add(*map(_click_option, options), *older)
+    return add_options(*map(_click_option, options), *older)
 
 
-def stage_options(*names: str, recipe_required: bool = True) -> Callable[[_Command], _Command]:
+def stage_options(*names: str, recipe_required: bool = True) -> Callable[[Command], Command]:
     """Add what the commands of these stages take: a recipe, a folder, their inputs, overrides."""
     recipe = _RECIPE if recipe_required else click.argument("recipe", required=False)
-    return _add(recipe, _OUT, input_options(*names), _SET)
+    return add_options(recipe, _OUT, input_options(*names), _SET)
 
 
-def _add(*decorators: Callable[[_Command], _Command]) -> Callable[[_Command], _Command]:
-    def add(command: _Command) -> _Command:
-        for decorator in reversed(decorators):
-            command = decorator(command)
-        return command
-
-    return add
-
-
-def _click_option(option: Option) -> Callable[[_Command], _Command]:
+def _click_option(option: Option) -> Callable[[Command], Command]:
     return click.option(
         f"--{option.name}", multiple=option.multiple, help=option.help, **_KINDS[option.kind]
     )
@@ -97,7 +85,7 @@ def print_results(out: Path, *, as_json: bool) -> None:
     """Print the scores in a run folder."""
     from cybersecqwen.reports.results import results, results_table
 
-    click.echo(json.dumps(results(out), indent=2) if as_json else results_table(out))
+    echo(results(out), results_table(out), as_json=as_json)
 
 
 @click.command()
@@ -120,13 +108,11 @@ def corpus(as_json: bool, **options: Any) -> None:
 
     folder = _make(STAGES["corpus"], options)
     counts = read_json(folder / "certificate.json")["counts"]
-    if as_json:
-        click.echo(json.dumps(counts, indent=2))
-    else:
-        click.echo(
-            f"{counts['train']} training and {counts['validation']} validation examples, "
-            f"{sum(counts['dropped'].values())} records dropped; {folder}"
-        )
+    text = (
+        f"{counts['train']} training and {counts['validation']} validation examples, "
+        f"{sum(counts['dropped'].values())} records dropped; {folder}"
+    )
+    echo(counts, text, as_json=as_json)
 
 
 @click.command()
@@ -142,9 +128,8 @@ def synthesis(as_json: bool, **options: Any) -> None:
 
     folder = _make(STAGES["synthesis"], options)
     certificate = load_synthesis(folder)
-    click.echo(json.dumps(certificate, indent=2) if as_json else synthesis_text(certificate))
-    if not as_json:
-        click.echo(f"\nWritten: {folder}")
+    text = f"{synthesis_text(certificate)}\n\nWritten: {folder}"
+    echo(certificate, text, as_json=as_json)
 
 
 @click.command()
@@ -157,10 +142,8 @@ def distill(as_json: bool, **options: Any) -> None:
 
     folder = _make(STAGES["distill"], options)
     certificate, usage = read_json(folder / "certificate.json"), read_json(folder / "usage.json")
-    if as_json:
-        click.echo(json.dumps(certificate | {"usage": usage}, indent=2))
-    else:
-        click.echo(f"{distillation_text(certificate, usage)}\n\nWritten: {folder}")
+    text = f"{distillation_text(certificate, usage)}\n\nWritten: {folder}"
+    echo(certificate | {"usage": usage}, text, as_json=as_json)
 
 
 @click.command()

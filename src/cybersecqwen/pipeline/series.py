@@ -17,11 +17,13 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from cybersecqwen.config import (
+    FolderName,
+    Section,
     explain,
     find_shipped,
     load_recipe,
@@ -39,40 +41,27 @@ from cybersecqwen.reports.series_table import series_report, series_text
 
 _log = logging.getLogger(__name__)
 
-_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"  # of a recipe too: both name a folder
+DottedKeys = BeforeValidator(lambda value: flatten(value) if isinstance(value, dict) else value)
+Overrides = Annotated[dict[str, Any], DottedKeys]
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class Variant(_Table):
+class Variant(Section):
     """A run by name: what it overrides."""
 
-    name: str = Field(pattern=_NAME)
-    set: dict[str, Any] = {}
-
-    @field_validator("set", mode="before")
-    @classmethod
-    def _dotted(cls, value: Any) -> Any:
-        return flatten(value) if isinstance(value, dict) else value
+    name: FolderName
+    set: Overrides = Field(default={})
 
 
-class SeriesFile(_Table):
+class SeriesFile(Section):
     """A series' TOML file as it is written; keys of recipes are dotted, quoted or not."""
 
-    name: str = Field(pattern=_NAME)
+    name: FolderName
     summary: str
     recipe: str  # one that ships, or a file, which may be given relative to this one
     reference: str | None = None  # the run to hold the others against; the first by default
-    set: dict[str, Any] = {}  # of every run
-    grid: dict[str, list[Any]] = {}
-    variants: list[Variant] = []
-
-    @field_validator("set", "grid", mode="before")
-    @classmethod
-    def _dotted(cls, value: Any) -> Any:
-        return flatten(value) if isinstance(value, dict) else value
+    set: Overrides = Field(default={})  # of every run
+    grid: Annotated[dict[str, list[Any]], DottedKeys] = Field(default={})
+    variants: tuple[Variant, ...] = ()
 
     @model_validator(mode="after")
     def _has_runs(self) -> Self:
