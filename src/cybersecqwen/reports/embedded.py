@@ -11,6 +11,7 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
+from cybersecqwen import templates
 from cybersecqwen.errors import extra
 from cybersecqwen.files import Json, write_text
 from cybersecqwen.reports.markdown import table
@@ -19,6 +20,23 @@ _SPLITS = {
     "by_text": "held-out texts",
     "by_date": "records after the date",
 }
+_LEAST = 20  # records of a class that has a row of its own
+_MEASURES = (
+    ("training records", "training_records", ","),
+    ("records tested", "records", ","),
+    ("first candidate right", "top1", ".3f"),
+    ("among three", "top3", ".3f"),
+    ("among five", "top5", ".3f"),
+    ("first candidate in the label set", "top1_in_label_set", ".3f"),
+    ("macro F1", "macro_f1", ".3f"),
+    ("expected calibration error, 15 bins", "expected_calibration_error", ".3f"),
+    ("answered at 90 % precision", "coverage_at_90_precision", ".3f"),
+    (
+        "answered at 90 % precision, label set",
+        "coverage_at_90_precision_in_label_set",
+        ".3f",
+    ),
+)
 # Okabe and Ito's blue and vermillion, apart for every kind of colour vision and in grey print.
 _STYLES: Json = {
     "by_text": {"color": "#0072B2", "marker": "o", "markersize": 3.5},
@@ -45,21 +63,13 @@ def write_report(certificate: Json, folder: Path) -> None:
 def render(certificate: Json) -> str:
     """Write the report in Markdown."""
     splits = _splits(certificate)
-    return (
-        "\n\n".join(
-            [
-                "# The embedded classifier, measured",
-                _opening(certificate),
-                _headline(splits),
-                "![Calibration](calibration.svg)\n\n![Abstention](abstention.svg)",
-                "## By how many records of the class it was trained on",
-                _bands(splits["by_text"]),
-                "## By class",
-                "Held-out texts: classes of at least 20 records, and the rest as one row.",
-                _classes(splits["by_text"]["by_class"]),
-            ]
-        )
-        + "\n"
+    held_out = splits["by_text"]
+    return templates.render(
+        "reports/embedded.md.jinja",
+        certificate=certificate,
+        headline=_headline(splits),
+        bands=_bands(held_out["by_training_records"]),
+        classes=_classes(held_out["by_class"]),
     )
 
 
@@ -72,78 +82,39 @@ def _splits(certificate: Json) -> dict[str, Json]:
     }
 
 
-def _opening(certificate: Json) -> str:
-    return (
-        f"Written by `{certificate['command']} --report`; every figure is in the certificate of "
-        f"`{certificate['artifact']}` (sha256 `{certificate['sha256'][:12]}…`, "
-        f"{certificate['bytes'] / 1e6:.1f} MB).\n\n"
-        f"Of the labelled records, {certificate['dropped']:,} were left out because they overlap "
-        f"with CTI-Bench, and {certificate['labelled_records']:,} remained. Texts that read the "
-        'same always fall on the same side of a split. "Right" is the first label of NVD, else '
-        'of the CNA, else of CISA; "in the label set" is any of the record\'s labels. The split '
-        "by date tests a second model that was trained on earlier records only: it shows what "
-        "to expect of records that are newer than the model."
-    )
-
-
 def _headline(splits: dict[str, Json]) -> str:
-    def title(name: str, split: Json) -> str:
-        return f"from {split['split']} on" if "split" in split else _SPLITS[name]
-
-    rows = [
-        ("training records", "training_records", "{:,}"),
-        ("records tested", "records", "{:,}"),
-        ("first candidate right", "top1", "{:.3f}"),
-        ("among three", "top3", "{:.3f}"),
-        ("among five", "top5", "{:.3f}"),
-        ("first candidate in the label set", "top1_in_label_set", "{:.3f}"),
-        ("macro F1", "macro_f1", "{:.3f}"),
-        ("expected calibration error, 15 bins", "expected_calibration_error", "{:.3f}"),
-        ("answered at 90 % precision", "coverage_at_90_precision", "{:.3f}"),
-        (
-            "answered at 90 % precision, label set",
-            "coverage_at_90_precision_in_label_set",
-            "{:.3f}",
-        ),
+    titles = [
+        f"from {split['split']} on" if "split" in split else _SPLITS[name]
+        for name, split in splits.items()
     ]
-    return table(
-        ["", *(title(name, split) for name, split in splits.items())],
-        [[label, *(form.format(s[key]) for s in splits.values())] for label, key, form in rows],
-    )
+    rows = [
+        [label, *(f"{split[key]:{spec}}" for split in splits.values())]
+        for label, key, spec in _MEASURES
+    ]
+    return table(["", *titles], rows)
 
 
-def _bands(split: Json) -> str:
+def _bands(bands: Sequence[Json]) -> str:
     rows = []
-    for band in split["by_training_records"]:
+    for band in bands:
         low, high = band["training_records"]
-        rows.append(
-            [
-                f"{low:,} to {high:,}" if high > low else f"{low:,}",
-                f"{band['classes']}",
-                f"{band['records']:,}",
-                f"{band['top1']:.3f}",
-                f"{band['top5']:.3f}",
-            ]
-        )
+        records = f"{low:,} to {high:,}" if high > low else f"{low:,}"
+        rates = (f"{band['top1']:.3f}", f"{band['top5']:.3f}")
+        rows.append((records, str(band["classes"]), f"{band['records']:,}", *rates))
     return table(["training records", "classes", "records tested", "first", "among five"], rows)
 
 
-def _classes(by_class: Sequence[Sequence[object]]) -> str:
-    shown = [row for row in by_class if int(str(row[1])) >= 20]
+def _classes(by_class: Sequence[tuple[str, int, float, float | None]]) -> str:
+    shown = [row for row in by_class if row[1] >= _LEAST]
     rest = by_class[len(shown) :]
     rows = [
-        [
-            str(name),
-            str(count),
-            f"{recall:.2f}",
-            f"{precision:.2f}" if precision is not None else "-",
-        ]
+        (name, str(count), f"{recall:.2f}", "-" if precision is None else f"{precision:.2f}")
         for name, count, recall, precision in shown
     ]
-    records = sum(int(str(row[1])) for row in rest)
+    records = sum(count for _, count, _, _ in rest)
     if records:
-        recall = sum(int(str(row[1])) * float(str(row[2])) for row in rest) / records
-        rows.append([f"{len(rest)} rarer classes", str(records), f"{recall:.2f}", "-"])
+        recall = sum(count * recall for _, count, recall, _ in rest) / records
+        rows.append((f"{len(rest)} rarer classes", str(records), f"{recall:.2f}", "-"))
     return table(["class", "records", "recall", "precision"], rows)
 
 

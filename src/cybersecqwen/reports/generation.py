@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from cybersecqwen import templates
 from cybersecqwen.files import Json, read_json
 from cybersecqwen.reports.markdown import table
+from cybersecqwen.synthesis.pair_card import letters_text
 
 _SHOWN = 15  # classes, the most frequent first
 
@@ -45,20 +47,11 @@ def synthesis_text(synthesis: Json) -> str:
 
 def synthesis_summary(synthesis: Json) -> str:
     """Summarise a synthesis in a few sentences."""
-    counts, teacher = synthesis["counts"], synthesis["teacher"]
-    by = f"the teacher {teacher['model']}" if teacher else "rules from facts, without a model"
-    rejected = sum(counts["rejected"].values())
-    letters = "; ".join(
-        f"{part} " + ", ".join(f"{letter} {n:,}" for letter, n in of.items())
-        for part, of in synthesis["letters"].items()
-        if of
+    letters = letters_text(synthesis, ",")
+    summary = templates.render(
+        "reports/synthesis_summary.md.jinja", **synthesis | {"letters": letters}
     )
-    return (
-        f"{counts['train']:,} training and {counts['validation']:,} validation pairs of the "
-        f"{counts['wanted']:,} wanted, made by {by}; {counts['forms'].get('choice', 0):,} have "
-        f"four options, the right one at {letters or 'no letter'}. Rejected: {rejected:,}. "
-        f"Knowledge: {', '.join(synthesis['knowledge'].values())}."
-    )
+    return summary.rstrip("\n")
 
 
 def distillation_text(certificate: Json, usage: Json) -> str:
@@ -77,26 +70,17 @@ def distillation_text(certificate: Json, usage: Json) -> str:
 
 
 def distillation_summary(certificate: Json) -> str:
-    """Summarise a distillation in a few sentences."""
-    teacher = certificate["teacher"]["settings"]
-    examples, answers = certificate["examples"], certificate["answers"]
-    unkept = examples["corpus"] - examples["with_trace"]
-    then = {"drop": "is left out", "direct": "keeps the corpus's completion"}
-    return (
-        f"The teacher {teacher['teacher']} answered {examples['corpus']:,} examples "
-        f"{answers['asked']:,} times, in agreement with the gold label "
-        f"{certificate['agreement']:.1%} of the time. {answers['kept']:,} traces were kept, for "
-        f"{examples['with_trace']:,} examples ({certificate['yield']:.1%}); each of the other "
-        f"{unkept:,} {then[teacher['without_trace']]}. Training examples: {examples['train']:,}."
-        + _tokens(certificate["tokens"], certificate["cost"])
+    """Summarise a distillation in a few sentences, with the tokens where its engine counts them."""
+    summary = templates.render(
+        "reports/distillation_summary.md.jinja",
+        **certificate
+        | {
+            "settings": certificate["teacher"]["settings"],
+            "kept": certificate["yield"],
+            "cost": _cost(certificate["cost"]),
+        },
     )
-
-
-def _tokens(tokens: Mapping[str, int], cost: float | None) -> str:
-    """Write the tokens that the answers took, where the engine counts them."""
-    if not any(tokens.values()):
-        return ""
-    return f" {tokens['prompt']:,} tokens in, {tokens['completion']:,} out{_cost(cost)}."
+    return summary.rstrip("\n")
 
 
 def _cost(cost: float | None) -> str:
@@ -114,9 +98,9 @@ def _classes(by_class: Json) -> str:
         (cwe, f"{of['answers']:,}", f"{of['agreement']:.1%}", f"{of['kept']:,}")
         for cwe, of in ordered[:_SHOWN]
     ]
-    listed = table(("gold", "answers", "agreement", "kept"), rows, right=(1, 2, 3))
+    shown = table(("gold", "answers", "agreement", "kept"), rows, right=(1, 2, 3))
     more = len(ordered) - _SHOWN
-    return listed + (f"\n\n{more} rarer classes are in certificate.json." if more > 0 else "")
+    return shown + (f"\n\n{more} rarer classes are in certificate.json." if more > 0 else "")
 
 
 def _teacher_usage(usage: Json) -> str:
