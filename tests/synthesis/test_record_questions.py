@@ -27,7 +27,7 @@ def test_each_topic_asks_about_a_record_that_says_enough(
     writer = ask(TEXT, vector=VECTOR)
     record = one(writer)
     for (kind, topic, choice), make in TOPICS.items():
-        draft = make(record, writer)
+        draft = make(record, writer, choice)
         assert draft is not None, topic
         assert (draft.kind, draft.topic, bool(draft.options)) == (kind, topic, choice)
         assert record.text in draft.question
@@ -40,7 +40,7 @@ def test_each_topic_asks_about_a_record_that_says_enough(
 def test_a_record_that_says_nothing_is_asked_nothing(ask: Callable[..., QuestionWriter]) -> None:
     writer = ask("An issue was found in a product of a vendor.", cwe="CWE-287")
     record = one(writer)
-    asked = [topic for (_, topic, _), make in TOPICS.items() if make(record, writer)]
+    asked = [topic for (_, topic, form), make in TOPICS.items() if make(record, writer, form)]
     assert asked == []
 
 
@@ -90,4 +90,4 @@ def test_a_discouraged_weakness_is_never_the_best_of_four(
 ) -> None:
     text = "Improper input validation and exposure of sensitive information in Foo."
     writer = ask(text, cwe=cwe)
-    assert TOPICS["weakness", "weakness of a record", True](one(writer), writer) is None
+    assert TOPICS["weakness", "weakness of a record", True](one(writer), writer, True) is None

@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from cybersecqwen import __version__
-from cybersecqwen.config import Contamination
+from cybersecqwen.config import Contamination, Recipe
 from cybersecqwen.contamination import RULES, BenchmarkIndex, Row, describe_rules
 from cybersecqwen.contamination.audit import Audit, checked_rules, run_audit
 from cybersecqwen.contamination.rows import training_files
@@ -102,6 +102,17 @@ def certify(
         "unreadable": len(audit.unreadable),
         "counts": audit.counts,
         "clean": audit.clean,
+    }
+
+
+def provenance(recipe: Recipe, benchmark: Benchmark, inputs: Json) -> Json:
+    """State what made a set of examples, and what it was held against by which rules."""
+    return {
+        "tool": {"name": "cybersecqwen", "version": __version__},
+        "recipe": recipe.name,
+        "inputs": inputs,
+        "rules": describe_rules(recipe.contamination),
+        "benchmark_items": {task: len(items) for task, items in benchmark.items()},
     }
 
 

@@ -14,16 +14,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from cybersecqwen import __version__
 from cybersecqwen.config import Recipe
-from cybersecqwen.contamination import (
-    RULES,
-    BenchmarkIndex,
-    Hit,
-    Row,
-    decontaminate,
-    describe_rules,
-)
+from cybersecqwen.contamination import RULES, BenchmarkIndex, Hit, Row, decontaminate
+from cybersecqwen.contamination.certificate import provenance
 from cybersecqwen.corpus.cohort import Candidate, by_text, select
 from cybersecqwen.corpus.dataset_card import Part, dataset_card
 from cybersecqwen.corpus.phrases import Phrases, completion
@@ -183,13 +176,8 @@ def _certificate(recipe: Recipe, inputs: CorpusInputs, out: Path, index: Benchma
         for row, hits in zip(rows, found, strict=True):
             if hits:
                 raise StageError(f"{row['cve_id']} overlaps with the benchmark", where=out / name)
-    return {
-        "tool": {"name": "cybersecqwen", "version": __version__},
-        "recipe": recipe.name,
-        "inputs": inputs.checksums,
+    return provenance(recipe, inputs.benchmark, inputs.checksums) | {
         "outputs": {name: sha256_file(out / name) for name in (*_FILES, "dropped.jsonl")},
-        "rules": describe_rules(recipe.contamination),
-        "benchmark_items": {task: len(items) for task, items in inputs.benchmark.items()},
         "counts": counts,
         "clean": True,
     }

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from cybersecqwen import __version__
 from cybersecqwen.config import Recipe, Synthesis
-from cybersecqwen.contamination import BenchmarkIndex, Row, decontaminate, describe_rules
+from cybersecqwen.contamination import BenchmarkIndex, Row, decontaminate
+from cybersecqwen.contamination.certificate import provenance
 from cybersecqwen.engines.teacher import Teacher
 from cybersecqwen.errors import InputError, RecipeError, StageError
 from cybersecqwen.files import Json, read_jsonl, sha256_file, write_json, write_jsonl, write_text
@@ -194,15 +194,12 @@ def _certificate(recipe: Recipe, sources: SynthesisInputs, out: Path, checking: 
         name.removesuffix(".jsonl"): _counted(p.letter for p in part if p.letter)
         for name, part in parts.items()
     }
-    return {
-        "tool": {"name": "cybersecqwen", "version": __version__},
-        "recipe": recipe.name,
-        "inputs": sources.checksums,
+    shared = provenance(recipe, sources.benchmark, sources.checksums)
+    return shared | {
         "knowledge": dict(sorted(sources.base.releases.items())),
         "outputs": {name: sha256_file(out / name) for name in (*FILES, "rejected.jsonl")},
-        "rules": describe_rules(recipe.contamination) | _RULES,
+        "rules": shared["rules"] | _RULES,
         "offensive_rules": DESCRIPTIONS,
-        "benchmark_items": {task: len(items) for task, items in sources.benchmark.items()},
         "counts": {
             **{name.removesuffix(".jsonl"): len(part) for name, part in parts.items()},
             "kinds": _counted(pair.draft.kind for pair in pairs),

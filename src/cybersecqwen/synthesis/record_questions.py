@@ -70,38 +70,25 @@ class QuestionWriter:
     catalogue: Mapping[str, Weakness]
     rng: random.Random
 
-    def question(self, record: RecordFacts, topic: str, form: str, **values: str) -> str:
-        """Put a question of a topic, in the form "open" or "choice", beside the description."""
-        ask = say(self.rng, _WORDS[topic][form]["question"], **values)
-        inline = form == "choice"
-        return framed(self.rng, ask, record.text, record.cve_id, inline=inline)
+    def question(self, record: RecordFacts, topic: str, choice: bool, **values: str) -> str:
+        """Put a question of a topic, open or a multiple choice, beside the description."""
+        ask = say(self.rng, _WORDS[topic][_form(choice)]["question"], **values)
+        return framed(self.rng, ask, record.text, record.cve_id, inline=choice)
 
-    def answer(self, topic: str, form: str, **values: str) -> str:
+    def answer(self, topic: str, choice: bool, **values: str) -> str:
         """Answer a question of a topic."""
-        return say(self.rng, _WORDS[topic][form]["answer"], **values)
+        return say(self.rng, _WORDS[topic][_form(choice)]["answer"], **values)
 
-    def open(self, record: RecordFacts, topic: str, *support: str, **values: str) -> Draft:
-        """Write an open question and its answer."""
-        return self._draft(record, topic, "open", support, values)
-
-    def choice(self, record: RecordFacts, topic: str, *support: str, **values: str) -> Draft:
-        """Write a multiple choice, still without its options."""
-        return self._draft(record, topic, "choice", support, values)
-
-    def _draft(
-        self,
-        record: RecordFacts,
-        topic: str,
-        form: str,
-        support: tuple[str, ...],
-        values: Mapping[str, str],
+    def draft(
+        self, record: RecordFacts, topic: str, choice: bool, *support: str, **values: str
     ) -> Draft:
+        """Write a question with its answer; of a multiple choice the options are still missing."""
         return Draft(
             kind=_KINDS[topic],
             topic=topic,
             subject=record.cve_id,
-            question=self.question(record, topic, form, **values),
-            answer=self.answer(topic, form, **values),
+            question=self.question(record, topic, choice, **values),
+            answer=self.answer(topic, choice, **values),
             grounding=record.grounding(),
             support=support,
         )
@@ -141,41 +128,38 @@ class QuestionWriter:
         return sorted({record.fix.product for record in self.records if record.fix})
 
 
-def weakness(record: RecordFacts, writer: QuestionWriter) -> Draft | None:
-    """Ask which weakness a description shows, and why."""
+def _form(choice: bool) -> str:
+    return "choice" if choice else "open"
+
+
+def weakness(record: RecordFacts, writer: QuestionWriter, choice: bool) -> Draft | None:
+    """Ask which weakness a description shows, and why; or which of four."""
     quote, of = _quote(record, writer), record.weakness
     if not quote or of is None:
         return None
     topic = "weakness of a record"
-    answer = writer.answer(topic, "open", quote=quote, cwe=of.cwe_id, name=of.name)
+    if choice:
+        wrong = [] if of.usage in _BROAD else _other_weaknesses(record, writer)
+        if len(wrong) < 3:
+            return None  # a broad entry is not the best of four
+        right = f"{of.cwe_id} {of.name}"
+        draft = writer.draft(record, topic, choice, right, quote, quote=quote, right=right)
+        return replace(draft, options=(right, *wrong), grounding=(*draft.grounding, record.label()))
+    answer = writer.answer(topic, choice, quote=quote, cwe=of.cwe_id, name=of.name)
     if of.usage == "Discouraged":
         answer += say(writer.rng, _WORDS[topic]["open"]["discouraged"])
     return Draft(
         kind="weakness",
         topic=topic,
         subject=record.cve_id,
-        question=writer.question(record, topic, "open"),
+        question=writer.question(record, topic, choice),
         answer=answer,
         grounding=(*record.grounding(), record.label()),
         support=(quote, of.cwe_id),
     )
 
 
-def weakness_choice(record: RecordFacts, writer: QuestionWriter) -> Draft | None:
-    """Ask which of four weaknesses a description shows."""
-    quote, of = _quote(record, writer), record.weakness
-    if not quote or of is None or of.usage in _BROAD:
-        return None  # a broad entry is not the best of four
-    wrong = _other_weaknesses(record, writer)
-    if len(wrong) < 3:
-        return None
-    right = f"{of.cwe_id} {of.name}"
-    topic = "weakness of a record"
-    draft = writer.choice(record, topic, right, quote, quote=quote, right=right)
-    return replace(draft, options=(right, *wrong), grounding=(*draft.grounding, record.label()))
-
-
-def label(record: RecordFacts, writer: QuestionWriter) -> Draft | None:
+def label(record: RecordFacts, writer: QuestionWriter, _: bool) -> Draft | None:
     """Ask in CTI-RCM's own words, with the bare CWE id on the last line."""
     quote = _quote(record, writer)
     if not quote or record.weakness is None:
@@ -194,44 +178,36 @@ def label(record: RecordFacts, writer: QuestionWriter) -> Draft | None:
     )
 
 
-def effect(record: RecordFacts, writer: QuestionWriter) -> Draft | None:
-    """Ask what an attacker can achieve; the answer is a sentence of the text."""
+def effect(record: RecordFacts, writer: QuestionWriter, choice: bool) -> Draft | None:
+    """Ask what an attacker can achieve, which a sentence of the text says; or which of four."""
     if not record.effect:
         return None
     name, sentence = record.effect.name, record.effect.sentence.rstrip(".")
     values = {"name": name, "Name": _capitalised(name), "sentence": sentence}
-    return writer.open(record, "effect", sentence, **values)
-
-
-def effect_choice(record: RecordFacts, writer: QuestionWriter) -> Draft | None:
-    """Ask which of four consequences a description states."""
-    if not record.effect:
-        return None
-    name, sentence = record.effect.name, record.effect.sentence.rstrip(".")
+    draft = writer.draft(record, "effect", choice, sentence, **values)
+    if not choice:
+        return draft
     others = sorted(EFFECTS.keys() - effects(record.text))
-    draft = writer.choice(record, "effect", sentence, name=name, sentence=sentence)
     options = map(_capitalised, (name, *writer.rng.sample(others, 3)))
     return replace(draft, options=tuple(options))
 
 
-def fix(record: RecordFacts, writer: QuestionWriter) -> Draft | None:
-    """Ask which version remedies it: the one that the description names as the limit."""
-    return writer.open(record, "fix", *record.fix, **record.fix._asdict()) if record.fix else None
-
-
-def fix_choice(record: RecordFacts, writer: QuestionWriter) -> Draft | None:
-    """Ask for the first version that is not affected, among others that are or come later."""
+def fix(record: RecordFacts, writer: QuestionWriter, choice: bool) -> Draft | None:
+    """Ask which version remedies it, the one named as the limit; or the first not affected."""
     if not record.fix:
         return None
+    values = record.fix._asdict()
+    if not choice:
+        return writer.draft(record, "fix", choice, *record.fix, **values)
     product, version = record.fix
     wrong = _other_versions(version)
     if len(wrong) < 3 or any(one in record.text for one in wrong):
         return None
-    draft = writer.choice(record, "fix", version, product, product=product, version=version)
+    draft = writer.draft(record, "fix", choice, version, product, **values)
     return replace(draft, options=(version, *writer.rng.sample(wrong, 3)))
 
 
-def vector(record: RecordFacts, _: QuestionWriter) -> Draft | None:
+def vector(record: RecordFacts, _: QuestionWriter, __: bool) -> Draft | None:
     """Ask in CTI-VSP's own words, with the vector on the last line."""
     reading = read_vector(record.vulnerability.cvss3_vector or "")
     if reading is None or reading.score == "0.0":
@@ -249,58 +225,44 @@ def vector(record: RecordFacts, _: QuestionWriter) -> Draft | None:
     )
 
 
-def component(record: RecordFacts, writer: QuestionWriter) -> Draft | None:
-    """Ask for the part that a description names."""
+def component(record: RecordFacts, writer: QuestionWriter, choice: bool) -> Draft | None:
+    """Ask for the part that a description names, or for one of four of its sort."""
     if not record.component:
         return None
     noun, name = record.component
-    return writer.open(record, "component", name, noun=noun, name=name)
-
-
-def component_choice(record: RecordFacts, writer: QuestionWriter) -> Draft | None:
-    """Ask which of four parts a description names, all of one sort."""
-    if not record.component:
+    wrong = writer.absent(record, writer.names[noun]) if choice else []
+    if choice and len(wrong) < 3:
         return None
-    noun, name = record.component
-    others = writer.absent(record, writer.names[noun])
-    if len(others) < 3:
-        return None
-    draft = writer.choice(record, "component", name, noun=noun, name=name)
-    return replace(draft, options=(name, *others))
+    draft = writer.draft(record, "component", choice, name, noun=noun, name=name)
+    return replace(draft, options=(name, *wrong) if choice else ())
 
 
-def product(record: RecordFacts, writer: QuestionWriter) -> Draft | None:
-    """Ask which product is affected, and up to where."""
-    fix = record.fix
-    return writer.open(record, "product", *fix, **fix._asdict()) if fix else None
-
-
-def product_choice(record: RecordFacts, writer: QuestionWriter) -> Draft | None:
-    """Ask which of four products a description is about."""
+def product(record: RecordFacts, writer: QuestionWriter, choice: bool) -> Draft | None:
+    """Ask which product is affected, and up to where; or which of four."""
     if not record.fix:
         return None
-    others = writer.absent(record, writer.products)
-    if len(others) < 3:
+    wrong = writer.absent(record, writer.products) if choice else []
+    if choice and len(wrong) < 3:
         return None
-    draft = writer.choice(record, "product", *record.fix, **record.fix._asdict())
-    return replace(draft, options=(record.fix.product, *others))
+    draft = writer.draft(record, "product", choice, *record.fix, **record.fix._asdict())
+    return replace(draft, options=(record.fix.product, *wrong) if choice else ())
 
 
-Topic = Callable[[RecordFacts, QuestionWriter], Draft | None]
+Topic = Callable[[RecordFacts, QuestionWriter, bool], Draft | None]
 
-# By kind, topic, and whether it gives options.
+# By kind, topic, and whether it gives options; each writes both forms that stand here.
 TOPICS: dict[tuple[str, str, bool], Topic] = {
-    ("weakness", "weakness of a record", True): weakness_choice,
+    ("weakness", "weakness of a record", True): weakness,
     ("weakness", "weakness of a record", False): weakness,
     ("weakness", "label", False): label,
-    ("consequence", "effect", True): effect_choice,
+    ("consequence", "effect", True): effect,
     ("consequence", "effect", False): effect,
-    ("mitigation", "fix", True): fix_choice,
+    ("mitigation", "fix", True): fix,
     ("mitigation", "fix", False): fix,
     ("cvss", "vector", False): vector,
-    ("component", "component", True): component_choice,
+    ("component", "component", True): component,
     ("component", "component", False): component,
-    ("component", "product", True): product_choice,
+    ("component", "product", True): product,
     ("component", "product", False): product,
 }
 # Turns that a topic has before another of its kind comes: records carry more of the pairs.
@@ -311,14 +273,14 @@ _KINDS = {topic: kind for kind, topic, _ in TOPICS}
 def record_drafts(writer: QuestionWriter) -> Makers:
     """Make drafts of each topic, over all records in a drawn order."""
 
-    def over(topic: Topic) -> Maker:
+    def over(topic: Topic, choice: bool) -> Maker:
         def drafts() -> Iterator[Draft]:
             drawn = writer.rng.sample(writer.records, len(writer.records))
-            return (draft for record in drawn if (draft := topic(record, writer)))
+            return (draft for record in drawn if (draft := topic(record, writer, choice)))
 
         return drafts
 
-    return {key: over(topic) for key, topic in TOPICS.items()}
+    return {key: over(topic, key[2]) for key, topic in TOPICS.items()}
 
 
 def _quote(record: RecordFacts, writer: QuestionWriter) -> str:

@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cybersecqwen import __version__
 from cybersecqwen.config import Distillation, Recipe
-from cybersecqwen.contamination import BenchmarkIndex, Hit, describe_rules
+from cybersecqwen.contamination import BenchmarkIndex, Hit
+from cybersecqwen.contamination.certificate import provenance
 from cybersecqwen.engines.teacher import Prices, Teacher, Usage, generate, open_teacher
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json, read_jsonl, sha256_file, write_json, write_jsonl
@@ -209,16 +209,12 @@ def _certificate(
     reasons = Counter(j.rejection.reason for j in judged if j.rejection)
     examples = {j.response.item for j in judged}
     with_trace = {j.response.item for j in judged if not j.rejection}
-    return {
-        "tool": {"name": "cybersecqwen", "version": __version__},
-        "recipe": recipe.name,
+    inputs = {"train.jsonl": sha256_file(sources.train)}
+    return provenance(recipe, sources.benchmark, inputs) | {
         "teacher": {
             "identity": teacher.identity,
             "settings": settings.model_dump(mode="json", exclude={"concurrency"}),
         },
-        "inputs": {"train.jsonl": sha256_file(sources.train)},
-        "rules": describe_rules(recipe.contamination),
-        "benchmark_items": {task: len(items) for task, items in sources.benchmark.items()},
         "examples": {"corpus": len(examples), "with_trace": len(with_trace)},
         "answers": {
             "asked": len(judged),
