@@ -159,7 +159,7 @@ def weakness(record: RecordFacts, writer: QuestionWriter, choice: bool) -> Draft
     )
 
 
-def label(record: RecordFacts, writer: QuestionWriter, _: bool) -> Draft | None:
+def label(record: RecordFacts, writer: QuestionWriter, _choice: bool) -> Draft | None:
     """Ask in CTI-RCM's own words, with the bare CWE id on the last line."""
     quote = _quote(record, writer)
     if not quote or record.weakness is None:
@@ -207,7 +207,7 @@ def fix(record: RecordFacts, writer: QuestionWriter, choice: bool) -> Draft | No
     return replace(draft, options=(version, *writer.rng.sample(wrong, 3)))
 
 
-def vector(record: RecordFacts, _: QuestionWriter, __: bool) -> Draft | None:
+def vector(record: RecordFacts, _writer: QuestionWriter, _choice: bool) -> Draft | None:
     """Ask in CTI-VSP's own words, with the vector on the last line."""
     reading = read_vector(record.vulnerability.cvss3_vector or "")
     if reading is None or reading.score == "0.0":
