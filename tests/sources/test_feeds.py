@@ -18,6 +18,7 @@ from cybersecqwen.cli import main
 from cybersecqwen.contamination.rows import read_rows
 from cybersecqwen.errors import InputError
 from cybersecqwen.formats.archives import Head
+from cybersecqwen.records import Vulnerability
 from cybersecqwen.sample import BENCHMARK
 from cybersecqwen.sources import FEEDS, read_vulnerabilities, recognise
 from cybersecqwen.sources.recordstore.database import open_for_update, transaction
@@ -66,7 +67,7 @@ FILES: dict[str, bytes | Callable[[Path], None]] = {
     "recordstore": store,
     "table": table,
 }
-OF_RECORDS = ["nvd", "cvelist", "recordstore", "table"]
+OF_RECORDS = [name for name in FILES if FEEDS[name].kind is Vulnerability]
 
 
 def make(feed: str, path: Path) -> Path:
