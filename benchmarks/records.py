@@ -22,7 +22,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from cybersecqwen.sources import read_vulnerabilities
 from cybersecqwen.sources.recordstore import query
-from cybersecqwen.sources.recordstore.query import Wanted
+from cybersecqwen.sources.recordstore.query import RecordFilter
 from cybersecqwen.sources.recordstore.session import UpdateOptions
 from cybersecqwen.sources.recordstore.update import import_files, update
 
@@ -73,7 +73,7 @@ def timed(action: Callable[[], Any]) -> tuple[float, Any]:
 def updates(store: Path) -> list[tuple[float, Any]]:
     """Update the store twice from a server with changed records."""
     now = datetime.now(UTC).replace(tzinfo=None)
-    rows = list(query.rows(store, Wanted(since=YEAR)))[:CHANGED]
+    rows = list(query.rows(store, RecordFilter(since=YEAR)))[:CHANGED]
     modified = (now - timedelta(hours=2)).isoformat(timespec="milliseconds")
     server = ThreadingHTTPServer(("127.0.0.1", 0), Api)
     server.records = [labelled_anew(row, modified) for row in rows]  # type: ignore[attr-defined]
@@ -98,10 +98,12 @@ def main() -> None:
         again, _ = timed(lambda: list(import_files(order, [given.records])))
         size = store.stat().st_size
         whole, _ = timed(lambda: sum(1 for _ in read_vulnerabilities(store)))
-        year, found = timed(lambda: sum(1 for _ in query.rows(store, Wanted(since=YEAR))))
-        three, of_three = timed(lambda: sum(1 for _ in query.rows(store, Wanted(since=YEARS))))
-        counted, _ = timed(lambda: query.count(store, Wanted(since=YEAR)))
-        labelled, _ = timed(lambda: query.count(store, Wanted(since=YEAR, labelled=True)))
+        year, found = timed(lambda: sum(1 for _ in query.rows(store, RecordFilter(since=YEAR))))
+        three, of_three = timed(
+            lambda: sum(1 for _ in query.rows(store, RecordFilter(since=YEARS)))
+        )
+        counted, _ = timed(lambda: query.count(store, RecordFilter(since=YEAR)))
+        labelled, _ = timed(lambda: query.count(store, RecordFilter(since=YEAR, labelled=True)))
         one, _ = timed(lambda: list(query.find(store, ["CVE-2021-44228"])))
         (first, outcome), (second, repeated) = updates(store)
     print(f"{there:,} records, {size / 1e6:.0f} MB\n")

@@ -27,7 +27,6 @@ from typing import IO, Any
 from cybersecqwen.errors import CyberSecQwenError, InputError
 
 Json = dict[str, Any]
-_BLOCK = 1 << 20
 
 
 @contextmanager
@@ -192,11 +191,8 @@ def parse_line(line: str | bytes, *, where: str) -> Json:
 
 def sha256_file(path: Path) -> str:
     """Hash a file's bytes as lower-case hex."""
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def sha256_tree(path: Path) -> dict[str, str]:

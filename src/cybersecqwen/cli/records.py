@@ -48,7 +48,7 @@ def since(date: str, counted: bool, store: Path | None, **wanted: Any) -> None:
     from cybersecqwen.sources.recordstore import query
 
     known = wanted.pop("kev")
-    chosen = query.Wanted(since=iso_day(date), known_exploited=known, **wanted)
+    chosen = query.RecordFilter(since=iso_day(date), known_exploited=known, **wanted)
     if counted:
         click.echo(query.count(_path(store), chosen))
     else:

@@ -14,7 +14,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from time import monotonic
 from typing import IO
@@ -28,7 +28,6 @@ from cybersecqwen.files import Json, read_jsonl, write_jsonl
 from cybersecqwen.records import Request, Response
 
 _RESPONSE = TypeAdapter(Response)
-_FIELDS = tuple(field.name for field in fields(Response))
 _SYNC = 1.0  # seconds of answers that a power failure may cost
 
 _Place = tuple[int, int]  # item and trial
@@ -78,7 +77,7 @@ def read_responses(path: Path) -> list[Response]:
 
 def _row(response: Response, key: str) -> Json:
     """Return a response as it is stored, with the key of its request."""
-    return {name: getattr(response, name) for name in _FIELDS} | {"key": key}
+    return asdict(response) | {"key": key}
 
 
 def _stored(path: Path, keys: dict[_Place, str]) -> dict[_Place, Response]:
@@ -144,13 +143,7 @@ def _validated(row: Json, *, where: str) -> Response:
 
 
 def _cut_torn_line(path: Path) -> None:
-    with path.open("rb+") as file:
-        end = file.seek(0, os.SEEK_END)
-        whole = end
-        while whole > 0:
-            file.seek(whole - 1)
-            if file.read(1) == b"\n":
-                break
-            whole -= 1
-        if whole < end:
-            file.truncate(whole)
+    data = path.read_bytes()
+    whole = data.rfind(b"\n") + 1
+    if whole < len(data):
+        os.truncate(path, whole)

@@ -139,10 +139,7 @@ class _Bundle:
 
     def _detections(self, strategy: str, source: Entry, target: Entry) -> Iterator[Passage]:
         """Yield what the analytics of a strategy look for, with the names of what they read."""
-        for reference in self.objects[strategy].analytics:
-            analytic = self.objects.get(reference)
-            if analytic is None:
-                continue
+        for analytic in self._analytics(strategy):
             components = dict.fromkeys(self._name(log.component) for log in analytic.log_references)
             logs = "; ".join(
                 f"{self._name(log.component)} ({log.name}: {log.channel})"
@@ -180,11 +177,15 @@ class _Bundle:
                 yield relation, source, target
 
     def _components(self, strategy: str) -> Iterator[str]:
-        for reference in self.objects[strategy].analytics:
-            analytic = self.objects.get(reference)
-            for log in analytic.log_references if analytic else ():
+        for analytic in self._analytics(strategy):
+            for log in analytic.log_references:
                 if self._id(log.component):
                     yield self._id(log.component)
+
+    def _analytics(self, strategy: str) -> Iterator[_Object]:
+        for reference in self.objects[strategy].analytics:
+            if reference in self.objects:
+                yield self.objects[reference]
 
     def _id(self, stix_id: str) -> str:
         return self.entries[stix_id].entry_id if stix_id in self.entries else ""

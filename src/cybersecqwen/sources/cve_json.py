@@ -22,7 +22,17 @@ from cybersecqwen.cwe.identifiers import CVE_SYNTAX
 from cybersecqwen.errors import InputError
 from cybersecqwen.formats.archives import Head, members
 from cybersecqwen.records import Vulnerability
-from cybersecqwen.sources.schema import CISA_ADP, CVE_ID, Schema, iso_date, iso_time, parse
+from cybersecqwen.sources.schema import (
+    CISA_ADP,
+    CVE_ID,
+    Cvss,
+    Schema,
+    Text,
+    english,
+    iso_date,
+    iso_time,
+    parse,
+)
 
 # The repositories hold other JSON too: delta.json, recent_activities.json, settings.
 RECORD_FILE = re.compile(rf"(^|/){CVE_SYNTAX}\.json(\.gz)?$")
@@ -36,11 +46,6 @@ class _Provider(Schema):
     updated: str = Field(default="", alias="dateUpdated")
 
 
-class _Text(Schema):
-    lang: str
-    value: str
-
-
 class _ProblemText(Schema):
     cwe: str = Field(default="", alias="cweId")
     description: str = ""
@@ -50,20 +55,16 @@ class _Problem(Schema):
     descriptions: list[_ProblemText]
 
 
-class _Cvss(Schema):
-    vector: str = Field(alias="vectorString")
-
-
 class _Metric(Schema):
-    v31: _Cvss | None = Field(default=None, alias="cvssV3_1")
-    v30: _Cvss | None = Field(default=None, alias="cvssV3_0")
+    v31: Cvss | None = Field(default=None, alias="cvssV3_1")
+    v30: Cvss | None = Field(default=None, alias="cvssV3_0")
 
 
 class _Container(Schema):
     title: str = ""
     provider: _Provider = Field(alias="providerMetadata")
     # A rejected record gives rejectedReasons in place of descriptions.
-    descriptions: list[_Text] = Field(default=[])
+    descriptions: list[Text] = Field(default=[])
     problems: list[_Problem] = Field(default=[], alias="problemTypes")
     metrics: list[_Metric] = Field(default=[])
 
@@ -123,7 +124,7 @@ def _vulnerability(record: _Record, where: str) -> Vulnerability:
     return Vulnerability(
         cve_id=metadata.id,
         published=iso_date(metadata.published, where) if metadata.published else "",
-        description=next((t.value for t in cna.descriptions if t.lang.startswith("en")), ""),
+        description=english(cna.descriptions),
         cwe_cna=_labels([cna]),
         cwe_cisa_adp=_labels(cisa),
         cvss3_vector=_vector([cna, *cisa]),

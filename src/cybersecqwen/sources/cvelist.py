@@ -23,7 +23,7 @@ from pydantic import ConfigDict, Field
 from cybersecqwen.errors import InputError
 from cybersecqwen.records import Vulnerability
 from cybersecqwen.sources import cve_json
-from cybersecqwen.sources.download import AbsentError, download, get, open_client, retried
+from cybersecqwen.sources.download import AbsentError, download, get, open_client, with_retries
 from cybersecqwen.sources.feed import Feed, fetch_file
 from cybersecqwen.sources.recordstore.database import transaction
 from cybersecqwen.sources.recordstore.session import Session, load, save
@@ -89,7 +89,7 @@ def _update(session: Session) -> Iterator[Changes]:
 def _read_log(session: Session, client: httpx2.Client) -> list[_Delta]:
     """Read the log, the oldest change first, its times made comparable."""
     url = session.options.address(f"{_CVES}/deltaLog.json")
-    data = retried(lambda: get(client, url), url, session.options.retry)
+    data = with_retries(lambda: get(client, url), url, session.options.retry)
     log = parse(_Log, b'{"deltas":' + data + b"}", url)
     if not log.deltas:
         raise InputError("the log is empty", where=url, tip="run it again later")
@@ -159,7 +159,7 @@ def _fetch(session: Session, client: httpx2.Client, cve_id: str) -> Vulnerabilit
     url = session.options.address(f"{_CVES}/{year}/{number[:-3]}xxx/{cve_id}.json")
     try:
         return cve_json.read_record(
-            retried(lambda: get(client, url), url, session.options.retry), url
+            with_retries(lambda: get(client, url), url, session.options.retry), url
         )
     except (InputError, AbsentError) as error:
         _log.warning("refused: %s", error)

@@ -35,20 +35,22 @@ def read_catalogue(path: Path) -> dict[str, Weakness]:
 
     Raises InputError when it is no CWE catalogue, is damaged, or has a DOCTYPE.
     """
-    catalogue: dict[str, Weakness] = {}
-    for event, element in _events(path):
-        kind = _KINDS.get(_name(element))
-        if event == "end" and kind:
-            weakness = _weakness(element, kind, path)
-            catalogue[weakness.cwe_id] = weakness
-            element.clear()  # the texts of the whole catalogue take ten times the file's size
-    return catalogue
+    return {weakness.cwe_id: weakness for _, weakness in _weaknesses(path)}
 
 
 def catalogue_version(path: Path) -> str:
     """Return the catalogue's own version, such as "4.16"."""
     _, root = next(_events(path))
     return root.get("Version", "")
+
+
+def _weaknesses(path: Path) -> Iterator[tuple[Element, Weakness]]:
+    """Yield every entry of the catalogue; its element can be read until the next one is taken."""
+    for event, element in _events(path):
+        kind = _KINDS.get(_name(element))
+        if event == "end" and kind:
+            yield element, _weakness(element, kind, path)
+            element.clear()  # the texts of the whole catalogue take ten times the file's size
 
 
 def _events(path: Path) -> Iterator[tuple[str, Element]]:
@@ -177,16 +179,12 @@ def read_weaknesses(path: Path) -> Knowledge:
     entries: list[Entry] = []
     passages: list[Passage] = []
     facts: list[Fact] = []
-    for event, element in _events(path):
-        kind = _KINDS.get(_name(element))
-        if event == "end" and kind:
-            weakness = _weakness(element, kind, path)
-            if weakness.status != "Deprecated":
-                entry = _entry(element, weakness)
-                entries.append(entry)
-                passages.extend(_passages(element, entry))
-                facts.extend(_facts(element, entry))
-            element.clear()
+    for element, weakness in _weaknesses(path):
+        if weakness.status != "Deprecated":
+            entry = _entry(element, weakness)
+            entries.append(entry)
+            passages.extend(_passages(element, entry))
+            facts.extend(_facts(element, entry))
     return Knowledge(
         "CWE", catalogue_version(path), tuple(entries), tuple(passages), tuple(dict.fromkeys(facts))
     )

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _TIMEOUT = 60.0  # seconds without a byte
-_PASSING = frozenset({408, 429, 500, 502, 503, 504})
+_TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class AbsentError(CyberSecQwenError):
     """The server answers that it has no such file."""
 
 
-class _PassingError(Exception):
+class _TransientError(Exception):
     """A failure that may be gone at the next attempt, after `wait` seconds if the server said."""
 
     def __init__(self, what: str, wait: float | None = None) -> None:
@@ -95,14 +95,14 @@ def download(url: str, target: Path, *, sha256: str = "", retry: RetryPolicy = _
                 return _download_once(client, url, target, sha256, retry)
 
 
-def get(client: httpx2.Client, url: str, *, passing: frozenset[int] = frozenset()) -> bytes:
-    """Get a small answer once, for use in `retried`; `passing` are statuses to try again on."""
+def get(client: httpx2.Client, url: str, *, transient: frozenset[int] = frozenset()) -> bytes:
+    """Get a small answer once, for `with_retries`; `transient` are statuses to try again on."""
     response = client.get(url)
-    _check(response, passing)
+    _check(response, transient)
     return response.content
 
 
-def retried(action: Callable[[], _T], url: str, retry: RetryPolicy) -> _T:
+def with_retries(action: Callable[[], _T], url: str, retry: RetryPolicy) -> _T:
     """Repeat an action until it passes; raises CyberSecQwenError after the last attempt."""
     import httpx2
 
@@ -113,7 +113,7 @@ def retried(action: Callable[[], _T], url: str, retry: RetryPolicy) -> _T:
         try:
             return action()
         except (
-            _PassingError,
+            _TransientError,
             httpx2.TimeoutException,
             httpx2.NetworkError,
             httpx2.RemoteProtocolError,
@@ -158,7 +158,7 @@ def _download_once(
     client: httpx2.Client, url: str, target: Path, sha256: str, retry: RetryPolicy
 ) -> Path:
     part = target.with_name(f"{target.name}.part")
-    if not retried(lambda: _transfer(client, url, part, target), url, retry):
+    if not with_retries(lambda: _transfer(client, url, part, target), url, retry):
         return target
     try:
         verify(part, sha256=sha256, ending=target.suffix, where=url)
@@ -183,7 +183,7 @@ def _transfer(client: httpx2.Client, url: str, part: Path, target: Path) -> bool
             response.status_code == 206 and not content_range.startswith(f"bytes {size}-")
         ):
             part.unlink(missing_ok=True)
-            raise _PassingError("the server gave another range than the missing one")
+            raise _TransientError("the server gave another range than the missing one")
         _check(response, frozenset())
         if response.status_code != 206:
             size = 0
@@ -209,7 +209,7 @@ def _append(response: httpx2.Response, part: Path, size: int, name: str) -> None
             file.write(block)
             bar.update(len(block))
     if expected is not None and part.stat().st_size != expected:
-        raise _PassingError(f"{part.stat().st_size} bytes of {expected} have come")
+        raise _TransientError(f"{part.stat().st_size} bytes of {expected} have come")
 
 
 def _conditions(url: str, part: Path, target: Path) -> dict[str, str]:
@@ -245,15 +245,15 @@ def _validators(url: str, path: Path) -> dict[str, str]:
     return note if note.get("URL") == url else {}
 
 
-def _check(response: httpx2.Response, passing: frozenset[int]) -> None:
-    """Raise unless the answer is a success: _PassingError for what may pass, else for good."""
+def _check(response: httpx2.Response, transient: frozenset[int]) -> None:
+    """Raise unless the answer is a success: _TransientError for what may pass, else for good."""
     if response.is_success:
         return
     what = f"the server answers HTTP {response.status_code} {response.reason_phrase}"
     # NVD explains itself in this header, and in an empty body.
     what = ": ".join(filter(None, (what, response.headers.get("message"))))
-    if response.status_code in _PASSING | passing:
-        raise _PassingError(what, retry_after(response.headers.get("Retry-After", "")))
+    if response.status_code in _TRANSIENT | transient:
+        raise _TransientError(what, retry_after(response.headers.get("Retry-After", "")))
     absent = response.status_code in (404, 410)
     error = AbsentError if absent else CyberSecQwenError
     raise error(what, where=response.url, tip="check the URL and the request")
@@ -276,7 +276,7 @@ def retry_after(value: str) -> float | None:
 
 
 def _wait(problem: Exception, attempt: int, url: str, retry: RetryPolicy) -> float:
-    asked = problem.wait if isinstance(problem, _PassingError) else None
+    asked = problem.wait if isinstance(problem, _TransientError) else None
     if asked is None:
         doubled: float = retry.first_wait * 2 ** (attempt - 1)
         return min(doubled, retry.longest_wait) * random.uniform(0.5, 1.0)

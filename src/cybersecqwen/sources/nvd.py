@@ -22,7 +22,7 @@ from urllib.parse import urlencode
 from cybersecqwen.errors import CyberSecQwenError, InputError
 from cybersecqwen.formats.archives import Head
 from cybersecqwen.sources import nvd_api, nvd_json
-from cybersecqwen.sources.download import RetryPolicy, download, get, open_client, retried
+from cybersecqwen.sources.download import RetryPolicy, download, get, open_client, with_retries
 from cybersecqwen.sources.feed import Feed, FetchOptions
 from cybersecqwen.sources.nvd_api import PAGE, WINDOW, GetPage, open_api
 from cybersecqwen.sources.nvd_json import Page, records_of
@@ -67,7 +67,7 @@ def _fetch_years(options: FetchOptions) -> list[Path]:
 
 def _meta_sha256(url: str, retry: RetryPolicy) -> str:
     with open_client(follow_redirects=True) as client:
-        text = retried(lambda: get(client, url), url, retry).decode("utf-8", "replace")
+        text = with_retries(lambda: get(client, url), url, retry).decode("utf-8", "replace")
     match = re.search(r"^sha256:([0-9A-Fa-f]{64})\s*$", text, re.MULTILINE)
     if not match:
         raise CyberSecQwenError("holds no sha256", where=url, tip="check the URL of the feeds")

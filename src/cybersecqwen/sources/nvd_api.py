@@ -22,7 +22,7 @@ from urllib.parse import urlencode
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import write_text
 from cybersecqwen.formats.archives import readable
-from cybersecqwen.sources.download import RetryPolicy, get, open_client, retried
+from cybersecqwen.sources.download import RetryPolicy, get, open_client, with_retries
 from cybersecqwen.sources.feed import Feed, FetchOptions
 from cybersecqwen.sources.nvd_json import Page
 from cybersecqwen.sources.schema import parse
@@ -48,9 +48,9 @@ def open_api(retry: RetryPolicy) -> Iterator[GetPage]:
         def get_page(url: str) -> bytes:
             def once() -> bytes:
                 pace.keep()
-                return get(client, url, passing=_OVER_RATE)
+                return get(client, url, transient=_OVER_RATE)
 
-            return retried(once, url, retry)
+            return with_retries(once, url, retry)
 
         yield get_page
 

@@ -22,29 +22,30 @@ from pydantic import ConfigDict, Field
 from cybersecqwen.errors import InputError
 from cybersecqwen.formats.archives import Member, members
 from cybersecqwen.records import Vulnerability
-from cybersecqwen.sources.schema import CISA_ADP, CVE_ID, Schema, iso_date, iso_time, parse
+from cybersecqwen.sources.schema import (
+    CISA_ADP,
+    CVE_ID,
+    Cvss,
+    Schema,
+    Text,
+    english,
+    iso_date,
+    iso_time,
+    parse,
+)
 
 _NVD = "nvd@nist.gov"
 _OF_SOURCE = {_NVD: "cwe_nvd", CISA_ADP: "cwe_cisa_adp"}  # any other source is a CNA
 
 
-class _Text(Schema):
-    lang: str
-    value: str
-
-
 class _Weakness(Schema):
     source: str
-    description: list[_Text]
-
-
-class _Cvss(Schema):
-    vector: str = Field(alias="vectorString")
+    description: list[Text]
 
 
 class _Metric(Schema):
     type: str
-    data: _Cvss = Field(alias="cvssData")
+    data: Cvss = Field(alias="cvssData")
 
 
 class _Metrics(Schema):
@@ -58,7 +59,7 @@ class _Cve(Schema):
     published: str
     modified: str = Field(default="", alias="lastModified")
     status: str = Field(default="", alias="vulnStatus")
-    descriptions: list[_Text]
+    descriptions: list[Text]
     metrics: _Metrics = _Metrics()
     weaknesses: list[_Weakness] = Field(default=[])
 
@@ -163,7 +164,7 @@ def _record(cve: _Cve, where: str) -> Vulnerability:
     return Vulnerability(
         cve_id=cve.id,
         published=iso_date(cve.published, where),
-        description=next((t.value for t in cve.descriptions if t.lang.startswith("en")), ""),
+        description=english(cve.descriptions),
         cwe_nvd=tuple(labels["cwe_nvd"]),
         cwe_cna=tuple(labels["cwe_cna"]),
         cwe_cisa_adp=tuple(labels["cwe_cisa_adp"]),

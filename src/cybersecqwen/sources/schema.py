@@ -8,10 +8,11 @@ InputError that names it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cybersecqwen.cwe.identifiers import CVE_SYNTAX
 from cybersecqwen.errors import InputError
@@ -26,6 +27,24 @@ class Schema(BaseModel):
     """A part of an upstream format; what it does not name is ignored."""
 
     model_config = ConfigDict(frozen=True, strict=True)
+
+
+class Text(Schema):
+    """A text in some language."""
+
+    lang: str
+    value: str
+
+
+class Cvss(Schema):
+    """A CVSS score, of which the vector counts."""
+
+    vector: str = Field(alias="vectorString")
+
+
+def english(texts: Iterable[Text]) -> str:
+    """Return the first English text, "" where there is none."""
+    return next((text.value for text in texts if text.lang.startswith("en")), "")
 
 
 _Schema = TypeVar("_Schema", bound=Schema)

@@ -22,7 +22,7 @@ from typing import Any, NoReturn
 from cybersecqwen.errors import CyberSecQwenError, InputError
 from cybersecqwen.files import read_json, write_json, write_text
 from cybersecqwen.formats.tsv import TsvRow, parse_rows, read_rows
-from cybersecqwen.sources.download import RetryPolicy, get, open_client, retried
+from cybersecqwen.sources.download import RetryPolicy, get, open_client, with_retries
 
 TASK_FILE = "cti-taa.tsv"
 GOLD_FILE = "cti-taa-gold.tsv"
@@ -120,7 +120,6 @@ def read_golds(folder: Path, rows: list[TsvRow]) -> list[str] | None:
                 where=where,
                 tip="both files list the items in one order",
             )
-    for where, gold in golds:
         if not gold["GT"].strip():
             raise InputError("the gold answer is empty", where=where, tip="fill or remove the row")
     return [gold["GT"].strip() for _, gold in golds]
@@ -139,7 +138,7 @@ def _fetch(folder: Path, base: str, retry: RetryPolicy) -> None:
 
         def get_file(name: str) -> tuple[bytes, str]:
             url = f"{base}/{name}"
-            return retried(lambda: get(client, url), url, retry), url
+            return with_retries(lambda: get(client, url), url, retry), url
 
         golds = _golds(*get_file(_GOLDS), folder)
         graphs = {kind: read_graph(*get_file(name)) for kind, name in _GRAPHS.items()}

@@ -12,7 +12,7 @@ from cybersecqwen.records import Vulnerability
 from cybersecqwen.sources import read_vulnerabilities
 from cybersecqwen.sources.recordstore import query
 from cybersecqwen.sources.recordstore.database import open_for_update, transaction
-from cybersecqwen.sources.recordstore.query import Wanted
+from cybersecqwen.sources.recordstore.query import RecordFilter
 from cybersecqwen.sources.recordstore.versions import NVD, apply
 
 RECORDS = (
@@ -55,21 +55,21 @@ def path(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("wanted", "ids"),
     [
-        (Wanted(), ["CVE-2025-1000", "CVE-2025-1001", "CVE-2019-1002"]),
-        (Wanted(since="2025-12-01"), ["CVE-2025-1001", "CVE-2019-1002"]),
-        (Wanted(since="2026-01-01", by="modified"), ["CVE-2019-1002", "CVE-2025-1000"]),
-        (Wanted(since="2025-12-01", labelled=True), ["CVE-2019-1002"]),
-        (Wanted(known_exploited=True), ["CVE-2025-1001"]),
-        (Wanted(since="2026-01-02", known_exploited=True), []),
+        (RecordFilter(), ["CVE-2025-1000", "CVE-2025-1001", "CVE-2019-1002"]),
+        (RecordFilter(since="2025-12-01"), ["CVE-2025-1001", "CVE-2019-1002"]),
+        (RecordFilter(since="2026-01-01", by="modified"), ["CVE-2019-1002", "CVE-2025-1000"]),
+        (RecordFilter(since="2025-12-01", labelled=True), ["CVE-2019-1002"]),
+        (RecordFilter(known_exploited=True), ["CVE-2025-1001"]),
+        (RecordFilter(since="2026-01-02", known_exploited=True), []),
     ],
 )
-def test_records_since_a_date(path: Path, wanted: Wanted, ids: list[str]) -> None:
+def test_records_since_a_date(path: Path, wanted: RecordFilter, ids: list[str]) -> None:
     assert [row["cve_id"] for row in query.rows(path, wanted)] == ids
     assert query.count(path, wanted) == len(ids)
 
 
 def test_the_rows_are_a_table_that_gives_the_same_records(path: Path, tmp_path: Path) -> None:
-    rows = list(query.rows(path, Wanted()))
+    rows = list(query.rows(path, RecordFilter()))
     assert [row["known_exploited"] for row in rows] == [None, "2026-01-09", None]
     table = tmp_path / "fresh.jsonl"
     table.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))

@@ -19,7 +19,7 @@ from cybersecqwen.sources.recordstore.versions import (
     TABLE,
     Changes,
     apply,
-    merged,
+    merge,
     supersedes,
 )
 
@@ -84,19 +84,19 @@ def test_labels_are_those_of_their_giver_and_the_rest_is_nvds() -> None:
         ONE, cwe_cna=("CWE-80",), description="Of the CNA.", rejected=True, cvss3_vector="C"
     )
     table = replace(ONE, cwe_nvd=("CWE-20",), cwe_cisa_adp=("CWE-3",), assigner="acme")
-    one = merged({NVD: nvd, CVE_LIST: cna, TABLE: table})
+    one = merge({NVD: nvd, CVE_LIST: cna, TABLE: table})
     assert (one.cwe_nvd, one.cwe_cna, one.cwe_cisa_adp) == (("CWE-79",), ("CWE-80",), ())
     assert (one.description, one.cvss3_vector, one.assigner) == ("Of NVD.", "N", "acme")
     assert one.rejected
-    without_list = merged({NVD: nvd, TABLE: table})
+    without_list = merge({NVD: nvd, TABLE: table})
     assert (without_list.cwe_cna, without_list.cwe_cisa_adp) == (("CWE-1",), ("CWE-3",))
-    assert merged({CVE_LIST: cna, TABLE: table}).cwe_nvd == ("CWE-20",)
+    assert merge({CVE_LIST: cna, TABLE: table}).cwe_nvd == ("CWE-20",)
 
 
 def test_a_record_that_nvd_does_not_describe_has_the_text_of_the_list() -> None:
     nvd = replace(ONE, description="", published="", description_source="nvd")
     cna = replace(ONE, description="Of the CNA.", description_source="cvelist")
-    one = merged({NVD: nvd, CVE_LIST: cna})
+    one = merge({NVD: nvd, CVE_LIST: cna})
     assert (one.description, one.description_source) == ("Of the CNA.", "cvelist")
     assert one.published == "2024-01-01"
 

@@ -2,7 +2,7 @@
 
     for outcome in update(UpdateOptions(Path("records.sqlite"), default_cache())):
         print(outcome.feed, outcome.changes)
-    for row in rows(Path("records.sqlite"), Wanted(since="2025-12-01")):
+    for row in rows(Path("records.sqlite"), RecordFilter(since="2025-12-01")):
         print(row["cve_id"], row["cwe_nvd"])
 
 `database` is the file, `versions` how the feeds' versions become one record, `query` what is

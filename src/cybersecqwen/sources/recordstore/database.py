@@ -99,7 +99,7 @@ PRAGMA user_version = {_VERSION};
 """
 
 # By SQLite's primary result codes: what is wrong, and what to do.
-_TROUBLE = {
+_SQLITE_ERRORS = {
     sqlite3.SQLITE_FULL: ("the disk is full", "free some space and run it again"),
     sqlite3.SQLITE_BUSY: ("another program is using it", "run it again when that has ended"),
     sqlite3.SQLITE_LOCKED: ("another program is using it", "run it again when that has ended"),
@@ -119,7 +119,7 @@ def open_for_reading(path: Path) -> Iterator[sqlite3.Connection]:
         raise InputError(
             "no such record store", where=path, tip="make it: cybersecqwen fetch records"
         )
-    with _told(path), closing(_connect(path, "rw")) as connection:
+    with _sqlite_errors(path), closing(_connect(path, "rw")) as connection:
         # Open to be written, for what a killed update left half-done has to be taken back.
         connection.execute("PRAGMA query_only = ON")
         _refuse_foreign(connection, path)
@@ -132,7 +132,7 @@ def open_for_update(path: Path) -> Iterator[sqlite3.Connection]:
 
     Raises CyberSecQwenError when another process is changing it, and when the disk refuses.
     """
-    with _told(path), _alone(path), closing(_connect(path, "rwc")) as connection:
+    with _sqlite_errors(path), _locked(path), closing(_connect(path, "rwc")) as connection:
         if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
         _refuse_foreign(connection, path)
@@ -178,7 +178,7 @@ def _refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
+def _locked(path: Path) -> Iterator[None]:
     """Hold the lock of a store: an SQLite file of its own, which no killed process keeps locked."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -197,13 +197,13 @@ def _alone(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _sqlite_errors(path: Path) -> Iterator[None]:
     """Turn what SQLite says of the file and the disk into our errors, and nothing else."""
     try:
         yield
     except sqlite3.DatabaseError as error:
         code = getattr(error, "sqlite_errorcode", -1) & 0xFF  # without the extension
-        if code not in _TROUBLE:
+        if code not in _SQLITE_ERRORS:
             raise
-        what, tip = _TROUBLE[code]
+        what, tip = _SQLITE_ERRORS[code]
         raise InputError(what, where=path, tip=tip) from error

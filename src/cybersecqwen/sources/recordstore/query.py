@@ -1,6 +1,6 @@
 """Read the store: records, their history, and how current it is.
 
-wanted = Wanted(since="2025-12-01", labelled=True)
+wanted = RecordFilter(since="2025-12-01", labelled=True)
 count(Path("records.sqlite"), wanted)
 for row in rows(Path("records.sqlite"), wanted):
     print(row["cve_id"])
@@ -29,7 +29,7 @@ _RECORDS = f"SELECT {', '.join(COLUMNS)} FROM records"
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class RecordFilter:
     """Which records: from a date on, by publication or upstream's last modification."""
 
     since: str = ""  # ISO date, inclusive
@@ -55,7 +55,7 @@ def find(path: Path, cve_ids: Collection[str]) -> Iterator[Vulnerability]:
             yield as_vulnerability(row, f"{path}:{row['cve_id']}")
 
 
-def rows(path: Path, wanted: Wanted) -> Iterator[Json]:
+def rows(path: Path, wanted: RecordFilter) -> Iterator[Json]:
     """Yield records as rows of a table that every command reads, the oldest first.
 
     `known_exploited` is the date on which KEV took the record in, or null.
@@ -72,7 +72,7 @@ def rows(path: Path, wanted: Wanted) -> Iterator[Json]:
             yield {**dict(row), **labels, "rejected": bool(row["rejected"])}
 
 
-def count(path: Path, wanted: Wanted) -> int:
+def count(path: Path, wanted: RecordFilter) -> int:
     """Count the records that `rows` would yield."""
     where, values = _condition(wanted)
     query = f"SELECT count(*) FROM records LEFT JOIN kev USING (cve_id) WHERE {where}"
@@ -80,7 +80,7 @@ def count(path: Path, wanted: Wanted) -> int:
         return int(connection.execute(query, values).fetchone()[0])
 
 
-def _condition(wanted: Wanted) -> tuple[str, tuple[str, ...]]:
+def _condition(wanted: RecordFilter) -> tuple[str, tuple[str, ...]]:
     conditions = [f"records.{wanted.by} >= ?"]
     if wanted.labelled:
         # The quotation mark keeps NVD-CWE-noinfo and NVD-CWE-Other out.

@@ -51,7 +51,7 @@ class Changes:
         )
 
 
-def merged(versions: Versions) -> Vulnerability:
+def merge(versions: Versions) -> Vulnerability:
     """Make one record of the versions by source, of which there is at least one.
 
     The labels of NVD are NVD's; those of CNA and CISA, and whether the record is rejected,
@@ -98,15 +98,15 @@ def apply(
     written: dict[str, Vulnerability] = {}
     for record in records:
         versions = stored[record.cve_id]
-        known = merged(versions) if versions else None
+        before = merge(versions) if versions else None
         if source in versions and not supersedes(record, versions[source]):
             continue
         versions[source] = record
-        now = written[record.cve_id] = merged(versions)
-        if known is None:
+        now = written[record.cve_id] = merge(versions)
+        if before is None:
             changes += Changes(new=1)
-        elif known != now:
-            rows = list(_history(known, now, source, record.modified))
+        elif before != now:
+            rows = list(_history(before, now, source, record.modified))
             history += [(*row, seen) for row in rows]
             changes += Changes(changed=1, labels=sum(row[1] in LABELS for row in rows))
     _write(connection, "versions", ((*_row(stored[i][source]), source) for i in written))
