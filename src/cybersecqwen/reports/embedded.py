@@ -8,35 +8,17 @@ The certificate that stands beside the artifact holds every number; this only sh
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
 from pathlib import Path
 
-from cybersecqwen import templates
 from cybersecqwen.errors import extra
 from cybersecqwen.files import Json, write_text
-from cybersecqwen.reports.markdown import table
+from cybersecqwen.reports.markdown import document
 
 _SPLITS = {
     "by_text": "held-out texts",
     "by_date": "records after the date",
 }
 _LEAST = 20  # records of a class that has a row of its own
-_MEASURES = (
-    ("training records", "training_records", ","),
-    ("records tested", "records", ","),
-    ("first candidate right", "top1", ".3f"),
-    ("among three", "top3", ".3f"),
-    ("among five", "top5", ".3f"),
-    ("first candidate in the label set", "top1_in_label_set", ".3f"),
-    ("macro F1", "macro_f1", ".3f"),
-    ("expected calibration error, 15 bins", "expected_calibration_error", ".3f"),
-    ("answered at 90 % precision", "coverage_at_90_precision", ".3f"),
-    (
-        "answered at 90 % precision, label set",
-        "coverage_at_90_precision_in_label_set",
-        ".3f",
-    ),
-)
 # Okabe and Ito's blue and vermillion, apart for every kind of colour vision and in grey print.
 _STYLES: Json = {
     "by_text": {"color": "#0072B2", "marker": "o", "markersize": 3.5},
@@ -63,13 +45,21 @@ def write_report(certificate: Json, folder: Path) -> None:
 def render(certificate: Json) -> str:
     """Write the report in Markdown."""
     splits = _splits(certificate)
-    held_out = splits["by_text"]
-    return templates.render(
+    by_class = splits["by_text"]["by_class"]
+    frequent = [row for row in by_class if row[1] >= _LEAST]
+    rare = by_class[len(frequent) :]
+    records = sum(count for _, count, _, _ in rare)
+    return document(
         "reports/embedded.md.jinja",
         certificate=certificate,
-        headline=_headline(splits),
-        bands=_bands(held_out["by_training_records"]),
-        classes=_classes(held_out["by_class"]),
+        splits=splits,
+        titles=_SPLITS,
+        held_out=splits["by_text"],
+        least=_LEAST,
+        frequent=frequent,
+        rare=rare,
+        rare_records=records,
+        rare_recall=sum(count * recall for _, count, recall, _ in rare) / max(records, 1),
     )
 
 
@@ -80,42 +70,6 @@ def _splits(certificate: Json) -> dict[str, Json]:
         for name in _SPLITS
         if name in certificate["validation"]
     }
-
-
-def _headline(splits: dict[str, Json]) -> str:
-    titles = [
-        f"from {split['split']} on" if "split" in split else _SPLITS[name]
-        for name, split in splits.items()
-    ]
-    rows = [
-        [label, *(f"{split[key]:{spec}}" for split in splits.values())]
-        for label, key, spec in _MEASURES
-    ]
-    return table(["", *titles], rows)
-
-
-def _bands(bands: Sequence[Json]) -> str:
-    rows = []
-    for band in bands:
-        low, high = band["training_records"]
-        records = f"{low:,} to {high:,}" if high > low else f"{low:,}"
-        rates = (f"{band['top1']:.3f}", f"{band['top5']:.3f}")
-        rows.append((records, str(band["classes"]), f"{band['records']:,}", *rates))
-    return table(["training records", "classes", "records tested", "first", "among five"], rows)
-
-
-def _classes(by_class: Sequence[tuple[str, int, float, float | None]]) -> str:
-    shown = [row for row in by_class if row[1] >= _LEAST]
-    rest = by_class[len(shown) :]
-    rows = [
-        (name, str(count), f"{recall:.2f}", "-" if precision is None else f"{precision:.2f}")
-        for name, count, recall, precision in shown
-    ]
-    records = sum(count for _, count, _, _ in rest)
-    if records:
-        recall = sum(count * recall for _, count, recall, _ in rest) / records
-        rows.append((f"{len(rest)} rarer classes", str(records), f"{recall:.2f}", "-"))
-    return table(["class", "records", "recall", "precision"], rows)
 
 
 def _plot(path: Path, curves: Json, *, labels: tuple[str, str]) -> None:
