@@ -1,7 +1,7 @@
 """Accuracy by how much of an item the training corpus holds, beside an untrained control.
 
-    found = overlap_report(answers, control, shares, benchmark)
-    print(overlap_text(found))
+    report = overlap_report(answers, control, shares, benchmark)
+    print(overlap_text(report))
 
 Items that overlap with a corpus are often the easy ones: boilerplate. So accuracy rises with
 overlap for models that never saw the corpus too, and only what a trained model gains beyond
@@ -11,7 +11,7 @@ such a control speaks of contamination.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ from cybersecqwen.benchmark.score import TaskScores
 from cybersecqwen.benchmark.statistics import Interval, estimate, interval, paired_bootstrap
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json
-from cybersecqwen.reports.markdown import table
+from cybersecqwen.reports.markdown import document
 
 if TYPE_CHECKING:
     from cybersecqwen.benchmark.statistics import Floats
@@ -114,20 +114,16 @@ def _of_bin(
     trials: bool,
 ) -> Bin:
     ours = _rows(scored, places, (number,))
-    found = estimate(*ours, ddof=scored.protocol.ddof)
-    name, items = BINS[number], len(ours[0])
+    score = estimate(*ours, ddof=scored.protocol.ddof)
+    alone = Bin(BINS[number], len(ours[0]), score.mean, score.interval)
     if other is None:
-        return Bin(name, items, found.mean, found.interval)
-    theirs = _rows(other, places, (number,))
-    against = compare(ours, theirs, trials=trials)
-    return Bin(
-        name,
-        items,
-        found.mean,
-        found.interval,
-        against.second,
-        against.difference,
-        against.interval,
+        return alone
+    against = compare(ours, _rows(other, places, (number,)), trials=trials)
+    return replace(
+        alone,
+        control=against.second,
+        gain=against.difference,
+        gain_interval_95=against.interval,
     )
 
 
@@ -154,49 +150,5 @@ def _rows(scored: TaskScores, places: Sequence[int], bins: Sequence[int]) -> tup
 
 
 def overlap_text(report: OverlapReport) -> str:
-    """Render the table, and what it says of contamination."""
-    header = ["share of the item's 13-grams in the corpus", "items", report.model, "95 % interval"]
-    if report.control:
-        header += [f"{report.control} (control)", "gain", "95 % interval of the gain"]
-    rows = [_bin_row(found, control=bool(report.control)) for found in report.bins]
-    said = [
-        f"{report.task} against {report.corpus or 'the corpus'}",
-        "",
-        table(header, rows, right=range(1, len(header))),
-    ]
-    verdict = _verdict(report)
-    return "\n".join([*said, *(["", verdict] if verdict else [])])
-
-
-def _bin_row(found: Bin, *, control: bool) -> list[str]:
-    row = [
-        found.overlap,
-        f"{found.items:,}",
-        f"{found.accuracy:.3f}",
-        f"{found.interval_95.low:.3f} to {found.interval_95.high:.3f}",
-    ]
-    if control and found.gain_interval_95 is not None:
-        low, high = found.gain_interval_95
-        row += [f"{found.control:.3f}", f"{found.gain:+.3f}", f"{low:+.3f} to {high:+.3f}"]
-    return row
-
-
-def _verdict(report: OverlapReport) -> str:
-    if not report.control:
-        return (
-            "Without a control this says nothing of contamination: overlapping items are easier "
-            "for models that never saw the corpus too."
-        )
-    if report.extra is None or report.extra_interval_95 is None:
-        return "There are no items without overlap, or none with much, to hold the gains against."
-    low, high = (100 * bound for bound in report.extra_interval_95)
-    figures = f"{100 * report.extra:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}"
-    if low > 0:
-        return (
-            f"{report.model} gains more over {report.control} on items that overlap by more than "
-            f"half than on items without overlap ({figures}): overlap helped."
-        )
-    return (
-        f"{report.model} does not gain more over {report.control} on items that overlap by more "
-        f"than half than on items without overlap ({figures}): no sign that overlap helped."
-    )
+    """Write the table, and what it says of contamination."""
+    return document("reports/overlap_accuracy.md.jinja", report=report).strip()

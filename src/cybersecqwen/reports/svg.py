@@ -12,7 +12,7 @@ import io
 from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from cybersecqwen.errors import InputError, extra
 from cybersecqwen.files import Json, read_jsonl, write_text
@@ -53,6 +53,17 @@ def draw_svg(figures: Iterable[tuple[str, Any, str]], style: Json | None = None)
     return drawn
 
 
+def plot_axes(width: float, height: float, *, grid: Literal["both", "x", "y"] = "both") -> Any:
+    """Return axes of a figure of its own, in inches, with a grid behind what is drawn on them."""
+    from matplotlib.figure import Figure
+
+    axes = Figure(figsize=(width, height), layout="constrained").subplots()
+    axes.grid(axis=grid, color=LIGHT_GREY, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    return axes
+
+
 def loss_plot(log: Path, out: Path) -> None:
     """Draw train and validation loss (nats per token) against step as SVG: same log, same bytes.
 
@@ -88,10 +99,7 @@ def _points(rows: list[Json], key: str, *, log: Path) -> Points:
 
 
 def _loss(train: Points, validation: Points) -> Iterator[tuple[str, Any, str]]:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6.4, 3.8), layout="constrained")
-    axes = figure.subplots()
+    axes = plot_axes(6.4, 3.8)
     for points, label, style in (
         (train, "train", _TRAIN),
         (validation, "validation", _VALIDATION),
@@ -99,8 +107,5 @@ def _loss(train: Points, validation: Points) -> Iterator[tuple[str, Any, str]]:
         if points:
             axes.plot(*zip(*points, strict=True), label=label, **style)
     axes.set(xlabel="optimiser step", ylabel="loss (nats per token)")
-    axes.grid(color=LIGHT_GREY, linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
-    yield "loss", figure, "Training loss"
+    yield "loss", axes.figure, "Training loss"

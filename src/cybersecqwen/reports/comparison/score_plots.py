@@ -17,7 +17,7 @@ from cybersecqwen.files import Json
 from cybersecqwen.reports.comparison.label_placement import short
 from cybersecqwen.reports.comparison.result_tables import MARKS, p_value
 from cybersecqwen.reports.comparison.size_plot import AGAINST_SIZE, against_size, size_panels
-from cybersecqwen.reports.svg import BLACK, BLUE, GREY, LIGHT_GREY, VERMILLION, draw_svg
+from cybersecqwen.reports.svg import BLACK, BLUE, GREY, LIGHT_GREY, VERMILLION, draw_svg, plot_axes
 
 # By verdict: colour and marker.
 _VERDICTS = {
@@ -81,11 +81,8 @@ def _figures(found: Json) -> Iterator[tuple[str, Any, str]]:
 
 def _scores(part: Json) -> Any:
     """Draw each model's score with its interval, and how it stands to the reference."""
-    from matplotlib.figure import Figure
-
     rows = part["rows"]
-    figure = Figure(figsize=(7.5, 1.15 + 0.34 * len(rows)), layout="constrained")
-    axes = figure.subplots()
+    axes = plot_axes(7.5, 1.15 + 0.34 * len(rows), grid="x")
     for y, row in enumerate(rows):
         _score(axes, y, row, part)
     axes.set_yticks(range(len(rows)), [short(row["model"]) for row in rows])
@@ -93,11 +90,9 @@ def _scores(part: Json) -> Any:
     better = "higher" if part["better"] == "higher" else "lower"
     metric = part["metric"].replace("_", " ")
     axes.set_xlabel(f"{metric} with its 95 % interval ({better} is better)")
-    axes.grid(axis="x", color=LIGHT_GREY, linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)
-    return figure
+    return axes.figure
 
 
 def _score(axes: Any, y: int, row: Json, part: Json) -> None:

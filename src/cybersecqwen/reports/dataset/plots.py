@@ -13,7 +13,15 @@ from typing import Any
 from cybersecqwen.cwe.label import LABEL_SOURCES
 from cybersecqwen.files import Json
 from cybersecqwen.reports.dataset.label_counts import NO_YEAR
-from cybersecqwen.reports.svg import BLUE, GREEN, LIGHT_GREY, ORANGE, VERMILLION, draw_svg
+from cybersecqwen.reports.svg import (
+    BLUE,
+    GREEN,
+    LIGHT_GREY,
+    ORANGE,
+    VERMILLION,
+    draw_svg,
+    plot_axes,
+)
 
 # By source of the label: colour, hatch, line style and marker.
 _STYLES = {
@@ -42,23 +50,12 @@ def _drawn(figures: Json) -> Iterator[tuple[str, Any, str]]:
             yield name, figure, title
 
 
-def _axes(width: float, height: float) -> tuple[Any, Any]:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    axes = figure.subplots()
-    axes.grid(color=LIGHT_GREY, linewidth=0.6)
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure, axes
-
-
 def _years(figures: Json) -> Any:
     """Stack the records of each year by the source whose label counts."""
     rows = [row for row in figures["years"] if row["year"] != NO_YEAR and row["published"]]
     if not rows:
         return None
-    figure, axes = _axes(7.2, 3.6)
-    axes.grid(visible=False, axis="x")
+    axes = plot_axes(7.2, 3.6, grid="y")
     years, below = [int(row["year"]) for row in rows], [0] * len(rows)
     for source, (colour, hatch, _, _) in _STYLES.items():
         counts = [row["primary_label_from"][source] for row in rows]
@@ -72,8 +69,8 @@ def _years(figures: Json) -> Any:
     axes.set(xlabel=f"year of publication{note}", ylabel="records")
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.yaxis.set_major_formatter("{x:,.0f}")
-    figure.legend(title="primary label from", **_ABOVE)
-    return figure
+    axes.figure.legend(title="primary label from", **_ABOVE)
+    return axes.figure
 
 
 def _tail(figures: Json) -> Any:
@@ -81,7 +78,7 @@ def _tail(figures: Json) -> Any:
     counts = sorted(figures["classes"]["counts"].values(), reverse=True)
     if not counts:
         return None
-    figure, axes = _axes(7.2, 3.6)
+    axes = plot_axes(7.2, 3.6)
     ranks = range(1, len(counts) + 1)
     axes.loglog(ranks, counts, color=BLUE, linewidth=1.6, label="labels of the class (left)")
     axes.set(xlabel="rank of the class", ylabel="labels")
@@ -96,7 +93,7 @@ def _tail(figures: Json) -> Any:
     shares.spines["top"].set_visible(False)
     handles = [*axes.get_lines(), *shares.get_lines()]
     axes.legend(handles=handles, frameon=False, loc="lower center", bbox_to_anchor=(0.42, 0))
-    return figure
+    return axes.figure
 
 
 def _agreement(figures: Json) -> Any:
@@ -141,7 +138,7 @@ def _lengths(figures: Json) -> Any:
         return None
     edges, counts = chat["histogram"]["edges"], chat["histogram"]["counts"]
     limit = figures["lengths"]["limit"]
-    figure, axes = _axes(7.2, 3.4)
+    axes = plot_axes(7.2, 3.4)
     axes.stairs(counts, edges, fill=True, color=BLUE)
     axes.axvline(limit, color=VERMILLION, linewidth=1.4, linestyle="--")
     place = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
@@ -159,12 +156,12 @@ def _lengths(figures: Json) -> Any:
     drawn = by.get("texts_counted", figures["lengths"]["texts"])
     texts = "texts" if drawn == figures["lengths"]["texts"] else f"texts, {drawn:,} drawn"
     axes.set(xlabel=f"tokens under the chat template, {how}", ylabel=texts)
-    return figure
+    return axes.figure
 
 
 def _discouraged(figures: Json) -> Any:
     """Draw the share of first labels that MITRE advises against, by year and source."""
-    figure, axes = _axes(7.2, 3.4)
+    axes = plot_axes(7.2, 3.4)
     drawn = False
     for source, (colour, _, line, marker) in _STYLES.items():
         points = [
@@ -183,8 +180,8 @@ def _discouraged(figures: Json) -> Any:
     axes.set(xlabel="year of publication", ylabel="Discouraged, per cent of first labels")
     axes.set_ylim(bottom=0)
     axes.xaxis.get_major_locator().set_params(integer=True)
-    figure.legend(title="label from", **_ABOVE)
-    return figure
+    axes.figure.legend(title="label from", **_ABOVE)
+    return axes.figure
 
 
 _PLOTS: dict[str, tuple[Callable[[Json], Any], str]] = {
