@@ -20,83 +20,11 @@ from cybersecqwen.errors import CyberSecQwenError, InputError
 
 NAME = "records.sqlite"  # in the cache
 
+_SCHEMA = Path(__file__).with_name("schema.sql")
 _APPLICATION = int.from_bytes(b"CSQW")
-_VERSION = 1
+_VERSION = 1  # of the schema, which says both
 MAGIC = b"SQLite format 3\0"
 _PATIENCE = 30.0  # seconds that a reader and a writer wait for each other
-
-_RECORD = """
-    cve_id TEXT NOT NULL,
-    published TEXT NOT NULL,      -- ISO date, '' where the record states none
-    description TEXT NOT NULL,
-    cwe_nvd TEXT NOT NULL,        -- the labels are JSON lists
-    cwe_cna TEXT NOT NULL,
-    cwe_cisa_adp TEXT NOT NULL,
-    cvss3_vector TEXT,
-    assigner TEXT,
-    description_source TEXT,
-    rejected INTEGER NOT NULL,
-    modified TEXT NOT NULL,       -- by upstream, UTC to the millisecond
-"""
-
-_SCHEMA = f"""
-CREATE TABLE versions (           -- the latest that each source gave
-    {_RECORD}
-    source TEXT NOT NULL,         -- nvd, cvelist or table
-    PRIMARY KEY (cve_id, source)
-);
-CREATE TABLE records (            -- what follows from the versions
-    {_RECORD}
-    sources TEXT NOT NULL,        -- a JSON list
-    PRIMARY KEY (cve_id)
-);
-CREATE INDEX records_published ON records (published, cve_id);
-CREATE INDEX records_modified ON records (modified, cve_id);
-CREATE TABLE history (            -- what changed in a record that was there before
-    id INTEGER PRIMARY KEY,
-    cve_id TEXT NOT NULL,
-    field TEXT NOT NULL,          -- a column of records
-    old TEXT NOT NULL,            -- JSON
-    new TEXT NOT NULL,
-    source TEXT NOT NULL,         -- whose version brought the change
-    modified TEXT NOT NULL,       -- when upstream made it
-    seen TEXT NOT NULL            -- when it came here
-);
-CREATE INDEX history_cve ON history (cve_id, id);
-CREATE TABLE feeds (
-    feed TEXT PRIMARY KEY,
-    cursor TEXT NOT NULL DEFAULT '',    -- upstream's time up to which all is here
-    progress TEXT NOT NULL DEFAULT '',  -- JSON: how far the part in work is
-    checked TEXT NOT NULL DEFAULT ''
-);
-CREATE TABLE releases (
-    id INTEGER PRIMARY KEY,
-    feed TEXT NOT NULL,
-    version TEXT NOT NULL,
-    sha256 TEXT NOT NULL,
-    seen TEXT NOT NULL
-);
-CREATE TABLE kev (
-    cve_id TEXT PRIMARY KEY,
-    name TEXT NOT NULL,
-    vendor TEXT NOT NULL,
-    product TEXT NOT NULL,
-    date_added TEXT NOT NULL,
-    due_date TEXT NOT NULL,
-    action TEXT NOT NULL,
-    ransomware INTEGER NOT NULL,
-    cwes TEXT NOT NULL
-);
-CREATE TABLE refused (            -- records that upstream lists and that could not be read
-    feed TEXT NOT NULL,
-    cve_id TEXT NOT NULL,
-    reason TEXT NOT NULL,
-    seen TEXT NOT NULL,
-    PRIMARY KEY (feed, cve_id)
-);
-PRAGMA application_id = {_APPLICATION};
-PRAGMA user_version = {_VERSION};
-"""
 
 # By SQLite's primary result codes: what is wrong, and what to do.
 _SQLITE_ERRORS = {
@@ -134,7 +62,8 @@ def open_for_update(path: Path) -> Iterator[sqlite3.Connection]:
     """
     with _sqlite_errors(path), _locked(path), closing(_connect(path, "rwc")) as connection:
         if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
+            schema = _SCHEMA.read_text(encoding="utf-8")
+            connection.executescript(f"BEGIN IMMEDIATE; {schema} COMMIT;")
         _refuse_foreign(connection, path)
         yield connection
 
