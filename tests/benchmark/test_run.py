@@ -15,7 +15,7 @@ from cybersecqwen.benchmark.tasks import read_items
 from cybersecqwen.engines import Model, open_model
 from cybersecqwen.engines.response_log import read_responses
 from cybersecqwen.errors import CyberSecQwenError, EngineError, InputError, StageError
-from cybersecqwen.files import read_json
+from cybersecqwen.files import read_json, write_json
 from cybersecqwen.records import Request, Response
 from cybersecqwen.sample import BENCHMARK
 
@@ -100,6 +100,23 @@ def test_a_finished_evaluation_is_skipped_and_another_model_refused(tmp_path: Pa
         measure(again, tmp_path, identity="b")
     with pytest.raises(StageError, match="protocol"):
         measure(again, tmp_path, trials=3)
+
+
+def test_an_evaluation_of_version_0_1_is_skipped_too(tmp_path: Path) -> None:
+    measure(GoldEngine(), tmp_path)
+    manifest = tmp_path / "evaluation" / "cti-rcm" / "model-card" / "manifest.json"
+    content = read_json(manifest)
+    settings = content["made_from"]["config"]["protocol"]
+    # It stored the settings of all tasks.
+    settings["extractors"] = {"cti-rcm": settings.pop("extractor"), "cti-mcq": "cascade"}
+    settings["stop"] = {"cti-rcm": settings.pop("stop")}
+    settings["extensions"] = ["cti-vsp"] if settings.pop("extension") is False else []
+    write_json(manifest, content)
+    engine = GoldEngine()
+    measure(engine, tmp_path)
+    assert engine.asked == []
+    with pytest.raises(StageError, match="made from something else"):
+        measure(engine, tmp_path, identity="b")
 
 
 def test_recorded_answers_are_scored_like_any_model(tmp_path: Path) -> None:

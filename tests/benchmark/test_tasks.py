@@ -10,7 +10,6 @@ from cybersecqwen.benchmark.protocol import PROTOCOLS
 from cybersecqwen.benchmark.score import score
 from cybersecqwen.benchmark.tasks import (
     TASKS,
-    Extraction,
     cti_ate,
     cti_mcq,
     cti_rcm,
@@ -21,6 +20,7 @@ from cybersecqwen.benchmark.tasks import (
 )
 from cybersecqwen.benchmark.tasks.cti_taa import faith_actor
 from cybersecqwen.benchmark.tasks.multiple_choice import cascade, unique_answer
+from cybersecqwen.benchmark.tasks.task import Extraction
 from cybersecqwen.errors import CyberSecQwenError, InputError
 from cybersecqwen.records import Item, Response
 

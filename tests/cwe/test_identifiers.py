@@ -4,14 +4,18 @@ import pytest
 
 from cybersecqwen.cwe.identifiers import (
     CVE_SYNTAX,
+    CWE_ID,
     cve_ids,
     cve_year,
-    cwe_ids,
     normalise_cve,
-    normalise_cwe,
+    normalise_ids,
 )
 
 DASHES = ["-", "_", "\u2010", "\u2011", "\u2012", "\u2013", "\u2014", "\u2212", "\uff0d"]
+
+
+def cwe_ids(text: str) -> list[str]:
+    return list(dict.fromkeys(f"CWE-{match[1]}" for match in CWE_ID.finditer(text)))
 
 
 @pytest.mark.parametrize("dash", DASHES)
@@ -59,8 +63,13 @@ def test_cwe_ids(text: str, expected: list[str]) -> None:
 def test_normalise_takes_an_id_alone() -> None:
     assert normalise_cve(" cve\u20132021\u201344228\n") == "CVE-2021-44228"
     assert normalise_cve("CVE-2021-44228 and more") == ""
-    assert normalise_cwe("cwe 79") == "CWE-79"
-    assert normalise_cwe("CWE-79.") == ""
+
+
+def test_ids_in_a_text_are_normalised_and_the_rest_stays() -> None:
+    assert (
+        normalise_ids("Is cwe 079 in cve\u20132021\u201344228?") == "Is CWE-79 in CVE-2021-44228?"
+    )
+    assert normalise_ids("the CWE Top 25, NVD-CWE-noinfo") == "the CWE Top 25, NVD-CWE-noinfo"
 
 
 def test_year_of_a_cve_id() -> None:

@@ -24,6 +24,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from cybersecqwen.cwe.identifiers import normalise_ids
 from cybersecqwen.embedded.knowledge import KnowledgeIndex, open_knowledge
 from cybersecqwen.embedded.option_ranker import MOST, answer_multiple_choice
 from cybersecqwen.embedded.question_answering import NOT_COVERED, answer_question
@@ -65,7 +66,7 @@ def ask(
         raise InputError("the question is empty", tip="ask something")
     if len(question) > LONGEST:
         _log.warning("the first %d of %d characters count", LONGEST, len(question))
-    index, text = index or _knowledge(), plain(question[:LONGEST])
+    index, text = index or _knowledge(), normalise_ids(plain(question[:LONGEST]))
     if not options:
         return answer_question(index, text)
     answer = answer_multiple_choice(index, text, [o[:LONGEST] for o in options])

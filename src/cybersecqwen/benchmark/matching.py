@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,14 +48,14 @@ def match_recordings(
     InputError, with file and line, for a row that is no answer to an item, two answers to one
     item and trial, a missing trial, and a file of another task.
     """
-    found = _files(path)
+    files = _files(path)
     return [
         Recording(
-            column if column and len(found) == 1 else name,
+            column if column and len(files) == 1 else name,
             paths,
             _by_trial(paths, items, column),
         )
-        for name, paths in found
+        for name, paths in files
     ]
 
 
@@ -65,21 +65,21 @@ def _files(path: Path) -> list[tuple[str, tuple[Path, ...]]]:
         raise InputError("no such file or folder", where=path, tip="check the path")
     if path.is_file():
         return [(_stem(path), (path,))]
-    found: dict[Path, list[Path]] = defaultdict(list)
+    recordings: dict[Path, list[Path]] = defaultdict(list)
     for file in sorted(path.rglob("*")):
         if is_recording(file, path):
             of_a_run = file.name.startswith("responses.") and _TRIAL.fullmatch(file.parent.name)
-            found[file.parent.parent if of_a_run else file].append(file)
-    if not found:
+            recordings[file.parent.parent if of_a_run else file].append(file)
+    if not recordings:
         raise InputError(
             "holds no recording", where=path, tip="a recording is .jsonl, .json, .csv or .tsv"
         )
-    names = {whole: _name(whole, path) for whole in found}
+    names = {whole: _name(whole, path) for whole in recordings}
     times = Counter(names.values())
     for whole, name in names.items():
         if times[name] > 1 and whole.is_file():  # `a.csv` beside `a.jsonl`
             names[whole] = whole.relative_to(path).as_posix()
-    return [(names[whole], tuple(files)) for whole, files in found.items()]
+    return [(names[whole], tuple(files)) for whole, files in recordings.items()]
 
 
 def is_recording(file: Path, folder: Path) -> bool:
@@ -149,58 +149,49 @@ def _answers(
             where=path,
             tip="add a column item or url, or check --task",
         )
-    finder = _Finder(items)
+    by_index = {item.index: item for item in items}
+    by_url: dict[str, list[Item]] = defaultdict(list)
+    for item in items:
+        by_url[item.url.strip()].append(item)
     for row in rows:
-        item = items[row.position] if in_order else finder.find(row)
+        item = items[row.position] if in_order else _find(row, by_index, by_url)
         _refuse_other_task(row, item)
         yield row.to_item(item.index), row
 
 
-class _Finder:
-    """Finds the item that a row answers."""
-
-    def __init__(self, items: Sequence[Item]) -> None:
-        self._task = items[0].task
-        self._items = {item.index: item for item in items}
-        self._by_url: dict[str, list[Item]] = defaultdict(list)
-        for item in items:
-            self._by_url[item.url.strip()].append(item)
-
-    def find(self, row: RecordedResponse) -> Item:
-        if row.item is None and row.url is None:
-            raise InputError("says neither item nor url", where=row.where, tip="add one")
-        named = None if row.url is None else self._by_url.get(row.url.strip(), [])
-        if named == []:
-            raise InputError(
-                f"the url {row.url!r} is that of no item of {self._task}",
-                where=row.where,
-                tip="check --task",
-            )
-        if row.item is not None:
-            return self._at(row, row.item, named)
+def _find(
+    row: RecordedResponse, items: Mapping[int, Item], by_url: Mapping[str, list[Item]]
+) -> Item:
+    """Find the item that a row answers, by its number or its url."""
+    task = next(iter(items.values())).task
+    if row.item is None and row.url is None:
+        raise InputError("says neither item nor url", where=row.where, tip="add one")
+    named = None if row.url is None else by_url.get(row.url.strip(), [])
+    if named == []:
+        raise InputError(
+            f"the url {row.url!r} is that of no item of {task}", where=row.where, tip="check --task"
+        )
+    if row.item is None:
         if named is None or len(named) != 1:
             raise InputError(
-                f"the url {row.url!r} names {len(named or [])} items of {self._task}",
+                f"the url {row.url!r} names {len(named or [])} items of {task}",
                 where=row.where,
                 tip="say which: give item, the 0-based position in the task file",
             )
         return named[0]
-
-    def _at(self, row: RecordedResponse, index: int, named: list[Item] | None) -> Item:
-        item = self._items.get(index)
-        if item is None:
-            raise InputError(
-                f"an answer to item {index}, which is none: {self._task} has {len(self._items)}",
-                where=row.where,
-                tip="items are counted from 0; check --task",
-            )
-        if named is not None and item not in named:
-            raise InputError(
-                f"item {index} has another url than {row.url!r}",
-                where=row.where,
-                tip="one of the two is wrong, or the file answers another task",
-            )
-        return item
+    if row.item not in items:
+        raise InputError(
+            f"an answer to item {row.item}, which is none: {task} has {len(items)}",
+            where=row.where,
+            tip="items are counted from 0; check --task",
+        )
+    if named is not None and items[row.item] not in named:
+        raise InputError(
+            f"item {row.item} has another url than {row.url!r}",
+            where=row.where,
+            tip="one of the two is wrong, or the file answers another task",
+        )
+    return items[row.item]
 
 
 def _refuse_other_task(row: RecordedResponse, item: Item) -> None:

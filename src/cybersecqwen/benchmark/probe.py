@@ -11,8 +11,7 @@ requests show it: greedy ones and hot ones, one by one and all at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Never
 
@@ -69,7 +68,10 @@ def probe(model: Model, prompts: Sequence[str] = (), *, timeout: float = 120) ->
         raise InputError("only a server can be probed", where=model.name, tip="give its URL")
     engine = model.engine.with_limits(timeout=timeout, retries=_RETRIES)
     texts = list(dict.fromkeys((*prompts[:_MOST], *_OWN)))[: len(_OWN)]
-    with _interview(engine, 5 * len(texts) + 3 * len(_SEEDS) + 5) as interview:
+    total = 5 * len(texts) + 3 * len(_SEEDS) + 5
+    bar: tqdm[Never]
+    with tqdm(total=total, desc="probe", unit="request", disable=None, leave=False) as bar:
+        interview = _Interview(engine, bar)
         checks = _checks(interview, [_prompt(text, model.kind) for text in texts])
     facts = engine.describe()
     return ProbeReport(facts["url"], facts["model"], facts, checks, interview.asked)
@@ -95,8 +97,9 @@ class _Interview:
         except EngineError as error:
             failure = error
         self._bar.update(len(requests))
+        lost = EngineError("the engine gave no answer")
         self._answered = self._answered or bool(replies)
-        return [replies.get(i) or failure or _lost() for i in range(len(requests))]
+        return [replies.get(i) or failure or lost for i in range(len(requests))]
 
     def one_by_one(self, requests: Sequence[Request]) -> list[Reply]:
         """Put one after the other; a server that failed twice and never answered, no more."""
@@ -105,17 +108,6 @@ class _Interview:
             dead = len(replies) > 1 and not self._answered
             replies += [replies[-1]] if dead else self.at_once([request])
         return replies
-
-
-@contextmanager
-def _interview(engine: HttpEngine, total: int) -> Iterator[_Interview]:
-    bar: tqdm[Never]
-    with tqdm(total=total, desc="probe", unit="request", disable=None, leave=False) as bar:
-        yield _Interview(engine, bar)
-
-
-def _lost() -> EngineError:
-    return EngineError("the engine gave no answer")
 
 
 def _checks(interview: _Interview, prompts: list[Prompt]) -> tuple[Check, ...]:

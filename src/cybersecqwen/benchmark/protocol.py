@@ -114,6 +114,18 @@ PROTOCOLS: dict[str, Protocol] = {
 }
 
 
+def narrow_settings(stored: Json, task: str) -> Json:
+    """Narrow stored settings to those of a task: version 0.1 stored them for all tasks at once."""
+    if "extractors" not in stored:
+        return stored
+    of_all = ("extractors", "extensions", "stop")
+    return {name: value for name, value in stored.items() if name not in of_all} | {
+        "extractor": stored["extractors"].get(task, ""),
+        "extension": task in stored.get("extensions", ()),
+        "stop": stored.get("stop", {}).get(task, []),
+    }
+
+
 def find_protocol(
     name: str,
     *,

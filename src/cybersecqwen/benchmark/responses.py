@@ -1,4 +1,4 @@
-"""ResponseSet that are at hand: those of a run folder, and recordings of others.
+"""Answers that are at hand: those of a run folder, and recordings of others.
 
     for answers in read_run(Path("runs/smoke")):
         print(answers.task, answers.protocol.name, len(answers.responses))
@@ -17,7 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from cybersecqwen.benchmark.matching import is_recording, match_recordings
-from cybersecqwen.benchmark.protocol import PROTOCOLS, Protocol, find_protocol, make_protocol
+from cybersecqwen.benchmark.protocol import (
+    PROTOCOLS,
+    Protocol,
+    find_protocol,
+    make_protocol,
+    narrow_settings,
+)
 from cybersecqwen.benchmark.score import TaskScores, extractor, score
 from cybersecqwen.benchmark.tasks import TASKS, find_task, open_task, read_items
 from cybersecqwen.engines.response_log import read_responses
@@ -29,7 +35,7 @@ from cybersecqwen.records import Item, Response
 _log = logging.getLogger(__name__)
 
 # Settings that a run states of its task, which the task itself says.
-_OF_TASKS = {"extractor", "extractors", "stop", "extension", "extensions"}
+_OF_TASKS = {"stop", "extension"}
 
 
 @dataclass(frozen=True)
@@ -154,14 +160,12 @@ def _trial(path: Path) -> int:
 
 def _read_protocol(folder: Path) -> Protocol:
     """Make the protocol again that an evaluation was made under."""
-    stored = _protocol_of(folder)
-    # Runs of before a task named its own extractor hold those of all tasks.
-    extractor = stored.get("extractor") or stored.get("extractors", {}).get(folder.parent.name, "")
+    stored = narrow_settings(_protocol_of(folder), folder.parent.name)
     settings = {name: value for name, value in stored.items() if name not in _OF_TASKS}
     published = PROTOCOLS.get(str(stored.get("name")))
     covers = published.covers if published else ()
     try:
-        return make_protocol(settings | {"extractor": extractor, "covers": covers})
+        return make_protocol(settings | {"covers": covers})
     except TypeError as error:
         raise InputError(
             f"its protocol is of another version of this program: {error}",

@@ -10,32 +10,25 @@ engine's failure ends it without a score, never as wrong answers.
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from cybersecqwen.benchmark.probe import probe
-from cybersecqwen.benchmark.protocol import Protocol
+from cybersecqwen.benchmark.protocol import Protocol, narrow_settings
 from cybersecqwen.benchmark.score import is_correct, require_gold, score
 from cybersecqwen.benchmark.summary import details, summarise
-from cybersecqwen.benchmark.tasks import (
-    TASKS,
-    Suite,
-    Task,
-    find_task,
-    open_task,
-    read_items,
-    tasks_in,
-)
-from cybersecqwen.benchmark.tasks.task import fingerprint
+from cybersecqwen.benchmark.tasks import TASKS, find_task, open_task, read_items, tasks_in
+from cybersecqwen.benchmark.tasks.task import Suite, Task, fingerprint
 from cybersecqwen.benchmark.trial import trial_items, trial_requests
 from cybersecqwen.engines import Model
 from cybersecqwen.engines.http import HttpEngine
 from cybersecqwen.engines.progress_bar import ProgressBar
 from cybersecqwen.engines.response_log import generate_missing
 from cybersecqwen.files import Json, sha256_file, write_json
-from cybersecqwen.manifest import make_stage
+from cybersecqwen.manifest import made_from_of, make_stage
 from cybersecqwen.records import Item, Response
 from cybersecqwen.sample import BENCHMARK
 
@@ -90,7 +83,10 @@ def evaluate(
         require_gold(items)  # now, not after every item was asked
         if try_server and isinstance(model.engine, HttpEngine):
             _probe(model, protocol, items, folder / "probe.json")
-        responses = _answered(model, opened, items, protocol, folder)
+        responses = {
+            trial: _trial(model, opened, items, protocol, trial=trial, folder=folder)
+            for trial in range(len(protocol.seeds))
+        }
         scored = score(opened, protocol, items, responses, kind=model.kind)
         summary = summarise(scored)
         for row in summary["trials"]:
@@ -103,7 +99,18 @@ def evaluate(
         }
         write_json(folder / "scores.json", summary | {"details": details(scored)} | facts_of_run)
 
-    make_stage(out / "evaluation" / task / protocol.name, made_from, make)
+    folder = out / "evaluation" / task / protocol.name
+    make_stage(folder, _as_stored(folder, made_from, task), make)
+
+
+def _as_stored(folder: Path, made_from: Json, task: str) -> Json:
+    """Return what a folder was made from, in the form of version 0.1 where it means the same."""
+    stored = made_from_of(folder) or {}
+    config = stored.get("config")
+    if not isinstance(config, dict) or not isinstance(config.get("protocol"), dict):
+        return made_from
+    narrowed = stored | {"config": config | {"protocol": narrow_settings(config["protocol"], task)}}
+    return stored if narrowed == json.loads(json.dumps(made_from)) else made_from
 
 
 def _probe(model: Model, protocol: Protocol, items: Sequence[Item], path: Path) -> None:
@@ -136,16 +143,6 @@ def benchmark_facts(folder: Path, *, suite: Suite | None = None) -> Json:
     return {"name": name, "sha256": {t.file: sha256_file(folder / t.file) for t in present}}
 
 
-def _answered(
-    model: Model, task: Task, items: Sequence[Item], protocol: Protocol, folder: Path
-) -> dict[int, list[Response]]:
-    """Ask every trial for what it does not hold yet, and give all its responses by trial."""
-    return {
-        trial: _trial(model, task, items, protocol, trial=trial, folder=folder)
-        for trial in range(len(protocol.seeds))
-    }
-
-
 def _trial(
     model: Model,
     task: Task,
@@ -155,6 +152,7 @@ def _trial(
     trial: int,
     folder: Path,
 ) -> list[Response]:
+    """Ask a trial for what it does not hold yet, and return all its responses."""
     wanted = trial_requests(protocol, items, kind=model.kind, trial=trial)
     shown = {i.index: i for i in trial_items(protocol, items, kind=model.kind, trial=trial)}
     progress = TrialProgress(

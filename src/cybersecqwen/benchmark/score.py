@@ -14,13 +14,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cybersecqwen.benchmark.protocol import Protocol
-from cybersecqwen.benchmark.tasks import Extractor, Metric, Task, find_task
+from cybersecqwen.benchmark.tasks import find_task
 from cybersecqwen.benchmark.tasks.task import (
     ACCURACY,
     ACCURACY_OF_PARSEABLE,
     IMPROPER,
     LENIENT,
     PARSEABLE,
+    Extractor,
+    Metric,
+    Task,
 )
 from cybersecqwen.benchmark.trial import trial_items
 from cybersecqwen.errors import InputError
@@ -57,8 +60,8 @@ class TaskScores:
 
     def ratio(self, metric: str) -> tuple[Table, Table]:
         """Return the numerator and the denominator of a metric, each items x trials."""
-        found = self.metrics[metric]
-        return self._sum(found.numerator), self._sum(found.denominator)
+        measured = self.metrics[metric]
+        return self._sum(measured.numerator), self._sum(measured.denominator)
 
     def _sum(self, weights: Mapping[str, float]) -> Table:
         import numpy as np
@@ -71,14 +74,14 @@ class TaskScores:
 
 def metrics(task: Task, protocol: Protocol) -> dict[str, Metric]:
     """Return what a protocol measures in a task, by name, accuracy first."""
-    found = {"strict_accuracy": ACCURACY, "parseable_rate": PARSEABLE}
+    measured = {"strict_accuracy": ACCURACY, "parseable_rate": PARSEABLE}
     if protocol.unparseable == "dropped":
-        found |= {"strict_accuracy": ACCURACY_OF_PARSEABLE, "accuracy_of_all": ACCURACY}
+        measured |= {"strict_accuracy": ACCURACY_OF_PARSEABLE, "accuracy_of_all": ACCURACY}
     if protocol.improper == "lenient only":
-        found["lenient_accuracy"] = LENIENT
+        measured["lenient_accuracy"] = LENIENT
     if protocol.improper != "counts":
-        found["improper_rate"] = IMPROPER
-    return found | dict(task.metrics)
+        measured["improper_rate"] = IMPROPER
+    return measured | dict(task.metrics)
 
 
 def extractor(task: Task, protocol: Protocol) -> Extractor:
@@ -102,7 +105,6 @@ def score(
     """
     import numpy as np
 
-    read = extractor(task, protocol).read
     require_gold(items)
     trials = range(len(protocol.seeds))
     missing = [trial for trial in trials if trial not in responses]
@@ -118,36 +120,36 @@ def score(
     shown = [{i.index: i for i in trial_items(protocol, items, kind=kind, trial=t)} for t in trials]
     known = {item.index for item in items}
     answered = [_by_item(task.name, known, shown[t], responses[t], trial=t) for t in trials]
-    found = tuple(item for item in items if any(item.index in rows for rows in shown))
-    place = {item.index: position for position, item in enumerate(found)}
+    asked = tuple(item for item in items if any(item.index in rows for rows in shown))
+    place = {item.index: position for position, item in enumerate(asked)}
     marks: dict[str, Table] = {}
-    predictions: list[list[str | None]] = [[None] * len(found) for _ in trials]
+    predictions: list[list[str | None]] = [[None] * len(asked) for _ in trials]
     for trial in trials:
         for index, item in shown[trial].items():
-            prediction, given = _mark(task, protocol, item, read(answered[trial][index].text))
+            prediction, given = mark(task, protocol, item, answered[trial][index].text)
             predictions[trial][place[index]] = prediction
             for name, value in given.items():
                 if name not in marks:
-                    marks[name] = np.zeros((len(found), len(trials)))
+                    marks[name] = np.zeros((len(asked), len(trials)))
                 marks[name][place[index], trial] = value
     return TaskScores(
         task,
         protocol,
-        found,
+        asked,
         tuple(
-            tuple(rows[i.index].gold if i.index in rows else None for i in found) for rows in shown
+            tuple(rows[i.index].gold if i.index in rows else None for i in asked) for rows in shown
         ),
         tuple(map(tuple, predictions)),
-        tuple(tuple(answers.get(item.index) for item in found) for answers in answered),
+        tuple(tuple(answers.get(item.index) for item in asked) for answers in answered),
         marks,
     )
 
 
-def _mark(
-    task: Task, protocol: Protocol, item: Item, reading: tuple[str | None, bool]
+def mark(
+    task: Task, protocol: Protocol, item: Item, text: str
 ) -> tuple[str | None, dict[str, float]]:
-    """Return the prediction that counts, and the marks of one answer."""
-    answer, proper = reading
+    """Read one response: the prediction that counts, None for none, and its marks."""
+    answer, proper = extractor(task, protocol).read(text)
     given = {"asked": 1.0, "parseable": 0.0, "correct": 0.0, "lenient": 0.0, "improper": 0.0}
     if answer is None:
         return None, given | dict(task.unread(item))
@@ -170,13 +172,6 @@ def require_gold(items: Sequence[Item]) -> None:
             if task.gold_file
             else "check the task file",
         )
-
-
-def mark(
-    task: Task, protocol: Protocol, item: Item, text: str
-) -> tuple[str | None, dict[str, float]]:
-    """Read one response: give the prediction that counts, None for none, and its marks."""
-    return _mark(task, protocol, item, extractor(task, protocol).read(text))
 
 
 def is_correct(task: Task, protocol: Protocol, item: Item, text: str) -> bool:

@@ -9,7 +9,6 @@ is the reading alone: rows, gold and unparseable answers are treated alike in ev
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +17,7 @@ from cybersecqwen.benchmark.protocol import PROTOCOLS, Protocol
 from cybersecqwen.benchmark.responses import ResponseSet, rescore
 from cybersecqwen.benchmark.score import TaskScores
 from cybersecqwen.benchmark.tasks import find_task
+from cybersecqwen.benchmark.tasks.task import Task
 
 _EXAMPLES = 3
 _TAIL = 160  # characters of a response that an example shows
@@ -65,59 +65,49 @@ def sensitivity(
     that was asked under, else model-card. `every` adds the extractors that do not fit.
     """
     protocol = answers.scoring_protocol(reference or (None if answers.protocol else "model-card"))
-    base = rescore(answers, _read_by(protocol, answers.task, _own(protocol, answers)), benchmark)
-    return [
-        _row(answers, base, scored, name, lenient)
-        for name, lenient in _rules(answers, protocol, every=every)
-        for scored in [
-            rescore(answers, _read_by(protocol, answers.task, name, lenient=lenient), benchmark)
-        ]
-    ]
+    task = find_task(answers.task)
+    own = protocol.extractor_of(task)
+    base = rescore(answers, _read_by(protocol, task, own), benchmark)
+    results = []
+    for name in (own, *(name for name in task.extractors if name != own)):
+        if every or name == own or _fits(answers, task, name):
+            for lenient in (False, True) if _has_lenient(task, name) else (False,):
+                scored = rescore(
+                    answers, _read_by(protocol, task, name, lenient=lenient), benchmark
+                )
+                results.append(_result(answers, base, scored, name, lenient=lenient))
+    return results
 
 
-def _own(protocol: Protocol, answers: ResponseSet) -> str:
-    return protocol.extractor_of(find_task(answers.task))
+def _fits(answers: ResponseSet, task: Task, name: str) -> bool:
+    return not answers.prompt or answers.prompt in task.extractors[name].fits
 
 
-def _rules(answers: ResponseSet, protocol: Protocol, *, every: bool) -> Iterator[tuple[str, bool]]:
-    """Yield the extractors to try, also with improper answers counted where that is a choice."""
-    found = find_task(answers.task).extractors
-    own = _own(protocol, answers)
-    for name in (own, *(name for name in found if name != own)):
-        if every or not answers.prompt or answers.prompt in found[name].fits or name == own:
-            yield name, False
-            if _lenient(answers.task, name):
-                yield name, True
-
-
-def _lenient(task: str, name: str) -> bool:
+def _has_lenient(task: Task, name: str) -> bool:
+    """Tell whether a protocol reads by an extractor without counting improper answers."""
     return any(
-        p.improper == "lenient only" and p.extractor_of(find_task(task)) == name
-        for p in PROTOCOLS.values()
+        p.improper == "lenient only" and p.extractor_of(task) == name for p in PROTOCOLS.values()
     )
 
 
-def _read_by(protocol: Protocol, task: str, name: str, *, lenient: bool = False) -> Protocol:
-    strict = _lenient(task, name) and not lenient
-    return replace(
-        protocol,
-        extractor=name,
-        improper="lenient only" if strict else "counts",
-    )
+def _read_by(protocol: Protocol, task: Task, name: str, *, lenient: bool = False) -> Protocol:
+    strict = _has_lenient(task, name) and not lenient
+    return replace(protocol, extractor=name, improper="lenient only" if strict else "counts")
 
 
-def _row(
-    answers: ResponseSet, base: TaskScores, scored: TaskScores, name: str, lenient: bool
+def _result(
+    answers: ResponseSet, base: TaskScores, scored: TaskScores, name: str, *, lenient: bool
 ) -> ExtractorResult:
     before, after = base.marks["correct"] > 0, scored.marks["correct"] > 0
     flipped = before != after
     asked = float(scored.marks["asked"].sum())
-    task = find_task(answers.task)
+    task = scored.task
+    published = (p for p in PROTOCOLS.values() if p.name != "smoke" and not lenient)
     return ExtractorResult(
         extractor=f"{name}, improper counted" if lenient else name,
         summary=task.extractors[name].summary,
-        protocols=_users(answers.task, name, lenient),
-        fits=not answers.prompt or answers.prompt in task.extractors[name].fits,
+        protocols=tuple(p.name for p in published if p.extractor_of(task) == name),
+        fits=_fits(answers, task, name),
         accuracy=float(scored.marks["correct"].sum()) / asked,
         parseable_rate=float(scored.marks["parseable"].sum()) / asked,
         answers=int(asked),
@@ -129,21 +119,14 @@ def _row(
     )
 
 
-def _users(task: str, name: str, lenient: bool) -> tuple[str, ...]:
-    if lenient:
-        return ()
-    published = (p for p in PROTOCOLS.values() if p.name != "smoke")
-    return tuple(p.name for p in published if p.extractor_of(find_task(task)) == name)
-
-
 def _examples(base: TaskScores, scored: TaskScores) -> tuple[FlippedAnswer, ...]:
-    found: list[FlippedAnswer] = []
+    examples: list[FlippedAnswer] = []
     flipped = (base.marks["correct"] > 0) != (scored.marks["correct"] > 0)
     for position, trial in zip(*flipped.nonzero(), strict=True):
         response = scored.responses[trial][position]
-        if response is None or len(found) == _EXAMPLES:
+        if response is None or len(examples) == _EXAMPLES:
             break
-        found.append(
+        examples.append(
             FlippedAnswer(
                 item=response.item,
                 trial=int(trial),
@@ -153,4 +136,4 @@ def _examples(base: TaskScores, scored: TaskScores) -> tuple[FlippedAnswer, ...]
                 gold=str(scored.golds[trial][position]),
             )
         )
-    return tuple(found)
+    return tuple(examples)

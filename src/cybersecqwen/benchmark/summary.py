@@ -28,7 +28,9 @@ SEED = 0
 def summarise(scored: TaskScores, *, samples: int = SAMPLES, seed: int = SEED) -> Json:
     """Return every metric of a scored task with both spreads, and the counts of each trial."""
     protocol, task = scored.protocol, scored.task
-    found = {name: _estimate(scored, name, samples=samples, seed=seed) for name in scored.metrics}
+    measured = {
+        name: _estimate(scored, name, samples=samples, seed=seed) for name in scored.metrics
+    }
     return {
         "task": task.name,
         "protocol": protocol.name,
@@ -39,27 +41,33 @@ def summarise(scored: TaskScores, *, samples: int = SAMPLES, seed: int = SEED) -
         "headline": task.headline,
         "items": len(scored.items),
         "trials": [_trial(scored, trial) for trial in range(len(protocol.seeds))],
-        "strict_accuracy": _or_nothing(found.pop("strict_accuracy")),
-        "parseable_rate": found.pop("parseable_rate"),
-        "metrics": found,
+        "strict_accuracy": _or_nothing(measured.pop("strict_accuracy")),
+        "parseable_rate": measured.pop("parseable_rate"),
+        "metrics": measured,
         "bootstrap": {"samples": samples, "seed": seed},
     }
 
 
 def _estimate(scored: TaskScores, metric: str, *, samples: int, seed: int) -> Json:
-    found = estimate(*scored.ratio(metric), ddof=scored.protocol.ddof, samples=samples, seed=seed)
+    estimated = estimate(
+        *scored.ratio(metric), ddof=scored.protocol.ddof, samples=samples, seed=seed
+    )
     return {
-        "mean": _number(found.mean),
-        "std": found.trial_std,
-        "interval_95": [_number(bound) for bound in found.interval],
-        "item_interval_95": [_number(bound) for bound in found.item_interval],
+        "mean": _number(estimated.mean),
+        "std": estimated.trial_std,
+        "interval_95": [_number(bound) for bound in estimated.interval],
+        "item_interval_95": [_number(bound) for bound in estimated.item_interval],
         "better": scored.metrics[metric].better,
     }
 
 
-def _or_nothing(found: Json) -> Json:
+def _or_nothing(accuracy: Json) -> Json:
     """Return an accuracy of 0 where a protocol drops what cannot be read, and nothing could be."""
-    return found if found["mean"] is not None else found | {"mean": 0.0, "interval_95": [0.0, 0.0]}
+    return (
+        accuracy
+        if accuracy["mean"] is not None
+        else accuracy | {"mean": 0.0, "interval_95": [0.0, 0.0]}
+    )
 
 
 def _number(value: float) -> float | None:
@@ -87,6 +95,7 @@ def _trial(scored: TaskScores, trial: int) -> Json:
 
 
 _COUNTS = ("asked", "correct", "parseable")
+_SETTINGS = "task", "protocol", "protocol_version", "modified", "extension", "extractor", "items"
 
 
 def _of_trial(scored: TaskScores, metric: str, trial: int) -> float | None:
@@ -101,14 +110,7 @@ def result(scored: TaskScores, summary: Json) -> Json:
     counts those that are correct or plausible.
     """
     total = {name: int(scored.marks[name].sum()) for name in _COUNTS}
-    flat = {
-        "task": summary["task"],
-        "protocol": summary["protocol"],
-        "protocol_version": summary["protocol_version"],
-        "modified": summary["modified"],
-        "extension": summary["extension"],
-        "extractor": summary["extractor"],
-        "items": summary["items"],
+    flat = {name: summary[name] for name in _SETTINGS} | {
         "trials": len(summary["trials"]),
         "n": total["asked"],
         "correct": total["correct"],
@@ -120,10 +122,9 @@ def result(scored: TaskScores, summary: Json) -> Json:
     }
     if "plausible" in scored.marks:
         flat["plausible"] = int(scored.marks["plausible"].sum())
-    flat |= {name: found["mean"] for name, found in summary["metrics"].items()}
-    flat["intervals_95"] = {
-        name: found["interval_95"] for name, found in summary["metrics"].items()
-    }
+    measured = summary["metrics"]
+    flat |= {name: metric["mean"] for name, metric in measured.items()}
+    flat["intervals_95"] = {name: metric["interval_95"] for name, metric in measured.items()}
     return flat
 
 

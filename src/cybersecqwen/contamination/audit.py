@@ -11,7 +11,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -24,6 +24,7 @@ from cybersecqwen.config import Contamination
 from cybersecqwen.contamination import RULES, BenchmarkIndex, Hit, Row
 from cybersecqwen.contamination.hashing import Integers
 from cybersecqwen.contamination.rows import TrainRow, read_rows
+from cybersecqwen.contamination.rule import batched_by_size
 from cybersecqwen.contamination.rules import strength
 from cybersecqwen.errors import InputError
 from cybersecqwen.records import Benchmark
@@ -41,7 +42,7 @@ class Overlap(NamedTuple):
 
 @dataclass
 class Audit:
-    """What was found: all overlaps, the strongest first, and how much was looked at."""
+    """The findings of an audit: all overlaps, the strongest first, and how much was looked at."""
 
     items: dict[str, int]  # by task
     train_rows: int = 0
@@ -111,13 +112,14 @@ def run_audit(
     audit = Audit({task: len(items) for task, items in benchmark.items()})
     unreadable: list[str] | None = [] if allow_unreadable else None
     rows = read_rows(train, unreadable=unreadable)
+    chunks = batched_by_size(rows, _CHUNK, lambda row: row.row.text)
     with tqdm(desc="rows", unit=" rows", disable=None) as bar:
         index, seen = BenchmarkIndex(benchmark, settings), set[int]()
-        judged = _judged(_chunks(rows), index, partial(BenchmarkIndex, benchmark, settings))
-        for chunk, found, grams in judged:
+        judged = _judged(chunks, index, partial(BenchmarkIndex, benchmark, settings))
+        for chunk, hits_of, grams in judged:
             audit.train_rows += len(chunk)
             audit.forms.update(row.form for row in chunk)
-            for row, hits in zip(chunk, found, strict=True):
+            for row, hits in zip(chunk, hits_of, strict=True):
                 kept = (_by_rules(hit, rules) for hit in hits)
                 place = row._replace(where=_within(train, row.where))
                 audit.overlaps += [Overlap(place, hit) for hit in kept if hit]
@@ -137,19 +139,6 @@ def _within(train: Path, where: str) -> str:
 def _by_rules(hit: Hit, rules: Sequence[str]) -> Hit | None:
     held = tuple((rule, score) for rule, score in hit.rules if rule in rules)
     return hit._replace(rule=held[0][0], score=held[0][1], rules=held) if held else None
-
-
-def _chunks(rows: Iterable[TrainRow]) -> Iterator[list[TrainRow]]:
-    chunk: list[TrainRow] = []
-    held = 0
-    for row in rows:
-        chunk.append(row)
-        held += len(row.row.text)
-        if held >= _CHUNK:
-            yield chunk
-            chunk, held = [], 0
-    if chunk:
-        yield chunk
 
 
 _Found = tuple[list[list[Hit]], Integers]

@@ -36,7 +36,7 @@ _NOTHING = object()
 
 
 class AuditCertificate(Schema):
-    """What a certificate of an audit must hold to be checked; its values are compared as found."""
+    """The fields of an audit's certificate that a check needs; values are compared as they are."""
 
     kind: Literal["audit"]
     inputs: dict[Literal["train", "benchmark"], dict[str, str]]
@@ -60,13 +60,13 @@ class Similarity(Schema):
 
 
 class BenchmarkChecksums(Schema):
-    """What a corpus was held against."""
+    """The checksums of the benchmark that a corpus was held against."""
 
     benchmark: dict[str, str]
 
 
 class CorpusCertificate(Schema):
-    """What a certificate of a corpus must hold to be checked."""
+    """The fields of a corpus's certificate that a check needs."""
 
     recipe: str
     inputs: BenchmarkChecksums

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 
 from cybersecqwen.config import Contamination
 from cybersecqwen.contamination.hashing import Integers
-from cybersecqwen.contamination.rule import Batch, Hit, ItemIndex, Row
+from cybersecqwen.contamination.rule import Batch, Hit, ItemIndex, Row, batched_by_size
 from cybersecqwen.contamination.rules import RULES, strength
 from cybersecqwen.contamination.rules.ngram import item_ngrams
 from cybersecqwen.records import Benchmark, Item
@@ -40,7 +40,7 @@ class BenchmarkIndex:
 
     def hits_of(self, rows: Iterable[Row]) -> Iterator[list[Hit]]:
         """Yield for each row what `hits` lists; with an answer, answers are looked at too."""
-        for some in _batches(rows):
+        for some in batched_by_size(rows, _BATCH, lambda row: row.text):
             batch = Batch(some)
             scores: list[dict[Item, Scores]] = [defaultdict(dict) for _ in some]
             for name, rule in RULES.items():
@@ -75,16 +75,3 @@ class BenchmarkIndex:
             has_answer = self._items.gives_answer(row, item)
             hits.append(Hit(held[0][0], item.task, item.index, held[0][1], held, has_answer))
         return sorted(hits, key=strength)
-
-
-def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    batch: list[Row] = []
-    held = 0
-    for row in rows:
-        batch.append(row)
-        held += len(row.text)
-        if held >= _BATCH:
-            yield batch
-            batch, held = [], 0
-    if batch:
-        yield batch

@@ -77,6 +77,20 @@ class Batch:
         return computed
 
 
+def batched_by_size(rows: Iterable[T], most: int, text_of: Callable[[T], str]) -> Iterator[list[T]]:
+    """Group rows, in their order, into lists whose texts have `most` characters or a row more."""
+    batch: list[T] = []
+    size = 0
+    for row in rows:
+        batch.append(row)
+        size += len(text_of(row))
+        if size >= most:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
 Match = tuple[int, Item, float]  # the number of a row in its batch, an item, and a score
 
 

@@ -2,8 +2,8 @@
 
 >>> cve_ids("Fixed: cve-2021-44228, also CVE\u20112021\u201145046 (log4j).")
 ['CVE-2021-44228', 'CVE-2021-45046']
->>> cwe_ids("CWE 79, cwe_089, https://cwe.mitre.org/data/definitions/22.html")
-['CWE-79', 'CWE-89', 'CWE-22']
+>>> normalise_ids("CWE 79, cwe_089")
+'CWE-79, CWE-89'
 
 A hyphen may be any dash of Unicode or an underscore, letters may be of either case, and behind
 "CVE" or "CWE" there may be a space. Whether an entry or a record of that id exists is not asked.
@@ -34,21 +34,19 @@ def cve_ids(text: str) -> list[str]:
     return list(dict.fromkeys(_cve(match) for match in CVE_ID.finditer(text)))
 
 
-def cwe_ids(text: str) -> list[str]:
-    """List the CWE ids in a text in their order, each once, as "CWE-79"."""
-    return list(dict.fromkeys(_cwe(match) for match in CWE_ID.finditer(text)))
-
-
 def normalise_cve(text: str) -> str:
     """Return the CVE id that a text consists of, as "CVE-2021-44228"; "" where it is none."""
     match = CVE_ID.fullmatch(text.strip())
     return _cve(match) if match else ""
 
 
-def normalise_cwe(text: str) -> str:
-    """Return the CWE id that a text consists of, as "CWE-79"; "" where it is none."""
-    match = CWE_ID.fullmatch(text.strip())
-    return _cwe(match) if match else ""
+def normalise_ids(text: str) -> str:
+    """Write the CVE and CWE ids in a text in their usual form.
+
+    >>> normalise_ids("Is cwe 079 the flaw of CVE\u20112021\u201144228?")
+    'Is CWE-79 the flaw of CVE-2021-44228?'
+    """
+    return CWE_ID.sub(_cwe, CVE_ID.sub(_cve, text))
 
 
 def cve_year(cve_id: str) -> str:

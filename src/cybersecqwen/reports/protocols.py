@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from cybersecqwen.benchmark.protocol import PROTOCOLS, Protocol
-from cybersecqwen.benchmark.tasks import TASKS, Task
+from cybersecqwen.benchmark.tasks import TASKS
+from cybersecqwen.benchmark.tasks.task import Task
 from cybersecqwen.benchmark.trial import chat_question, trial_requests
 from cybersecqwen.files import Json
 from cybersecqwen.records import Item

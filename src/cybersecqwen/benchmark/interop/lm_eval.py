@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cybersecqwen.benchmark.interop.samples import (
     Ratio,
@@ -35,31 +35,7 @@ if TYPE_CHECKING:
 
 MODULE = "cybersecqwen_tasks"
 
-_SOURCE = '''\
-"""Benchmark tasks, asked and scored as cybersecqwen does; written by its `export lm-eval`."""
-
-from pathlib import Path
-
-from cybersecqwen.benchmark.interop.lm_eval import ratio, read_documents, sample_scores
-
-__all__ = ["documents", "process_results", "ratio"]
-HERE = Path(__file__).parent
-
-
-def documents(task, **_):
-    return read_documents(HERE / f"{task}.jsonl")
-
-
-def process_results(doc, results):
-    return sample_scores(doc, results[0], HERE)
-'''
-
-
-@dataclass(frozen=True)
-class _Function:
-    """A function of the module beside a task file, in YAML `!function module.name`."""
-
-    name: str
+_SOURCE = Path(__file__).with_name("lm_eval_module.txt")
 
 
 def name_of(task: str) -> str:
@@ -78,25 +54,18 @@ def write_tasks(tasks: Sequence[str], out: Path, *, trial: Trial) -> None:
         write_text(out / f"{name_of(task)}.yaml", _yaml(config(trial, task)))
         for name in find_task(task).judging_files:
             write_bytes(out / name, (trial.benchmark / name).read_bytes())
-    write_text(out / f"{MODULE}.py", _SOURCE)
+    write_text(out / f"{MODULE}.py", _SOURCE.read_text(encoding="utf-8"))
 
 
 def config(trial: Trial, task: str) -> Json:
     """Return a task's configuration, in the words of the harness."""
     protocol = trial.protocol
-    found: Json = {
+    own = {
         "task": name_of(task),
         "tag": "cybersecqwen",
-        "custom_dataset": _Function("documents"),
+        "custom_dataset": _function("documents"),
         "dataset_kwargs": {"task": task},
-        "test_split": "test",
-        "output_type": "generate_until",
-        "num_fewshot": 0,
-        "doc_to_text": "prompt",
-        "doc_to_target": "gold",
-        "process_results": _Function("process_results"),
-        "generation_kwargs": generation(trial, task),
-        "metric_list": metric_list(trial, task),
+        "process_results": _function("process_results"),
         "metadata": {
             "version": float(protocol.version),
             "protocol": protocol.name,
@@ -104,9 +73,31 @@ def config(trial: Trial, task: str) -> Json:
             "trial": trial.number,
         },
     }
-    if protocol.system and trial.kind != "base":
-        found["description"] = "system"  # the column; the harness makes it the system message
-    return found
+    return own | settings(trial, task)
+
+
+def settings(trial: Trial, task: str) -> Json:
+    """Return the part of a task's configuration that its results repeat."""
+    measured = metrics(find_task(task), trial.protocol).items()
+    shared: Json = {
+        "test_split": "test",
+        "output_type": "generate_until",
+        "num_fewshot": 0,
+        "doc_to_text": "prompt",
+        "doc_to_target": "gold",
+        "generation_kwargs": generation(trial, task),
+        "metric_list": [
+            {
+                "metric": name,
+                "aggregation": "mean" if is_mean(metric) else _function("ratio"),
+                "higher_is_better": metric.better == "higher",
+            }
+            for name, metric in measured
+        ],
+    }
+    if trial.protocol.system and trial.kind != "base":
+        shared["description"] = "system"  # the column; the harness makes it the system message
+    return shared
 
 
 def generation(trial: Trial, task: str) -> Json:
@@ -120,18 +111,6 @@ def generation(trial: Trial, task: str) -> Json:
         "top_p": protocol.top_p,
         "max_gen_toks": protocol.max_tokens,
     }
-
-
-def metric_list(trial: Trial, task: str) -> list[Json]:
-    """Return the metrics of a task: plain means, and ratios of sums over all documents."""
-    return [
-        {
-            "metric": name,
-            "aggregation": "mean" if is_mean(metric) else _Function("ratio"),
-            "higher_is_better": metric.better == "higher",
-        }
-        for name, metric in metrics(find_task(task), trial.protocol).items()
-    ]
 
 
 def hint(tasks: Sequence[str], out: Path, *, trial: Trial) -> str:
@@ -164,9 +143,9 @@ def read_documents(path: Path) -> dict[str, datasets.Dataset]:
 
 def sample_scores(doc: Json, answer: str, folder: Path) -> dict[str, float | Ratio]:
     """Score one answer for the harness: a number, or what it adds to the two sums of a ratio."""
-    _, found = score_response(doc, answer, folder)
+    _, sums_of = score_response(doc, answer, folder)
     measured = metrics(find_task(doc["task"]), find_protocol(doc["protocol"]))
-    return {name: sums[0] if is_mean(measured[name]) else sums for name, sums in found.items()}
+    return {name: sums[0] if is_mean(measured[name]) else sums for name, sums in sums_of.items()}
 
 
 def ratio(sums: Sequence[Ratio]) -> float:
@@ -179,21 +158,12 @@ def ratio(sums: Sequence[Ratio]) -> float:
     return math.fsum(numerator for numerator, _ in sums) / below if below else math.nan
 
 
-def _yaml(found: Json) -> str:
-    """Write a configuration as YAML, of which JSON is a part."""
-    lines = []
-    for key, value in found.items():
-        if key == "metric_list":
-            lines.append(f"{key}:")
-            for row in value:
-                first, *rest = (f"{name}: {_value(inner)}" for name, inner in row.items())
-                lines += [f"  - {first}", *(f"    {line}" for line in rest)]
-        else:
-            lines.append(f"{key}: {_value(value)}")
-    return "\n".join(lines) + "\n"
+def _function(name: str) -> str:
+    """Name a function of the module beside a task file."""
+    return f"!function {MODULE}.{name}"
 
 
-def _value(value: Any) -> str:
-    if isinstance(value, _Function):
-        return f"!function {MODULE}.{value.name}"
-    return json.dumps(value, ensure_ascii=False)
+def _yaml(configuration: Json) -> str:
+    """Write a configuration as YAML: JSON is a part of it, but for the tags of functions."""
+    text = json.dumps(configuration, indent=2, ensure_ascii=False)
+    return re.sub(rf'"(!function {MODULE}\.\w+)"', r"\1", text) + "\n"

@@ -23,10 +23,10 @@ from typing import Any
 from cybersecqwen import __version__
 from cybersecqwen.benchmark.interop.lm_eval import (
     generation,
-    metric_list,
     name_of,
     ratio,
     sample_scores,
+    settings,
 )
 from cybersecqwen.benchmark.interop.samples import Trial, trial_samples
 from cybersecqwen.benchmark.responses import ResponseSet, rescore
@@ -50,19 +50,18 @@ def write_results(evaluations: Iterable[ResponseSet], benchmark: Path, out: Path
     for answers in evaluations:
         together.setdefault((answers.scoring_protocol(None).name, answers.name), []).append(answers)
     return [
-        _write(found, benchmark, out / protocol / _sanitized(model))
-        for (protocol, model), found in together.items()
+        _write(sets, benchmark, out / protocol / _sanitized(model))
+        for (protocol, model), sets in together.items()
     ]
 
 
-def _write(found: Sequence[ResponseSet], benchmark: Path, folder: Path) -> Path:
-    finished = max((answers.where / "scores.json").stat().st_mtime for answers in found)
+def _write(sets: Sequence[ResponseSet], benchmark: Path, folder: Path) -> Path:
+    finished = max((answers.where / "scores.json").stat().st_mtime for answers in sets)
     date = datetime.fromtimestamp(finished).isoformat().replace(":", "-")
     total: Json = {key: {} for key in _KEYS}
-    for answers in found:
-        rescore(
-            answers, answers.scoring_protocol(None), benchmark
-        )  # refuses other items, missing answers
+    for answers in sets:
+        # Refuses other items, and answers that are missing.
+        rescore(answers, answers.scoring_protocol(None), benchmark)
         names = []
         for trial in _trials(answers, benchmark):
             samples = _samples(answers, trial)
@@ -75,7 +74,7 @@ def _write(found: Sequence[ResponseSet], benchmark: Path, folder: Path) -> Path:
     if not total["groups"]:
         del total["groups"]
     path = folder / f"results_{date}.json"
-    write_json(path, total | _about(found[0], finished))
+    write_json(path, total | _about(sets[0], finished))
     return path
 
 
@@ -133,7 +132,7 @@ def _argument(row: Json, trial: Trial) -> str:
 def _add(
     total: Json, name: str, answers: ResponseSet, trial: Trial, samples: Sequence[Json]
 ) -> None:
-    measured = metric_list(trial, answers.task)
+    measured = settings(trial, answers.task)["metric_list"]
     total["results"][name] = {"name": name, "alias": name, "sample_len": len(samples)}
     for row in measured:
         values = [sample[row["metric"]] for sample in samples]
@@ -175,30 +174,24 @@ def _number(value: float) -> float | None:
 
 
 def _config(name: str, trial: Trial, task: str) -> Json:
-    protocol = trial.protocol
-    metrics = [
-        row | {"aggregation": row["aggregation"] if row["aggregation"] == "mean" else "ratio"}
-        for row in metric_list(trial, task)
-    ]
-    return {
-        "task": name,
-        "test_split": "test",
-        "doc_to_text": "prompt",
-        "doc_to_target": "gold",
-        "description": "system" if protocol.system and trial.kind != "base" else "",
-        "num_fewshot": 0,
-        "metric_list": metrics,
-        "output_type": "generate_until",
-        "generation_kwargs": generation(trial, task),
-        "repeats": 1,
-        "should_decontaminate": False,
-        "metadata": {
-            "version": float(protocol.version),
-            "protocol": protocol.settings_of(find_task(task)),
-            "trial": trial.number,
-            "seed": trial.seed,
-        },
-    }
+    protocol, shared = trial.protocol, settings(trial, task)
+    for row in shared["metric_list"]:
+        row["aggregation"] = "mean" if row["aggregation"] == "mean" else "ratio"
+    return (
+        {"description": ""}
+        | shared
+        | {
+            "task": name,
+            "repeats": 1,
+            "should_decontaminate": False,
+            "metadata": {
+                "version": float(protocol.version),
+                "protocol": protocol.settings_of(find_task(task)),
+                "trial": trial.number,
+                "seed": trial.seed,
+            },
+        }
+    )
 
 
 def _about(answers: ResponseSet, finished: float) -> Json:

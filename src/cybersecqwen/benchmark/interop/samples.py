@@ -10,14 +10,14 @@ marks are those of the evaluation.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from cybersecqwen.benchmark.protocol import Protocol, find_protocol
 from cybersecqwen.benchmark.score import mark, metrics
-from cybersecqwen.benchmark.tasks import Metric, Task, open_task, read_items
+from cybersecqwen.benchmark.tasks import open_task, read_items
+from cybersecqwen.benchmark.tasks.task import Marks, Metric, Task
 from cybersecqwen.benchmark.trial import trial_items, trial_requests
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json
@@ -49,7 +49,7 @@ def trial_samples(trial: Trial, task: str) -> list[Json]:
     """
     protocol, items = trial.protocol, read_items(trial.benchmark, task)
     open_task(task, trial.benchmark)  # refuses a folder by which no answer can be judged
-    found = trial_items(protocol, items, kind=trial.kind, trial=trial.number)
+    asked = trial_items(protocol, items, kind=trial.kind, trial=trial.number)
     written = trial_requests(protocol, items, kind=trial.kind, trial=trial.number)
     return [
         {
@@ -65,7 +65,7 @@ def trial_samples(trial: Trial, task: str) -> list[Json]:
             "text": item.text,
             "options": list(item.options),
         }
-        for item, request in zip(found, written, strict=True)
+        for item, request in zip(asked, written, strict=True)
     ]
 
 
@@ -84,14 +84,9 @@ def score_response(row: Json, text: str, folder: Path) -> tuple[str | None, dict
             tip="export again",
         )
     prediction, marks = mark(task, protocol, _item(row), text)
-    return prediction, ratios(metrics(task, protocol), marks)
-
-
-def ratios(measured: Mapping[str, Metric], marks: Mapping[str, float]) -> dict[str, Ratio]:
-    """Return what the marks of one answer add to the two sums of each metric."""
-    return {
+    return prediction, {
         name: (_weigh(metric.numerator, marks), _weigh(metric.denominator, marks))
-        for name, metric in measured.items()
+        for name, metric in metrics(task, protocol).items()
     }
 
 
@@ -100,7 +95,7 @@ def is_mean(metric: Metric) -> bool:
     return dict(metric.denominator) == {"asked": 1.0}
 
 
-def _weigh(weights: Mapping[str, float], marks: Mapping[str, float]) -> float:
+def _weigh(weights: Marks, marks: Marks) -> float:
     return sum(weight * marks.get(name, 0.0) for name, weight in weights.items())
 
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cybersecqwen.benchmark.tasks import cti_ate, cti_mcq, cti_rcm, cti_taa, cti_vsp
-from cybersecqwen.benchmark.tasks.task import Extraction, Extractor, Metric, Suite, Task
+from cybersecqwen.benchmark.tasks.task import Task
 from cybersecqwen.errors import CyberSecQwenError, InputError
 from cybersecqwen.records import Benchmark, Item
 
@@ -85,19 +85,3 @@ def read_benchmark(folder: Path, *, complete: bool = False) -> Benchmark:
 def benchmark_of(items: Mapping[str, tuple[Item, ...]]) -> Benchmark:
     """Make a benchmark of the items of known tasks."""
     return Benchmark(items, {name: find_task(name).gives_answer for name in items})
-
-
-__all__ = [
-    "TASKS",
-    "Extraction",
-    "Extractor",
-    "Metric",
-    "Suite",
-    "Task",
-    "benchmark_of",
-    "find_task",
-    "open_task",
-    "read_benchmark",
-    "read_items",
-    "tasks_in",
-]
