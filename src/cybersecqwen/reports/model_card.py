@@ -23,7 +23,7 @@ from cybersecqwen.config import Recipe
 from cybersecqwen.files import Json
 from cybersecqwen.prompts import CHAT_TEMPLATES, mcq_prompt, rcm_prompt
 from cybersecqwen.reports.generation import distillation_summary, synthesis_summary
-from cybersecqwen.reports.markdown import table
+from cybersecqwen.reports.markdown import document
 from cybersecqwen.reports.results import (
     NO_EVALUATION,
     against_baselines,
@@ -60,13 +60,15 @@ def render(run: Path) -> str:
     official = [result for result in evidence.results if result.comparable]
     protocols = {result.protocol for result in evidence.results}
     synthesized, distilled = evidence.synthesized, evidence.distilled
-    return templates.render(
+    return document(
         "reports/model_card.md.jinja",
         run=evidence,
         recipe=recipe,
         certificate=certificate,
         front_matter=front_matter(evidence),
-        properties=_properties(recipe, summary),
+        base=_base(recipe),
+        size=_size(summary),
+        memory=_memory(recipe, summary),
         usage=usage(recipe).rstrip("\n"),
         measured=measured_table(evidence.results),
         no_evaluation=NO_EVALUATION,
@@ -83,10 +85,7 @@ def render(run: Path) -> str:
         synthesis=synthesized and synthesis_summary(synthesized.model_dump()),
         distillation=distilled and distillation_summary(distilled.model_dump(by_alias=True)),
         parity=_measures(evidence.parity or {}),
-        settings=partial(_settings, recipe),
-        table=table,
-        counts=_counts,
-        checksums=_checksums,
+        keys=partial(_settings, recipe),
     )
 
 
@@ -160,19 +159,6 @@ def usage(recipe: Recipe) -> str:
     )
 
 
-def _properties(recipe: Recipe, summary: Json | None) -> dict[str, str]:
-    return {
-        "Base model": _base(recipe),
-        "Parameters": _size(summary),
-        "Weights in memory": _memory(recipe, summary),
-        "Adapter": f"LoRA r={recipe.adapter.r}, alpha={recipe.adapter.alpha}",
-        "Precision": recipe.model.precision,
-        "Chat template": f"{recipe.model.chat_template}, user and assistant turns only",
-        "Language": "English",
-        "Licence": recipe.license,
-    }
-
-
 def _base(recipe: Recipe) -> str:
     if recipe.model.random:
         return f"none: a randomly initialised {recipe.model.random.architecture} network"
@@ -235,20 +221,18 @@ def _kept(certificate: Certificate) -> dict[str, int]:
     return {"records read": counts.records, **cohort, **kept}
 
 
-def _rules(certificate: Certificate) -> list[tuple[str, ...]]:
-    rows: list[tuple[str, ...]] = []
-    for rule, settings in certificate.rules.items():
-        parameters = {k: v for k, v in settings.items() if k != "description"}
-        removed = certificate.counts.contaminated.get(rule, {})
-        rows.append(
-            (
-                rule,
-                str(settings.get("description", "")),
-                _text(parameters),
-                ", ".join(f"{task} {n:,}" for task, n in removed.items()) or "0",
-            )
+def _rules(certificate: Certificate) -> list[tuple[str, str, str, Mapping[str, int]]]:
+    """List each rule with its description, its parameters, and what it removed by task."""
+    removed = certificate.counts.contaminated
+    return [
+        (
+            rule,
+            str(settings.get("description", "")),
+            _text({k: v for k, v in settings.items() if k != "description"}),
+            removed.get(rule, {}),
         )
-    return rows
+        for rule, settings in certificate.rules.items()
+    ]
 
 
 def _measures(value: Json, path: str = "") -> dict[str, str]:
@@ -282,12 +266,3 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def _counts(name: str, counted: str, numbers: Mapping[str, int]) -> str:
-    return table((name, counted), ((k, f"{v:,}") for k, v in numbers.items()), right=(1,))
-
-
-def _checksums(**files: Mapping[str, str]) -> str:
-    rows = ((f"{of} `{k}`", f"`{v}`") for of, shas in files.items() for k, v in shas.items())
-    return table(("file", "sha256"), rows)

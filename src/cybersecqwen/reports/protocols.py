@@ -14,21 +14,7 @@ from cybersecqwen.benchmark.tasks.task import Task
 from cybersecqwen.benchmark.trial import chat_question, trial_requests
 from cybersecqwen.files import Json
 from cybersecqwen.records import Item
-from cybersecqwen.reports.markdown import table
-
-_PROMPTS = {"item": "the item's own `Prompt`", "faith": "FAITH's own instruction"}
-_EXEMPLARS = {
-    "per item": "drawn anew for every item, without the item",
-    "per trial": "one set per trial, another in place of the item",
-    "per trial, not asked": "one set per trial, whose items are then not asked",
-}
-_ROWS = {"all": "all", "distinct": "without repeated rows (same text and gold)"}
-_IMPROPER = {
-    "counts": "counts",
-    "flagged": "counts, and is counted apart as misformatted",
-    "lenient only": "counts in lenient accuracy only",
-}
-_UNPARSEABLE = {"wrong": "wrong", "dropped": "dropped from the denominator"}
+from cybersecqwen.reports.markdown import document, table
 
 
 def protocols_table() -> str:
@@ -62,53 +48,14 @@ def protocol_json(protocol: Protocol) -> Json:
 
 def protocol_text(protocol: Protocol) -> str:
     """Write a protocol out whole."""
-    return "\n\n".join(
-        [
-            f"{protocol.name} (version {protocol.version})\n{protocol.source}",
-            table(("setting", "value"), _settings(protocol)),
-            table(("task", "extractor", "rule", "in the source"), _readings(protocol)),
-            *(f"{name}:\n{_indented(text)}" for name, text in _prompts(protocol)),
-        ]
-    )
-
-
-def _settings(protocol: Protocol) -> Iterator[tuple[str, str]]:
-    seeds = ", ".join(map(str, protocol.seeds))
-    yield "prompt of a chat model", f"zero-shot, {_PROMPTS[protocol.prompt]}"
-    yield "system prompt", f'"{protocol.system}"' if protocol.system else "none"
-    if protocol.base_style:
-        drawn = _EXEMPLARS[protocol.exemplars]
-        yield "base model", f"{protocol.base_shots}-shot raw completion; exemplars {drawn}"
-    else:
-        yield "base model", "not covered"
-    for task, stops in _stops(protocol):
-        yield f"stop of a base model, {task}", " or ".join(map(repr, stops))
-    yield "temperature, top_p", f"{protocol.temperature:g}, {protocol.top_p:g}"
-    yield "max tokens", f"{protocol.max_tokens:,}"
-    yield "trials, seeds", f"{len(protocol.seeds)}, {seeds}"
-    yield "requests at once", str(protocol.concurrency)
-    yield "rows", _ROWS[protocol.rows]
-    yield "an answer in another form", _IMPROPER[protocol.improper]
-    yield "an unparseable answer", _UNPARSEABLE[protocol.unparseable]
-    ddof = "sample" if protocol.ddof else "population"
-    yield "spread between trials", f"{ddof} standard deviation (ddof {protocol.ddof})"
-    if protocol.unstated:
-        yield "not stated by the source, ours", ", ".join(protocol.unstated)
-    if protocol.modified:
-        yield "modified", ", ".join(protocol.modified)
+    values = {"stops": dict(_stops(protocol)), "prompts": dict(_prompts(protocol))}
+    return document("reports/protocol.md.jinja", p=protocol, tasks=TASKS, **values).rstrip("\n")
 
 
 def _stops(protocol: Protocol) -> Iterator[tuple[str, tuple[str, ...]]]:
     for name, task in TASKS.items():
         if stop := protocol.stop_of(task, "base"):
             yield name, stop
-
-
-def _readings(protocol: Protocol) -> Iterator[tuple[str, str, str, str]]:
-    for name, task in TASKS.items():
-        extractor = protocol.extractor_of(task)
-        covered = "no, ours" if protocol.is_extension(task) else "yes"
-        yield name, extractor, task.extractors[extractor].summary, covered
 
 
 def _prompts(protocol: Protocol) -> Iterator[tuple[str, str]]:
@@ -124,7 +71,3 @@ def _prompts(protocol: Protocol) -> Iterator[tuple[str, str]]:
 
 def _placeholder(task: Task, index: int = 0) -> Item:
     return replace(task.placeholder, index=index, text=f"{task.placeholder.text} {index}")
-
-
-def _indented(text: str) -> str:
-    return "\n".join(f"    {line}".rstrip() for line in text.split("\n"))
