@@ -11,30 +11,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cybersecqwen.cli.group import FILE
+from cybersecqwen.cli.group import FILE, help_text
 from cybersecqwen.cli.streams import Bad, Output
 
 if TYPE_CHECKING:
     from cybersecqwen.analyst.questions import Question
     from cybersecqwen.records import Answer
 
-_HELP = """Answer a CTI question from ATT&CK, CWE and CAPEC.
 
-    A QUESTION is free, or with --option (repeated) a choice. Without one, standard input is read:
-    a question on each line, or JSONL with question and optionally options and id.
-
-    \b
-      cybersecqwen ask "Which groups use Cobalt Strike?"
-      cybersecqwen ask "What mitigates PowerShell abuse?" --option Firewalls --option "Code Signing"
-      cybersecqwen ask --items cti-mcq.tsv --json > answers.jsonl
-
-    Answers are facts of the knowledge base, put into words here; "not covered" means that nothing
-    in it supports an answer. With the full knowledge base (cybersecqwen knowledge install) the
-    passages themselves are quoted.
-    """
-
-
-@click.command(help=_HELP)
+@click.command(help=help_text("ask"))
 @click.argument("questions", nargs=-1, metavar="[QUESTION]...")
 @click.option("--option", "options", multiple=True, help="An option to choose from; repeated.")
 @click.option("--items", type=FILE, help="TSV or CSV with Question, Option A, …; or JSONL.")
@@ -107,14 +92,15 @@ def _texts(answers: Iterable[tuple[Question, Answer]], *, top: int, several: boo
             shown += "" if answer.covered else " (a guess: nothing known supports it)"
         lines = [f"{question.id}: {question.text[:200]}"] if several else []
         lines.append(fill(f"{shown}  [{answer.confidence:.0%}]", 100))
-        for found in answer.evidence[:top]:
+        for evidence in answer.evidence[:top]:
             lines.append(
-                f"  {found.id:10} {found.name} ({found.kind}, {found.section}) {found.url}"
+                f"  {evidence.id:10} {evidence.name} "
+                f"({evidence.kind}, {evidence.section}) {evidence.url}"
             )
-            if found.other:
-                lines.append(f"    {found.other:8} {found.other_name} {found.other_url}")
-            if found.passage:
+            if evidence.other:
+                lines.append(f"    {evidence.other:8} {evidence.other_name} {evidence.other_url}")
+            if evidence.passage:
                 lines.append(
-                    fill(found.passage, 100, initial_indent="    | ", subsequent_indent="    | ")
+                    fill(evidence.passage, 100, initial_indent="    | ", subsequent_indent="    | ")
                 )
         yield terminal_text("\n".join(lines)) + "\n" + ("\n" if several else "")

@@ -6,29 +6,20 @@ from pathlib import Path
 
 import click
 
-from cybersecqwen.cli.group import FILE, RULE, benchmark_folder, benchmark_option, echo, json_option
+from cybersecqwen.cli.group import (
+    FILE,
+    RULE,
+    benchmark_folder,
+    benchmark_option,
+    echo,
+    help_text,
+    json_option,
+)
 
 _NOT_CLEAN = 3  # exit status; 1 is an error, 2 a wrong use
 
-_HELP = """Check a training file for overlap with a benchmark.
 
-    Every row is compared with every item.
-
-    TRAIN is JSONL, JSON, CSV or Parquet of prompts with their completions or responses, messages
-    or texts, a folder of a Hugging Face dataset, or vulnerability records.
-
-    \b
-      cybersecqwen audit train.jsonl --benchmark cti-bench --out audit
-
-    The rules, strongest first: cve-id, exact, normalised, masked, ngram, near-duplicate,
-    answer-aware. --out keeps the evidence for each overlap (contamination.json), a page with the
-    texts side by side (contamination.html) and a certificate that anyone can check again.
-
-    The exit status is 0 for a clean file, 3 for one that is not.
-    """
-
-
-@click.command(help=_HELP)
+@click.command(help=help_text("audit"))
 @click.argument("train", type=FILE)
 @benchmark_option
 @click.option("--out", type=FILE, help="Folder for the evidence, the page and the certificate.")

@@ -8,39 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cybersecqwen.cli.group import FILE
+from cybersecqwen.cli.group import FILE, help_text
 from cybersecqwen.cli.model import HELP, METAVAR, OLDER, one_model
 from cybersecqwen.cli.streams import Bad, Output
 
 if TYPE_CHECKING:
     from cybersecqwen.analyst import Classification, Given
 
-_HELP = """Map a vulnerability description to its CWE.
 
-    An INPUT is a text, a CVE id, a file or folder, or - for standard input, which is also read
-    when there is no INPUT. What names an existing file is that file; what has the form
-    CVE-2021-44228 is looked up in --records; anything else is a text, so quote it.
-
-    \b
-      cybersecqwen classify "SQL injection in login.php allows remote attackers to read data."
-      cybersecqwen classify CVE-2021-44228 --records nvdcve-2.0-2021.json.gz
-      cybersecqwen classify advisories.csv --csv > classified.csv
-      cat advisories.jsonl | cybersecqwen classify --json | jq .candidates[0].cwe
-
-    The format of a file or pipe is recognised by its content: JSONL with text (or description)
-    and optionally id (or cve_id) on each line; CSV with such a header; NVD JSON 2.0, CVE JSON 5
-    and parquet records, zipped or not; a list of CVE ids; anything else is one text. Of a text the
-    first 20,000 characters count. A record that cannot be read is named on standard error, the
-    others are answered, and the exit status is 1.
-
-    The confidence of the embedded model is calibrated: of the answers at 0.8, about 8 in 10 are
-    right. Of a language model it is the share of its --samples answers that agree, which is not
-    calibrated. Below --threshold, and where a text is empty, not English or no vulnerability, it
-    abstains: the result says "needs review" and why.
-    """
-
-
-@click.command(help=_HELP)
+@click.command(help=help_text("classify"))
 @click.argument("inputs", nargs=-1, metavar="[INPUT]...")
 @click.option("--top", type=click.IntRange(min=1), default=3, show_default=True, help="Candidates.")
 @click.option(

@@ -92,13 +92,13 @@ def lm_eval(
     from cybersecqwen.benchmark.interop.samples import Trial
     from cybersecqwen.benchmark.protocol import find_protocol
 
-    found = find_protocol(protocol)
-    if trial >= len(found.seeds):
+    settings = find_protocol(protocol)
+    if trial >= len(settings.seeds):
         raise click.BadParameter(
-            f"{protocol} has {len(found.seeds)} trials, counted from 0", param_hint="--trial"
+            f"{protocol} has {len(settings.seeds)} trials, counted from 0", param_hint="--trial"
         )
     names = tasks or ("cti-rcm", "cti-mcq")
-    asked = Trial(found, benchmark_folder(benchmark), kind, trial)
+    asked = Trial(settings, benchmark_folder(benchmark), kind, trial)
     write_tasks(names, out, trial=asked)
     click.echo(hint(names, out, trial=asked))
 
@@ -123,16 +123,16 @@ def results(run: Path, form: str, benchmark: Path | None, out: Path, task: str |
     from cybersecqwen.benchmark.responses import read_run
     from cybersecqwen.manifest import finished
 
-    found, folder = read_run(run, task=task), benchmark_folder(benchmark)
-    for answers in found:
+    evaluations, folder = read_run(run, task=task), benchmark_folder(benchmark)
+    for answers in evaluations:
         finished(answers.where, tip="end the evaluation first: the same command goes on with it")
     if form == "inspect":
         from cybersecqwen.benchmark.interop.inspect_log import write_inspect_log
 
-        written = [write_inspect_log(answers, folder, out) for answers in found]
+        written = [write_inspect_log(answers, folder, out) for answers in evaluations]
     else:
         from cybersecqwen.benchmark.interop.lm_eval_results import write_results
 
-        written = write_results(found, folder, out)
+        written = write_results(evaluations, folder, out)
     for path in written:
         click.echo(path)

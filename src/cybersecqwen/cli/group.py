@@ -120,6 +120,12 @@ benchmark_option = click.option(
 )
 
 
+def help_text(command: str) -> str:
+    r"""Read the help of a command from help/<command>.txt; below a line `\b` nothing is wrapped."""
+    path = Path(__file__).parent / "help" / f"{command}.txt"
+    return path.read_text(encoding="utf-8").replace("\\b\n", "\b\n")
+
+
 def add_options(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
     """Add options to a command in the order in which the help lists them."""
 

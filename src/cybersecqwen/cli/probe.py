@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cybersecqwen.cli.group import KIND, echo, json_option
+from cybersecqwen.cli.group import KIND, echo, help_text, json_option
 from cybersecqwen.cli.model import OLDER, one_model
 
 if TYPE_CHECKING:
@@ -16,20 +16,8 @@ if TYPE_CHECKING:
 
 _FAILED = 3  # exit status; 1 is an error, 2 a wrong use
 
-_HELP = """Check that a server does what a request asks for.
 
-    About forty short requests show whether it honours temperature, seed, stop and max_tokens of
-    each request, gives the same texts when asked at once, and adds no system prompt of its own.
-
-    \b
-      cybersecqwen probe CyberSecQwen-4B@http://localhost:8000/v1
-
-    Each check is ok, failed, or unknown where the answers do not tell. The exit status is 3 when
-    one failed. A key for the server is read from OPENAI_API_KEY.
-    """
-
-
-@click.command(help=_HELP)
+@click.command(help=help_text("probe"))
 @click.argument("model")
 @click.option("--model", "name", hidden=True, help=OLDER)
 @click.option("--prompt", "prompts", multiple=True, help="Text to try it with; up to three count.")

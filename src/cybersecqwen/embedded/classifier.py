@@ -1,8 +1,8 @@
 """The CWE classifier that ships: a description in, CWE ids with calibrated confidence out.
 
 >>> classifier = CweClassifier.load()
->>> [found] = classifier.predict(["SQL injection in the id parameter of login.php."], top=2)
->>> found.ranked[0][0], found.evidence[0].text
+>>> [prediction] = classifier.predict(["SQL injection in the id parameter of login.php."], top=2)
+>>> prediction.ranked[0][0], prediction.evidence[0].text
 ('CWE-89', 'SQL injection')
 
 Each word, bigram and trigram has a vector of 4-bit numbers. A text is the sum of its vectors over
@@ -67,8 +67,8 @@ class Quantised(NamedTuple):
     def take(self, rows: Ints) -> Floats:
         """Return vectors in float32, of shape (rows, size)."""
         steps, scale = self.steps(rows)
-        found: Floats = (steps - _ZERO) * scale[:, None]
-        return found
+        vectors: Floats = (steps - _ZERO) * scale[:, None]
+        return vectors
 
     def steps(self, rows: Ints) -> tuple[Floats, Floats]:
         """Return the steps of vectors, from 0, and their scales; a vector is (step - 8) * scale."""
@@ -80,8 +80,8 @@ class Quantised(NamedTuple):
 
 
 def _steps(vectors: Floats, scale: npt.NDArray[np.float16]) -> Floats:
-    found: Floats = np.rint(vectors / scale[:, None].astype(np.float32)).clip(-8, 7)
-    return found
+    steps: Floats = np.rint(vectors / scale[:, None].astype(np.float32)).clip(-8, 7)
+    return steps
 
 
 class Calibration(NamedTuple):
@@ -286,8 +286,8 @@ class CweClassifier:
         weights = parts[:, 0] + parts[:, 1] / 2 + parts[:, 2] / 3
         weights[1:] += parts[:-1, 1] / 2 + parts[:-1, 2] / 3
         weights[2:] += parts[:-2, 2] / 3
-        found: list[float] = weights.tolist()
-        return found
+        row_weights: list[float] = weights.tolist()
+        return row_weights
 
 
 def _best(scores: Floats, top: int) -> Ints:
@@ -295,8 +295,8 @@ def _best(scores: Floats, top: int) -> Ints:
     order = np.argpartition(-scores, top - 1, axis=1)[:, :top]
     order.sort(axis=1)
     by_score = np.argsort(-np.take_along_axis(scores, order, 1), axis=1, kind="stable")
-    found: Ints = np.take_along_axis(order, by_score, 1)
-    return found
+    best: Ints = np.take_along_axis(order, by_score, 1)
+    return best
 
 
 def _evidence(text: str, cut: Sequence[str], weights: list[float]) -> tuple[Span, ...]:

@@ -111,8 +111,8 @@ class KnowledgeIndex:
 
     @cached_property
     def _by_id(self) -> dict[str, int]:
-        found = {a.upper(): i for i, e in enumerate(self.entries) for a in e.aliases if _is_id(a)}
-        return found | {e.entry_id: i for i, e in enumerate(self.entries)}
+        aliases = {a.upper(): i for i, e in enumerate(self.entries) for a in e.aliases if _is_id(a)}
+        return aliases | {e.entry_id: i for i, e in enumerate(self.entries)}
 
     def entry(self, entry_id: str) -> Entry | None:
         """Return the entry with this id, or the one that replaced it, or None."""
@@ -125,13 +125,15 @@ class KnowledgeIndex:
 
     def ids_in(self, text: str) -> list[int]:
         """List the positions of the entries whose id stands in the text."""
-        found = (self.position(match[0]) for match in _ID.finditer(text))
-        return list(dict.fromkeys(position for position in found if position is not None))
+        positions = (self.position(match[0]) for match in _ID.finditer(text))
+        return list(dict.fromkeys(position for position in positions if position is not None))
 
     def names_in(self, text: str, *, strict: bool = False) -> list[int]:
         """List the positions of the entries whose name or alias stands in the text."""
-        found = self.mentions(text, strict=strict)
-        return list(dict.fromkeys(position for mention in found for position in mention.positions))
+        mentions = self.mentions(text, strict=strict)
+        return list(
+            dict.fromkeys(position for mention in mentions for position in mention.positions)
+        )
 
     def mentions(self, text: str, *, strict: bool = False) -> list[Mention]:
         """List the names in a text, each with the positions of all entries that have it.
@@ -221,10 +223,10 @@ class KnowledgeIndex:
         top = np.argpartition(-scores, limit - 1)[:limit]
         # Equal scores keep the order of the file, so that an answer is the same every time.
         order = sorted((int(i) for i in top if scores[i] > 0), key=lambda i: (-scores[i], i))
-        found = [(i, float(scores[i])) for i in order]
+        scored = [(i, float(scores[i])) for i in order]
         if most is not None:
-            found = [(i, min(score / most, 1.0)) for i, score in found]
-        return [self.evidence(i, score) for i, score in found]
+            scored = [(i, min(score / most, 1.0)) for i, score in scored]
+        return [self.evidence(i, score) for i, score in scored]
 
     def evidence(self, passage: int, score: float) -> Evidence:
         """Describe one passage; `score` is the caller's."""

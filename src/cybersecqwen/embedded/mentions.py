@@ -65,7 +65,7 @@ class Names:
         known = hashed(" ".join(cut[start:end]) for start, end in spans)
         first = np.searchsorted(self._codes, known)
         last = np.searchsorted(self._codes, known, side="right")
-        found: dict[int, Mention] = {}
+        mentions: dict[int, Mention] = {}
         taken: set[int] = set()
         for index in np.flatnonzero(last > first):
             start, end = spans[index]
@@ -74,8 +74,8 @@ class Names:
             ):
                 taken.update(range(start, end))
                 named = self._entries[first[index] : last[index]].tolist()
-                found[start] = Mention(" ".join(cut[start:end]), tuple(dict.fromkeys(named)))
-        return [found[start] for start in sorted(found)]
+                mentions[start] = Mention(" ".join(cut[start:end]), tuple(dict.fromkeys(named)))
+        return [mentions[start] for start in sorted(mentions)]
 
     def _is_name(self, word: str, text: str, strict: bool) -> bool:
         if not strict:

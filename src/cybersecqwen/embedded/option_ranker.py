@@ -141,7 +141,7 @@ def contrast(features: Features) -> Features:
 
 
 class _Part(NamedTuple):
-    """Some of an option's terms: their scores by passage, their rarity, and that found."""
+    """Some of an option's terms: their scores by passage, their rarity, and the part held."""
 
     scores: Scores
     mass: float

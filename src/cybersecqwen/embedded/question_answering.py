@@ -139,9 +139,9 @@ def _asked(
         rest = re.sub(re.escape(entry.name), " ", question, flags=re.IGNORECASE)
         for pattern, relations in _ASKED:
             if pattern.search(rest):
-                found = [s for r in relations for s in _sentences(index, position, r, rest)]
-                if found:
-                    yield from found
+                sentences = [s for r in relations for s in _sentences(index, position, r, rest)]
+                if sentences:
+                    yield from sentences
                     return
 
 

@@ -174,14 +174,14 @@ class Vocabulary:
 
     def follow(self, keys: Ints, first: Ints, last: Ints) -> Ints:
         """Find where `first` is followed by `last`: the position among the keys, or -1."""
-        found = np.full(len(first), _NONE, np.int64)
+        positions = np.full(len(first), _NONE, np.int64)
         if len(keys):
             known = np.flatnonzero((first >= 0) & (last >= 0))
             wanted = first[known] * len(self.words) + last[known]
             place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
             hit = keys[place] == wanted
-            found[known[hit]] = place[hit]
-        return found
+            positions[known[hit]] = place[hit]
+        return positions
 
 
 def _once(rows: Ints) -> None:

@@ -126,11 +126,11 @@ def build(
     inputs: UpstreamFiles, *, parts: Sequence[str] = tuple(PARTS), folder: Path = FOLDER
 ) -> dict[str, Json]:
     """Make the parts and return their certificates, which lie beside them."""
-    found = {}
+    certificates = {}
     for part in parts:
         _log.info("building %s", part)
-        found[part] = PARTS[part](inputs, folder)
-    return found
+        certificates[part] = PARTS[part](inputs, folder)
+    return certificates
 
 
 def _needed(path: Path | None, option: str, what: str) -> Path:

@@ -60,8 +60,8 @@ def calibrate(logits: Floats, labels: Ints) -> Calibration:
 def log_softmax(logits: Floats) -> Floats:
     """Take log probabilities along the last axis."""
     shifted = logits - logits.max(-1, keepdims=True)
-    found: Floats = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
-    return found
+    logarithms: Floats = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+    return logarithms
 
 
 def expected_calibration_error(confidence: Floats, right: Flags, *, bins: int = 15) -> float:

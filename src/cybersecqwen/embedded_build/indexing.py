@@ -179,19 +179,21 @@ def pack(
 
 def _entries(knowledge: Sequence[Knowledge]) -> list[Entry]:
     """Join the entries of all sources: ATT&CK's bundles share groups and software."""
-    found: dict[str, Entry] = {}
+    entries: dict[str, Entry] = {}
     for part in knowledge:
         for entry in part.entries:
-            known = found.get(entry.entry_id)
+            known = entries.get(entry.entry_id)
             aliases = dict.fromkeys((*(known.aliases if known else ()), *entry.aliases))
-            found[entry.entry_id] = replace(known or entry, aliases=tuple(aliases))
-    return list(found.values())
+            entries[entry.entry_id] = replace(known or entry, aliases=tuple(aliases))
+    return list(entries.values())
 
 
 def _passages(read: Sequence[tuple[Knowledge, str]]) -> tuple[Passage, ...]:
     """List what all sources say, each once: bundles that share an entry repeat its texts."""
-    found = {(p.entry_id, p.other, p.text): p for knowledge, _ in read for p in knowledge.passages}
-    return tuple(found.values())
+    passages = {
+        (p.entry_id, p.other, p.text): p for knowledge, _ in read for p in knowledge.passages
+    }
+    return tuple(passages.values())
 
 
 def _fact_passages(entries: Sequence[Entry], facts: Sequence[Fact]) -> Iterator[Passage]:

@@ -72,8 +72,8 @@ def fit_weights(
         slope = np.einsum("io,iof->f", chances, inputs) / len(golds)
         return float(value), slope + 2 * ridge * weights
 
-    found = minimize(loss, np.zeros(inputs.shape[2]), jac=True, method="L-BFGS-B")
-    rounded = [round(float(weight), 4) for weight in found.x]
+    fitted = minimize(loss, np.zeros(inputs.shape[2]), jac=True, method="L-BFGS-B")
+    rounded = [round(float(weight), 4) for weight in fitted.x]
     size = values.shape[2]
     return Ranker(
         tuple(rounded[:size]), tuple(rounded[size:]), tuple(round(float(s), 6) for s in scales)

@@ -87,11 +87,11 @@ def _by_source(held_out: Sequence[Labelled], right: Flags) -> Json:
 
 def _by_band(ranked: np.ndarray, labels: np.ndarray, seen: Mapping[str, int]) -> list[Json]:
     counts = np.array([seen.get(label, 0) for label in labels])
-    found = []
+    bands = []
     for low, high in _BANDS:
         inside = (counts >= low) & (counts <= high)
         if inside.any():
-            found.append(
+            bands.append(
                 {
                     "training_records": [low, min(high, int(counts[inside].max()))],
                     "classes": len(set(labels[inside])),
@@ -100,7 +100,7 @@ def _by_band(ranked: np.ndarray, labels: np.ndarray, seen: Mapping[str, int]) ->
                     "top5": _share((ranked == labels[:, None]).any(1)[inside]),
                 }
             )
-    return found
+    return bands
 
 
 def _by_class(predicted: np.ndarray, labels: np.ndarray) -> list[list[object]]:

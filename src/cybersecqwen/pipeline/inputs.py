@@ -10,11 +10,13 @@ object here; a stage that declares it takes its options.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cybersecqwen.artifacts import FOLDER
+from cybersecqwen.cwe.catalogue import load_catalogue
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json, sha256_file, sha256_tree
 from cybersecqwen.pipeline.stage import Input, Option, Run
@@ -22,7 +24,7 @@ from cybersecqwen.pipeline.stage import Input, Option, Run
 if TYPE_CHECKING:
     from cybersecqwen.config import Recipe
     from cybersecqwen.engines.teacher import Teacher
-    from cybersecqwen.records import Benchmark, Vulnerability, Weakness
+    from cybersecqwen.records import Benchmark, Vulnerability
     from cybersecqwen.synthesis.facts import FactBase
 
 _FIRST_FEED = 2002  # NVD's feed of that year holds the older records too
@@ -137,19 +139,9 @@ BENCHMARK = Input(
 )
 
 
-def _read_catalogue(_run: Run) -> Mapping[str, Weakness]:
-    from cybersecqwen.cwe.catalogue import load_catalogue
-
-    return load_catalogue()
-
-
-def _hash_catalogue(_run: Run) -> Json:
-    from cybersecqwen.artifacts import FOLDER
-
-    return sha256_tree(FOLDER / "cwe.json")
-
-
-CWE_CATALOGUE = Input("cwe", _hash_catalogue, _read_catalogue)
+CWE_CATALOGUE = Input(
+    "cwe", lambda _run: sha256_tree(FOLDER / "cwe.json"), lambda _run: load_catalogue()
+)
 
 
 def _knowledge_files(run: Run) -> list[Path]:

@@ -16,7 +16,7 @@ from typing import Any
 from cybersecqwen.config import Recipe
 from cybersecqwen.engines.threads import limit_threads
 from cybersecqwen.errors import CyberSecQwenError, InputError, RecipeError, extra
-from cybersecqwen.files import read_json, read_jsonl
+from cybersecqwen.files import Json, read_json, read_jsonl
 from cybersecqwen.prompts import CHAT_TEMPLATES, END_OF_TURN
 
 
@@ -119,14 +119,20 @@ def encode(recipe: Recipe, tokenizer: Any, *paths: Path) -> Any:
     return Dataset.from_dict({"input_ids": [whole for _, whole in pairs], "completion_mask": masks})
 
 
-def _tokenized(recipe: Recipe, tokenizer: Any, path: Path) -> list[tuple[list[int], list[int]]]:
+def read_examples(path: Path, *keys: str) -> list[Json]:
+    """Read the rows of a corpus file; raises InputError for one without a text under each key."""
     rows = list(read_jsonl(path))
-    if not rows:
-        raise InputError("no examples", where=path, tip="build the corpus again")
     for number, row in enumerate(rows, start=1):
-        for key in ("prompt", "completion"):
+        for key in keys:
             if not isinstance(row.get(key), str):
                 raise InputError(f"no text under {key!r}", where=f"{path}:{number}")
+    return rows
+
+
+def _tokenized(recipe: Recipe, tokenizer: Any, path: Path) -> list[tuple[list[int], list[int]]]:
+    rows = read_examples(path, "prompt", "completion")
+    if not rows:
+        raise InputError("no examples", where=path, tip="build the corpus again")
     pairs = tokenize(tokenizer, [(row["prompt"], row["completion"]) for row in rows])
     for number, (prompt, whole) in enumerate(pairs, start=1):
         _check_example(prompt, whole, recipe.training.max_length, f"{path}:{number}")

@@ -25,10 +25,10 @@ from cybersecqwen.contamination import BenchmarkIndex, Hit
 from cybersecqwen.contamination.certificate import provenance
 from cybersecqwen.engines.teacher import Prices, Teacher, Usage, generate, open_teacher
 from cybersecqwen.errors import InputError
-from cybersecqwen.files import Json, read_jsonl, sha256_file, write_json, write_jsonl
+from cybersecqwen.files import Json, sha256_file, write_json, write_jsonl
 from cybersecqwen.prompts import TEACHER
 from cybersecqwen.records import Benchmark, Request, Response, Sampling
-from cybersecqwen.training.base import load_tokenizer, tokenize
+from cybersecqwen.training.base import load_tokenizer, read_examples, tokenize
 from cybersecqwen.training.rejection import (
     Rejection,
     Trace,
@@ -38,7 +38,6 @@ from cybersecqwen.training.rejection import (
 )
 
 _FILES = ("answers.jsonl", "train.jsonl", "rejected.jsonl")
-_NEEDED = ("cve_id", "prompt", "completion", "cwe")
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ def distill(recipe: Recipe, sources: DistillationData, out: Path) -> Json:
     on from there. Raises InputError when no answer is kept, which names the commonest reasons.
     """
     settings = _settings(recipe)
-    examples = _examples(sources.train)
+    examples = read_examples(sources.train, "cve_id", "prompt", "completion", "cwe")
     teacher, judge = teacher_of(settings), _Judge(recipe, sources)
     responses, usage = generate(teacher, _requests(settings, examples), out / "answers.jsonl")
     judged = judge.judge([(examples[response.item], response) for response in responses])
@@ -103,15 +102,6 @@ def _settings(recipe: Recipe) -> Distillation:
     if recipe.distillation is None:
         raise InputError("the recipe names no teacher to distil", where=recipe.name)
     return recipe.distillation
-
-
-def _examples(path: Path) -> list[Json]:
-    rows = list(read_jsonl(path))
-    for number, row in enumerate(rows, start=1):
-        for key in _NEEDED:
-            if not isinstance(row.get(key), str):
-                raise InputError(f"no text under {key!r}", where=f"{path}:{number}")
-    return rows
 
 
 def _requests(settings: Distillation, examples: Sequence[Json]) -> list[Request]:
