@@ -36,7 +36,6 @@ from cybersecqwen.engines.interface import EngineOptions, Model, empty_response
 from cybersecqwen.errors import EngineError, InputError
 from cybersecqwen.files import Json
 from cybersecqwen.records import Request, Response
-from cybersecqwen.sources.download import retry_after
 
 if TYPE_CHECKING:
     import aiohttp
@@ -310,6 +309,8 @@ class HttpEngine:
             raise _TransientError(why, busy=not mute, mute=mute) from error
         said = f"HTTP {reply.status} from /{path}: {openai_api.excerpt(content)}"
         if reply.status in _RETRIED or reply.status >= 500:
+            from cybersecqwen.sources.download import retry_after
+
             after = retry_after(reply.headers.get("Retry-After", "")) or 0.0
             raise _TransientError(said, after=after, busy=reply.status in _BUSY)
         if reply.status != 200:

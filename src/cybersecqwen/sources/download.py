@@ -276,15 +276,17 @@ def retry_after(value: str) -> float | None:
 
 
 def _wait(problem: Exception, attempt: int, url: str, retry: RetryPolicy) -> float:
-    asked = problem.wait if isinstance(problem, _TransientError) else None
-    if asked is None:
+    server_wait = problem.wait if isinstance(problem, _TransientError) else None
+    if server_wait is None:
         doubled: float = retry.first_wait * 2 ** (attempt - 1)
         return min(doubled, retry.longest_wait) * random.uniform(0.5, 1.0)
-    if asked > retry.longest_wait:
+    if server_wait > retry.longest_wait:
         raise CyberSecQwenError(
-            f"the server asks to wait {asked:.0f} seconds", where=url, tip="run it again later"
+            f"the server asks to wait {server_wait:.0f} seconds",
+            where=url,
+            tip="run it again later",
         )
-    return asked
+    return server_wait
 
 
 @contextmanager
