@@ -17,6 +17,8 @@ from typing import Any, Literal
 Accuracy = float | tuple[float, float] | None  # one figure, the lowest and highest of several, none
 Book = Literal["open", "closed", "not stated"]  # open: what it answers is looked up
 
+PUBLISHED_COLUMNS = {"cti-mcq": "cti_mcq", "cti-rcm": "cti_rcm"}  # of Published, by task
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:

@@ -31,10 +31,14 @@ from cybersecqwen.benchmark.tasks import TASKS
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json, read_json
 from cybersecqwen.reports.embedded_scores import embedded_rows
-from cybersecqwen.reports.published import BASELINES, ELSEWHERE, PUBLISHED, Published
+from cybersecqwen.reports.published import (
+    BASELINES,
+    ELSEWHERE,
+    PUBLISHED,
+    PUBLISHED_COLUMNS,
+    Published,
+)
 from cybersecqwen.reports.run_folder import CTI_BENCH
-
-_COLUMNS = {"cti-mcq": "cti_mcq", "cti-rcm": "cti_rcm"}
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,7 @@ def compare(runs: Sequence[Path], benchmark: Path, *, settings: ComparisonSettin
             tip=f"there are {', '.join(models)}",
         )
     facts = benchmark_facts(benchmark)
-    tables = [_table(group, found, reference) for group, found in groups.items()]
+    tables = [_table(group, scored, reference) for group, scored in groups.items()]
     _correct(tables)
     comparable = facts["name"] == CTI_BENCH
     return {
@@ -101,17 +105,17 @@ def compare(runs: Sequence[Path], benchmark: Path, *, settings: ComparisonSettin
         "tables": tables,
         "published": _published(tables, reference) if settings.published and comparable else [],
         "published_left_out": settings.published and not comparable,
-        "items": [_items(group, found) for group, found in groups.items()],
+        "items": [_items(group, scored) for group, scored in groups.items()],
     }
 
 
 def _entries(runs: Sequence[Path], benchmark: Path, settings: ComparisonSettings) -> list[_Entry]:
-    found = []
+    entries = []
     for run in runs:
         for answers in read_run(run, task=settings.task):
             protocol = answers.scoring_protocol(settings.protocol)
-            found.append(_Entry(answers, rescore(answers, protocol, benchmark), run))
-    return _distinct(found)
+            entries.append(_Entry(answers, rescore(answers, protocol, benchmark), run))
+    return _distinct(entries)
 
 
 def _distinct(entries: list[_Entry]) -> list[_Entry]:
@@ -217,12 +221,12 @@ def _against(entry: _Entry, against: _Entry | None, metric: str) -> Json | None:
         return None
     if _not_paired(entry, against):
         return None
-    found = compare_pair(
+    comparison = compare_pair(
         entry.scored.ratio(metric),
         against.scored.ratio(metric),
         trials=any(clustered_by_trial(e.answers, e.scored.protocol) for e in (entry, against)),
     )
-    return asdict(found) | {"interval": list(found.interval)}
+    return asdict(comparison) | {"interval": list(comparison.interval)}
 
 
 def _not_paired(entry: _Entry, against: _Entry | None) -> list[str]:
@@ -283,18 +287,20 @@ def _published(tables: Sequence[Json], reference: str) -> list[Json]:
         *((row, "published") for row in PUBLISHED),
     ]
     rows += [(row, "baseline") for row in BASELINES]
-    found = [_published_row(row, status, ours) for row, status in rows]
-    return found + [asdict(row) | {"status": "published"} for row in ELSEWHERE]
+    published = [_published_row(row, status, ours) for row, status in rows]
+    return published + [asdict(row) | {"status": "published"} for row in ELSEWHERE]
 
 
 def _published_row(row: Published, status: str, ours: Mapping[tuple[str, str], Json]) -> Json:
     """Compare the reference with a published row, under that row's protocol where it has both."""
     distances = {}
-    for task, column in _COLUMNS.items():
+    for task, column in PUBLISHED_COLUMNS.items():
         value = getattr(row, column)
-        found = {protocol: mine for (name, protocol), mine in ours.items() if name == task}
+        by_protocol = {protocol: mine for (name, protocol), mine in ours.items() if name == task}
         mine = (
-            found.get(row.protocol) or found.get("model-card") or next(iter(found.values()), None)
+            by_protocol.get(row.protocol)
+            or by_protocol.get("model-card")
+            or next(iter(by_protocol.values()), None)
         )
         if mine and isinstance(value, float):
             n, mean = mine["items"], mine["value"]["mean"]
@@ -322,7 +328,7 @@ def _items(group: tuple[str, str], entries: Sequence[_Entry]) -> Json:
                 "text": items[index].text,
                 "options": list(items[index].options),
                 "gold": items[index].gold,
-                "answers": [found.get(index) for found in by_model.values()],
+                "answers": [answers.get(index) for answers in by_model.values()],
             }
             for index in sorted(items)
         ],
@@ -332,12 +338,12 @@ def _items(group: tuple[str, str], entries: Sequence[_Entry]) -> Json:
 def _by_item(entry: _Entry) -> dict[int, Json]:
     """Return predictions and correctness of each item by trial, and one whole response."""
     scored = entry.scored
-    found = {}
+    by_item = {}
     for position, item in enumerate(scored.items):
         shown = [r[position] for r in scored.responses if r[position] is not None]
-        found[item.index] = {
+        by_item[item.index] = {
             "predictions": [row[position] for row in scored.predictions],
             "correct": [bool(value) for value in scored.marks["correct"][position]],
             "response": shown[0].text if shown and shown[0] else "",
         }
-    return found
+    return by_item

@@ -192,43 +192,43 @@ def _behind(row: Json, task: str) -> Iterator[tuple[str, str]]:
     yield from _texts(details.get("answers", {}))
 
 
-def _kinship(found: Json) -> Iterator[tuple[str, str]]:
-    yield "right, or a parent or child", _share(found["credit"]["or_parent_or_child"]["share"])
-    yield "right, or of the same pillar", _share(found["credit"]["or_same_pillar"]["share"])
-    yield "agree in view CWE-1003", _share(found["view_1003"]["agreement"]["share"])
-    usage = found["usage"]
+def _kinship(hierarchy: Json) -> Iterator[tuple[str, str]]:
+    yield "right, or a parent or child", _share(hierarchy["credit"]["or_parent_or_child"]["share"])
+    yield "right, or of the same pillar", _share(hierarchy["credit"]["or_same_pillar"]["share"])
+    yield "agree in view CWE-1003", _share(hierarchy["view_1003"]["agreement"]["share"])
+    usage = hierarchy["usage"]
     yield "Discouraged predictions", _share(usage["predicted"]["discouraged"]["share"])
     yield "Discouraged in the gold", _share(usage["gold"]["discouraged"]["share"])
-    yield "ids that no CWE has", _share(found["relations"]["not_in_catalogue"]["share"])
-    yield "categories and views", _share(found["relations"]["not_a_weakness"]["share"])
+    yield "ids that no CWE has", _share(hierarchy["relations"]["not_in_catalogue"]["share"])
+    yield "categories and views", _share(hierarchy["relations"]["not_a_weakness"]["share"])
 
 
-def _letters(found: Json) -> Iterator[tuple[str, str]]:
-    constant = found["constant"]
+def _letters(positions: Json) -> Iterator[tuple[str, str]]:
+    constant = positions["constant"]
     yield f"always {constant['letter']}", f"{constant['accuracy']:.3f}"
-    if found["bias"] is not None:
-        yield "position bias (total variation)", f"{found['bias']:.3f}"
-    for letter, share in found["letters"].items():
+    if positions["bias"] is not None:
+        yield "position bias (total variation)", f"{positions['bias']:.3f}"
+    for letter, share in positions["letters"].items():
         yield f"{letter}: given, in the gold", f"{share['predicted']:.1%}, {share['gold']:.1%}"
 
 
-def _orders(found: Json) -> Iterator[tuple[str, str]]:
-    constant = found["constant"]
+def _orders(orders: Json) -> Iterator[tuple[str, str]]:
+    constant = orders["constant"]
     yield f"always {constant['letter']}, over the orders", f"{constant['accuracy']:.3f}"
-    yield "mean over orders of the options", f"{found['mean']:.3f}"
-    yield "same option under every order", _share(found["consistent"])
-    yield "right under every order", _share(found["always_right"])
+    yield "mean over orders of the options", f"{orders['mean']:.3f}"
+    yield "same option under every order", _share(orders["consistent"])
+    yield "right under every order", _share(orders["always_right"])
 
 
-def _texts(found: Json) -> Iterator[tuple[str, str]]:
-    if not found:
+def _texts(answers: Json) -> Iterator[tuple[str, str]]:
+    if not answers:
         return
-    yield "unparseable", _share(found["unparseable"]["share"])
-    yield "refusals", _share(found["refusals"]["share"])
-    yield "empty answers", _share(found["empty"]["share"])
-    if found["cut_at_limit"]:
-        yield "cut at the token limit", _share(found["cut_at_limit"]["share"])
-    characters = found["characters"]
+    yield "unparseable", _share(answers["unparseable"]["share"])
+    yield "refusals", _share(answers["refusals"]["share"])
+    yield "empty answers", _share(answers["empty"]["share"])
+    if answers["cut_at_limit"]:
+        yield "cut at the token limit", _share(answers["cut_at_limit"]["share"])
+    characters = answers["characters"]
     sizes = f"{characters['median']:,.0f}, {characters['max']:,}" if characters else _NONE
     yield "characters, median and longest", sizes
 
@@ -238,7 +238,7 @@ def _share(value: float | None) -> str:
 
 
 def _failed_checks(comparison: Json) -> list[str]:
-    """Name what a probe of a server found wanting."""
+    """List the checks of a server that it failed, by model."""
     return [
         f"{model['name']}: {check['name']}: {check['evidence']}"
         for model in comparison["models"]

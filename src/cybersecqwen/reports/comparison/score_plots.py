@@ -61,12 +61,12 @@ def _unused(name: str, taken: Collection[str]) -> str:
     return next(other for other in names if other.casefold() not in taken)
 
 
-def _figures(found: Json) -> Iterator[tuple[str, Any, str]]:
-    if panels := size_panels(found):
+def _figures(comparison: Json) -> Iterator[tuple[str, Any, str]]:
+    if panels := size_panels(comparison):
         title = "Strict accuracy against the number of parameters"
         yield AGAINST_SIZE, against_size(panels), title
-    tables = Counter(part["task"] for part in found["tables"])
-    for part in found["tables"]:
+    tables = Counter(part["task"] for part in comparison["tables"])
+    for part in comparison["tables"]:
         of = f"{part['task']}, protocol {part['protocol']}"
         yield scores_name(part), _scores(part), f"Scores: {of}"
         for row in part["rows"]:
@@ -122,13 +122,13 @@ def _confusion(row: Json) -> Any:
     """Draw the shares of what is answered for each of the commonest golds."""
     from matplotlib.figure import Figure
 
-    found = row["details"]["confusion"]
-    totals = [sum(counts) for counts in found["counts"]]
+    confusion = row["details"]["confusion"]
+    totals = [sum(counts) for counts in confusion["counts"]]
     shares = [
         [100 * count / total if total else 0.0 for count in counts]
-        for counts, total in zip(found["counts"], totals, strict=True)
+        for counts, total in zip(confusion["counts"], totals, strict=True)
     ]
-    wide, high = len(found["columns"]), len(found["rows"])
+    wide, high = len(confusion["columns"]), len(confusion["rows"])
     figure = Figure(figsize=(2.0 + 0.33 * wide, 1.5 + 0.29 * high), layout="constrained")
     axes = figure.subplots()
     mesh = axes.pcolormesh(
@@ -140,8 +140,8 @@ def _confusion(row: Json) -> Any:
                 colour = "white" if share > 55 else "black"
                 place: Json = {"ha": "center", "va": "center", "size": _SMALL}
                 axes.text(x + 0.5, y + 0.5, f"{share:.0f}", color=colour, **place)
-    axes.set_xticks([x + 0.5 for x in range(wide)], found["columns"], rotation=90, size=_SMALL)
-    named = [f"{gold} ({n:,})" for gold, n in zip(found["rows"], totals, strict=True)]
+    axes.set_xticks([x + 0.5 for x in range(wide)], confusion["columns"], rotation=90, size=_SMALL)
+    named = [f"{gold} ({n:,})" for gold, n in zip(confusion["rows"], totals, strict=True)]
     axes.set_yticks([y + 0.5 for y in range(high)], named, size=_SMALL)
     axes.tick_params(length=0)
     axes.invert_yaxis()

@@ -1,6 +1,6 @@
 """Draw accuracy against the number of parameters: what was measured, beside what is published.
 
-    figure = against_size(size_panels(found))
+    figure = against_size(size_panels(comparison))
 
 Filled markers with an interval are measured here. Hollow ones are quoted. What has no known size
 stands in a strip at the right.
@@ -23,6 +23,7 @@ from cybersecqwen.reports.comparison.label_placement import (
     place,
     short,
 )
+from cybersecqwen.reports.published import PUBLISHED_COLUMNS
 from cybersecqwen.reports.svg import BLACK, BLUE, VERMILLION
 
 AGAINST_SIZE = "accuracy-against-size"
@@ -33,7 +34,6 @@ _STATUS = {
     "published": (BLACK, "o", "white", "published (joined: a range)"),
     "baseline": (VERMILLION, "s", "white", "baseline without a language model"),
 }
-_COLUMNS = {"cti-mcq": "cti_mcq", "cti-rcm": "cti_rcm"}
 _LABEL, _LINE = 9.5, 12  # points of a label, and those that its line takes
 _EDGE = 60  # points left of the smallest model
 _WIDE, _AXIS = 720, 48  # points: the plot against size, and the scale at its left
@@ -55,38 +55,38 @@ class Point:
         return (self.low + self.high) / 2
 
 
-def size_panels(found: Json) -> list[tuple[str, list[Point]]]:
+def size_panels(comparison: Json) -> list[tuple[str, list[Point]]]:
     """Return each task's scores, for the tasks where any score has a size."""
-    panels = [(task, _points(found, task)) for task in sorted(_COLUMNS)]
+    panels = [(task, _points(comparison, task)) for task in sorted(PUBLISHED_COLUMNS)]
     return [(task, points) for task, points in panels if any(p.size for p in points)]
 
 
-def _points(found: Json, task: str) -> list[Point]:
+def _points(comparison: Json, task: str) -> list[Point]:
     """Collect what is known of a task, none where no model of the comparison answers it."""
-    ours = list(_measured(found, task))
+    ours = list(_measured(comparison, task))
     if not ours:
         return []
-    embedded = any(model["engine"].get("engine") == "embedded" for model in found["models"])
+    embedded = any(model["engine"].get("engine") == "embedded" for model in comparison["models"])
     rows = [
         row
-        for row in found["published"]
-        if row.get(_COLUMNS[task]) and not (row["status"] == "measured" and embedded)
+        for row in comparison["published"]
+        if row.get(PUBLISHED_COLUMNS[task]) and not (row["status"] == "measured" and embedded)
     ]
     repeated = Counter(row["model"] for row in rows)
     others = []
     for row in rows:
-        value = row[_COLUMNS[task]]
+        value = row[PUBLISHED_COLUMNS[task]]
         low, high = value if isinstance(value, Sequence) else (value, value)
         name = f"{row['model']} ({row['protocol']})" if repeated[row["model"]] > 1 else row["model"]
         others.append(Point(short(name), row["parameters"], low, high, row["status"]))
     return [*ours, *others]
 
 
-def _measured(found: Json, task: str) -> Iterator[Point]:
-    sizes = {model["name"]: model["parameters"] for model in found["models"]}
+def _measured(comparison: Json, task: str) -> Iterator[Point]:
+    sizes = {model["name"]: model["parameters"] for model in comparison["models"]}
     parts = [
         part
-        for part in found["tables"]
+        for part in comparison["tables"]
         if part["task"] == task and part["metric"] == "strict_accuracy"
     ]
     for part in parts:

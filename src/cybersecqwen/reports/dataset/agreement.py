@@ -143,11 +143,11 @@ class Discouraged:
 
     def add(self, labels: Labels) -> None:
         """Add the labels of one record."""
-        found = primary_label(labels)
-        if found is None:
+        primary = primary_label(labels)
+        if primary is None:
             return
         self._labelled += 1
-        source, label = found
+        source, label = primary
         if usage(label, self._catalogue) in ADVISED_AGAINST:
             self._counts[label] += 1
             others = {c for other in LABEL_SOURCES if other != source for c in labels[other]}

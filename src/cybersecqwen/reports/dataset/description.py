@@ -48,8 +48,8 @@ class DatasetRow(NamedTuple):
     @property
     def label(self) -> str:
         """Return the primary label, "" for none."""
-        found = primary_label(labels_of(self.record))
-        return found[1] if found else ""
+        primary = primary_label(labels_of(self.record))
+        return primary[1] if primary else ""
 
 
 @dataclass(frozen=True)
@@ -131,18 +131,20 @@ class Measured(NamedTuple):
 
 def measure(rows: Iterable[DatasetRow], *, settings: DatasetSettings) -> Measured:
     """Measure all rows; raises InputError where there are none, or none that is not rejected."""
-    found = _Pass(settings)
+    measurement = _Measurement(settings)
     for row in rows:
-        found.add(row)
-    if not found.records:
+        measurement.add(row)
+    if not measurement.records:
         raise InputError(
-            f"{found.rejected} records, all of them rejected" if found.rejected else "no records",
+            f"{measurement.rejected} records, all of them rejected"
+            if measurement.rejected
+            else "no records",
             tip="give records of vulnerabilities",
         )
-    return Measured(found.figures(), tuple(sorted(found.agreement.conflicts)))
+    return Measured(measurement.figures(), tuple(sorted(measurement.agreement.conflicts)))
 
 
-class _Pass:
+class _Measurement:
     """Every measurement, fed with one row after another."""
 
     def __init__(self, settings: DatasetSettings) -> None:
@@ -163,15 +165,15 @@ class _Pass:
             return
         self.records += 1
         labels = labels_of(record)
-        found = primary_label(labels)
-        if found:
-            self._classes[found[1]] += 1
+        primary = primary_label(labels)
+        if primary:
+            self._classes[primary[1]] += 1
         self._coverage.add(record, labels)
         self._years.add(record, labels)
         self._discouraged.add(labels)
         self.agreement.add(record.cve_id, labels)
         if record.description.strip():
-            self._duplicates.add(record.cve_id, record.description, found[1] if found else "")
+            self._duplicates.add(record.cve_id, record.description, primary[1] if primary else "")
             self._lengths.add(record.cve_id, record.description, row.prompt, row.completion)
         else:
             self._without_text += 1

@@ -90,8 +90,8 @@ def _abstraction(cwe: str, catalogue: Mapping[str, Weakness]) -> str:
 
 
 def _rare(counts: Counter[str], most: int) -> Json:
-    found = [count for count in counts.values() if count <= most]
-    return {"labels_at_most": most, "classes": len(found), "labels": sum(found)}
+    rare = [count for count in counts.values() if count <= most]
+    return {"labels_at_most": most, "classes": len(rare), "labels": sum(rare)}
 
 
 def grouped(counts: Counter[str], names: Sequence[str], name_of: Callable[[str], str]) -> Json:
@@ -169,8 +169,8 @@ class Years:
             if labels[source]:
                 self._covered[year][source] += 1
                 self._usages[year][source, self._usage(labels[source][0])] += 1
-        found = primary_label(labels)
-        self._primary[year][found[0] if found else "none"] += 1
+        primary = primary_label(labels)
+        self._primary[year][primary[0] if primary else "none"] += 1
 
     def to_json(self) -> list[Json]:
         """Return a row a year; `primary_label_from` is whose label counts, "none" for no label."""

@@ -182,15 +182,15 @@ class Lengths:
 
     def to_json(self) -> Json:
         """Return quantiles, histograms, and what is over the limit."""
-        found: Json = {
+        lengths: Json = {
             "limit": self._limit,
             "texts": len(self._chat),
             "characters": _quantiles(self._characters),
             "words": _quantiles(self._words),
         }
         if not self._chat:
-            return found
-        return found | (self._counted(self._counter) if self._counter else self._estimated())
+            return lengths
+        return lengths | (self._counted(self._counter) if self._counter else self._estimated())
 
     def _estimated(self) -> Json:
         return {
@@ -239,8 +239,8 @@ def _quantiles(sizes: Sequence[int]) -> Json | None:
     if not sizes:
         return None
     values = np.asarray(sizes, dtype=np.float64)
-    found = {name: float(np.quantile(values, q)) for name, q in _QUANTILES.items()}
-    return {"mean": float(values.mean()), **found, "max": int(values.max())}
+    quantiles = {name: float(np.quantile(values, q)) for name, q in _QUANTILES.items()}
+    return {"mean": float(values.mean()), **quantiles, "max": int(values.max())}
 
 
 def _measured(sizes: Sequence[int]) -> Json:
