@@ -50,7 +50,7 @@ class Candidate(NamedTuple):
 
 
 class Classification(NamedTuple):
-    """What is said about one text.
+    """The CWEs that one text may be mapped to, and the argument for the first.
 
     `abstain` is true, and `reason` says why, where the text is out of scope (then without
     candidates) or where the first candidate's confidence is below the threshold. The
@@ -173,23 +173,13 @@ def as_row(result: Classification) -> Json:
     return {
         "id": result.id,
         "candidates": [
-            {
-                "cwe": c.cwe,
-                "name": c.name,
-                "confidence": c.confidence,
-                "usage": c.usage,
-                "abstraction": c.abstraction or None,
-                "better": c.better or None,
-            }
+            c._asdict() | {"abstraction": c.abstraction or None, "better": c.better or None}
             for c in result.candidates
         ],
         "abstain": result.abstain,
         "reason": result.reason or None,
         "rationale": result.rationale,
-        "evidence": [
-            {"start": s.start, "end": s.end, "text": s.text, "weight": round(s.weight, 4)}
-            for s in result.evidence
-        ],
+        "evidence": [s._asdict() | {"weight": round(s.weight, 4)} for s in result.evidence],
     }
 
 

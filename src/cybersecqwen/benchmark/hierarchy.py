@@ -79,7 +79,7 @@ def hierarchy(
     return {
         "answers": n,
         "relations": {name: part(relations[name], n) for name in RELATIONS},
-        "ids": {name: dict(found.most_common()) for name, found in ids.items()},
+        "ids": {name: dict(counts.most_common()) for name, counts in ids.items()},
         "credit": {
             "exact": part(exact, n),
             "or_parent_or_child": part(exact + near, n),

@@ -1,7 +1,7 @@
 """Compare two models on the same items, and say what the comparison could have shown.
 
-    found = compare(first.ratio("strict_accuracy"), second.ratio("strict_accuracy"))
-    print(sentence(found, first="A", second="B", task="cti-rcm"))
+    comparison = compare(first.ratio("strict_accuracy"), second.ratio("strict_accuracy"))
+    print(sentence(comparison, first="A", second="B", task="cti-rcm"))
 
 >>> mcnemar_exact(5, 15)
 0.04138946533203125
@@ -187,7 +187,7 @@ def unpaired(share: float, n: int, published: float, published_n: int) -> Unpair
 
 
 def sentence(
-    found: Comparison,
+    result: Comparison,
     *,
     first: str,
     second: str,
@@ -200,28 +200,28 @@ def sentence(
 
     `adjusted_p` is the p-value after Holm's correction over so many comparisons; it decides.
     """
-    items = f"the {found.items:,} {task} items"
-    if math.isnan(found.difference):
-        without = [n for n, s in ((first, found.first), (second, found.second)) if math.isnan(s)]
+    items = f"the {result.items:,} {task} items"
+    if math.isnan(result.difference):
+        without = [n for n, s in ((first, result.first), (second, result.second)) if math.isnan(s)]
         return (
             f"{first} and {second} cannot be compared in {metric} on {items}: "
             f"no value for {' and '.join(without)}."
         )
-    figures = _figures(found, metric, adjusted_p, comparisons)
-    smallest = _amount(found.detectable, metric) if found.detectable > 0 else ""
-    if not (found.p_value if adjusted_p is None else adjusted_p) < _LEVEL:
+    figures = _figures(result, metric, adjusted_p, comparisons)
+    smallest = _amount(result.detectable, metric) if result.detectable > 0 else ""
+    if not (result.p_value if adjusted_p is None else adjusted_p) < _LEVEL:
         said = f"{first} and {second} cannot be told apart on {items}"
         if metric != "strict_accuracy":
             said = f"{first} and {second} cannot be told apart in {metric} on {items}"
         power = f"; a difference of {smallest} would have been found four times in five"
     else:
-        said = _difference(found, first, second, items, metric)
+        said = _difference(result, first, second, items, metric)
         power = f"; a difference of {smallest} is found four times in five"
     return f"{said} ({figures}){power if smallest else ''}."
 
 
-def _difference(found: Comparison, first: str, second: str, items: str, metric: str) -> str:
-    size, up = _amount(abs(found.difference), metric), found.difference > 0
+def _difference(result: Comparison, first: str, second: str, items: str, metric: str) -> str:
+    size, up = _amount(abs(result.difference), metric), result.difference > 0
     if metric == "strict_accuracy":
         way = "more" if up else "fewer"
         return f"{first} answers {size} {way} of {items} correctly than {second}"
@@ -230,20 +230,20 @@ def _difference(found: Comparison, first: str, second: str, items: str, metric: 
     )
 
 
-def _figures(found: Comparison, metric: str, adjusted_p: float | None, comparisons: int) -> str:
-    low, high = found.interval
+def _figures(result: Comparison, metric: str, adjusted_p: float | None, comparisons: int) -> str:
+    low, high = result.interval
     bounds = (
         f"{low:+z.3f} to {high:+z.3f}"
         if metric in _NO_SHARES
         else f"{100 * low:+z.1f} to {100 * high:+z.1f} points"
     )
-    p = f"p = {found.p_value:.3f}" if found.p_value >= 0.001 else "p < 0.001"
+    p = f"p = {result.p_value:.3f}" if result.p_value >= 0.001 else "p < 0.001"
     if adjusted_p is not None and comparisons > 1:
         after = f"{adjusted_p:.3f}" if adjusted_p >= 0.001 else "below 0.001"
         p += f", {after} after Holm over {comparisons} comparisons"
     return (
-        f"{found.first:.3f} against {found.second:.3f}; 95 % interval of the difference {bounds}; "
-        f"{found.test} {p}"
+        f"{result.first:.3f} against {result.second:.3f}; "
+        f"95 % interval of the difference {bounds}; {result.test} {p}"
     )
 
 

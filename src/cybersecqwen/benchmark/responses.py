@@ -95,25 +95,25 @@ def read_run(run: Path, *, task: str | None = None) -> list[ResponseSet]:
     Raises InputError where there is none, and StageError where answers were changed since.
     """
     folders = [run] if _is_evaluation(run) else sorted(run.glob("evaluation/*/*"))
-    found = [_read(run, folder) for folder in folders if _is_evaluation(folder)]
-    if not found:
+    sets = [_read(run, folder) for folder in folders if _is_evaluation(folder)]
+    if not sets:
         raise InputError(
             "holds no evaluation", where=run, tip="give a run folder, made by `evaluate`"
         )
     if task is not None:
-        found = [answers for answers in found if answers.task == find_task(task).name]
-        if not found:
+        sets = [answers for answers in sets if answers.task == find_task(task).name]
+        if not sets:
             raise InputError(f"holds no answers to {task}", where=run, tip="check --task")
-    return found
+    return sets
 
 
 def read_evaluation(run: Path, task: str) -> ResponseSet:
     """Read the only evaluation of a task in a run folder; raises InputError for several."""
-    found = read_run(run, task=task)
-    if len(found) > 1:
-        names = ", ".join(str(answers.where) for answers in found)
+    sets = read_run(run, task=task)
+    if len(sets) > 1:
+        names = ", ".join(str(answers.where) for answers in sets)
         raise InputError(f"answers {task} more than once", where=run, tip=f"give one of {names}")
-    return found[0]
+    return sets[0]
 
 
 def is_run(path: Path) -> bool:
@@ -128,8 +128,8 @@ def _is_evaluation(folder: Path) -> bool:
 def _protocol_of(folder: Path) -> dict[str, Any]:
     made_from = made_from_of(folder) or {}
     config = made_from.get("config", {})
-    found = config.get("protocol", {}) if isinstance(config, dict) else {}
-    return found if isinstance(found, dict) else {}
+    settings = config.get("protocol", {}) if isinstance(config, dict) else {}
+    return settings if isinstance(settings, dict) else {}
 
 
 def _read(run: Path, folder: Path) -> ResponseSet:
@@ -177,14 +177,13 @@ def _read_protocol(folder: Path) -> Protocol:
 def rescore(answers: ResponseSet, protocol: Protocol, benchmark: Path) -> TaskScores:
     """Score answers under a protocol; raises InputError where they are of other items."""
     path = benchmark / find_task(answers.task).file
-    if answers.benchmark_sha256 and path.is_file():
-        found = sha256_file(path)
-        if found != answers.benchmark_sha256:
-            raise InputError(
-                f"the answers in {answers.where} are to another file of that name",
-                where=path,
-                tip="give --benchmark the folder that was asked",
-            )
+    sha256 = answers.benchmark_sha256
+    if sha256 and path.is_file() and sha256_file(path) != sha256:
+        raise InputError(
+            f"the answers in {answers.where} are to another file of that name",
+            where=path,
+            tip="give --benchmark the folder that was asked",
+        )
     items = read_items(benchmark, answers.task)
     task = open_task(answers.task, benchmark)
     try:
@@ -229,7 +228,7 @@ def excluded_responses(answers: ResponseSet, items: Sequence[Item], protocol: Pr
     from cybersecqwen.benchmark.trial import protocol_items
 
     kept = {item.index for item in protocol_items(protocol, items)}
-    return sum(r.item not in kept for found in answers.responses.values() for r in found)
+    return sum(r.item not in kept for trial in answers.responses.values() for r in trial)
 
 
 def read_recordings(
@@ -257,13 +256,13 @@ def read_recordings(
 
 def _recorded(path: Path, task: str, benchmark: Path, column: str | None) -> list[ResponseSet]:
     items = read_items(benchmark, task)
-    found = [
+    recorded = [
         ResponseSet(recording.name, task, path, recording.responses)
         for recording in match_recordings(path, items, column=column)
     ]
-    for answers in found:
+    for answers in recorded:
         _refuse_other_task(answers)
-    return found
+    return recorded
 
 
 def _refuse_other_task(answers: ResponseSet) -> None:
@@ -289,14 +288,14 @@ def _refuse_other_task(answers: ResponseSet) -> None:
 def _by_task(folder: Path, task: str | None) -> dict[str, list[Path]]:
     """Sort the entries of a folder by the task that their names begin with, longest name first."""
     names = sorted(TASKS, key=len, reverse=True)
-    found: dict[str, list[Path]] = {}
+    by_task: dict[str, list[Path]] = {}
     left: list[str] = []
     for entry in sorted(folder.iterdir()):
         name = next((n for n in names if entry.name.startswith(n)), None)
         if name and (task is None or name == task):
-            found.setdefault(name, []).append(entry)
+            by_task.setdefault(name, []).append(entry)
         if name is None and is_recording(entry, folder):
             left.append(entry.name)
-    if found and left:
+    if by_task and left:
         _log.warning("%s: left out, no task begins their names: %s", folder, ", ".join(left))
-    return found
+    return by_task

@@ -42,13 +42,13 @@ def trial_items(
 
     Options may be permuted; the exemplars of a trial may be left out.
     """
-    found = protocol_items(protocol, items)
+    rows = protocol_items(protocol, items)
     if kind == "base" and protocol.exemplars == "per trial, not asked":
-        shown = {item.index for item in _trial_exemplars(protocol, found, trial)}
-        found = tuple(item for item in found if item.index not in shown)
+        shown = {item.index for item in _trial_exemplars(protocol, rows, trial)}
+        rows = tuple(item for item in rows if item.index not in shown)
     if protocol.permutations:
-        found = tuple(_permuted(item, protocol, trial) for item in found)
-    return found
+        rows = tuple(_permuted(item, protocol, trial) for item in rows)
+    return rows
 
 
 def trial_requests(
@@ -59,7 +59,7 @@ def trial_requests(
     An instruct model gets the question as the only user message, after the protocol's system
     message if it has one. A base model gets exemplars of the same file and completes.
     """
-    found = trial_items(protocol, items, kind=kind, trial=trial)
+    rows = trial_items(protocol, items, kind=kind, trial=trial)
     task = find_task(items[0].task)
     sampling = Sampling(
         protocol.temperature,
@@ -69,15 +69,15 @@ def trial_requests(
         stop=protocol.stop_of(task, kind),
     )
     if kind != "base":
-        return [Request(i.index, trial, _chat(protocol, i), sampling) for i in found]
+        return [Request(i.index, trial, _chat(protocol, i), sampling) for i in rows]
     if protocol.shots_of(task) is None:
         raise CyberSecQwenError(
             f"the protocol {protocol.name!r} has no form for base models in {task.name}",
             tip="evaluate an instruct model, or choose another protocol or task",
         )
-    shown = few_shots(protocol, protocol_items(protocol, items), found, trial=trial)
+    shown = few_shots(protocol, protocol_items(protocol, items), rows, trial=trial)
     return [
-        Request(item.index, trial, text, sampling) for item, text in zip(found, shown, strict=True)
+        Request(item.index, trial, text, sampling) for item, text in zip(rows, shown, strict=True)
     ]
 
 
@@ -94,9 +94,9 @@ def _chat(protocol: Protocol, item: Item) -> tuple[tuple[str, str], ...]:
 
 
 def few_shots(
-    protocol: Protocol, exemplars: Sequence[Item], found: Sequence[Item], *, trial: int
+    protocol: Protocol, exemplars: Sequence[Item], questions: Sequence[Item], *, trial: int
 ) -> list[str]:
-    """Write the raw texts that a base model completes with the answers to `found`.
+    """Write the raw texts that a base model completes with the answers to `questions`.
 
     Exemplars come from the protocol's rows; the question itself is never among them.
     """
@@ -106,16 +106,17 @@ def few_shots(
             "and the question need more"
         )
     if protocol.exemplars == "per item":
-        drawn = [_item_exemplars(protocol, exemplars, item, trial) for item in found]
+        drawn = [_item_exemplars(protocol, exemplars, item, trial) for item in questions]
     else:
         shared = _trial_exemplars(protocol, exemplars, trial)
         drawn = [
-            [e for e in shared if e.index != item.index][: protocol.base_shots] for item in found
+            [e for e in shared if e.index != item.index][: protocol.base_shots]
+            for item in questions
         ]
-    form = protocol.shots_of(find_task(found[0].task))
+    form = protocol.shots_of(find_task(questions[0].task))
     if form is None:
-        raise ValueError(f"no few-shot form in {found[0].task}")
-    return [_few_shot(form, shots, item) for item, shots in zip(found, drawn, strict=True)]
+        raise ValueError(f"no few-shot form in {questions[0].task}")
+    return [_few_shot(form, shots, item) for item, shots in zip(questions, drawn, strict=True)]
 
 
 def _few_shot(form: Shots, exemplars: Sequence[Item], item: Item) -> str:

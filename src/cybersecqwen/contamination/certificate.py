@@ -46,15 +46,15 @@ class AuditCertificate(Schema):
     clean: bool
 
 
-class Containment(Schema):
-    """The limits of the n-gram rule."""
+class NgramLimits(Schema):
+    """The limits that the n-gram rule states."""
 
     n: int
     containment: float
 
 
-class Similarity(Schema):
-    """The limit of a rule of likeness."""
+class SimilarityLimit(Schema):
+    """The limit that a rule of likeness states."""
 
     similarity: float
 
@@ -154,12 +154,12 @@ def recheck(certificate: Path, *, train: Path | None = None, benchmark: Benchmar
     files = {"inputs": inputs, "outputs": _output_hashes(stated, folder)}
     lines = list(_differences(_part(stated, files), files))
     try:
-        found = _audited(stated, train, benchmark) if train else _judged(stated, folder, benchmark)
+        actual = _audited(stated, train, benchmark) if train else _judged(stated, folder, benchmark)
     except InputError as error:
         if not lines:
             raise
         return [*lines, f"audit: cannot be repeated: {error}"]
-    return [*lines, *_differences(_part(stated, found), found)]
+    return [*lines, *_differences(_part(stated, actual), actual)]
 
 
 def _audited(stated: Json, train: Path, benchmark: Benchmark) -> Json:
@@ -210,12 +210,12 @@ def _limits(rules: Mapping[str, Any], where: Path) -> Contamination:
     def of(schema: type[Schema], rule: str) -> Any:
         return parse(schema, json.dumps(rules.get(rule)).encode(), f"{where}: rule {rule}")
 
-    ngram = of(Containment, "ngram")
+    ngram = of(NgramLimits, "ngram")
     limits = {
         "ngram": ngram.n,
         "containment": ngram.containment,
-        "similarity": of(Similarity, "near-duplicate").similarity,
-        "similarity_with_answer": of(Similarity, "answer-aware").similarity,
+        "similarity": of(SimilarityLimit, "near-duplicate").similarity,
+        "similarity_with_answer": of(SimilarityLimit, "answer-aware").similarity,
     }
     try:
         return Contamination(**limits)
@@ -256,21 +256,21 @@ def _benchmark_hashes(benchmark: Benchmark, *, gold: bool = True) -> dict[str, s
     return {path.name: sha256_file(path) for path in files}
 
 
-def _part(stated: Json, found: Json) -> Json:
-    """Take of a certificate what can be held against what was found."""
-    part = {name: stated[name] for name in found if name in stated}
+def _part(stated: Json, actual: Json) -> Json:
+    """Take of a certificate what can be held against what a check gives."""
+    part = {name: stated[name] for name in actual if name in stated}
     if "inputs" in part:  # the records of a corpus need not be at hand
-        part["inputs"] = {k: v for k, v in part["inputs"].items() if k in found["inputs"]}
+        part["inputs"] = {k: v for k, v in part["inputs"].items() if k in actual["inputs"]}
     return part
 
 
-def _differences(stated: Any, found: Any, name: str = "") -> Iterator[str]:
-    if isinstance(stated, dict) and isinstance(found, dict):
-        for key in sorted(stated.keys() | found.keys()):
-            values = stated.get(key, _NOTHING), found.get(key, _NOTHING)
+def _differences(stated: Any, actual: Any, name: str = "") -> Iterator[str]:
+    if isinstance(stated, dict) and isinstance(actual, dict):
+        for key in sorted(stated.keys() | actual.keys()):
+            values = stated.get(key, _NOTHING), actual.get(key, _NOTHING)
             yield from _differences(*values, name=f"{name} {key}".strip())
-    elif stated != found:
-        yield f"{name}: stated {_shown(stated)}, found {_shown(found)}"
+    elif stated != actual:
+        yield f"{name}: stated {_shown(stated)}, found {_shown(actual)}"
 
 
 def _shown(value: Any) -> str:

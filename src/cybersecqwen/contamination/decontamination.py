@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Decontaminated(Generic[T]):
-    """What may be trained on, and what may not with the items that each hits, strongest first."""
+    """The records to train on, and those to leave out with the items they hit, strongest first."""
 
     kept: list[T]
     dropped: list[tuple[T, list[Hit]]]

@@ -67,9 +67,9 @@ class Grams:
 
     def seen(self) -> Integers:
         """List the numbers of the n-grams that texts had since this was last asked."""
-        found = np.flatnonzero(self._seen)
+        numbers = np.flatnonzero(self._seen)
         self._seen[:] = False
-        return found
+        return numbers
 
     def shares(self, seen: Iterable[int]) -> list[float | None]:
         """Return the share of each passage's n-grams that were seen; None where it has none."""
@@ -86,8 +86,8 @@ class Grams:
         keys = self._postings.keys
         numbers = np.searchsorted(keys, hashes)
         numbers[numbers == len(keys)] = 0
-        found = keys[numbers] == hashes
-        own = np.unique(row[found] * len(keys) + numbers[found])
+        is_known = keys[numbers] == hashes
+        own = np.unique(row[is_known] * len(keys) + numbers[is_known])
         rows, numbers = np.divmod(own, max(1, len(keys)))
         self._seen[numbers] = True
         which, passages = self._postings.expand(numbers)

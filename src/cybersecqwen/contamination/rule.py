@@ -111,8 +111,8 @@ class Rule:
     limits: Callable[[Contamination], dict[str, object]] = _no_limits
 
 
-def matches(found: Iterable[tuple[int, int, float]], items: ItemIndex) -> Iterator[Match]:
+def matches(scored: Iterable[tuple[int, int, float]], items: ItemIndex) -> Iterator[Match]:
     """Put the score of a row and a passage down to every item that has the passage."""
-    for row, passage, score in found:
+    for row, passage, score in scored:
         for item in items.passages.all[passage].items:
             yield row, item, score

@@ -36,7 +36,7 @@ def shared_spans(text: str, item: str) -> list[Shared]:
     for i in range(len(own) - _RUN + 1):
         places[own[i : i + _RUN]].append(i)
     spans, item_spans = word_spans(text), word_spans(item)
-    found = []
+    shared = []
     i = 0
     while i <= len(words) - _RUN:
         lengths = [(_length(words, i, own, j), -j) for j in places.get(words[i : i + _RUN], ())]
@@ -45,7 +45,7 @@ def shared_spans(text: str, item: str) -> list[Shared]:
             continue
         length, negative = max(lengths)
         j, i = -negative, i + length
-        found.append(
+        shared.append(
             Shared(
                 spans[i - length][0],
                 spans[i - 1][1],
@@ -53,7 +53,7 @@ def shared_spans(text: str, item: str) -> list[Shared]:
                 item_spans[j + length - 1][1],
             )
         )
-    return found
+    return shared
 
 
 def _length(words: tuple[str, ...], i: int, own: tuple[str, ...], j: int) -> int:

@@ -138,10 +138,10 @@ def _hashed(numbers: list[int], pieces: list[bytes]) -> tuple[Hashes, Integers, 
 def _are_numbers(letters: npt.NDArray[np.uint8], starts: Integers) -> Flags:
     """Decide as `is_number` does, by the first letters of each word; blanks follow the last."""
     first, second, third = (letters[starts + i] for i in range(3))
-    found: Flags = _DIGIT[first] | (_BEFORE_NUMBER[first] & _DIGIT[second])
+    is_number_like: Flags = _DIGIT[first] | (_BEFORE_NUMBER[first] & _DIGIT[second])
     for a, b in (b"rc", b"sp"):
-        found |= (first == a) & (second == b) & _DIGIT[third]
-    return found
+        is_number_like |= (first == a) & (second == b) & _DIGIT[third]
+    return is_number_like
 
 
 def stands_in(words: Hashes, run: Hashes) -> bool:

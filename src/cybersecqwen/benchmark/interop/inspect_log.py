@@ -59,13 +59,13 @@ def write_inspect_log(answers: ResponseSet, benchmark: Path, out: Path) -> Path:
 
 
 def _samples(answers: ResponseSet, protocol: Protocol, benchmark: Path) -> list[EvalSample]:
-    found = []
+    samples = []
     for number in range(len(protocol.seeds)):
         texts = {response.item: response for response in answers.responses[number]}
         trial = Trial(protocol, benchmark, answers.kind, number)
         for row in trial_samples(trial, answers.task):
-            found.append(_sample(row, texts[row["index"]], answers, benchmark))
-    return found
+            samples.append(_sample(row, texts[row["index"]], answers, benchmark))
+    return samples
 
 
 def _sample(row: Json, response: Response, answers: ResponseSet, benchmark: Path) -> EvalSample:

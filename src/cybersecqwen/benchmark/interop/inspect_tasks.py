@@ -115,17 +115,17 @@ def per_trial() -> Metric:
     """Average each metric of the protocol over the trials, each a ratio of sums over its items."""
 
     def measure(scores: list[SampleScore]) -> Mapping[str, float | None]:
-        found = [score.score.metadata for score in scores if score.score.metadata]
-        names = found[0]["ratios"] if found else ()
-        return {name: _mean(name, found) for name in names}
+        answers = [score.score.metadata for score in scores if score.score.metadata]
+        names = answers[0]["ratios"] if answers else ()
+        return {name: _mean(name, answers) for name in names}
 
     return measure
 
 
-def _mean(name: str, found: Sequence[Mapping[str, Any]]) -> float | None:
+def _mean(name: str, answers: Sequence[Mapping[str, Any]]) -> float | None:
     """Return the mean over trials; None where nothing was measured in any."""
     trials: dict[int, list[Ratio]] = {}
-    for answer in found:
+    for answer in answers:
         trials.setdefault(answer["trial"], []).append(answer["ratios"][name])
     sums = ([math.fsum(column) for column in zip(*rows, strict=True)] for rows in trials.values())
     values = [above / below for above, below in sums if below]
@@ -145,13 +145,13 @@ def protocol_score(benchmark: str) -> Scorer:
 
 def score_of(row: Json, text: str, folder: Path, *, trial: int) -> Score:
     """Score one answer: correct, incorrect or none, and what it adds to each metric."""
-    prediction, found = score_response(row, text, folder)
-    correct = INCORRECT if not found["strict_accuracy"][0] else CORRECT
+    prediction, ratios = score_response(row, text, folder)
+    correct = INCORRECT if not ratios["strict_accuracy"][0] else CORRECT
     return Score(
         value=correct if prediction is not None else NOANSWER,
         answer=prediction,
         reason=None if prediction is not None else "invalid_response_format",
-        metadata={"trial": trial, "ratios": {name: list(sums) for name, sums in found.items()}},
+        metadata={"trial": trial, "ratios": {name: list(sums) for name, sums in ratios.items()}},
     )
 
 

@@ -35,16 +35,16 @@ def last_line(text: str) -> Extraction:
     """Take the techniques of the last line, else of the last line that names any."""
     lines = text.strip().splitlines()
     for line in reversed(lines):
-        found = techniques(line)
-        if found:
-            return Extraction(", ".join(found), proper=line is lines[-1])
+        named = techniques(line)
+        if named:
+            return Extraction(", ".join(named), proper=line is lines[-1])
     return NO_ANSWER
 
 
 def unique_answer(text: str) -> Extraction:
     """Take a unique `Answer: T1, T2, …` (FAITH 0.3.2)."""
-    found = {", ".join(techniques(run)) for run in _FAITH.findall(text)} - {""}
-    return Extraction(found.pop()) if len(found) == 1 else NO_ANSWER
+    answers = {", ".join(techniques(run)) for run in _FAITH.findall(text)} - {""}
+    return Extraction(answers.pop()) if len(answers) == 1 else NO_ANSWER
 
 
 def mark(item: Item, answer: str) -> Marks:

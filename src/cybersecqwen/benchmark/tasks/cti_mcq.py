@@ -72,10 +72,10 @@ def last_line(text: str) -> str | None:
     before is read in its place.
     """
     lines = [line.rstrip() for line in text.split("\n")]
-    found = _of_line(lines[-1])
-    if not found and not lines[-1] and len(lines) > 1:
-        found = _of_line(lines[-2])
-    letter = (found or " ".join(text.split("\n"))).upper()
+    letter_of_line = _of_line(lines[-1])
+    if not letter_of_line and not lines[-1] and len(lines) > 1:
+        letter_of_line = _of_line(lines[-2])
+    letter = (letter_of_line or " ".join(text.split("\n"))).upper()
     return letter if letter in _COUNTED else None
 
 

@@ -45,16 +45,16 @@ _FAITH_IMPROPER = re.compile(r"\b(?:cwe|id):\s+(\d+)\b", re.IGNORECASE)
 
 def last_cwe(text: str) -> str | None:
     """Take the last `CWE-<digits>` anywhere in the response, any case."""
-    found = _CWE.findall(text)
+    numbers = _CWE.findall(text)
     # Leading zeros name the same entry: CWE-079 is CWE-79.
-    return f"CWE-{found[-1].lstrip('0') or '0'}" if found else None
+    return f"CWE-{numbers[-1].lstrip('0') or '0'}" if numbers else None
 
 
 def last_upper_cwe(text: str) -> str | None:
     """Take the last `CWE-<digits>` as the authors' notebook does, else a bare id of any case."""
-    found = _CWE_UPPER.findall(text)
-    if found:
-        return str(found[-1])
+    named = _CWE_UPPER.findall(text)
+    if named:
+        return str(named[-1])
     bare = " ".join(text.split("\n")).upper()
     return bare if bare.startswith("CWE-") else None
 
@@ -62,9 +62,9 @@ def last_upper_cwe(text: str) -> str | None:
 def unique_cwe(text: str) -> Extraction:
     """Take the CWE id if it is the only one; `id: 79` is improper (FAITH 0.3.2)."""
     for pattern, proper in ((_FAITH_PROPER, True), (_FAITH_IMPROPER, False)):
-        found = set(pattern.findall(text))
-        if len(found) == 1:
-            return Extraction(f"CWE-{found.pop()}", proper)
+        numbers = set(pattern.findall(text))
+        if len(numbers) == 1:
+            return Extraction(f"CWE-{numbers.pop()}", proper)
     return NO_ANSWER
 
 

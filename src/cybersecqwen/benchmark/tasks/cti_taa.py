@@ -87,8 +87,8 @@ class Judge:
             if name.strip(" *_`.[]"):
                 return Extraction(self._known(name) or name.strip(" *_`.[]").lower())
         places = (*_BOLD.findall(text), text)
-        found = next((name for name in map(self._known, places) if name), None)
-        return Extraction(found, proper=False) if found else NO_ANSWER
+        actor = next((name for name in map(self._known, places) if name), None)
+        return Extraction(actor, proper=False) if actor else NO_ANSWER
 
     def _known(self, text: str) -> str | None:
         if text.strip().lower() in self._related:
@@ -113,8 +113,8 @@ def faith_actor(text: str) -> Extraction:
 
     FAITH's own pattern ends at a hyphen, so that the gold APT-C-36 could never be given.
     """
-    found = {name.strip().lower() for name in _FAITH.findall(text)}
-    return Extraction(found.pop()) if len(found) == 1 else NO_ANSWER
+    names = {name.strip().lower() for name in _FAITH.findall(text)}
+    return Extraction(names.pop()) if len(names) == 1 else NO_ANSWER
 
 
 def _letters(name: str) -> str:

@@ -55,22 +55,22 @@ def base_vector(text: str) -> tuple[str, float] | None:
 def last_vector(text: str) -> str | None:
     """Take the last valid base vector, any case, with or without its prefix."""
     runs = reversed(_RUN.findall(text))
-    return next((found[0] for found in map(base_vector, runs) if found), None)
+    return next((vector[0] for vector in map(base_vector, runs) if vector), None)
 
 
 def notebook_vector(text: str) -> str | None:
     """Take the last `AV:…/…/A:…` in the usual order, else the whole text, if it is valid."""
-    found = _NOTEBOOK.findall(text)
-    vector = base_vector(found[-1] if found else text)
+    runs = _NOTEBOOK.findall(text)
+    vector = base_vector(runs[-1] if runs else text)
     return vector[0] if vector else None
 
 
 def unique_vector(text: str) -> Extraction:
     """Take a unique `CVSS:3.x/…`; one without the prefix is improper (FAITH 0.3.2)."""
     for pattern, proper in ((_FAITH_PROPER, True), (_FAITH_IMPROPER, False)):
-        found = {run.upper() for run in pattern.findall(text)}
-        if len(found) == 1:
-            vector = base_vector(found.pop().lstrip("/"))
+        runs = {run.upper() for run in pattern.findall(text)}
+        if len(runs) == 1:
+            vector = base_vector(runs.pop().lstrip("/"))
             return Extraction(vector[0], proper) if vector else NO_ANSWER
     return NO_ANSWER
 
