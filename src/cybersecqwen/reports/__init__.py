@@ -6,5 +6,6 @@
     dataset.describe(corpus, records, ...)        what is in records and corpora
     audit_report.write_audit(audit, ...)          what an audit found
 
-To add one: a module here that renders what a stage left on disk, and a command that prints it.
+To add one: a module here that computes its values from what a stage left on disk, a template beside
+it (`.md.jinja` or `.html.jinja`) that is the document, and a command that prints it.
 """
