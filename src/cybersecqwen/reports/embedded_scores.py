@@ -15,7 +15,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from cybersecqwen import __version__
 from cybersecqwen.artifacts import FOLDER
@@ -25,9 +25,9 @@ from cybersecqwen.benchmark.tasks import TASKS, read_items
 from cybersecqwen.engines.embedded_model import EmbeddedEngine
 from cybersecqwen.engines.response_log import read_responses
 from cybersecqwen.errors import InputError
-from cybersecqwen.files import read_json, write_json
+from cybersecqwen.files import write_json
 from cybersecqwen.reports.published import Book, Published
-from cybersecqwen.reports.run_folder import Artifact, Result, load_results
+from cybersecqwen.reports.run_folder import Artifact, Result, load_results, read_model
 
 STORED = FOLDER / "benchmark.json"
 MODEL = "CyberSecQwen embedded"
@@ -75,14 +75,14 @@ def save(run: Path, target: Path, *, benchmark: Path) -> Stored:
 
     Raises InputError where there are none, or where two are of different artifacts.
     """
-    found = [r for r in load_results(run) if r.engine.engine == "embedded" and r.comparable]
-    if not found:
+    measured = [r for r in load_results(run) if r.engine.engine == "embedded" and r.comparable]
+    if not measured:
         raise InputError(
             "holds no figures of the embedded model on CTI-Bench",
             where=run,
             tip="give --benchmark the folder of the published files",
         )
-    if any(result.engine.artifacts != found[0].engine.artifacts for result in found):
+    if any(result.engine.artifacts != measured[0].engine.artifacts for result in measured):
         raise InputError(
             "its tasks are of different artifacts", where=run, tip="choose a new --out"
         )
@@ -90,8 +90,8 @@ def save(run: Path, target: Path, *, benchmark: Path) -> Stored:
         command=_COMMAND,
         model=MODEL,
         version=__version__,
-        artifacts=found[0].engine.artifacts,
-        results=[_figures(run, result, benchmark) for result in found],
+        artifacts=measured[0].engine.artifacts,
+        results=[_figures(run, result, benchmark) for result in measured],
     )
     write_json(target, stored.model_dump(mode="json"))
     return stored
@@ -99,12 +99,7 @@ def save(run: Path, target: Path, *, benchmark: Path) -> Stored:
 
 def load(path: Path = STORED) -> Stored:
     """Read the stored figures; raises InputError where the file is missing or damaged."""
-    try:
-        return Stored.model_validate(read_json(path))
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(map(str, first["loc"])) or "file"
-        raise InputError(f"{field}: {first['msg']}", where=path, tip=f"run: {_COMMAND}") from error
+    return read_model(Stored, path, tip=f"run: {_COMMAND}")
 
 
 def embedded_rows(path: Path = STORED) -> tuple[Published, ...]:

@@ -22,7 +22,7 @@ from cybersecqwen.benchmark.summary import details, result, summarise
 from cybersecqwen.benchmark.tasks import TASKS, read_items
 from cybersecqwen.files import Json
 from cybersecqwen.reports.embedded_scores import embedded_rows
-from cybersecqwen.reports.markdown import table
+from cybersecqwen.reports.markdown import document, table
 from cybersecqwen.reports.published import BASELINES, PUBLISHED, Accuracy, Book, Published
 from cybersecqwen.reports.run_folder import Result, Spread, load_results
 
@@ -270,7 +270,7 @@ def sensitivity_json(answers: ResponseSet, rows: Sequence[ExtractorResult]) -> J
         "model": answers.name,
         "task": answers.task,
         "asked_under": answers.protocol.name if answers.protocol else "",
-        "spread": max(row.accuracy for row in rows) - min(row.accuracy for row in rows),
+        "spread": _points(rows),
         "extractors": [
             asdict(row) | {"examples": [e._asdict() for e in row.examples]} for row in rows
         ],
@@ -279,41 +279,9 @@ def sensitivity_json(answers: ResponseSet, rows: Sequence[ExtractorResult]) -> J
 
 def sensitivity_text(answers: ResponseSet, rows: Sequence[ExtractorResult]) -> str:
     """Render how the accuracy moves with the rule, and examples of what moves it."""
-    under = f", asked under {answers.protocol.name}" if answers.protocol else ""
-    spread = max(row.accuracy for row in rows) - min(row.accuracy for row in rows)
-    header = (
-        *("extractor", "used by", "right, of all", "parseable", "answers that flip"),
-        *("items", "gained", "lost", "rule"),
-    )
-    shown = table(header, map(_sensitivity_row, rows), right=(2, 3, 4, 5, 6, 7))
-    examples = [line for row in rows for line in _examples(row)]
-    return "\n".join(
-        [
-            f"{answers.name}, {answers.task}{under}: {100 * spread:.1f} points between the rules",
-            "",
-            shown,
-            *(["", "Examples:", *examples] if examples else []),
-        ]
-    )
+    values = {"answers": answers, "rows": rows, "spread": _points(rows), "repr": repr}
+    return document("reports/sensitivity.md.jinja", **values).rstrip("\n")
 
 
-def _sensitivity_row(row: ExtractorResult) -> list[str]:
-    return [
-        row.extractor if row.fits else f"{row.extractor} (other prompt)",
-        ", ".join(row.protocols) or "–",
-        f"{row.accuracy:.4f}",
-        f"{row.parseable_rate:.1%}",
-        f"{row.flipped:,} of {row.answers:,}",
-        f"{row.items:,}",
-        f"{row.gained:,}",
-        f"{row.lost:,}",
-        row.summary,
-    ]
-
-
-def _examples(row: ExtractorResult) -> list[str]:
-    return [
-        f"  item {e.item}, trial {e.trial}, gold {e.gold}: {e.reference} before, {e.reading} by "
-        f"{row.extractor}: {e.text!r}"
-        for e in row.examples[:1]
-    ]
+def _points(rows: Sequence[ExtractorResult]) -> float:
+    return max(row.accuracy for row in rows) - min(row.accuracy for row in rows)

@@ -199,12 +199,12 @@ def load_evidence(run: Path) -> Evidence:
     others = [path for path in _evaluations(run) if path not in own]
     return Evidence(
         recipe=load_recipe(run / "recipe.toml"),
-        certificate=_read(Certificate, certificate) if certificate.is_file() else None,
+        certificate=read_model(Certificate, certificate) if certificate.is_file() else None,
         summary=_object(run / "adapter" / "summary.json"),
         parity=_object(run / "merged" / "parity.json"),
-        results=[_read(Result, path) for path in own],
-        synthesized=_read(Synthesized, synthesized) if synthesized.is_file() else None,
-        distilled=_read(Distilled, distilled) if distilled.is_file() else None,
+        results=[read_model(Result, path) for path in own],
+        synthesized=read_model(Synthesized, synthesized) if synthesized.is_file() else None,
+        distilled=read_model(Distilled, distilled) if distilled.is_file() else None,
         others=[f"{path.parts[-3]}/{path.parts[-2]}" for path in others],
         loss_plot=_LOSS_PLOT if (run / "report" / _LOSS_PLOT).is_file() else "",
     )
@@ -212,12 +212,12 @@ def load_evidence(run: Path) -> Evidence:
 
 def load_results(run: Path) -> list[Result]:
     """Read the scores of every finished evaluation in a folder, by task and protocol name."""
-    return [_read(Result, path) for path in _evaluations(run)]
+    return [read_model(Result, path) for path in _evaluations(run)]
 
 
 def _evaluations(run: Path) -> list[Path]:
-    found = sorted(run.glob("evaluation/*/*/scores.json"))
-    return [path for path in found if (path.parent / "manifest.json").is_file()]
+    paths = sorted(run.glob("evaluation/*/*/scores.json"))
+    return [path for path in paths if (path.parent / "manifest.json").is_file()]
 
 
 def _of_merged_model(run: Path, scores: Path) -> bool:
@@ -230,15 +230,16 @@ def _of_merged_model(run: Path, scores: Path) -> bool:
     return bool(model.get("files") == outputs_of(merged))
 
 
-def _read(model: type[Model], path: Path) -> Model:
+def read_model(
+    model: type[Model], path: Path, *, tip: str = "run the stage that wrote it again"
+) -> Model:
+    """Read a JSON file as a model; raises InputError with its path and the field."""
     try:
         return model.model_validate(read_json(path))
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"])) or "file"
-        raise InputError(
-            f"{field}: {first['msg']}", where=path, tip="run the stage that wrote it again"
-        ) from error
+        raise InputError(f"{field}: {first['msg']}", where=path, tip=tip) from error
 
 
 def _object(path: Path) -> Json | None:

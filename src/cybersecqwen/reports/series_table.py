@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from cybersecqwen.config import override
 from cybersecqwen.files import Json
 from cybersecqwen.reports.comparison.result_tables import MARKS, interval, legend, p_value
-from cybersecqwen.reports.markdown import table
+from cybersecqwen.reports.markdown import document
 
 _NONE = "–"
 _AGAINST = ("difference", "interval", "p_value", "p_holm", "test", "detectable", "verdict")
@@ -63,38 +63,23 @@ def _results(found: Json, name: str) -> Iterator[Json]:
 
 def series_text(report: Json) -> str:
     """Write the report as Markdown, a table for each task, which also reads on a terminal."""
-    tasks = dict.fromkeys(
-        (r["task"], r["protocol"], r["metric"]) for run in report["runs"] for r in run["results"]
-    )
-    parts = [f"# {report['name']}", report["summary"]]
-    parts += (
-        [f"Unless a run says otherwise: {overrides(report['common'])}."] if report["common"] else []
-    )
-    parts += [_task(report, *task) for task in tasks]
-    parts += [report["legend"]] if report["legend"] else []
-    failed = [f"- {run['name']}: {run['error']}" for run in report["runs"] if run["error"]]
-    parts += ["## Failed\n\n" + "\n".join(failed)] if failed else []
-    return "\n\n".join(parts)
+    runs = report["runs"]
+    tasks: dict[tuple[str, str, str], list[list[str]]] = {}
+    for run in runs:
+        for result in run["results"]:
+            task = (result["task"], result["protocol"], result["metric"])
+            row = _row(run, result, run["name"] == report["reference"])
+            tasks.setdefault(task, []).append(row)
+    failed = [run for run in runs if run["error"]]
+    common = overrides(report["common"]) if report["common"] else ""
+    return document(
+        "reports/series.md.jinja", report=report, common=common, tasks=tasks, failed=failed
+    ).rstrip("\n")
 
 
 def overrides(settings: Json) -> str:
     """Write what a run overrides, as --set takes it."""
     return ", ".join(override(key, value) for key, value in settings.items()) or "nothing"
-
-
-def _task(report: Json, task: str, protocol: str, metric: str) -> str:
-    header = (
-        *("", "run", "overrides", metric, "95 % interval", "parseable"),
-        *("difference", "95 % interval of it", "p (Holm)"),
-    )
-    rows = [
-        _row(run, result, run["name"] == report["reference"])
-        for run in report["runs"]
-        for result in run["results"]
-        if (result["task"], result["protocol"]) == (task, protocol)
-    ]
-    shown = table(header, rows, right=range(3, 9))
-    return f"## {task}, protocol {protocol}, benchmark {report['benchmark']['name']}\n\n{shown}"
 
 
 def _row(run: Json, result: Json, is_reference: bool) -> list[str]:
