@@ -13,7 +13,7 @@ import pytest
 from cybersecqwen.benchmark.tasks import read_items
 from cybersecqwen.prompts import mcq_prompt, rcm_prompt
 from cybersecqwen.sample import BENCHMARK, FEED
-from cybersecqwen.sources import nvd
+from cybersecqwen.sources import nvd_json
 
 CISA_ADP = "134c704f-9b21-4f2e-91b3-4a467353bcc0"
 CATEGORIES = {"CWE-264", "CWE-310", "CWE-399"}
@@ -227,7 +227,7 @@ def test_exactly_eight_records_overlap_with_the_benchmark(records: list[Record])
 
 
 def test_our_own_readers_take_the_sample(records: list[Record]) -> None:
-    read = list(nvd.read(FEED))
+    read = list(nvd_json.read(FEED))
     assert [v.cve_id for v in read] == [r["id"] for r in records]
     assert [v.description for v in read] == [english(r) for r in records]
     assert sum(v.rejected for v in read) == 3

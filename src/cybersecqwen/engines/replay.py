@@ -53,6 +53,8 @@ class ReplayEngine:
     @staticmethod
     def recognises(model: str) -> bool:
         """Tell whether a string is the path of a file, or of a folder that recordings lie in."""
+        if not model:
+            return False  # as a path it would be the current folder
         path = Path(model)
         if path.is_dir():
             return holds_recordings(path)
