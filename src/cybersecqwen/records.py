@@ -149,7 +149,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What an engine made of a request, whole and unparsed."""
+    """The text that an engine made of a request, whole and unparsed."""
 
     item: int
     trial: int
@@ -170,7 +170,7 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What a classifier makes of one text, before any threshold.
+    """A classifier's ranking for one text, before any threshold.
 
     `ranked` are (CWE id, confidence) pairs, best first, of confidences from 0 to 1. Where
     `out_of_scope` says why the text is none to classify, `ranked` is empty. `answer` is the raw
@@ -227,7 +227,7 @@ class Fact(NamedTuple):
 
 
 class Knowledge(NamedTuple):
-    """What one release of a knowledge base holds, in the order of its file."""
+    """The entries and relations of one release of a knowledge base, in the order of its file."""
 
     source: str
     version: str
@@ -254,7 +254,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a question is answered with, and what that rests on.
+    """The answer to a question, and what it rests on.
 
     `covered` is false where nothing known supports an answer; that of a multiple choice is
     then the best guess. `choice` is the position of the chosen option and `scores` are

@@ -99,7 +99,7 @@ class Postings:
         self._passages = passages[order]
 
     def expand(self, positions: Integers) -> tuple[Integers, Integers]:
-        """Give, for positions in `keys`, each pair of an index into `positions` and a passage."""
+        """Return, for positions in `keys`, each pair of an index into `positions` and a passage."""
         counts = (self._ends - self._starts)[positions]
         which = np.repeat(np.arange(len(positions)), counts)
         first = np.cumsum(counts) - counts

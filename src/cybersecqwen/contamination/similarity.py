@@ -198,7 +198,7 @@ class _Text(NamedTuple):
 
 
 def _before(row: Integers, words: Hashes) -> Integers:
-    """Give, for each word, the place at which its text has it last before; -1 for none."""
+    """Return, for each word, the place at which its text has it last before; -1 for none."""
     order = np.lexsort((words, row))
     same = (words[order[1:]] == words[order[:-1]]) & (row[order[1:]] == row[order[:-1]])
     before = np.full(len(words), -1)

@@ -30,7 +30,7 @@ _FILES = ("train.jsonl", "validation.jsonl")
 
 @dataclass(frozen=True)
 class CorpusInputs:
-    """What a corpus is made from; `checksums` go into the certificate as they are."""
+    """The inputs of a corpus; `checksums` go into the certificate as they are."""
 
     vulnerabilities: Iterable[Vulnerability]
     benchmark: Benchmark
@@ -172,8 +172,8 @@ def _certificate(recipe: Recipe, inputs: CorpusInputs, out: Path, index: Benchma
     for name in _FILES:
         rows = list(read_jsonl(out / name))
         counts[name.removesuffix(".jsonl")] = len(rows)
-        found = index.hits_of(Row(r["description"], (r["cve_id"],), r["cwe"]) for r in rows)
-        for row, hits in zip(rows, found, strict=True):
+        overlaps = index.hits_of(Row(r["description"], (r["cve_id"],), r["cwe"]) for r in rows)
+        for row, hits in zip(rows, overlaps, strict=True):
             if hits:
                 raise StageError(f"{row['cve_id']} overlaps with the benchmark", where=out / name)
     return provenance(recipe, inputs.benchmark, inputs.checksums) | {

@@ -70,8 +70,8 @@ def export(run: Path, out: Path, *, form: str = FORMATS[0]) -> dict[str, dict[st
 def _part(name: str, folder: Path) -> Part:
     """Read the splits of a stage; one without rows, or without a file, is left out."""
     rows = {split: _rows(folder / f"{split}.jsonl") for split in _SPLITS}
-    found = {split: read for split, read in rows.items() if read}
-    return Part(name, {split: f"{name}/{split}.parquet" for split in found}, found)
+    present = {split: read for split, read in rows.items() if read}
+    return Part(name, {split: f"{name}/{split}.parquet" for split in present}, present)
 
 
 def _rows(path: Path) -> list[Json]:

@@ -155,7 +155,7 @@ class Features:
 
 
 class Model(NamedTuple):
-    """What training gives, in float32; `classes` are in the order of the last axis."""
+    """The trained weights, in float32; `classes` are in the order of the last axis."""
 
     vocabulary: Vocabulary
     classes: tuple[str, ...]
@@ -188,7 +188,7 @@ class Model(NamedTuple):
 
 
 class _Targets(NamedTuple):
-    """What is learned, one entry per (record, label): arrays of one length."""
+    """Training examples, one entry per (record, label): arrays of one length."""
 
     row: Ints
     label: Ints

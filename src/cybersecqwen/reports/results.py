@@ -37,7 +37,7 @@ def results(run: Path) -> list[Json]:
     return rows(load_results(run))
 
 
-def rows(found: list[Result]) -> list[Json]:
+def rows(evaluations: list[Result]) -> list[Json]:
     """Return scores as JSON-able rows."""
     return [
         result.model_dump(mode="json")
@@ -48,30 +48,30 @@ def rows(found: list[Result]) -> list[Json]:
             "deterministic": result.engine.deterministic,
             "fitted_items": sum(fitted.items for fitted in result.fitted),
         }
-        for result in found
+        for result in evaluations
     ]
 
 
 def results_table(run: Path) -> str:
     """Render the scores of a run as a table that reads on a terminal and as Markdown."""
-    found = load_results(run)
-    return measured_table(found) if found else NO_EVALUATION
+    evaluations = load_results(run)
+    return measured_table(evaluations) if evaluations else NO_EVALUATION
 
 
-def measured_table(found: list[Result]) -> str:
+def measured_table(evaluations: list[Result]) -> str:
     """Render scores as strict accuracy with both spreads, and what is special about them."""
     header = [
         *("task", "protocol", "book", "items", "trials"),
         *("strict accuracy", "95 % interval", "parseable", "task's own", "remarks"),
     ]
-    rows = [_measured_row(result) for result in found]
+    rows = [_measured_row(result) for result in evaluations]
     if not any(row[_OWN] for row in rows):
         for row in (header, *rows):
             del row[_OWN]
     return table(header, rows, right=(3, 4, 5, 6, 7))
 
 
-def comparators_table(name: str, size: str, found: list[Result]) -> str:
+def comparators_table(name: str, size: str, evaluations: list[Result]) -> str:
     """Render this run's CTI-Bench scores above those of what ships and the published ones.
 
     Of the published ones smaller models stand first, and the baselines last.
@@ -80,7 +80,7 @@ def comparators_table(name: str, size: str, found: list[Result]) -> str:
         *("model", "size", "CTI-RCM", "CTI-MCQ", "shots"),
         *("where from", "protocol", "book", "remarks"),
     )
-    by_protocol = groupby(sorted(found, key=_protocol), key=_protocol)
+    by_protocol = groupby(sorted(evaluations, key=_protocol), key=_protocol)
     ours = [_our_row(name, size, list(same)) for _, same in by_protocol]
     by_size = sorted(PUBLISHED, key=lambda row: (row.parameters is None, row.parameters or 0.0))
     embedded = [_published_row(row, row.source) for row in embedded_rows()]
@@ -89,13 +89,15 @@ def comparators_table(name: str, size: str, found: list[Result]) -> str:
     return table(header, [*ours, *embedded, *others, *baselines], right=(2, 3, 4))
 
 
-def against_baselines(found: list[Result]) -> list[str]:
+def against_baselines(evaluations: list[Result]) -> list[str]:
     """Write whether each score beats the best baseline that needs no language model."""
     floors = {
         "cti-rcm": max(BASELINES, key=lambda row: _highest(row.cti_rcm)),
         "cti-mcq": max(BASELINES, key=lambda row: _highest(row.cti_mcq)),
     }
-    return [_verdict(result, floors[result.task]) for result in found if result.task in floors]
+    return [
+        _verdict(result, floors[result.task]) for result in evaluations if result.task in floors
+    ]
 
 
 def _verdict(result: Result, floor: Published) -> str:
@@ -207,9 +209,11 @@ def _modified(result: Result) -> str:
     return f"modified: {', '.join(result.modified)}"
 
 
-def scores(found: Sequence[ResponseSet], protocol: str | None, benchmark: Path) -> list[Json]:
+def scores(
+    response_sets: Sequence[ResponseSet], protocol: str | None, benchmark: Path
+) -> list[Json]:
     """Score each set of answers; a recording by model-card where no protocol is named."""
-    return [_scored(answers, protocol, benchmark) for answers in found]
+    return [_scored(answers, protocol, benchmark) for answers in response_sets]
 
 
 def _scored(answers: ResponseSet, name: str | None, benchmark: Path) -> Json:
@@ -227,13 +231,13 @@ def _scored(answers: ResponseSet, name: str | None, benchmark: Path) -> Json:
     }
 
 
-def scored_table(found: Sequence[Json]) -> str:
+def scored_table(scored: Sequence[Json]) -> str:
     """Render scores made again: strict accuracy, its two spreads, and the task's own metric."""
     header = (
         *("model", "task", "protocol", "items", "trials", "strict accuracy", "95 % interval"),
         *("parseable", "task's own"),
     )
-    return table(header, map(_score_row, found), right=(3, 4, 5, 6, 7))
+    return table(header, map(_score_row, scored), right=(3, 4, 5, 6, 7))
 
 
 def _score_row(row: Json) -> list[str]:

@@ -17,32 +17,32 @@ _AGAINST = ("difference", "interval", "p_value", "p_holm", "test", "detectable",
 
 
 def series_report(
-    about: Json, runs: Mapping[str, Json], found: Json | None, failed: Mapping[str, str]
+    about: Json, runs: Mapping[str, Json], comparison: Json | None, failed: Mapping[str, str]
 ) -> Json:
     """Combine the runs of a series, by name with their overrides, with their comparison.
 
-    `failed` are the errors of those that did not finish; `found` is None where none did.
+    `failed` are the errors of those that did not finish; `comparison` is None where none did.
     """
     return {
         **about,
-        "reference": found["reference"] if found else None,
-        "benchmark": found["benchmark"] if found else None,
-        "legend": legend(found) if found else "",
+        "reference": comparison["reference"] if comparison else None,
+        "benchmark": comparison["benchmark"] if comparison else None,
+        "legend": legend(comparison) if comparison else "",
         "runs": [
             {
                 "name": name,
                 "overrides": overrides,
                 "error": failed.get(name),
-                "results": list(_results(found, name)) if found else [],
+                "results": list(_results(comparison, name)) if comparison else [],
             }
             for name, overrides in runs.items()
         ],
     }
 
 
-def _results(found: Json, name: str) -> Iterator[Json]:
+def _results(comparison: Json, name: str) -> Iterator[Json]:
     """Yield a run's score in each task, with its distance from the reference."""
-    for part in found["tables"]:
+    for part in comparison["tables"]:
         for row in part["rows"]:
             if row["model"] != name:
                 continue
