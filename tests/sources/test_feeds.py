@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from cybersecqwen.analyst.texts import read_file
 from cybersecqwen.cli import main
-from cybersecqwen.contamination.rows import read_rows
+from cybersecqwen.contamination.training_rows import read_rows
 from cybersecqwen.errors import InputError
 from cybersecqwen.formats.archives import Head
 from cybersecqwen.records import Vulnerability

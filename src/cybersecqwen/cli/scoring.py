@@ -127,7 +127,7 @@ def overlap(
     from cybersecqwen.benchmark.responses import read_evaluation
     from cybersecqwen.benchmark.tasks import read_items
     from cybersecqwen.contamination.overlap import overlap as shares_of
-    from cybersecqwen.contamination.rows import read_rows
+    from cybersecqwen.contamination.training_rows import read_rows
     from cybersecqwen.reports.overlap_accuracy import overlap_report, overlap_text
 
     folder = benchmark_folder(benchmark)

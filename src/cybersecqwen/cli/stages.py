@@ -124,7 +124,7 @@ def synthesis(as_json: bool, **options: Any) -> None:
     The recipe's table [synthesis] says how many. Without --teacher no model is asked; without
     --attack, --capec and --cwe the knowledge is what ships, which holds relations and no texts.
     """
-    from cybersecqwen.reports.generation import load_synthesis, synthesis_text
+    from cybersecqwen.reports.training_data import load_synthesis, synthesis_text
 
     folder = _make(STAGES["synthesis"], options)
     certificate = load_synthesis(folder)
@@ -138,7 +138,7 @@ def synthesis(as_json: bool, **options: Any) -> None:
 def distill(as_json: bool, **options: Any) -> None:
     """Let the recipe's teacher answer the corpus."""
     from cybersecqwen.files import read_json
-    from cybersecqwen.reports.generation import distillation_text
+    from cybersecqwen.reports.training_data import distillation_text
 
     folder = _make(STAGES["distill"], options)
     certificate, usage = read_json(folder / "certificate.json"), read_json(folder / "usage.json")

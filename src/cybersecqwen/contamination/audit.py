@@ -23,9 +23,9 @@ from tqdm import tqdm
 from cybersecqwen.config import Contamination
 from cybersecqwen.contamination import RULES, BenchmarkIndex, Hit, Row
 from cybersecqwen.contamination.hashing import Integers
-from cybersecqwen.contamination.rows import TrainRow, read_rows
 from cybersecqwen.contamination.rule import batched_by_size
 from cybersecqwen.contamination.rules import strength
+from cybersecqwen.contamination.training_rows import TrainRow, read_rows
 from cybersecqwen.errors import InputError
 from cybersecqwen.records import Benchmark
 

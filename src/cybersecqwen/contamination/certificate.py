@@ -22,7 +22,7 @@ from cybersecqwen import __version__
 from cybersecqwen.config import Contamination, Recipe
 from cybersecqwen.contamination import RULES, BenchmarkIndex, Row, describe_rules
 from cybersecqwen.contamination.audit import Audit, checked_rules, run_audit
-from cybersecqwen.contamination.rows import training_files
+from cybersecqwen.contamination.training_rows import training_files
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json, read_json, read_jsonl, sha256_file, sha256_tree
 from cybersecqwen.formats.archives import readable

@@ -22,7 +22,6 @@ from cybersecqwen.benchmark.protocol import PROTOCOLS, find_protocol
 from cybersecqwen.config import Recipe
 from cybersecqwen.files import Json
 from cybersecqwen.prompts import CHAT_TEMPLATES, mcq_prompt, rcm_prompt
-from cybersecqwen.reports.generation import distillation_summary, synthesis_summary
 from cybersecqwen.reports.markdown import document
 from cybersecqwen.reports.results import (
     NO_EVALUATION,
@@ -31,6 +30,7 @@ from cybersecqwen.reports.results import (
     measured_table,
 )
 from cybersecqwen.reports.run_folder import Certificate, Evidence, Result, load_evidence
+from cybersecqwen.reports.training_data import distillation_summary, synthesis_summary
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult

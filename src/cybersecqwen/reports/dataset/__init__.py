@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from cybersecqwen.reports.dataset.description import Corpus, DatasetSettings, describe, read_corpus
 from cybersecqwen.reports.dataset.document import summary, write_report
-from cybersecqwen.reports.dataset.texts import TokenCounter, load_counter, own_tokenizer
+from cybersecqwen.reports.dataset.text_statistics import TokenCounter, load_counter, own_tokenizer
 
 __all__ = [
     "Corpus",

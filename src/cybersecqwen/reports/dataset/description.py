@@ -32,7 +32,7 @@ from cybersecqwen.prompts import rcm_prompt
 from cybersecqwen.records import Example, Vulnerability, Weakness
 from cybersecqwen.reports.dataset.agreement import Agreement, Better, Conflict, Discouraged
 from cybersecqwen.reports.dataset.label_counts import Coverage, Years, spread
-from cybersecqwen.reports.dataset.texts import Duplicates, Lengths, TokenCounter
+from cybersecqwen.reports.dataset.text_statistics import Duplicates, Lengths, TokenCounter
 from cybersecqwen.sources import read_vulnerabilities
 
 SPLITS = ("train", "validation")

@@ -9,8 +9,8 @@ import pytest
 from cybersecqwen.config import RandomModel, load_recipe
 from cybersecqwen.errors import InputError
 from cybersecqwen.prompts import CHAT_TEMPLATES, rcm_prompt
-from cybersecqwen.reports.dataset import texts
-from cybersecqwen.reports.dataset.texts import (
+from cybersecqwen.reports.dataset import text_statistics
+from cybersecqwen.reports.dataset.text_statistics import (
     Lengths,
     TokenCounter,
     estimate,
