@@ -82,8 +82,8 @@ define EXPLAIN
 
 What you have seen
   The table above is of a tiny network that began with random numbers: it shows that every link of
-  the chain works, and says nothing about what a real model can do. "strict" is the share of all
-  items that were answered correctly; an answer that cannot be read counts as wrong.
+  the chain works, and says nothing about what a real model can do. "strict accuracy" is the share of
+  all items that were answered correctly; an answer that cannot be read counts as wrong.
   runs/smoke/report/MODEL_CARD.md is the card that the run wrote about itself.
 
 What to try next (.venv/bin/cybersecqwen --help lists every command)

@@ -77,7 +77,7 @@ def test_what_is_over_the_limit_is_counted_and_named(counter: TokenCounter) -> N
 def test_a_text_over_the_limit_is_found_though_it_was_not_drawn(
     counter: TokenCounter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(texts, "_DRAWN", 5)
+    monkeypatch.setattr(text_statistics, "_DRAWN", 5)
     sizes = counter.chats([(rcm_prompt(text), "CWE-120") for text in TEXTS])
     limit = sorted(sizes)[-3]
     found = of(TEXTS, limit=limit, counter=counter).to_json()
