@@ -139,7 +139,7 @@ def embedded() -> None:
 def embedded_build(
     parts: tuple[str, ...], out: Path | None, report: Path | None, **files: Any
 ) -> None:
-    """Build the parts of it, each with its certificate."""
+    """Build its parts, each with a certificate."""
     from cybersecqwen.artifacts import FOLDER
     from cybersecqwen.embedded_build.build import PARTS, UpstreamFiles, build
     from cybersecqwen.reports.embedded import write_report

@@ -1,7 +1,7 @@
 """The interface of the engines, the model that opening one returns, and empty responses.
 
-Where an engine it is told to give up on a
-request that a server has no text for, the response is empty and names the reason:
+An engine may be told to give up on a request that a server has no text for; the response is then
+empty and names the reason:
 
 >>> from cybersecqwen.records import Sampling
 >>> request = Request(7, 0, (("user", "Which CWE?"),), Sampling(0.3, 1.0, 512, 42))
