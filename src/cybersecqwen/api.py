@@ -6,7 +6,7 @@
     cq.ask("Which mitigations does ATT&CK list for T1059.001?").answer
     cq.audit("train.jsonl", benchmark="cti-bench").clean
 
-The functions are thin: each hands on to the package that the command of its name uses too.
+The functions are thin: each calls what the command of the same name calls.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def lookup(cve_id: str, *, records: File | Sequence[File] = ()) -> Vulnerability
     """Find the record of a CVE id in files of records, or in what `fetch` left in its cache.
 
     The id may be in lower case or with other dashes. Nothing is downloaded. Raises InputError
-    where the id is none, is in no file, or where there is nothing to search.
+    for a text that is no CVE id, for an id without a record, and where there is nothing to search.
     """
     from cybersecqwen.analyst.lookup import how_to_fetch, look_up
     from cybersecqwen.cwe.identifiers import normalise_cve

@@ -1,4 +1,4 @@
-"""The prompts that models are trained and served with, and the chat templates, of prompts.toml.
+"""The prompts and chat templates that models are trained and served with, from prompts.toml.
 
 The zero-shot prompts are CTI-Bench's own (arXiv:2406.07599), to the character: the
 double space before "CVE Description" and the space at the end are part of them. A
@@ -9,8 +9,8 @@ empty option as "nan", four lost a space.)
 >>> rcm_prompt("A buffer overflow.").endswith("CVE Description: A buffer overflow. ")
 True
 
-The question of a prompt can be read back, whichever form it has: for an engine that is no
-language model.
+For an engine that is no language model, the question can be read back from a prompt of any of
+these forms.
 
 >>> description_in(rcm_prompt("A buffer overflow."))
 'A buffer overflow.'

@@ -38,7 +38,7 @@ def _cves(texts: list[str], golds: list[str]) -> list[dict[str, str]]:
 
 @pytest.fixture(scope="session")
 def six_tasks(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a folder in CTI-Bench's form: 8 items of cti-rcm of which 1 is a repeat."""
+    """Write a folder in CTI-Bench's form: 8 items of cti-rcm of which 1 is a repeat."""
     folder = tmp_path_factory.mktemp("six-tasks")
     texts = [f"Flaw number {n} in the parser of product {n}." for n in "abcdefg"]
     golds = ["CWE-79", "CWE-89", "CWE-787", "CWE-22", "CWE-79", "CWE-416", "CWE-20"]

@@ -106,7 +106,7 @@ ROWS = [
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Register the task by the one line, and give a benchmark's folder that holds its file."""
+    """Register the task by the one line, and write a benchmark's folder with its file."""
     monkeypatch.setitem(TASKS, NAME, CKT)
     rows = []
     for question, options, answer in ROWS:

@@ -222,7 +222,7 @@ def test_swapping_the_models_turns_the_difference_around(
 
 
 def rejected(trials: int, sway: float, *, draw_trials: bool) -> float:
-    """Give how often two models that are the same are told apart at the 5 % level."""
+    """Return how often two models that are the same are told apart at the 5 % level."""
     source = np.random.default_rng(21)
     hits = 0
     for run in range(300):

@@ -180,7 +180,7 @@ def test_a_seed_gives_the_same_draws_again_and_another_seed_others(ratio: Ratio)
 
 
 def covered(sway: float, *, trials: int) -> tuple[float, float]:
-    """Give how often the two intervals hold the true 0.5, over items and over items alone."""
+    """Return how often the two intervals hold the true 0.5, over items and over items alone."""
     source = np.random.default_rng(11)
     hits = np.zeros(2)
     for run in range(300):

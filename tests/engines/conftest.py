@@ -41,7 +41,7 @@ def ask() -> Callable[..., Request]:
 
 
 def completion(prompt: str, seed: int, temperature: float) -> list[str]:
-    """Give the server's words: a function of the prompt, and of the seed where it samples."""
+    """Return the server's words: a function of the prompt, and of the seed where it samples."""
     key = f"{prompt}/{seed if temperature else ''}/{temperature}"
     digest = hashlib.sha256(key.encode()).digest()
     return [WORDS[byte % len(WORDS)] for byte in digest[:12]]
@@ -205,7 +205,7 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def recording(tmp_path: Path) -> Callable[..., Path]:
-    """Write rows into a JSONL file and give its path."""
+    """Write rows into a JSONL file and return its path."""
 
     def write(rows: list[Any], name: str = "answers.jsonl") -> Path:
         path = tmp_path / name

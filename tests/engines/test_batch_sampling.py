@@ -1,3 +1,5 @@
+"""Each row of a batch is drawn from its own distribution."""
+
 from __future__ import annotations
 
 import math

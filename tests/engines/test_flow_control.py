@@ -1,4 +1,4 @@
-"""The gate lets in what the server bears, and the hand-over loses nothing."""
+"""The limit lets in what the server can take, and the channel loses nothing."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def ran(work: Coroutine[None, None, None]) -> None:
     asyncio.run(asyncio.wait_for(work, 10))
 
 
-async def entered(gate: ConcurrencyLimit, n: int) -> list[asyncio.Task[float]]:
-    """Let n of them knock, and give those tasks when all that may have entered."""
-    tasks = [asyncio.create_task(gate.enter()) for _ in range(n)]
+async def entered(limit: ConcurrencyLimit, n: int) -> list[asyncio.Task[float]]:
+    """Let n tasks try to enter, and return them when all that may have entered."""
+    tasks = [asyncio.create_task(limit.enter()) for _ in range(n)]
     for _ in range(5):
         await asyncio.sleep(0)
     return tasks
@@ -26,12 +26,12 @@ async def entered(gate: ConcurrencyLimit, n: int) -> list[asyncio.Task[float]]:
 
 def test_no_more_enter_than_there_is_room_and_first_come_is_first_served() -> None:
     async def work() -> None:
-        gate = ConcurrencyLimit(4)
-        tasks = await entered(gate, 7)
+        limit = ConcurrencyLimit(4)
+        tasks = await entered(limit, 7)
         assert [task.done() for task in tasks] == [True] * 4 + [False] * 3
-        gate.leave()
-        gate.leave()
-        late = (await entered(gate, 1))[0]
+        limit.leave()
+        limit.leave()
+        late = (await entered(limit, 1))[0]
         assert [task.done() for task in [*tasks, late]] == [True] * 6 + [False] * 2
 
     ran(work())
@@ -39,28 +39,28 @@ def test_no_more_enter_than_there_is_room_and_first_come_is_first_served() -> No
 
 def test_a_refusal_halves_the_room_once_for_all_that_were_inside_together() -> None:
     async def work() -> None:
-        gate = ConcurrencyLimit(8)
-        together = [task.result() for task in await entered(gate, 8)]
+        limit = ConcurrencyLimit(8)
+        together = [task.result() for task in await entered(limit, 8)]
         for began in together:
-            gate.refused(began)
-            gate.leave()
-        assert gate.room == 4
+            limit.refused(began)
+            limit.leave()
+        assert limit.room == 4
         for room in (2, 1, 1):  # and again for each that came later, down to one
-            gate.refused(await gate.enter())
-            gate.leave()
-            assert gate.room == room
+            limit.refused(await limit.enter())
+            limit.leave()
+            assert limit.room == room
 
     ran(work())
 
 
 def test_answers_raise_the_room_by_one_a_round_and_never_over_the_most() -> None:
     async def work() -> None:
-        gate = ConcurrencyLimit(8)
-        gate.refused(await gate.enter())
-        rooms = [gate.room]
+        limit = ConcurrencyLimit(8)
+        limit.refused(await limit.enter())
+        rooms = [limit.room]
         for _ in range(60):
-            gate.answered()
-            rooms.append(gate.room)
+            limit.answered()
+            rooms.append(limit.room)
         # A round takes as many answers as there is room for, and the raises within it one more.
         assert all(rooms.count(room) in (room, room + 1) for room in (4, 5, 6, 7))
         assert max(rooms) == rooms[-1] == 8
@@ -70,12 +70,12 @@ def test_answers_raise_the_room_by_one_a_round_and_never_over_the_most() -> None
 
 def test_a_raised_room_lets_two_in_for_one_that_leaves() -> None:
     async def work() -> None:
-        gate = ConcurrencyLimit(2)
-        gate.refused(await gate.enter())
-        waiting = await entered(gate, 3)
+        limit = ConcurrencyLimit(2)
+        limit.refused(await limit.enter())
+        waiting = await entered(limit, 3)
         assert not any(task.done() for task in waiting)
-        gate.answered()  # the room is two again
-        gate.leave()
+        limit.answered()  # the room is two again
+        limit.leave()
         await asyncio.sleep(0.001)
         assert [task.done() for task in waiting] == [True, True, False]
 
@@ -84,22 +84,22 @@ def test_a_raised_room_lets_two_in_for_one_that_leaves() -> None:
 
 def test_nobody_enters_while_it_is_closed() -> None:
     async def work() -> None:
-        gate = ConcurrencyLimit(2)
+        limit = ConcurrencyLimit(2)
         start = time.monotonic()
-        gate.close(0.1)
-        gate.close(0.05)  # a shorter one does not open it
-        assert await gate.enter() >= start + 0.1
+        limit.close(0.1)
+        limit.close(0.05)  # a shorter one does not open it
+        assert await limit.enter() >= start + 0.1
 
     ran(work())
 
 
 def test_one_that_gave_up_waiting_takes_no_place() -> None:
     async def work() -> None:
-        gate = ConcurrencyLimit(1)
-        _, quitter, patient = await entered(gate, 3)
+        limit = ConcurrencyLimit(1)
+        _, quitter, patient = await entered(limit, 3)
         quitter.cancel()
         await asyncio.sleep(0)
-        gate.leave()
+        limit.leave()
         await asyncio.wait([patient], timeout=5)
         assert patient.done()
 
@@ -107,7 +107,7 @@ def test_one_that_gave_up_waiting_takes_no_place() -> None:
 
 
 @pytest.mark.parametrize("ahead", [1, 3, 100])
-def test_every_outcome_is_handed_over_once_in_order_and_few_are_ahead(ahead: int) -> None:
+def test_every_outcome_is_passed_on_once_in_order_and_few_are_ahead(ahead: int) -> None:
     loop = asyncio.new_event_loop()
     outcomes: BoundedChannel[int] = BoundedChannel(loop, ahead)
     begun, taken, most = 0, 0, 0
@@ -137,5 +137,5 @@ def test_every_outcome_is_handed_over_once_in_order_and_few_are_ahead(ahead: int
     thread.join()
     loop.close()
     assert read == list(range(500))
-    # Between the hand-over's count and this test's one there may be one.
+    # One may lie between the channel's count and this test's own.
     assert most <= ahead + 1

@@ -1,3 +1,5 @@
+"""A server gets each request's own sampling, is waited for, and its failure is an error."""
+
 from __future__ import annotations
 
 import asyncio

@@ -1,3 +1,5 @@
+"""Recorded answers come back as they were, and none is made up."""
+
 from __future__ import annotations
 
 from collections.abc import Callable

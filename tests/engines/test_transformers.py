@@ -1,3 +1,5 @@
+"""A model folder answers each request as if it were alone."""
+
 from __future__ import annotations
 
 import json

@@ -1,4 +1,4 @@
-"""The analyst: weaknesses of vulnerabilities and answers; the same for the CLI and the API.
+"""The analyst: map vulnerabilities to CWEs and answer questions, for the CLI and the API alike.
 
 >>> text = "A deserialization vulnerability allows attackers to execute arbitrary commands."
 >>> [result] = classify(text)
@@ -9,21 +9,18 @@
 """
 
 from cybersecqwen.analyst.classification import (
-    THRESHOLD,
     Candidate,
     Classification,
     Given,
     as_row,
     classify,
 )
-from cybersecqwen.analyst.classifiers import Classifier, open_classifier
+from cybersecqwen.analyst.classifiers import open_classifier
 from cybersecqwen.analyst.questions import ask
 
 __all__ = [
-    "THRESHOLD",
     "Candidate",
     "Classification",
-    "Classifier",
     "Given",
     "as_row",
     "ask",

@@ -26,12 +26,12 @@ from cybersecqwen.records import Prediction, Span
 _log = logging.getLogger(__name__)
 
 THRESHOLD = 0.3  # below it the first candidate is wrong far more often than right
-_RANKED = 20  # asked of the classifier, for a better neighbour may stand below the candidates
+_RANKED = 20  # CWEs that are ranked: a better neighbour may stand below the candidates
 _BATCH = 1000  # texts
 
 
 class Given(NamedTuple):
-    """A text to classify: its id, and why it is not to be classified at all, if so."""
+    """A text to classify and its id; `refused` says why it is not to be classified, if so."""
 
     id: str | int
     text: str
@@ -105,7 +105,7 @@ def _in_batches(
 
 
 def _read(given: Given) -> str:
-    """Cut a text to what is looked at, and say so; one that is refused is not looked at."""
+    """Return the text that is classified, cut with a warning; "" for a refused one."""
     if given.refused:
         return ""
     if len(given.text) > LONGEST:
@@ -123,7 +123,7 @@ class _Judge:
         self._advice = _advice()
 
     def classification(self, given: Given, text: str, prediction: Prediction) -> Classification:
-        """Put together what is said about one text."""
+        """Return the classification of one text."""
         candidates = self._candidates(prediction.ranked)
         out = given.refused or prediction.out_of_scope
         if out or not candidates:

@@ -44,7 +44,7 @@ class Classifier(Protocol):
 
 
 def open_classifier(model: str | Path = "embedded", *, samples: int | None = None) -> Classifier:
-    """Open any model, named as for `engines.open_model`, to classify by.
+    """Open any model, named as for `engines.open_model`, as a classifier.
 
     `samples` is how many answers of a language model vote, by default 5. Raises InputError where
     the string names no model or what ships is damaged.
@@ -137,7 +137,7 @@ def _prediction(text: str, answers: Sequence[str], *, top: int, evidence: bool) 
 
 
 def _quoted(answer: str, text: str) -> tuple[Span, ...]:
-    """Find what the answer quotes of the text, each with the same weight."""
+    """List the places that the answer quotes from the text, each with the same weight."""
     lower = text.lower()
     if len(lower) != len(text):  # a letter whose lower case is two would shift the places
         lower = text

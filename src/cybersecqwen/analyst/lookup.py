@@ -59,7 +59,7 @@ def look_up_texts(
 
 
 def given_of(vulnerability: Vulnerability) -> Given:
-    """Return what is to be classified of a record."""
+    """Return the description of a record as a text to classify."""
     refused = "the CVE record is rejected" if vulnerability.rejected else ""
     return Given(vulnerability.cve_id, vulnerability.description, refused)
 
@@ -100,7 +100,7 @@ def places(cve_ids: Sequence[str], records: Sequence[Path]) -> list[Path]:
 
 
 def how_to_fetch(cve_id: str) -> str:
-    """Say how to get the feed that an id should stand in."""
+    """Return a tip with the command that fetches the feed of an id's year."""
     return f"run: cybersecqwen fetch nvd --years {_feed_year(cve_id)}"
 
 
@@ -120,7 +120,7 @@ def _find(path: Path, wanted: Collection[str]) -> dict[str, Vulnerability]:
 
 
 def _candidates(path: Path, wanted: Collection[str]) -> Iterator[Vulnerability]:
-    """Yield the records of a file; only the wanted where ids are an index, or files' names."""
+    """Yield the records of a file; only the wanted ones where it has an index or a file per id."""
     from cybersecqwen.sources import cve_json, read_vulnerabilities
     from cybersecqwen.sources.recordstore import query
     from cybersecqwen.sources.recordstore.database import MAGIC

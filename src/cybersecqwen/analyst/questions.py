@@ -114,7 +114,7 @@ def as_answer(question: Question, answer: Answer, *, top: int = 3) -> Json:
 def read_items(path: Path, report: Report) -> Iterator[Question]:
     """Yield the questions of a TSV or CSV with CTI-Bench's columns, or of a JSONL file.
 
-    Needed are `Question` and `Option A`, `Option B` and so on; no other column is looked at. The
+    The columns `Question`, `Option A`, `Option B` and so on are needed, all others are ignored. The
     id is the 0-based position. A row that is wrong goes to `report`. Raises InputError, at once,
     for a missing file and for another header.
     """

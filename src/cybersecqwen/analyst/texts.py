@@ -109,7 +109,7 @@ def _is_feed(head: Head) -> bool:
 
 
 def _is_plain(head: Head) -> bool:
-    """Tell text that begins as no feed does, so that none of their readers needs to be loaded."""
+    """Tell text that begins as no feed does, so that no reader of feeds needs to be loaded."""
     if head.name.endswith(_FEED_ENDINGS):
         return False
     return not _FEED_START.search(head.data.lstrip()[:_START])

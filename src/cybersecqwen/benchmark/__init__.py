@@ -1,1 +1,1 @@
-"""Ask a model the items of a benchmark under a fixed protocol, keep every answer, score them."""
+"""Evaluate models on benchmarks: under a fixed protocol, with every answer kept and then scored."""

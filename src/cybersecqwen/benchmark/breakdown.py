@@ -1,6 +1,6 @@
-"""Say more of one task's predictions than how many are right: by class, letter and text.
+"""Break the predictions for one task down: by class, by letter, and by their texts.
 
-Predictions stand by item and trial, None where no answer could be extracted. Every result
+Predictions are by item and trial, None where no answer could be extracted. Every result
 is ready for JSON, nothing is rounded, and a share is one of all answers, items times
 trials, unless the function says otherwise.
 

@@ -1,6 +1,9 @@
 """Say how near a wrong CWE came: its place in the CWE hierarchy against that of the gold.
 
-hierarchy([["CWE-74"], ["CWE-787"]], ["CWE-79", "CWE-787"], load_catalogue())["credit"]
+>>> from cybersecqwen.cwe.catalogue import load_catalogue
+>>> report = hierarchy([["CWE-74"], ["CWE-787"]], ["CWE-79", "CWE-787"], load_catalogue())
+>>> report["credit"]["exact"], report["credit"]["or_parent_or_child"]
+({'count': 1, 'share': 0.5}, {'count': 2, 'share': 1.0})
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Recorded answers held against the items of a task: each finds its item, or is refused.
+"""Match recorded answers to the items of a task; one that answers no item is refused.
 
     for recording in match_recordings(Path("answers.tsv"), items, column="gpt-4"):
         recording.responses[0]        # trial 0, in the order of the items
@@ -16,11 +16,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cybersecqwen.engines.response_files import RecordedResponse, file_ending, read_response_file
+from cybersecqwen.engines.response_files import (
+    ENDINGS,
+    RecordedResponse,
+    file_ending,
+    read_response_file,
+)
 from cybersecqwen.errors import InputError
 from cybersecqwen.records import Item, Response
 
-_ENDINGS = (".jsonl", ".json", ".csv", ".tsv")
 _TRIAL = re.compile(r"trial-\d+")
 # Files that stand beside answers in a run folder.
 _OURS = {
@@ -85,9 +89,7 @@ def _files(path: Path) -> list[tuple[str, tuple[Path, ...]]]:
 def is_recording(file: Path, folder: Path) -> bool:
     """Tell whether a file below a folder may hold answers, by its name."""
     hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
-    return (
-        not hidden and file_ending(file) in _ENDINGS and file.name not in _OURS and file.is_file()
-    )
+    return not hidden and file_ending(file) in ENDINGS and file.name not in _OURS and file.is_file()
 
 
 def _name(whole: Path, folder: Path) -> str:

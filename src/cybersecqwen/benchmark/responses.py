@@ -1,4 +1,4 @@
-"""Answers that are at hand: those of a run folder, and recordings of others.
+"""Responses that are on disk: those of a run folder, and recordings by others.
 
     for answers in read_run(Path("runs/smoke")):
         print(answers.task, answers.protocol.name, len(answers.responses))
@@ -26,6 +26,7 @@ from cybersecqwen.benchmark.protocol import (
 )
 from cybersecqwen.benchmark.score import TaskScores, extractor, score
 from cybersecqwen.benchmark.tasks import TASKS, find_task, open_task, read_items
+from cybersecqwen.benchmark.trial import protocol_items
 from cybersecqwen.engines.response_log import read_responses
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import read_json, sha256_file
@@ -225,8 +226,6 @@ def clustered_by_trial(answers: ResponseSet, protocol: Protocol) -> bool:
 
 def excluded_responses(answers: ResponseSet, items: Sequence[Item], protocol: Protocol) -> int:
     """Count the responses to rows that the protocol leaves out."""
-    from cybersecqwen.benchmark.trial import protocol_items
-
     kept = {item.index for item in protocol_items(protocol, items)}
     return sum(r.item not in kept for trial in answers.responses.values() for r in trial)
 

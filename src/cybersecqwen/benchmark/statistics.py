@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _Z95 = 1.959963984540054  # 97.5 % quantile of the standard normal
 _CELLS = 1 << 20  # of the counts that are drawn at once: 8 MB
-_DEAR = 8  # a count from the multinomial costs about as much as this many drawn items
+_COST = 8  # a count from the multinomial costs about as much as this many drawn items
 
 
 class Interval(NamedTuple):
@@ -174,7 +174,7 @@ def _check(tables: Sequence[Floats]) -> None:
 def _resampled(
     tables: Sequence[Floats], samples: int, source: np.random.Generator
 ) -> Iterator[list[Floats]]:
-    """Draw items with replacement and give the column sums of each table, samples x trials.
+    """Draw items with replacement and yield the column sums of each table, samples x trials.
 
     Items with the same values in every table are exchangeable, so what counts is how often each
     distinct row is drawn: 2,500 items with five right-or-wrong answers come down to 32 rows.
@@ -203,7 +203,7 @@ def _counts(
     import numpy as np
 
     items, rows = int(copies.sum()), len(copies)
-    if _DEAR * rows < items:
+    if _COST * rows < items:
         return source.multinomial(items, copies / items, size=samples)
     drawn = np.repeat(np.arange(rows), copies)[source.integers(items, size=(samples, items))]
     drawn += rows * np.arange(samples)[:, None]

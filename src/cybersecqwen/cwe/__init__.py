@@ -1,1 +1,1 @@
-"""The CWE catalogue, and the ids by which people name its entries and the CVE records."""
+"""CWE: the catalogue, its graph, MITRE's mapping advice, ids, labels and rationales."""

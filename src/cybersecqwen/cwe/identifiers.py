@@ -6,7 +6,7 @@
 'CWE-79, CWE-89'
 
 A hyphen may be any dash of Unicode or an underscore, letters may be of either case, and behind
-"CVE" or "CWE" there may be a space. Whether an entry or a record of that id exists is not asked.
+"CVE" or "CWE" there may be a space. Whether an entry or a record of that id exists is not checked.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ _TRAP = re.compile(r"answer|option", re.IGNORECASE)
 
 
 class EmbeddedEngine:
-    """Answer prompts of cti-rcm and cti-mcq with the artifacts of a folder, by default what ships.
+    """Answers prompts of cti-rcm and cti-mcq by the artifacts of a folder, by default what ships.
 
     A chat gets an argument whose last line is the decision; a raw text, which a base model would
     complete, gets the decision alone.
@@ -75,7 +75,7 @@ class EmbeddedEngine:
             yield Response(request.item, request.trial, text, "stop")
 
     def describe(self) -> dict[str, Any]:
-        """Name the artifacts with their checksums, and the book of each task.
+        """Name the artifacts with their checksums, and which tasks are answered open book.
 
         `fitted_to` says to which benchmark items weights were fitted, where they were.
         """

@@ -77,7 +77,7 @@ class _TransientError(Exception):
 
 @dataclass
 class _RetryPolicy:
-    """How often one request may fail yet."""
+    """How often one request may still fail."""
 
     retries: int
     longest: float  # seconds that the server may ask to stay away, while it answers nothing
@@ -102,12 +102,12 @@ class HttpEngine:
     """A model of a server: `concurrency` requests at once, each up to `retries` times more.
 
     A refusal (429, 503, a cut connection) halves the number at once, answers raise it again; it
-    is no attempt where others were answered meanwhile. `timeout` is in seconds, for one attempt:
-    a server that answers nothing at all for two of them, or asks to stay away for longer than
-    one, has failed. `give_up` yields an empty response that says why (`failure_reason`) for a
-    request that the server has no text for; by default that ends the work, for an evaluation
-    has no score without it. `api_key` is by default the environment's OPENAI_API_KEY; it is sent
-    as a bearer token to this server only, redirects are refused.
+    does not count as an attempt where others were answered meanwhile. `timeout` is in seconds, for
+    one attempt: a server that answers nothing at all for two of them, or asks to stay away for
+    longer than one, has failed. `give_up` yields an empty response that says why
+    (`failure_reason`) for a request that the server has no text for; by default that ends the
+    work, for an evaluation has no score without it. `api_key` is by default the environment's
+    OPENAI_API_KEY; it is sent as a bearer token to this server only, redirects are refused.
     """
 
     def __init__(
@@ -221,7 +221,7 @@ class HttpEngine:
         return self._query(render_all)
 
     def _query(self, query: Callable[[aiohttp.ClientSession], Coroutine[Any, Any, _T]]) -> _T:
-        """Put a query of its own to the server, on a thread: a notebook's runs a loop already."""
+        """Run a query of the server on another thread: a notebook's own already runs a loop."""
 
         async def run() -> _T:
             async with self._session() as session:
@@ -272,7 +272,7 @@ class HttpEngine:
         retry, attempt = _RetryPolicy(self._retries, self._timeout), 1
         while True:
             try:
-                answer = await self._ask(session, request)
+                answer = await self._post(session, request)
                 limit.answered()
                 return answer
             except EngineError as error:
@@ -294,7 +294,7 @@ class HttpEngine:
             began, attempt = await limit.enter(), attempt + 1
         return self._error(request, f"{failure}, attempt {attempt}", "is the server up?")
 
-    async def _ask(self, session: aiohttp.ClientSession, request: Request) -> Response:
+    async def _post(self, session: aiohttp.ClientSession, request: Request) -> Response:
         import aiohttp
 
         path, body = openai_api.call(self._model, request)

@@ -21,7 +21,7 @@ from cybersecqwen.records import Request, Response
 
 Kind = Literal["instruct", "base"]  # of a model: it takes chats, or raw texts to go on with
 
-_NO_ANSWER = "no answer: "  # how the finish_reason begins
+_NO_ANSWER = "no answer: "  # how the finish_reason of an empty response begins
 
 
 class Engine(Protocol):
@@ -61,7 +61,7 @@ class Model:
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """How a model is opened; an engine leaves out what does not concern it."""
+    """How a model is opened; an engine ignores what does not concern it."""
 
     kind: Kind = "instruct"
     concurrency: int = 32  # requests to a server at once

@@ -1,16 +1,16 @@
 r"""Answers recorded earlier, by this project or by anyone else, as an engine.
 
-A recording is a JSONL file, or a folder with such files in it at any depth, as
-the trials of a run are. A line holds `item` (the 0-based position in the task
-file), `text`, and `trial` where there was more than one:
+A recording is a JSONL file, or a folder with such files at any depth, as a run has one for
+each trial. A line holds `item` (the 0-based position in the task file), `text`, and `trial`
+where there was more than one:
 
     {"item": 0, "trial": 2, "text": "The flaw is an out-of-bounds write.\nCWE-787"}
 
     for response in ReplayEngine(Path("answers.jsonl")).generate(requests):
         ...
 
-No answer is made up: a trial that was not recorded is an error, also where
-another trial of the same item was. It is raised after the answers that were.
+No answer is made up: a trial that was not recorded is an error, even where another trial of
+the same item was. The recorded answers are yielded first.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _Key = tuple[int, int]  # item, trial
 
 
 class ReplayEngine:
-    """Yield the recorded answer to each request.
+    """Answers each request from a recording.
 
     Raises InputError with file and line on a row that is no answer, and where
     two rows give different texts for one item and trial.

@@ -1,8 +1,8 @@
 r"""Answers recorded by this project or by anyone else, row by row, as files hold them.
 
 JSONL (or a JSON array) of objects with `text`, and `item` (0-based position in the task file)
-or `url`; or CSV and TSV with the answers in a named column. A CSV may also be parted by semicolons
-or tabs, as spreadsheets write it. `trial` is 0 where it is absent.
+or `url`; or CSV and TSV with the answers in a named column. A CSV may also be separated by
+semicolons or tabs, as spreadsheets write it. `trial` is 0 where it is absent.
 
     {"item": 0, "trial": 2, "text": "The flaw is an out-of-bounds write.\nCWE-787"}
 
@@ -107,7 +107,7 @@ def holds_recordings(folder: Path) -> bool:
 
 
 def file_ending(path: Path) -> str:
-    """Return the ending of a file's name in lower case, that before `.gz` where it is packed."""
+    """Return a file name's ending in lower case; of a packed file, the one before `.gz`."""
     last = path.suffix.lower()
     return Path(path.stem).suffix.lower() if last == ".gz" else last
 
@@ -239,7 +239,7 @@ def _csv_rows(text: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _delimiter(text: str) -> str:
-    """Find what parts the header: the comma, unless there are more semicolons or tabs."""
+    """Return the delimiter of the header: the comma, unless there are more semicolons or tabs."""
     header = _QUOTED.sub("", text.partition("\n")[0])
     return max(",;\t", key=header.count)
 

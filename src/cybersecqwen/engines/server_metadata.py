@@ -1,4 +1,4 @@
-"""The metadata of a server, as it tells them: its software, the model, the chat template.
+"""The metadata of a server, as it states them: its software, the model, the chat template.
 
     async with aiohttp.ClientSession() as session:
         facts = await facts_of(session, "http://localhost:8000/v1", "CyberSecQwen-4B")
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 Turn = tuple[str, str]  # role, content
 
-_PATIENCE = 5  # seconds for one question
-_CHAT: tuple[Turn, ...] = (("user", "ping"),)  # what the rendering of templates is compared by
+_TIMEOUT = 5  # seconds for one query
+_CHAT: tuple[Turn, ...] = (("user", "ping"),)  # whose rendering tells templates apart
 
 
 async def facts_of(session: aiohttp.ClientSession, base: str, model: str) -> dict[str, Any]:
-    """Return what it tells: `server` and `served`, and where exposed `version` and two checksums.
+    """Return `server` and `served`, and where the server exposes them `version` and two checksums.
 
     `chat_template_sha256` is of the template's text; `rendered_chat_sha256` of what the server
     makes of one user turn, "ping".
@@ -87,7 +87,7 @@ async def _fetch(session: aiohttp.ClientSession, url: str, body: Any = None) -> 
             url,
             json=body,
             allow_redirects=False,
-            timeout=aiohttp.ClientTimeout(total=_PATIENCE),
+            timeout=aiohttp.ClientTimeout(total=_TIMEOUT),
         ) as reply:
             header, content = reply.headers.get("Server", ""), await reply.read()
     except (aiohttp.ClientError, TimeoutError, ValueError):

@@ -50,7 +50,7 @@ class Teacher:
 
 @dataclass(frozen=True)
 class Usage:
-    """The tokens and the cost of all responses, and the time and rates of this call's.
+    """The tokens and the cost of all responses, and the time and rates of this call.
 
     `cost` is in the currency of the prices, None without them.
     """

@@ -56,7 +56,7 @@ class _Row(NamedTuple):
 
 
 class TransformersEngine:
-    """Generate with the model in `folder`, loaded at the first request.
+    """Generates with the model in `folder`, loaded at the first request.
 
     `kind` "instruct" needs a chat template; "base" takes raw prompts only. `precision`
     ("bfloat16", "float32") and `attention` ("sdpa", "flash_attention_2", "eager") are by

@@ -37,12 +37,12 @@ class Trial:
 
     @property
     def seed(self) -> int:
-        """Return the seed of its requests."""
+        """The seed of its requests."""
         return self.protocol.seeds[self.number]
 
 
 def trial_samples(trial: Trial, task: str) -> list[Json]:
-    """Return the rows of a trial in the order that they are asked.
+    """Return the rows of a trial in the order in which they are asked.
 
     `prompt` is the user message of an instruct model, or the raw text that a base model
     completes, and `system` the message before it, "" for none.

@@ -1,4 +1,4 @@
-r"""CTI-ATE: name the ATT&CK techniques in a description of a malware (CTI-Bench).
+r"""CTI-ATE: name the ATT&CK techniques in a description of malware (CTI-Bench).
 
 prompt    Extract all MITRE Enterprise attack patterns from the following text […]
 gold      T1071, T1573, T1083, T1070
@@ -59,7 +59,7 @@ def mark(item: Item, answer: str) -> Marks:
 
 
 def faith_prompt(item: Item) -> str:
-    """Write FAITH's prompt, with the list of techniques of the item's own."""
+    """Write FAITH's prompt, with the list of techniques that the item's own prompt has."""
     listed = _LIST.search(item.prompt)
     platform, entries = listed.groups() if listed else ("Enterprise", "")
     techniques_listed = "\n".join(

@@ -89,8 +89,8 @@ def _of_line(line: str) -> str:
 
 def first_letter(text: str) -> str | None:
     """Take the first line that is one letter; the other reading of a twice-given answer."""
-    lone = (_LONE.fullmatch(line.strip()) for line in text.splitlines())
-    return next((match.group(1).upper() for match in lone if match), None)
+    matches = (_LONE.fullmatch(line.strip()) for line in text.splitlines())
+    return next((match.group(1).upper() for match in matches if match), None)
 
 
 def last_letter(text: str) -> str | None:

@@ -129,7 +129,7 @@ def _connected(component: Mapping[str, int], gold: str, answer: str) -> bool:
 def _components(
     graphs: Iterable[Mapping[str, Iterable[str]]], *, leave_out: str = ""
 ) -> dict[str, int]:
-    """Return each name the number of its connected component in the union of undirected graphs."""
+    """Map each name to the number of its connected component in the union of the graphs."""
     neighbours: dict[str, set[str]] = {}
     for graph in graphs:
         for name, others in graph.items():
@@ -164,7 +164,7 @@ def read(path: Path) -> tuple[Item, ...]:
 
 
 def open_task(folder: Path) -> Task:
-    """Make the task that judges by the graphs of a folder; raises InputError where they lack."""
+    """Make the task that judges by the graphs of a folder; raises InputError without them."""
     return task(read_threat_actors(folder))
 
 
