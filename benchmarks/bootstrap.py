@@ -1,4 +1,4 @@
-"""How often the paired bootstrap finds a difference that is not there.
+"""Measure how often the paired bootstrap finds a difference that is not there.
 
     .venv/bin/python benchmarks/bootstrap.py
 
@@ -24,7 +24,7 @@ def answers(source: np.random.Generator, difficulty: np.ndarray, sway: float) ->
     return (source.random((ITEMS, TRIALS)) < chance.clip(0, 1)).astype(float)
 
 
-def found(source: np.random.Generator, sway: float, *, trials: bool, seed: int) -> bool:
+def is_significant(source: np.random.Generator, sway: float, *, trials: bool, seed: int) -> bool:
     difficulty = source.beta(1.2, 0.8, ITEMS)
     asked = np.ones((ITEMS, TRIALS))
     first, second = ((answers(source, difficulty, sway), asked) for _ in range(2))
@@ -40,7 +40,9 @@ def main() -> None:
         shares = []
         for trials in (True, False):
             source = np.random.default_rng(7)
-            shares.append(sum(found(source, sway, trials=trials, seed=i) for i in range(n)) / n)
+            shares.append(
+                sum(is_significant(source, sway, trials=trials, seed=i) for i in range(n)) / n
+            )
         rows.append((f"{sway:g}", *(f"{share:.3f}" for share in shares)))
     print(table(("sway of a trial, points", "items and trials drawn", "items drawn"), rows))
 

@@ -72,20 +72,22 @@ def quality(benchmark: Benchmark, cases: list[Case]) -> None:
     for item in (item for items in benchmark.values() for item in items):
         alike[tokens(item.text)].add((item.task, item.index))
     index = BenchmarkIndex(benchmark, SETTINGS)
-    found: dict[str, Counter[str]] = defaultdict(Counter)
+    by_kind: dict[str, Counter[str]] = defaultdict(Counter)
     for case, hits in zip(cases, index.hits_of(case.row for case in cases), strict=True):
         kept = hits
         if case.item:
             own = alike[tokens(case.item.text)]
             kept = [hit for hit in hits if (hit.task, hit.item) in own]
         rules = rules_of(kept)
-        found[_kind(case)].update((*rules, *(["any"] if rules else []), "rows"))
+        by_kind[_kind(case)].update((*rules, *(["any"] if rules else []), "rows"))
     rows = []
-    for kind, counts in found.items():
+    for kind, counts in by_kind.items():
         shares = (percent(counts[rule], counts["rows"]) for rule in (*TEXT_RULES, "any"))
         rows.append((kind, counts["rows"], *shares))
-    right = {r: sum(c[r] for k, c in found.items() if k != "sibling") for r in (*TEXT_RULES, "any")}
-    wrong = found["sibling"]
+    right = {
+        r: sum(c[r] for k, c in by_kind.items() if k != "sibling") for r in (*TEXT_RULES, "any")
+    }
+    wrong = by_kind["sibling"]
     rows.append(("precision", "", *(percent(right[r], right[r] + wrong[r]) for r in right)))
     table(("copy", "rows", *TEXT_RULES, "any"), rows)
 
@@ -99,7 +101,7 @@ def against_brute_force(benchmark: Benchmark, cases: list[Case]) -> None:
     passages = Passages(benchmark)
     texts = encode([case.row.text for case in cases])
     similarity = Similarity(passages, SETTINGS.similarity)
-    found = {(text, passage) for text, passage, _ in similarity.find(texts)}
+    indexed = {(text, passage) for text, passage, _ in similarity.find(texts)}
     holders: dict[int, list[int]] = defaultdict(list)
     for number, words in enumerate(passages.distinct):
         for word in words.tolist():
@@ -114,7 +116,7 @@ def against_brute_force(benchmark: Benchmark, cases: list[Case]) -> None:
             shared[holders.get(word, [])] += weight
         scores = shared / (weights.sum() + passages.total - shared)
         alike |= {(number, int(p)) for p in np.flatnonzero(scores >= SETTINGS.similarity)}
-    both = len(alike & found)
+    both = len(alike & indexed)
     print(f"Pairs with a similarity of whole texts of at least {SETTINGS.similarity}, of ", end="")
     print(f"{texts.size * len(passages.all):,}: {len(alike):,}; found {both:,} ", end="")
     print(f"({percent(both, len(alike))}).\n")
@@ -131,7 +133,7 @@ def leave_half_out(benchmark: Benchmark) -> None:
         others = [item for item in benchmark[task][1::2] if tokens(item.text) not in texts]
         asked = [item for item in others if task == "cti-mcq" or item.url not in urls]
         hits = index.hits_of(Row(item.text, answer=_answer(item)) for item in asked)
-        counts = Counter(rule for found in hits for rule in rules_of(found))
+        counts = Counter(rule for of_item in hits for rule in rules_of(of_item))
         rows.append((task, len(asked), *(percent(counts[r], len(asked)) for r in TEXT_RULES)))
     table(("asked", "items", *TEXT_RULES), rows)
 

@@ -44,12 +44,12 @@ LARAVEL = (
 
 def seconds(action: Callable[[], Any], *, times: int = 3) -> float:
     """Take the best process time of some runs: what disturbs only ever adds."""
-    found = []
+    timings = []
     for _ in range(times):
         begun = time.process_time()
         action()
-        found.append(time.process_time() - begun)
-    return min(found)
+        timings.append(time.process_time() - begun)
+    return min(timings)
 
 
 def whole(*arguments: str, times: int = 5) -> tuple[float, float]:
@@ -86,13 +86,13 @@ def sklearn_pipeline(training: list[tuple[str, str]]) -> Any:
 
 
 def classification(records: Path) -> list[tuple[str, str, str]]:
-    found = []
+    examples = []
     for example in labelled(read_vulnerabilities(records)):
-        found.append((example.text, example.first))
-        if len(found) == FITTED + TEXTS:
+        examples.append((example.text, example.first))
+        if len(examples) == FITTED + TEXTS:
             break
-    pipeline = sklearn_pipeline(found[:FITTED])
-    texts = [text for text, _ in found[FITTED:]]
+    pipeline = sklearn_pipeline(examples[:FITTED])
+    texts = [text for text, _ in examples[FITTED:]]
     classifier = CweClassifier.load()
     theirs = seconds(lambda: pipeline.decision_function(texts))
     ours = seconds(lambda: classifier.probabilities(texts))

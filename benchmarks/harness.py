@@ -1,4 +1,4 @@
-"""What the evaluation costs beside a bare client and the two harnesses people use.
+"""Measure what the evaluation costs beside a bare client and the two harnesses people use.
 
     .venv/bin/python benchmarks/harness.py --benchmark DIR [--harness-python PYTHON]
 
@@ -148,7 +148,7 @@ def clients(benchmark: Path, harness: str | None, rounds: int) -> None:
 
 
 def others(python: str, base: str, benchmark: Path, work: Path) -> dict[str, list[str]]:
-    """Give the commands of the other harnesses, on the same items with the same prompts."""
+    """Return the commands of the other harnesses, on the same items with the same prompts."""
     ours = str(Path(sys.executable).with_name("cybersecqwen"))
     timed(
         [

@@ -98,7 +98,7 @@ def main() -> None:
         again, _ = timed(lambda: list(import_files(order, [given.records])))
         size = store.stat().st_size
         whole, _ = timed(lambda: sum(1 for _ in read_vulnerabilities(store)))
-        year, found = timed(lambda: sum(1 for _ in query.rows(store, RecordFilter(since=YEAR))))
+        year, of_year = timed(lambda: sum(1 for _ in query.rows(store, RecordFilter(since=YEAR))))
         three, of_three = timed(
             lambda: sum(1 for _ in query.rows(store, RecordFilter(since=YEARS)))
         )
@@ -113,7 +113,7 @@ def main() -> None:
         ("import it into a new store", fill),
         ("import it again", again),
         ("read the whole store", whole),
-        (f"{found:,} rows since {YEAR}", year),
+        (f"{of_year:,} rows since {YEAR}", year),
         (f"{of_three:,} rows since {YEARS}", three),
         (f"count since {YEAR}", counted),
         (f"count since {YEAR}, labelled", labelled),

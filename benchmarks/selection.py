@@ -109,8 +109,8 @@ def neighbours(training: list[Labelled], _: Any) -> Fitted:
             head=np.eye(len(model.bias), dtype=np.float32),
             head_bias=np.zeros(len(model.bias), np.float32),
         )
-        found = identity.logits(Features.of(model.vocabulary, texts))
-        return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-6)
+        hidden = identity.logits(Features.of(model.vocabulary, texts))
+        return hidden / np.maximum(np.linalg.norm(hidden, axis=1, keepdims=True), 1e-6)
 
     base = vectors([e.text for e in kept])
 

@@ -47,9 +47,9 @@ def main() -> None:
 
 def timed(name: str, texts: list[str]) -> np.ndarray:
     started = time.perf_counter()
-    found = np.array([FEATURES[name](text) for text in texts], dtype=float)
+    counts = np.array([FEATURES[name](text) for text in texts], dtype=float)
     print(f"{name}: {time.perf_counter() - started:.1f} s")
-    return found
+    return counts
 
 
 def report(name: str, values: np.ndarray, tokens: np.ndarray) -> None:

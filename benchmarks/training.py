@@ -465,7 +465,7 @@ def prepare(model: Any) -> Any:
     return model.train()
 
 
-# --- beside the trainer of today ---------------------------------------------------------
+# --- beside TRL's trainer ----------------------------------------------------------------
 
 
 @dataclass(frozen=True)

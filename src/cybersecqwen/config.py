@@ -239,8 +239,8 @@ def load_recipe(reference: Recipe | str | Path, *, overrides: tuple[str, ...] = 
     else:
         where = find_shipped(reference, shipped_recipes(), what="recipe")
         table = read_toml(where)
-    for override in overrides:
-        _apply(table, override)
+    for setting in overrides:
+        _apply(table, setting)
     try:
         return Recipe.model_validate(table)
     except ValidationError as error:
@@ -287,18 +287,18 @@ def find_shipped(reference: str | Path, known: dict[str, Path], *, what: str) ->
     )
 
 
-def _apply(table: dict[str, Any], override: str) -> None:
+def _apply(table: dict[str, Any], setting: str) -> None:
     """Set `a.b=value` in the table; the value is TOML, or a bare word taken as text."""
-    key, separator, text = override.partition("=")
+    key, separator, text = setting.partition("=")
     if not separator or not key.strip():
         raise RecipeError(
-            f"--set {override!r} has no key=value form", tip="for example training.epochs=1"
+            f"--set {setting!r} has no key=value form", tip="for example training.epochs=1"
         )
     *path, last = key.strip().split(".")
     for part in path:
         table = table.setdefault(part, {})
         if not isinstance(table, dict):
-            raise RecipeError(f"--set {override!r}: {part} is a value, not a table")
+            raise RecipeError(f"--set {setting!r}: {part} is a value, not a table")
     try:
         table[last] = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:

@@ -1,4 +1,4 @@
-"""What is written for other tools: a corpus as a dataset, tasks and results for harnesses."""
+"""The commands that write for other tools: corpora as datasets, tasks and results for harnesses."""
 
 from __future__ import annotations
 

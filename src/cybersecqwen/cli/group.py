@@ -1,4 +1,4 @@
-"""What all commands share: sections of the help, errors in a line, colour, and common options."""
+"""The parts that all commands share: sections of the help, errors in a line, common options."""
 
 from __future__ import annotations
 

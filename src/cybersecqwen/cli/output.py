@@ -1,4 +1,4 @@
-"""What `classify` prints: JSON lines, CSV for a spreadsheet, or text for a reader.
+"""The output of `classify`: JSON lines, CSV for a spreadsheet, or text for a reader.
 
 Each function is a generator of whole lines over the results, so that output streams.
 """

@@ -1,4 +1,4 @@
-"""What streams through a command: records that cannot be read, and lines that go out."""
+"""The streams of a command: records that cannot be read, and lines that go out."""
 
 from __future__ import annotations
 

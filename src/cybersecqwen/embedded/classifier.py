@@ -302,7 +302,7 @@ def _best(scores: Floats, top: int) -> Ints:
 def _evidence(text: str, cut: Sequence[str], weights: list[float]) -> tuple[Span, ...]:
     """Take the strongest words with their strong neighbours, at most `_MOST` runs.
 
-    A run neither begins nor ends with an empty word, unless it is nothing else.
+    A run neither begins nor ends with a stop word, unless it is nothing else.
     """
     strongest = max(weights)
     if strongest <= 0:

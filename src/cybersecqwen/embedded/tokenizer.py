@@ -34,6 +34,8 @@ import numpy.typing as npt
 Ints = npt.NDArray[np.int64]
 
 LONGEST = 20_000  # characters that are read; the longest CVE description has some 4,000
+LONG = 300  # words; one description in a hundred has more
+_NONE = -1  # the number of what the vocabulary does not hold
 
 # A run of letters with the digits behind it ("log4", "sha256"), any number or version, or a
 # run of other letters than a to z.
@@ -119,10 +121,6 @@ def _fold(char: str) -> str:
     if unicodedata.category(char) in _UNSEEN:
         return ""  # nothing to see, so nothing between the letters around it
     return unicodedata.normalize("NFKC", char).lower()
-
-
-LONG = 300  # words; one description in a hundred has more
-_NONE = -1
 
 
 class Vocabulary:

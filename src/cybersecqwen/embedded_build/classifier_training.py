@@ -281,7 +281,7 @@ def train(
     """Fit the model; the same examples and settings give the same one on the same machine.
 
     Raises InputError when no class has enough records.
-    `cut` makes the words of a description; the model that ships has no other than `words`.
+    `cut` makes the words of a description; the model that ships is trained with `words`.
     """
     with extra("train"):
         import torch

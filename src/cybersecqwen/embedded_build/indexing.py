@@ -102,8 +102,8 @@ def build(sources: KnowledgeFiles, *, benchmark: Path, target: Path = SHIPPED) -
 def install(sources: KnowledgeFiles, *, folder: Path | None = None) -> Path:
     """Build an index with the texts from the user's own files; returns where it lies.
 
-    `folder` is by default the one where `installed` looks. An older index is
-    replaced when the new one is complete and loads; a run that fails leaves it as it was.
+    `folder` is by default the one where `installed_index` looks. An older index is replaced
+    when the new one is complete and loads; a run that fails leaves it as it was.
     """
     folder = folder or knowledge_folder()
     read = read_sources(sources)
@@ -223,7 +223,7 @@ def _ordered(passages: Iterable[Passage], place: dict[str, int]) -> list[Passage
 def _fact_table(
     facts: Sequence[Fact], place: dict[str, int]
 ) -> tuple[list[str], list[str], list[tuple[int, int, int]]]:
-    """Return every relation, word and fact its numbers: an entry's is its position."""
+    """Return the relations, the words, and the facts as numbers; an entry's is its position."""
     relations = sorted({fact.relation for fact in facts})
     literal = sorted({fact.target for fact in facts if fact.target not in place})
     number = place | {word: len(place) + i for i, word in enumerate(literal)}

@@ -1,7 +1,7 @@
 """Scores as tables and JSON: a run's own, beside published ones, and answers scored again.
 
     print(results_table(Path("runs/smoke")))
-    print(scored_table(scores(stored_answers(run), "faith", benchmark)))
+    print(scored_table(scores(read_run(run), "faith", benchmark)))
 
 Two spreads stand beside each score: the standard deviation between trials, which is the
 noise of sampling answers, and the 95 % interval over items, which is how far the score

@@ -27,8 +27,8 @@ _UNWRITTEN = (
 class DiskErrors:
     """Turn a write into `folder` that the disk refuses into one line; other errors pass.
 
-    A class, for __exit__ sees what no `except` of ours may name: tokenizers raises a plain
-    Exception.
+    It is a class because `__exit__` sees every error: tokenizers raises a plain Exception, which
+    an `except` should not name.
     """
 
     def __init__(self, folder: Path) -> None:

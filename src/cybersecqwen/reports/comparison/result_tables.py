@@ -80,7 +80,6 @@ def _table(part: Json) -> Json:
     names = dict.fromkeys(name for of_model in figures for name in of_model)
     return part | {
         "title": f"{part['task']}, protocol {part['protocol']} {part['protocol_version']}",
-        "better": "higher" if part["better"] == "higher" else "lower",
         "rows": [_result_row(row, part) for row in part["rows"]],
         "behind": {name: [of_model.get(name, _NONE) for of_model in figures] for name in names},
     }

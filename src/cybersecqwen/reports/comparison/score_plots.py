@@ -87,9 +87,8 @@ def _scores(part: Json) -> Any:
         _score(axes, y, row, part)
     axes.set_yticks(range(len(rows)), [short(row["model"]) for row in rows])
     axes.set_ylim(len(rows) - 0.4, -0.6)
-    better = "higher" if part["better"] == "higher" else "lower"
     metric = part["metric"].replace("_", " ")
-    axes.set_xlabel(f"{metric} with its 95 % interval ({better} is better)")
+    axes.set_xlabel(f"{metric} with its 95 % interval ({part['better']} is better)")
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)
     return axes.figure

@@ -4,8 +4,8 @@
     report, conflicts = describe(None, (Path("cve.parquet"),), settings=settings)
     write_report(report, conflicts, Path("dataset-report"))
 
-`label_counts`, `agreement` and `texts` measure, in the one pass of `description`; `document` and
-`plots` show the figures.
+`label_counts`, `agreement` and `text_statistics` measure, in the one pass of `description`;
+`document` and `plots` show the figures.
 """
 
 from __future__ import annotations

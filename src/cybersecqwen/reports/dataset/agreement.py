@@ -27,7 +27,6 @@ _SHOWN = 25  # conflicts of a pair of sources, and discouraged classes
 _FEWEST = 5  # records over which another source has to say so
 _NEAR = ("equal", "parent", "child")
 
-
 Better = Callable[[str, Sequence[tuple[str, float]]], str]
 
 

@@ -40,6 +40,13 @@ _PER_BYTE, _PER_DIGIT = 0.188, 1.363  # a digit is a token of its own
 _TEMPLATE = 10  # tokens of the template's own: two turns and their roles
 _TEMPLATE_BYTES = 100  # more than either template has of its own
 
+_DRAWN = 10_000  # chats counted, beside those that could be over the limit
+_SEED = 42
+_LONGEST = 10  # chats over the limit that are listed
+_QUANTILES = {"median": 0.5, "p90": 0.9, "p99": 0.99, "p999": 0.999}
+_EDGES = [round(2 ** (step / 4)) for step in range(8, 62)]  # 4 to 38,968 tokens, evenly in the log
+_SHOWN, _IDS, _EXCERPT = 10, 3, 160  # groups, ids of a group, characters of its text
+
 
 def estimate(text: str) -> int:
     """Estimate the tokens of an English text."""
@@ -129,13 +136,6 @@ def own_tokenizer(run: Path) -> str | None:
 def _ends_turns(tokenizer: Any, token: str) -> bool:
     ids = tokenizer.encode(token, add_special_tokens=False)
     return len(ids) == 1 and ids[0] != tokenizer.unk_token_id
-
-
-_DRAWN = 10_000
-_SEED = 42
-_LONGEST = 10
-_QUANTILES = {"median": 0.5, "p90": 0.9, "p99": 0.99, "p999": 0.999}
-_EDGES = [round(2 ** (step / 4)) for step in range(8, 62)]  # 4 to 38,968 tokens, evenly in the log
 
 
 class _Text(NamedTuple):
@@ -257,9 +257,6 @@ def _error(estimates: Sequence[int], counted: Sequence[int]) -> Json:
         "p99": float(np.quantile(relative, 0.99)),
         "of_the_sum": float(guessed.sum() / true.sum() - 1),
     }
-
-
-_SHOWN, _IDS, _EXCERPT = 10, 3, 160  # groups, ids of a group, characters of its text
 
 
 @dataclass
