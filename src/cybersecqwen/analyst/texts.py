@@ -124,7 +124,7 @@ def _read_lines(
         yield from read_jsonl(_lines(head.data, stream), name, report)
     elif first.startswith(b"[") and first[1:].lstrip()[:1] in (b"{", b""):
         raise InputError(
-            "is a JSON array, not one object a line", where=name, tip="jq -c '.[]' turns it over"
+            "is a JSON array, not one object a line", where=name, tip="jq -c '.[]' converts it"
         )
     elif delimiter := csv_dialect(first, forced=ending in (".csv", ".tsv"), where=name):
         yield from read_csv(_lines(head.data, stream), name, delimiter, report)

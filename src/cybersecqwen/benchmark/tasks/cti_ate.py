@@ -77,7 +77,7 @@ def gives_answer(item: Item, answer: str, text: str) -> bool:
 
 TASK = Task(
     name="cti-ate",
-    summary="name the ATT&CK techniques in a description of a malware",
+    summary="name the ATT&CK techniques in a description of malware",
     suite=CTI_BENCH,
     file="cti-ate.tsv",
     read=partial(read_cti_bench, text="Description"),
