@@ -26,7 +26,7 @@ SHARED = Path(__file__).parents[2] / "shared" / "data"
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """Give the folder of real inputs beside the checkout; skip where there is none."""
+    """Return the folder of real inputs beside the checkout; skip where there is none."""
     if not SHARED.is_dir():
         pytest.skip("the real inputs are not beside this checkout")
     return SHARED

@@ -16,7 +16,7 @@ FOLDER = Path(__file__).parent / "data"
 
 
 def save(folder: Path, name: str, data: bytes, facts: Json) -> Json:
-    """Write an artifact and beside it its certificate: `facts`, how to make it, its sha256."""
+    """Write an artifact with its certificate: `facts`, the command that makes it, its sha256."""
     certificate = {
         "artifact": name,
         "command": "cybersecqwen embedded build",

@@ -136,7 +136,7 @@ def read_text(path: Path) -> str:
 
 
 def read_packed(path: Path) -> bytes:
-    """Read a file, what is in it where its name ends in .gz; raises InputError where it cannot."""
+    """Read a file's bytes, unpacked where its name ends in .gz; raises InputError on failure."""
     opened = gzip.open if path.suffix.lower() == ".gz" else open
     with readable(path), opened(path, "rb") as file:
         return bytes(file.read())
@@ -169,7 +169,7 @@ def read_jsonl(path: Path) -> Iterator[Json]:
 
 
 def parse_line(line: str | bytes, *, where: str) -> Json:
-    """Parse one JSONL line into an object; raises InputError at `where`, whatever it holds."""
+    """Parse one JSONL line into an object; raises InputError at `where` on anything else."""
     try:
         line = line.decode() if isinstance(line, bytes) else line
         row = json.loads(line)
@@ -198,7 +198,7 @@ def sha256_file(path: Path) -> str:
 def sha256_tree(path: Path) -> dict[str, str]:
     """Hash a file, or every file below a folder, by its path relative to `path`.
 
-    Hidden files are left out: caches and temporaries are no part of an output.
+    Hidden files are left out: caches and temporaries are not part of an output.
     """
     if path.is_file():
         return {path.name: sha256_file(path)}

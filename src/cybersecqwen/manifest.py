@@ -2,8 +2,8 @@
 
     make_stage(run / "corpus", made_from, lambda folder: build(recipe, inputs, folder))
 
-A stage whose manifest matches is skipped, one that was made from something else refuses
-and names what changed, and one that was killed goes on in its folder.
+A stage whose manifest matches is skipped. One that was made from something else is refused, with
+what has changed, and one that was killed goes on in its folder.
 """
 
 from __future__ import annotations

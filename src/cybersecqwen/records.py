@@ -1,4 +1,4 @@
-"""The nouns that cross module borders, as frozen dataclasses without behaviour.
+"""The nouns that cross module borders, as frozen dataclasses and named tuples.
 
 >>> v = Vulnerability("CVE-2021-1", "2021-01-01", "A buffer overflow.", cwe_nvd=("CWE-787",))
 >>> v.cwe_nvd[0]
@@ -17,8 +17,8 @@ from typing import Literal, NamedTuple
 class Vulnerability:
     """One CVE record, its weakness labels kept apart by who gave them.
 
-    Labels stand in the order of the source, the first one is primary, and are
-    upstream's strings: `NVD-CWE-noinfo` and categories such as `CWE-264` too.
+    Labels stand in the order of the source, the first being the primary one. They are upstream's
+    own strings, among them `NVD-CWE-noinfo` and categories such as `CWE-264`.
     """
 
     cve_id: str

@@ -53,5 +53,5 @@ def test_a_row_that_cannot_be_read_stops_the_audit_or_is_listed(tmp_path: Path) 
     write_jsonl(path, [{"text": "Nothing of the kind."}, {"number": 7}])
     with pytest.raises(InputError, match=r"t\.jsonl:2"):
         audited(path)
-    found = run_audit(path, SAMPLE, Contamination(), allow_unreadable=True)
-    assert (found.train_rows, len(found.unreadable), found.clean) == (1, 1, False)
+    audit = run_audit(path, SAMPLE, Contamination(), allow_unreadable=True)
+    assert (audit.train_rows, len(audit.unreadable), audit.clean) == (1, 1, False)

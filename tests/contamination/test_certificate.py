@@ -31,7 +31,7 @@ needs_ssh = pytest.mark.skipif(not shutil.which("ssh-keygen"), reason="needs ssh
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Give a folder with a training file, a benchmark, and the certificate of its audit."""
+    """Make a folder with a training file, a benchmark, and the certificate of its audit."""
     copied = read_benchmark(BENCHMARK)["cti-rcm"][0].text
     texts = ["Rain fell all day over the hills.", f"Read this: {copied}"]
     write_jsonl(tmp_path / "train.jsonl", ({"text": text} for text in texts))

@@ -157,9 +157,9 @@ def edited(count: int) -> str:
 
 
 def test_edits_that_break_every_long_run_leave_a_near_duplicate() -> None:
-    found = rules(edited(3))
-    assert "ngram" not in found
-    assert 0.8 <= found["near-duplicate"] < 1
+    scores = rules(edited(3))
+    assert "ngram" not in scores
+    assert 0.8 <= scores["near-duplicate"] < 1
 
 
 def test_the_gold_answer_beside_a_looser_copy_counts() -> None:
@@ -171,15 +171,15 @@ def test_the_gold_answer_beside_a_looser_copy_counts() -> None:
 def test_rows_are_judged_alike_alone_and_together(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [Row(edited(n), answer="CWE-79") for n in range(7)]
     rows += [Row(item.text.upper()) for item in OTHERS] + [Row(""), Row("?"), Row("Short.")]
-    found = list(BenchmarkIndex(benchmark_of(MANY), Contamination()).hits_of(rows))
-    assert sum(map(bool, found)) > 8
+    together = list(BenchmarkIndex(benchmark_of(MANY), Contamination()).hits_of(rows))
+    assert sum(map(bool, together)) > 8
     alone = [
         next(BenchmarkIndex(benchmark_of(MANY), Contamination()).hits_of([row])) for row in rows
     ]
     backwards = list(BenchmarkIndex(benchmark_of(MANY), Contamination()).hits_of(rows[::-1]))[::-1]
     monkeypatch.setattr(index, "_BATCH", 300)
     assert (
-        found
+        together
         == alone
         == backwards
         == list(BenchmarkIndex(benchmark_of(MANY), Contamination()).hits_of(rows))
@@ -201,9 +201,9 @@ def test_a_text_is_masked_once_numbers_names_and_identifiers_are_left_out() -> N
         )
     ]
     others = [Item("cti-rcm", 3 + n, "", "CWE-79", text=f"with and page {n}") for n in range(3)]
-    found = BenchmarkIndex(benchmark_of({"cti-rcm": (*items, *others)}), Contamination())
+    items_index = BenchmarkIndex(benchmark_of({"cti-rcm": (*items, *others)}), Contamination())
     copy = items[0].text.replace("Ostwell", "Quilltide").replace("0.1", "v7.2")
-    hits = {hit.item: dict(hit.rules) for hit in found.hits("", copy)}
+    hits = {hit.item: dict(hit.rules) for hit in items_index.hits("", copy)}
     assert "masked" in hits[0] and "normalised" not in hits[0]
     assert "masked" not in hits.get(2, {})  # other words, not only other names
 
@@ -215,5 +215,7 @@ def test_a_question_that_several_items_share_once_masked_is_boilerplate() -> Non
         for n, name in enumerate(["Foo", "Bar"])
     ]
     more = [Item("cti-mcq", 2 + n, "", "A", text=f"{said} {n} again and again") for n in range(3)]
-    found = BenchmarkIndex(benchmark_of({"cti-mcq": (*items, *more)}), Contamination())
-    assert all("masked" not in dict(h.rules) for h in found.hits("", f"Baz: {said}?") if h.item < 2)
+    items_index = BenchmarkIndex(benchmark_of({"cti-mcq": (*items, *more)}), Contamination())
+    assert all(
+        "masked" not in dict(h.rules) for h in items_index.hits("", f"Baz: {said}?") if h.item < 2
+    )

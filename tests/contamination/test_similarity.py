@@ -77,14 +77,14 @@ def test_the_search_finds_what_all_pairs_give(
     least: float, order: int, plain: dict[tuple[str, int], float]
 ) -> None:
     texts = TEXTS[:120][::order]
-    found = {
+    similar = {
         (texts[text], passage): score
         for text, passage, score in Similarity(PASSAGES, least).find(encode(texts))
         if (texts[text], passage) in plain
     }
     expected = {pair: score for pair, score in plain.items() if score >= least}
     assert len(expected) > 5
-    assert found == pytest.approx(expected)
+    assert similar == pytest.approx(expected)
 
 
 def test_what_one_search_finds_does_not_depend_on_the_first_texts() -> None:
@@ -106,7 +106,7 @@ def test_containment_is_that_of_the_sets_of_ngrams_in_both_directions(n: int) ->
     texts = [*TEXTS, *(f"{t} {t} {t}" for t in TEXTS[:20]), *(t[:60] for t in TEXTS[:20])]
     texts += [" ".join(drawn(90)) + " " + t for t in TEXTS[:20]] + ["", "one"]
     index = Grams(PASSAGES.texts, n)
-    found = {(t, p): share for t, p, share in index.containment(encode(texts), 0.3)}
+    shares = {(t, p): share for t, p, share in index.containment(encode(texts), 0.3)}
     expected = {}
     for t, text in enumerate(texts):
         for item in ITEMS:
@@ -116,4 +116,4 @@ def test_containment_is_that_of_the_sets_of_ngrams_in_both_directions(n: int) ->
                 if share >= 0.3:
                     expected[t, item.index] = share
     assert len(expected) > 50
-    assert found == pytest.approx(expected)
+    assert shares == pytest.approx(expected)

@@ -17,7 +17,7 @@ from cybersecqwen.sources import read_vulnerabilities
 
 
 def rows(path: Path) -> list[Row]:
-    return [found.row for found in read_rows(path)]
+    return [row.row for row in read_rows(path)]
 
 
 CHAT = [{"role": "user", "content": "Ask"}, {"role": "assistant", "content": "Say"}]
@@ -35,10 +35,10 @@ def fields(form: str) -> dict[str, Any]:
 @pytest.mark.parametrize("form", FORMS)
 def test_each_form_is_known_by_its_fields(form: str, tmp_path: Path) -> None:
     write_jsonl(tmp_path / "t.jsonl", [fields(form)])
-    (found,) = read_rows(tmp_path / "t.jsonl")
-    assert found.form == form
-    assert "Ask" in found.row.text
-    assert found.row.answer == ("Say" if FORMS[form][1] else "")
+    (row,) = read_rows(tmp_path / "t.jsonl")
+    assert row.form == form
+    assert "Ask" in row.row.text
+    assert row.row.answer == ("Say" if FORMS[form][1] else "")
 
 
 def test_one_file_may_mix_forms_and_messages_may_be_in_parts(tmp_path: Path) -> None:
@@ -81,9 +81,9 @@ def test_each_format_gives_the_same_rows(kind: str, tmp_path: Path) -> None:
 
 def test_a_feed_of_records_is_read_too() -> None:
     records = list(read_vulnerabilities(FEED))
-    found = list(read_rows(FEED))
-    assert {row.form for row in found} == {"record"}
-    assert [row.row.text for row in found] == [record.description for record in records]
+    train_rows = list(read_rows(FEED))
+    assert {row.form for row in train_rows} == {"record"}
+    assert [row.row.text for row in train_rows] == [record.description for record in records]
 
 
 def test_a_row_without_text_is_named_or_listed(tmp_path: Path) -> None:

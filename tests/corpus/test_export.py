@@ -50,7 +50,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def with_questions(run: Path, tmp_path: Path) -> Path:
-    """Give the run with synthetic questions, as their stage leaves them."""
+    """Make a run with synthetic questions, as their stage leaves them."""
     folder = tmp_path / "smoke"
     shutil.copytree(run, folder)
 

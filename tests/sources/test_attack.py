@@ -103,8 +103,8 @@ def read(tmp_path: Path, objects: list[Json]) -> Knowledge:
 
 def test_entries_with_their_other_names(tmp_path: Path) -> None:
     knowledge = read(tmp_path, OBJECTS)
-    found = {(e.entry_id, e.name, e.kind): e for e in knowledge.entries}
-    assert list(found) == [
+    by_name = {(e.entry_id, e.name, e.kind): e for e in knowledge.entries}
+    assert list(by_name) == [
         ("TA0002", "Execution", "tactic"),
         ("T1059", "Command Interpreter", "technique"),
         ("T1059.001", "PowerShell", "technique"),
@@ -113,12 +113,12 @@ def test_entries_with_their_other_names(tmp_path: Path) -> None:
         ("DC0032", "Process Creation", "data component"),
         ("DET0001", "Detect shells", "detection strategy"),
     ]
-    assert found["T1059", "Command Interpreter", "technique"] == Entry(
+    assert by_name["T1059", "Command Interpreter", "technique"] == Entry(
         "T1059", "Command Interpreter", "technique", "https://attack.mitre.org/x/T1059"
     )
-    assert found["G0016", "APT29", "group"].aliases == ("Cozy Bear",)
+    assert by_name["G0016", "APT29", "group"].aliases == ("Cozy Bear",)
     # What was replaced is an alias of what stands, over two steps too.
-    assert found["T1059.001", "PowerShell", "technique"].aliases == ("T1086", "T1000")
+    assert by_name["T1059.001", "PowerShell", "technique"].aliases == ("T1086", "T1000")
     assert (knowledge.source, knowledge.version) == ("ATT&CK enterprise", "2025-11-12")
 
 

@@ -46,9 +46,9 @@ def write(folder: Path, value: object) -> Path:
 
 def test_an_entry_is_read_whole(tmp_path: Path) -> None:
     listed = entry("CVE-2025-48384", knownRansomwareCampaignUse="Known")
-    found = read_kev(write(tmp_path, catalogue(listed)))
-    assert found.version == "2026.01.05"
-    assert found.entries == (
+    kev = read_kev(write(tmp_path, catalogue(listed)))
+    assert kev.version == "2026.01.05"
+    assert kev.entries == (
         KnownExploited(
             cve_id="CVE-2025-48384",
             name="Acme Anvil Buffer Overflow",
@@ -64,10 +64,10 @@ def test_an_entry_is_read_whole(tmp_path: Path) -> None:
 
 
 def test_the_real_catalogue_is_read(shared: Path) -> None:
-    found = read_kev(shared / "kev" / "known_exploited_vulnerabilities.json")
-    assert (found.version, len(found.entries)) == ("2025.08.25", 1404)
-    assert 200 < sum(e.ransomware for e in found.entries) < 700
-    assert found.entries[0].cwes == ("CWE-59", "CWE-436")
+    kev = read_kev(shared / "kev" / "known_exploited_vulnerabilities.json")
+    assert (kev.version, len(kev.entries)) == ("2025.08.25", 1404)
+    assert 200 < sum(e.ransomware for e in kev.entries) < 700
+    assert kev.entries[0].cwes == ("CWE-59", "CWE-436")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What ships as knowledge, the sample's records, and a recipe that asks for a few pairs."""
+"""The knowledge that ships, the sample's records, and a recipe that asks for a few pairs."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def recipe() -> Recipe:
 
 @pytest.fixture(scope="session")
 def sources(base: FactBase) -> Callable[..., SynthesisInputs]:
-    """Give the sample's inputs, anew for each build: its records are read once."""
+    """Return the sample's inputs, anew for each build: its records are read once."""
 
     def make(**others: object) -> SynthesisInputs:
         given = {
@@ -62,7 +62,7 @@ def sources(base: FactBase) -> Callable[..., SynthesisInputs]:
 
 @pytest.fixture
 def ask(base: FactBase, recipe: Recipe) -> Callable[..., QuestionWriter]:
-    """Give what asks about one record, beside those of the sample."""
+    """Return a writer of questions about one record, beside those of the sample."""
 
     def make(text: str, cwe: str = "CWE-89", vector: str = "") -> QuestionWriter:
         one = Vulnerability(
@@ -74,8 +74,8 @@ def ask(base: FactBase, recipe: Recipe) -> Callable[..., QuestionWriter]:
         ]
         records = [one, *others, *read_vulnerabilities(FEED)]
         catalogue = load_catalogue()
-        found = collect_records(records, recipe.corpus, catalogue, held_out=frozenset())
-        return QuestionWriter(found, base, catalogue, random.Random(1))
+        facts = collect_records(records, recipe.corpus, catalogue, held_out=frozenset())
+        return QuestionWriter(facts, base, catalogue, random.Random(1))
 
     return make
 

@@ -141,7 +141,7 @@ def _by_rules(hit: Hit, rules: Sequence[str]) -> Hit | None:
     return hit._replace(rule=held[0][0], score=held[0][1], rules=held) if held else None
 
 
-_Found = tuple[list[list[Hit]], Integers]
+_HitsAndGrams = tuple[list[list[Hit]], Integers]  # of each row, and the n-grams that all had
 _Judged = tuple[list[TrainRow], list[list[Hit]], Integers]
 
 
@@ -164,7 +164,7 @@ def _in_processes(
     with ProcessPoolExecutor(
         _processes(), mp_context=context, initializer=_begin, initargs=(make,)
     ) as pool:
-        ahead: deque[tuple[list[TrainRow], Future[_Found]]] = deque()
+        ahead: deque[tuple[list[TrainRow], Future[_HitsAndGrams]]] = deque()
         for chunk in chunks:
             ahead.append((chunk, pool.submit(_judge, [row.row for row in chunk])))
             if len(ahead) > 2 * _processes():  # memory is bounded, however long the file is
@@ -186,5 +186,5 @@ def _begin(make: partial[BenchmarkIndex]) -> None:
     _INDEX.append(make())
 
 
-def _judge(rows: list[Row]) -> _Found:
+def _judge(rows: list[Row]) -> _HitsAndGrams:
     return list(_INDEX[0].hits_of(rows)), _INDEX[0].seen()

@@ -1,11 +1,12 @@
 """State what an audit found, in a file that anyone can check again without trusting it.
 
-    certificate = certify(audit, train=train, benchmark=folder, settings=settings,
-                          rules=RULES, outputs=[page])
+    benchmark = read_benchmark(folder)
+    certificate = certify(audit, train=train, benchmark=benchmark, settings=settings,
+                          rules=list(RULES), outputs=[page])
     write_json(out / "certificate.json", certificate)
-    recheck(out / "certificate.json", train=train, benchmark=folder)    # [] when it holds
+    recheck(out / "certificate.json", train=train, benchmark=benchmark)     # [] when it holds
 
-Two kinds are checked: that of an audit, and that which `corpus` writes beside what it made.
+Two kinds are checked: that of an audit, and the one that `corpus` writes beside what it made.
 A certificate names files by their place in what was given, never by where that lay, and holds
 no time: the same input gives the same bytes.
 """

@@ -45,7 +45,7 @@ class Decontaminated(Generic[T]):
 def decontaminate(
     records: Iterable[T], row_of: Callable[[T], Row], index: BenchmarkIndex
 ) -> Decontaminated[T]:
-    """Hold every record, as the row that it would be trained on as, against the benchmark."""
+    """Check every record against the benchmark, by the row that would be trained on."""
     kept, dropped, held = [], [], list(records)
     for record, hits in zip(held, index.hits_of(map(row_of, held)), strict=True):
         if hits:

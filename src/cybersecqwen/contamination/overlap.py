@@ -1,9 +1,9 @@
-"""How much of each benchmark item stands in a training corpus: what a score is set beside.
+"""Measure how much of each benchmark item stands in a training corpus, to set beside a score.
 
     shares = overlap(items, (row.row.text for row in read_rows(Path("train.jsonl"))))
 
 An item's overlap is the share of its 13-grams of words that occur anywhere in the corpus. CVE
-texts are boilerplate, so an overlap above 0 is no leak by itself: what tells is whether a model
+texts are boilerplate, so an overlap above 0 is no leak by itself. The question is whether a model
 gains more on overlapping items than one that never saw the corpus.
 """
 

@@ -29,7 +29,7 @@ _LENGTHS = (1.0, 1.25)  # of the part of a text that is looked at, in those of t
 _ROUNDING = 1e-9
 _SLACK = 0.75  # of the weight needed: more postings than must be, and far fewer to look into
 
-Found = tuple[int, int, float]  # a text, a passage, and how alike they are
+ScoredPair = tuple[int, int, float]  # a text, a passage, and how alike they are
 
 
 class Similarity:
@@ -69,7 +69,7 @@ class Similarity:
         self._is_posted[postings.keys] = True
         return postings
 
-    def find(self, texts: Texts) -> Iterator[Found]:
+    def find(self, texts: Texts) -> Iterator[ScoredPair]:
         """Yield the pairs of a text and a passage that are at least `least` alike.
 
         A pair comes once for each part of a very long text in which it is found.
@@ -82,7 +82,7 @@ class Similarity:
 
     def _find(
         self, parts: list[_Part], prefixes: Postings, table: npt.NDArray[np.bool_]
-    ) -> Iterator[Found]:
+    ) -> Iterator[ScoredPair]:
         sizes = [len(part.words) for part in parts]
         row = np.repeat(np.arange(len(parts)), sizes)
         words = np.concatenate([part.words for part in parts])

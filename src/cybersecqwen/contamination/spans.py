@@ -1,4 +1,4 @@
-"""The words that two texts share, as places in both: what an overlap is seen by.
+"""Find the words that two texts share, as places in both, to show an overlap.
 
 >>> tuple(*shared_spans("Foo has a stack overflow here.", "There is a stack overflow here"))
 (8, 29, 9, 30)

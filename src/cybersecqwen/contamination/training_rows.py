@@ -1,7 +1,7 @@
 """Read the rows of any training file, whatever its fields are called.
 
     for row in read_rows(Path("train.jsonl")):
-        print(row.where, row.text, row.answer)
+        print(row.where, row.row.text, row.row.answer)
 
 JSONL, JSON, CSV, Parquet and Arrow files, a folder of them as Hugging Face datasets are (saved to
 disk, or as the hub keeps them), and vulnerability records in every format of `sources`. Each row

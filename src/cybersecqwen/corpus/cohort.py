@@ -1,8 +1,7 @@
-"""Choose the records that a model learns from, by filters that a recipe states.
+"""Choose the records that a model learns from, by the filters of a recipe.
 
-A corpus and synthetic pairs are made of the same cohort.
-
-A record passes or gets a reason; nothing is left out in silence:
+A corpus and synthetic pairs are made of the same cohort. A record passes or gets a reason; nothing
+is left out in silence:
 
 >>> from cybersecqwen.config import Corpus
 >>> v = Vulnerability("CVE-2021-1", "2021-01-01", "")

@@ -1,4 +1,4 @@
-"""Write the card that travels with a corpus: what is in it, what is not, and why.
+"""Render the card that travels with a corpus: what is in it, what is not, and why.
 
     part = Part("cwe", {"train": "train.jsonl", "validation": "validation.jsonl"}, rows)
     write_text(folder / "README.md", dataset_card(recipe, certificate, (part,)))
@@ -49,7 +49,7 @@ def dataset_card(
     """Render the card of a dataset; the first part is the corpus, a second one synthetic.
 
     `chat` says that a row holds `messages` instead of a prompt and its completion, `ledgers`
-    is the folder of certificate.json and dropped.jsonl, seen from the card.
+    is the path from the card to the folder of certificate.json and dropped.jsonl.
     """
     cwe, *synthetic = parts
     rows, catalogue = cwe.all_rows, load_catalogue()

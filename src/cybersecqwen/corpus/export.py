@@ -30,7 +30,7 @@ _PROVENANCE = "provenance/"
 
 
 def export(run: Path, out: Path, *, form: str = FORMATS[0]) -> dict[str, dict[str, int]]:
-    """Write the dataset folder `out` and give the rows of each split, by configuration.
+    """Write the dataset folder `out`; return the number of rows of each split, by configuration.
 
     `form` is one of FORMATS: the columns `prompt` and `completion`, or `messages`. A folder
     that was exported from the same files is left as it is.
@@ -120,7 +120,7 @@ def _text(value: object) -> str | None:
 
 
 def _copy_ledgers(stage: Path, folder: Path) -> None:
-    """Copy what a stage says of itself: all its files but the examples and its card."""
+    """Copy a stage's certificate, ledgers and the like: all but its examples and its card."""
     examples = {f"{split}.jsonl" for split in _SPLITS}
     for name in outputs_of(stage):
         if name not in examples and not name.endswith(".md"):

@@ -1,4 +1,4 @@
-"""Learn from a cohort the phrases that speak for each weakness, for a completion to quote.
+"""Learn from a cohort the phrases that point to each weakness, for a completion to quote.
 
 A phrase is telling when it is frequent in records of that CWE and rare elsewhere.
 

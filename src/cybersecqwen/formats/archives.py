@@ -137,7 +137,7 @@ def is_gzip(path: Path) -> bool:
 
 
 def unpacked(stream: IO[bytes]) -> io.BufferedReader:
-    """Return what is inside a stream where that is gzipped, else what it holds."""
+    """Return a stream's content, unpacked where it is gzipped."""
     buffered = stream if isinstance(stream, io.BufferedReader) else _buffered(stream)
     if not buffered.peek(len(GZIP)).startswith(GZIP):
         return buffered
@@ -166,7 +166,7 @@ def _in_folder(folder: Path) -> Iterator[Member]:
 
 
 def _in_file(path: Path) -> Iterator[Member]:
-    # Opened before it is asked for, so that a missing file is an error at once.
+    # Opened before it is read, so that a missing file is an error at once.
     with path.open("rb") as file:
         yield Member(path.name, str(path), file)
 

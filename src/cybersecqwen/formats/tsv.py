@@ -1,7 +1,7 @@
 """Tables of tab-separated values, whichever way a file treats quotes.
 
 for where, cells in read_rows(Path("cti-rcm.tsv"), ("URL", "GT")):
-print(where, cells["GT"])
+    print(where, cells["GT"])
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ TsvRow = tuple[str, dict[str, str]]  # file:line and the cells by column
 
 
 def read_rows(path: Path, columns: tuple[str, ...], *, tip: str = "") -> list[TsvRow]:
-    """Read a TSV file as `parse_rows` does; raises InputError with `tip` where there is none."""
+    """Read a TSV file as `parse_rows` does; raises InputError with `tip` where it is missing."""
     return parse_rows(_data(path, tip), columns, path)
 
 

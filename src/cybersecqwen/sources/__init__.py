@@ -1,4 +1,4 @@
-"""Sources: public feeds into records. Reading is offline and pure; fetching is apart.
+"""Read public feeds into records. Reading is offline and pure; fetching is separate.
 
     for vulnerability in read_vulnerabilities(Path("nvdcve-2.0-2015.json.gz")):
         print(vulnerability.cve_id, vulnerability.description)
@@ -65,7 +65,7 @@ FEEDS: dict[str, Feed] = {
     "table": record_table.FEED,
 }
 
-_MEMBERS = (".json", ".json.gz", ".xml", ".xml.gz")  # what is looked into in a folder or archive
+_MEMBERS = (".json", ".json.gz", ".xml", ".xml.gz")  # files of a folder or archive to look into
 _SEEKABLE = (ZIP, record_table.MAGIC, database.MAGIC)  # whose readers do not take a stream
 
 
@@ -114,9 +114,9 @@ def open_vulnerabilities(path: Path) -> tuple[Feed, Iterator[Vulnerability]]:
 def open_stream(
     stream: IO[bytes], name: str, *, head: bytes = b""
 ) -> tuple[Feed, Iterator[Vulnerability]]:
-    """Copy a stream to a temporary file, for readers seek, and open that under its own `name`.
+    """Copy a stream to a temporary file, in which readers can seek, and open it as `name`.
 
-    `head` is what was read of the stream already.
+    `head` is what has been read of the stream already.
     """
     folder = TemporaryDirectory(prefix="cybersecqwen-")
     copy = Path(folder.name) / "stream"
@@ -129,7 +129,7 @@ def open_stream(
 
 
 def _is_stream(path: Path) -> bool:
-    """Tell a pipe, or a gzipped file whose content has to be one that can be sought in."""
+    """Tell a pipe, or a gzipped file in whose content a reader has to seek."""
     if path.is_dir() or not path.exists():
         return False
     return not path.is_file() or (is_gzip(path) and first_bytes(path).startswith(_SEEKABLE))

@@ -2,8 +2,8 @@
 
 https://github.com/mitre/cti/tree/master/capec
 
-knowledge = read_capec(Path("stix-capec.json"))
-knowledge.entries[0].entry_id           # 'CAPEC-…'
+    knowledge = read_capec(Path("stix-capec.json"))
+    knowledge.entries[0].entry_id           # 'CAPEC-…'
 """
 
 from __future__ import annotations

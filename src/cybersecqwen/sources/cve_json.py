@@ -144,7 +144,7 @@ def _modified(record: _Record, where: str) -> str:
 
 
 def _labels(containers: Iterable[_Container]) -> tuple[str, ...]:
-    """List the CWE ids that are stated, or open a description; none is guessed from prose."""
+    """List the CWE ids in their own field or at the start of a description, not in its prose."""
     texts = (t for c in containers for problem in c.problems for t in problem.descriptions)
     labels = (t.cwe or _leading_label(t.description) for t in texts)
     return tuple(dict.fromkeys(label for label in labels if label))

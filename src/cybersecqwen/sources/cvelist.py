@@ -66,9 +66,9 @@ class _Log(Schema):
 
 
 def _update(session: Session) -> Iterator[Changes]:
-    """Bring what the log names since the cursor, the oldest changes of the list first.
+    """Bring what the log names since the cursor, the oldest changes first.
 
-    Yields what each group of them brought. A record that cannot be read goes to the table
+    Yields what each group of changes brought. A record that cannot be read goes to the table
     `refused`. Raises CyberSecQwenError when upstream fails for good; what came before stays.
     """
     with open_client(follow_redirects=True) as client:
@@ -122,7 +122,7 @@ def _fetch_whole(session: Session, reached: str) -> Iterator[Changes]:
 
 
 def _take(session: Session, client: httpx2.Client, deltas: list[_Delta]) -> Changes:
-    """Fetch what deltas name, and keep the records and how far the log is read, or nothing."""
+    """Fetch what deltas name; store the records and how far the log is read, both or neither."""
     named = {change.cve_id: change for delta in deltas for change in delta.changes}
     missing = _missing(session, named)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -153,7 +153,7 @@ def _missing(session: Session, named: dict[str, _Change]) -> list[str]:
 
 
 def _fetch(session: Session, client: httpx2.Client, cve_id: str) -> Vulnerability | Exception:
-    """Fetch one record, or say why it is none."""
+    """Fetch one record, or return the error that refuses it."""
     _, year, number = cve_id.split("-")
     # Made from the id: what the log links to is not followed.
     url = session.options.address(f"{_CVES}/{year}/{number[:-3]}xxx/{cve_id}.json")

@@ -77,10 +77,10 @@ def open_client(*, follow_redirects: bool) -> httpx2.Client:
 def download(url: str, target: Path, *, sha256: str = "", retry: RetryPolicy = _DEFAULT) -> Path:
     """Bring `url` to `target`, verified, and return `target`.
 
-    `sha256` is of the content: for a `.gz` of what is inside. A file that is there and
-    matches it is not asked for again; without one the server is asked whether its file
-    has changed. Gzip and zip files are read through. Raises CyberSecQwenError when the
-    server does not give the file, and InputError when twice it gives a damaged one.
+    `sha256` is of the content, for a `.gz` of what is inside. A file that is there and matches it
+    is not requested again; without a hash the server is asked whether its file has changed. Gzip
+    and zip files are read through. Raises CyberSecQwenError when the server does not give the file,
+    and InputError when it gives a damaged one twice.
     """
     with _writable(target):
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,10 +1,10 @@
-"""Fetch a source into the cache, from where the readers take it, online no more.
+"""Fetch a source into the cache, from which the readers take it offline.
 
     fetch("nvd", default_cache(), years=(2021,))      # [.../nvd/nvdcve-2.0-2021.json.gz]
 
-Run again, it fetches only what is missing or has changed; the pages of nvd-api that are
-there stay as they are until their folder is deleted. HF_ENDPOINT and HF_TOKEN are those
-of the Hugging Face hub. What judges cti-taa stays as it is while it fits the items.
+Run again, it fetches only what is missing or has changed. Pages of nvd-api that are there stay
+until their folder is deleted, and what judges cti-taa stays while it fits the items. HF_ENDPOINT
+and HF_TOKEN are those of the Hugging Face hub.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 https://www.cisa.gov/known-exploited-vulnerabilities-catalog
 
-catalogue = read_kev(Path("known_exploited_vulnerabilities.json"))
-catalogue.version, catalogue.entries[0].cve_id      # ('2025.08.25', 'CVE-2025-48384')
+    catalogue = read_kev(Path("known_exploited_vulnerabilities.json"))
+    catalogue.version, catalogue.entries[0].cve_id      # ('2025.08.25', 'CVE-2025-48384')
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class _Catalogue(Schema):
 def read_kev(path: Path) -> Catalogue:
     """Read the catalogue's JSON, zipped or not.
 
-    Raises InputError when it is something else, or holds other than as many entries as it says.
+    Raises InputError when it is something else, or does not hold as many entries as it says.
     """
     catalogue = parse(_Catalogue, read_only(path, ".json"), path)
     if len(catalogue.vulnerabilities) != catalogue.count:

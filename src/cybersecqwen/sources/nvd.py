@@ -1,4 +1,4 @@
-"""NVD: the yearly feeds, and what was modified since, asked of its API.
+"""NVD: the yearly feeds, and from its API what has been modified since.
 
     https://nvd.nist.gov/developers/api-workflows
 
@@ -32,7 +32,7 @@ from cybersecqwen.sources.recordstore.versions import NVD, Changes, apply
 from cybersecqwen.sources.schema import iso_time, parse
 
 _STEP = WINDOW - timedelta(days=1)  # a window may begin and end in the middle of a day
-_OVERLAP = timedelta(hours=1)  # asked for again, for records may appear late in upstream's answers
+_OVERLAP = timedelta(hours=1)  # requested again: records may appear late in upstream's answers
 _RESTARTS = 3
 
 
@@ -87,7 +87,7 @@ def _update(session: Session) -> Iterator[Changes]:
 
 
 def _windows(session: Session) -> Iterator[_Window]:
-    """List the windows from the one that is in work, or the cursor, to now."""
+    """Yield the windows from the unfinished one, or the cursor, to now."""
     state = load(session.connection, NVD)
     if state.progress:
         yield _Window(**json.loads(state.progress))
@@ -117,8 +117,8 @@ def _fill(session: Session, window: _Window, url: str, get_page: GetPage) -> Ite
         page = parse(Page, get_page(page_url), page_url)
         _check(page, window, page_url)
         if page.total < window.total:
-            # A record that is modified meanwhile leaves the window, and others move up: into
-            # the place of one that has come, where nothing would ask for them.
+            # A record that is modified meanwhile leaves the window, and the others move up into
+            # places that have been read already: they would be missed.
             restarts += 1
             if restarts > _RESTARTS:
                 raise CyberSecQwenError(
@@ -148,7 +148,7 @@ def _check(page: Page, window: _Window, where: str) -> None:
 
 
 def _keep(session: Session, window: _Window, page: Page, where: str) -> tuple[_Window, Changes]:
-    """Keep a page and how far the window is with it, both or neither."""
+    """Store a page and how far the window has come with it, both or neither."""
     records = records_of(page, where)
     window = replace(
         window,

@@ -56,7 +56,7 @@ def open_api(retry: RetryPolicy) -> Iterator[GetPage]:
 
 
 class _Pace:
-    """Keep requests below a limit in any NVD rate period, retries included."""
+    """Keep to a number of requests, retries included, in any period of NVD's rate."""
 
     def __init__(self, limit: int, sleep: Callable[[float], None]) -> None:
         self._sent: deque[float] = deque(maxlen=limit)
@@ -71,7 +71,7 @@ class _Pace:
 
 
 def _fetch(options: FetchOptions) -> list[Path]:
-    """Fetch page after page, each saved as it comes; pages that are there are not asked for.
+    """Fetch page after page, each saved as it comes; pages that are there are not requested.
 
     Each window of at most 120 days has its folder. To renew one, delete it.
     """

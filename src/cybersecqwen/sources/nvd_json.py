@@ -5,8 +5,8 @@
     for vulnerability in read(Path("nvdcve-2.0-2015.json.gz")):
         print(vulnerability.cve_id, vulnerability.cwe_nvd)
 
-The pages of one API query lie in one folder (other queries in other folders); a
-query with a page missing is refused, for a corpus would lack it in silence.
+The pages of one API query lie in one folder (other queries in other folders). A query with a page
+missing is refused, since a corpus would lack its records without a word.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ def _uncovered(where: str, covered: int, total: int) -> InputError:
 
 
 def records_of(page: Page, where: object) -> list[Vulnerability]:
-    """Turn a page into its records, `where` and the position in it being theirs."""
+    """Turn a page into its records, each located by `where` and its position in the page."""
     return [
         _record(wrapped.cve, f"{where}:{position}")
         for position, wrapped in enumerate(page.vulnerabilities, start=1)

@@ -1,4 +1,4 @@
-"""The schema of an upstream format: what a feed is held against, and its dates as ISO.
+"""The schema of an upstream format, against which a feed is validated, and its dates as ISO.
 
     record = parse(Record, member.read(), member.where)
 

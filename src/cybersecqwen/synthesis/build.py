@@ -39,7 +39,7 @@ from cybersecqwen.synthesis.selection import Selection, select_pairs
 
 _log = logging.getLogger(__name__)
 
-# Of a teacher: how fast it was is another in each run, and stands in usage.json.
+# Of a teacher's usage; its speed differs from run to run, and stands in usage.json alone.
 _SPENT = ("url", "model", "requests", "prompt_tokens", "completion_tokens", "cost")
 FILES = ("train.jsonl", "validation.jsonl")
 
@@ -62,7 +62,7 @@ class SynthesisInputs:
 
 
 def build(
-    recipe: Recipe, sources: SynthesisInputs, out: Path, *, teacher: Teacher | None = None
+    recipe: Recipe, inputs: SynthesisInputs, out: Path, *, teacher: Teacher | None = None
 ) -> Json:
     """Write train.jsonl, validation.jsonl, rejected.jsonl, the card and the certificate.
 
@@ -74,13 +74,13 @@ def build(
     if settings is None:
         raise RecipeError("the recipe has no table [synthesis]", tip="--set synthesis.pairs=8000")
     records = collect_records(
-        sources.vulnerabilities, recipe.corpus, sources.catalogue, held_out=sources.held_out
+        inputs.vulnerabilities, recipe.corpus, inputs.catalogue, held_out=inputs.held_out
     )
-    checks = _Checking(recipe, sources)
+    checks = _Checking(recipe, inputs)
     if teacher is None:
-        drafts = DraftSource(_makers(records, sources, settings))
+        drafts = DraftSource(_makers(records, inputs, settings))
     else:
-        subjects = Subjects(checks.clean(records), sources.base)
+        subjects = Subjects(checks.clean(records), inputs.base)
         drafts = generate_drafts(teacher, subjects, settings, out / "answers.jsonl")
     selection = select_pairs(drafts.makers, checks.fresh(), settings)
     made = len(selection.train) + len(selection.validation)
@@ -95,7 +95,7 @@ def build(
             "%s: %d pairs of the %d wanted: nothing more to ask", out, made, settings.pairs
         )
     _write(selection, drafts.unusable, recipe.name, out)
-    certificate = _certificate(recipe, sources, out, checks)
+    certificate = _certificate(recipe, inputs, out, checks)
     certificate["counts"] |= {
         "wanted": settings.pairs,
         "records": len(records),
@@ -114,16 +114,14 @@ def build(
     return certificate
 
 
-def _makers(
-    records: Sequence[RecordFacts], sources: SynthesisInputs, settings: Synthesis
-) -> Makers:
+def _makers(records: Sequence[RecordFacts], inputs: SynthesisInputs, settings: Synthesis) -> Makers:
     """Collect every way of making pairs from facts, each with its own draws."""
 
     def rng(name: str) -> random.Random:
         return random.Random(f"{settings.seed}/{name}")
 
-    base = sources.base
-    writer = QuestionWriter(records, base, sources.catalogue, rng("records"))
+    base = inputs.base
+    writer = QuestionWriter(records, base, inputs.catalogue, rng("records"))
     makers = record_drafts(writer)
     vectors = [v for r in records if (v := r.vulnerability.cvss3_vector)]
     for topic, make in vector_drafts(vectors, rng("vectors")).items():
@@ -138,15 +136,15 @@ def _makers(
 class _Checking:
     """Makes the checks of a recipe anew, once to draw and once to certify what was written."""
 
-    def __init__(self, recipe: Recipe, sources: SynthesisInputs) -> None:
-        names = {entry_id: entry.name for entry_id, entry in sources.base.entries.items()}
-        self._index = BenchmarkIndex(sources.benchmark, recipe.contamination)
-        self._facts = BenchmarkFacts(sources.benchmark, names)
+    def __init__(self, recipe: Recipe, inputs: SynthesisInputs) -> None:
+        names = {entry_id: entry.name for entry_id, entry in inputs.base.entries.items()}
+        self._index = BenchmarkIndex(inputs.benchmark, recipe.contamination)
+        self._facts = BenchmarkFacts(inputs.benchmark, names)
         settings = recipe.synthesis or Synthesis(pairs=1)
         self._limits = LengthLimits(
             recipe.training.max_length, settings.min_words, settings.max_words
         )
-        self._trained_on = sources.trained_on
+        self._trained_on = inputs.trained_on
 
     def fresh(self) -> Checks:
         """Return checks that have accepted nothing yet."""
@@ -183,7 +181,7 @@ def _write(selection: Selection, unusable: Sequence[Json], name: str, out: Path)
     write_jsonl(out / "rejected.jsonl", chain(rejected, unusable))
 
 
-def _certificate(recipe: Recipe, sources: SynthesisInputs, out: Path, checking: _Checking) -> Json:
+def _certificate(recipe: Recipe, inputs: SynthesisInputs, out: Path, checking: _Checking) -> Json:
     """Check the written files again, pair by pair, and state what was checked with what."""
     checks = checking.fresh()
     parts = {
@@ -194,9 +192,9 @@ def _certificate(recipe: Recipe, sources: SynthesisInputs, out: Path, checking: 
         name.removesuffix(".jsonl"): _counted(p.letter for p in part if p.letter)
         for name, part in parts.items()
     }
-    shared = provenance(recipe, sources.benchmark, sources.checksums)
+    shared = provenance(recipe, inputs.benchmark, inputs.checksums)
     return shared | {
-        "knowledge": dict(sorted(sources.base.releases.items())),
+        "knowledge": dict(sorted(inputs.base.releases.items())),
         "outputs": {name: sha256_file(out / name) for name in (*FILES, "rejected.jsonl")},
         "rules": shared["rules"] | _RULES,
         "offensive_rules": DESCRIPTIONS,

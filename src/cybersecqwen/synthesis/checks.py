@@ -1,12 +1,13 @@
 """Checks that a pair has to pass before it may be trained on; a rejected one keeps its reason.
 
     checks = Checks(index, facts, LengthLimits(max_tokens=4096))
-    problem = checks.problem(pair)          # None, or the reason, what of it, and which item
+    problem = checks.problem(pair)          # None, or a Rejection: reason, detail, item
     if problem is None:
         checks.accept(pair)                 # from here on it is what others may not repeat
     checks.overlaps(pairs)                  # the same for each, of their overlap with items
 
-Nothing here knows how a pair was made: what facts and what a teacher give pass the same checks.
+Pairs made from facts and pairs that a teacher wrote pass the same checks; those of a teacher must
+also keep to the words of their grounding.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ class Checks:
         }
 
     def problem(self, pair: Pair) -> Rejection | None:
-        """Return the first reason against a pair but for overlap with an item's text, or None."""
+        """Return the first reason against a pair, overlap with an item's text apart, or None."""
         return (
             _length(pair, self._limits)
             or self._repeated(pair)
@@ -170,7 +171,7 @@ def _unsupported(pair: Pair) -> Rejection | None:
 
 
 def _wrong_reading(pair: Pair, ground: str) -> Rejection | None:
-    """Compute the score of every vector again; it is stated, and the answer states no other."""
+    """Compute the score of every vector again: it has to be stated, and no other in the answer."""
     if pair.draft.kind != "cvss":
         return None
     stated = set(_SCORE.findall(_VECTOR.sub("", ground)))
@@ -197,7 +198,7 @@ def _wrong_options(pair: Pair, ground: str) -> Rejection | None:
 
 
 def _beyond(pair: Pair, ground: str) -> Rejection | None:
-    """Refuse an answer of a teacher's that is mostly about something else than its grounding."""
+    """Refuse a teacher's answer that is mostly about something other than its grounding."""
     if pair.draft.made_by == "facts":
         return None
     known = {word[:5] for word in tokens(f"{ground} {pair.draft.question}")}

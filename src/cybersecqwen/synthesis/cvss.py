@@ -141,7 +141,7 @@ def vector_drafts(vectors: Sequence[str], rng: random.Random) -> dict[str, Maker
 
 
 def metric_lines(reading: Reading, *, score: bool = False) -> list[str]:
-    """Write a vector in words, one line a metric, and its score where it is wanted."""
+    """Write a vector in words, one line per metric, and its score where `score` is set."""
     words = _WORDS["lines"]
     lines = [
         fill(words["metric"], metric=reading.label(name), meaning=reading.meaning(name))
@@ -154,7 +154,7 @@ def metric_lines(reading: Reading, *, score: bool = False) -> list[str]:
 def _draft(
     reading: Reading, topic: str, rng: random.Random, answer: str = "", **values: str
 ) -> Draft:
-    """Draw question and answer of a topic; a given answer is drawn or computed already."""
+    """Draw the question and answer of a topic; an answer that is passed is taken as it is."""
     (words,) = _WORDS[topic].values()
     given = {"score": reading.score, "severity": reading.severity, "vector": reading.vector}
     values = given | values

@@ -1,10 +1,10 @@
 """The facts of ATT&CK, CAPEC and CWE as questions need them: by entry, by relation, both ways.
 
-    facts = FactBase.of([read_attack(path)], shipped=KnowledgeIndex.load())
-    facts.targets["T1055.011", "tactic"]        # ('TA0004', 'TA0005')
+    base = FactBase.of([read_attack(path)], shipped=KnowledgeIndex.load())
+    base.targets["T1055.011", "tactic"]         # ('TA0004', 'TA0005')
 
-The index that ships inside the package holds entries and relations of all three, and no text;
-a feed that is given brings its texts too and takes the place of what ships of its family.
+The index that ships inside the package holds entries and relations of all three, and no text. A
+feed that is given brings its texts too, and replaces what ships of its family.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class FactBase:
 
     @classmethod
     def of(cls, given: Sequence[Knowledge], shipped: KnowledgeIndex) -> FactBase:
-        """Join feeds with what ships of the families that no feed is of."""
+        """Join feeds with what ships, of the families that no feed belongs to."""
         given_families = {family(entry.entry_id) for part in given for entry in part.entries}
         parts = [*given, *_shipped(shipped, given_families)]
         entries = {e.entry_id: e for part in parts for e in part.entries}
@@ -63,7 +63,7 @@ class FactBase:
         return f"{parent.name}: {entry.name}" if parent else " ".join(entry.name.split())
 
     def name(self, one: str) -> str:
-        """Name an entry with its id, "T1055 Process Injection", or give a word as it is."""
+        """Name an entry with its id, "T1055 Process Injection"; a mere word stays as it is."""
         label = self.label(one)
         return label if label == one else f"{one} {label}"
 
@@ -95,12 +95,12 @@ class FactBase:
         )
 
     def release(self, entry_id: str) -> str:
-        """Name the knowledge base and release that an entry is of."""
+        """Name the knowledge base and release that an entry comes from."""
         return self.releases[family(entry_id)]
 
 
 def family(entry_id: str) -> str:
-    """Name the knowledge base that an id is of."""
+    """Name the knowledge base that an id belongs to."""
     head = entry_id.partition("-")[0]
     return head if head in ("CWE", "CAPEC") else "ATT&CK"
 
@@ -129,7 +129,7 @@ def _sections(passages: Iterable[Passage]) -> dict[tuple[str, str], tuple[str, .
 
 
 def _shipped(index: KnowledgeIndex, given: set[str]) -> Iterator[Knowledge]:
-    """Yield the part that ships of each family that no feed is of."""
+    """Yield what ships of each family that no feed belongs to."""
     entries = index.entries
     for name in ("ATT&CK", "CAPEC", "CWE"):
         if name in given:

@@ -1,6 +1,6 @@
 """Let a teacher write the pairs: from a grounding, a question, its answer and a quote.
 
-    drafts = generate_drafts(teacher, Subjects(records, facts), settings, path)
+    drafts = generate_drafts(teacher, Subjects(records, base), settings, path)
     drafts.makers, drafts.unusable, drafts.usage
 
 It answers with one JSON object, read strictly; anything else is unusable, and kept with its
@@ -70,7 +70,7 @@ class Subjects(NamedTuple):
 
 @dataclass(frozen=True)
 class DraftSource:
-    """Makers of drafts, answers that none could be made of, and what a teacher's answers took."""
+    """Makers of drafts, the answers that no draft could be made of, and the teacher's usage."""
 
     makers: Makers
     unusable: Sequence[Json] = ()

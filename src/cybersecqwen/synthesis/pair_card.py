@@ -1,4 +1,4 @@
-"""The card that travels with synthetic pairs: what they are made of, refused for, and how varied.
+"""The card that travels with synthetic pairs: what they are made of, and how varied they are.
 
 `distinct_n` is the share of n-grams of words that differ (Li et al. 2016, arXiv:1510.03055); an
 opening is the first four words of a question. The description that a question is about is left
@@ -47,7 +47,7 @@ def bare_question(pair: Pair) -> str:
 
 
 def diversity(wordings: Iterable[str]) -> Json:
-    """Measure questions: distinct n-grams and openings of the questions."""
+    """Measure how varied questions are, by their distinct n-grams and their openings."""
     questions = [tokens(question) for question in wordings]
     openings = Counter(words[:_OPENING] for words in questions if words)
     most = max(openings.values(), default=0)

@@ -1,6 +1,6 @@
 """Questions about what a feed's passages say: what an entry is, and how a weakness is mitigated.
 
-    makers = passage_drafts(facts, random.Random(42))
+    makers = passage_drafts(base, random.Random(42))
     next(makers["mitigation", "measure", True]())
 
 The index that ships holds no text, so these need the feeds themselves. Execution flows and

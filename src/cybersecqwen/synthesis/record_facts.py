@@ -3,8 +3,8 @@
     records = collect_records(vulnerabilities, recipe.corpus, catalogue, held_out=frozenset())
     records[0].text, records[0].cwe, records[0].fix
 
-One record of each text, with a label only where it is certain. Each pattern takes only what is
-written plainly; a description in which it is not is left alone.
+There is one record of each text, with a label only where it is certain. Each pattern takes only
+what is written plainly, and leaves any other description alone.
 
 >>> text = "Foo Server before 2.4.1 allows remote attackers to execute arbitrary code."
 >>> fixed_in(text)

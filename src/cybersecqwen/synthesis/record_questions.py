@@ -1,7 +1,7 @@
 """Questions about CVE records: the weakness, and what the description states of effect and fix.
 
-    drafts = record_drafts(QuestionWriter(records, facts, catalogue, random.Random(42)))
-    next(drafts["consequence", "effect", False]())     # an open question, answered by the text
+    makers = record_drafts(QuestionWriter(records, base, catalogue, random.Random(42)))
+    next(makers["consequence", "effect", False]())     # an open question, answered by the text
 
 An answer says no more than the description does; a wrong option is one that it does not name. A
 label is asked about only where words of the description speak for it to a reader too; a wrong

@@ -1,10 +1,11 @@
 """Questions about one relation of an entry: the tactic of a technique, the mitigations of it.
 
-    questions = RelationQuestions(RELATIONS[0], facts, random.Random(42))
+    questions = RelationQuestions(RELATIONS[0], base, random.Random(42))
     next(questions.choices()).options         # the right one first, then three of the same kind
 
-A wrong option is an entry of the same kind that the release does not list, nor for anything
-that the subject is part of or made of; where it can be, two of three are near the right one.
+A wrong option is an entry of the same kind that the release lists neither for the subject nor for
+anything that the subject is part of or made of. Where possible, two of three are near the right
+one.
 """
 
 from __future__ import annotations

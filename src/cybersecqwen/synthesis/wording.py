@@ -1,7 +1,8 @@
 """The wording of questions and answers: sentences with {placeholders}, read from `templates/`.
 
-    words = load_templates("records.toml", {"fix": {"open": form("product", "product! version!")}})
-    say(rng, words["fix"]["open"]["question"], product="Foo Server")
+    layout = {"leads": "", "apart": "ask! text! cve_id", "inline": "ask! text! cve_id"}
+    frames = load_templates("frames.toml", layout)
+    say(rng, frames["inline"], ask="Which CWE is it?", text="XSS in Foo.", cve_id="CVE-2021-1")
 
 Each text is one sentence, or a list of which one is drawn, so that no template stands for
 thousands of pairs. A file is checked as a whole when it is loaded: each key that the code reads,

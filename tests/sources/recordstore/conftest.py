@@ -46,17 +46,21 @@ class Nvd:
         self.records[cve_id] = one
 
     def answer(self, seen: Seen) -> Answer:
-        found = list(self.records.values())
+        matching = list(self.records.values())
         if "lastModStartDate" in seen.query:
             start, end = (
                 datetime.fromisoformat(seen.query[f"lastMod{x}Date"]) for x in ("Start", "End")
             )
             if end - start > timedelta(days=120) or end < start:
                 return Answer(404, headers={"message": "invalid date range"})
-            found = [r for r in found if start <= datetime.fromisoformat(r["lastModified"]) <= end]
+            matching = [
+                record
+                for record in matching
+                if start <= datetime.fromisoformat(record["lastModified"]) <= end
+            ]
         first = int(seen.query["startIndex"])
         size = min(int(seen.query["resultsPerPage"]), self.most)
-        body = json.loads(page(found[first : first + size], start=first, total=len(found)))
+        body = json.loads(page(matching[first : first + size], start=first, total=len(matching)))
         return Answer(200, json.dumps({**body, "timestamp": self.clock.isoformat()}).encode())
 
     @property

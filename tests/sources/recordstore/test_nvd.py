@@ -26,7 +26,7 @@ Run = Callable[..., Outcome]
 
 
 def dump(store: Path) -> list[str]:
-    """Give all that a store says of records and their history."""
+    """Return all that a store says of records and their history."""
     with closing(sqlite3.connect(store)) as connection:
         return [line for line in connection.iterdump() if 'INTO "feeds"' not in line]
 

@@ -1,9 +1,8 @@
-"""What is asked of the store."""
+"""Queries of the store: records, their history, and its status."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -79,9 +78,9 @@ def test_the_rows_are_a_table_that_gives_the_same_records(path: Path, tmp_path: 
 
 
 def test_records_are_found_by_their_ids(path: Path) -> None:
-    (found,) = query.find(path, ["CVE-2025-1001", "CVE-1999-0001"])
-    assert found == replace(RECORDS[1])
-    assert found.where == f"{path}:CVE-2025-1001"
+    (record,) = query.find(path, ["CVE-2025-1001", "CVE-1999-0001"])
+    assert record == RECORDS[1]
+    assert record.where == f"{path}:CVE-2025-1001"
 
 
 def test_the_queries_use_their_indices(path: Path) -> None:
@@ -99,7 +98,7 @@ def test_the_queries_use_their_indices(path: Path) -> None:
 
 
 def test_status_counts_and_names_what_there_is(path: Path) -> None:
-    found = query.status(path)
-    assert (found["records"], found["kev"], found["label_changes"]) == (3, 1, 0)
-    assert found["sources"] == {"nvd": 3}
-    assert found["newest"] == {"published": "2026-01-01", "modified": "2026-02-01T00:00:00.000"}
+    status = query.status(path)
+    assert (status["records"], status["kev"], status["label_changes"]) == (3, 1, 0)
+    assert status["sources"] == {"nvd": 3}
+    assert status["newest"] == {"published": "2026-01-01", "modified": "2026-02-01T00:00:00.000"}

@@ -48,7 +48,7 @@ ARRIVALS = st.lists(dated(NVD, title="nvd") | dated(CVE_LIST, title="cvelist"), 
 
 
 def state(arrivals: list[tuple[str, Vulnerability]], path: Path) -> list[tuple[object, ...]]:
-    """Bring versions into a new store, one after the other, and give all it says of records."""
+    """Bring versions into a new store, one after the other, and return all it says of records."""
     path.unlink(missing_ok=True)
     with open_for_update(path) as connection:
         with transaction(connection):

@@ -21,7 +21,7 @@ _RUN = 10  # common words that a masked text has at least: fewer are boilerplate
 
 
 def _common(texts: Texts, items: ItemIndex) -> Texts:
-    """Leave out what is no word of the language: numbers, names, identifiers."""
+    """Keep only words of the language: no numbers, names or identifiers."""
     return texts.kept(items.passages.is_common[items.passages.number(texts.words)])
 
 

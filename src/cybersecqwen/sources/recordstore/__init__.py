@@ -5,6 +5,6 @@
     for row in rows(Path("records.sqlite"), RecordFilter(since="2025-12-01")):
         print(row["cve_id"], row["cwe_nvd"])
 
-`database` is the file, `versions` how the feeds' versions become one record, `query` what is
-read from it, `session` what the update of a feed needs, and `update` the updates of all feeds.
+`database` opens the file, `versions` makes one record of the feeds' versions, `query` reads from
+the store, `session` holds what the update of a feed needs, and `update` updates all feeds.
 """

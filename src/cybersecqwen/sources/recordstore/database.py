@@ -1,4 +1,4 @@
-"""The SQLite file of the record store: its schema, its opening, and what can be wrong with it.
+"""The SQLite file of the record store: its schema, how it is opened, what can be wrong with it.
 
     with open_for_reading(Path("records.sqlite")) as connection:
         connection.execute("SELECT count(*) FROM records").fetchone()
@@ -42,7 +42,7 @@ _SQLITE_ERRORS = {
 
 @contextmanager
 def open_for_reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """Open a store that is there; raises InputError when it is none that can be read."""
+    """Open an existing store; raises InputError when there is none that can be read."""
     if not path.is_file():
         raise InputError(
             "no such record store", where=path, tip="make it: cybersecqwen fetch records"
@@ -56,7 +56,7 @@ def open_for_reading(path: Path) -> Iterator[sqlite3.Connection]:
 
 @contextmanager
 def open_for_update(path: Path) -> Iterator[sqlite3.Connection]:
-    """Open a store to change it, made where there is none; one process at a time.
+    """Open a store to change it, and make it where there is none; one process at a time.
 
     Raises CyberSecQwenError when another process is changing it, and when the disk refuses.
     """
@@ -108,7 +108,7 @@ def _refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Hold the lock of a store: an SQLite file of its own, which no killed process keeps locked."""
+    """Hold a store's lock: an SQLite file of its own, so that a killed process leaves it free."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

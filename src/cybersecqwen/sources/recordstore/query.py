@@ -46,7 +46,7 @@ def read(path: Path) -> Iterator[Vulnerability]:
 
 
 def find(path: Path, cve_ids: Collection[str]) -> Iterator[Vulnerability]:
-    """Yield the records of some CVEs, those that there are."""
+    """Yield the records of some CVEs, as far as the store holds them."""
     with open_for_reading(path) as connection:
         for row in connection.execute(
             f"{_RECORDS} WHERE cve_id IN (SELECT value FROM json_each(?))",
@@ -56,7 +56,7 @@ def find(path: Path, cve_ids: Collection[str]) -> Iterator[Vulnerability]:
 
 
 def rows(path: Path, wanted: RecordFilter) -> Iterator[Json]:
-    """Yield records as rows of a table that every command reads, the oldest first.
+    """Yield records as rows of the table that every command reads, the oldest first.
 
     `known_exploited` is the date on which KEV took the record in, or null.
     """
@@ -105,7 +105,7 @@ def history(path: Path, cve_id: str) -> list[Json]:
 
 
 def status(path: Path) -> Json:
-    """Say what the store holds and how far each feed has come."""
+    """Return what the store holds and how far each feed has come."""
     with open_for_reading(path) as connection:
         return {
             "store": str(path),

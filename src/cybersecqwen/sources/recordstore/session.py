@@ -34,10 +34,10 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class UpdateOptions:
-    """Which store to update from where: `url` stands for all upstream hosts, paths stay.
+    """Which store to update, and from where: `url` stands for all upstream hosts, paths stay.
 
-    `since` (an ISO date) is where NVD and the CVE List begin that have no cursor yet; without
-    it everything is fetched.
+    `since` (an ISO date) is where NVD and the CVE List begin while they have no cursor; without it
+    everything is fetched.
     """
 
     store: Path
@@ -48,7 +48,7 @@ class UpdateOptions:
     now: Callable[[], datetime] = utc_now
 
     def address(self, upstream: str) -> str:
-        """Return the address to ask, which is upstream's or below `url`."""
+        """Return the address to fetch from, which is upstream's or below `url`."""
         return self.url.rstrip("/") + urlsplit(upstream).path if self.url else upstream
 
     def timestamp(self) -> str:
@@ -106,8 +106,8 @@ def update_release(
     """Fetch a release if upstream has another one, and remember its version and sha256.
 
     `keep` writes what `read` has read, and returns the version and what has changed. Raises
-    CyberSecQwenError when upstream fails or serves something else; the release that was there
-    before counts on.
+    CyberSecQwenError when upstream fails or serves something else; the release before it then
+    stays the latest.
     """
     options, connection = session.options, session.connection
     path = options.cache / feed / PurePosixPath(url).name
@@ -120,7 +120,7 @@ def update_release(
     try:
         release = read(path)
     except InputError:
-        path.unlink()  # or upstream would be asked only whether this one has changed
+        path.unlink()  # or the next download would only check whether this one has changed
         raise
     with transaction(connection):
         version, changes = keep(connection, release)

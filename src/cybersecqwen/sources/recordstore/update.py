@@ -1,4 +1,4 @@
-"""Keep the store current: each feed asked for what is new, none held up by another's failure.
+"""Keep the store current, feed by feed; none is held up by the failure of another.
 
 for outcome in update(UpdateOptions(store, default_cache()), only=("nvd", "kev")):
     print(outcome.feed, outcome.changes, outcome.error)
@@ -42,7 +42,7 @@ class Outcome:
 
 
 def updates() -> dict[str, Callable[[Session], Iterator[Changes]]]:
-    """Return what updates each feed that the store is kept current with, by the feed's name."""
+    """Return the update function of each feed that has one, by the feed's name."""
     return {name: feed.update for name, feed in FEEDS.items() if feed.update}
 
 

@@ -1,4 +1,4 @@
-"""How the versions of a record that the feeds give become one, and what has changed thereby.
+"""Make one record of the versions that the feeds give of it, and note what that changes.
 
     with transaction(connection):
         changes = apply(connection, "nvd", records, seen="2026-03-01T09:00:00")
@@ -21,7 +21,7 @@ from typing import Any
 
 from cybersecqwen.records import Vulnerability
 
-NVD, CVE_LIST, TABLE = "nvd", "cvelist", "table"  # what speaks first where several do
+NVD, CVE_LIST, TABLE = "nvd", "cvelist", "table"  # in the order in which they are preferred
 LABELS = ("cwe_nvd", "cwe_cna", "cwe_cisa_adp")
 COLUMNS = (
     *("cve_id", "published", "description", *LABELS, "cvss3_vector", "assigner"),
@@ -35,7 +35,7 @@ Versions = Mapping[str, Vulnerability]
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """Counts of CVEs in an update; `labels` counts the changes of one giver's labels."""
+    """Counts of CVEs in an update; `labels` counts changed columns of labels."""
 
     received: int = 0
     new: int = 0
@@ -54,8 +54,8 @@ class Changes:
 def merge(versions: Versions) -> Vulnerability:
     """Make one record of the versions by source, of which there is at least one.
 
-    The labels of NVD are NVD's; those of CNA and CISA, and whether the record is rejected,
-    are at home in the CVE List. The rest is NVD's where it says something.
+    NVD's labels come from NVD; those of CNA and CISA, and whether the record is rejected, come
+    from the CVE List. The rest is NVD's where it says something.
     """
     if len(versions) == 1:
         return next(iter(versions.values()))
@@ -145,7 +145,7 @@ def _row(record: Vulnerability) -> tuple[Any, ...]:
     return tuple(_listed(value) if isinstance(value, tuple) else value for value in _values(record))
 
 
-# A few thousand lists of labels make up a million of them.
+# A million records share a few thousand lists of labels.
 @lru_cache(maxsize=1 << 14)
 def _listed(labels: tuple[str, ...]) -> str:
     return _json(labels)
