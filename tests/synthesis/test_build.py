@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cybersecqwen.benchmark.tasks import benchmark_of
+from cybersecqwen.benchmark.tasks import benchmark_of, read_items
 from cybersecqwen.config import Recipe, load_recipe
 from cybersecqwen.contamination import normalised
 from cybersecqwen.errors import InputError, RecipeError, StageError
@@ -17,6 +17,7 @@ from cybersecqwen.records import Item
 from cybersecqwen.synthesis import build as module
 from cybersecqwen.synthesis.build import SynthesisInputs, build
 from cybersecqwen.synthesis.facts import FactBase
+from cybersecqwen.synthesis.leakage import page_of
 from cybersecqwen.synthesis.pair import KINDS
 
 Make = Callable[..., SynthesisInputs]
@@ -137,9 +138,6 @@ def test_where_nothing_can_be_asked_it_says_why(
 def test_facts_of_the_real_benchmark_are_kept_back(
     shared: Path, recipe: Recipe, sources: Make, tmp_path: Path
 ) -> None:
-    from cybersecqwen.benchmark.tasks import read_items
-    from cybersecqwen.synthesis.leakage import page_of
-
     tasks = {task: read_items(shared / "cti-bench", task) for task in ("cti-mcq", "cti-ate")}
     certificate = build(recipe, sources(benchmark=benchmark_of(tasks)), tmp_path)
     assert certificate["counts"]["rejected"]["benchmark-fact"] > 0

@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from cybersecqwen.benchmark.tasks import benchmark_of
 from cybersecqwen.config import Recipe, load_recipe
 from cybersecqwen.engines.teacher import Prices, open_teacher
 from cybersecqwen.errors import EngineError, InputError
 from cybersecqwen.files import read_json, read_jsonl
+from cybersecqwen.records import Item
 from cybersecqwen.synthesis.build import SynthesisInputs, build
 
 Make = Callable[..., SynthesisInputs]
@@ -163,9 +165,6 @@ def test_a_rate_limit_is_waited_for(
 def test_facts_that_a_benchmark_asks_for_are_not_taught_either(
     server: Any, few: Recipe, sources: Make, tmp_path: Path
 ) -> None:
-    from cybersecqwen.benchmark.tasks import benchmark_of
-    from cybersecqwen.records import Item
-
     def names_a_mitigation(body: dict[str, Any]) -> dict[str, Any]:
         given = pair(body)
         found = re.search(r"mitigations: (M\d{4} [A-Z][\w ]+)", body["messages"][-1]["content"])

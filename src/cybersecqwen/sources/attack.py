@@ -109,7 +109,7 @@ class _Bundle:
                 _entry_id(o), o.name, KINDS[o.type], _reference(o).url, _aliases(o, replaced[o.id])
             )
             for o in objects
-            if o.type in KINDS and _entry_id(o) and _ships(o)
+            if o.type in KINDS and _entry_id(o) and _is_kept(o)
         }
         self.tactics = {o.shortname: _entry_id(o) for o in objects if o.shortname and _stands(o)}
         matrices = [o for o in objects if o.type == "x-mitre-matrix"]
@@ -212,8 +212,8 @@ def _stands(thing: StixObject) -> bool:
     return not thing.revoked and not thing.deprecated
 
 
-def _ships(thing: StixObject) -> bool:
-    """Keep what stands, and what was deprecated without a successor under the id of its kind."""
+def _is_kept(thing: StixObject) -> bool:
+    """Tell what becomes an entry: all that is not revoked, but for deprecated mitigations."""
     if thing.revoked:
         return False
     # Until 2019 each technique had a mitigation of its own, with the technique's id.

@@ -15,11 +15,11 @@ import re
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter, ValidationError
 
 from cybersecqwen.errors import InputError
 from cybersecqwen.formats.archives import Head, read_only
-from cybersecqwen.sources.schema import Schema, parse
+from cybersecqwen.sources.schema import Schema, invalid, parse
 
 MITRE_CTI = "https://raw.githubusercontent.com/mitre/cti/master"  # where the bundles are
 
@@ -73,10 +73,6 @@ def read_bundle(path: Path, schema: type[_Object]) -> list[_Object]:
 
     Raises InputError when it is no STIX bundle, or an object lacks what STIX demands.
     """
-    from pydantic import TypeAdapter, ValidationError
-
-    from cybersecqwen.sources.schema import invalid
-
     bundle = parse(_Bundle, read_only(path, ".json"), path)
     if bundle.type != "bundle":
         raise InputError(

@@ -76,7 +76,7 @@ def build(
     records = collect_records(
         inputs.vulnerabilities, recipe.corpus, inputs.catalogue, held_out=inputs.held_out
     )
-    checks = _Checking(recipe, inputs)
+    checks = _RecipeChecks(recipe, inputs)
     if teacher is None:
         drafts = DraftSource(_makers(records, inputs, settings))
     else:
@@ -133,7 +133,7 @@ def _makers(records: Sequence[RecordFacts], inputs: SynthesisInputs, settings: S
     return makers | passage_drafts(base, rng("passages"))
 
 
-class _Checking:
+class _RecipeChecks:
     """Makes the checks of a recipe anew, once to draw and once to certify what was written."""
 
     def __init__(self, recipe: Recipe, inputs: SynthesisInputs) -> None:
@@ -181,11 +181,14 @@ def _write(selection: Selection, unusable: Sequence[Json], name: str, out: Path)
     write_jsonl(out / "rejected.jsonl", chain(rejected, unusable))
 
 
-def _certificate(recipe: Recipe, inputs: SynthesisInputs, out: Path, checking: _Checking) -> Json:
+def _certificate(
+    recipe: Recipe, inputs: SynthesisInputs, out: Path, recipe_checks: _RecipeChecks
+) -> Json:
     """Check the written files again, pair by pair, and state what was checked with what."""
-    checks = checking.fresh()
+    checks = recipe_checks.fresh()
     parts = {
-        name: checking.certify(list(read_jsonl(out / name)), out / name, checks) for name in FILES
+        name: recipe_checks.certify(list(read_jsonl(out / name)), out / name, checks)
+        for name in FILES
     }
     pairs = [pair for part in parts.values() for pair in part]
     letters = {

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -84,9 +86,6 @@ def test_records_are_found_by_their_ids(path: Path) -> None:
 
 
 def test_the_queries_use_their_indices(path: Path) -> None:
-    import sqlite3
-    from contextlib import closing
-
     with closing(sqlite3.connect(path)) as connection:
         for by in ("published", "modified"):
             plan = connection.execute(

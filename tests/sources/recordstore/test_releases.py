@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -79,9 +81,6 @@ def test_a_damaged_release_leaves_the_one_before_and_is_asked_for_again(
 def test_the_version_of_a_real_release_is_read(
     run: Run, upstream: Upstream, shared: Path, feed: str, file: str, version: str
 ) -> None:
-    import gzip
-    import re
-
     upstream.files[urlsplit(FEEDS[feed].url).path] = gzip.decompress((shared / file).read_bytes())
     outcome = run(feed)
     assert re.fullmatch(version, outcome.version)
