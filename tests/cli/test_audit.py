@@ -35,9 +35,9 @@ def train(folder: Path, *rows: dict[str, object]) -> Path:
 def test_a_clean_file_exits_0_and_a_copy_3(tmp_path: Path) -> None:
     clean = audit(train(tmp_path, CLEAN), "--allow-missing")
     assert (clean.exit_code, clean.stdout[:6]) == (0, "Clean:")
-    found = audit(train(tmp_path, CLEAN, COPY), "--allow-missing", "--json")
-    assert found.exit_code == 3
-    told = json.loads(found.stdout)
+    result = audit(train(tmp_path, CLEAN, COPY), "--allow-missing", "--json")
+    assert result.exit_code == 3
+    told = json.loads(result.stdout)
     assert (told["clean"], told["train_rows"]) == (False, 2)
     assert set(told["tasks"]) == {"cti-mcq", "cti-rcm"}
     assert set(told["tasks"]["cti-rcm"]) == {*RULES, "any"}
@@ -63,15 +63,15 @@ def test_the_evidence_names_places_and_not_the_folder(tmp_path: Path) -> None:
 
 
 def test_one_rule_can_be_asked_alone(tmp_path: Path) -> None:
-    found = audit(train(tmp_path, COPY), "--allow-missing", "--rule", "cve-id", "--json")
-    assert (found.exit_code, json.loads(found.stdout)["clean"]) == (0, True)
+    result = audit(train(tmp_path, COPY), "--allow-missing", "--rule", "cve-id", "--json")
+    assert (result.exit_code, json.loads(result.stdout)["clean"]) == (0, True)
 
 
 def test_a_benchmark_that_lacks_tasks_is_refused_with_their_names(tmp_path: Path) -> None:
-    found = audit(train(tmp_path, CLEAN))
-    assert found.exit_code == 1
+    result = audit(train(tmp_path, CLEAN))
+    assert result.exit_code == 1
     missing = [task for task in TASKS if task not in ("cti-rcm", "cti-mcq")]
-    assert f"the benchmark lacks {', '.join(missing)}" in found.stderr
+    assert f"the benchmark lacks {', '.join(missing)}" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -82,15 +82,15 @@ def test_a_benchmark_that_lacks_tasks_is_refused_with_their_names(tmp_path: Path
     ],
 )
 def test_what_cannot_be_meant_is_one_line(tmp_path: Path, options: list[str], said: str) -> None:
-    found = audit(train(tmp_path, CLEAN), "--allow-missing", *options)
-    assert (found.exit_code, found.stdout) == (1, "")
-    assert said in found.stderr and found.stderr.count("\n") == 1
+    result = audit(train(tmp_path, CLEAN), "--allow-missing", *options)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert said in result.stderr and result.stderr.count("\n") == 1
 
 
 def test_an_unknown_rule_is_refused_with_the_known_ones(tmp_path: Path) -> None:
-    found = audit(train(tmp_path, CLEAN), "--allow-missing", "--rule", "fuzzy")
-    assert (found.exit_code, found.stdout) == (2, "")
-    assert "'fuzzy' is not one of 'cve-id'" in found.stderr
+    result = audit(train(tmp_path, CLEAN), "--allow-missing", "--rule", "fuzzy")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "'fuzzy' is not one of 'cve-id'" in result.stderr
     with pytest.raises(InputError, match=r"unknown rule 'fuzzy' \(known are cve-id"):
         checked_rules(["fuzzy"])
 

@@ -100,8 +100,8 @@ def test_top_and_threshold_are_kept() -> None:
     assert one["reason"].endswith("is below 1")
     [many] = rows(classify(LARAVEL, "--json", "--top", 7, "--threshold", 0))
     assert len(many["candidates"]) == 7
-    found = [c["confidence"] for c in many["candidates"]]
-    assert found == sorted(found, reverse=True)
+    confidences = [c["confidence"] for c in many["candidates"]]
+    assert confidences == sorted(confidences, reverse=True)
     assert not many["abstain"]
 
 

@@ -51,15 +51,15 @@ def evaluated(recording: Path, tmp_path: Path) -> Path:
 
 
 def test_score_prints_one_object(recording: Path) -> None:
-    found = shown(
+    result = shown(
         "score", str(recording), "--task", "cti-rcm", "--protocol", "model-card", *COMMON, "--json"
     )
     n = len(ITEMS)
-    assert (found["task"], found["protocol"]) == ("cti-rcm", "model-card")
-    assert (found["n"], found["correct"], found["parseable"]) == (n, n - 5, n - 5)
-    assert found["strict_accuracy"] == pytest.approx((n - 5) / n)
-    assert found["parseable_rate"] == pytest.approx((n - 5) / n)
-    assert found["modified"] == ["trials=1"]
+    assert (result["task"], result["protocol"]) == ("cti-rcm", "model-card")
+    assert (result["n"], result["correct"], result["parseable"]) == (n, n - 5, n - 5)
+    assert result["strict_accuracy"] == pytest.approx((n - 5) / n)
+    assert result["parseable_rate"] == pytest.approx((n - 5) / n)
+    assert result["modified"] == ["trials=1"]
     dropped = shown(
         "score", str(recording), "--task", "cti-rcm", "--protocol", "cti-bench", *COMMON, "--json"
     )
@@ -96,15 +96,15 @@ def test_what_cannot_be_scored_is_one_line(
 
 
 def test_sensitivity_shows_every_fitting_rule(evaluated: Path) -> None:
-    [found] = shown("sensitivity", str(evaluated), *COMMON, "--json")
-    names = [row["extractor"] for row in found["extractors"]]
+    [result] = shown("sensitivity", str(evaluated), *COMMON, "--json")
+    names = [row["extractor"] for row in result["extractors"]]
     assert names == [
         "last-cwe",
         "last-upper-cwe",
         "unique-cwe",
         "unique-cwe, improper counted",
     ]
-    assert found["spread"] == 0
+    assert result["spread"] == 0
     code, out, _ = run("sensitivity", str(evaluated), *COMMON)
     assert code == 0
     assert "0.0 points between the rules" in out
@@ -134,8 +134,8 @@ def test_overlap_sets_accuracy_beside_a_corpus(evaluated: Path, tmp_path: Path) 
     corpus = tmp_path / "train.jsonl"
     rows = ({"prompt": rcm_prompt(i.text), "completion": "x"} for i in ITEMS[: len(ITEMS) // 2])
     corpus.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    found = shown("overlap", str(evaluated), "--corpus", str(corpus), *COMMON, "--json")
-    bins = {part["overlap"]: part["items"] for part in found["bins"]}
+    result = shown("overlap", str(evaluated), "--corpus", str(corpus), *COMMON, "--json")
+    bins = {part["overlap"]: part["items"] for part in result["bins"]}
     assert bins["more than half"] >= len(ITEMS) // 2 - bins.get("too short to tell", 0)
     code, out, _ = run("overlap", str(evaluated), "--corpus", str(corpus), *COMMON)
     assert code == 0
@@ -150,9 +150,9 @@ def test_protocols_are_listed_and_shown_whole() -> None:
     assert code == 0
     assert "is one of A, B, C or D." in out
     assert "population standard deviation (ddof 0)" in out
-    found = shown("protocols", "show", "cti-bench", "--json")
-    assert found["unparseable"] == "dropped"
-    assert found["rules"]["cti-rcm"] == "last `CWE-<digits>`, upper case"
+    result = shown("protocols", "show", "cti-bench", "--json")
+    assert result["unparseable"] == "dropped"
+    assert result["rules"]["cti-rcm"] == "last `CWE-<digits>`, upper case"
     code, _, err = run("protocols", "show", "fiath")
     assert code == 2
     assert "'fiath' is not one of" in err

@@ -63,10 +63,10 @@ def classifier() -> CweClassifier:
 
 @pytest.mark.parametrize(("cwe", "text"), CLEAR.items())
 def test_a_clear_text_is_classified(classifier: CweClassifier, cwe: str, text: str) -> None:
-    [found] = classifier.predict([text])
-    assert found.ranked[0][0] == cwe
-    assert found.evidence
-    assert all(text[s.start : s.end] == s.text for s in found.evidence)
+    [prediction] = classifier.predict([text])
+    assert prediction.ranked[0][0] == cwe
+    assert prediction.evidence
+    assert all(text[s.start : s.end] == s.text for s in prediction.evidence)
 
 
 @pytest.mark.parametrize("text", TERSE)
@@ -76,8 +76,8 @@ def test_a_terse_text_is_in_scope(classifier: CweClassifier, text: str) -> None:
 
 @pytest.mark.parametrize(("text", "reason"), OTHER.items())
 def test_another_text_is_out_of_scope(classifier: CweClassifier, text: str, reason: str) -> None:
-    [found] = classifier.predict([text])
-    assert (found.out_of_scope, found.ranked, found.evidence) == (reason, (), ())
+    [prediction] = classifier.predict([text])
+    assert (prediction.out_of_scope, prediction.ranked, prediction.evidence) == (reason, (), ())
 
 
 def test_a_batch_answers_as_each_text_alone(classifier: CweClassifier) -> None:
@@ -91,18 +91,20 @@ def test_a_batch_answers_as_each_text_alone(classifier: CweClassifier) -> None:
 
 
 def test_confidences_fall_and_stay_between_0_and_1(classifier: CweClassifier) -> None:
-    [found] = classifier.predict([CLEAR["CWE-79"]], top=10_000)
-    confidences = [confidence for _, confidence in found.ranked]
-    assert len(found.ranked) == len(classifier.classes) == len({c for c, _ in found.ranked})
+    [prediction] = classifier.predict([CLEAR["CWE-79"]], top=10_000)
+    confidences = [confidence for _, confidence in prediction.ranked]
+    assert (
+        len(prediction.ranked) == len(classifier.classes) == len({c for c, _ in prediction.ranked})
+    )
     assert confidences == sorted(confidences, reverse=True)
     assert 0 <= confidences[-1] <= confidences[0] <= 1
 
 
 def test_the_evidence_carries_the_decision(classifier: CweClassifier) -> None:
     for cwe, text in CLEAR.items():
-        [found] = classifier.predict([text])
+        [prediction] = classifier.predict([text])
         without = text
-        for span in found.evidence:
+        for span in prediction.evidence:
             without = without.replace(span.text, " ")
         column = classifier.classes.index(cwe)
         before, after = classifier.probabilities([text, without])[:, column]
@@ -203,12 +205,12 @@ CLASSIFIER = CweClassifier.load()  # a fixture would be made for each example of
     ).map("".join)
 )
 def test_any_text_gets_an_answer_with_evidence_inside_it(text: str) -> None:
-    [found] = CLASSIFIER.predict([text], top=3)
-    assert bool(found.ranked) != bool(found.out_of_scope)
-    assert all(0 <= s.start < s.end <= len(text) for s in found.evidence)
-    assert all(text[s.start : s.end] == s.text for s in found.evidence)
-    assert all(0 < s.weight <= 1 for s in found.evidence)
-    assert sum(s.weight for s in found.evidence) <= 1.002  # rounded shares
+    [prediction] = CLASSIFIER.predict([text], top=3)
+    assert bool(prediction.ranked) != bool(prediction.out_of_scope)
+    assert all(0 <= s.start < s.end <= len(text) for s in prediction.evidence)
+    assert all(text[s.start : s.end] == s.text for s in prediction.evidence)
+    assert all(0 < s.weight <= 1 for s in prediction.evidence)
+    assert sum(s.weight for s in prediction.evidence) <= 1.002  # rounded shares
 
 
 def test_a_long_text_of_one_phrase_says_no_more_than_the_phrase(classifier: CweClassifier) -> None:
@@ -221,19 +223,19 @@ def test_a_long_text_of_one_phrase_says_no_more_than_the_phrase(classifier: CweC
 def test_each_byte_holds_two_dimensions_low_half_first() -> None:
     # The largest number is 7 steps: a step is 0.5.
     vectors = np.array([[3.5, -3.5, 0.5, 0.0], [0.0, 0.0, 0.0, 0.0]], np.float32)
-    found = Quantised.of(vectors)
-    assert found.packed.tolist() == [[(7 + 8) | (1 + 8) << 4, (-7 + 8) | 8 << 4], [0x88, 0x88]]
-    assert found.scale[0] == 0.5
-    np.testing.assert_array_equal(found.take(np.array([0, 1, 0])), vectors[[0, 1, 0]])
+    quantised = Quantised.of(vectors)
+    assert quantised.packed.tolist() == [[(7 + 8) | (1 + 8) << 4, (-7 + 8) | 8 << 4], [0x88, 0x88]]
+    assert quantised.scale[0] == 0.5
+    np.testing.assert_array_equal(quantised.take(np.array([0, 1, 0])), vectors[[0, 1, 0]])
 
 
 def test_a_vector_is_its_steps_from_8_times_its_scale() -> None:
     vectors = np.random.default_rng(1).normal(size=(40, 6)).astype(np.float32) * 3
-    found = Quantised.of(vectors)
+    quantised = Quantised.of(vectors)
     rows = np.array([5, 5, 39, 0])
-    steps, scale = found.steps(rows)
+    steps, scale = quantised.steps(rows)
     assert set(np.unique(steps)) <= set(range(16))
-    np.testing.assert_array_equal(found.take(rows), (steps - 8) * scale[:, None])
+    np.testing.assert_array_equal(quantised.take(rows), (steps - 8) * scale[:, None])
 
 
 def test_no_vector_loses_more_than_without_cutting_off_its_largest() -> None:
@@ -316,8 +318,8 @@ def test_a_certified_file_of_another_kind_is_one_line(
 
 def test_what_was_written_is_read_by_load(tmp_path: Path) -> None:
     save(tmp_path, ARTIFACT, tiny().to_bytes(), {})
-    found = CweClassifier.load(tmp_path)
-    assert found.classes == tiny().classes
+    loaded = CweClassifier.load(tmp_path)
+    assert loaded.classes == tiny().classes
     np.testing.assert_array_equal(
-        found.probabilities(["a é", ""]), CweClassifier(tiny()).probabilities(["a é", ""])
+        loaded.probabilities(["a é", ""]), CweClassifier(tiny()).probabilities(["a é", ""])
     )

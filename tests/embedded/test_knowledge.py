@@ -99,9 +99,9 @@ def test_facts_both_ways(index: KnowledgeIndex) -> None:
     ],
 )
 def test_search_finds_the_entry(index: KnowledgeIndex, text: str, entry_id: str) -> None:
-    found = index.search(text, limit=5)
-    assert entry_id in [evidence.id for evidence in found]
-    assert [e.score for e in found] == sorted((e.score for e in found), reverse=True)
+    passages = index.search(text, limit=5)
+    assert entry_id in [evidence.id for evidence in passages]
+    assert [e.score for e in passages] == sorted((e.score for e in passages), reverse=True)
 
 
 def test_search_for_nothing_known_finds_nothing(index: KnowledgeIndex) -> None:

@@ -35,8 +35,8 @@ def classifier() -> CweClassifier:
     ],
 )
 def test_what_is_none_to_classify(classifier: CweClassifier, text: str, reason: str) -> None:
-    [found] = classifier.predict([text])
-    assert (found.out_of_scope, found.ranked, found.evidence) == (reason, (), ())
+    [prediction] = classifier.predict([text])
+    assert (prediction.out_of_scope, prediction.ranked, prediction.evidence) == (reason, (), ())
 
 
 @pytest.mark.parametrize(
@@ -58,8 +58,8 @@ def test_what_is_none_to_classify(classifier: CweClassifier, text: str, reason: 
     ],
 )
 def test_a_terse_vulnerability_is_one(classifier: CweClassifier, text: str, cwe: str) -> None:
-    [found] = classifier.predict([text])
-    assert (found.out_of_scope, found.ranked[0][0]) == ("", cwe)
+    [prediction] = classifier.predict([text])
+    assert (prediction.out_of_scope, prediction.ranked[0][0]) == ("", cwe)
 
 
 def why(text: str, *, pairs: float, chance: float) -> str:

@@ -42,10 +42,10 @@ ANY = MIXED | st.text(st.characters(codec=None), max_size=60)
 @settings(max_examples=300, deadline=None)
 @given(ANY)
 def test_every_word_has_a_span_inside_the_text_in_order(text: str) -> None:
-    found = spans(text, len(text) + 20)
-    assert len(found) == len(words(text))
-    assert all(0 <= start < end <= len(text) for start, end in found)
-    assert found == sorted(found)
+    places = spans(text, len(text) + 20)
+    assert len(places) == len(words(text))
+    assert all(0 <= start < end <= len(text) for start, end in places)
+    assert places == sorted(places)
 
 
 @settings(max_examples=300, deadline=None)

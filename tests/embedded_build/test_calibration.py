@@ -21,19 +21,21 @@ def test_overconfident_scores_become_honest() -> None:
     chances = np.exp(log_softmax(true))
     labels = np.array([draw.choice(6, p=row / row.sum()) for row in chances])
     logits = (true * 4).astype(np.float32)  # four times as sure as it may be
-    found = calibrate(logits[:10_000], labels[:10_000])
-    assert found.temperature == pytest.approx(4, rel=0.1)
-    shown = np.exp(log_softmax(logits[10_000:] / found.temperature))
+    calibration = calibrate(logits[:10_000], labels[:10_000])
+    assert calibration.temperature == pytest.approx(4, rel=0.1)
+    shown = np.exp(log_softmax(logits[10_000:] / calibration.temperature))
     right = shown.argmax(1) == labels[10_000:]
     raw = np.exp(log_softmax(logits[10_000:])).max(1)
     assert expected_calibration_error(raw, right) > 0.1
-    assert expected_calibration_error(found.confidence(shown.max(1)), right) < 0.03
+    assert expected_calibration_error(calibration.confidence(shown.max(1)), right) < 0.03
 
 
 def test_the_curve_keeps_the_order() -> None:
     draw = np.random.default_rng(1)
-    found = calibrate(draw.normal(size=(500, 4)).astype(np.float32), draw.integers(-1, 4, 500))
-    confidence = found.confidence(np.linspace(0, 1, 1000, dtype=np.float32))
+    calibration = calibrate(
+        draw.normal(size=(500, 4)).astype(np.float32), draw.integers(-1, 4, 500)
+    )
+    confidence = calibration.confidence(np.linspace(0, 1, 1000, dtype=np.float32))
     assert (np.diff(confidence) >= 0).all()
     assert 0 <= confidence[0] <= confidence[-1] <= 1
 

@@ -57,11 +57,11 @@ def test_labels_keep_their_sources_and_their_order() -> None:
     record = Vulnerability(
         "CVE-2020-1", "", "A flaw.", ("NVD-CWE-noinfo",), ("CWE-20", "CWE-79"), ("CWE-22",)
     )
-    [found] = labelled([record, replace(record, description=""), replace(record, cwe_cna=(),
+    [example] = labelled([record, replace(record, description=""), replace(record, cwe_cna=(),
                         cwe_cisa_adp=())])  # fmt: skip
-    assert (found.first, found.source) == ("CWE-20", 1)
-    assert found.every == {"CWE-20", "CWE-79", "CWE-22"}
-    assert found.date == "2020-12-31"
+    assert (example.first, example.source) == ("CWE-20", 1)
+    assert example.every == {"CWE-20", "CWE-79", "CWE-22"}
+    assert example.date == "2020-12-31"
 
 
 def test_texts_that_read_the_same_are_of_one_group() -> None:
@@ -138,9 +138,9 @@ def test_every_source_teaches_or_the_first_alone(all_sources: bool, entries: int
     record = Vulnerability("CVE-2020-1", "2010-01-01", "x", ("CWE-79",), ("CWE-89",))
     newer = Vulnerability("CVE-2020-2", "2020-01-01", "y", ("CWE-79",))
     settings = replace(SMALL, all_sources=all_sources, half_life=10.0)
-    found = _targets(list(labelled([record, newer])), ("CWE-79", "CWE-89"), settings)
-    assert found.row.tolist() == [0] * entries + [1]
-    assert found.weight.tolist() == [0.5 / entries] * entries + [1.0]
+    targets = _targets(list(labelled([record, newer])), ("CWE-79", "CWE-89"), settings)
+    assert targets.row.tolist() == [0] * entries + [1]
+    assert targets.weight.tolist() == [0.5 / entries] * entries + [1.0]
 
 
 @hypothesis(max_examples=100, deadline=None)
@@ -168,11 +168,11 @@ def test_the_vocabulary_is_what_a_count_of_strings_keeps(
             }
         )
     words, bigrams, trigrams = (sorted(grams) for grams in kept)
-    found = learn_vocabulary(texts, rarest)
+    vocabulary = learn_vocabulary(texts, rarest)
     number = {word: i for i, (word,) in enumerate(words)}
-    assert list(found.words) == [word for (word,) in words]
-    assert found.bigrams.tolist() == [number[a] * len(words) + number[b] for a, b in bigrams]
-    assert found.trigrams.tolist() == [
+    assert list(vocabulary.words) == [word for (word,) in words]
+    assert vocabulary.bigrams.tolist() == [number[a] * len(words) + number[b] for a, b in bigrams]
+    assert vocabulary.trigrams.tolist() == [
         bigrams.index((a, b)) * len(words) + number[c] for a, b, c in trigrams
     ]
 
@@ -213,7 +213,7 @@ def test_a_label_of_no_class_and_an_even_weight_without_half_life() -> None:
         Vulnerability("CVE-2020-3", "2020-01-01", "z", (), (), ("CWE-89",)),
     ]
     settings = replace(SMALL, all_sources=False, half_life=0.0)
-    found = _targets(list(labelled(rows)), ("CWE-79", "CWE-89"), settings)
-    assert found.row.tolist() == [0, 2]
-    assert found.label.tolist() == [0, 1]
-    assert found.weight.tolist() == [1.0, 1.0]
+    targets = _targets(list(labelled(rows)), ("CWE-79", "CWE-89"), settings)
+    assert targets.row.tolist() == [0, 2]
+    assert targets.label.tolist() == [0, 1]
+    assert targets.weight.tolist() == [1.0, 1.0]

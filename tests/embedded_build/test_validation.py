@@ -55,8 +55,8 @@ HELD_OUT = [
 
 
 def test_every_figure_is_the_one_counted_by_hand(classifier: CweClassifier) -> None:
-    found = measure(classifier, HELD_OUT, seen={"CWE-1": 5, "CWE-2": 40, "CWE-3": 41})
-    assert found == {
+    figures = measure(classifier, HELD_OUT, seen={"CWE-1": 5, "CWE-2": 40, "CWE-3": 41})
+    assert figures == {
         "records": 6,
         "top1": 0.5,
         "top3": 0.8333,
@@ -109,19 +109,19 @@ def test_macro_f1_and_recall_are_those_of_scikit_learn(classifier: CweClassifier
         example(word[answer], nvd=(str(label),))
         for answer, label in zip(answers, labels, strict=True)
     ]
-    found = measure(classifier, held_out, seen={})
+    figures = measure(classifier, held_out, seen={})
     present = sorted(set(labels))
-    by_class = {name: (recall, precision) for name, _, recall, precision in found["by_class"]}
+    by_class = {name: (recall, precision) for name, _, recall, precision in figures["by_class"]}
     f1 = metrics.f1_score(labels, answers, labels=present, average="macro")
     recall = metrics.recall_score(labels, answers, labels=present, average=None)
     precision = metrics.precision_score(
         labels, answers, labels=present, average=None, zero_division=np.nan
     )
-    assert found["macro_f1"] == pytest.approx(f1, abs=5e-5)
+    assert figures["macro_f1"] == pytest.approx(f1, abs=5e-5)
     assert [by_class[name][0] for name in present] == pytest.approx(recall, abs=5e-4)
     assert [by_class[name][1] for name in CLASSES] == pytest.approx(precision[:3], abs=5e-4)
     assert by_class["CWE-8"][1] is None
-    assert [count for _, count, *_ in found["by_class"]] == sorted(
+    assert [count for _, count, *_ in figures["by_class"]] == sorted(
         (int((labels == name).sum()) for name in present), reverse=True
     )
 

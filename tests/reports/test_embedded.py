@@ -74,9 +74,9 @@ def test_the_opening_says_what_was_measured() -> None:
 
 
 def test_a_column_a_split_and_a_row_a_figure() -> None:
-    found = rows(render(CERTIFICATE))
-    assert ["", "held-out texts", "from 2025-01-01 on"] in found
-    by_label = {row[0]: row[1:] for row in found}
+    cells = rows(render(CERTIFICATE))
+    assert ["", "held-out texts", "from 2025-01-01 on"] in cells
+    by_label = {row[0]: row[1:] for row in cells}
     assert by_label["training records"] != []
     assert by_label["records tested"] == ["678", "4,321"]
     assert by_label["first candidate right"] == ["0.721", "0.600"]
@@ -93,10 +93,10 @@ def test_a_column_a_split_and_a_row_a_figure() -> None:
 
 
 def test_bands_and_classes_with_the_rare_ones_as_one_row() -> None:
-    found = rows(render(CERTIFICATE))
-    assert ["0", "2", "3", "0.000", "0.000"] in found
-    assert ["1 to 28", "4", "9", "0.111", "0.222"] in found
-    assert found[-4:] == [
+    cells = rows(render(CERTIFICATE))
+    assert ["0", "2", "3", "0.000", "0.000"] in cells
+    assert ["1 to 28", "4", "9", "0.111", "0.222"] in cells
+    assert cells[-4:] == [
         ["CWE-79", "300", "0.95", "0.94"],
         ["CWE-89", "20", "0.85", "1.00"],
         ["CWE-20", "20", "0.00", "-"],

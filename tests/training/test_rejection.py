@@ -16,8 +16,8 @@ GOOD = "The title field reaches the page unescaped, so a script of another user 
 
 
 def reason(text: str, *, finish_reason: str = "stop", gold: str = "CWE-79") -> str:
-    found = reason_against(Response(0, 0, text, finish_reason), gold=gold)
-    return found.reason if found else ""
+    rejection = reason_against(Response(0, 0, text, finish_reason), gold=gold)
+    return rejection.reason if rejection else ""
 
 
 @pytest.mark.parametrize("text", [GOOD, f"\n {GOOD} \n", f"Not CWE-20, for it is text: {GOOD}"])
@@ -61,9 +61,9 @@ def test_what_was_cut_off_or_not_answered_is_not_kept() -> None:
     assert reason(GOOD, finish_reason="content_filter") == "truncated"
     assert reason(GOOD, finish_reason="") == ""
     request = Request(0, 0, "", Sampling(0, 1, 1, 0))
-    found = reason_against(empty_response(request, "too long"), gold="CWE-79")
-    assert found
-    assert tuple(found) == ("no-answer", "too long")
+    rejection = reason_against(empty_response(request, "too long"), gold="CWE-79")
+    assert rejection
+    assert tuple(rejection) == ("no-answer", "too long")
 
 
 ITEM = (

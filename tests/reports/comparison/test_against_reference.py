@@ -47,9 +47,9 @@ def evaluated(tmp_path: Path) -> Evaluated:
 
 def test_models_are_ranked_and_held_against_the_reference(evaluated: Evaluated) -> None:
     runs = [evaluated("a", range(N // 2)), evaluated("b", range(N)), evaluated("c", range(N // 2))]
-    found = compare(runs, BENCHMARK, settings=ComparisonSettings())
-    [table] = found["tables"]
-    assert (found["reference"], table["reference"]) == ("a", "a")
+    comparison = compare(runs, BENCHMARK, settings=ComparisonSettings())
+    [table] = comparison["tables"]
+    assert (comparison["reference"], table["reference"]) == ("a", "a")
     assert [row["model"] for row in table["rows"]] == ["b", "a", "c"]
     best, reference, same = table["rows"]
     assert reference["against"] is None
@@ -66,8 +66,8 @@ def test_models_are_ranked_and_held_against_the_reference(evaluated: Evaluated) 
 
 def test_several_trials_are_compared_by_the_bootstrap(evaluated: Evaluated) -> None:
     runs = [evaluated("a", range(N // 2), trials=2), evaluated("b", range(N), trials=3)]
-    found = compare(runs, BENCHMARK, settings=ComparisonSettings(reference="b"))
-    [_, worse] = found["tables"][0]["rows"]
+    comparison = compare(runs, BENCHMARK, settings=ComparisonSettings(reference="b"))
+    [_, worse] = comparison["tables"][0]["rows"]
     assert worse["against"]["test"] == "paired bootstrap over items"
     assert worse["against"]["verdict"] == "worse"
     assert worse["modified"] == ["trials=2"]
@@ -87,11 +87,11 @@ def test_every_item_says_who_had_it_right(evaluated: Evaluated) -> None:
 
 
 def test_published_rows_stand_only_beside_the_published_items(evaluated: Evaluated) -> None:
-    found = compare(
+    comparison = compare(
         [evaluated("a", range(3))], BENCHMARK, settings=ComparisonSettings(published=True)
     )
-    assert found["published"] == []
-    assert "Published figures are left out" in render(found, plots=())
+    assert comparison["published"] == []
+    assert "Published figures are left out" in render(comparison, plots=())
 
 
 @pytest.mark.shared
@@ -106,8 +106,8 @@ def test_published_rows_carry_source_protocol_and_an_unpaired_distance(
     protocol = find_protocol("model-card", trials=1)
     model = open_model(path)
     evaluate(model, "cti-rcm", protocol, benchmark=folder, out=tmp_path / "run")
-    found = compare([tmp_path / "run"], folder, settings=ComparisonSettings(published=True))
-    by_model = {row["model"]: row for row in found["published"]}
+    comparison = compare([tmp_path / "run"], folder, settings=ComparisonSettings(published=True))
+    by_model = {row["model"]: row for row in comparison["published"]}
     card = by_model["CyberSecQwen-4B"]
     assert (card["status"], card["protocol"]) == ("published", "model-card")
     distance = card["reference_minus_this"]["cti-rcm"]
@@ -117,7 +117,7 @@ def test_published_rows_carry_source_protocol_and_an_unpaired_distance(
     assert by_model["Always CWE-79"]["reference_minus_this"]["cti-rcm"]["difference"] == (
         pytest.approx(0)
     )
-    text = render(found, plots=())
+    text = render(comparison, plots=())
     assert "0.6664" in text
     assert "unpaired" in text
     assert "1.31" in text  # GPT-4's deviation on cti-vsp
@@ -135,12 +135,12 @@ def test_a_published_row_is_held_against_the_score_under_its_protocol(
     for name in ("model-card", "faith"):
         model, protocol = open_model(path), find_protocol(name, trials=1)
         evaluate(model, "cti-rcm", protocol, benchmark=folder, out=tmp_path / "run")
-    found = compare([tmp_path / "run"], folder, settings=ComparisonSettings(published=True))
-    ours = {table["protocol"]: table["rows"][0]["value"]["mean"] for table in found["tables"]}
+    comparison = compare([tmp_path / "run"], folder, settings=ComparisonSettings(published=True))
+    ours = {table["protocol"]: table["rows"][0]["value"]["mean"] for table in comparison["tables"]}
     assert ours["faith"] < ours["model-card"] == 1
     held = {
         row["model"]: ours_minus["cti-rcm"]["difference"] + row["cti_rcm"]
-        for row in found["published"]
+        for row in comparison["published"]
         if "cti_rcm" in row and (ours_minus := row["reference_minus_this"])
     }
     assert held["GPT-5"] == pytest.approx(ours["faith"])
@@ -170,15 +170,15 @@ def test_an_unknown_reference_is_named(evaluated: Evaluated) -> None:
 def test_what_is_written_says_the_same_and_the_json_holds_no_item(
     evaluated: Evaluated, tmp_path: Path
 ) -> None:
-    found = compare(
+    comparison = compare(
         [evaluated("a", range(3)), evaluated("b", range(N))],
         BENCHMARK,
         settings=ComparisonSettings(),
     )
-    markdown, machine, page = write_comparison(found, tmp_path / "out")
+    markdown, machine, page = write_comparison(comparison, tmp_path / "out")
     assert "| ▲   | b" in markdown.read_text()
     stored = json.loads(machine.read_text())
-    assert stored["tables"] == json.loads(json.dumps(found["tables"]))
+    assert stored["tables"] == json.loads(json.dumps(comparison["tables"]))
     assert "items" not in stored
     assert page.name == "comparison.html"
 
@@ -196,11 +196,11 @@ def test_what_was_not_measured_is_null_and_no_verdict(tmp_path: Path) -> None:
         protocol, model = find_protocol("model-card", trials=1), open_model(path)
         runs.append(tmp_path / f"run-{name}")
         evaluate(model, "cti-vsp", protocol, benchmark=tmp_path, out=runs[-1])
-    found = compare(runs, tmp_path, settings=ComparisonSettings())
-    markdown, machine, page = write_comparison(found, tmp_path / "out")
+    comparison = compare(runs, tmp_path, settings=ComparisonSettings())
+    markdown, machine, page = write_comparison(comparison, tmp_path / "out")
     for path in (markdown, machine, page):
         assert not re.search(r"\bnan\b|\bNaN\b", path.read_text())
-    [against] = [r["against"] for r in found["tables"][0]["rows"] if r["against"]]
+    [against] = [r["against"] for r in comparison["tables"][0]["rows"] if r["against"]]
     assert (against["verdict"], against["difference"], against["p_holm"]) == ("", None, None)
     assert "cannot be compared in mad" in markdown.read_text()
 
@@ -217,16 +217,18 @@ def test_models_that_were_asked_other_rows_are_said_to_be(
         runs.append(tmp_path / kind)
         model = replace(open_model(path, kind=kind), name=kind)
         evaluate(model, "cti-rcm", protocol, benchmark=BENCHMARK, out=runs[-1])
-    found = compare(runs, BENCHMARK, settings=ComparisonSettings())
-    [row] = [row for row in found["tables"][0]["rows"] if row["model"] == "base"]
+    comparison = compare(runs, BENCHMARK, settings=ComparisonSettings())
+    [row] = [row for row in comparison["tables"][0]["rows"] if row["model"] == "base"]
     assert row["against"] is None
     assert row["items"] == N - protocol.base_shots
-    assert "not held against the reference, which was asked other rows" in render(found, plots=())
+    assert "not held against the reference, which was asked other rows" in render(
+        comparison, plots=()
+    )
 
 
 def test_a_line_break_in_a_name_begins_no_heading(evaluated: Evaluated) -> None:
-    found = compare([evaluated("a", range(3))], BENCHMARK, settings=ComparisonSettings())
-    text = render(found | {"reference": "a\n# b"}, plots=())
+    comparison = compare([evaluated("a", range(3))], BENCHMARK, settings=ComparisonSettings())
+    text = render(comparison | {"reference": "a\n# b"}, plots=())
     assert "Reference: **a # b**" in text
 
 

@@ -31,8 +31,8 @@ def drawn() -> dict[str, str]:
 
 
 def texts(svg: str) -> list[str]:
-    found = ElementTree.fromstring(svg).iter(f"{SVG}text")
-    return ["".join(text.itertext()).strip() for text in found]
+    elements = ElementTree.fromstring(svg).iter(f"{SVG}text")
+    return ["".join(text.itertext()).strip() for text in elements]
 
 
 def only(*rows: Found, task: str = "cti-rcm", **changes: object) -> Found:
@@ -59,18 +59,18 @@ def test_every_plot_has_a_title_and_no_text_below_8_points(drawn: dict[str, str]
 
 
 def test_scores_name_each_model_its_verdict_and_its_p_value(drawn: dict[str, str]) -> None:
-    found = texts(drawn["scores-cti-rcm-model-card"])
-    assert {"ours", "theirs"} <= set(found)
-    assert any("reference" in text and "0.790" in text for text in found)
-    assert any("▼ worse, p <0.001" in text for text in found)
+    labels = texts(drawn["scores-cti-rcm-model-card"])
+    assert {"ours", "theirs"} <= set(labels)
+    assert any("reference" in text and "0.790" in text for text in labels)
+    assert any("▼ worse, p <0.001" in text for text in labels)
 
 
 def test_confusion_writes_shares_of_the_gold_in_per_cent_but_not_the_smallest() -> None:
-    found = texts(
+    labels = texts(
         plots(only(row("a", 0.5, details={"confusion": CONFUSION})))["confusion-cti-rcm-a"]
     )
-    assert "75" in found and "23" in found and "2" not in found
-    assert "CWE-79 (100)" in found and "CWE-89 (0)" in found
+    assert "75" in labels and "23" in labels and "2" not in labels
+    assert "CWE-79 (100)" in labels and "CWE-89 (0)" in labels
 
 
 def test_labels_of_all_published_rows_are_there_and_lie_apart() -> None:
@@ -87,9 +87,9 @@ def test_labels_of_all_published_rows_are_there_and_lie_apart() -> None:
 
 
 def test_a_name_that_is_published_twice_says_its_protocol(drawn: dict[str, str]) -> None:
-    found = texts(drawn["accuracy-against-size"])
-    assert "Foundation-Sec-8B (paper)" in found and "Foundation-Sec-8B (model-card)" in found
-    assert "Foundation-Sec-8B-Reasoning" in found
+    labels = texts(drawn["accuracy-against-size"])
+    assert "Foundation-Sec-8B (paper)" in labels and "Foundation-Sec-8B (model-card)" in labels
+    assert "Foundation-Sec-8B-Reasoning" in labels
 
 
 def test_a_baseline_far_below_every_model_is_named_at_the_edge(drawn: dict[str, str]) -> None:
@@ -104,8 +104,8 @@ def test_without_any_size_there_is_no_plot_against_it() -> None:
 
 
 def test_published_rows_alone_are_no_panel() -> None:
-    found = only(row("a", 0.5), published=published())
-    assert [task for task, _ in size_panels(found)] == ["cti-rcm"]
+    comparison = only(row("a", 0.5), published=published())
+    assert [task for task, _ in size_panels(comparison)] == ["cti-rcm"]
 
 
 def test_model_names_stay_text_and_file_names_stay_in_their_folder() -> None:
@@ -121,8 +121,8 @@ def test_model_names_stay_text_and_file_names_stay_in_their_folder() -> None:
 
 def test_a_model_without_a_score_is_named_all_the_same() -> None:
     none = row("b", 0.5) | {"value": value(None, None, None)}
-    found = texts(plots(only(row("a", 0.5), none))["scores-cti-rcm-model-card"])
-    assert "b" in found and "no score" in found
+    labels = texts(plots(only(row("a", 0.5), none))["scores-cti-rcm-model-card"])
+    assert "b" in labels and "no score" in labels
 
 
 def test_a_score_without_an_interval_is_a_point() -> None:
@@ -157,14 +157,14 @@ labels = st.builds(
 @given(st.lists(labels, max_size=12))
 def test_placed_labels_never_overlap_each_other_or_a_marker(wanted: list[PlotLabel]) -> None:
     bounds = Box(0, 0, 300, 200)
-    found = place(wanted, bounds=bounds)
-    if found is None:
+    places = place(wanted, bounds=bounds)
+    if places is None:
         return
     markers = [Box(x - 4, y - 4, x + 4, y + 4) for x, y, *_ in wanted]
-    assert len(found) == len(wanted)
-    assert all(box.inside(bounds) for box in found)
-    assert not any(a.hits(b) for a, b in combinations(found, 2))
-    assert not any(box.hits(marker) for box in found for marker in markers)
+    assert len(places) == len(wanted)
+    assert all(box.inside(bounds) for box in places)
+    assert not any(a.hits(b) for a, b in combinations(places, 2))
+    assert not any(box.hits(marker) for box in places for marker in markers)
 
 
 def test_a_lone_label_stands_beside_its_marker() -> None:

@@ -171,10 +171,10 @@ def test_hostile_text_stays_text_everywhere() -> None:
 
 
 def test_items_come_whole_and_by_a_name_that_a_link_can_hold() -> None:
-    found = compared()
-    (part,) = data(render_page(found, {}))["parts"]
+    comparison = compared()
+    (part,) = data(render_page(comparison, {}))["parts"]
     assert part["name"] == "cti-mcq, model-card"
-    assert part["rows"] == found["items"][0]["rows"]
+    assert part["rows"] == comparison["items"][0]["rows"]
     assert part["permuted"] is False
 
 

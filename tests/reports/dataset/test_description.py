@@ -27,9 +27,9 @@ RECORDS = [
 
 
 def test_records_are_counted_with_what_they_lack() -> None:
-    found = measured(RECORDS).figures
-    assert (found["records"], found["rejected"], found["without_text"]) == (7, 1, 1)
-    assert found["labelled"] == {"count": 6, "share": 6 / 7}
+    figures = measured(RECORDS).figures
+    assert (figures["records"], figures["rejected"], figures["without_text"]) == (7, 1, 1)
+    assert figures["labelled"] == {"count": 6, "share": 6 / 7}
 
 
 def test_the_primary_label_is_nvds_else_the_cnas_and_no_placeholder() -> None:
@@ -54,15 +54,15 @@ def test_years_are_those_of_the_id_and_of_publication() -> None:
 
 
 def test_coverage_counts_all_labels_and_their_kinds() -> None:
-    found = measured(RECORDS).figures["coverage"]
-    nvd = found["sources"]["nvd"]
+    figures = measured(RECORDS).figures["coverage"]
+    nvd = figures["sources"]["nvd"]
     assert (nvd["count"], nvd["labels"]) == (4, 5)
     assert {kind: row["count"] for kind, row in nvd["kinds"].items()} == {
         "weakness": 3,
         "category": 1,
         "placeholder": 1,
     }
-    together = {tuple(row["sources"]): row["count"] for row in found["together"]}
+    together = {tuple(row["sources"]): row["count"] for row in figures["together"]}
     assert together == {
         ("nvd", "cna"): 2,
         ("nvd", "cisa_adp"): 1,
@@ -124,9 +124,9 @@ def test_a_discouraged_label_gets_the_neighbour_that_other_sources_name() -> Non
         record(f"CVE-2021-{n}", f"Text {n}.", nvd="CWE-119", cna="CWE-787") for n in range(5)
     ]
     records.append(record("CVE-2021-9", "Text 9.", nvd="CWE-79"))
-    found = measured(records).figures["discouraged"]
-    assert found["records"]["count"] == 5
-    (row,) = found["classes"]
+    figures = measured(records).figures["discouraged"]
+    assert figures["records"]["count"] == 5
+    (row,) = figures["classes"]
     assert (row["cwe"], row["usage"], row["records"]) == ("CWE-119", "Discouraged", 5)
     assert row["better"]["cwe"] == "CWE-787"
     assert row["better"]["records_so_labelled_by_another_source"] == 5
@@ -137,31 +137,36 @@ def test_a_discouraged_label_gets_the_neighbour_that_other_sources_name() -> Non
 
 
 def test_texts_are_the_same_whatever_their_case_and_punctuation() -> None:
-    found = measured(RECORDS).figures["duplicates"]
-    assert (found["texts"], found["groups"], found["records"], found["surplus"]) == (5, 1, 2, 1)
-    assert found["label_conflicts"]["groups"] == 1
-    (group,) = found["largest"]
+    figures = measured(RECORDS).figures["duplicates"]
+    assert (figures["texts"], figures["groups"], figures["records"], figures["surplus"]) == (
+        5,
+        1,
+        2,
+        1,
+    )
+    assert figures["label_conflicts"]["groups"] == 1
+    (group,) = figures["largest"]
     assert group["cve_ids"] == ["CVE-2020-1", "CVE-2021-2"]
     assert group["labels"] == {"CWE-787": 1, "CWE-79": 1}
 
 
 def test_the_spread_of_equal_classes_is_their_number() -> None:
-    found = spread(Counter({f"CWE-{n}": 10 for n in (20, 79, 89, 787)}), CATALOGUE)
-    assert found["entropy_bits"] == pytest.approx(2)
-    assert found["effective_classes"] == pytest.approx(4)
-    assert found["needed_for"] == {"0.5": 2, "0.8": 4, "0.9": 4, "0.95": 4, "0.99": 4}
-    assert [row["cumulative_share"] for row in found["head"]] == [0.25, 0.5, 0.75, 1]
-    assert {row["labels_at_most"]: row["classes"] for row in found["tail"]} == {1: 0, 5: 0, 100: 4}
-    assert found["usages"]["Discouraged"]["classes"] == 1  # CWE-20
+    counts = spread(Counter({f"CWE-{n}": 10 for n in (20, 79, 89, 787)}), CATALOGUE)
+    assert counts["entropy_bits"] == pytest.approx(2)
+    assert counts["effective_classes"] == pytest.approx(4)
+    assert counts["needed_for"] == {"0.5": 2, "0.8": 4, "0.9": 4, "0.95": 4, "0.99": 4}
+    assert [row["cumulative_share"] for row in counts["head"]] == [0.25, 0.5, 0.75, 1]
+    assert {row["labels_at_most"]: row["classes"] for row in counts["tail"]} == {1: 0, 5: 0, 100: 4}
+    assert counts["usages"]["Discouraged"]["classes"] == 1  # CWE-20
 
 
 def test_records_without_any_label_are_measured_all_the_same() -> None:
-    found = measured([record("CVE-2021-1"), record("CVE-2021-2", "Other.")])
-    assert found.conflicts == ()
-    assert found.figures["labelled"] == {"count": 0, "share": 0}
-    assert found.figures["classes"]["labels"] == 0
-    assert found.figures["agreement"] == []
-    assert found.figures["discouraged"] == {"records": None, "classes": [], "other_classes": 0}
+    result = measured([record("CVE-2021-1"), record("CVE-2021-2", "Other.")])
+    assert result.conflicts == ()
+    assert result.figures["labelled"] == {"count": 0, "share": 0}
+    assert result.figures["classes"]["labels"] == 0
+    assert result.figures["agreement"] == []
+    assert result.figures["discouraged"] == {"records": None, "classes": [], "other_classes": 0}
 
 
 def test_no_records_are_nothing_to_measure() -> None:
@@ -174,9 +179,11 @@ def test_no_records_are_nothing_to_measure() -> None:
 @pytest.mark.shared
 def test_what_is_known_of_the_real_sample(shared: Path) -> None:
     archive = shared / "cvelist" / "cve-json5-sample.tar.gz"
-    found = measured(read_vulnerabilities(archive))
-    assert found.figures["records"] + found.figures["rejected"] == 400
-    assert found.figures["coverage"]["sources"]["nvd"]["count"] == 0  # CVE JSON 5 has no NVD labels
-    (pair,) = found.figures["agreement"]
+    result = measured(read_vulnerabilities(archive))
+    assert result.figures["records"] + result.figures["rejected"] == 400
+    assert (
+        result.figures["coverage"]["sources"]["nvd"]["count"] == 0
+    )  # CVE JSON 5 has no NVD labels
+    (pair,) = result.figures["agreement"]
     assert pair["sources"] == ["cna", "cisa_adp"]
-    assert len(found.conflicts) == pair["records"] - pair["first_label"]["count"]
+    assert len(result.conflicts) == pair["records"] - pair["first_label"]["count"]

@@ -31,15 +31,15 @@ def report(sample_run: Path, run: Run, tmp_path_factory: pytest.TempPathFactory)
 
 
 def test_the_sample_s_report_holds_what_is_known_of_it(report: Path, sample_run: Path) -> None:
-    found = read_json(report / "dataset.json")
-    records, corpus = found["records"], found["corpus"]
+    stored = read_json(report / "dataset.json")
+    records, corpus = stored["records"], stored["corpus"]
     assert (records["records"], records["rejected"]) == (325, 3)
     assert corpus["splits"] == {"train": 252, "validation": 28}
     assert corpus["records"] == 280
     assert corpus["duplicates"]["groups"] == 0
     assert corpus["lengths"]["limit"] == 512  # of the recipe
     assert corpus["dropped"]["no-label"] == 2
-    assert set(found["inputs"]) >= {FEED.name, "corpus/train.jsonl"}
+    assert set(stored["inputs"]) >= {FEED.name, "corpus/train.jsonl"}
     differing = {conflict["cve_id"] for conflict in read_jsonl(report / "conflicts.jsonl")}
     examples = [
         row["cve_id"]
@@ -54,8 +54,8 @@ def test_the_list_of_conflicts_is_the_same_in_both_forms(report: Path) -> None:
     with (report / "conflicts.csv").open(encoding="utf-8", newline="") as file:
         again = list(csv.DictReader(file))
     assert rows and [{k: str(v) for k, v in row.items()} for row in rows] == again
-    found = read_json(report / "dataset.json")["records"]["conflicts"]
-    assert found == {"records": len({r["cve_id"] for r in rows}), "pairs": len(rows)}
+    stored = read_json(report / "dataset.json")["records"]["conflicts"]
+    assert stored == {"records": len({r["cve_id"] for r in rows}), "pairs": len(rows)}
 
 
 def test_the_page_shows_every_plot_that_was_drawn(report: Path) -> None:
@@ -93,8 +93,8 @@ def test_a_year_of_few_labels_is_no_point(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_plots_drawn_from_the_written_figures_are_the_same(report: Path) -> None:
-    found = read_json(report / "dataset.json")
-    for name, drawn in plots.plots(found["records"]).items():
+    stored = read_json(report / "dataset.json")
+    for name, drawn in plots.plots(stored["records"]).items():
         assert drawn == (report / "plots" / f"records-{name}.svg").read_text(encoding="utf-8"), name
 
 

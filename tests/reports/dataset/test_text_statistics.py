@@ -41,10 +41,10 @@ def counter(folder: Path) -> TokenCounter:
 
 
 def of(texts: list[str], *, limit: int, counter: TokenCounter | None = None) -> Lengths:
-    found = Lengths(limit=limit, counter=counter)
+    lengths = Lengths(limit=limit, counter=counter)
     for number, text in enumerate(texts):
-        found.add(f"CVE-2021-{number}", text, rcm_prompt(text), "CWE-120")
-    return found
+        lengths.add(f"CVE-2021-{number}", text, rcm_prompt(text), "CWE-120")
+    return lengths
 
 
 def test_a_chat_has_the_tokens_that_training_sees(counter: TokenCounter) -> None:
@@ -64,14 +64,14 @@ def test_a_chat_has_the_tokens_that_training_sees(counter: TokenCounter) -> None
 def test_what_is_over_the_limit_is_counted_and_named(counter: TokenCounter) -> None:
     sizes = counter.chats([(rcm_prompt(text), "CWE-120") for text in TEXTS])
     limit = sorted(sizes)[-3]
-    found = of(TEXTS, limit=limit, counter=counter).to_json()
-    assert found["chat"]["over_limit"] == sum(size > limit for size in sizes) == 2
-    assert found["chat"]["longest_over_limit"][0] == {
+    lengths = of(TEXTS, limit=limit, counter=counter).to_json()
+    assert lengths["chat"]["over_limit"] == sum(size > limit for size in sizes) == 2
+    assert lengths["chat"]["longest_over_limit"][0] == {
         "cve_id": "CVE-2021-28",
         "tokens": max(sizes),
     }
-    assert found["chat"]["max"] == max(sizes)
-    assert sum(found["chat"]["histogram"]["counts"]) == len(TEXTS)
+    assert lengths["chat"]["max"] == max(sizes)
+    assert sum(lengths["chat"]["histogram"]["counts"]) == len(TEXTS)
 
 
 def test_a_text_over_the_limit_is_found_though_it_was_not_drawn(
@@ -80,10 +80,10 @@ def test_a_text_over_the_limit_is_found_though_it_was_not_drawn(
     monkeypatch.setattr(text_statistics, "_DRAWN", 5)
     sizes = counter.chats([(rcm_prompt(text), "CWE-120") for text in TEXTS])
     limit = sorted(sizes)[-3]
-    found = of(TEXTS, limit=limit, counter=counter).to_json()
-    assert found["tokens_by"]["texts_counted"] == 5
-    assert found["chat"]["over_limit"] == 2
-    assert found["chat"]["max"] == max(sizes)
+    lengths = of(TEXTS, limit=limit, counter=counter).to_json()
+    assert lengths["tokens_by"]["texts_counted"] == 5
+    assert lengths["chat"]["over_limit"] == 2
+    assert lengths["chat"]["max"] == max(sizes)
 
 
 def test_no_text_has_more_tokens_than_its_bound(counter: TokenCounter) -> None:
@@ -94,12 +94,12 @@ def test_no_text_has_more_tokens_than_its_bound(counter: TokenCounter) -> None:
 
 
 def test_without_a_tokenizer_tokens_are_estimated_and_said_to_be() -> None:
-    found = of(TEXTS, limit=400).to_json()
-    assert found["tokens_by"] == {"estimate": "fitted to Qwen3's tokenizer"}
-    assert found["words"]["max"] == len(TEXTS[-1].split())
-    assert found["characters"]["max"] == len(TEXTS[-1])
-    assert found["description"]["max"] == estimate(TEXTS[-1])
-    assert 0 < found["chat"]["over_limit"] < len(TEXTS)
+    lengths = of(TEXTS, limit=400).to_json()
+    assert lengths["tokens_by"] == {"estimate": "fitted to Qwen3's tokenizer"}
+    assert lengths["words"]["max"] == len(TEXTS[-1].split())
+    assert lengths["characters"]["max"] == len(TEXTS[-1])
+    assert lengths["description"]["max"] == estimate(TEXTS[-1])
+    assert 0 < lengths["chat"]["over_limit"] < len(TEXTS)
 
 
 def test_a_runs_own_tokenizer_is_found(folder: Path, tmp_path: Path) -> None:
