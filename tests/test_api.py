@@ -75,7 +75,7 @@ def test_ask() -> None:
 def test_lookup_takes_any_spelling_and_says_what_is_missing() -> None:
     known = json.loads(FEED.read_text())["vulnerabilities"][0]["cve"]["id"]
     assert cq.lookup(known.lower().replace("-", "‑"), records=FEED).cve_id == known
-    with pytest.raises(cq.CyberSecQwenError, match="'CVE-21' is no CVE id"):
+    with pytest.raises(cq.CyberSecQwenError, match="'CVE-21' is not a CVE id"):
         cq.lookup("CVE-21", records=FEED)
     with pytest.raises(cq.CyberSecQwenError, match="no record of CVE-1999-0001"):
         cq.lookup("CVE-1999-0001", records=[FEED])

@@ -119,7 +119,7 @@ def test_json_is_written_the_same_whatever_the_order_of_keys(tmp_path: Path) -> 
 def test_a_broken_line_is_named(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text('{"a": 1}\n{"a": \n')
-    with pytest.raises(InputError, match=r"rows\.jsonl:2: no valid JSON"):
+    with pytest.raises(InputError, match=r"rows\.jsonl:2: not valid JSON"):
         list(read_jsonl(path))
     path.write_text('{"a": "\\ud83d\\ude00"}\n{"a": "\\ud83d"}\n')
     with pytest.raises(InputError, match=r"rows\.jsonl:2: no valid Unicode"):
@@ -138,7 +138,7 @@ def test_a_broken_line_is_named(tmp_path: Path) -> None:
         ),
         (gzip.compress(b"{}" * 99, mtime=0)[:12] + b"\xff" * 40, "truncated or damaged"),
         (b"no gzip at all", "truncated or damaged"),
-        (gzip.compress(b'{"a":', mtime=0), "no valid JSON"),
+        (gzip.compress(b'{"a":', mtime=0), "not valid JSON"),
     ],
 )
 def test_a_damaged_json_gz_is_named(tmp_path: Path, content: bytes, message: str) -> None:

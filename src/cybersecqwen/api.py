@@ -68,7 +68,8 @@ def lookup(cve_id: str, *, records: File | Sequence[File] = ()) -> Vulnerability
     """Find the record of a CVE id in files of records, or in what `fetch` left in its cache.
 
     The id may be in lower case or with other dashes. Nothing is downloaded. Raises InputError
-    for a text that is no CVE id, for an id without a record, and where there is nothing to search.
+    for a text that is not a CVE id, for an id without a record, and where there is nothing to
+    search.
     """
     from cybersecqwen.analyst.lookup import how_to_fetch, look_up
     from cybersecqwen.cwe.identifiers import normalise_cve
@@ -77,7 +78,7 @@ def lookup(cve_id: str, *, records: File | Sequence[File] = ()) -> Vulnerability
     files = [records] if isinstance(records, (str, Path)) else records
     wanted = normalise_cve(cve_id)
     if not wanted:
-        raise InputError(f"{cve_id!r} is no CVE id", tip="the form is CVE-2021-44228")
+        raise InputError(f"{cve_id!r} is not a CVE id", tip="the form is CVE-2021-44228")
     vulnerability = look_up([wanted], [Path(file) for file in files]).get(wanted)
     if vulnerability is None:
         tip = "give other records" if files else how_to_fetch(wanted)

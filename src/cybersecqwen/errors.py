@@ -2,8 +2,8 @@
 
 Each says what went wrong, where, and what to do about it, in one line:
 
-    >>> str(InputError("label 'CWE-XSS' is no CWE id", where="feed.json:3", tip="fix the label"))
-    "feed.json:3: label 'CWE-XSS' is no CWE id (fix the label)"
+    >>> str(InputError("label 'CWE-XSS' is not a CWE id", where="feed.json:3", tip="fix the label"))
+    "feed.json:3: label 'CWE-XSS' is not a CWE id (fix the label)"
 """
 
 from __future__ import annotations

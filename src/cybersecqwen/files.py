@@ -154,7 +154,7 @@ def read_json(path: Path) -> Any:
             return json.loads(data)
     except json.JSONDecodeError as error:
         raise InputError(
-            f"no valid JSON: {error.msg}",
+            f"not valid JSON: {error.msg}",
             where=f"{path}:{error.lineno}",
             tip="the file may be truncated; download it again",
         ) from error
@@ -176,7 +176,7 @@ def parse_line(line: str | bytes, *, where: str) -> Json:
     except UnicodeDecodeError as error:
         raise InputError(f"is not UTF-8: {error.reason}", where=where) from error
     except json.JSONDecodeError as error:
-        raise InputError(f"no valid JSON: {error.msg}", where=where, tip="fix the line") from error
+        raise InputError(f"not valid JSON: {error.msg}", where=where, tip="fix the line") from error
     except (RecursionError, ValueError) as error:  # endless brackets, endless digits
         raise InputError(f"no usable JSON: {error}", where=where) from error
     if not isinstance(row, dict):

@@ -113,8 +113,8 @@ def test_a_rejected_record_is_refused() -> None:
         (gzip.compress(JSONL, mtime=0)[:-12], "stdin: is truncated or damaged"),
         (b'[{"text": "x"}]', "stdin: is a JSON array"),
         (b"cve,summary\nCVE-2021-1,XSS\n", "stdin: the header is cve,summary"),
-        (pretty(CVE5)[:-20], "stdin: no valid JSON"),
-        (b"CVE-2021-0001\nCVE-20\n", "'CVE-20' is no CVE id"),
+        (pretty(CVE5)[:-20], "stdin: not valid JSON"),
+        (b"CVE-2021-0001\nCVE-20\n", "'CVE-20' is not a CVE id"),
     ],
 )
 def test_what_cannot_be_read_is_one_line_with_the_place(data: bytes, message: str) -> None:
@@ -173,7 +173,7 @@ def test_any_text_is_taken_as_it_is(text: str) -> None:
     [
         (["feed.jsonl"], "feed.jsonl: no such file"),
         (["./feed"], "./feed: no such file"),
-        (["CVE-2021-12"], "'CVE-2021-12' is no CVE id"),
+        (["CVE-2021-12"], "'CVE-2021-12' is not a CVE id"),
         (["SQL", "injection"], "'SQL' is one word"),
         (["XSS in caf\udce9"], "the text: is not valid UTF-8"),
     ],

@@ -126,8 +126,8 @@ def test_a_model_folder_answers(model_folder: Path, tmp_path: Path) -> None:
     ("model", "message"),
     [
         ("http://localhost:1/v1", "the server does not list its models"),
-        ("embeded", "'embeded' is no model"),
-        ("./nowhere", "'./nowhere' is no model"),
+        ("embeded", "'embeded' is not a model"),
+        ("./nowhere", "'./nowhere' is not a model"),
     ],
 )
 def test_a_model_that_is_none_says_what_is_one(model: str, message: str) -> None:

@@ -90,7 +90,7 @@ def test_without_any_records_it_says_where_it_looked_and_how_to_fetch(cache: Pat
     with pytest.raises(InputError) as caught:
         look_up(["CVE-2021-44228"], [])
     said = str(caught.value)
-    assert said.startswith(f"{cache}: no records to look CVE-2021-44228 up in")
+    assert said.startswith(f"{cache}: no records in which to look up CVE-2021-44228")
     assert "nvd/nvdcve-2.0-2021.json.gz" in said
     assert "run: cybersecqwen fetch nvd --years 2021, or give --records FILE" in said
 

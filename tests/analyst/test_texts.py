@@ -29,7 +29,7 @@ def table(data: bytes) -> tuple[list[tuple[str | int, str]], list[str]]:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        (b'{"text": "XSS', "no valid JSON"),
+        (b'{"text": "XSS', "not valid JSON"),
         (b"[]", "not a JSON object"),
         (b"{}", "no text"),
         (b'{"text": null}', "no text"),

@@ -120,7 +120,7 @@ def test_a_folder_that_is_no_trial_and_one_too_many_are_named(
     run = evaluated("cti-rcm", ["CWE-79"] * 8)
     first = run / "evaluation" / "cti-rcm" / "model-card" / "trial-0"
     copy = shutil.copytree(first, first.with_name("trial-0 copy"))
-    with pytest.raises(InputError, match="trial-0 copy: is no trial"):
+    with pytest.raises(InputError, match="trial-0 copy: is not a trial"):
         read_run(run)
     copy.rename(first.with_name("trial-1"))
     [answers] = read_run(run)

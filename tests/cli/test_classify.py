@@ -122,7 +122,7 @@ def test_a_broken_line_is_named_and_the_9999_others_are_answered(tmp_path: Path)
     done = classify(path, "--json")
     assert done.returncode == 1
     assert [row["id"] for row in rows(done)] == [i for i in range(10_000) if i != 6]
-    assert done.stderr.startswith(f"cybersecqwen: {path}:7: no valid JSON")
+    assert done.stderr.startswith(f"cybersecqwen: {path}:7: not valid JSON")
     assert done.stderr.count("\n") == 1
 
 
@@ -151,7 +151,7 @@ def test_a_cve_id_is_looked_up_in_records_and_in_the_cache(
     [given] = rows(classify(known, "--records", FEED, "--json"))
     nowhere = classify(known)
     assert (nowhere.returncode, nowhere.stdout) == (1, "")
-    assert f"{tmp_path}: no records to look {known} up in" in nowhere.stderr
+    assert f"{tmp_path}: no records in which to look up {known}" in nowhere.stderr
     assert "cybersecqwen fetch nvd --years" in nowhere.stderr
     folder = tmp_path / "cvelist"
     folder.mkdir()

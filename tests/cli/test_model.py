@@ -34,7 +34,7 @@ def test_a_model_is_named_in_one_way_or_an_older_one(
 @pytest.mark.parametrize(
     ("model", "older", "message"),
     [
-        ("embeded", {}, "'embeded' is no model"),
+        ("embeded", {}, "'embeded' is not a model"),
         ("m", {"engine": "embedded"}, "embedded and m are two models"),
         (None, {"url": URL, "responses": "answers.csv"}, "are two models"),
         ("m", {"url": URL, "engine": "embedded"}, "are two models"),

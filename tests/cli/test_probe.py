@@ -31,7 +31,7 @@ def test_a_server_is_named_as_in_every_command(server: Any) -> None:
     assert run(server.url, *ASK[2:])[:2] == (0, table)
     code, out, err = run("embedded")
     assert (code, out) == (2, "")
-    assert "embedded is no server" in err
+    assert "embedded is not a server" in err
 
 
 def test_a_failed_check_gives_status_3_and_json_is_all_of_stdout(server: Any) -> None:

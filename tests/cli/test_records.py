@@ -95,6 +95,8 @@ def test_a_change_of_labels_is_printed(cache: Path, upstream: Upstream) -> None:
     nvd = Nvd(upstream)
     nvd.put("CVE-2024-1000", "2024-02-01T00:00:00.000", "NVD-CWE-noinfo")
     update(upstream, "--only", "nvd")
+    unchanged = run("records", "history", "CVE-2024-1000").stdout
+    assert unchanged == "CVE-2024-1000: no change since it was first stored\n"
     nvd.put("CVE-2024-1000", "2024-02-02T00:00:00.000", "CWE-79", "CWE-80")
     assert "label changes" in update(upstream, "--only", "nvd").stdout
     printed = run("records", "history", "cve-2024-1000").stdout
@@ -137,14 +139,14 @@ def test_an_import_is_done_once(cache: Path, tmp_path: Path) -> None:
     cut = tmp_path / "cut.json"
     cut.write_bytes(FEED.read_bytes()[:-100])
     before = shutil.copy(cache / "records.sqlite", tmp_path / "before.sqlite")
-    assert "no valid JSON" in run("records", "import", str(cut), code=1).stderr
+    assert "not valid JSON" in run("records", "import", str(cut), code=1).stderr
     assert Path(before).read_bytes() == (cache / "records.sqlite").read_bytes()
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["records", "since", "2025-13-01"], 1, "'2025-13-01' is no date"),
+        (["records", "since", "2025-13-01"], 1, "'2025-13-01' is not a date"),
         (["records", "since", "2025-12-01"], 1, "no such record store"),
         (["records", "status"], 1, "make it: cybersecqwen fetch records"),
         (["fetch", "records", "--only", "nvdd"], 2, "'nvdd' is not one of 'nvd', 'cvelist'"),

@@ -171,7 +171,7 @@ def test_an_unfinished_stage_is_refused_and_named(with_questions: Path, tmp_path
     shutil.rmtree(with_questions / "corpus")
     with pytest.raises(StageError, match="run it first: cybersecqwen corpus smoke"):
         export(with_questions, tmp_path / "out")
-    with pytest.raises(InputError, match="is no run folder"):
+    with pytest.raises(InputError, match="is not a run folder"):
         export(tmp_path, tmp_path / "out")
 
 

@@ -152,7 +152,7 @@ def test_a_failed_install_leaves_what_was_there(tmp_path: Path) -> None:
     before = sorted(folder.iterdir())
     cut = tmp_path / "cut.json"
     cut.write_text('{"type": "bundle", "objects": [')
-    with pytest.raises(InputError, match="no valid JSON"):
+    with pytest.raises(InputError, match="not valid JSON"):
         install(KnowledgeFiles(attack=(cut,)), folder=folder)
     with pytest.raises(InputError, match="no file is given"):
         install(KnowledgeFiles(), folder=folder)

@@ -148,10 +148,10 @@ def test_what_is_no_model_says_what_is_one(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "model.gguf").write_bytes(b"GGUF")
     wrong = {
-        "embeded": "'embeded' is no model (give embedded, a model folder, a file of recordings,",
-        f"{tmp_path}/none": "/none' is no model (give embedded, a model folder,",
+        "embeded": "'embeded' is not a model (give embedded, a model folder, a file of recordings,",
+        f"{tmp_path}/none": "/none' is not a model (give embedded, a model folder,",
         f"{tmp_path}/none.jsonl": "none.jsonl: no such file or folder",
-        f"{tmp_path}/model.gguf": "model.gguf: 'model.gguf' is no recording",
+        f"{tmp_path}/model.gguf": "model.gguf: 'model.gguf' is not a recording",
         f"{tmp_path}/empty": "empty: no config.json in this folder",
         str(run): f"run: this is a run folder, not a model (its model is {run / 'merged'})",
         "http://user:secret@localhost/v1": "a server URL may hold no password",

@@ -75,7 +75,7 @@ def test_two_texts_for_one_trial_are_refused_with_both_places(recording: Recordi
         ({"item": True, "text": "A"}, "item is True, no whole number"),
         ({"item": 1, "trial": 0.5, "text": "A"}, "trial is 0.5, no whole number"),
         ("[1]", "not a JSON object"),
-        ('{"item": 1,', "no valid JSON"),
+        ('{"item": 1,', "not valid JSON"),
     ],
 )
 def test_a_bad_row_is_named_by_file_and_line(

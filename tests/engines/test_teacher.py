@@ -108,5 +108,5 @@ def test_answers_to_other_requests_are_refused(
 def test_a_teacher_is_any_model(server: Any) -> None:
     assert open_teacher(server.url).identity == {"url": server.url, "model": "tiny"}
     assert set(open_teacher("embedded").identity) == {"version", "artifacts"}
-    with pytest.raises(InputError, match="'localhost:8000' is no model"):
+    with pytest.raises(InputError, match="'localhost:8000' is not a model"):
         open_teacher("localhost:8000")

@@ -91,7 +91,7 @@ def test_a_run_that_fails_is_told_and_the_others_are_made(
     names = ["plain", "broken", "again", "taught"]
     assert [run["name"] for run in report["runs"]] == names
     broken = result_of(report, "broken")
-    assert "is no multiple of log_steps 7" in broken["error"]
+    assert "is not a multiple of log_steps 7" in broken["error"]
     assert broken["results"] == []
     assert f"- broken: {broken['error']}" in out
     for name in set(names) - {"broken"}:

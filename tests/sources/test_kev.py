@@ -75,7 +75,7 @@ def test_the_real_catalogue_is_read(shared: Path) -> None:
     [
         ({**catalogue(entry("CVE-2025-48384")), "count": 2}, "holds 1 entries, not 2"),
         (catalogue(entry("CVE-1")), r"vulnerabilities\.0\.cveID"),
-        (catalogue(entry("CVE-2025-48384", dateAdded="soon")), "'soon' is no ISO date"),
+        (catalogue(entry("CVE-2025-48384", dateAdded="soon")), "'soon' is not an ISO date"),
         ({"vulnerabilities": []}, "catalogVersion: Field required"),
         ([], "KEV"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import json
 import zipfile
@@ -123,6 +124,12 @@ def test_plain_gzipped_and_zipped_feeds_read_the_same(tmp_path: Path) -> None:
     assert read[0] == read[1] == read[2] != []
 
 
+def test_a_byte_order_mark_is_no_part_of_the_feed(tmp_path: Path) -> None:
+    (tmp_path / "f.json").write_bytes(codecs.BOM_UTF8 + page([cve("CVE-2015-0001")]))
+    [record] = nvd_json.read(tmp_path / "f.json")
+    assert record.cve_id == "CVE-2015-0001"
+
+
 def save_pages(folder: Path, starts: list[int], total: int, size: int = 2) -> None:
     folder.mkdir(parents=True)
     for number, start in enumerate(starts):
@@ -160,14 +167,14 @@ def test_a_single_page_of_more_is_refused(tmp_path: Path) -> None:
     [
         (gzip.compress(page([cve("CVE-2015-0001")] * 200), mtime=0)[:-200], "truncated or damaged"),
         (b"not gzip at all", "truncated or damaged"),
-        (gzip.compress(page([cve("CVE-2015-0001")])[:-40], mtime=0), "no valid JSON"),
+        (gzip.compress(page([cve("CVE-2015-0001")])[:-40], mtime=0), "not valid JSON"),
         (gzip.compress(page([]).replace(b"NVD_CVE", b"NVD_CPE"), mtime=0), "format: .*NVD_CVE"),
         (gzip.compress(page([]).replace(b'"2.0"', b'"1.1"'), mtime=0), "version: .*2.0"),
         (gzip.compress(b"[1, 2]", mtime=0), "NVD JSON 2.0 is expected"),
         (gzip.compress(page([cve("CVE-XSS")]), mtime=0), r"vulnerabilities\.0\.cve\.id"),
         (
             gzip.compress(page([cve("CVE-2015-0001", published="soon")]), mtime=0),
-            "'soon' is no ISO date",
+            "'soon' is not an ISO date",
         ),
         (
             gzip.compress(page([cve("CVE-2015-0001", weaknesses=["CWE-1"])]), mtime=0),

@@ -53,7 +53,7 @@ def test_plain_gzipped_and_zipped_read_the_same(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b'{"type": "bundle", "objects": [', "no valid JSON"),
+        (b'{"type": "bundle", "objects": [', "not valid JSON"),
         (b"[]", "Input should be an object"),
         (b'{"type": "report", "objects": []}', "the type is 'report'"),
         (b'{"type": "bundle", "objects": [{"id": "x"}]}', "0.type: Field required"),

@@ -45,7 +45,7 @@ def test_a_sound_file_is_read_as_it_is(folder: Path) -> None:
         ('["What should be done?", "Which {product}?"]', "7", "question: needs at least one"),
         ('"What should be done?"', "7", "question: 7 is no text"),
         ('"What should be done?"', '" "', "question: ' ' is no text"),
-        ("[fix.open]", "[fix.open", "is no TOML"),
+        ("[fix.open]", "[fix.open", "is not valid TOML"),
         ("[fix.open]", "[fix]\nopen = 1\n[other]", "other: unknown key"),
     ],
 )

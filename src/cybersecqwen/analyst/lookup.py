@@ -68,7 +68,7 @@ def parse_cve_id(word: str) -> str:
     """Return a CVE id as "CVE-2021-44228"; raises InputError where the word is none."""
     cve_id = normalise_cve(word)
     if not re.fullmatch(CVE_SYNTAX, cve_id):
-        raise InputError(f"{word!r} is no CVE id", tip="the form is CVE-2021-44228")
+        raise InputError(f"{word!r} is not a CVE id", tip="the form is CVE-2021-44228")
     return cve_id
 
 
@@ -92,7 +92,7 @@ def places(cve_ids: Sequence[str], records: Sequence[Path]) -> list[Path]:
     if not there:
         looked = ", ".join(str(path.relative_to(cache)) for path in known)
         raise InputError(
-            f"no records to look {cve_ids[0]} up in, neither of {looked}",
+            f"no records in which to look up {cve_ids[0]}: none of {looked}",
             where=cache,
             tip=f"{how_to_fetch(cve_ids[0])}, or give --records FILE",
         )

@@ -155,7 +155,7 @@ def _read(run: Path, folder: Path) -> ResponseSet:
 def _trial(path: Path) -> int:
     number = path.parent.name.removeprefix("trial-")
     if not re.fullmatch("[0-9]{1,6}", number):
-        raise InputError("is no trial", where=path.parent, tip="move it out of the run's folder")
+        raise InputError("is not a trial", where=path.parent, tip="move it out of the run's folder")
     return int(number)
 
 

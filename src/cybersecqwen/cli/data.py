@@ -111,7 +111,7 @@ def _years(text: str | None) -> tuple[int, ...]:
     first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
     if first > last:
         raise CyberSecQwenError(
-            f"--years {text!r} is no year or range", tip="say 2021 or 2015-2021"
+            f"--years {text!r} is not a year or range", tip="say 2021 or 2015-2021"
         )
     return tuple(range(first, last + 1))
 

@@ -38,7 +38,7 @@ def probe(
 
     named = one_model(name, server=model) or model
     if engine_of(named) != "http":
-        raise click.UsageError(f"{named} is no server: give its URL, or NAME@URL")
+        raise click.UsageError(f"{named} is not a server: give its URL, or NAME@URL")
     report = try_server(open_model(named, kind=kind), prompts)
     echo(asdict(report), _report_table(report), as_json=as_json)
     if report.failed:

@@ -74,6 +74,8 @@ def history(cve_id: str, store: Path | None, as_json: bool) -> None:
     changes = query.history(_path(store), cve_id)
     if as_json:
         click.echo(json.dumps(changes, ensure_ascii=False, indent=2))
+    elif not changes:
+        click.echo(f"{cve_id}: no change since it was first stored")
     else:
         header = ("modified", "seen", "from", "what", "old", "new")
         click.echo(table(header, map(_change, changes)))
@@ -157,7 +159,7 @@ def iso_day(text: str) -> str:
     try:
         return date.fromisoformat(text).isoformat()
     except ValueError as error:
-        raise CyberSecQwenError(f"{text!r} is no date", tip="say 2025-12-01") from error
+        raise CyberSecQwenError(f"{text!r} is not a date", tip="write it as 2025-12-01") from error
 
 
 def _path(store: Path | None) -> Path:

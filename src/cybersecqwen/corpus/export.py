@@ -35,11 +35,11 @@ def export(run: Path, out: Path, *, form: str = FORMATS[0]) -> dict[str, dict[st
     `form` is one of FORMATS: the columns `prompt` and `completion`, or `messages`. A folder
     that was exported from the same files is left as it is.
 
-    Raises InputError where `run` is no run folder, StageError where a stage in it is not
+    Raises InputError where `run` is not a run folder, StageError where a stage in it is not
     finished or has changed, or where `out` holds something else.
     """
     if not (run / "recipe.toml").is_file():
-        raise InputError("is no run folder", where=run, tip="it holds no recipe.toml")
+        raise InputError("is not a run folder", where=run, tip="it holds no recipe.toml")
     recipe = load_recipe(run / "recipe.toml")
     tip = f"run it first: cybersecqwen {{}} {recipe.name} --out {run}"
     stages = {

@@ -50,7 +50,7 @@ def normalise_ids(text: str) -> str:
 
 
 def cve_year(cve_id: str) -> str:
-    """Return the year in a CVE id, as four digits; "" where the text is no CVE id."""
+    """Return the year in a CVE id, as four digits; "" where the text is not a CVE id."""
     return normalise_cve(cve_id)[4:8]
 
 

@@ -77,4 +77,4 @@ def engine_of(model: str | Path) -> str:
     for name, engine in ENGINES.items():
         if engine.recognises(str(model)):
             return name
-    raise InputError(f"{str(model)!r} is no model", tip=f"give {_MODEL}")
+    raise InputError(f"{str(model)!r} is not a model", tip=f"give {_MODEL}")

@@ -45,10 +45,11 @@ def base_url(url: str) -> str:
     try:
         parts = urlsplit(url.strip())
     except ValueError as error:
-        raise InputError(f"{url!r} is no URL: {error}") from error
+        raise InputError(f"{url!r} is not a URL: {error}") from error
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
         raise InputError(
-            f"{url!r} is no server URL", tip="give its base, for example http://localhost:8000/v1"
+            f"{url!r} is not a server URL",
+            tip="give its base, for example http://localhost:8000/v1",
         )
     if "@" in parts.netloc:
         raise InputError(

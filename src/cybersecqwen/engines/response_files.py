@@ -86,7 +86,7 @@ def read_response_file(path: Path, *, column: str | None = None) -> Iterator[Rec
     ending = file_ending(path)
     if ending not in ENDINGS:
         raise InputError(
-            f"{path.name!r} is no recording", where=path, tip="give .jsonl, .json, .csv or .tsv"
+            f"{path.name!r} is not a recording", where=path, tip="give .jsonl, .json, .csv or .tsv"
         )
     text = _text(path)
     if not text.strip():
@@ -130,7 +130,7 @@ def _json_rows(text: str, path: Path) -> Iterator[tuple[str, Json]]:
     try:
         rows = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"no valid JSON: {error}", where=path) from error
+        raise InputError(f"not valid JSON: {error}", where=path) from error
     if not isinstance(rows, list):
         raise InputError("not a JSON array of answers", where=path, tip="or give JSONL")
     for position, entry in enumerate(rows):

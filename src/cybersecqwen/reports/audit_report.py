@@ -59,13 +59,14 @@ def audit_table(audit: Audit) -> str:
 def verdict(audit: Audit) -> str:
     """Write in a sentence whether the file is clean."""
     items = sum(audit.items.values())
-    checked = f"{audit.train_rows:,} rows held against {items:,} items of {len(audit.items)} tasks"
+    checked = f"{audit.train_rows:,} rows compared with {items:,} items of {len(audit.items)} tasks"
     if audit.clean:
         return f"Clean: {checked}, no overlap by any rule."
     rows = len({overlap.row.number for overlap in audit.overlaps})
     hit = len({(overlap.hit.task, overlap.hit.item) for overlap in audit.overlaps})
-    unread = f"; {len(audit.unreadable):,} could not be read" if audit.unreadable else ""
-    return f"Not clean: {checked}, {rows:,} rows overlap with {hit:,} items{unread}."
+    overlap = f"{rows:,} rows overlap with {hit:,} items" if rows else "no overlap by any rule"
+    unread = f"; rows that could not be read: {len(audit.unreadable):,}" if audit.unreadable else ""
+    return f"Not clean: {checked}, {overlap}{unread}."
 
 
 def write_audit(audit: Audit, benchmark: Benchmark, out: Path, *, train: str) -> list[Path]:

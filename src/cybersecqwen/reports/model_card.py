@@ -53,7 +53,7 @@ _DESCRIPTION = (
 def render(run: Path) -> str:
     """Render a run's model card: YAML front matter for the Hugging Face Hub, then Markdown.
 
-    Raises InputError where `run` is no run folder or one of its files is damaged.
+    Raises InputError where `run` is not a run folder or one of its files is damaged.
     """
     evidence = load_evidence(run)
     recipe, summary, certificate = evidence.recipe, evidence.summary, evidence.certificate

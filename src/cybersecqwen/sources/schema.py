@@ -8,6 +8,7 @@ InputError that names it.
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from typing import TypeVar
@@ -51,9 +52,9 @@ _Schema = TypeVar("_Schema", bound=Schema)
 
 
 def parse(schema: type[_Schema], data: bytes, where: object) -> _Schema:
-    """Parse JSON into `schema`; raises InputError that names the first wrong field."""
+    """Parse JSON, with or without a byte order mark; raises InputError on the first wrong field."""
     try:
-        return schema.model_validate_json(data)
+        return schema.model_validate_json(data.removeprefix(codecs.BOM_UTF8))
     except ValidationError as error:
         raise invalid(error, where) from error
 
@@ -63,7 +64,7 @@ def invalid(error: ValidationError, where: object) -> InputError:
     first = error.errors(include_url=False)[0]
     if first["type"] == "json_invalid":
         return InputError(
-            f"no valid JSON: {first['ctx']['error']}",
+            f"not valid JSON: {first['ctx']['error']}",
             where=where,
             tip="the file may be truncated; download it again",
         )
@@ -80,7 +81,9 @@ def iso_date(text: str, where: object) -> str:
     try:
         return date.fromisoformat(text[:10]).isoformat()
     except ValueError as error:
-        raise InputError(f"{text!r} is no ISO date", where=where, tip="fix the record") from error
+        raise InputError(
+            f"{text!r} is not an ISO date", where=where, tip="fix the record"
+        ) from error
 
 
 def iso_time(text: str, where: object) -> str:
@@ -94,6 +97,6 @@ def iso_time(text: str, where: object) -> str:
             moment = moment.astimezone(UTC).replace(tzinfo=None)
     except (ValueError, OverflowError) as error:
         raise InputError(
-            f"{text!r} is no ISO timestamp", where=where, tip="fix the record"
+            f"{text!r} is not an ISO timestamp", where=where, tip="fix the record"
         ) from error
     return moment.isoformat(timespec="milliseconds")

@@ -51,11 +51,11 @@ def load_templates(name: str, layout: Layout) -> Json:
 
 
 def read_templates(name: str) -> Json:
-    """Read a file of templates as it is; raises InputError where it is no TOML."""
+    """Read a file of templates as it is; raises InputError where it is not valid TOML."""
     try:
         return tomllib.loads((TEMPLATES / name).read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
-        raise InputError(f"is no TOML: {error}", where=TEMPLATES / name) from error
+        raise InputError(f"is not valid TOML: {error}", where=TEMPLATES / name) from error
 
 
 def check_templates(name: str, words: Json, layout: Layout, *, at: str = "") -> None:

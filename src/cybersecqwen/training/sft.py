@@ -157,7 +157,7 @@ def training_settings(recipe: Recipe, *, parameters: int) -> dict[str, Any]:
     if training.checkpoint_steps % training.log_steps:
         # A logged loss is the mean since the last one; a resume begins such a mean anew.
         raise RecipeError(
-            f"checkpoint_steps {training.checkpoint_steps} is no multiple of "
+            f"checkpoint_steps {training.checkpoint_steps} is not a multiple of "
             f"log_steps {training.log_steps}, so a resumed run could not log the same losses",
             tip=f"--set training.checkpoint_steps={training.log_steps * 10}",
         )

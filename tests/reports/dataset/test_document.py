@@ -163,7 +163,7 @@ def test_a_run_without_a_corpus_names_the_command_that_builds_it(
 ) -> None:
     code, out, err = run("report", tmp_path)
     assert (code, out) == (1, "")
-    assert "is no run folder" in err
+    assert "is not a run folder" in err
     (tmp_path / "recipe.toml").write_bytes((sample_run / "recipe.toml").read_bytes())
     code, _, err = run("report", tmp_path)
     assert code == 1

@@ -136,7 +136,7 @@ def test_a_record_that_cannot_be_read_is_refused_with_a_reason_until_it_can(
     upstream.files[cve_list.path(SECOND)] = b'{"dataType": "CVE_REC'
     assert run("cvelist", begun).changes == Changes()
     refused = {row["cve_id"]: row["reason"] for row in query.status(store)["refused"]}
-    assert "no valid JSON" in refused[SECOND]
+    assert "not valid JSON" in refused[SECOND]
     assert "HTTP 404" in refused[THIRD]
     cve_list.put(SECOND, "2026-02-05T10:00:00.000Z")
     run("cvelist", begun)
@@ -147,9 +147,9 @@ def test_a_record_that_cannot_be_read_is_refused_with_a_reason_until_it_can(
     ("body", "message"),
     [
         (b"[]", "the log is empty"),
-        (b'[{"fetchTime": "2026', "no valid JSON"),
+        (b'[{"fetchTime": "2026', "not valid JSON"),
         (b'[{"numberOfChanges": 1}]', "fetchTime: Field required"),
-        (b'[{"fetchTime": "yesterday"}]', "'yesterday' is no ISO timestamp"),
+        (b'[{"fetchTime": "yesterday"}]', "'yesterday' is not an ISO timestamp"),
         (
             b'[{"fetchTime": "2026-02-03T10:00:00Z", "new": [{"cveId": "../../x"}]}]',
             "cveId: String should match pattern",

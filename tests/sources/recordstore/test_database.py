@@ -55,7 +55,7 @@ def test_what_is_missing_foreign_or_of_another_schema_is_one_line(
         list(query.read(path))
     text = tmp_path / "text.sqlite"
     text.write_text("no database at all " * 100)
-    with pytest.raises(InputError, match="is no SQLite file"), open_for_update(text):
+    with pytest.raises(InputError, match="is not an SQLite file"), open_for_update(text):
         pass
 
 

@@ -211,6 +211,6 @@ def test_a_truncated_answer_is_one_line_and_changes_nothing(
     run("nvd")
     before = dump(store)
     upstream.faults[API] = [lambda _: Answer(200, body)]
-    with pytest.raises(InputError, match="no valid JSON"):
+    with pytest.raises(InputError, match="not valid JSON"):
         run("nvd")
     assert dump(store) == before

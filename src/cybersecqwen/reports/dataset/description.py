@@ -77,11 +77,11 @@ def rows_of_records(records: Iterable[Vulnerability]) -> Iterator[DatasetRow]:
 def read_corpus(run: Path) -> Corpus:
     """Read the corpus of a run folder.
 
-    Raises InputError where `run` is no run folder, StageError where its corpus is not finished
+    Raises InputError where `run` is not a run folder, StageError where its corpus is not finished
     or is no longer what its manifest proves.
     """
     if not (run / "recipe.toml").is_file():
-        raise InputError("is no run folder", where=run, tip="it holds no recipe.toml")
+        raise InputError("is not a run folder", where=run, tip="it holds no recipe.toml")
     recipe = load_recipe(run / "recipe.toml")
     tip = f"run it first: cybersecqwen corpus {recipe.name} --out {run}"
     folder = finished(run / "corpus", tip=tip)

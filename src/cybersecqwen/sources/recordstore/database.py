@@ -35,7 +35,7 @@ _SQLITE_ERRORS = {
     sqlite3.SQLITE_READONLY: ("cannot be written", "check the permissions"),
     sqlite3.SQLITE_PERM: ("cannot be opened", "check the permissions"),
     sqlite3.SQLITE_IOERR: ("the disk refuses it", "check the disk"),
-    sqlite3.SQLITE_NOTADB: ("is no SQLite file", "give a record store"),
+    sqlite3.SQLITE_NOTADB: ("is not an SQLite file", "give a record store"),
     sqlite3.SQLITE_CORRUPT: ("is truncated or damaged", "delete it and fill it again"),
 }
 
