@@ -74,7 +74,7 @@ def write(tmp_path: Path, old: str, new: str) -> Path:
         ("learning_rate = ", "# ", "the key 'training.learning_rate' is missing"),
         ("years = [2021, 2021]", "years = [2022, 2021]", "run backwards"),
         ('base = "random"', 'base = "Qwen/Qwen3-0.6B"', "go together"),
-        ("[corpus]", "[corpus", "no valid TOML"),
+        ("[corpus]", "[corpus", "not valid TOML"),
     ],
 )
 def test_a_bad_recipe_is_one_line_that_names_the_key(

@@ -122,7 +122,7 @@ def test_a_broken_line_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"rows\.jsonl:2: not valid JSON"):
         list(read_jsonl(path))
     path.write_text('{"a": "\\ud83d\\ude00"}\n{"a": "\\ud83d"}\n')
-    with pytest.raises(InputError, match=r"rows\.jsonl:2: no valid Unicode"):
+    with pytest.raises(InputError, match=r"rows\.jsonl:2: not valid Unicode"):
         list(read_jsonl(path))
     path.write_text("[1]\n")
     with pytest.raises(InputError, match=r"rows\.jsonl:1: not a JSON object"):

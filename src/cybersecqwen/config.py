@@ -252,7 +252,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise RecipeError(f"no valid TOML: {error}", where=path) from error
+        raise RecipeError(f"not valid TOML: {error}", where=path) from error
 
 
 def override(key: str, value: Any) -> str:

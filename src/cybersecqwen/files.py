@@ -185,7 +185,7 @@ def parse_line(line: str | bytes, *, where: str) -> Json:
         try:
             json.dumps(row, ensure_ascii=False).encode()
         except UnicodeEncodeError as error:
-            raise InputError(f"no valid Unicode: {error.reason}", where=where) from error
+            raise InputError(f"not valid Unicode: {error.reason}", where=where) from error
     return row
 
 

@@ -154,7 +154,7 @@ def test_a_header_that_leaves_a_letter_out_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("a.csv", 'Question,Option A,Option B\n"Who?,x,y\nWhat?,x,y\n', "no valid CSV"),
+        ("a.csv", 'Question,Option A,Option B\n"Who?,x,y\nWhat?,x,y\n', "not valid CSV"),
         ("a.tsv", "Question\tOption A\tOption B\n", "holds no question"),
         ("a.jsonl", "\n", "holds no question"),
     ],

@@ -38,7 +38,7 @@ def table(data: bytes) -> tuple[list[tuple[str | int, str]], list[str]]:
         (b'{"text": "XSS", "id": [1]}', "the id is list, not a string"),
         (b'{"text": "XSS", "id": true}', "the id is bool, not a string"),
         (b'{"text": "caf\xe9"}', "is not UTF-8"),
-        (b'{"text": "\\ud800"}', "no valid Unicode"),
+        (b'{"text": "\\ud800"}', "not valid Unicode"),
         (b"[" * 100_000, "no usable JSON"),
         (b'{"text": "XSS", "id": ' + b"9" * 5000 + b"}", "no usable JSON"),
     ],
@@ -69,7 +69,7 @@ def test_a_text_may_span_lines_and_hold_the_delimiter() -> None:
         (b"b,XSS, in Foo", "x.csv:3: 3 cells below a header of 2 (put a text with commas"),
         (b"b", "x.csv:3: no text (the row ends before its text)"),
         (b"b,caf\xe9", "x.csv:3: is not UTF-8"),
-        (b'b,"XSS" in Foo', "x.csv:3: no valid CSV: ',' expected after '\"' (fix the line)"),
+        (b'b,"XSS" in Foo', "x.csv:3: not valid CSV: ',' expected after '\"' (fix the line)"),
     ],
 )
 def test_a_wrong_row_is_named_and_the_others_are_read(row: bytes, message: str) -> None:
@@ -82,7 +82,7 @@ def test_a_wrong_row_is_named_and_the_others_are_read(row: bytes, message: str) 
 def test_a_quotation_mark_left_open_does_not_join_records_in_silence() -> None:
     rows, bad = table(b'id,text\na,XSS\nb,"open\nc,SQL\nd,CSRF\n')
     assert rows == [("a", "XSS")]
-    assert bad == ["x.csv:3: no valid CSV: unexpected end of data (nothing up to line 5 was read)"]
+    assert bad == ["x.csv:3: not valid CSV: unexpected end of data (nothing up to line 5 was read)"]
 
 
 def test_a_cell_of_megabytes_is_read() -> None:

@@ -208,7 +208,7 @@ def test_a_grid_is_every_combination_named_by_its_values(tmp_path: Path) -> None
         ("[grid]\nadapter.r = [4, 4]\n", "two runs are named 'r-4'"),
         ('reference = "b"\n[grid]\nadapter.r = [4]\n', "no run 'b' (there are r-4)"),
         ("[grid]\ntraining.epochs = [2021-01-01]\n", "training.epochs"),
-        ("[grid\n", "no valid TOML"),
+        ("[grid\n", "not valid TOML"),
     ],
 )
 def test_a_file_that_makes_no_sense_is_refused_in_one_line(

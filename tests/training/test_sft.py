@@ -126,7 +126,7 @@ def test_several_files_are_learned_from_together(run: Path, corpus: Path, tmp_pa
 
 
 def test_losses_that_a_resume_would_change_are_refused(corpus: Path, run: Path) -> None:
-    with pytest.raises(RecipeError, match="no multiple of log_steps"):
+    with pytest.raises(RecipeError, match="not a multiple of log_steps"):
         training_settings(tiny("training.log_steps=3"), parameters=1)
 
 

@@ -169,7 +169,7 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
         yield from ((reader.line_num, cells) for cells in reader)
     except csv.Error as error:
         where = f"{path}:{reader.line_num}"
-        raise InputError(f"no valid CSV: {error}", where=where, tip="fix the quotes") from error
+        raise InputError(f"not valid CSV: {error}", where=where, tip="fix the quotes") from error
 
 
 def _columns(header: Sequence[str], path: Path) -> tuple[int, list[int]]:

@@ -229,7 +229,7 @@ def _cells(text: str, path: Path) -> Iterator[tuple[int, list[str]]]:
             yield end + 1, cells
             end = number
     except csv.Error as error:
-        what = f"no valid {file_ending(path)[1:].upper()}: {error}"
+        what = f"not valid {file_ending(path)[1:].upper()}: {error}"
         raise InputError(what, where=f"{path}:{end + 1}") from error
 
 

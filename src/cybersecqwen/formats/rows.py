@@ -91,7 +91,7 @@ def csv_rows(
         except csv.Error as error:
             last = reader.line_num
             tip = "fix the line" if last <= first else f"nothing up to line {last} was read"
-            report(InputError(f"no valid CSV: {error}", where=where, tip=tip))
+            report(InputError(f"not valid CSV: {error}", where=where, tip=tip))
             continue
         if row is None:
             return
@@ -154,5 +154,5 @@ def _arrow_errors(path: Path, kind: str) -> Iterator[None]:
         yield
     except ArrowException as error:
         raise InputError(
-            f"no valid {kind}: {error}", where=path, tip="the file may be truncated"
+            f"not valid {kind}: {error}", where=path, tip="the file may be truncated"
         ) from error

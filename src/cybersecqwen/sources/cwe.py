@@ -70,7 +70,9 @@ def _events(path: Path) -> Iterator[tuple[str, Element]]:
         yield from events
     except (ElementTree.ParseError, expat.ExpatError) as error:
         raise InputError(
-            f"no valid XML: {error}", where=path, tip="the file may be truncated; download it again"
+            f"not valid XML: {error}",
+            where=path,
+            tip="the file may be truncated; download it again",
         ) from error
 
 
