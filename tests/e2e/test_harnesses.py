@@ -29,7 +29,6 @@ from cybersecqwen.sample import BENCHMARK
 
 PYTHON = os.environ.get("CYBERSECQWEN_HARNESS_PYTHON", sys.executable)
 PACKAGE = Path(interop.__file__).parents[2]
-TASKS = PACKAGE / "benchmark" / "interop" / "inspect_tasks.py"
 ITEMS = {task: read_items(BENCHMARK, task) for task in ("cti-rcm", "cti-mcq")}
 
 _HAS_BOTH = (
@@ -237,7 +236,7 @@ def test_lm_eval_asks_and_scores_as_we_do(ours: Any, server: Server, tmp_path: P
 def test_inspect_asks_and_scores_as_we_do(ours: Any, server: Server, tmp_path: Path) -> None:
     out, protocol, asked = ours
     run(
-        *("-m", "inspect_ai", "eval", *(f"{TASKS}@{t.replace('-', '_')}" for t in ITEMS)),
+        *("-m", "inspect_ai", "eval", *(f"cybersecqwen/{t.replace('-', '_')}" for t in ITEMS)),
         *("-T", f"benchmark={BENCHMARK}", "-T", f"protocol={protocol}"),
         *("-T", f"trials={TRIALS[protocol]}", "--log-dir", "logs"),
         *("--model", "openai-api/local/NAME", "--model-base-url", server.url),
