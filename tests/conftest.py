@@ -11,14 +11,13 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-# Folders and files whose tests train, start servers, run notebooks or build what ships.
+# Folders and files whose tests train, start servers, run commands or draw many samples.
 SLOW = (
-    "e2e",
-    "training",
-    "embedded_build",
-    "test_series.py",
-    "test_transformers.py",
-    "test_page.py",
+    *("e2e", "training", "embedded_build", "pipeline", "cli", "dataset", "recordstore"),
+    *("test_transformers.py", "test_engines.py", "test_http.py", "test_download.py"),
+    *("test_paired.py", "test_statistics.py", "test_another_suite.py", "test_probe.py"),
+    *("test_index.py", "test_generation.py", "test_responses.py", "test_interop.py"),
+    *("test_api.py", "test_cli.py", "comparison"),
 )
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
