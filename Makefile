@@ -31,7 +31,7 @@ demo: $(VENV)/.base ## Answer with the embedded model, then run the whole chain 
 test: setup ## Run all tests; T=tests/engines runs some, COVERAGE=1 measures what they cover
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(if $(COVERAGE),--cov --cov-report=term:skip-covered) $(T)
 
-test-fast: setup ## Run the tests that take no model, network or large input: under a minute
+test-fast: setup ## Run the tests that take no model, network or large input: about a minute
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not slow and not shared" $(T)
 
 check: setup ## Check format, lint, types, import layers, and known faults of dependencies

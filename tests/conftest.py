@@ -36,5 +36,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "shared" in getattr(item, "fixturenames", ()):
             item.add_marker("shared")
-        if not set(SLOW).isdisjoint(item.path.parts):
+        if not set(SLOW).isdisjoint(item.path.relative_to(item.config.rootpath).parts):
             item.add_marker("slow")
