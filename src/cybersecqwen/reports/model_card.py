@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +28,7 @@ from cybersecqwen.reports.results import (
     comparators_table,
     measured_table,
 )
-from cybersecqwen.reports.run_folder import Certificate, Evidence, Result, load_evidence
+from cybersecqwen.reports.run_folder import Evidence, Result, load_evidence
 from cybersecqwen.reports.training_data import distillation_summary, synthesis_summary
 
 if TYPE_CHECKING:
@@ -56,36 +55,36 @@ def render(run: Path) -> str:
     Raises InputError where `run` is not a run folder or one of its files is damaged.
     """
     evidence = load_evidence(run)
-    recipe, summary, certificate = evidence.recipe, evidence.summary, evidence.certificate
+    recipe, summary = evidence.recipe, evidence.summary or {}
     official = [result for result in evidence.results if result.comparable]
     protocols = {result.protocol for result in evidence.results}
     synthesized, distilled = evidence.synthesized, evidence.distilled
+    size, memory = _sizes(recipe, summary)
     return document(
         "reports/model_card.md.jinja",
         run=evidence,
         recipe=recipe,
-        certificate=certificate,
+        certificate=evidence.certificate,
         front_matter=front_matter(evidence),
-        base=_base(recipe),
-        size=_size(summary),
-        memory=_memory(recipe, summary),
+        on_hub=on_hub(recipe),
+        base_folder=Path(recipe.model.base).name,
+        size=size,
+        memory=memory,
         usage=usage(recipe).rstrip("\n"),
         measured=measured_table(evidence.results),
         no_evaluation=NO_EVALUATION,
         protocols=[p for p in PROTOCOLS.values() if p.name in protocols],
         covered=_covered(evidence),
         official=official,
-        comparators=comparators_table(recipe.name, _size(summary), official),
+        comparators=comparators_table(recipe.name, size, official),
         verdicts=against_baselines(official),
-        training=_settings(recipe, "model", "adapter", "training")
-        | {"effective batch": _effective_batch(recipe, (summary or {}).get("world_size"))},
-        trained=_trained(summary or {}),
-        records=_kept(certificate) if certificate else {},
-        rules=_rules(certificate) if certificate else [],
+        world_size=summary.get("world_size"),
+        trained=_trained(summary),
         synthesis=synthesized and synthesis_summary(synthesized.model_dump()),
         distillation=distilled and distillation_summary(distilled.model_dump(by_alias=True)),
         parity=_measures(evidence.parity or {}),
         keys=partial(_settings, recipe),
+        text=_text,
     )
 
 
@@ -159,28 +158,15 @@ def usage(recipe: Recipe) -> str:
     )
 
 
-def _base(recipe: Recipe) -> str:
-    if recipe.model.random:
-        return f"none: a randomly initialised {recipe.model.random.architecture} network"
-    if on_hub(recipe):
-        return f"`{recipe.model.base}`, revision `{recipe.model.revision}`"
-    return f"`{Path(recipe.model.base).name}`, from a local folder"
-
-
-def _size(summary: Json | None) -> str:
-    total = (summary or {}).get("total_parameters")
+def _sizes(recipe: Recipe, summary: Json) -> tuple[str, str]:
+    """Write the number of parameters, and the bytes that they take in memory."""
+    total = summary.get("total_parameters")
     if not isinstance(total, int):
-        return "not on record"
-    return f"{total / 1e9:.2f}B" if total >= 1e8 else f"{total / 1e6:.2f}M"
-
-
-def _memory(recipe: Recipe, summary: Json | None) -> str:
-    total = (summary or {}).get("total_parameters")
-    if not isinstance(total, int):
-        return "not on record"
+        return "not on record", "not on record"
+    parameters = f"{total / 1e9:.2f}B" if total >= 1e8 else f"{total / 1e6:.2f}M"
     size = total * {"bfloat16": 2, "float32": 4}[recipe.model.precision]
-    text = f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"
-    return f"{text} in {recipe.model.precision}, cache and activations apart"
+    memory = f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"
+    return parameters, f"{memory} in {recipe.model.precision}, cache and activations apart"
 
 
 def _covered(evidence: Evidence) -> bool | None:
@@ -204,35 +190,6 @@ def _trained(summary: Json) -> dict[str, str]:
         for key, value in values.items()
     }
     return measures | {f"version of {k}": str(v) for k, v in summary.get("versions", {}).items()}
-
-
-def _effective_batch(recipe: Recipe, world_size: int | None) -> str:
-    training = recipe.training
-    batch = training.per_device_batch_size * training.gradient_accumulation
-    if world_size is None:
-        return f"{batch} a process (batch × accumulation; the number of processes is not on record)"
-    return f"{batch * world_size} (batch × accumulation × world size {world_size})"
-
-
-def _kept(certificate: Certificate) -> dict[str, int]:
-    counts = certificate.counts
-    cohort = {} if counts.cohort is None else {"in the cohort's years": counts.cohort}
-    kept = {"kept for training": counts.train, "kept for validation": counts.validation}
-    return {"records read": counts.records, **cohort, **kept}
-
-
-def _rules(certificate: Certificate) -> list[tuple[str, str, str, Mapping[str, int]]]:
-    """List each rule with its description, its parameters, and what it removed by task."""
-    removed = certificate.counts.contaminated
-    return [
-        (
-            rule,
-            str(settings.get("description", "")),
-            _text({k: v for k, v in settings.items() if k != "description"}),
-            removed.get(rule, {}),
-        )
-        for rule, settings in certificate.rules.items()
-    ]
 
 
 def _measures(value: Json, path: str = "") -> dict[str, str]:

@@ -37,6 +37,12 @@ class Published:
     mcq_book: Book = "closed"
     rcm_book: Book = "closed"
 
+    @property
+    def books(self) -> dict[str, Book]:
+        """The book of each task that there is a score for."""
+        rcm = {} if self.cti_rcm is None else {"cti-rcm": self.rcm_book}
+        return rcm if self.cti_mcq is None else rcm | {"cti-mcq": self.mcq_book}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedScore:

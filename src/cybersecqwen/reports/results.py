@@ -10,9 +10,11 @@ of other questions of the same kind may lie. The second is the larger by far.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 
 from cybersecqwen.benchmark.protocol import find_protocol
@@ -22,14 +24,18 @@ from cybersecqwen.benchmark.summary import details, result, summarise
 from cybersecqwen.benchmark.tasks import TASKS, read_items
 from cybersecqwen.files import Json
 from cybersecqwen.reports.embedded_scores import embedded_rows
-from cybersecqwen.reports.markdown import document, table
-from cybersecqwen.reports.published import BASELINES, PUBLISHED, Accuracy, Book, Published
-from cybersecqwen.reports.run_folder import Result, Spread, load_results
+from cybersecqwen.reports.markdown import document
+from cybersecqwen.reports.published import (
+    BASELINES,
+    PUBLISHED,
+    PUBLISHED_COLUMNS,
+    Accuracy,
+    Book,
+    Published,
+)
+from cybersecqwen.reports.run_folder import Result, load_results
 
 NO_EVALUATION = "Not evaluated yet: this run holds no scores."
-_NONE = "–"
-_TASKS = ("cti-rcm", "cti-mcq")
-_OWN = 8  # the column of the measured table that only some tasks and protocols fill
 
 
 def results(run: Path) -> list[Json]:
@@ -60,15 +66,11 @@ def results_table(run: Path) -> str:
 
 def measured_table(evaluations: list[Result]) -> str:
     """Render scores as strict accuracy with both spreads, and what is special about them."""
-    header = [
-        *("task", "protocol", "book", "items", "trials"),
-        *("strict accuracy", "95 % interval", "parseable", "task's own", "remarks"),
+    rows = [
+        (result, own_metrics(result.task, {name: m.mean for name, m in result.metrics.items()}))
+        for result in evaluations
     ]
-    rows = [_measured_row(result) for result in evaluations]
-    if not any(row[_OWN] for row in rows):
-        for row in (header, *rows):
-            del row[_OWN]
-    return table(header, rows, right=(3, 4, 5, 6, 7))
+    return document("reports/measured.md.jinja", rows=rows).rstrip("\n")
 
 
 def comparators_table(name: str, size: str, evaluations: list[Result]) -> str:
@@ -76,137 +78,55 @@ def comparators_table(name: str, size: str, evaluations: list[Result]) -> str:
 
     Of the published ones smaller models stand first, and the baselines last.
     """
-    header = (
-        *("model", "size", "CTI-RCM", "CTI-MCQ", "shots"),
-        *("where from", "protocol", "book", "remarks"),
-    )
-    by_protocol = groupby(sorted(evaluations, key=_protocol), key=_protocol)
-    ours = [_our_row(name, size, list(same)) for _, same in by_protocol]
+    under = attrgetter("under")
+    by_protocol = groupby(sorted(evaluations, key=under), key=under)
     by_size = sorted(PUBLISHED, key=lambda row: (row.parameters is None, row.parameters or 0.0))
-    embedded = [_published_row(row, row.source) for row in embedded_rows()]
-    others = [_published_row(row, f"published: {row.source}") for row in by_size]
-    baselines = [_published_row(row, row.source) for row in BASELINES]
-    return table(header, [*ours, *embedded, *others, *baselines], right=(2, 3, 4))
-
-
-def against_baselines(evaluations: list[Result]) -> list[str]:
-    """Write whether each score beats the best baseline that needs no language model."""
-    floors = {
-        "cti-rcm": max(BASELINES, key=lambda row: _highest(row.cti_rcm)),
-        "cti-mcq": max(BASELINES, key=lambda row: _highest(row.cti_mcq)),
-    }
-    return [
-        _verdict(result, floors[result.task]) for result in evaluations if result.task in floors
-    ]
-
-
-def _verdict(result: Result, floor: Published) -> str:
-    score, (low, high) = result.strict_accuracy.mean, result.interval
-    bar = _highest(floor.cti_rcm if result.task == "cti-rcm" else floor.cti_mcq)
-    verdict = "above" if low > bar else "below" if high < bar else "not distinguishable from"
-    return (
-        f"{result.task} ({result.protocol}): {score:.4f} is {verdict} the {bar:.3f} of "
-        f"{floor.model} ({floor.source}), judged by the interval over items."
-    )
-
-
-def _highest(accuracy: Accuracy) -> float:
-    return max(accuracy) if isinstance(accuracy, tuple) else accuracy or 0.0
-
-
-def _measured_row(result: Result) -> list[str]:
-    low, high = result.interval
-    remarks = [_modified(result)] if result.modified else []
-    remarks += ["deterministic"] if result.engine.deterministic else []
-    remarks += [f"weights fitted to {f.items:,} of these items" for f in result.fitted]
-    if not result.comparable:
-        remarks.append(f"benchmark: {result.benchmark.name}, not CTI-Bench")
-    return [
-        result.task,
-        _protocol(result),
-        result.book,
-        f"{result.items:,}",
-        str(len(result.trials)),
-        _spread(result.strict_accuracy),
-        f"{low:.3f} to {high:.3f}",
-        f"{result.parseable_rate.mean:.1%}",
-        own_metrics(result.task, {name: m.mean for name, m in result.metrics.items()}),
-        "; ".join(remarks),
-    ]
-
-
-def _our_row(name: str, size: str, same: list[Result]) -> list[str]:
-    """Write the tasks of one protocol as one row."""
-    scores = {r.task: f"**{_spread(r.strict_accuracy)}**" for r in same}
-    remarks = [f"{r.task} {_modified(r)}" for r in same if r.modified]
-    return [
-        f"**{name}**",
-        size,
-        *(scores.get(task, _NONE) for task in _TASKS),
-        _shots(same[0]),
-        "**measured in this run**",
-        _protocol(same[0]),
-        _books({r.task: r.book for r in same}),
-        "; ".join(remarks),
-    ]
-
-
-def _published_row(row: Published, where_from: str) -> list[str]:
-    mcq_std, rcm_std = row.spread or (None, None)
-    return [
-        row.model,
-        row.size or _NONE,
-        _accuracy(row.cti_rcm, rcm_std),
-        _accuracy(row.cti_mcq, mcq_std),
-        _NONE if row.shots is None else str(row.shots),
-        where_from,
-        row.protocol,
-        _books(
-            {
-                task: book
-                for task, accuracy, book in (
-                    ("cti-rcm", row.cti_rcm, row.rcm_book),
-                    ("cti-mcq", row.cti_mcq, row.mcq_book),
-                )
-                if accuracy is not None
-            }
-        ),
-        row.note,
-    ]
-
-
-def _books(books: Mapping[str, Book]) -> str:
-    """Write the book of all tasks once where it is the same, and else that of each."""
-    if len(set(books.values())) == 1:
-        return next(iter(books.values()))
-    return ", ".join(f"{task} {books[task]}" for task in _TASKS if task in books)
-
-
-def _accuracy(accuracy: Accuracy, std: float | None) -> str:
-    """Write a published figure with its own decimals, three at least."""
-    if accuracy is None:
-        return _NONE
-    if isinstance(accuracy, tuple):
-        return " to ".join(f"{bound:.3f}" for bound in accuracy)
-    return f"{accuracy:.3f}" if std is None else f"{accuracy:.4f} ± {std:.4f}"
-
-
-def _spread(spread: Spread) -> str:
-    return f"{spread.mean:.4f}" + (f" ± {spread.std:.4f}" if spread.std is not None else "")
+    return document(
+        "reports/comparators.md.jinja",
+        name=name,
+        size=size,
+        ours=[defaultdict(str, {r.task: r for r in same}) for _, same in by_protocol],
+        others=[
+            *((row, row.source) for row in embedded_rows()),
+            *((row, f"published: {row.source}") for row in by_size),
+            *((row, row.source) for row in BASELINES),
+        ],
+        shots=_shots,
+        books=_books,
+    ).rstrip("\n")
 
 
 def _shots(result: Result) -> str:
     if result.kind == "base":
         return str(find_protocol(result.protocol).base_shots)
-    return "0" if result.kind == "instruct" else _NONE
+    return "0" if result.kind == "instruct" else "–"
 
 
-def _protocol(result: Result) -> str:
-    return f"{result.protocol} {result.protocol_version}"
+def _books(of: Mapping[str, Result | Book]) -> str:
+    """Write the book of all tasks once where it is the same, and else that of each."""
+    books = {task: one.book if isinstance(one, Result) else one for task, one in of.items()}
+    if len(set(books.values())) == 1:
+        return next(iter(books.values()))
+    return ", ".join(f"{task} {books[task]}" for task in ("cti-rcm", "cti-mcq") if task in books)
 
 
-def _modified(result: Result) -> str:
-    return f"modified: {', '.join(result.modified)}"
+def against_baselines(evaluations: list[Result]) -> list[str]:
+    """Write whether each score beats the best baseline that needs no language model."""
+    return [_verdict(result) for result in evaluations if result.task in PUBLISHED_COLUMNS]
+
+
+def _verdict(result: Result) -> str:
+    def figure(row: Published) -> float:
+        accuracy: Accuracy = getattr(row, PUBLISHED_COLUMNS[result.task])
+        return max(accuracy) if isinstance(accuracy, tuple) else accuracy or 0.0
+
+    floor = max(BASELINES, key=figure)
+    score, (low, high), bar = result.strict_accuracy.mean, result.interval, figure(floor)
+    verdict = "above" if low > bar else "below" if high < bar else "not distinguishable from"
+    return (
+        f"{result.task} ({result.protocol}): {score:.4f} is {verdict} the {bar:.3f} of "
+        f"{floor.model} ({floor.source}), judged by the interval over items."
+    )
 
 
 def scores(
@@ -233,28 +153,8 @@ def _scored(answers: ResponseSet, name: str | None, benchmark: Path) -> Json:
 
 def scored_table(scored: Sequence[Json]) -> str:
     """Render scores made again: strict accuracy, its two spreads, and the task's own metric."""
-    header = (
-        *("model", "task", "protocol", "items", "trials", "strict accuracy", "95 % interval"),
-        *("parseable", "task's own"),
-    )
-    return table(header, map(_score_row, scored), right=(3, 4, 5, 6, 7))
-
-
-def _score_row(row: Json) -> list[str]:
-    modified = f", modified: {', '.join(row['modified'])}" if row["modified"] else ""
-    std = f" ± {row['trial_std']:.4f}" if row["trial_std"] is not None else ""
-    low, high = row["interval_95"]
-    return [
-        row["model"],
-        row["task"],
-        f"{row['protocol']} {row['protocol_version']}{modified}",
-        f"{row['items']:,}",
-        str(row["trials"]),
-        f"{row['strict_accuracy']:.4f}{std}",
-        f"{low:.3f} to {high:.3f}",
-        f"{row['parseable_rate']:.1%}",
-        own_metrics(row["task"], row),
-    ]
+    rows = [(row, own_metrics(row["task"], row)) for row in scored]
+    return document("reports/scored.md.jinja", rows=rows).rstrip("\n")
 
 
 def own_metrics(task: str, values: Mapping[str, float | None]) -> str:

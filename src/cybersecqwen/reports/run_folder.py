@@ -92,6 +92,21 @@ class Result(BaseModel):
     metrics: dict[str, Measured] = {}
 
     @property
+    def under(self) -> str:
+        """The protocol with its version."""
+        return f"{self.protocol} {self.protocol_version}"
+
+    @property
+    def remarks(self) -> list[str]:
+        """What a reader of the score has to know, changes to the protocol first."""
+        remarks = [f"modified: {', '.join(self.modified)}"] if self.modified else []
+        remarks += ["deterministic"] if self.engine.deterministic else []
+        remarks += [f"weights fitted to {f.items:,} of these items" for f in self.fitted]
+        if not self.comparable:
+            remarks.append(f"benchmark: {self.benchmark.name}, not CTI-Bench")
+        return remarks
+
+    @property
     def comparable(self) -> bool:
         """Return whether the items are CTI-Bench's, so that published numbers may stand beside."""
         return self.benchmark.name == CTI_BENCH
