@@ -35,14 +35,14 @@ def test_a_model_that_gains_on_overlap_alone_is_found_out() -> None:
     control = answers("control", set(range(0, len(ITEMS), 2)))
     cheat = answers("cheat", set(range(0, HALF, 2)) | set(range(HALF, len(ITEMS))))
     report = overlap_report(cheat, control, SHARES, BENCHMARK, corpus="train.jsonl")
-    none, much = report.bins
-    assert (none.overlap, much.overlap) == ("none", "more than half")
-    assert none.gain == 0
-    assert much.accuracy == 1
-    assert much.gain == pytest.approx(0.5, abs=0.02)
-    assert report.extra == pytest.approx(0.5, abs=0.02)
-    assert report.extra_interval_95 is not None
-    assert report.extra_interval_95.low > 0
+    none, much = report["bins"]
+    assert (none["overlap"], much["overlap"]) == ("none", "more than half")
+    assert none["gain"] == 0
+    assert much["accuracy"] == 1
+    assert much["gain"] == pytest.approx(0.5, abs=0.02)
+    assert report["extra"] == pytest.approx(0.5, abs=0.02)
+    assert report["extra_interval_95"] is not None
+    assert report["extra_interval_95"].low > 0
     assert overlap_text(report).endswith("overlap helped.")
 
 
@@ -50,7 +50,7 @@ def test_a_model_that_gains_everywhere_is_not() -> None:
     control = answers("control", set(range(0, len(ITEMS), 2)))
     better = answers("better", set(range(len(ITEMS))))
     report = overlap_report(better, control, SHARES, BENCHMARK)
-    assert report.extra == pytest.approx(0, abs=0.05)
+    assert report["extra"] == pytest.approx(0, abs=0.05)
     assert "no sign that overlap helped" in overlap_text(report)
 
 
@@ -75,24 +75,24 @@ def test_trials_that_differ_by_their_seed_alone_do_not_widen_the_verdict() -> No
     )
     kept = [i for i in range(len(ITEMS)) if i >= HALF]
     pair = [(n[kept], d[kept]) for n, d in (ours, theirs)]
-    assert report.bins[-1].gain_interval_95 == compare(*pair, trials=False).interval
-    assert report.bins[-1].gain_interval_95 != compare(*pair).interval
+    assert report["bins"][-1]["gain_interval_95"] == compare(*pair, trials=False).interval
+    assert report["bins"][-1]["gain_interval_95"] != compare(*pair).interval
 
 
 def test_a_bin_of_which_nothing_can_be_read_has_an_accuracy_of_0() -> None:
     mute = {0: [Response(i.index, 0, "I cannot tell.") for i in ITEMS]}
     model = ResponseSet("mute", "cti-rcm", Path("mute"), mute, find_protocol("cti-bench"))
     report = overlap_report(model, model, SHARES, BENCHMARK)
-    assert [(found.accuracy, found.gain) for found in report.bins] == [(0, 0), (0, 0)]
-    assert report.extra == 0
-    json.dumps(report.to_json(), allow_nan=False)
+    assert [(found["accuracy"], found["gain"]) for found in report["bins"]] == [(0, 0), (0, 0)]
+    assert report["extra"] == 0
+    json.dumps(report, allow_nan=False)
 
 
 def test_without_a_control_nothing_is_concluded() -> None:
     shares = [*SHARES[:-1], None]
     report = overlap_report(answers("x", {0}), None, shares, BENCHMARK)
-    assert report.bins[0].overlap == "too short to tell"
-    assert report.extra is None
+    assert report["bins"][0]["overlap"] == "too short to tell"
+    assert report["extra"] is None
     assert "Without a control this says nothing" in overlap_text(report)
 
 

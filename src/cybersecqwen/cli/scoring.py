@@ -135,7 +135,7 @@ def overlap(
     other = read_evaluation(control, task) if control else None
     shares = shares_of(read_items(folder, task), (row.row.text for row in read_rows(corpus)))
     report = overlap_report(ours, other, shares, folder, corpus=corpus.name)
-    echo(report.to_json(), overlap_text(report), as_json=as_json)
+    echo(report, overlap_text(report), as_json=as_json)
 
 
 @click.command()

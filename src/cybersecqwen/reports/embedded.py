@@ -7,39 +7,33 @@ The certificate that stands beside the artifact holds every number; this only sh
 
 from __future__ import annotations
 
-import io
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from cybersecqwen.errors import extra
 from cybersecqwen.files import Json, write_text
 from cybersecqwen.reports.markdown import document
+from cybersecqwen.reports.svg import BLUE, PLAIN, VERMILLION, draw_svg, plot_axes
 
 _SPLITS = {
     "by_text": "held-out texts",
     "by_date": "records after the date",
 }
 _LEAST = 20  # records of a class that has a row of its own
-# Okabe and Ito's blue and vermillion, apart for every kind of colour vision and in grey print.
 _STYLES: Json = {
-    "by_text": {"color": "#0072B2", "marker": "o", "markersize": 3.5},
-    "by_date": {"color": "#D55E00", "marker": "s", "markersize": 3.5, "linestyle": "--"},
+    "by_text": {"color": BLUE, "marker": "o", "markersize": 3.5},
+    "by_date": {"color": VERMILLION, "marker": "s", "markersize": 3.5, "linestyle": "--"},
 }
 
 
 def write_report(certificate: Json, folder: Path) -> None:
     """Write README.md, calibration.svg and abstention.svg of one build into `folder`."""
-    validation = _splits(certificate)
     write_text(folder / "README.md", render(certificate))
-    _plot(
-        folder / "calibration.svg",
-        {name: [row[1:] for row in validation[name]["reliability"]] for name in validation},
-        labels=("confidence", "share that is right"),
-    )
-    _plot(
-        folder / "abstention.svg",
-        {name: validation[name]["abstention"] for name in validation},
-        labels=("share of the texts answered, surest first", "share of the answers that is right"),
-    )
+    with extra("train"):
+        import matplotlib  # noqa: F401
+    for name, svg in draw_svg(_figures(_splits(certificate)), PLAIN).items():
+        write_text(folder / f"{name}.svg", svg)
 
 
 def render(certificate: Json) -> str:
@@ -72,23 +66,24 @@ def _splits(certificate: Json) -> dict[str, Json]:
     }
 
 
-def _plot(path: Path, curves: Json, *, labels: tuple[str, str]) -> None:
-    with extra("train"):
-        import matplotlib as mpl
-        from matplotlib.figure import Figure
-    # A fixed salt and no date: the same figures give the same file.
-    with mpl.rc_context({"svg.hashsalt": "cybersecqwen", "svg.fonttype": "none", "font.size": 10}):
-        figure = Figure(figsize=(6.4, 4.4), layout="constrained")
-        axes = figure.subplots()
-        for name, points in curves.items():
-            axes.plot(*zip(*points, strict=True), label=_SPLITS[name], **_STYLES[name])
-        if labels[0] == "confidence":
-            axes.plot((0, 1), (0, 1), color="0.6", linestyle=":", label="perfectly calibrated")
-        axes.set(xlabel=labels[0], ylabel=labels[1], xlim=(0, 1), ylim=(0, 1.02))
-        axes.grid(color="#D9D9D9", linewidth=0.6)
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(frameon=False, loc="lower right" if labels[0] == "confidence" else "lower left")
-        buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Title": labels[1]})
-    write_text(path, buffer.getvalue())
+def _figures(splits: Json) -> Iterator[tuple[str, Any, str]]:
+    reliability = {
+        name: [row[1:] for row in split["reliability"]] for name, split in splits.items()
+    }
+    axes = _curves(reliability, x="confidence", y="share that is right")
+    axes.plot((0, 1), (0, 1), color="0.6", linestyle=":", label="perfectly calibrated")
+    axes.legend(frameon=False, loc="lower right")
+    yield "calibration", axes.figure, "share that is right"
+    abstention = {name: split["abstention"] for name, split in splits.items()}
+    right = "share of the answers that is right"
+    axes = _curves(abstention, x="share of the texts answered, surest first", y=right)
+    axes.legend(frameon=False, loc="lower left")
+    yield "abstention", axes.figure, right
+
+
+def _curves(curves: Json, *, x: str, y: str) -> Any:
+    axes = plot_axes(6.4, 4.4)
+    for name, points in curves.items():
+        axes.plot(*zip(*points, strict=True), label=_SPLITS[name], **_STYLES[name])
+    axes.set(xlabel=x, ylabel=y, xlim=(0, 1), ylim=(0, 1.02))
+    return axes

@@ -11,7 +11,6 @@ such a control speaks of contamination.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,36 +29,6 @@ BINS = ("too short to tell", "none", "up to a quarter", "a quarter to a half", "
 _MANY, _NONE = (4,), (1,)  # the bins whose gains are held against each other
 
 
-@dataclass(frozen=True)
-class Bin:
-    """The items of one range of overlap; the control's figures are None without a control."""
-
-    overlap: str
-    items: int
-    accuracy: float
-    interval_95: Interval
-    control: float | None = None
-    gain: float | None = None
-    gain_interval_95: Interval | None = None
-
-
-@dataclass(frozen=True)
-class OverlapReport:
-    """A model's accuracy by overlap; `extra` is the gain on overlapping items beyond the rest."""
-
-    model: str
-    control: str
-    task: str
-    corpus: str
-    bins: tuple[Bin, ...]
-    extra: float | None = None
-    extra_interval_95: Interval | None = None
-
-    def to_json(self) -> Json:
-        """Return everything as JSON-able values."""
-        return asdict(self)
-
-
 def overlap_report(
     answers: ResponseSet,
     control: ResponseSet | None,
@@ -67,8 +36,11 @@ def overlap_report(
     benchmark: Path,
     *,
     corpus: str = "",
-) -> OverlapReport:
+) -> Json:
     """Set accuracy beside overlap; `shares` are by item of the task, None for one too short.
+
+    The control's figures are None without a control; `extra` is the gain on overlapping items
+    beyond the rest.
 
     Raises InputError where the control answers another task, or was asked other rows.
     """
@@ -82,20 +54,18 @@ def overlap_report(
             raise InputError("was asked other rows", where=control.where, tip="one protocol")
     places = [bin_number(shares[item.index]) for item in scored.items]
     sway = any(clustered_by_trial(a, a.scoring_protocol(None)) for a in (answers, control) if a)
-    extra = _extra(scored, other, places, trials=sway) if other else None
-    return OverlapReport(
-        model=answers.name,
-        control=control.name if control else "",
-        task=answers.task,
-        corpus=corpus,
-        bins=tuple(
-            _of_bin(places, number, scored, other, trials=sway)
-            for number in range(5)
-            if number in places
-        ),
-        extra=extra[0] if extra else None,
-        extra_interval_95=extra[1] if extra else None,
-    )
+    extra, extra_interval = _extra(scored, other, places, trials=sway)
+    return {
+        "model": answers.name,
+        "control": control.name if control else "",
+        "task": answers.task,
+        "corpus": corpus,
+        "bins": [
+            _bin(places, number, scored, other, trials=sway) for number in sorted(set(places))
+        ],
+        "extra": extra,
+        "extra_interval_95": extra_interval,
+    }
 
 
 def bin_number(share: float | None) -> int:
@@ -105,34 +75,34 @@ def bin_number(share: float | None) -> int:
     return 1 if share == 0 else 2 if share <= 0.25 else 3 if share <= 0.5 else 4
 
 
-def _of_bin(
+def _bin(
     places: Sequence[int],
     number: int,
     scored: TaskScores,
     other: TaskScores | None,
     *,
     trials: bool,
-) -> Bin:
+) -> Json:
     ours = _rows(scored, places, (number,))
     score = estimate(*ours, ddof=scored.protocol.ddof)
-    alone = Bin(BINS[number], len(ours[0]), score.mean, score.interval)
-    if other is None:
-        return alone
-    against = compare(ours, _rows(other, places, (number,)), trials=trials)
-    return replace(
-        alone,
-        control=against.second,
-        gain=against.difference,
-        gain_interval_95=against.interval,
-    )
+    against = compare(ours, _rows(other, places, (number,)), trials=trials) if other else None
+    return {
+        "overlap": BINS[number],
+        "items": len(ours[0]),
+        "accuracy": score.mean,
+        "interval_95": score.interval,
+        "control": against and against.second,
+        "gain": against and against.difference,
+        "gain_interval_95": against and against.interval,
+    }
 
 
 def _extra(
-    scored: TaskScores, other: TaskScores, places: Sequence[int], *, trials: bool
-) -> tuple[float, Interval] | None:
+    scored: TaskScores, other: TaskScores | None, places: Sequence[int], *, trials: bool
+) -> tuple[float, Interval] | tuple[None, None]:
     """Return the gain on items that overlap by half and more, minus that on items without any."""
-    if not {*_MANY, *_NONE} <= set(places):
-        return None
+    if other is None or not {*_MANY, *_NONE} <= set(places):
+        return None, None
     draws, gains = [], []
     for seed, bins in enumerate((_MANY, _NONE)):
         pair = _rows(scored, places, bins), _rows(other, places, bins)
@@ -149,6 +119,6 @@ def _rows(scored: TaskScores, places: Sequence[int], bins: Sequence[int]) -> tup
     return numerator[kept], denominator[kept]
 
 
-def overlap_text(report: OverlapReport) -> str:
+def overlap_text(report: Json) -> str:
     """Write the table, and what it says of contamination."""
     return document("reports/overlap_accuracy.md.jinja", report=report).strip()

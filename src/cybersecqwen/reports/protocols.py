@@ -14,24 +14,12 @@ from cybersecqwen.benchmark.tasks.task import Task
 from cybersecqwen.benchmark.trial import chat_question, trial_requests
 from cybersecqwen.files import Json
 from cybersecqwen.records import Item
-from cybersecqwen.reports.markdown import document, table
+from cybersecqwen.reports.markdown import document
 
 
 def protocols_table() -> str:
     """Render all protocols side by side."""
-    header = ("protocol", "version", "trials", "temperature", "max tokens", "source")
-    rows = (
-        (
-            p.name,
-            str(p.version),
-            str(len(p.seeds)),
-            f"{p.temperature:g}",
-            f"{p.max_tokens:,}",
-            p.source,
-        )
-        for p in PROTOCOLS.values()
-    )
-    return table(header, rows, right=(1, 2, 3, 4))
+    return document("reports/protocols.md.jinja", protocols=PROTOCOLS.values()).rstrip("\n")
 
 
 def protocol_json(protocol: Protocol) -> Json:

@@ -27,6 +27,7 @@ _RC: Json = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
 }
+PLAIN: Json = {"font.family": "sans-serif", "font.size": 10}  # of plots that stand alone
 
 Points = list[tuple[float, float]]
 
@@ -78,7 +79,7 @@ def loss_plot(log: Path, out: Path) -> None:
         raise InputError("no loss in this log", where=log, tip="train at least log_steps steps")
     with extra("train"):
         import matplotlib  # noqa: F401
-    drawn = draw_svg(_loss(train, validation), {"font.family": "sans-serif", "font.size": 10})
+    drawn = draw_svg(_loss(train, validation), PLAIN)
     write_text(out, drawn["loss"])
 
 
