@@ -149,7 +149,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """The text that an engine made of a request, whole and unparsed."""
+    """The text that an engine made of a request, whole and unparsed.
+
+    `reasoning` is what a server gives apart from the text.
+    """
 
     item: int
     trial: int
@@ -157,6 +160,7 @@ class Response:
     finish_reason: str = ""  # stop, length
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    reasoning: str = ""
 
 
 class Span(NamedTuple):

@@ -159,3 +159,14 @@ def test_what_nothing_was_measured_of_is_null(six_tasks: Path) -> None:
 
 def test_every_protocol_has_a_name_for_itself() -> None:
     assert all(name == protocol.name for name, protocol in PROTOCOLS.items())
+
+
+@pytest.mark.parametrize("protocol", ["model-card", "paper", "faith", "cti-bench"])
+def test_no_protocol_reads_reasoning_or_special_tokens(protocol: str) -> None:
+    found = scored(
+        "<think>CWE-20, or CWE-80?</think>\n\nCWE-79</s>",
+        "CWE-20 or CWE-89?</think>CWE-89<|im_end|>",
+        "<think>CWE-20",
+        protocol=protocol,
+    )
+    assert found.predictions == (("CWE-79", "CWE-89", None),)

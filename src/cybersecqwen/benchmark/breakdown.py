@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from cybersecqwen.benchmark.statistics import mean
+from cybersecqwen.engines.reasoning import read_answer
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json
 from cybersecqwen.records import Response
@@ -203,7 +204,8 @@ def answers(
 
     A refusal is a text that says so and holds no extractable answer. `cut_at_limit` is of
     the answers that state why they stopped, None where none does; `completion_tokens` is of
-    those that record a number, None where none does. Characters are those of the whole text.
+    those that record a number, None where none does. Characters are those of the whole text, its
+    reasoning included.
     """
     _check_shape(responses, predictions)
     _check_shape(predictions, responses)
@@ -212,7 +214,7 @@ def answers(
     if len(flat) != len(read):
         raise InputError(f"{len(read)} predictions were read from {len(flat)} responses")
     n = len(flat)
-    texts = [response.text for response in flat]
+    texts = [read_answer(response.text).text for response in flat]
     unread = [text for text, predicted in zip(texts, read, strict=True) if predicted is None]
     reasons = Counter(response.finish_reason for response in flat)
     stated = n - reasons[""]
@@ -223,7 +225,7 @@ def answers(
         "empty": part(sum(not text.strip() for text in texts), n),
         "finish_reasons": {reason or "not stated": m for reason, m in reasons.most_common()},
         "cut_at_limit": part(reasons["length"], stated) if stated else None,
-        "characters": _lengths([len(text) for text in texts]),
+        "characters": _lengths([len(response.text) for response in flat]),
         "completion_tokens": _lengths([r.completion_tokens for r in flat if r.completion_tokens]),
     }
 

@@ -27,6 +27,7 @@ from cybersecqwen.benchmark.protocol import (
 from cybersecqwen.benchmark.score import TaskScores, extractor, score
 from cybersecqwen.benchmark.tasks import TASKS, find_task, open_task, read_items
 from cybersecqwen.benchmark.trial import protocol_items
+from cybersecqwen.engines.reasoning import read_answer
 from cybersecqwen.engines.response_log import read_responses
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import read_json, sha256_file
@@ -266,7 +267,8 @@ def _recorded(path: Path, task: str, benchmark: Path, column: str | None) -> lis
 
 def _refuse_other_task(answers: ResponseSet) -> None:
     """Refuse answers of which none can be read, and most as those to another task can."""
-    texts = [response.text for trial in answers.responses.values() for response in trial]
+    given = (response for trial in answers.responses.values() for response in trial)
+    texts = [read_answer(response.text).text for response in given]
     rules = find_task(answers.task).extractors.values()
     if any(rule.read(text).answer is not None for text in texts for rule in rules):
         return

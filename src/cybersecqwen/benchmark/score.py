@@ -26,6 +26,7 @@ from cybersecqwen.benchmark.tasks.task import (
     Task,
 )
 from cybersecqwen.benchmark.trial import trial_items
+from cybersecqwen.engines.reasoning import read_answer
 from cybersecqwen.errors import InputError
 from cybersecqwen.records import Item, Response
 
@@ -148,8 +149,11 @@ def score(
 def mark(
     task: Task, protocol: Protocol, item: Item, text: str
 ) -> tuple[str | None, dict[str, float]]:
-    """Read one response: the prediction that counts, None for none, and its marks."""
-    answer, proper = extractor(task, protocol).read(text)
+    """Read one response: the prediction that counts, None for none, and its marks.
+
+    Reasoning and special tokens at the end are no part of the answer, under any protocol.
+    """
+    answer, proper = extractor(task, protocol).read(read_answer(text).text)
     given = {"asked": 1.0, "parseable": 0.0, "correct": 0.0, "lenient": 0.0, "improper": 0.0}
     if answer is None:
         return None, given | dict(task.unread(item))

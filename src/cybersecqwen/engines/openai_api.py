@@ -84,7 +84,9 @@ def response(request: Request, content: bytes) -> Response:
         text = message["text"] if message is choice else message.get("content")
         finish_reason = str(choice.get("finish_reason") or "")
         usage = answer.get("usage") or {}
-        counts = [int(usage.get(name) or 0) for name in ("prompt_tokens", "completion_tokens")]
+        read, written = (
+            int(usage.get(name) or 0) for name in ("prompt_tokens", "completion_tokens")
+        )
     except UNREADABLE as error:
         raise ValueError("HTTP 200 without a completion") from error
     if message.get("tool_calls") or message.get("function_call"):
@@ -95,7 +97,7 @@ def response(request: Request, content: bytes) -> Response:
         raise ValueError("HTTP 200 for a generation that the server did not finish")
     # A character that was cut in two: half of a surrogate pair cannot be stored as UTF-8.
     text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return Response(request.item, request.trial, text, finish_reason, *counts)
+    return Response(request.item, request.trial, text, finish_reason, read, written)
 
 
 def _no_text(message: dict[str, Any]) -> str:

@@ -77,7 +77,10 @@ def read_responses(path: Path) -> list[Response]:
 
 def _row(response: Response, key: str) -> Json:
     """Return a response as it is stored, with the key of its request."""
-    return asdict(response) | {"key": key}
+    row = asdict(response)
+    if not response.reasoning:
+        del row["reasoning"]
+    return row | {"key": key}
 
 
 def _stored(path: Path, keys: dict[_Place, str]) -> dict[_Place, Response]:
