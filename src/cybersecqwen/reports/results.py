@@ -10,7 +10,6 @@ of other questions of the same kind may lie. The second is the larger by far.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from itertools import groupby
@@ -85,7 +84,7 @@ def comparators_table(name: str, size: str, evaluations: list[Result]) -> str:
         "reports/comparators.md.jinja",
         name=name,
         size=size,
-        ours=[defaultdict(str, {r.task: r for r in same}) for _, same in by_protocol],
+        ours=[{r.task: r for r in same} for _, same in by_protocol],
         others=[
             *((row, row.source) for row in embedded_rows()),
             *((row, f"published: {row.source}") for row in by_size),
