@@ -71,14 +71,11 @@ def lookup(cve_id: str, *, records: File | Sequence[File] = ()) -> Vulnerability
     for a text that is not a CVE id, for an id without a record, and where there is nothing to
     search.
     """
-    from cybersecqwen.analyst.lookup import how_to_fetch, look_up
-    from cybersecqwen.cwe.identifiers import normalise_cve
+    from cybersecqwen.analyst.lookup import how_to_fetch, look_up, parse_cve_id
     from cybersecqwen.errors import InputError
 
     files = [records] if isinstance(records, (str, Path)) else records
-    wanted = normalise_cve(cve_id)
-    if not wanted:
-        raise InputError(f"{cve_id!r} is not a CVE id", tip="the form is CVE-2021-44228")
+    wanted = parse_cve_id(cve_id)
     vulnerability = look_up([wanted], [Path(file) for file in files]).get(wanted)
     if vulnerability is None:
         tip = "give other records" if files else how_to_fetch(wanted)

@@ -174,6 +174,8 @@ def test_any_text_is_taken_as_it_is(text: str) -> None:
         (["feed.jsonl"], "feed.jsonl: no such file"),
         (["./feed"], "./feed: no such file"),
         (["CVE-2021-12"], "'CVE-2021-12' is not a CVE id"),
+        (["cve\u20132021\u201312"], "'cve\u20132021\u201312' is not a CVE id"),
+        (["CVE-2021-44228v2"], "'CVE-2021-44228v2' is not a CVE id"),
         (["SQL", "injection"], "'SQL' is one word"),
         (["XSS in caf\udce9"], "the text: is not valid UTF-8"),
     ],
@@ -199,8 +201,13 @@ def test_a_damaged_file_does_not_keep_the_next_from_being_read(tmp_path: Path) -
 def test_cve_ids_are_looked_up_from_an_argument_and_from_a_pipe(tmp_path: Path) -> None:
     feed = shutil.copy(FEED, tmp_path / "feed.json")
     known = [v["cve"]["id"] for v in json.loads(FEED.read_bytes())["vulnerabilities"][:2]]
-    given = list(read_arguments([known[1].lower()], records=[feed], report=pytest.fail))
-    assert [g.id for g in given] == [known[1]]
+    spelled = [
+        known[1].lower(),
+        known[1].replace("-", "\u2011"),
+        f"https://nvd.nist.gov/vuln/detail/{known[1]}",
+    ]
+    given = list(read_arguments(spelled, records=[feed], report=pytest.fail))
+    assert [g.id for g in given] == [known[1]] * 3
     pipe = io.BytesIO("\n".join(known).encode())
     assert [g.id for g in read_stream(pipe, "stdin", records=[feed], report=pytest.fail)] == known
 

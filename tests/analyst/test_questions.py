@@ -22,6 +22,10 @@ QUESTION = "Which mitigation addresses the abuse of PowerShell (T1059.001)?"
         ("Who uses Cobalt Strike?", "S0154", "is used by"),
         ("What mitigates T1110?", "T1110", "Multi-factor"),
         ("PowerShell", "T1059.001", "PowerShell"),
+        ("Which tactic does t1059/001 serve?", "T1059.001", "T1059.001 PowerShell"),
+        ("What is https://attack.mitre.org/techniques/T1059/001/?", "T1059.001", "PowerShell"),
+        ("What is capec\u201366?", "CAPEC-66", "SQL Injection"),
+        ("What is \uff23\uff37\uff25\uff0d\uff17\uff19?", "CWE-79", "Cross-site Scripting"),
     ],
 )
 def test_a_free_question_is_answered_with_its_entry(question: str, entry: str, word: str) -> None:
@@ -47,6 +51,18 @@ def test_a_free_question_is_answered_with_its_entry(question: str, entry: str, w
 def test_what_the_knowledge_does_not_hold_is_not_covered(question: str) -> None:
     answer = ask(question)
     assert (answer.answer, answer.covered, answer.evidence) == ("not covered", False, ())
+
+
+@pytest.mark.parametrize("wrong", ["T10599", "T1059.0011", "T1059.1", "CWE-79x", "T9998"])
+def test_an_id_that_is_none_is_named_and_not_answered(
+    wrong: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    for options in ((), OPTIONS):
+        answer = ask(f"Which tactic does PowerShell ({wrong}) serve?", options)
+        assert (answer.answer, answer.covered, answer.evidence) == ("not covered", False, ())
+        assert wrong in caplog.messages.pop()
+    guess = ask(f"Which mitigation addresses PowerShell ({wrong})?", OPTIONS, guess=True)
+    assert (guess.answer in "ABC", guess.covered) == (True, False)
 
 
 def test_a_choice_follows_its_option_wherever_it_stands() -> None:

@@ -57,10 +57,10 @@ def _parse(argument: str) -> _Argument:
     word = argument.strip() if len(argument.split(None, 1)) == 1 else ""
     if word.lower().endswith(_FILES) or word.startswith(("/", "./", "../", "~")):
         raise InputError("no such file", where=word, tip="check the path")
-    if word.upper().startswith("CVE-") or normalise_cve(word):
+    if (word[:3].upper() == "CVE" and not word[3:4].isalpha()) or normalise_cve(argument):
         from cybersecqwen.analyst.lookup import parse_cve_id
 
-        return _Argument("cve", parse_cve_id(word))
+        return _Argument("cve", parse_cve_id(argument.strip()))
     try:
         argument.encode()
     except UnicodeEncodeError as error:

@@ -24,7 +24,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cybersecqwen.cwe.identifiers import normalise_ids
+from cybersecqwen.cwe.identifiers import entry_ids, normalise_ids, unread_ids
 from cybersecqwen.embedded.knowledge import KnowledgeIndex, open_knowledge
 from cybersecqwen.embedded.option_ranker import MOST, answer_multiple_choice
 from cybersecqwen.embedded.question_answering import NOT_COVERED, answer_question
@@ -58,23 +58,38 @@ def ask(
 ) -> Answer:
     """Answer a free question, or with `options` (2 to 26) choose one of them by its letter.
 
-    Where nothing known supports an answer it is "not covered"; with `guess` a choice is made
-    all the same, and `covered` says that it is one. Raises InputError for an empty question and
-    for too few or too many options.
+    Where nothing known supports an answer it is "not covered", and so it is, with a warning, where
+    the question names an id that is none or that nothing is known of; with `guess` a choice is
+    made all the same, and `covered` says that it is one. Raises InputError for an empty question
+    and for too few or too many options.
     """
     if not question.strip():
         raise InputError("the question is empty", tip="ask something")
     if len(question) > LONGEST:
         _log.warning("the first %d of %d characters count", LONGEST, len(question))
     index, text = index or _knowledge(), normalise_ids(plain(question[:LONGEST]))
+    understood = _understood(index, text)
     if not options:
-        return answer_question(index, text)
+        return answer_question(index, text) if understood else Answer(NOT_COVERED, 0.0, False)
     answer = answer_multiple_choice(index, text, [o[:LONGEST] for o in options])
-    if answer.covered:
+    if answer.covered and understood:
         return answer
     if guess:
-        return replace(answer, evidence=())
-    return replace(answer, answer=NOT_COVERED, confidence=0.0, choice=None, evidence=())
+        return replace(answer, covered=False, evidence=())
+    return replace(
+        answer, answer=NOT_COVERED, covered=False, confidence=0.0, choice=None, evidence=()
+    )
+
+
+def _understood(index: KnowledgeIndex, text: str) -> bool:
+    """Warn of ids that are none, and of ids that nothing is known of; true without any."""
+    unread = unread_ids(text)
+    unknown = [entry_id for entry_id in entry_ids(text) if index.position(entry_id) is None]
+    if unread:
+        _log.warning("not understood as an id: %s", ", ".join(unread))
+    if unknown:
+        _log.warning("not in the knowledge base: %s", ", ".join(unknown))
+    return not unread and not unknown
 
 
 @cache

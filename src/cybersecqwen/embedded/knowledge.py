@@ -18,7 +18,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import re
 import zipfile
 import zlib
 from collections.abc import Iterable, Sequence
@@ -27,6 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cybersecqwen.artifacts import FOLDER, verified
+from cybersecqwen.cwe.identifiers import entry_ids
 from cybersecqwen.embedded.mentions import Mention, Names
 from cybersecqwen.embedded.terms import hashed, terms
 from cybersecqwen.errors import InputError
@@ -44,10 +44,6 @@ FORMAT = 1
 SHIPPED = FOLDER / "knowledge.npz"
 CURRENT = "current.json"  # names the installed index in its folder
 K1, B = 0.8, 0.6  # saturation of a repeated word, weight of a passage's length
-
-_ID = re.compile(
-    r"\b(?:CWE-\d+|CAPEC-\d+|(?:TA|T|G|S|C|M|DS|DC|DET|A)\d{4}(?:\.\d{3})?)\b", re.IGNORECASE
-)
 
 
 class KnowledgeIndex:
@@ -111,7 +107,12 @@ class KnowledgeIndex:
 
     @cached_property
     def _by_id(self) -> dict[str, int]:
-        aliases = {a.upper(): i for i, e in enumerate(self.entries) for a in e.aliases if _is_id(a)}
+        aliases = {
+            a.upper(): i
+            for i, e in enumerate(self.entries)
+            for a in e.aliases
+            if entry_ids(a) == [a.upper()]
+        }
         return aliases | {e.entry_id: i for i, e in enumerate(self.entries)}
 
     def entry(self, entry_id: str) -> Entry | None:
@@ -125,7 +126,7 @@ class KnowledgeIndex:
 
     def ids_in(self, text: str) -> list[int]:
         """List the positions of the entries whose id stands in the text."""
-        positions = (self.position(match[0]) for match in _ID.finditer(text))
+        positions = map(self.position, entry_ids(text))
         return list(dict.fromkeys(position for position in positions if position is not None))
 
     def names_in(self, text: str, *, strict: bool = False) -> list[int]:
@@ -333,10 +334,6 @@ def _idf(frequencies: Any, passages: int) -> Any:
     import numpy as np
 
     return np.log1p((passages - frequencies + 0.5) / (frequencies + 0.5))
-
-
-def _is_id(text: str) -> bool:
-    return _ID.fullmatch(text) is not None
 
 
 _INSTALL = "make it again with: cybersecqwen knowledge install"

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from cybersecqwen.cwe.identifiers import ATTACK_SYNTAX
 from cybersecqwen.errors import InputError
 from cybersecqwen.formats.archives import Head
 from cybersecqwen.records import Entry, Fact, Knowledge, Passage
@@ -46,7 +47,6 @@ KINDS = {
     "x-mitre-detection-strategy": "detection strategy",
     "x-mitre-asset": "asset",
 }
-_ID = re.compile(r"(?:TA|T|G|S|C|M|DS|DC|DET|A)\d{4}(?:\.\d{3})?")
 
 
 class _Phase(Schema):
@@ -245,7 +245,7 @@ def _reference(thing: StixObject) -> Reference:
 
 def _entry_id(thing: StixObject) -> str:
     entry_id = _reference(thing).external_id
-    return entry_id if _ID.fullmatch(entry_id) else ""
+    return entry_id if re.fullmatch(ATTACK_SYNTAX, entry_id) else ""
 
 
 def _feed(domain: str) -> Feed:
