@@ -1,15 +1,43 @@
-"""The errors that a user can act on.
+"""The errors that a user can act on, and the one place where text of others is made fit to show.
 
 Each says what went wrong, where, and what to do about it, in one line:
 
     >>> str(InputError("label 'CWE-XSS' is not a CWE id", where="feed.json:3", tip="fix the label"))
     "feed.json:3: label 'CWE-XSS' is not a CWE id (fix the label)"
+
+Every message passes through `clean`, and so does what the command line logs and prints: a server,
+a feed or a file name may hold what steers a terminal, and a server may repeat a key.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+# What steers a terminal, or turns the direction of what is read; a line break is neither.
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+_SHORTEST_KEY = 8  # characters; servers without keys are given words such as "EMPTY"
+_KEYS: dict[str, re.Pattern[str]] = {}
+
+
+def keep_secret(key: str) -> None:
+    """Have a key replaced by `redact` from now on, also as JSON may escape it."""
+    if len(key) >= _SHORTEST_KEY:
+        forms = (rf"(?:\\?{re.escape(c)}|\\u(?i:{ord(c):04x}))" for c in key)
+        _KEYS[key] = re.compile("".join(forms))
+
+
+def redact(text: str) -> str:
+    """Replace every key that is in use."""
+    for pattern in _KEYS.values():
+        text = pattern.sub("[key]", text)
+    return text
+
+
+def clean(text: str) -> str:
+    """Replace what steers a terminal, and every key that is in use."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", redact(text))
 
 
 class CyberSecQwenError(Exception):
@@ -25,7 +53,7 @@ class CyberSecQwenError(Exception):
         where = f"{self.where}: " if self.where is not None else ""
         tip = f" ({self.tip})" if self.tip else ""
         # A server's or a library's message may hold line breaks; ours stay on one line.
-        return " ".join(f"{where}{self.what}{tip}".split())
+        return clean(" ".join(f"{where}{self.what}{tip}".split()))
 
 
 class InputError(CyberSecQwenError):

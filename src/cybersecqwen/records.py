@@ -149,18 +149,20 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """The text that an engine made of a request, whole and unparsed.
+    """The text that an engine made of a request, whole and unparsed; "" where it made none.
 
-    `reasoning` is what a server gives apart from the text.
+    What a server gives apart from the answer stands apart from it: `reasoning`, which is also what
+    a model says before it calls a tool, and the words of a `refusal`.
     """
 
     item: int
     trial: int
     text: str
-    finish_reason: str = ""  # stop, length
+    finish_reason: str = ""  # stop, length, content_filter, refusal, tool_calls; "" for not stated
     prompt_tokens: int = 0
     completion_tokens: int = 0
     reasoning: str = ""
+    refusal: str = ""
 
 
 class Span(NamedTuple):

@@ -27,7 +27,7 @@ OTHER = [{"role": "user", "content": "something else"}]
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "_PAUSE", 0.01)
+    monkeypatch.setattr(http, "_PAUSE", 0.001)
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
 
 

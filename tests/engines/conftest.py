@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import ssl
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -76,6 +77,7 @@ class Server:
         self.faults: dict[str, list[Any]] = {}
         self.bodies: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
+        self.urls: list[str] = []
         self.arrivals: Counter[str] = Counter()
         self.in_flight = self.most_in_flight = self.cut_off = 0
         self.released = threading.Event()
@@ -87,6 +89,7 @@ class Server:
         self.asked: list[tuple[str, Any]] = []  # the posts to them
         self.listing = json.dumps({"object": "list", "data": [entry]})
         self.url = ""
+        self.listen: Callable[[ssl.SSLContext], str]  # on another port; returns its URL
 
     async def answer(self, http: web.Request) -> web.StreamResponse:
         if not self.in_flight:
@@ -108,6 +111,7 @@ class Server:
         self.bodies.append(body)
         self.crowd.append(body)
         self.headers.append(dict(http.headers))
+        self.urls.append(http.path_qs)
         faults = self.faults.get(prompt, ["ok"])
         fault = faults[min(self.arrivals[prompt], len(faults) - 1)]
         self.arrivals[prompt] += 1
@@ -140,18 +144,23 @@ def server() -> Iterator[Server]:
     app = web.Application()
     app.router.add_post("/v1/chat/completions", state.answer)
     app.router.add_post("/v1/completions", state.answer)
+    app.router.add_post("/openai/deployments/{name}/chat/completions", state.answer)
     app.router.add_get("/v1/models", state.models)
     app.router.add_route("*", "/{path}", state.outside)
     # Handlers are cancelled when the client hangs up, so that a test can see it did.
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
 
-    async def start() -> int:
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        return int(runner.addresses[0][1])
+    async def start(tls: ssl.SSLContext | None) -> int:
+        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
+        return int(runner.addresses[-1][1])
 
-    state.url = f"http://127.0.0.1:{loop.run_until_complete(start())}/v1"
+    def listen(tls: ssl.SSLContext) -> str:
+        port = asyncio.run_coroutine_threadsafe(start(tls), loop).result(timeout=10)
+        return f"https://127.0.0.1:{port}/v1"
+
+    loop.run_until_complete(runner.setup())
+    state.url = f"http://127.0.0.1:{loop.run_until_complete(start(None))}/v1"
+    state.listen = listen
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     yield state

@@ -77,7 +77,7 @@ def test_a_request_without_a_text_is_given_up_and_asked_again_the_next_time(
     wanted = [ask(item) for item in range(4)]
     responses, usage = generate(teacher, wanted, tmp_path / "a.jsonl")
     assert usage.without_text == 2
-    assert "a refusal of the server" in failure_reason(responses[1])
+    assert "without a text: refusal no" in failure_reason(responses[1])
     assert "too long" in failure_reason(responses[2])
     assert not failure_reason(responses[3])
     responses, usage = generate(teacher, wanted, tmp_path / "a.jsonl")

@@ -66,7 +66,8 @@ def probe(model: Model, prompts: Sequence[str] = (), *, timeout: float = 120) ->
     """
     if not isinstance(model.engine, HttpEngine):
         raise InputError("only a server can be probed", where=model.name, tip="give its URL")
-    engine = model.engine.with_limits(timeout=timeout, retries=_RETRIES)
+    model.engine.wait()
+    engine = model.engine.for_probe(timeout=timeout, retries=_RETRIES)
     texts = list(dict.fromkeys((*prompts[:_MOST], *_OWN)))[: len(_OWN)]
     total = 5 * len(texts) + 3 * len(_SEEDS) + 5
     bar: tqdm[Never]

@@ -29,7 +29,7 @@ from cybersecqwen.cli import (
     series,
     stages,
 )
-from cybersecqwen.cli.group import Group
+from cybersecqwen.cli.group import CleanFormatter, Group
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -46,7 +46,9 @@ def main(ctx: click.Context, quiet: bool, verbose: bool) -> None:
     """
     if quiet and verbose:
         raise click.UsageError("--quiet and --verbose exclude each other")
-    logging.basicConfig(format="%(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(CleanFormatter("%(message)s"))
+    logging.basicConfig(handlers=[handler])
     level = logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO
     logging.getLogger("cybersecqwen").setLevel(level)
     # The hub's client tells of each of its retries; the error at the end says it once.

@@ -92,7 +92,7 @@ def sign(certificate: Path, key: Path) -> None:
 
 
 def _text(result: Json) -> str:
-    from cybersecqwen.cli.output import clean
+    from cybersecqwen.errors import clean
 
     if result["differences"]:
         return clean("\n".join(["the certificate does not hold", *result["differences"]]))

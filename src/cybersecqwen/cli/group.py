@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterable
@@ -12,12 +13,20 @@ from typing import Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-from cybersecqwen.errors import CyberSecQwenError
+from cybersecqwen.errors import CyberSecQwenError, clean
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 FILE = click.Path(path_type=Path)
 KIND = click.Choice(["instruct", "base"])
+
+
+class CleanFormatter(logging.Formatter):
+    """Writes what is logged without what steers a terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, or with a traceback the lines, of a record."""
+        return clean(super().format(record))
 
 
 class Group(click.Group):
@@ -40,6 +49,8 @@ class Group(click.Group):
         except CyberSecQwenError as error:
             click.echo(f"{click.style('cybersecqwen:', fg='red')} {error}", err=True)
             ctx.exit(1)
+        except click.UsageError as error:  # it may repeat an argument, such as a file's name
+            raise click.UsageError(clean(error.format_message()), error.ctx) from error
         except KeyboardInterrupt:
             click.echo("stopped; run the same command again to go on", err=True)
             ctx.exit(130)
@@ -138,8 +149,8 @@ def add_options(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
 
 
 def echo(result: object, text: str, *, as_json: bool) -> None:
-    """Print a result as JSON, or as text."""
-    click.echo(json.dumps(result, indent=2) if as_json else text)
+    """Print a result as JSON, or as text without what steers a terminal."""
+    click.echo(json.dumps(result, indent=2) if as_json else clean(text))
 
 
 def coloured() -> bool:

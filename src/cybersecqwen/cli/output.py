@@ -19,14 +19,13 @@ from cybersecqwen.analyst import Candidate, Classification, as_row
 from cybersecqwen.analyst.classification import name_of
 from cybersecqwen.cli.group import coloured
 from cybersecqwen.cwe.mapping import ADVISED_AGAINST
+from cybersecqwen.errors import clean
 
 _COLUMNS = (
     *("id", "cwe", "name", "confidence", "usage", "abstraction", "better", "abstain", "reason"),
     *("alternatives", "evidence", "rationale"),
 )
 _FORMULA = ("=", "+", "-", "@")  # also behind white space, which some programs strip
-# A feed may hold what steers a terminal, or turns the direction of what is read.
-_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 _COMMON = re.compile(r"\('([^']+)'\)$")
 # What the eye is to find first on a terminal: cautions, and the ids of weaknesses.
 _EMPHASIS = re.compile(
@@ -143,8 +142,3 @@ def _emphasised(match: re.Match[str]) -> str:
     if match["caution"]:
         return click.style(match[0], fg="yellow")
     return click.style(match[0], bold=True)
-
-
-def clean(text: str) -> str:
-    """Replace what steers a terminal."""
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -46,8 +46,7 @@ def probe(
 
 
 def _report_table(report: ProbeReport) -> str:
-    from cybersecqwen.cli.output import clean
     from cybersecqwen.reports.markdown import table
 
     rows = [(check.name, check.status, check.evidence) for check in report.checks]
-    return clean(table(("check", "status", "evidence"), rows))
+    return table(("check", "status", "evidence"), rows)

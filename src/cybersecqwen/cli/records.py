@@ -88,7 +88,7 @@ def _change(change: Json) -> tuple[str, ...]:
 
 
 def _shown(value: object) -> str:
-    from cybersecqwen.cli.output import clean
+    from cybersecqwen.errors import clean
 
     text = ", ".join(value) if isinstance(value, list) else str(value)
     return clean(text if len(text) <= 60 else f"{text[:59]}…") or "-"

@@ -8,13 +8,14 @@ in any order; how it batches or overlaps them inside never changes an answer.
         print(response.item, response.text)
 
 A model or server that fails raises EngineError. It never yields an empty
-response instead, unless it was told to give such a request up: an empty text is an answer,
-and is scored as one.
+response instead, unless it was told to give such a request up: an empty text, whatever its
+finish reason, is an answer of the model, and is scored as one.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from cybersecqwen.engines.embedded_model import EmbeddedEngine
 from cybersecqwen.engines.http import HttpEngine
@@ -34,6 +35,7 @@ from cybersecqwen.errors import InputError
 __all__ = [
     "ENGINES",
     "Engine",
+    "EngineOptions",
     "Kind",
     "Model",
     "empty_response",
@@ -52,24 +54,15 @@ ENGINES: dict[str, EngineType] = {
 _MODEL = "embedded, a model folder, a file of recordings, a server's URL (http://…), or NAME@URL"
 
 
-def open_model(
-    model: str | Path,
-    *,
-    kind: Kind = "instruct",
-    concurrency: int = 32,
-    batch_size: int = 32,
-    give_up: bool = False,
-) -> Model:
+def open_model(model: str | Path, *, kind: Kind = "instruct", **options: Any) -> Model:
     """Open "embedded", a model folder, a file or folder of recordings, a server's URL or NAME@URL.
 
     A server whose URL comes without a name is asked for the only model that it serves. `kind`
-    "base" is a model that takes raw texts in place of chats. `concurrency` is of a server,
-    `batch_size` of a folder; `give_up` has a server answer with an empty response, which says
-    why, where it has no text. Raises InputError for a string that is none of these, and
-    EngineError for a model that cannot be opened.
+    "base" is a model that takes raw texts in place of chats; the other `options` are those of
+    `EngineOptions`. Raises InputError for a string that is none of these, and EngineError for a
+    model that cannot be opened.
     """
-    options = EngineOptions(kind, concurrency, batch_size, give_up)
-    return ENGINES[engine_of(model)].open(str(model), options)
+    return ENGINES[engine_of(model)].open(str(model), EngineOptions(kind, **options))
 
 
 def engine_of(model: str | Path) -> str:

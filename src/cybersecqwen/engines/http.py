@@ -1,14 +1,16 @@
 """Any OpenAI-compatible server as an engine: vLLM, llama.cpp, transformers serve, hosted ones.
 
-Give the base URL that ends in /v1; a bare `http://host:port` is taken to mean it.
+Give the base URL that ends in /v1; a bare `http://host:port` is taken to mean it, and a URL that
+ends in `/chat/completions` is that endpoint's. An Azure deployment's URL holds its `api-version`.
 
     engine = HttpEngine("http://localhost:8000/v1", "CyberSecQwen-4B")
     for response in engine.generate(requests):
         ...
 
 A chat goes to {base}/chat/completions, a raw text to {base}/completions, each with
-its own temperature, top_p, max_tokens, seed and stop. Whether the server honours them
-is the server's affair: `cybersecqwen probe` finds out before its numbers are trusted.
+its own temperature, top_p, max_tokens, seed and stop; `request` renames, adds or leaves out fields.
+Whether the server honours them is the server's affair: `cybersecqwen probe` finds out before its
+numbers are trusted. An answer is JSON or a stream of events.
 
 The requests run in an event loop on a thread of their own, `concurrency` of them at
 once, fewer while the server pushes back. An answer is yielded when it arrives, whichever
@@ -19,37 +21,48 @@ loop, and a reader that is slow to take an answer does not let the others time o
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import random
+import ssl
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cybersecqwen.engines import openai_api, server_metadata
 from cybersecqwen.engines.flow_control import BoundedChannel, ConcurrencyLimit
 from cybersecqwen.engines.interface import EngineOptions, Model, empty_response
-from cybersecqwen.errors import EngineError, InputError
+from cybersecqwen.errors import EngineError, InputError, clean, keep_secret
 from cybersecqwen.files import Json
 from cybersecqwen.records import Request, Response
 
 if TYPE_CHECKING:
     import aiohttp
 
+_log = logging.getLogger(__name__)
+
 # Besides every 5xx: request timeout, conflict, too early, too many requests.
 _RETRIED = {408, 409, 425, 429}
 _BUSY = {429, 503}
+_TIMEOUT = 600.0  # seconds of one attempt
 _CONNECT = 10.0  # seconds; a server that is up accepts at once
-_PAUSE = 0.5  # seconds before the first retry, doubled for each further one
+# Seconds before the first retry, doubled for each further one. Eight of them wait 90 seconds: so
+# long a server may take to start, or to let the minute of a rate limit pass.
+_PAUSE = 0.5
 _LONGEST_PAUSE = 30.0
+_PATIENCE = 3  # attempts of one request, after which the user is told
 
 # A request that the server will not answer, whoever asks: malformed, too long, not allowed.
 _OWN_FAULT = {400, 413, 422}
 
+_KEY = "OPENAI_API_KEY"
+_UP = "is the server up?"
 _JSON = {"Content-Type": "application/json"}
 
 _Outcome = Response | EngineError
@@ -57,7 +70,11 @@ _T = TypeVar("_T")
 
 
 class _NoAnswerError(EngineError):
-    """A request that the server did not answer with a text, and would not another time."""
+    """A request that the server did not answer, and would not another time."""
+
+
+class _SpentError(EngineError):
+    """A request that failed as often as it may."""
 
 
 class _TransientError(Exception):
@@ -102,33 +119,24 @@ class HttpEngine:
     """A model of a server: `concurrency` requests at once, each up to `retries` times more.
 
     A refusal (429, 503, a cut connection) halves the number at once, answers raise it again; it
-    does not count as an attempt where others were answered meanwhile. `timeout` is in seconds, for
-    one attempt: a server that answers nothing at all for two of them, or asks to stay away for
-    longer than one, has failed. `give_up` yields an empty response that says why
-    (`failure_reason`) for a request that the server has no text for; by default that ends the
-    work, for an evaluation has no score without it. `api_key` is by default the environment's
-    OPENAI_API_KEY; it is sent as a bearer token to this server only, redirects are refused.
+    does not count as an attempt where others were answered meanwhile. A server that answers nothing
+    at all for two attempts, or asks to stay away for longer than one, has failed. The options are
+    those of `EngineOptions`. The key is sent to this server only, redirects are refused.
     """
 
     def __init__(
-        self,
-        url: str,
-        model: str,
-        *,
-        concurrency: int = 32,
-        timeout: float = 600,
-        retries: int = 5,
-        give_up: bool = False,
-        api_key: str | None = None,
+        self, url: str, model: str, options: EngineOptions | None = None, **changes: Any
     ) -> None:
         self._base = openai_api.base_url(url)
         self._model = model
-        self._concurrency = concurrency
-        self._timeout = timeout
-        self._retries = retries
-        self._give_up = give_up
-        key = (os.environ.get("OPENAI_API_KEY", "") if api_key is None else api_key).strip()
-        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._options = replace(options or EngineOptions(), **changes)
+        openai_api.check_fields(self._options.request)
+        key = _key(self._options)
+        keep_secret(key)
+        self._headers = openai_api.authorization(self._base, key)
+        self._tls = _tls(self._options.ca_bundle)
+        self._timeout = self._options.timeout or _TIMEOUT
+        self._warned = False
 
     @staticmethod
     def recognises(model: str) -> bool:
@@ -142,14 +150,15 @@ class HttpEngine:
         Raises InputError where it serves several, and EngineError where it does not say.
         """
         name, url = openai_api.split_address(model)
-        name = name or cls(url, "").only_model()
-        engine = cls(url, name, concurrency=options.concurrency, give_up=options.give_up)
-        return Model(name.rsplit("/", 1)[-1], engine, options.kind)
+        name = name or cls(url, "", options).only_model()
+        label = name.rsplit("/", 1)[-1].strip(".") or "model"  # it may name a folder
+        return Model(clean(label), cls(url, name, options), options.kind)
 
-    def with_limits(self, *, timeout: float, retries: int) -> HttpEngine:
-        """Return this engine with another timeout, in seconds, and number of retries."""
+    def for_probe(self, *, timeout: float, retries: int) -> HttpEngine:
+        """Return this engine with fewer retries, and a timeout of its own where none is set."""
         engine = copy(self)
-        engine._timeout, engine._retries = timeout, retries
+        engine._timeout = self._options.timeout or timeout
+        engine._options = replace(self._options, retries=retries, allow_failed=0)
         return engine
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Response]:
@@ -161,7 +170,7 @@ class HttpEngine:
         """
         loop = asyncio.new_event_loop()
         # In flight or not yet read: a slow reader holds new requests back, memory is bounded.
-        outcomes: BoundedChannel[_Outcome] = BoundedChannel(loop, 2 * self._concurrency)
+        outcomes: BoundedChannel[_Outcome] = BoundedChannel(loop, 2 * self._options.concurrency)
         task = loop.create_task(self._answer_all(requests, outcomes))
         # A daemon, so that a reader which dies without closing does not hold up the exit.
         thread = threading.Thread(target=_drive, args=(loop, task, outcomes), daemon=True)
@@ -189,11 +198,14 @@ class HttpEngine:
         return {"engine": "http", **self.identity(), **facts}
 
     def identity(self) -> Json:
-        """Return the server's URL, however its slashes are written, and the model's name there."""
-        return {"url": self._base, "model": self._model}
+        """Return the server's URL, the model's name there, and what else its requests hold."""
+        identity = {"url": self._base, "model": self._model}
+        fields = self._options.request
+        return identity | ({"request": dict(fields)} if fields else {})
 
     def only_model(self) -> str:
         """Return the name of the only model that the server lists."""
+        self.wait()
         names = self._query(lambda session: server_metadata.served_models(session, self._base))
         if not names:
             raise EngineError(
@@ -209,6 +221,34 @@ class HttpEngine:
                 tip=f"name one, as {names[0]}@{self._base}",
             )
         return names[0]
+
+    def wait(self) -> None:
+        """Wait for a server that is starting, as long as the retries last; raises EngineError."""
+        self._query(self._answers)
+
+    async def _answers(self, session: aiohttp.ClientSession) -> None:
+        import aiohttp
+
+        timeout = aiohttp.ClientTimeout(_CONNECT)
+        for attempt in range(1, self._options.retries + 2):
+            url = openai_api.endpoint(self._base, "models")
+            try:
+                async with session.get(url, timeout=timeout, allow_redirects=False) as reply:
+                    if reply.status != 503:
+                        return
+                    failure = "HTTP 503"
+            except (aiohttp.ClientError, TimeoutError) as error:
+                failure = str(self._connection_failure(error))
+            self._warn(f"{failure}; waiting for it")
+            if attempt <= self._options.retries:
+                await asyncio.sleep(_pause(attempt))
+        raise EngineError(f"{failure}, attempt {attempt}", where=self._base, tip=_UP)
+
+    def _warn(self, what: str) -> None:
+        """Say once that a server keeps this engine waiting."""
+        if not self._warned:
+            _log.warning("%s: %s", self._base, what)
+        self._warned = True
 
     def render(self, chats: Sequence[Sequence[server_metadata.Turn]]) -> list[str]:
         """Return what the model reads for each chat; "" where the server does not tell."""
@@ -234,7 +274,7 @@ class HttpEngine:
         import aiohttp
 
         return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._concurrency),
+            connector=aiohttp.TCPConnector(limit=self._options.concurrency, ssl=self._tls),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=self._timeout, sock_connect=_CONNECT),
             headers=self._headers,
@@ -243,22 +283,28 @@ class HttpEngine:
     async def _answer_all(
         self, requests: Sequence[Request], outcomes: BoundedChannel[_Outcome]
     ) -> None:
-        waiting, limit = deque(requests), ConcurrencyLimit(self._concurrency)
+        waiting, limit = deque(requests), ConcurrencyLimit(self._options.concurrency)
+        allowed = self._options.allow_failed
 
         async def work() -> None:
+            nonlocal allowed
             while True:
                 await outcomes.room()
                 began = await limit.enter()
                 if not waiting:
                     limit.leave()
                     return
-                outcome = await self._outcome(session, limit, waiting.popleft(), began)
+                request = waiting.popleft()
+                outcome = await self._outcome(session, limit, request, began)
+                if isinstance(outcome, _NoAnswerError | _SpentError) and allowed:
+                    allowed -= 1
+                    outcome = empty_response(request, outcome.what)
                 if isinstance(outcome, EngineError):
                     waiting.clear()
                 outcomes.put(outcome)
 
         async with self._session() as session, asyncio.TaskGroup() as group:
-            for _ in range(min(self._concurrency, len(requests))):
+            for _ in range(min(self._options.concurrency, len(requests))):
                 group.create_task(work())
 
     async def _outcome(
@@ -269,14 +315,17 @@ class HttpEngine:
         began: float,
     ) -> _Outcome:
         """Return the answer, or the error to raise after the other answers."""
-        retry, attempt = _RetryPolicy(self._retries, self._timeout), 1
+        retry, attempt = _RetryPolicy(self._options.retries, self._timeout), 1
         while True:
             try:
                 answer = await self._post(session, request)
                 limit.answered()
+                if self._options.give_up and not answer.text and answer.finish_reason != "stop":
+                    reason = f"{answer.finish_reason} {answer.refusal}".strip()
+                    return empty_response(request, f"an answer without a text: {reason}")
                 return answer
             except EngineError as error:
-                if self._give_up and isinstance(error, _NoAnswerError):
+                if self._options.give_up and isinstance(error, _NoAnswerError):
                     limit.answered()
                     return empty_response(request, error.what)
                 return error
@@ -288,41 +337,67 @@ class HttpEngine:
                 limit.leave()
             if retry.ends(failure, limit):
                 break
+            if attempt == _PATIENCE:
+                self._warn(f"{failure}; trying again")
             limit.close(failure.after)
-            pause = min(_PAUSE * 2 ** (retry.spent - 1), _LONGEST_PAUSE)
-            await asyncio.sleep(pause * random.uniform(0.5, 1.5))
+            await asyncio.sleep(_pause(retry.spent))
             began, attempt = await limit.enter(), attempt + 1
-        return self._error(request, f"{failure}, attempt {attempt}", "is the server up?")
+        return self._error(request, f"{failure}, attempt {attempt}", _UP, kind=_SpentError)
 
     async def _post(self, session: aiohttp.ClientSession, request: Request) -> Response:
         import aiohttp
 
-        path, body = openai_api.call(self._model, request)
+        path, body = openai_api.call(self._model, request, self._options.request)
+        url = openai_api.endpoint(self._base, path)
         try:
-            async with session.post(
-                f"{self._base}/{path}", data=body, headers=_JSON, allow_redirects=False
-            ) as reply:
-                content = await reply.read()
+            async with session.post(url, data=body, headers=_JSON, allow_redirects=False) as reply:
+                content = await openai_api.read_body(reply)
         except (aiohttp.ClientError, TimeoutError) as error:
-            why = f"{type(error).__name__} {error}".strip()
-            mute = isinstance(error, TimeoutError)
-            raise _TransientError(why, busy=not mute, mute=mute) from error
-        said = f"HTTP {reply.status} from /{path}: {openai_api.excerpt(content)}"
-        if reply.status in _RETRIED or reply.status >= 500:
+            raise self._connection_failure(error) from error
+        except ValueError as error:
+            raise self._error(request, str(error), kind=_NoAnswerError) from error
+        answer = openai_api.parse(content)
+        status = openai_api.status_of(answer, reply.status)
+        said = f"HTTP {status} from /{path}: {openai_api.excerpt(content)}"
+        if status in _RETRIED or status >= 500:
             from cybersecqwen.sources.download import retry_after
 
             after = retry_after(reply.headers.get("Retry-After", "")) or 0.0
-            raise _TransientError(said, after=after, busy=reply.status in _BUSY)
-        if reply.status != 200:
+            raise _TransientError(said, after=after, busy=status in _BUSY)
+        if status != 200:
+            if withheld := openai_api.filtered(request, answer):
+                return withheld
             to = reply.headers.get("Location")
-            tip = f"it redirects to {to}; give the final URL" if to else "check URL, model and key"
-            failed = _NoAnswerError if reply.status in _OWN_FAULT else EngineError
+            tip = f"it redirects to {to}; give the final URL" if to else self._tip(status)
+            failed = _NoAnswerError if status in _OWN_FAULT else EngineError
             raise self._error(request, said, tip, kind=failed)
         try:
-            return openai_api.response(request, content)
+            return openai_api.response(request, answer)
+        except openai_api.UnfinishedError as error:
+            raise _TransientError(f"{error}: {openai_api.excerpt(content)}") from error
         except ValueError as error:
             said = f"{error}: {openai_api.excerpt(content)}"
             raise self._error(request, said, kind=_NoAnswerError) from error
+
+    def _connection_failure(self, error: Exception) -> _TransientError:
+        """Return the failure that an error of the client is; raises EngineError for one of TLS."""
+        import aiohttp
+
+        why = f"{type(error).__name__} {error}".strip()
+        if isinstance(error, aiohttp.ClientSSLError):
+            tip = "--ca-bundle FILE names the certificates to trust; is it https at all?"
+            raise EngineError(f"TLS failed: {why}", where=self._base, tip=tip) from error
+        mute = isinstance(error, TimeoutError)
+        return _TransientError(why, busy=not mute, mute=mute)
+
+    def _tip(self, status: int) -> str:
+        """Say what to look at after a refusal; of a key that was refused, where it came from."""
+        if status not in (401, 403):
+            return "check URL, model and key"
+        name = self._options.api_key_env or _KEY
+        if self._headers:
+            return f"the key in {name} is refused; --api-key-env names another variable"
+        return f"no key was sent: {name} is not set; --api-key-env names another variable"
 
     def _error(
         self,
@@ -344,3 +419,29 @@ def _drive(
     loop.run_until_complete(asyncio.wait([task]))
     loop.run_until_complete(loop.shutdown_default_executor())
     outcomes.end()
+
+
+def _key(options: EngineOptions) -> str:
+    """Return the key for a server; raises InputError where the variable named for it is not set."""
+    if options.api_key is not None:
+        return options.api_key.strip()
+    key = os.environ.get(options.api_key_env or _KEY, "").strip()
+    if options.api_key_env and not key:
+        raise InputError(f"{options.api_key_env} is not set", tip="put the server's key into it")
+    return key
+
+
+def _tls(ca_bundle: Path | None) -> ssl.SSLContext | bool:
+    """Return what certificates are held against: those of a file, or the system's."""
+    if ca_bundle is None:
+        return True
+    try:
+        return ssl.create_default_context(cafile=ca_bundle)
+    except OSError as error:  # ssl.SSLError too
+        what = f"cannot be read as certificates: {error.strerror or error}"
+        raise InputError(what, where=ca_bundle, tip="give a file in PEM form") from error
+
+
+def _pause(retry: int) -> float:
+    """Return how many seconds to wait before a retry; clients should not come back in step."""
+    return min(_PAUSE * 2.0 ** (retry - 1), _LONGEST_PAUSE) * random.uniform(1, 1.5)

@@ -11,9 +11,10 @@ empty and names the reason:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from cybersecqwen.files import Json
@@ -61,12 +62,27 @@ class Model:
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """How a model is opened; an engine ignores what does not concern it."""
+    """How a model is opened; an engine ignores what does not concern it.
+
+    `batch_size` is of a model in this process, all else from `concurrency` on is of a server.
+    `timeout` is in seconds, for one attempt: by default 600, and 120 for a probe. `request` holds
+    fields of the request's body: None leaves a field out, the name of a setting stands for its
+    value. The key is `api_key`, or what the variable `api_key_env` holds, by default
+    OPENAI_API_KEY's. `give_up` has a request that a server gives no text for answered by an empty
+    response, which says why; `allow_failed` so many requests that failed, of each call.
+    """
 
     kind: Kind = "instruct"
-    concurrency: int = 32  # requests to a server at once
-    batch_size: int = 32  # requests to a model in this process at once
-    give_up: bool = False  # on a request that a server has no text for
+    batch_size: int = 32  # requests at once
+    concurrency: int = 32  # requests at once
+    timeout: float | None = None
+    retries: int = 8
+    request: Mapping[str, Any] = field(default_factory=dict)
+    ca_bundle: Path | None = None
+    api_key_env: str = ""
+    api_key: str | None = field(default=None, repr=False)
+    give_up: bool = False
+    allow_failed: int = 0
 
 
 class EngineType(Protocol):

@@ -2,10 +2,10 @@
 
 >>> from cybersecqwen.records import Request, Sampling
 >>> request = Request(7, 0, (("user", "Which CWE?"),), Sampling(0.3, 1.0, 512, 42))
->>> call("tiny", request)[0]
+>>> call("tiny", request, {})[0]
 'chat/completions'
->>> choice = b'{"message": {"content": "CWE-79"}, "finish_reason": "stop"}'
->>> response(request, b'{"choices": [%s]}' % choice).text
+>>> choice = '{"message": {"content": "CWE-79"}, "finish_reason": "stop"}'
+>>> response(request, parse('{"choices": [%s]}' % choice)).text
 'CWE-79'
 """
 
@@ -13,16 +13,40 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
-from urllib.parse import urlsplit
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
 
-from cybersecqwen.errors import InputError
+from cybersecqwen.errors import InputError, redact
+from cybersecqwen.files import Json
 from cybersecqwen.records import Request, Response
 
+if TYPE_CHECKING:
+    import aiohttp
+
 _ADDRESS = re.compile("(?:(?P<name>.+)@)?(?P<url>https?://.*)", re.IGNORECASE)
+_ENDPOINT = re.compile("(?:/(?:chat/)?completions)?/*$")
+_DEPLOYMENT = re.compile("/deployments/([^/]+)$")
+_ASKED = {"model", "messages", "prompt"}  # fields of a request that are not settings
 
 # OverflowError: 1e999 tokens; RecursionError: brackets nested without end.
 UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
+
+_LARGEST = 32 << 20  # bytes of a body, unpacked; a long answer in a stream of events takes 10 MB
+_MOST_TOKENS = 1 << 31
+_LINE_BREAK = re.compile("\r\n|\r|\n")  # not U+2028 and its like, which JSON may hold
+_DONE = "[DONE]"
+_SETTINGS = ("temperature", "top_p", "max_tokens", "seed", "stop")
+_TRANSPORT = ("stream", "stream_options")
+_REASON = re.compile(r"[\w-]{1,40}")
+_REASONING = ("reasoning_content", "reasoning")
+_PIECES = ("text", *_REASONING, "refusal")  # what a stream gives bit by bit, beside the content
+# The codes of a prompt or an answer that Azure or OpenAI withholds.
+_FILTERED = {"content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation"}
+
+
+class UnfinishedError(ValueError):
+    """An answer that the server did not finish; it may another time."""
 
 
 def is_address(model: str) -> bool:
@@ -31,22 +55,34 @@ def is_address(model: str) -> bool:
 
 
 def split_address(address: str) -> tuple[str, str]:
-    """Split NAME@URL into both; the name is "" where there is none.
+    """Split NAME@URL into both; an Azure deployment is named by its URL. "" where there is none.
 
     >>> split_address("org/model@http://localhost:8000/v1")
     ('org/model', 'http://localhost:8000/v1')
     """
     match = _ADDRESS.fullmatch(address.strip())
-    return (match["name"] or "", match["url"]) if match else ("", address)
+    if not match:
+        return "", address
+    deployment = _DEPLOYMENT.search(urlsplit(base_url(match["url"])).path)
+    return match["name"] or (deployment[1] if deployment else ""), match["url"]
 
 
 def base_url(url: str) -> str:
-    """Check a server's URL and return it without the last slash; raises InputError."""
+    """Check a server's URL and return its base, the same however its end is written.
+
+    The end may name an endpoint (`/chat/completions`); of a query Azure's api-version is kept.
+    Raises InputError.
+    """
     try:
         parts = urlsplit(url.strip())
+        query = dict(parse_qsl(parts.query, keep_blank_values=True))
     except ValueError as error:
         raise InputError(f"{url!r} is not a URL: {error}") from error
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
+    if (
+        parts.scheme not in ("http", "https")
+        or not parts.hostname
+        or query.keys() - {"api-version"}
+    ):
         raise InputError(
             f"{url!r} is not a server URL",
             tip="give its base, for example http://localhost:8000/v1",
@@ -55,60 +91,201 @@ def base_url(url: str) -> str:
         raise InputError(
             "a server URL may hold no password", tip="put the key into OPENAI_API_KEY instead"
         )
-    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/') or '/v1'}"
+    path = _ENDPOINT.sub("", parts.path) or ("" if parts.path.strip("/") else "/v1")
+    return f"{parts.scheme}://{parts.netloc}{path}" + (f"?{parts.query}" if parts.query else "")
 
 
-def call(model: str, request: Request) -> tuple[str, bytes]:
-    """Return the path below the base URL and the body to post there."""
+def endpoint(base: str, path: str) -> str:
+    """Return the URL of a path below a base.
+
+    >>> endpoint("https://host/openai/deployments/d?api-version=1", "chat/completions")
+    'https://host/openai/deployments/d/chat/completions?api-version=1'
+    """
+    below, query = base.partition("?")[::2]
+    return f"{below}/{path}" + (f"?{query}" if query else "")
+
+
+def authorization(base: str, key: str) -> dict[str, str]:
+    """Return the header that carries a key: Azure's own, which refuses the other, or the usual."""
+    if not key:
+        return {}
+    parts = urlsplit(base)
+    azure = parts.query or (parts.hostname or "").endswith(".azure.com")
+    return {"api-key": key} if azure else {"Authorization": f"Bearer {key}"}
+
+
+def check_fields(fields: Mapping[str, Any]) -> None:
+    """Raise InputError for a field of a request that is what is asked, not a setting."""
+    for name in sorted(fields.keys() & _ASKED):
+        raise InputError(f"{name} is no setting of a request", tip="MODEL and the task give it")
+
+
+def deviations(fields: Mapping[str, Any]) -> list[str]:
+    """List those fields that change how an answer is drawn, not merely how a setting is called."""
+    renamed = [value for value in fields.values() if value in _SETTINGS]
+    return [
+        f"{name}={'' if value is None else value}"
+        for name, value in fields.items()
+        if not (value in renamed or (value is None and name in renamed) or name in _TRANSPORT)
+    ]
+
+
+def call(model: str, request: Request, fields: Mapping[str, Any]) -> tuple[str, bytes]:
+    """Return the path below the base URL and the body to post there.
+
+    `fields` come last: None leaves a field out, and the name of a setting stands for its value.
+    """
     raw = isinstance(request.prompt, str)
     sampling = request.sampling
-    body: dict[str, Any] = {
+    settings: Json = {name: getattr(sampling, name) for name in _SETTINGS}
+    # Some servers refuse an empty list, others stop at nothing.
+    settings["stop"] = sampling.stop or None
+    body: Json = {
         "model": model,
         **({"prompt": request.prompt} if raw else {"messages": request.messages}),
-        "temperature": sampling.temperature,
-        "top_p": sampling.top_p,
-        "max_tokens": sampling.max_tokens,
-        "seed": sampling.seed,
+        **settings,
     }
-    if sampling.stop:  # some servers refuse an empty list, others stop at nothing
-        body["stop"] = list(sampling.stop)
+    for name, value in fields.items():
+        body[name] = settings.get(value, value) if isinstance(value, str) else value
+    if fields.get("max_completion_tokens") is not None:  # the newer name of the same
+        body["max_tokens"] = fields.get("max_tokens")
+    body = {name: value for name, value in body.items() if value is not None}
     return ("completions" if raw else "chat/completions"), json.dumps(body).encode()
 
 
-def response(request: Request, content: bytes) -> Response:
-    """Read the one choice of an answer; raises ValueError where there is no text in it."""
+async def read_body(reply: aiohttp.ClientResponse) -> str:
+    """Read a body as UTF-8, unpacked and without our keys; raises ValueError for an endless one."""
+    content = bytearray()
+    async for piece in reply.content.iter_any():
+        content += piece
+        if len(content) > _LARGEST:
+            reply.close()
+            raise ValueError(f"the reply has more than {_LARGEST >> 20} MB, unpacked")
+    return redact(content.decode("utf-8-sig", errors="replace"))
+
+
+def parse(body: str) -> Any:
+    """Parse a body, JSON or a stream of events; None where it is neither.
+
+    A number with more digits than any count has is read as 0.
+    """
+    events = [line[5:].strip() for line in _LINE_BREAK.split(body) if line.startswith("data:")]
     try:
-        answer = json.loads(content)
+        if not events:
+            return json.loads(body, parse_int=_whole)
+        pieces = [json.loads(event, parse_int=_whole) for event in events if event != _DONE]
+        return _merged(pieces, done=_DONE in events)
+    except UNREADABLE:
+        return None
+
+
+def _whole(digits: str) -> int:
+    return int(digits) if len(digits) < 20 else 0
+
+
+def _merged(pieces: Sequence[Json], *, done: bool) -> Json:
+    """Put the pieces of a streamed answer together; an error among them is the answer."""
+    held: Json = {"content": [], "finish_reason": "" if done else "error"}
+    usage = None
+    for piece in pieces:
+        if piece.get("error"):
+            return piece
+        usage = piece.get("usage") or usage
+        for choice in (piece.get("choices") or [])[:1]:
+            delta = choice.get("delta") or choice.get("message") or choice
+            content = delta.get("content") or []
+            held["content"] += [content] if isinstance(content, str) else content
+            for name in _PIECES:
+                held[name] = held.get(name, "") + (delta.get(name) or "")
+            calls = delta.get("tool_calls") or delta.get("function_call")
+            held["tool_calls"] = held.get("tool_calls") or calls
+            held["finish_reason"] = choice.get("finish_reason") or held["finish_reason"]
+    return {"choices": [held | {"message": held}], "usage": usage}
+
+
+def status_of(answer: Any, status: int) -> int:
+    """Return the status of a reply; OpenRouter states that of a failure inside a 200."""
+    code = _error(answer).get("code")
+    return code if status == 200 and type(code) is int and 400 <= code < 600 else status
+
+
+def filtered(request: Request, answer: Any) -> Response | None:
+    """Return the answer that a filter's error is: one without a text; None for any other error."""
+    error = _error(answer)
+    inner, about = error.get("innererror"), error.get("metadata")
+    codes = {str(e.get("code")) for e in (error, inner) if isinstance(e, dict)}
+    if codes.isdisjoint(_FILTERED) and "flagged_input" not in (about or ()):
+        return None
+    words = _storable(str(error.get("message") or ""))
+    return Response(request.item, request.trial, "", "content_filter", refusal=words)
+
+
+def _error(answer: Any) -> Json:
+    error = answer.get("error") if isinstance(answer, dict) else None
+    return error if isinstance(error, dict) else {}
+
+
+def response(request: Request, answer: Any) -> Response:
+    """Read the one choice of an answer; raises ValueError where there is none.
+
+    A choice without a text is an answer too, and its finish reason says of which kind: cut in its
+    reasoning, filtered, refused, or a call of a tool. One that broke off raises UnfinishedError.
+    """
+    try:
         choice = answer["choices"][0]
-        message = choice if isinstance(request.prompt, str) else choice["message"]
-        text = message["text"] if message is choice else message.get("content")
-        finish_reason = str(choice.get("finish_reason") or "")
-        usage = answer.get("usage") or {}
-        read, written = (
-            int(usage.get(name) or 0) for name in ("prompt_tokens", "completion_tokens")
-        )
+        message = choice if isinstance(request.prompt, str) else choice.get("message") or {}
+        text, thoughts, refusal = _content(message.get("text" if message is choice else "content"))
+        thoughts = thoughts or next(filter(None, map(message.get, _REASONING)), "")
+        refusal = refusal or message.get("refusal") or ""
+        reason = str(choice.get("finish_reason") or "")
+        calls = message.get("tool_calls") or message.get("function_call")
     except UNREADABLE as error:
         raise ValueError("HTTP 200 without a completion") from error
-    if message.get("tool_calls") or message.get("function_call"):
-        raise ValueError("the server called a tool instead of answering")
-    if not isinstance(text, str):
-        raise ValueError(_no_text(message))
-    if finish_reason in ("abort", "error") or not (text or finish_reason):
-        raise ValueError("HTTP 200 for a generation that the server did not finish")
-    # A character that was cut in two: half of a surrogate pair cannot be stored as UTF-8.
-    text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return Response(request.item, request.trial, text, finish_reason, read, written)
+    if reason in ("abort", "error") or not (text or thoughts or refusal or calls or reason):
+        raise UnfinishedError("HTTP 200 for a generation that the server did not finish")
+    if calls:
+        text, thoughts, reason = "", thoughts or text, "tool_calls"
+    elif refusal and not text:
+        reason = "refusal"
+    usage = answer.get("usage")
+    counts = usage if isinstance(usage, dict) else {}
+    return Response(
+        request.item,
+        request.trial,
+        _storable(text),
+        reason if _REASON.fullmatch(reason) or not reason else "other",
+        tokens(counts.get("prompt_tokens")),
+        tokens(counts.get("completion_tokens")),
+        _storable(str(thoughts)),
+        _storable(str(refusal)),
+    )
 
 
-def _no_text(message: dict[str, Any]) -> str:
-    """Name what came in place of a text."""
-    if message.get("reasoning_content") or message.get("reasoning"):
-        return "HTTP 200 with reasoning only and no answer, which max_tokens may have cut off"
-    if message.get("refusal"):
-        return "HTTP 200 with a refusal of the server instead of an answer"
-    return "HTTP 200 whose answer is no text"
+def _content(content: Any) -> tuple[str, str, str]:
+    """Return the text, the reasoning and the refusal of a content, a string or a list of parts."""
+    if content is None or isinstance(content, str):
+        return content or "", "", ""
+    if not isinstance(content, list):
+        raise TypeError("a content is a string or a list")
+    held = {"text": "", "thinking": "", "refusal": ""}
+    for part in content:
+        typed = {"text": part} if isinstance(part, str) else part
+        kind = str(typed.get("type", "text")).removeprefix("output_")
+        if kind in held:
+            held[kind] += _content(typed.get(kind))[0]
+    return held["text"], held["thinking"], held["refusal"]
 
 
-def excerpt(content: bytes) -> str:
+def tokens(count: object) -> int:
+    """Return a number of tokens as it is stated, 0 where it can be none."""
+    return int(count) if isinstance(count, int | float) and 0 <= count < _MOST_TOKENS else 0
+
+
+def _storable(text: str) -> str:
+    """Replace a character that was cut in two: half of a surrogate pair is no UTF-8."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def excerpt(content: str) -> str:
     """Return the first 200 characters of what came back."""
-    return content[:800].decode(errors="replace")[:200] or "an empty body"
+    return content[:200] or "an empty body"

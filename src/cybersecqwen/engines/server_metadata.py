@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from cybersecqwen.engines.openai_api import UNREADABLE
+from cybersecqwen.engines.openai_api import UNREADABLE, endpoint, parse, read_body
+from cybersecqwen.errors import redact
 
 if TYPE_CHECKING:
     import aiohttp
@@ -33,9 +33,9 @@ async def facts_of(session: aiohttp.ClientSession, base: str, model: str) -> dic
     `chat_template_sha256` is of the template's text; `rendered_chat_sha256` of what the server
     makes of one user turn, "ping".
     """
-    root = base.removesuffix("/v1")
+    root = base.partition("?")[0].removesuffix("/v1")
     (header, models), (_, version), (_, props), rendered = await asyncio.gather(
-        _fetch(session, f"{base}/models"),
+        _fetch(session, endpoint(base, "models")),
         _fetch(session, f"{root}/version"),
         _fetch(session, f"{root}/props"),
         rendering(session, base, model, _CHAT),
@@ -52,7 +52,7 @@ async def facts_of(session: aiohttp.ClientSession, base: str, model: str) -> dic
 
 async def served_models(session: aiohttp.ClientSession, base: str) -> list[str]:
     """Return the names of the models that a server lists; none where it lists nothing."""
-    _, models = await _fetch(session, f"{base}/models")
+    _, models = await _fetch(session, endpoint(base, "models"))
     try:
         return [str(entry["id"]) for entry in models["data"]]
     except UNREADABLE:
@@ -63,7 +63,7 @@ async def rendering(
     session: aiohttp.ClientSession, base: str, model: str, chat: Sequence[Turn]
 ) -> str:
     """Return the text that the model reads for a chat; "" where the server does not tell."""
-    root = base.removesuffix("/v1")
+    root = base.partition("?")[0].removesuffix("/v1")
     turns = {"messages": [{"role": role, "content": content} for role, content in chat]}
     # llama.cpp has /tokenize too, which takes no messages.
     _, applied = await _fetch(session, f"{root}/apply-template", turns)
@@ -89,13 +89,10 @@ async def _fetch(session: aiohttp.ClientSession, url: str, body: Any = None) -> 
             allow_redirects=False,
             timeout=aiohttp.ClientTimeout(total=_TIMEOUT),
         ) as reply:
-            header, content = reply.headers.get("Server", ""), await reply.read()
+            header, content = redact(reply.headers.get("Server", "")), await read_body(reply)
     except (aiohttp.ClientError, TimeoutError, ValueError):
         return "", None
-    try:
-        return header, json.loads(content) if reply.status == 200 else None
-    except (ValueError, RecursionError):
-        return header, None
+    return header, parse(content) if reply.status == 200 else None
 
 
 def _served(models: Any, model: str) -> dict[str, Any]:
