@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from cybersecqwen.benchmark.statistics import mean
+from cybersecqwen.engines.interface import failure_reason
 from cybersecqwen.engines.reasoning import read_answer
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json
@@ -205,7 +206,7 @@ def answers(
     A refusal is a text that says so and holds no extractable answer. `cut_at_limit` is of
     the answers that state why they stopped, None where none does; `completion_tokens` is of
     those that record a number, None where none does. Characters are those of the whole text, its
-    reasoning included.
+    reasoning included. Under `finish_reasons` a request that failed counts as "failed".
     """
     _check_shape(responses, predictions)
     _check_shape(predictions, responses)
@@ -216,7 +217,9 @@ def answers(
     n = len(flat)
     texts = [read_answer(response.text).text for response in flat]
     unread = [text for text, predicted in zip(texts, read, strict=True) if predicted is None]
-    reasons = Counter(response.finish_reason for response in flat)
+    reasons = Counter(
+        "failed" if failure_reason(response) else response.finish_reason for response in flat
+    )
     stated = n - reasons[""]
     return {
         "answers": n,

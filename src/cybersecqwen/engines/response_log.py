@@ -77,9 +77,8 @@ def read_responses(path: Path) -> list[Response]:
 
 def _row(response: Response, key: str) -> Json:
     """Return a response as it is stored, with the key of its request."""
-    row = asdict(response)
-    if not response.reasoning:
-        del row["reasoning"]
+    apart = {name for name in ("reasoning", "refusal") if not getattr(response, name)}
+    row = {name: value for name, value in asdict(response).items() if name not in apart}
     return row | {"key": key}
 
 
