@@ -24,7 +24,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cybersecqwen.analyst import as_row, classify
+from cybersecqwen.analyst.classification import as_row, classify
 from cybersecqwen.benchmark.tasks import read_items
 from cybersecqwen.embedded.classifier import CweClassifier
 from cybersecqwen.embedded.knowledge import KnowledgeIndex

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, overload
 
 if TYPE_CHECKING:
-    from cybersecqwen.analyst import Classification
+    from cybersecqwen.analyst.classification import Classification
     from cybersecqwen.config import Recipe
     from cybersecqwen.contamination.audit import Audit
     from cybersecqwen.engines import Kind
@@ -45,8 +45,8 @@ def classify(
     are read in batches as the results are taken. Raises InputError for settings that make no
     sense and EngineError where a model or server fails.
     """
-    from cybersecqwen.analyst import classify as classify_texts
-    from cybersecqwen.analyst import open_classifier
+    from cybersecqwen.analyst.classification import classify as classify_texts
+    from cybersecqwen.analyst.classifiers import open_classifier
 
     results = classify_texts(text, classifier=open_classifier(model), top=top, threshold=threshold)
     return next(results) if isinstance(text, str) else results
@@ -59,7 +59,7 @@ def ask(question: str, options: Sequence[str] = (), *, guess: bool = False) -> A
     covered (`covered` is false); with `guess` an option is chosen all the same. Raises InputError
     for an empty question or a wrong number of options.
     """
-    from cybersecqwen.analyst import ask as answer_question
+    from cybersecqwen.analyst.questions import ask as answer_question
 
     return answer_question(question, options, guess=guess)
 

@@ -21,9 +21,7 @@ class Spelled:
     def __init__(self) -> None:
         self.batches: list[int] = []
 
-    def predict(
-        self, texts: Sequence[str], *, top: int, evidence: bool = True
-    ) -> Iterator[Prediction]:
+    def predict(self, texts: Sequence[str], *, top: int) -> Iterator[Prediction]:
         self.batches.append(len(texts))
         for text in texts:
             ids = list(_ID.finditer(text))[:top]

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from cybersecqwen.analyst import Given
 from cybersecqwen.analyst.arguments import read_arguments
+from cybersecqwen.analyst.classification import Given
 from cybersecqwen.analyst.texts import read_stream
 from cybersecqwen.errors import InputError
 from cybersecqwen.sample import FEED

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from cybersecqwen.analyst import Given, as_row, classify
+from cybersecqwen.analyst import classification
+from cybersecqwen.analyst.classification import Given, as_row, classify
 from cybersecqwen.embedded.tokenizer import LONGEST
 from cybersecqwen.errors import InputError
 
@@ -67,9 +68,12 @@ def test_a_refused_record_is_not_put_to_the_classifier(spelled: Any) -> None:
     assert (result.id, result.reason) == ("CVE-1", "the CVE record is rejected")
 
 
-def test_the_order_is_kept_over_batches_and_nothing_is_read_far_ahead(spelled: Any) -> None:
+def test_the_order_is_kept_over_batches_and_nothing_is_read_far_ahead(
+    spelled: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     texts = (Given(i, f"CWE-{(79, 89, 502)[i % 3]}") for i in count())
-    results = classify(texts, classifier=spelled, batch=10)
+    monkeypatch.setattr(classification, "_BATCH", 10)
+    results = classify(texts, classifier=spelled)
     some = list(islice(results, 25))
     assert [r.id for r in some] == list(range(25))
     assert [r.candidates[0].cwe for r in some[:3]] == ["CWE-79", "CWE-89", "CWE-502"]

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from cybersecqwen.analyst import classify, open_classifier
-from cybersecqwen.analyst.classifiers import LanguageModel
+from cybersecqwen.analyst.classification import classify
+from cybersecqwen.analyst.classifiers import LanguageModel, open_classifier
 from cybersecqwen.engines.http import HttpEngine
 from cybersecqwen.engines.replay import ReplayEngine
 from cybersecqwen.errors import CyberSecQwenError, EngineError

@@ -9,7 +9,7 @@ import re
 
 import pytest
 
-from cybersecqwen.analyst import Candidate, Classification
+from cybersecqwen.analyst.classification import Candidate, Classification
 from cybersecqwen.cli.output import csv_lines, json_lines, text_lines
 from cybersecqwen.records import Span
 

@@ -9,25 +9,21 @@ What is wrong with one record goes to `report`, and the others are read all the 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
 from cybersecqwen.analyst.classification import Given
 from cybersecqwen.cwe.identifiers import normalise_cve
 from cybersecqwen.errors import InputError
 
-Report = Callable[[InputError], None]
+if TYPE_CHECKING:
+    from cybersecqwen.formats.rows import Report
 
 _FILES = (
     *(".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".txt", ".parquet", ".sqlite"),
     *(".gz", ".zip", ".tar", ".tgz"),
 )
-
-
-class _Argument(NamedTuple):
-    kind: str  # file, pipe, cve, text
-    value: str
 
 
 def read_arguments(
@@ -40,7 +36,7 @@ def read_arguments(
     once, for what can be none of these, such as the name of a file that does not exist.
     """
     parsed = [_parse(argument) for argument in arguments]
-    words = [a.value for a in parsed if a.kind == "text" and len(a.value.split()) == 1]
+    words = [value for kind, value in parsed if kind == "text" and len(value.split()) == 1]
     if len(parsed) > 1 and words:
         raise InputError(
             f"{words[0]!r} is one word, neither a file nor a CVE id",
@@ -49,23 +45,22 @@ def read_arguments(
     return _read(parsed, records, report)
 
 
-def _parse(argument: str) -> _Argument:
-    if argument == "-":
-        return _Argument("pipe", argument)
-    if names_file(argument):
-        return _Argument("file", argument)
+def _parse(argument: str) -> tuple[str, str]:
+    """Tell what an argument is: an input, a cve or a text; and return it."""
+    if argument == "-" or names_file(argument):
+        return "input", argument
     word = argument.strip() if len(argument.split(None, 1)) == 1 else ""
     if word.lower().endswith(_FILES) or word.startswith(("/", "./", "../", "~")):
         raise InputError("no such file", where=word, tip="check the path")
     if (word[:3].upper() == "CVE" and not word[3:4].isalpha()) or normalise_cve(argument):
         from cybersecqwen.analyst.lookup import parse_cve_id
 
-        return _Argument("cve", parse_cve_id(argument.strip()))
+        return "cve", parse_cve_id(argument.strip())
     try:
         argument.encode()
     except UnicodeEncodeError as error:
         raise InputError("is not valid UTF-8", where="the text", tip="convert it") from error
-    return _Argument("text", argument)
+    return "text", argument
 
 
 def names_file(argument: str) -> bool:
@@ -77,9 +72,14 @@ def names_file(argument: str) -> bool:
 
 
 def _read(
-    arguments: Sequence[_Argument], records: Sequence[Path], report: Report
+    arguments: Sequence[tuple[str, str]], records: Sequence[Path], report: Report
 ) -> Iterator[Given]:
-    texts_of = _look_up([a.value for a in arguments if a.kind == "cve"], records, report)
+    cve_ids = [value for kind, value in arguments if kind == "cve"]
+    texts_of: dict[int | str, Given] = {}
+    if cve_ids:
+        from cybersecqwen.analyst.lookup import look_up_texts
+
+        texts_of = {given.id: given for given in look_up_texts(cve_ids, records, report)}
     for position, (kind, value) in enumerate(arguments, start=1):
         if kind == "text":
             yield Given(f"argument:{position}" if len(arguments) > 1 else "argument", value)
@@ -91,14 +91,6 @@ def _read(
                 yield from _read_input(value, records, report)
             except InputError as error:  # the inputs after it are read all the same
                 report(error)
-
-
-def _look_up(cve_ids: Sequence[str], records: Sequence[Path], report: Report) -> dict[str, Given]:
-    if not cve_ids:
-        return {}
-    from cybersecqwen.analyst.lookup import look_up_texts
-
-    return {str(given.id): given for given in look_up_texts(cve_ids, records, report)}
 
 
 def _read_input(value: str, records: Sequence[Path], report: Report) -> Iterator[Given]:

@@ -72,9 +72,8 @@ def classify(
     classifier: Classifier | None = None,
     top: int = 3,
     threshold: float = THRESHOLD,
-    batch: int = _BATCH,
 ) -> Iterator[Classification]:
-    """Yield a classification for each text, in their order, reading `batch` of them ahead.
+    """Yield a classification for each text, in their order, reading some of them ahead.
 
     A text without an id gets its position, from 1. Of long texts the first LONGEST characters
     count. Raises InputError, at once, when `top` is below 1 or `threshold` is outside 0..1,
@@ -84,24 +83,22 @@ def classify(
         raise InputError(f"top is {top}", tip="ask for 1 candidate or more")
     if not 0 <= threshold <= 1:  # NaN too
         raise InputError(f"the threshold is {threshold}", tip="give a confidence from 0 to 1")
-    if classifier is None:
-        classifier = open_classifier()
     given = [texts] if isinstance(texts, str) else texts
-    return _in_batches(given, classifier, _Judge(top, threshold), batch)
+    return _in_batches(given, classifier or open_classifier(), top, threshold)
 
 
 def _in_batches(
-    texts: Iterable[str | Given], classifier: Classifier, judge: _Judge, batch: int
+    texts: Iterable[str | Given], classifier: Classifier, top: int, threshold: float
 ) -> Iterator[Classification]:
     numbered = (
         Given(position, text) if isinstance(text, str) else text
         for position, text in enumerate(texts, start=1)
     )
-    while some := list(islice(numbered, batch)):
+    while some := list(islice(numbered, _BATCH)):
         read = [_read(given) for given in some]
-        predictions = classifier.predict(read, top=max(judge.top, _RANKED))
+        predictions = classifier.predict(read, top=max(top, _RANKED))
         for given, text, prediction in zip(some, read, predictions, strict=True):
-            yield judge.classification(given, text, prediction)
+            yield _classification(given, text, prediction, top=top, threshold=threshold)
 
 
 def _read(given: Given) -> str:
@@ -113,54 +110,46 @@ def _read(given: Given) -> str:
     return given.text[:LONGEST]
 
 
-class _Judge:
-    """Judges predictions by a threshold and by what MITRE says of the entries."""
-
-    def __init__(self, top: int, threshold: float) -> None:
-        self.top = top
-        self._threshold = threshold
-        self._catalogue = load_catalogue()
-        self._advice = _advice()
-
-    def classification(self, given: Given, text: str, prediction: Prediction) -> Classification:
-        """Return the classification of one text."""
-        candidates = self._candidates(prediction.ranked)
-        out = given.refused or prediction.out_of_scope
-        if out or not candidates:
-            return _abstention(given, (), out or "no answer names a CWE of the catalogue", ())
-        confidence = candidates[0].confidence
-        if confidence < self._threshold:
-            reason = f"the confidence {confidence:g} is below {self._threshold:g}"
-            return _abstention(given, candidates, reason, prediction.evidence)
-        argued = prediction.answer.strip() or self._argue(text, candidates[0], prediction.evidence)
-        return Classification(given.id, candidates, False, "", argued, prediction.evidence)
-
-    def _candidates(self, ranked: Sequence[tuple[str, float]]) -> tuple[Candidate, ...]:
-        return tuple(
-            [
-                Candidate(
-                    cwe,
-                    entry.name,
-                    round(confidence, 4),
-                    mapping_usage(entry),
-                    entry.abstraction,
-                    self._advice.better(cwe, ranked),
-                )
-                for cwe, confidence in ranked[: self.top]
-                for entry in (self._catalogue[cwe],)
-            ]
-        )
-
-    def _argue(self, text: str, candidate: Candidate, evidence: Sequence[Span]) -> str:
-        quote = plain(evidence[0].text) if evidence else ""
-        better = self._catalogue.get(candidate.better)
-        return rationale(plain(text), self._catalogue[candidate.cwe], quote, better=better)
-
-
-def _abstention(
-    given: Given, candidates: tuple[Candidate, ...], reason: str, evidence: tuple[Span, ...]
+def _classification(
+    given: Given, text: str, prediction: Prediction, *, top: int, threshold: float
 ) -> Classification:
-    return Classification(given.id, candidates, True, reason, f"needs review: {reason}", evidence)
+    """Judge a prediction by the threshold and by what MITRE says of the entries."""
+    candidates = _candidates(prediction.ranked, top)
+    evidence, reason = prediction.evidence, given.refused or prediction.out_of_scope
+    if reason or not candidates:
+        candidates, evidence = (), ()
+        reason = reason or "no answer names a CWE of the catalogue"
+    elif candidates[0].confidence < threshold:
+        reason = f"the confidence {candidates[0].confidence:g} is below {threshold:g}"
+    if reason:
+        argued = f"needs review: {reason}"
+    else:
+        argued = prediction.answer.strip() or _argue(text, candidates[0], evidence)
+    return Classification(given.id, candidates, bool(reason), reason, argued, evidence)
+
+
+def _candidates(ranked: Sequence[tuple[str, float]], top: int) -> tuple[Candidate, ...]:
+    entries = [(load_catalogue()[cwe], confidence) for cwe, confidence in ranked[:top]]
+    return tuple(
+        [
+            Candidate(
+                entry.cwe_id,
+                entry.name,
+                round(confidence, 4),
+                mapping_usage(entry),
+                entry.abstraction,
+                _advice().better(entry.cwe_id, ranked),
+            )
+            for entry, confidence in entries
+        ]
+    )
+
+
+def _argue(text: str, candidate: Candidate, evidence: Sequence[Span]) -> str:
+    quote = plain(evidence[0].text) if evidence else ""
+    catalogue = load_catalogue()
+    better = catalogue.get(candidate.better)
+    return rationale(plain(text), catalogue[candidate.cwe], quote, better=better)
 
 
 @cache

@@ -36,9 +36,7 @@ _QUOTED = re.compile(r'"([^"\n]{3,200})"|“([^”\n]{3,200})”|`([^`\n]{3,200}
 class Classifier(Protocol):
     """A model that ranks the CWEs of texts."""
 
-    def predict(
-        self, texts: Sequence[str], *, top: int, evidence: bool = True
-    ) -> Iterable[Prediction]:
+    def predict(self, texts: Sequence[str], *, top: int) -> Iterable[Prediction]:
         """Return one prediction for each text, in their order, with up to `top` CWEs each."""
         ...
 
@@ -67,9 +65,7 @@ class LanguageModel:
         self._engine = engine
         self._protocol = find_protocol("model-card", trials=samples)
 
-    def predict(
-        self, texts: Sequence[str], *, top: int, evidence: bool = True
-    ) -> Iterator[Prediction]:
+    def predict(self, texts: Sequence[str], *, top: int) -> Iterator[Prediction]:
         """Yield each text's prediction as soon as it and those before it are answered.
 
         Only an empty text is out of scope. `answer` is the first one that argues for the
@@ -83,7 +79,7 @@ class LanguageModel:
         )
         for text in texts:
             if text.strip():
-                yield _prediction(text, next(answered), top=top, evidence=evidence)
+                yield _prediction(text, next(answered), top)
             else:
                 yield Prediction((), out_of_scope="the text is empty")
         # Only an exhausted engine has told of every failure and closed what it had open.
@@ -116,7 +112,7 @@ def _in_order(
             yield [by_trial[trial] for trial in sorted(by_trial)]
 
 
-def _prediction(text: str, answers: Sequence[str], *, top: int, evidence: bool) -> Prediction:
+def _prediction(text: str, answers: Sequence[str], top: int) -> Prediction:
     from cybersecqwen.benchmark.tasks.cti_rcm import last_cwe
 
     votes = [last_cwe(answer) for answer in answers]
@@ -129,11 +125,8 @@ def _prediction(text: str, answers: Sequence[str], *, top: int, evidence: bool) 
     if not ranked:
         return Prediction((), answer=answers[0])
     answer = answers[votes.index(ranked[0][0])]
-    return Prediction(
-        tuple((cwe, count / len(answers)) for cwe, count in ranked),
-        _quoted(answer, text) if evidence else (),
-        answer=answer,
-    )
+    shares = tuple((cwe, count / len(answers)) for cwe, count in ranked)
+    return Prediction(shares, _quoted(answer, text), answer=answer)
 
 
 def _quoted(answer: str, text: str) -> tuple[Span, ...]:

@@ -1,6 +1,5 @@
 """Answer CTI questions from the knowledge base, and read questions from files and pipes.
 
->>> from cybersecqwen.analyst import ask
 >>> ask("Which tactic does T1059.001 serve?").evidence[0].id
 'T1059.001'
 >>> options = ("Execution Prevention", "Pre-compromise", "Encrypt Sensitive Information")
@@ -17,12 +16,11 @@ from __future__ import annotations
 import csv
 import logging
 import string
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
-from io import StringIO
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cybersecqwen.cwe.identifiers import entry_ids, normalise_ids, unread_ids
 from cybersecqwen.embedded.knowledge import KnowledgeIndex, open_knowledge
@@ -30,13 +28,15 @@ from cybersecqwen.embedded.option_ranker import MOST, answer_multiple_choice
 from cybersecqwen.embedded.question_answering import NOT_COVERED, answer_question
 from cybersecqwen.embedded.tokenizer import plain
 from cybersecqwen.errors import InputError
-from cybersecqwen.files import Json, parse_line
+from cybersecqwen.files import Json, parse_line, readable
 from cybersecqwen.records import Answer
+
+if TYPE_CHECKING:
+    from cybersecqwen.formats.rows import Report
 
 _log = logging.getLogger(__name__)
 
 LONGEST = 20_000  # characters of a question, and of an option, that count
-Report = Callable[[InputError], None]
 
 _BOM = b"\xef\xbb\xbf"
 
@@ -49,13 +49,7 @@ class Question(NamedTuple):
     options: tuple[str, ...] = ()
 
 
-def ask(
-    question: str,
-    options: Sequence[str] = (),
-    *,
-    index: KnowledgeIndex | None = None,
-    guess: bool = False,
-) -> Answer:
+def ask(question: str, options: Sequence[str] = (), *, guess: bool = False) -> Answer:
     """Answer a free question, or with `options` (2 to 26) choose one of them by its letter.
 
     Where nothing known supports an answer it is "not covered", and so it is, with a warning, where
@@ -67,7 +61,7 @@ def ask(
         raise InputError("the question is empty", tip="ask something")
     if len(question) > LONGEST:
         _log.warning("the first %d of %d characters count", LONGEST, len(question))
-    index, text = index or _knowledge(), normalise_ids(plain(question[:LONGEST]))
+    index, text = _knowledge(), normalise_ids(plain(question[:LONGEST]))
     understood = _understood(index, text)
     if not options:
         return answer_question(index, text) if understood else Answer(NOT_COVERED, 0.0, False)
@@ -134,7 +128,8 @@ def read_items(path: Path, report: Report) -> Iterator[Question]:
     for a missing file and for another header.
     """
     if path.suffix.lower() in (".jsonl", ".ndjson"):
-        yield from read_lines(_bytes(path).splitlines(keepends=True), str(path), report)
+        with readable(path), path.open("rb") as lines:
+            yield from read_lines(lines, str(path), report)
         return
     rows = _rows(path)
     _, header = next(rows, (0, []))
@@ -142,13 +137,8 @@ def read_items(path: Path, report: Report) -> Iterator[Question]:
     position = -1
     for position, (line, cells) in enumerate(rows):
         if len(cells) != len(header):
-            report(
-                InputError(
-                    f"{len(cells)} cells where the header has {len(header)}",
-                    where=f"{path}:{line}",
-                    tip="fix the row",
-                )
-            )
+            what = f"{len(cells)} cells where the header has {len(header)}"
+            report(InputError(what, where=f"{path}:{line}", tip="fix the row"))
         elif not cells[question].strip():
             report(InputError("the question is empty", where=f"{path}:{line}", tip="fix the row"))
         else:
@@ -161,30 +151,22 @@ def _nothing(where: object) -> InputError:
     return InputError("holds no question", where=where, tip="ask something")
 
 
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", where=path) from error
-
-
 def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     from cybersecqwen.formats.tsv import read_table
 
     if path.suffix.lower() != ".csv":
         yield from read_table(path)
         return
-    try:
-        text = _bytes(path).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"not UTF-8: {error}", where=path, tip="convert it") from error
-    # Strict, for a quotation mark that is never closed would swallow rows without a word.
-    reader = csv.reader(StringIO(text, newline=""), strict=True)
-    try:
-        yield from ((reader.line_num, cells) for cells in reader)
-    except csv.Error as error:
-        where = f"{path}:{reader.line_num}"
-        raise InputError(f"not valid CSV: {error}", where=where, tip="fix the quotes") from error
+    with readable(path), path.open(encoding="utf-8-sig", newline="") as file:
+        # Strict, for a quotation mark that is never closed would swallow rows without a word.
+        reader = csv.reader(file, strict=True)
+        try:
+            yield from ((reader.line_num, cells) for cells in reader)
+        except csv.Error as error:
+            where = f"{path}:{reader.line_num}"
+            raise InputError(
+                f"not valid CSV: {error}", where=where, tip="fix the quotes"
+            ) from error
 
 
 def _columns(header: Sequence[str], path: Path) -> tuple[int, list[int]]:

@@ -52,19 +52,13 @@ def read_file(path: Path, *, records: Sequence[Path] = (), report: Report) -> It
         yield from map(given_of, read_vulnerabilities(path))
         return
     with readable(path), path.open("rb") as stream:
-        yield from _read(stream, path, records, report)
+        yield from read_stream(stream, path, records=records, report=report)
 
 
 def read_stream(
-    stream: IO[bytes], name: str, *, records: Sequence[Path] = (), report: Report
+    packed: IO[bytes], where: Path | str, *, records: Sequence[Path] = (), report: Report
 ) -> Iterator[Given]:
-    """Yield the texts of an open file or pipe; `name` is what errors and ids call it."""
-    yield from _read(stream, name, records, report)
-
-
-def _read(
-    packed: IO[bytes], where: Path | str, records: Sequence[Path], report: Report
-) -> Iterator[Given]:
+    """Yield the texts of an open file or pipe; `where` is what errors and ids call it."""
     name = str(where)
     with readable(name):
         stream = unpacked(packed)

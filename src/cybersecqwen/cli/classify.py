@@ -13,7 +13,7 @@ from cybersecqwen.cli.model import HELP, METAVAR, OLDER, one_model
 from cybersecqwen.cli.streams import Bad, Output
 
 if TYPE_CHECKING:
-    from cybersecqwen.analyst import Classification, Given
+    from cybersecqwen.analyst.classification import Classification, Given
 
 
 @click.command(help=help_text("classify"))
@@ -43,9 +43,9 @@ def classify(inputs: tuple[str, ...], form: str | None, **options: Any) -> None:
     """Classify texts, CVE ids, files or a pipe."""
     model = one_model(options["model"], engine=options["engine"]) or "embedded"
     _check(inputs, model, threshold=options["threshold"], samples=options["samples"])
-    from cybersecqwen.analyst import classify as classified
-    from cybersecqwen.analyst import open_classifier
     from cybersecqwen.analyst.arguments import names_file, read_arguments
+    from cybersecqwen.analyst.classification import classify as classified
+    from cybersecqwen.analyst.classifiers import open_classifier
 
     bad, out = Bad(), Output()
     given = read_arguments(inputs or ("-",), records=options["records"], report=bad.report)

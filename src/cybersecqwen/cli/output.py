@@ -15,8 +15,7 @@ from textwrap import indent
 
 import click
 
-from cybersecqwen.analyst import Candidate, Classification, as_row
-from cybersecqwen.analyst.classification import name_of
+from cybersecqwen.analyst.classification import Candidate, Classification, as_row, name_of
 from cybersecqwen.cli.group import coloured
 from cybersecqwen.cwe.mapping import ADVISED_AGAINST
 from cybersecqwen.errors import clean
