@@ -111,10 +111,6 @@ def test_the_evidence_carries_the_decision(classifier: CweClassifier) -> None:
         assert after < before, cwe
 
 
-def test_evidence_can_be_left_out(classifier: CweClassifier) -> None:
-    assert next(classifier.predict(["SQL injection"], evidence=False)).evidence == ()
-
-
 def test_four_bits_keep_a_vector_within_half_a_step() -> None:
     vectors = np.random.default_rng(0).normal(size=(50, 8)).astype(np.float32)
     packed = Quantised.of(vectors)

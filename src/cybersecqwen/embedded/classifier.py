@@ -194,16 +194,14 @@ class CweClassifier:
         """Calibrate probabilities, in any shape."""
         return self._parameters.calibration.confidence(probabilities)
 
-    def predict(
-        self, texts: Sequence[str], *, top: int = 5, evidence: bool = True
-    ) -> Iterator[Prediction]:
+    def predict(self, texts: Sequence[str], *, top: int = 5) -> Iterator[Prediction]:
         """Yield what each text is likely to be, in order: the `top` classes, best first.
 
-        The first 20,000 characters of a text are read. `evidence` are the words that speak
+        The first 20,000 characters of a text are read. The evidence are the words that speak
         for the first class and against the others, strongest first.
         """
         for start in range(0, len(texts), _BATCH):
-            yield from self._predict(texts[start : start + _BATCH], top, evidence)
+            yield from self._predict(texts[start : start + _BATCH], top)
 
     def probabilities(self, texts: Sequence[str]) -> Floats:
         """Score texts, shape (texts, classes), before the calibration's curve; rows sum to 1."""
@@ -213,7 +211,7 @@ class CweClassifier:
         ]
         return np.concatenate(parts)
 
-    def _predict(self, texts: Sequence[str], top: int, evidence: bool) -> Iterator[Prediction]:
+    def _predict(self, texts: Sequence[str], top: int) -> Iterator[Prediction]:
         cut = [words(text) for text in texts]
         batch = self._batch(cut)
         hidden = self._hidden(batch)
@@ -222,7 +220,7 @@ class CweClassifier:
         chosen = np.take_along_axis(probabilities, order, 1)
         confidence = self.confidence(chosen).astype(np.float64).round(4).tolist()
         names = self._classes[order].tolist()
-        weights = self._weights(batch, hidden, probabilities, order[:, 0]) if evidence else []
+        weights = self._weights(batch, hidden, probabilities, order[:, 0])
         pairs = np.bincount(batch.row_text, batch.grid[:, 1] >= 0, len(texts)).tolist()
         ends = np.cumsum([len(one) + 1 for one in cut]).tolist()
         for i, text in enumerate(texts):
@@ -230,11 +228,10 @@ class CweClassifier:
             reason = out_of_scope(cut[i], pairs=share, chance=chosen[i, 0])
             if reason:
                 yield Prediction((), out_of_scope=reason)
-                continue
-            shown: tuple[Span, ...] = ()
-            if evidence:
-                shown = _evidence(text, cut[i], weights[ends[i] - len(cut[i]) - 1 : ends[i] - 1])
-            yield Prediction(tuple(zip(names[i], confidence[i], strict=True)), shown)
+            else:
+                own = weights[ends[i] - len(cut[i]) - 1 : ends[i] - 1]
+                ranked = tuple(zip(names[i], confidence[i], strict=True))
+                yield Prediction(ranked, _evidence(text, cut[i], own))
 
     def _batch(self, cut: Sequence[Sequence[str]]) -> _Batch:
         grid, row_text = self._parameters.vocabulary.grid(cut)

@@ -23,7 +23,10 @@ import zlib
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from cybersecqwen.artifacts import FOLDER, verified
 from cybersecqwen.cwe.identifiers import entry_ids
@@ -33,12 +36,8 @@ from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json, read_json
 from cybersecqwen.records import Entry, Evidence
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Numbers = NDArray[np.float32]
-    Positions = NDArray[np.uint32]
+Numbers = NDArray[np.float32]
+Positions = NDArray[np.uint32]
 
 FORMAT = 1
 SHIPPED = FOLDER / "knowledge.npz"
@@ -51,8 +50,6 @@ class KnowledgeIndex:
 
     def __init__(self, arrays: Any, *, where: object = None) -> None:
         """Take the arrays of an index file; raises InputError when they are no such file."""
-        import numpy as np
-
         self._where = where
         self._arrays = arrays
         meta = json.loads(arrays["meta"].tobytes())
@@ -86,8 +83,6 @@ class KnowledgeIndex:
     @classmethod
     def from_bytes(cls, data: bytes, *, where: object = None) -> KnowledgeIndex:
         """Open the bytes of an index file; raises InputError when they are none."""
-        import numpy as np
-
         try:
             return cls(np.load(io.BytesIO(data), allow_pickle=False), where=where)
         except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
@@ -152,8 +147,6 @@ class KnowledgeIndex:
 
         A target from `len(entries)` on is a word; see `label`.
         """
-        import numpy as np
-
         here, there = (2, 0) if inverse else (0, 2)
         wanted = self.facts[:, here] == position
         if relation is not None:
@@ -171,18 +164,18 @@ class KnowledgeIndex:
 
     def postings(self, text_terms: Sequence[str]) -> list[tuple[Positions, Numbers] | None]:
         """Return for each term the passages that hold it and its BM25 weight in them, or None."""
-        import numpy as np
-
-        known = hashed(text_terms)
-        places = np.minimum(np.searchsorted(self._terms, known), len(self._terms) - 1)
+        places, known = self._places(text_terms)
+        spans = [slice(*self._starts[place : place + 2]) for place in places]
         return [
-            self._posting(int(place)) if self._terms[place] == term else None
-            for place, term in zip(places, known, strict=True)
+            (self._passages[span], self._weights[span]) if here else None
+            for span, here in zip(spans, known, strict=True)
         ]
 
-    def _posting(self, place: int) -> tuple[Positions, Numbers]:
-        span = slice(self._starts[place], self._starts[place + 1])
-        return self._passages[span], self._weights[span]
+    def _places(self, text_terms: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Return where each term stands among the index's, and whether it does."""
+        codes = hashed(text_terms)
+        places = np.minimum(np.searchsorted(self._terms, codes), len(self._terms) - 1)
+        return places, self._terms[places] == codes
 
     def rarity(self, text_terms: Sequence[str]) -> float:
         """Sum the inverse document frequencies of terms; an unknown one is as rare as can be."""
@@ -190,17 +183,12 @@ class KnowledgeIndex:
 
     def rarities(self, text_terms: Sequence[str]) -> list[float]:
         """Return the inverse document frequency of each term."""
-        import numpy as np
-
-        known = hashed(text_terms)
-        places = np.minimum(np.searchsorted(self._terms, known), len(self._terms) - 1)
-        counts = np.where(self._terms[places] == known, self._frequencies[places], 0)
+        places, known = self._places(text_terms)
+        counts = np.where(known, self._frequencies[places], 0)
         return [float(x) for x in _idf(counts, len(self))]
 
     def scores(self, text_terms: Iterable[str]) -> Numbers:
         """Score every passage by BM25 for the terms, each counted once; shape (passages,)."""
-        import numpy as np
-
         total = np.zeros(len(self), dtype=np.float32)
         for posting in self.postings(list(dict.fromkeys(text_terms))):
             if posting is not None:
@@ -216,8 +204,6 @@ class KnowledgeIndex:
 
         With `most`, the rarity of all that was asked, a score is a share of it, 0 to 1.
         """
-        import numpy as np
-
         limit = min(limit, len(scores))
         if limit < 1:
             return []
@@ -241,7 +227,7 @@ class KnowledgeIndex:
             self.sections[self.passage_section[passage]],
             entry.url,
             round(score, 4),
-            self._text(passage),
+            self._texts[passage] if self._texts else "",
             second.entry_id,
             second.name,
             second.url,
@@ -249,8 +235,6 @@ class KnowledgeIndex:
 
     def about(self, positions: Sequence[int]) -> NDArray[np.bool_]:
         """Mark the passages about any of the entries; shape (passages,)."""
-        import numpy as np
-
         marked = np.zeros(len(self.entries) + 1, dtype=np.bool_)
         marked[[position + 1 for position in positions]] = True
         return np.asarray(marked[self.passage_entry + 1] | marked[self.passage_other])
@@ -268,13 +252,8 @@ class KnowledgeIndex:
     def _texts(self) -> list[str]:
         return list(json.loads(self._arrays["texts"].tobytes())) if self.has_texts else []
 
-    def _text(self, passage: int) -> str:
-        return self._texts[passage] if self._texts else ""
-
     def _postings(self) -> tuple[Positions, Numbers]:
         """Turn gaps into passages and counts into BM25 weights, once for all questions."""
-        import numpy as np
-
         # The gaps run on over all terms and may wrap around; each list's base wraps alike.
         passages = np.cumsum(self._arrays["gaps"], dtype=np.uint32)
         begin = self._starts[:-1]
@@ -331,8 +310,6 @@ def open_knowledge(folder: Path | None = None) -> KnowledgeIndex:
 
 def _idf(frequencies: Any, passages: int) -> Any:
     """Weigh a term by how few passages hold it, never below zero."""
-    import numpy as np
-
     return np.log1p((passages - frequencies + 0.5) / (frequencies + 0.5))
 
 

@@ -13,14 +13,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from cybersecqwen.embedded.lexicon import word_set
 from cybersecqwen.embedded.terms import hashed, terms, words
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 LONGEST_NAME = 8  # words of a name that is looked for in a text
 _SURE = 5.0  # inverse document frequency from which a word is no everyday one of this field
@@ -54,8 +53,6 @@ class Names:
 
     def mentions(self, text: str, *, strict: bool) -> list[Mention]:
         """List the names in a text in their order; of those that overlap the longest counts."""
-        import numpy as np
-
         cut = words(text)
         spans = [
             (start, start + size)

@@ -17,13 +17,17 @@ option. So the place of an option never counts.
 from __future__ import annotations
 
 import json
+import math
 import re
 import string
 from collections import Counter
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from cybersecqwen.artifacts import FOLDER, verified
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
@@ -31,12 +35,8 @@ from cybersecqwen.embedded.terms import terms, words
 from cybersecqwen.errors import InputError
 from cybersecqwen.records import Answer, Evidence
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Features = NDArray[np.float64]
-    Scores = NDArray[np.float32]
+Features = NDArray[np.float64]
+Scores = NDArray[np.float32]
 
 RANKER = FOLDER / "ranker.json"
 MOST = len(string.ascii_uppercase)
@@ -103,8 +103,6 @@ def answer_multiple_choice(
     Where nothing supports any option `covered` is false and the answer is the best guess.
     Raises InputError when there are too few or too many options.
     """
-    import numpy as np
-
     if not 2 <= len(options) <= MOST:
         raise InputError(f"{len(options)} options", tip=f"give 2 to {MOST}")
     context = QuestionContext(index, question)
@@ -132,8 +130,6 @@ def is_negated(question: str) -> bool:
 
 def contrast(features: Features) -> Features:
     """Return each feature's distance to the best of the other options; shape as given."""
-    import numpy as np
-
     ordered = np.sort(features, axis=0)
     best, second = ordered[-1], ordered[-2]
     distances: Features = np.where(features >= best, features - second, features - best)
@@ -162,8 +158,6 @@ class QuestionContext:
 
     def features(self, options: Sequence[str]) -> Features:
         """Return the features of every option; shape (options, FEATURES)."""
-        import numpy as np
-
         cut = [list(dict.fromkeys(terms(option))) for option in options]
         counts = Counter(term for own in cut for term in own)
         rows = [
@@ -207,8 +201,6 @@ class QuestionContext:
         return parts
 
     def _of_form(self, option: str, own: Sequence[str], counts: Counter[str]) -> list[float]:
-        import math
-
         mass = self.index.rarity(own) + _TINY
         asked = self.index.rarity([term for term in own if term in self.terms])
         common = self.index.rarity([term for term in own if counts[term] > 1])

@@ -13,13 +13,11 @@ import re
 import zlib
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from cybersecqwen.embedded.lexicon import LEXICON, word_set
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 _WORD = re.compile(r"[a-z]+-\d+|[a-z]{1,3}\d{4}(?:\.\d{3})?|[^\W_]+")
 _FRAMING = word_set("framing")
@@ -70,6 +68,4 @@ def _without_ending(word: str) -> str:
 
 def hashed(texts: Iterable[str]) -> NDArray[np.uint32]:
     """Return the CRC-32 of each text, by which the index knows its terms and names."""
-    import numpy as np
-
     return np.fromiter((zlib.crc32(text.encode()) for text in texts), dtype=np.uint32)

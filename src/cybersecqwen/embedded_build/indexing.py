@@ -18,6 +18,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from cybersecqwen.artifacts import save
 from cybersecqwen.embedded.knowledge import (
     CURRENT,
@@ -140,8 +142,6 @@ def pack(
 
     Raises InputError when there is no passage.
     """
-    import numpy as np
-
     entries = _entries(knowledge)
     place = {entry.entry_id: i for i, entry in enumerate(entries)}
     facts = [fact for part in knowledge for fact in part.facts if fact.subject in place]
@@ -233,8 +233,6 @@ def _fact_table(
 
 def _name_table(entries: Sequence[Entry]) -> dict[str, Any]:
     """Hash every name and alias, with and without what stands in parentheses, for look-up."""
-    import numpy as np
-
     known = {
         (" ".join(cut), position)
         for position, entry in enumerate(entries)
@@ -259,8 +257,6 @@ def _counted(passage: Passage, entries: list[Entry], place: dict[str, int]) -> C
 
 def _postings(counted: Sequence[Counter[str]]) -> dict[str, Any]:
     """Turn counts by passage into passages by term, sorted by the terms' hashes."""
-    import numpy as np
-
     vocabulary = sorted({term for counts in counted for term in counts})
     code = dict(zip(vocabulary, hashed(vocabulary).tolist(), strict=True))
     lists: dict[int, list[tuple[int, int]]] = defaultdict(list)
@@ -280,8 +276,6 @@ def _postings(counted: Sequence[Counter[str]]) -> dict[str, Any]:
 
 
 def _json_bytes(value: Any) -> Any:
-    import numpy as np
-
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return np.frombuffer(text.encode(), dtype=np.uint8)
 

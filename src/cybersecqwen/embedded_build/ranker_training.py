@@ -11,7 +11,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from cybersecqwen.artifacts import save
 from cybersecqwen.benchmark.tasks import read_items
@@ -28,11 +30,7 @@ from cybersecqwen.errors import extra
 from cybersecqwen.files import Json, sha256_file
 from cybersecqwen.records import Item
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float64]
+Floats = NDArray[np.float64]
 
 TASK = "cti-mcq"
 RIDGE = 0.001  # penalty on a squared weight, per item
@@ -40,8 +38,6 @@ RIDGE = 0.001  # penalty on a squared weight, per item
 
 def fit(index: KnowledgeIndex, items: Sequence[Item], *, ridge: float = RIDGE) -> Ranker:
     """Fit the ranker to items with four options each and the letters of their gold."""
-    import numpy as np
-
     values = np.array([contrast(QuestionContext(index, i.text).features(i.options)) for i in items])
     negated = np.array([is_negated(item.text) for item in items])
     golds = np.array(["ABCD".index(item.gold) for item in items])
@@ -52,8 +48,6 @@ def fit_weights(
     values: Floats, negated: NDArray[np.bool_], golds: NDArray[np.int64], *, ridge: float = RIDGE
 ) -> Ranker:
     """Fit to the contrasts of the items; `values` has the shape (items, options, FEATURES)."""
-    import numpy as np
-
     with extra("build"):
         from scipy.optimize import minimize
     scales = values.reshape(-1, values.shape[2]).std(axis=0) + 1e-9
