@@ -13,9 +13,9 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from cybersecqwen.artifacts import shipped_recipes
 from cybersecqwen.cli import main
 from cybersecqwen.cli.group import Group
-from cybersecqwen.config import shipped_recipes
 
 DOCS = Path(__file__).parents[1]
 

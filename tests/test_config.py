@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from cybersecqwen.artifacts import shipped_recipes
 from cybersecqwen.benchmark.protocol import PROTOCOLS
-from cybersecqwen.config import dump_recipe, load_recipe, shipped_recipes
+from cybersecqwen.config import dump_recipe, load_recipe
 from cybersecqwen.errors import RecipeError
 from cybersecqwen.prompts import CHAT_TEMPLATES
 

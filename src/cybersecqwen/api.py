@@ -164,6 +164,7 @@ def run(recipe: Recipe | File, *, out: File | None = None, overrides: Sequence[s
     `out` is the run's folder, by default `runs/<name>`. Raises StageError where a stage in it was
     made from something else, and what the stages raise.
     """
+    from cybersecqwen.pipeline import open_run
     from cybersecqwen.pipeline import run as run_stages
 
-    return run_stages(recipe, Path(out) if out else None, overrides=tuple(overrides))
+    return run_stages(open_run(recipe, Path(out) if out else None, overrides=tuple(overrides)))

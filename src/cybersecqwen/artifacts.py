@@ -1,4 +1,4 @@
-"""The artifacts that ship in the package, each with the certificate that it is checked against.
+"""What ships in the package: recipes, and artifacts with certificates to check them against.
 
 >>> verified(FOLDER, "ranker.json")[:1]
 b'{'
@@ -13,6 +13,17 @@ from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json, read_json, write_bytes, write_json
 
 FOLDER = Path(__file__).parent / "data"
+_RECIPES = (Path(__file__).parent / "recipes", Path(__file__).parents[2] / "recipes")
+
+
+def shipped_recipes() -> dict[str, Path]:
+    """Return the recipes that come with the package, by name."""
+    return {p.stem: p for folder in _RECIPES for p in sorted(folder.glob("*.toml"))}
+
+
+def shipped_series() -> dict[str, Path]:
+    """Return the series of runs that come with the package, by name."""
+    return {p.stem: p for folder in _RECIPES for p in sorted(folder.glob("series/*.toml"))}
 
 
 def save(folder: Path, name: str, data: bytes, facts: Json) -> Json:

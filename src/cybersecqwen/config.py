@@ -20,10 +20,8 @@ from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from cybersecqwen.artifacts import shipped_recipes
 from cybersecqwen.errors import RecipeError
-
-_SHIPPED = (Path(__file__).parent / "recipes", Path(__file__).parents[2] / "recipes")
-
 
 FolderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
@@ -263,16 +261,6 @@ def override(key: str, value: Any) -> str:
 def dump_recipe(recipe: Recipe) -> str:
     """Write a recipe as resolved, defaults included, as TOML."""
     return tomli_w.dumps(recipe.model_dump(mode="json", exclude_none=True))
-
-
-def shipped_recipes() -> dict[str, Path]:
-    """Return the recipes that come with the package, by name."""
-    return {p.stem: p for folder in _SHIPPED for p in sorted(folder.glob("*.toml"))}
-
-
-def shipped_series() -> dict[str, Path]:
-    """Return the series of runs that come with the package, by name."""
-    return {p.stem: p for folder in _SHIPPED for p in sorted(folder.glob("series/*.toml"))}
 
 
 def find_shipped(reference: str | Path, known: dict[str, Path], *, what: str) -> Path:

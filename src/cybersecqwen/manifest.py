@@ -36,7 +36,7 @@ def make_stage(folder: Path, made_from: Json, make: Callable[[Path], object]) ->
     if _is_done(folder, made_from):
         _log.info("%s: done already, skipped", folder)
         return
-    _log.info("%s: %s", folder, "going on" if _holds_files(folder) else "making it")
+    _log.info("%s: %s", folder, "resumed" if _holds_files(folder) else "started")
     try:
         make(folder)
     finally:

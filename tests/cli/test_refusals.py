@@ -52,3 +52,9 @@ def test_recorded_answers_cannot_be_asked_in_other_orders(tmp_path: Path) -> Non
     result = CliRunner().invoke(main, ["evaluate", *arguments, "--out", str(tmp_path / "out")])
     assert result.exit_code == 2
     assert "one order of the options" in result.stderr
+
+
+def test_one_form_of_output_is_chosen() -> None:
+    result = CliRunner().invoke(main, ["classify", "--json", "--csv", "XSS in Foo."])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.endswith("Error: --json and --csv exclude each other\n")

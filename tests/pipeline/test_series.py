@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from cybersecqwen.artifacts import shipped_series
 from cybersecqwen.cli import main
-from cybersecqwen.config import shipped_series
 from cybersecqwen.errors import RecipeError
 from cybersecqwen.files import read_json
 from cybersecqwen.pipeline.series import load_series
@@ -161,7 +161,7 @@ def test_it_goes_on_with_what_failed_and_repeats_nothing(
     assert all(run["error"] is None for run in report["runs"])
     assert report == read_json(folder / "out" / "series.json")
     assert kept.stat().st_mtime_ns == before
-    made_now = [r.getMessage() for r in caplog.records if r.getMessage().endswith("making it")]
+    made_now = [r.getMessage() for r in caplog.records if r.getMessage().endswith("started")]
     assert {Path(line.partition(":")[0]).parts[-2] for line in made_now} <= {*("broken", "cti-rcm")}
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cybersecqwen.config import shipped_recipes
+from cybersecqwen.artifacts import shipped_recipes
 
 SHA = {name: f"{index:064x}" for index, name in enumerate(("rcm", "mcq", "feed", "train", "other"))}
 

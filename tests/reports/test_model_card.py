@@ -8,7 +8,8 @@ import pytest
 from huggingface_hub import ModelCard
 from huggingface_hub.repocard_data import eval_results_to_model_index, model_index_to_eval_results
 
-from cybersecqwen.config import dump_recipe, load_recipe, shipped_recipes
+from cybersecqwen.artifacts import shipped_recipes
+from cybersecqwen.config import dump_recipe, load_recipe
 from cybersecqwen.errors import InputError
 from cybersecqwen.reports.model_card import render
 from cybersecqwen.reports.results import results_table

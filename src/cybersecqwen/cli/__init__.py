@@ -13,6 +13,7 @@ import warnings
 import click
 
 from cybersecqwen import __version__
+from cybersecqwen.artifacts import shipped_recipes
 from cybersecqwen.cli import (
     ask,
     audit,
@@ -31,19 +32,25 @@ from cybersecqwen.cli import (
 )
 from cybersecqwen.cli.group import CleanFormatter, Group
 
+_HELP = f"""Turn public vulnerability data into a compact, measured CTI language model.
 
-@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+RECIPE is a TOML file, or the name of one that ships: {", ".join(sorted(shipped_recipes()))}.
+MODEL is embedded, a model folder, a file of recordings, the URL of an
+OpenAI-compatible server, or NAME@URL.
+"""
+
+
+@click.group(
+    cls=Group,
+    help=_HELP,
+    context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
+)
 @click.version_option(__version__, prog_name="cybersecqwen")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but results and what is wrong.")
 @click.option("-v", "--verbose", is_flag=True, help="Say more of what is done.")
 @click.pass_context
 def main(ctx: click.Context, quiet: bool, verbose: bool) -> None:
-    """Turn public vulnerability data into a compact, measured CTI language model.
-
-    RECIPE is a TOML file, or the name of one that ships: smoke, smoke-2021,
-    cybersecqwen-4b, gemma4defense-2b. MODEL is embedded, a model folder, a file of
-    recordings, the URL of an OpenAI-compatible server, or NAME@URL.
-    """
+    """Set up what all commands share."""
     if quiet and verbose:
         raise click.UsageError("--quiet and --verbose exclude each other")
     handler = logging.StreamHandler()

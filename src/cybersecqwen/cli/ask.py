@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.option("--option", "options", multiple=True, help="An option to choose from; repeated.")
 @click.option("--items", type=FILE, help="TSV or CSV with Question, Option A, …; or JSONL.")
 @click.option("--guess", is_flag=True, help="Choose an option also where nothing supports it.")
-@click.option("--top", type=click.IntRange(min=0), default=3, show_default=True, help="Evidence.")
+@click.option("--top", type=click.IntRange(min=0), default=3, help="Evidence.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 def ask(
     questions: tuple[str, ...],

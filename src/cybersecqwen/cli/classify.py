@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,21 +13,20 @@ from cybersecqwen.cli.model import HELP, METAVAR, OLDER, one_model
 from cybersecqwen.cli.streams import Bad, Output
 
 if TYPE_CHECKING:
-    from cybersecqwen.analyst.classification import Classification, Given
+    from cybersecqwen.analyst.classification import Given
 
 
 @click.command(help=help_text("classify"))
 @click.argument("inputs", nargs=-1, metavar="[INPUT]...")
-@click.option("--top", type=click.IntRange(min=1), default=3, show_default=True, help="Candidates.")
+@click.option("--top", type=click.IntRange(min=1), default=3, help="Candidates.")
 @click.option(
     "--threshold",
     type=float,
     default=0.3,
-    show_default=True,
     help="Confidence, 0 to 1, below which it abstains; 0 is never.",
 )
-@click.option("--json", "form", flag_value="json", help="Print one JSON object a line.")
-@click.option("--csv", "form", flag_value="csv", help="Print CSV, one row for each input.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV, one row for each input.")
 @click.option(
     "--records",
     type=FILE,
@@ -39,13 +38,16 @@ if TYPE_CHECKING:
 @click.option(
     "--samples", type=click.IntRange(min=1), help="Answers of a language model.  [default: 5]"
 )
-def classify(inputs: tuple[str, ...], form: str | None, **options: Any) -> None:
+def classify(inputs: tuple[str, ...], as_json: bool, as_csv: bool, **options: Any) -> None:
     """Classify texts, CVE ids, files or a pipe."""
+    if as_json and as_csv:
+        raise click.UsageError("--json and --csv exclude each other")
     model = one_model(options["model"], engine=options["engine"]) or "embedded"
     _check(inputs, model, threshold=options["threshold"], samples=options["samples"])
     from cybersecqwen.analyst.arguments import names_file, read_arguments
     from cybersecqwen.analyst.classification import classify as classified
     from cybersecqwen.analyst.classifiers import open_classifier
+    from cybersecqwen.cli import output
 
     bad, out = Bad(), Output()
     given = read_arguments(inputs or ("-",), records=options["records"], report=bad.report)
@@ -57,8 +59,14 @@ def classify(inputs: tuple[str, ...], form: str | None, **options: Any) -> None:
         top=options["top"],
         threshold=options["threshold"],
     )
+    if as_json:
+        lines = output.json_lines(results)
+    elif as_csv:
+        lines = output.csv_lines(results)
+    else:
+        lines = output.text_lines(results, table=many)
     try:
-        out.write(_lines(results, form, table=many))
+        out.write(lines)
     except KeyboardInterrupt:
         click.echo("stopped", err=True)
         click.get_current_context().exit(130)
@@ -85,13 +93,3 @@ def _progress(given: Iterator[Given]) -> Iterator[Given]:
     from tqdm import tqdm
 
     return iter(tqdm(given, desc="classify", unit=" texts", unit_scale=True))
-
-
-def _lines(results: Iterable[Classification], form: str | None, *, table: bool) -> Iterator[str]:
-    from cybersecqwen.cli import output
-
-    if form == "json":
-        return output.json_lines(results)
-    if form == "csv":
-        return output.csv_lines(results)
-    return output.text_lines(results, table=table)

@@ -38,7 +38,7 @@ class _Fetch(click.Command):
 
 
 @click.command(cls=_Fetch)
-@click.argument("source", type=RegistryChoice("source", _fetched))
+@click.argument("source", type=RegistryChoice(_fetched))
 @click.option("--years", metavar="Y[-Y]", help="Years of nvd or nvd-api, such as 2015-2021.")
 @click.option("--cache", type=FILE, help="Cache folder.  [default: $CYBERSECQWEN_CACHE]")
 @click.option("--url", help="Fetch from here instead of upstream.")
@@ -46,7 +46,7 @@ class _Fetch(click.Command):
     "--only",
     multiple=True,
     metavar="FEED",
-    type=RegistryChoice("feed", _updated),
+    type=RegistryChoice(_updated),
     help="Update this feed of records only; may be repeated.",
 )
 @click.option("--since", metavar="DATE", help="Where nvd and cvelist begin in a new record store.")

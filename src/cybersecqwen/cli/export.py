@@ -33,7 +33,6 @@ def export() -> None:
     "form",
     type=click.Choice(["prompt-completion", "messages"]),
     default="prompt-completion",
-    show_default=True,
     help="Columns of a row: prompt and completion, or one chat.",
 )
 def dataset(run: Path, out: Path, form: str) -> None:
@@ -52,28 +51,17 @@ def dataset(run: Path, out: Path, form: str) -> None:
 
 
 @export.command("lm-eval")
-@click.option(
-    "--protocol",
-    type=PROTOCOL,
-    default="model-card",
-    show_default=True,
-    help="Evaluation protocol.",
-)
+@click.option("--protocol", type=PROTOCOL, default="model-card", help="Evaluation protocol.")
 @benchmark_option
 @_OUT
 @tasks_option
 @click.option(
-    "--kind",
-    type=KIND,
-    default="instruct",
-    show_default=True,
-    help="Zero-shot chat, or 5-shot raw completion.",
+    "--kind", type=KIND, default="instruct", help="Zero-shot chat, or 5-shot raw completion."
 )
 @click.option(
     "--trial",
     type=click.IntRange(min=0),
     default=0,
-    show_default=True,
     help="Which trial: its seed, and its exemplars for a base model.",
 )
 def lm_eval(

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from click.shell_completion import CompletionItem
 
 from cybersecqwen.errors import CyberSecQwenError, clean
 
@@ -71,29 +70,18 @@ class Group(click.Group):
                 formatter.write_dl(rows)
 
 
-class RegistryChoice(click.ParamType[str]):
-    """A choice among the names of a registry, which is imported only when a name is given."""
+class RegistryChoice(click.Choice[str]):
+    """A choice among the names of a registry, in any case; it is imported when they are needed."""
 
-    def __init__(self, name: str, names: Callable[[], Iterable[str]]) -> None:
-        self.name = name
+    case_sensitive = False
+
+    def __init__(self, names: Callable[[], Iterable[str]]) -> None:
         self._names = names
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the name as the registry has it, in whichever case it is typed."""
-        return self._choice().convert(value, param, ctx)
-
-    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str | None:
-        """Return the names as the help shows them."""
-        return self._choice().get_metavar(param, ctx)
-
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        """Complete a name."""
-        return self._choice().shell_complete(ctx, param, incomplete)
-
-    def _choice(self) -> click.Choice[str]:
-        return click.Choice(list(self._names()), case_sensitive=False)
+    @property
+    def choices(self) -> tuple[str, ...]:  # type: ignore[override] # click's is an attribute
+        """The names, as the registry has them."""
+        return tuple(self._names())
 
 
 def _tasks() -> Iterable[str]:
@@ -114,9 +102,9 @@ def _rules() -> Iterable[str]:
     return RULES
 
 
-TASK = RegistryChoice("task", _tasks)
-PROTOCOL = RegistryChoice("protocol", _protocols)
-RULE = RegistryChoice("rule", _rules)
+TASK = RegistryChoice(_tasks)
+PROTOCOL = RegistryChoice(_protocols)
+RULE = RegistryChoice(_rules)
 
 tasks_option = click.option(
     "--task",

@@ -21,13 +21,7 @@ _FAILED = 3  # exit status; 1 is an error, 2 a wrong use
 @click.argument("model")
 @click.option("--model", "name", hidden=True, help=OLDER)
 @click.option("--prompt", "prompts", multiple=True, help="Text to try it with; up to three count.")
-@click.option(
-    "--kind",
-    type=KIND,
-    default="instruct",
-    show_default=True,
-    help="Send the texts as chats, or raw.",
-)
+@click.option("--kind", type=KIND, default="instruct", help="Send the texts as chats, or raw.")
 @json_option
 def probe(
     model: str, name: str | None, prompts: tuple[str, ...], kind: Kind, as_json: bool

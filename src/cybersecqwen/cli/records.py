@@ -32,7 +32,6 @@ def records() -> None:
     "--by",
     type=click.Choice(["published", "modified"]),
     default="published",
-    show_default=True,
     help="Which date of a record counts; modified is the last time, by any upstream.",
 )
 @click.option("--labelled", is_flag=True, help="Only records with a CWE.")

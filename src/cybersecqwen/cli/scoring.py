@@ -110,9 +110,7 @@ def sensitivity(
     "--corpus", type=FILE, required=True, help="Training file: JSONL, or vulnerability records."
 )
 @click.option("--control", type=FILE, help="Run of a model that never saw the corpus.")
-@click.option(
-    "--task", type=TASK, default="cti-rcm", show_default=True, help="The task to look at."
-)
+@click.option("--task", type=TASK, default="cti-rcm", help="The task to look at.")
 @benchmark_option
 @json_option
 def overlap(
@@ -153,7 +151,7 @@ def overlap(
     metavar="NAME=BILLIONS",
     help="Parameters of a model that does not say its own; may be repeated.",
 )
-@click.option("--out", type=FILE, default="comparison", show_default=True, help="Folder to write.")
+@click.option("--out", type=FILE, default="comparison", help="Folder to write.")
 @benchmark_option
 @json_option
 def compare(

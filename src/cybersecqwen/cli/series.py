@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cybersecqwen.artifacts import shipped_series
 from cybersecqwen.cli.group import FILE, echo, json_option
 from cybersecqwen.cli.stages import input_options, take_inputs
 from cybersecqwen.pipeline import STAGES
@@ -16,7 +17,14 @@ if TYPE_CHECKING:
     from cybersecqwen.pipeline.series import Series
 
 
-@click.command()
+_HELP = f"""Run a recipe under many settings, and compare.
+
+SERIES is a TOML file, or the name of one that ships: {", ".join(sorted(shipped_series()))}.
+A run that fails is told at the end, with exit status 1; the others are made all the same.
+"""
+
+
+@click.command(help=_HELP)
 @click.argument("series")
 @click.option("--out", type=FILE, help="Folder of the runs.  [default: runs/<name>]")
 @input_options(*STAGES)
@@ -33,11 +41,7 @@ def series(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Run a recipe under many settings, and compare.
-
-    SERIES is a TOML file, or the name of one that ships: smoke, cybersecqwen-4b. A run that
-    fails is told at the end, with exit status 1; the others are made all the same.
-    """
+    """Run a series."""
     from cybersecqwen.errors import StageError
     from cybersecqwen.pipeline.series import load_series, run_series
     from cybersecqwen.reports.series_table import series_text

@@ -61,12 +61,8 @@ def take_inputs(options: dict[str, Any]) -> RunInputs:
 
 def open_recipe(options: dict[str, Any]) -> Run:
     """Open the run folder of the recipe that a command line names."""
-    return open_run(**_run_arguments(options))
-
-
-def _run_arguments(options: dict[str, Any]) -> dict[str, Any]:
     named = {key: options[key] for key in ("recipe", "out", "overrides")}
-    return named | {"inputs": take_inputs(options)}
+    return open_run(**named, inputs=take_inputs(options))
 
 
 def _make(stage: Stage, options: dict[str, Any]) -> Path:
@@ -93,7 +89,7 @@ def print_results(out: Path, *, as_json: bool) -> None:
 @json_option
 def run(as_json: bool, **options: Any) -> None:
     """Take a recipe through every stage, from corpus to card."""
-    out = run_stages(**_run_arguments(options)).out
+    out = run_stages(open_recipe(options)).out
     print_results(out, as_json=as_json)
     if not as_json:
         click.echo(f"\nModel card: {out / 'report' / 'MODEL_CARD.md'}")

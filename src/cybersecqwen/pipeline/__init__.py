@@ -1,6 +1,6 @@
 """The pipeline: the stages of a recipe in order, each from files to files.
 
-    finished = run("smoke", overrides=("training.epochs=1",))
+    finished = run(open_run("smoke", overrides=("training.epochs=1",)))
     finished.out / "report" / "MODEL_CARD.md"
 
 What a manifest proves done is skipped; a stage whose folder was made from other settings or inputs
@@ -54,20 +54,22 @@ STAGES: dict[str, Stage] = {
 }
 
 
-def run(
-    recipe: Recipe | str | Path,
-    out: Path | None = None,
-    *,
-    overrides: tuple[str, ...] = (),
-    inputs: RunInputs | None = None,
-) -> Run:
-    """Take a recipe through every stage and return the run; takes what `open_run` takes.
+def run(opened: Run) -> Run:
+    """Take an opened recipe through every stage and return it.
 
     Raises InputError for an input that none of the recipe's stages reads.
     """
-    opened = open_run(recipe, out, overrides=overrides, inputs=inputs)
-    _refuse_unread_inputs(opened)
+    wanted = [stage for stage in STAGES.values() if stage.wanted(opened.recipe)]
     for stage in STAGES.values():
+        for option in stage.options:
+            read = any(option in other.options for other in wanted)
+            if getattr(opened.inputs, option.name) and not read:
+                raise InputError(
+                    f"--{option.name} is for {stage.name}, which this recipe does not ask for",
+                    where=opened.recipe.name,
+                    tip=stage.table_tip,
+                )
+    for stage in wanted:
         run_stage(stage, opened)
     return opened
 
@@ -98,15 +100,3 @@ def open_run(
         refuse_other_settings(stage, opened)
     write_text(opened.out / "recipe.toml", dump_recipe(loaded))
     return opened
-
-
-def _refuse_unread_inputs(opened: Run) -> None:
-    for stage in STAGES.values():
-        for option in () if stage.wanted(opened.recipe) else stage.options:
-            others = (s for s in STAGES.values() if s.wanted(opened.recipe))
-            if getattr(opened.inputs, option.name) and not any(option in s.options for s in others):
-                raise InputError(
-                    f"--{option.name} is for {stage.name}, which this recipe does not ask for",
-                    where=opened.recipe.name,
-                    tip=stage.table_tip,
-                )

@@ -15,12 +15,13 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
+from cybersecqwen.artifacts import shipped_series
 from cybersecqwen.config import (
     FolderName,
     Section,
@@ -29,7 +30,6 @@ from cybersecqwen.config import (
     load_recipe,
     override,
     read_toml,
-    shipped_series,
 )
 from cybersecqwen.errors import CyberSecQwenError, RecipeError
 from cybersecqwen.files import Json, write_json, write_text
@@ -45,15 +45,15 @@ DottedKeys = BeforeValidator(lambda value: flatten(value) if isinstance(value, d
 Overrides = Annotated[dict[str, Any], DottedKeys]
 
 
-class Variant(Section):
-    """A run by name: what it overrides."""
+class Cell(Section):
+    """One run of a series: its name, and what it overrides."""
 
     name: FolderName
     set: Overrides = Field(default={})
 
 
-class SeriesFile(Section):
-    """A series' TOML file as it is written; keys of recipes are dotted, quoted or not."""
+class Series(Section):
+    """A series' TOML file; keys of recipes are dotted, quoted or not."""
 
     name: FolderName
     summary: str
@@ -61,7 +61,7 @@ class SeriesFile(Section):
     reference: str | None = None  # the run to hold the others against; the first by default
     set: Overrides = Field(default={})  # of every run
     grid: Annotated[dict[str, list[Any]], DottedKeys] = Field(default={})
-    variants: tuple[Variant, ...] = ()
+    variants: tuple[Cell, ...] = ()
 
     @model_validator(mode="after")
     def _has_runs(self) -> Self:
@@ -72,29 +72,14 @@ class SeriesFile(Section):
             raise ValueError("no runs: give [grid] or [[variants]]")
         return self
 
-
-@dataclass(frozen=True)
-class Cell:
-    """One run of a series: its name, and what sets it apart."""
-
-    name: str
-    overrides: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Series:
-    """A series as resolved: every run loads as a recipe."""
-
-    name: str
-    summary: str
-    recipe: str
-    reference: str
-    cells: tuple[Cell, ...]
-    common: Mapping[str, Any]  # what every run overrides
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """The runs: the variants, then every combination of the grid."""
+        return (*self.variants, *_grid(self.grid))
 
     def settings(self, cell: Cell) -> tuple[str, ...]:
         """Return all that a run overrides, as --set takes it."""
-        return tuple(override(k, v) for k, v in {**self.common, **cell.overrides}.items())
+        return tuple(override(k, v) for k, v in {**self.set, **cell.set}.items())
 
 
 def load_series(reference: str | Path, *, overrides: tuple[str, ...] = ()) -> Series:
@@ -104,19 +89,21 @@ def load_series(reference: str | Path, *, overrides: tuple[str, ...] = ()) -> Se
     """
     path = find_shipped(reference, shipped_series(), what="series")
     try:
-        read = SeriesFile.model_validate(read_toml(path))
+        series = Series.model_validate(read_toml(path))
     except ValidationError as error:
-        raise RecipeError(explain(error, SeriesFile), where=path) from error
-    cells = (*(Cell(v.name, v.set) for v in read.variants), *_grid(read.grid))
-    _refuse_same_names(cells, path)
-    chosen = read.reference or cells[0].name
-    if chosen not in {cell.name for cell in cells}:
-        names = ", ".join(cell.name for cell in cells)
-        raise RecipeError(f"reference: no run {chosen!r}", where=path, tip=f"there are {names}")
-    beside = path.parent / read.recipe
-    recipe = str(beside) if beside.is_file() else read.recipe
-    series = Series(read.name, read.summary, recipe, chosen, cells, read.set)
-    for cell in cells:
+        raise RecipeError(explain(error, Series), where=path) from error
+    names = [cell.name for cell in series.cells]
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
+    if twice:
+        raise RecipeError(f"two runs are named {twice!r}", where=path, tip="name them apart")
+    chosen = series.reference or names[0]
+    if chosen not in names:
+        tip = f"there are {', '.join(names)}"
+        raise RecipeError(f"reference: no run {chosen!r}", where=path, tip=tip)
+    beside = path.parent / series.recipe
+    recipe = str(beside) if beside.is_file() else series.recipe
+    series = series.model_copy(update={"reference": chosen, "recipe": recipe})
+    for cell in series.cells:
         try:
             load_recipe(recipe, overrides=(*series.settings(cell), *overrides))
         except RecipeError as error:
@@ -149,10 +136,10 @@ def run_series(
         except Exception as error:  # noqa: BLE001  # out of memory in one run is not the others' end
             failed[cell.name] = " ".join(f"{type(error).__name__}: {error}".split())
             _log.exception("%s failed", cell.name)
-    about = {"name": series.name, "summary": series.summary, "common": dict(series.common)}
+    about = {"name": series.name, "summary": series.summary, "common": dict(series.set)}
     report = series_report(
         about | {"command_line": list(overrides)},
-        {cell.name: dict(cell.overrides) for cell in series.cells},
+        {cell.name: dict(cell.set) for cell in series.cells},
         _compare(series, out, finished),
         failed,
     )
@@ -167,7 +154,7 @@ def _make(
     """Take one run through its stages."""
     settings = (*series.settings(cell), *overrides)
     opened = open_run(series.recipe, out / cell.name, overrides=settings, inputs=inputs)
-    others = tuple(out / other.name for other in series.cells if other is not cell)
+    others = tuple(out / other.name for other in series.cells if other.name != cell.name)
     opened = replace(opened, siblings=others)
     for stage in STAGES.values():
         run_stage(stage, opened)
@@ -178,9 +165,10 @@ def _compare(series: Series, out: Path, finished: Mapping[str, Run]) -> Json | N
     """Compare the finished runs with the reference, or with the first where that one failed."""
     if not finished:
         return None
-    reference = series.reference if series.reference in finished else next(iter(finished))
-    if reference != series.reference:
-        _log.warning("the reference %s failed: held against %s", series.reference, reference)
+    wanted = series.reference or ""
+    reference = wanted if wanted in finished else next(iter(finished))
+    if reference != wanted:
+        _log.warning("the reference %s failed: held against %s", wanted, reference)
     runs = [run.out for run in finished.values()]
     benchmark = benchmark_folder(finished[reference])
     comparison = compare(runs, benchmark, settings=ComparisonSettings(reference=reference))
@@ -198,7 +186,7 @@ def _grid(axes: Mapping[str, list[Any]]) -> tuple[Cell, ...]:
     for values in itertools.product(*axes.values()):
         chosen = dict(zip(axes, values, strict=True))
         name = "_".join(f"{short[key]}-{_slug(value)}" for key, value in chosen.items())
-        cells.append(Cell(name, chosen))
+        cells.append(Cell(name=name, set=chosen))
     return tuple(cells)
 
 
@@ -206,9 +194,3 @@ def _slug(value: Any) -> str:
     """Write a value as a part of a folder's name."""
     text = value if isinstance(value, str) else json.dumps(value, default=str)
     return re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-.") or "empty"
-
-
-def _refuse_same_names(cells: tuple[Cell, ...], path: Path) -> None:
-    twice = next((n for n, count in Counter(c.name for c in cells).items() if count > 1), None)
-    if twice:
-        raise RecipeError(f"two runs are named {twice!r}", where=path, tip="name them apart")
