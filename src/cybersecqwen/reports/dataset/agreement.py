@@ -1,8 +1,8 @@
 """Disagreement between the sources of labels, and labels that MITRE advises against.
 
-    agreement = Agreement(CweGraph(catalogue))
-    agreement.add("CVE-2021-1", {"nvd": ("CWE-119",), "cna": ("CWE-787",), "cisa_adp": ()})
-    agreement.conflicts[0].relation       # 'parent': NVD's label is more general
+    labels = {"nvd": ("CWE-119",), "cna": ("CWE-787",), "cisa_adp": ()}
+    next(conflicts_of("CVE-2021-1", labels, graph)).relation    # 'parent': NVD's is more general
+    agreement(records, graph)[0]["first_label"]["share"]
 
 Two sources conflict over a record where their first labels differ; the first label is the
 primary one.
@@ -11,17 +11,17 @@ primary one.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from itertools import combinations
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain, combinations
 from typing import NamedTuple
 
 from cybersecqwen.benchmark.breakdown import part
 from cybersecqwen.cwe.graph import RELATIONS, CweGraph
-from cybersecqwen.cwe.label import LABEL_SOURCES, Labels, primary_label
+from cybersecqwen.cwe.label import LABEL_SOURCES, Labels
 from cybersecqwen.cwe.mapping import ADVISED_AGAINST
 from cybersecqwen.files import Json
 from cybersecqwen.records import Weakness
-from cybersecqwen.reports.dataset.label_counts import usage, year_of
+from cybersecqwen.reports.dataset.label_counts import Labellings, usage
 
 _SHOWN = 25  # conflicts of a pair of sources, and discouraged classes
 _FEWEST = 5  # records over which another source has to say so
@@ -42,140 +42,114 @@ class Conflict(NamedTuple):
     order_only: bool  # both labels stand in both lists
 
 
-class Agreement:
-    """Counts of two sources' labels for one record, by pair of sources."""
+def conflicts_of(cve_id: str, labels: Labels, graph: CweGraph) -> Iterator[Conflict]:
+    """Yield the conflicts over one record."""
+    for source, other in combinations(LABEL_SOURCES, 2):
+        ours, theirs = labels[source], labels[other]
+        if ours and theirs and ours[0] != theirs[0]:
+            label, against = ours[0], theirs[0]
+            order_only = label in theirs and against in ours
+            relation = graph.relation(label, against)
+            yield Conflict(cve_id, source, label, other, against, relation, order_only)
 
-    def __init__(self, graph: CweGraph) -> None:
-        self._graph = graph
-        self._firsts: dict[tuple[str, str], Counter[tuple[str, str]]] = {
-            pair: Counter() for pair in combinations(LABEL_SOURCES, 2)
-        }
-        self._sets: dict[tuple[str, str], Counter[str]] = {pair: Counter() for pair in self._firsts}
-        self._years: dict[tuple[str, str], Counter[tuple[str, bool]]] = {
-            pair: Counter() for pair in self._firsts
-        }
-        self.conflicts: list[Conflict] = []
 
-    def add(self, cve_id: str, labels: Labels) -> None:
-        """Add the labels of one record."""
-        for pair, firsts in self._firsts.items():
-            ours, theirs = labels[pair[0]], labels[pair[1]]
-            if not ours or not theirs:
-                continue
-            firsts[ours[0], theirs[0]] += 1
-            self._years[pair][year_of(cve_id), ours[0] == theirs[0]] += 1
-            shared = set(ours) & set(theirs)
-            self._sets[pair]["equal"] += set(ours) == set(theirs)
-            self._sets[pair]["overlapping"] += bool(shared)
-            if ours[0] != theirs[0]:
-                relation = self._graph.relation(ours[0], theirs[0])
-                both = {ours[0], theirs[0]} <= shared
-                self.conflicts.append(
-                    Conflict(cve_id, pair[0], ours[0], pair[1], theirs[0], relation, both)
-                )
+def agreement(records: Labellings, graph: CweGraph) -> list[Json]:
+    """Return the figures of each pair of sources that ever labelled the same record."""
+    pairs = [_pair(*pair, records, graph) for pair in combinations(LABEL_SOURCES, 2)]
+    return [pair for pair in pairs if pair]
 
-    def to_json(self) -> list[Json]:
-        """Return the figures of each pair of sources that ever labelled the same record."""
-        return [
-            self._pair(*pair, firsts) for pair, firsts in self._firsts.items() if firsts.total()
-        ]
 
-    def _pair(self, source: str, other: str, firsts: Counter[tuple[str, str]]) -> Json:
-        both = firsts.total()
-        relations: Counter[str] = Counter()
-        in_view = 0
-        for (label, against), count in firsts.items():
-            relations[self._graph.relation(label, against)] += count
-            in_view += count * self._graph.same_in_view_1003(label, against)
-        sets = self._sets[source, other]
-        return {
-            "sources": [source, other],
-            "records": both,
-            "first_label": part(relations["equal"], both),
-            "or_parent_or_child": part(sum(relations[name] for name in _NEAR), both),
-            "same_in_view_1003": part(in_view, both),
-            "sets_equal": part(sets["equal"], both),
-            "sets_overlapping": part(sets["overlapping"], both),
-            "relations": {name: part(relations[name], both) for name in RELATIONS},
-            "by_year_of_id": self._by_year(source, other),
-            "commonest_conflicts": self._commonest(firsts),
-        }
-
-    def _by_year(self, *pair: str) -> list[Json]:
-        counts = self._years[pair[0], pair[1]]
-        return [
+def _pair(source: str, other: str, records: Labellings, graph: CweGraph) -> Json | None:
+    firsts: Counter[tuple[str, str]] = Counter()
+    years: Counter[tuple[str, bool]] = Counter()  # by whether the first labels are the same
+    equal = overlapping = 0
+    for of, count in records.items():
+        ours, theirs = of.labels[source], of.labels[other]
+        if ours and theirs:
+            firsts[ours[0], theirs[0]] += count
+            years[of.by_id, ours[0] == theirs[0]] += count
+            equal += count * (set(ours) == set(theirs))
+            overlapping += count * (not set(ours).isdisjoint(theirs))
+    if not firsts:
+        return None
+    both = firsts.total()
+    relations: Counter[str] = Counter()
+    in_view = 0
+    for (label, against), count in firsts.items():
+        relations[graph.relation(label, against)] += count
+        in_view += count * graph.same_in_view_1003(label, against)
+    return {
+        "sources": [source, other],
+        "records": both,
+        "first_label": part(relations["equal"], both),
+        "or_parent_or_child": part(sum(relations[name] for name in _NEAR), both),
+        "same_in_view_1003": part(in_view, both),
+        "sets_equal": part(equal, both),
+        "sets_overlapping": part(overlapping, both),
+        "relations": {name: part(relations[name], both) for name in RELATIONS},
+        "by_year_of_id": [
             {
                 "year": year,
-                "records": (both := counts[year, True] + counts[year, False]),
-                "first_label": part(counts[year, True], both),
+                "records": (labelled := years[year, True] + years[year, False]),
+                "first_label": part(years[year, True], labelled),
             }
-            for year in sorted({year for year, _ in counts})
-        ]
-
-    def _commonest(self, firsts: Counter[tuple[str, str]]) -> list[Json]:
-        differing = [(count, *pair) for pair, count in firsts.items() if pair[0] != pair[1]]
-        ranked = sorted(differing, key=lambda row: (-row[0], *row[1:]))
-        return [
-            {
-                "label": label,
-                "other_label": other,
-                "records": count,
-                "relation": self._graph.relation(label, other),
-            }
-            for count, label, other in ranked[:_SHOWN]
-        ]
+            for year in sorted({year for year, _ in years})
+        ],
+        "commonest_conflicts": _commonest(firsts, graph),
+    }
 
 
-class Discouraged:
-    """Counts of primary labels that are Discouraged or Prohibited, and of what others say.
+def _commonest(firsts: Counter[tuple[str, str]], graph: CweGraph) -> list[Json]:
+    differing = [(count, *pair) for pair, count in firsts.items() if pair[0] != pair[1]]
+    ranked = sorted(differing, key=lambda row: (-row[0], *row[1:]))
+    return [
+        {
+            "label": label,
+            "other_label": other,
+            "records": count,
+            "relation": graph.relation(label, other),
+        }
+        for count, label, other in ranked[:_SHOWN]
+    ]
+
+
+def discouraged(records: Labellings, catalogue: Mapping[str, Weakness], better: Better) -> Json:
+    """Count primary labels that are Discouraged or Prohibited, and what other sources say.
 
     `better` names the neighbour of a label, given other labels with their shares: here those that
     other sources give to the same records, where they do so for some.
     """
+    labelled: Counter[str] = Counter()
+    others: dict[str, Counter[str]] = defaultdict(Counter)
+    for of, count in records.items():
+        if of.primary:
+            label = of.primary.cwe
+            labelled[label] += count
+            by_others = (of.labels[s] for s in LABEL_SOURCES if s != of.primary.source)
+            for other in {*chain.from_iterable(by_others)} - {label}:
+                others[label][other] += count
+    advised = {c: n for c, n in labelled.items() if usage(c, catalogue) in ADVISED_AGAINST}
+    ranked = sorted(advised.items(), key=lambda row: (-row[1], row[0]))
 
-    def __init__(self, catalogue: Mapping[str, Weakness], better: Better) -> None:
-        self._catalogue = catalogue
-        self._better = better
-        self._labelled = 0
-        self._counts: Counter[str] = Counter()
-        self._others: dict[str, Counter[str]] = defaultdict(Counter)
-
-    def add(self, labels: Labels) -> None:
-        """Add the labels of one record."""
-        primary = primary_label(labels)
-        if primary is None:
-            return
-        self._labelled += 1
-        source, label = primary
-        if usage(label, self._catalogue) in ADVISED_AGAINST:
-            self._counts[label] += 1
-            others = {c for other in LABEL_SOURCES if other != source for c in labels[other]}
-            self._others[label].update(others - {label})
-
-    def to_json(self) -> Json:
-        """Return how many records carry such a label, and the commonest of them."""
-        ranked = sorted(self._counts.items(), key=lambda row: (-row[1], row[0]))
-        return {
-            "records": part(self._counts.total(), self._labelled) if self._labelled else None,
-            "classes": [self._class(cwe, count) for cwe, count in ranked[:_SHOWN]],
-            "other_classes": len(ranked[_SHOWN:]),
-        }
-
-    def _class(self, cwe: str, count: int) -> Json:
-        others = self._others[cwe]
-        enough = [(other, n) for other, n in others.items() if n >= _FEWEST]
-        ranked = sorted(enough, key=lambda row: (-row[1], row[0]))
-        better = self._better(cwe, [(other, n / count) for other, n in ranked])
+    def row(cwe: str, count: int) -> Json:
+        named = sorted(others[cwe].items(), key=lambda row: (-row[1], row[0]))
+        neighbour = better(cwe, [(other, n / count) for other, n in named if n >= _FEWEST])
         return {
             "cwe": cwe,
-            "name": self._catalogue[cwe].name,
-            "usage": usage(cwe, self._catalogue),
+            "name": catalogue[cwe].name,
+            "usage": usage(cwe, catalogue),
             "records": count,
             "better": {
-                "cwe": better,
-                "name": self._catalogue[better].name,
-                "records_so_labelled_by_another_source": others[better],
+                "cwe": neighbour,
+                "name": catalogue[neighbour].name,
+                "records_so_labelled_by_another_source": others[cwe][neighbour],
             }
-            if better
+            if neighbour
             else None,
         }
+
+    return {
+        "records": part(sum(advised.values()), labelled.total()) if labelled else None,
+        "classes": [row(cwe, count) for cwe, count in ranked[:_SHOWN]],
+        "other_classes": len(ranked[_SHOWN:]),
+    }

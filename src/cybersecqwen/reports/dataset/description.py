@@ -30,8 +30,14 @@ from cybersecqwen.files import Json, read_json, read_jsonl, sha256_tree
 from cybersecqwen.manifest import finished, outputs_of
 from cybersecqwen.prompts import rcm_prompt
 from cybersecqwen.records import Example, Vulnerability, Weakness
-from cybersecqwen.reports.dataset.agreement import Agreement, Better, Conflict, Discouraged
-from cybersecqwen.reports.dataset.label_counts import Coverage, Years, spread
+from cybersecqwen.reports.dataset.agreement import (
+    Better,
+    Conflict,
+    agreement,
+    conflicts_of,
+    discouraged,
+)
+from cybersecqwen.reports.dataset.label_counts import Labelling, Labellings, coverage, spread, years
 from cybersecqwen.reports.dataset.text_statistics import Duplicates, Lengths, TokenCounter
 from cybersecqwen.sources import read_vulnerabilities
 
@@ -131,72 +137,49 @@ class Measured(NamedTuple):
 
 def measure(rows: Iterable[DatasetRow], *, settings: DatasetSettings) -> Measured:
     """Measure all rows; raises InputError where there are none, or none that is not rejected."""
-    measurement = _Measurement(settings)
-    for row in rows:
-        measurement.add(row)
-    if not measurement.records:
+    catalogue = settings.catalogue
+    graph = CweGraph(catalogue)
+    records: Labellings = Counter()
+    conflicts: list[Conflict] = []
+    duplicates, lengths = Duplicates(), Lengths(settings.max_length, settings.counter)
+    rejected = without_text = 0
+    for record, prompt, completion in rows:
+        if record.rejected:
+            rejected += 1
+            continue
+        labelling = Labelling.of(record)
+        records[labelling] += 1
+        conflicts += conflicts_of(record.cve_id, labelling.labels, graph)
+        if record.description.strip():
+            label = labelling.primary.cwe if labelling.primary else ""
+            duplicates.add(record.cve_id, record.description, label)
+            lengths.add(record.cve_id, record.description, prompt, completion)
+        else:
+            without_text += 1
+    if not records:
         raise InputError(
-            f"{measurement.rejected} records, all of them rejected"
-            if measurement.rejected
-            else "no records",
+            f"{rejected} records, all of them rejected" if rejected else "no records",
             tip="give records of vulnerabilities",
         )
-    return Measured(measurement.figures(), tuple(sorted(measurement.agreement.conflicts)))
-
-
-class _Measurement:
-    """Every measurement, fed with one row after another."""
-
-    def __init__(self, settings: DatasetSettings) -> None:
-        catalogue = settings.catalogue
-        self._catalogue = catalogue
-        self.records = self.rejected = self._without_text = 0
-        self._classes: Counter[str] = Counter()
-        self._coverage, self._years = Coverage(catalogue), Years(catalogue)
-        self._discouraged = Discouraged(catalogue, settings.better)
-        self._duplicates = Duplicates()
-        self._lengths = Lengths(limit=settings.max_length, counter=settings.counter)
-        self.agreement = Agreement(CweGraph(catalogue))
-
-    def add(self, row: DatasetRow) -> None:
-        record = row.record
-        if record.rejected:
-            self.rejected += 1
-            return
-        self.records += 1
-        labels = labels_of(record)
-        primary = primary_label(labels)
-        if primary:
-            self._classes[primary[1]] += 1
-        self._coverage.add(record, labels)
-        self._years.add(record, labels)
-        self._discouraged.add(labels)
-        self.agreement.add(record.cve_id, labels)
-        if record.description.strip():
-            self._duplicates.add(record.cve_id, record.description, primary[1] if primary else "")
-            self._lengths.add(record.cve_id, record.description, row.prompt, row.completion)
-        else:
-            self._without_text += 1
-
-    def figures(self) -> Json:
-        conflicts = self.agreement.conflicts
-        return {
-            "records": self.records,
-            "rejected": self.rejected,
-            "without_text": self._without_text,
-            "labelled": part(self._classes.total(), self.records),
-            "years": self._years.to_json(),
-            "classes": spread(self._classes, self._catalogue),
-            "coverage": self._coverage.to_json(records=self.records),
-            "agreement": self.agreement.to_json(),
-            "conflicts": {
-                "records": len({conflict.cve_id for conflict in conflicts}),
-                "pairs": len(conflicts),
-            },
-            "discouraged": self._discouraged.to_json(),
-            "duplicates": self._duplicates.to_json(),
-            "lengths": self._lengths.to_json(),
-        }
+    classes: Counter[str] = Counter()
+    for labelling, count in records.items():
+        if labelling.primary:
+            classes[labelling.primary.cwe] += count
+    figures = {
+        "records": records.total(),
+        "rejected": rejected,
+        "without_text": without_text,
+        "labelled": part(classes.total(), records.total()),
+        "years": years(records, catalogue),
+        "classes": spread(classes, catalogue),
+        "coverage": coverage(records, catalogue),
+        "agreement": agreement(records, graph),
+        "conflicts": {"records": len({c.cve_id for c in conflicts}), "pairs": len(conflicts)},
+        "discouraged": discouraged(records, catalogue, settings.better),
+        "duplicates": duplicates.to_json(),
+        "lengths": lengths.to_json(),
+    }
+    return Measured(figures, tuple(sorted(conflicts)))
 
 
 def describe(

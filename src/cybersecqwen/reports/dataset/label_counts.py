@@ -11,13 +11,13 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 from itertools import accumulate
+from typing import NamedTuple
 
 from cybersecqwen.benchmark.breakdown import part
 from cybersecqwen.cwe.catalogue import KINDS, kind
 from cybersecqwen.cwe.identifiers import cve_year
-from cybersecqwen.cwe.label import LABEL_SOURCES, Labels, primary_label
+from cybersecqwen.cwe.label import LABEL_SOURCES, Label, Labels, labels_of, primary_label
 from cybersecqwen.cwe.mapping import mapping_usage
 from cybersecqwen.files import Json
 from cybersecqwen.records import Vulnerability, Weakness
@@ -30,15 +30,47 @@ _RARE = (1, 5, 100)
 _SHARES = (0.5, 0.8, 0.9, 0.95, 0.99)
 
 
+class Labelling(NamedTuple):
+    """The years and labels of a record, which many records share: what is counted by."""
+
+    by_id: str
+    published: str
+    all_labels: tuple[tuple[str, ...], ...]  # of each source, NVD's placeholders too
+    usable_labels: tuple[tuple[str, ...], ...]
+
+    @classmethod
+    def of(cls, record: Vulnerability) -> Labelling:
+        """Return the labelling of a record."""
+        return cls(
+            cve_year(record.cve_id) or NO_YEAR,
+            record.published[:4] or NO_YEAR,
+            tuple(labels_of(record, placeholders=True).values()),
+            tuple(labels_of(record).values()),
+        )
+
+    @property
+    def given(self) -> Labels:
+        """All labels by source."""
+        return dict(zip(LABEL_SOURCES, self.all_labels, strict=True))
+
+    @property
+    def labels(self) -> Labels:
+        """The labels by source, without placeholders."""
+        return dict(zip(LABEL_SOURCES, self.usable_labels, strict=True))
+
+    @property
+    def primary(self) -> Label | None:
+        """The primary label."""
+        return primary_label(self.labels)
+
+
+Labellings = Counter[Labelling]  # how many records have each
+
+
 def usage(label: str, catalogue: Mapping[str, Weakness]) -> str:
     """Return which of USAGES a label has; of one outside the catalogue nothing is stated."""
     entry = catalogue.get(label)
     return mapping_usage(entry, unstated="not stated") if entry else "not stated"
-
-
-def year_of(cve_id: str) -> str:
-    """Return the year that a CVE id names."""
-    return cve_year(cve_id) or NO_YEAR
 
 
 def spread(counts: Counter[str], catalogue: Mapping[str, Weakness]) -> Json:
@@ -108,83 +140,70 @@ def grouped(counts: Counter[str], names: Sequence[str], name_of: Callable[[str],
     }
 
 
-class Coverage:
-    """Counts of records and labels by source.
+def coverage(records: Labellings, catalogue: Mapping[str, Weakness]) -> Json:
+    """Count records and labels by source, and how many records which sources label together.
 
     All labels of a record count here, NVD's placeholders and CWE categories too.
     """
-
-    def __init__(self, catalogue: Mapping[str, Weakness]) -> None:
-        self._catalogue = catalogue
-        self._labels: dict[str, Counter[str]] = {source: Counter() for source in LABEL_SOURCES}
-        self._firsts: dict[str, Counter[str]] = {source: Counter() for source in LABEL_SOURCES}
-        self._together: Counter[tuple[str, ...]] = Counter()
-
-    def add(self, record: Vulnerability, labels: Labels) -> None:
-        """Add one record."""
-        for source in LABEL_SOURCES:
-            for label in getattr(record, f"cwe_{source}"):
-                self._labels[source][label] += 1
-            if labels[source]:
-                self._firsts[source][labels[source][0]] += 1
-        self._together[tuple(source for source in LABEL_SOURCES if labels[source])] += 1
-
-    def to_json(self, *, records: int) -> Json:
-        """Return the figures of each source, and how many records which sources label together."""
-        together = sorted(self._together.items(), key=lambda row: (-row[1], row[0]))
-        return {
-            "sources": {source: self._source(source, records) for source in LABEL_SOURCES},
-            "together": [
-                {"sources": list(names), **part(count, records)} for names, count in together
-            ],
-        }
-
-    def _source(self, source: str, records: int) -> Json:
-        labels, firsts = self._labels[source], self._firsts[source]
-        return {
-            **part(firsts.total(), records),
-            "labels": labels.total(),
-            "kinds": grouped(labels, KINDS, lambda c: kind(c, self._catalogue)),
-            "first_label_usages": grouped(firsts, USAGES, lambda c: usage(c, self._catalogue)),
-        }
+    together: Counter[tuple[str, ...]] = Counter()
+    for of, count in records.items():
+        together[tuple(source for source, labels in of.labels.items() if labels)] += count
+    ranked = sorted(together.items(), key=lambda row: (-row[1], row[0]))
+    return {
+        "sources": {source: _source(source, records, catalogue) for source in LABEL_SOURCES},
+        "together": [
+            {"sources": list(names), **part(count, records.total())} for names, count in ranked
+        ],
+    }
 
 
-class Years:
-    """Counts by year of the CVE id and of publication; everything else is by publication."""
+def _source(source: str, records: Labellings, catalogue: Mapping[str, Weakness]) -> Json:
+    labels: Counter[str] = Counter()
+    firsts: Counter[str] = Counter()
+    for of, count in records.items():
+        for label in of.given[source]:
+            labels[label] += count
+        for label in of.labels[source][:1]:
+            firsts[label] += count
+    return {
+        **part(firsts.total(), records.total()),
+        "labels": labels.total(),
+        "kinds": grouped(labels, KINDS, lambda c: kind(c, catalogue)),
+        "first_label_usages": grouped(firsts, USAGES, lambda c: usage(c, catalogue)),
+    }
 
-    def __init__(self, catalogue: Mapping[str, Weakness]) -> None:
-        self._usage = cache(lambda label: usage(label, catalogue))
-        self._by_id: Counter[str] = Counter()
-        self._published: Counter[str] = Counter()
-        self._covered: dict[str, Counter[str]] = defaultdict(Counter)
-        self._primary: dict[str, Counter[str]] = defaultdict(Counter)
-        self._usages: dict[str, Counter[tuple[str, str]]] = defaultdict(Counter)
 
-    def add(self, record: Vulnerability, labels: Labels) -> None:
-        """Add one record."""
-        self._by_id[year_of(record.cve_id)] += 1
-        year = record.published[:4] or NO_YEAR
-        self._published[year] += 1
-        for source in LABEL_SOURCES:
-            if labels[source]:
-                self._covered[year][source] += 1
-                self._usages[year][source, self._usage(labels[source][0])] += 1
-        primary = primary_label(labels)
-        self._primary[year][primary[0] if primary else "none"] += 1
+def years(records: Labellings, catalogue: Mapping[str, Weakness]) -> list[Json]:
+    """Count by year of the CVE id and of publication; everything else is by publication.
 
-    def to_json(self) -> list[Json]:
-        """Return a row a year; `primary_label_from` is whose label counts, "none" for no label."""
-        return [
-            {
-                "year": year,
-                "by_id": self._by_id[year],
-                "published": self._published[year],
-                "labelled_by": {source: self._covered[year][source] for source in LABEL_SOURCES},
-                "primary_label_from": {s: self._primary[year][s] for s in (*LABEL_SOURCES, "none")},
-                "first_label_usage": {
-                    source: {u: self._usages[year][source, u] for u in USAGES}
-                    for source in LABEL_SOURCES
-                },
-            }
-            for year in sorted(self._by_id.keys() | self._published.keys())
-        ]
+    `primary_label_from` is whose label counts, "none" for no label.
+    """
+    by_id: Counter[str] = Counter()
+    published: dict[str, Labellings] = defaultdict(Counter)
+    for of, count in records.items():
+        by_id[of.by_id] += count
+        published[of.published][of] += count
+    return [
+        {"year": year, "by_id": by_id[year], **_year(published[year], catalogue)}
+        for year in sorted(by_id.keys() | published.keys())
+    ]
+
+
+def _year(records: Labellings, catalogue: Mapping[str, Weakness]) -> Json:
+    labelled: Counter[str] = Counter()
+    primary: Counter[str] = Counter()
+    usages: Counter[tuple[str, str]] = Counter()
+    for of, count in records.items():
+        primary[of.primary.source if of.primary else "none"] += count
+        for source, labels in of.labels.items():
+            for label in labels[:1]:
+                labelled[source] += count
+                usages[source, usage(label, catalogue)] += count
+    return {
+        "published": records.total(),
+        "labelled_by": {source: labelled[source] for source in LABEL_SOURCES},
+        "primary_label_from": {source: primary[source] for source in (*LABEL_SOURCES, "none")},
+        "first_label_usage": {
+            source: {u: usages[source, u] for u in USAGES} for source in LABEL_SOURCES
+        },
+    }

@@ -148,7 +148,7 @@ class _Text(NamedTuple):
 class Lengths:
     """Lengths of descriptions, and of prompt and completion under the chat template."""
 
-    def __init__(self, *, limit: int, counter: TokenCounter | None = None) -> None:
+    def __init__(self, limit: int, counter: TokenCounter | None = None) -> None:
         self._limit = limit
         self._counter = counter
         self._characters, self._words = array("L"), array("L")
