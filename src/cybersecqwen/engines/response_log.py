@@ -2,19 +2,21 @@
 
     responses = generate_missing(model, requests, path, progress=progress)
 
-The file is JSONL, one response a line with the key of its request. A killed or failed run leaves
-what was answered, and the same call goes on with the rest; a file of answers to other requests
-is refused.
+The file is JSONL, one response a line with the key of its request and a checksum of the line. A
+killed or failed run leaves what was answered, and the same call goes on with the rest: what is
+damaged is asked for again, and a file of answers to other requests is refused. Lines of version 0.1
+have no checksum.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from time import monotonic
 from typing import IO
@@ -22,12 +24,16 @@ from typing import IO
 from pydantic import TypeAdapter, ValidationError
 
 from cybersecqwen.engines.interface import Model, failure_reason
+from cybersecqwen.engines.openai_api import tokens
 from cybersecqwen.engines.progress_bar import ProgressBar
 from cybersecqwen.errors import CyberSecQwenError, InputError, StageError
-from cybersecqwen.files import Json, read_jsonl, write_jsonl
+from cybersecqwen.files import Json, parse_line, read_jsonl, readable, write_jsonl
 from cybersecqwen.records import Request, Response
 
+_log = logging.getLogger(__name__)
+
 _RESPONSE = TypeAdapter(Response)
+_COLUMNS = {field.name for field in fields(Response)} | {"key", "checksum"}
 _SYNC = 1.0  # seconds of answers that a power failure may cost
 
 _Place = tuple[int, int]  # item and trial
@@ -76,29 +82,49 @@ def read_responses(path: Path) -> list[Response]:
 
 
 def _row(response: Response, key: str) -> Json:
-    """Return a response as it is stored, with the key of its request."""
+    """Return a response as it is stored, with the key of its request and a checksum."""
     apart = {name for name in ("reasoning", "refusal") if not getattr(response, name)}
     row = {name: value for name, value in asdict(response).items() if name not in apart}
-    return row | {"key": key}
+    row["key"] = key
+    return row | {"checksum": _checksum(row)}
+
+
+def _checksum(row: Json) -> str:
+    summed = json.dumps({k: v for k, v in row.items() if k != "checksum"}, sort_keys=True)
+    return hashlib.sha256(summed.encode()).hexdigest()[:16]
 
 
 def _stored(path: Path, keys: dict[_Place, str]) -> dict[_Place, Response]:
     """Read the answers of a begun file; raises StageError for one to another request."""
     _cut_torn_line(path)
-    answers = {}
-    for number, row in enumerate(read_jsonl(path), start=1):
-        response = _validated(row, where=f"{path}:{number}")
+    answers, damaged = {}, []
+    for where, line in _lines(path):
+        try:
+            row = parse_line(line, where=where)
+            response = _validated(row, where=where)
+        except InputError as error:
+            damaged.append(error)
+            continue
         place = response.item, response.trial
         if row.get("key") != keys.get(place):
             raise StageError(
                 f"item {response.item} was answered to another request: the model, the prompt "
                 "or the sampling differ",
-                where=f"{path}:{number}",
+                where=where,
                 tip="choose another --out, or delete the folder to ask again",
             )
         answers[place] = response
+    if damaged:
+        _log.warning("%s; asked again, with %d more such lines", damaged[0], len(damaged) - 1)
     # What was given up is tried again: the reason may be gone.
     return {place: response for place, response in answers.items() if not failure_reason(response)}
+
+
+def _lines(path: Path) -> Iterator[tuple[str, bytes]]:
+    with readable(path), path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if line.strip():
+                yield f"{path}:{number}", line
 
 
 @contextmanager
@@ -136,12 +162,17 @@ def _writing(path: Path) -> Iterator[None]:
 
 
 def _validated(row: Json, *, where: str) -> Response:
+    """Make a response of a stored row; raises InputError for one that is none, or was changed."""
+    if not row.keys() <= _COLUMNS or row.get("checksum", _checksum(row)) != _checksum(row):
+        raise InputError("this stored answer is damaged: its checksum differs", where=where)
     try:
-        return _RESPONSE.validate_python(row)
+        response = _RESPONSE.validate_python(row)
     except ValidationError as error:
         first = error.errors()[0]
         what = f"no response: {'.'.join(map(str, first['loc']))} {first['msg']}"
         raise InputError(what, where=where) from error
+    counts = tokens(response.prompt_tokens), tokens(response.completion_tokens)
+    return replace(response, prompt_tokens=counts[0], completion_tokens=counts[1])
 
 
 def _cut_torn_line(path: Path) -> None:
