@@ -17,17 +17,14 @@ from cybersecqwen.artifacts import shipped_recipes
 from cybersecqwen.cli import (
     ask,
     audit,
-    certificate,
     classify,
     data,
     dataset,
     evaluate,
     export,
     knowledge,
-    probe,
     records,
     scoring,
-    series,
     stages,
 )
 from cybersecqwen.cli.group import CleanFormatter, Group
@@ -74,7 +71,7 @@ _SECTIONS = {
         data.fetch,
         records.records,
         audit.audit,
-        certificate.certificate,
+        audit.certificate,
         dataset.dataset,
     ),
     "Model": (
@@ -85,7 +82,7 @@ _SECTIONS = {
         stages.train,
         stages.merge,
         stages.card,
-        series.series,
+        stages.series,
         data.embedded,
     ),
     "Evaluation": (
@@ -95,7 +92,7 @@ _SECTIONS = {
         scoring.compare,
         scoring.overlap,
         scoring.protocols,
-        probe.probe,
+        evaluate.probe,
     ),
     "Ecosystem": (export.export,),
 }

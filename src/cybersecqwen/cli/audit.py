@@ -1,14 +1,16 @@
-"""`cybersecqwen audit`: whether a training file is clean of a benchmark."""
+"""Whether a training file is clean of a benchmark, and the certificate that says so."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from cybersecqwen.cli.group import (
     FILE,
     RULE,
+    Group,
     benchmark_folder,
     benchmark_option,
     echo,
@@ -16,7 +18,10 @@ from cybersecqwen.cli.group import (
     json_option,
 )
 
-_NOT_CLEAN = 3  # exit status; 1 is an error, 2 a wrong use
+if TYPE_CHECKING:
+    from cybersecqwen.files import Json
+
+_NOT_CLEAN = 3  # exit status, of a certificate that does not hold too; 1 is an error, 2 a wrong use
 
 
 @click.command(help=help_text("audit"))
@@ -61,3 +66,88 @@ def audit(
     echo(audit_summary(result), audit_table(result), as_json=as_json)
     if not result.clean:
         click.get_current_context().exit(_NOT_CLEAN)
+
+
+@click.group(cls=Group)
+def certificate() -> None:
+    """Verify or sign the certificate of an audit or a corpus."""
+
+
+@certificate.command("verify")
+@click.argument("certificate", type=FILE)
+@click.option("--train", type=FILE, help="What was audited; a corpus lies beside its certificate.")
+@benchmark_option
+@click.option("--signers", type=FILE, help="Allowed signers, as OpenSSH's; checks the signature.")
+@click.option("--identity", help="Who of them must have signed.")
+@json_option
+def verify(
+    certificate: Path,
+    train: Path | None,
+    benchmark: Path | None,
+    *,
+    signers: Path | None,
+    identity: str | None,
+    as_json: bool,
+) -> None:
+    """Verify CERTIFICATE by repeating the audit that it states.
+
+    The files are hashed, the audit is run again, and both are compared with the certificate.
+
+    The exit status is 0 when it holds, 3 when it does not. A certificate that holds need not be
+    one of a clean file: what it says is printed.
+    """
+    from cybersecqwen.benchmark.tasks import read_benchmark
+    from cybersecqwen.contamination.certificate import read_certificate, recheck
+    from cybersecqwen.contamination.signature import SignatureError, verify_signature
+
+    if (signers is None) != (identity is None):
+        raise click.UsageError("--signers and --identity go together")
+    items = read_benchmark(benchmark_folder(benchmark))
+    differences = recheck(certificate, train=train, benchmark=items)
+    if signers and identity:
+        try:
+            verify_signature(certificate, signers, identity)
+        except SignatureError as error:
+            differences.append(f"signature: {error}")
+    stated = read_certificate(certificate)
+    result = {
+        "holds": not differences,
+        "clean": stated["clean"],
+        "rules": stated["rules"],
+        "signed_by": identity if not differences else None,
+        "differences": differences,
+    }
+    echo(result, _text(result), as_json=as_json)
+    if differences:
+        click.get_current_context().exit(_NOT_CLEAN)
+
+
+@certificate.command("sign")
+@click.argument("certificate", type=FILE)
+@click.option("--key", type=FILE, required=True, help="Private SSH key.")
+def sign(certificate: Path, key: Path) -> None:
+    """Sign a certificate with an SSH key.
+
+    Anyone who has OpenSSH can verify it: ssh-keygen -Y verify -n cybersecqwen.
+    """
+    from cybersecqwen.contamination.certificate import read_certificate
+    from cybersecqwen.contamination.signature import sign as sign_file
+
+    read_certificate(certificate)
+    click.echo(sign_file(certificate, key))
+
+
+def _text(result: Json) -> str:
+    from cybersecqwen.errors import clean
+
+    if result["differences"]:
+        return clean("\n".join(["the certificate does not hold", *result["differences"]]))
+    signed = f", signed by {result['signed_by']}" if result["signed_by"] else ""
+    said = "clean" if result["clean"] else "not clean"
+    rules = (f"  {name}{_limits(rule)}" for name, rule in result["rules"].items())
+    return clean("\n".join([f"the certificate holds{signed}: {said}, by the rules", *rules]))
+
+
+def _limits(rule: Json) -> str:
+    limits = [f"{name} {value}" for name, value in rule.items() if name != "description"]
+    return f": {', '.join(limits)}" if limits else ""

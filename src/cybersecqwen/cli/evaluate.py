@@ -1,10 +1,10 @@
-"""The command that measures a model."""
+"""The commands that measure a model, and try its server."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,12 +14,19 @@ from cybersecqwen.cli.group import (
     PROTOCOL,
     add_options,
     benchmark_folder,
+    echo,
+    help_text,
     json_option,
     tasks_option,
 )
 from cybersecqwen.cli.model import HELP, METAVAR, OLDER, one_model
 from cybersecqwen.cli.stages import open_recipe, print_results, stage_options
 
+if TYPE_CHECKING:
+    from cybersecqwen.benchmark.probe import ProbeReport
+    from cybersecqwen.engines import Kind
+
+_FAILED = 3  # exit status of a probe; 1 is an error, 2 a wrong use
 _OLDER = ("engine", "url", "responses")  # options that named a model before --model did
 _DEVIATIONS = ("trials", "temperature", "max_tokens", "permute", "concurrency")
 _KIND = "Zero-shot chat, or 5-shot raw completion; a recipe says its own.  [default: instruct]"
@@ -124,3 +131,32 @@ def _check_model(
         raise click.UsageError("recorded answers need the one --task that they answer")
     if save and engine != "embedded":
         raise click.UsageError("--save is of --model embedded")
+
+
+@click.command(help=help_text("probe"))
+@click.argument("model")
+@click.option("--model", "name", hidden=True, help=OLDER)
+@click.option("--prompt", "prompts", multiple=True, help="Text to try it with; up to three count.")
+@click.option("--kind", type=KIND, default="instruct", help="Send the texts as chats, or raw.")
+@json_option
+def probe(
+    model: str, name: str | None, prompts: tuple[str, ...], kind: Kind, as_json: bool
+) -> None:
+    """Probe a server."""
+    from cybersecqwen.benchmark.probe import probe as try_server
+    from cybersecqwen.engines import engine_of, open_model
+
+    named = one_model(name, server=model) or model
+    if engine_of(named) != "http":
+        raise click.UsageError(f"{named} is not a server: give its URL, or NAME@URL")
+    report = try_server(open_model(named, kind=kind), prompts)
+    echo(asdict(report), _report_table(report), as_json=as_json)
+    if report.failed:
+        click.get_current_context().exit(_FAILED)
+
+
+def _report_table(report: ProbeReport) -> str:
+    from cybersecqwen.reports.markdown import table
+
+    rows = [(check.name, check.status, check.evidence) for check in report.checks]
+    return table(("check", "status", "evidence"), rows)

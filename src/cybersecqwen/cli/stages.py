@@ -1,18 +1,26 @@
-"""The commands that make a model: one for each stage, with the options of what the stage reads."""
+"""The commands that make a model: a stage, all of them, or a series of runs.
+
+Each takes the options of what its stages read.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from cybersecqwen.artifacts import shipped_series
 from cybersecqwen.cli.group import FILE, Command, add_options, echo, json_option
 from cybersecqwen.cli.model import METAVAR, one_model
 from cybersecqwen.pipeline import STAGES, Run, RunInputs, Stage, open_run, run_stage
 from cybersecqwen.pipeline import run as run_stages
 from cybersecqwen.pipeline.stage import Option
+
+if TYPE_CHECKING:
+    from cybersecqwen.files import Json
+    from cybersecqwen.pipeline.series import Series
 
 _RECIPE = click.argument("recipe")
 _OUT = click.option("--out", type=FILE, help="Run folder.  [default: runs/<name>]")
@@ -161,3 +169,62 @@ def merge(**options: Any) -> None:
 def card(**options: Any) -> None:
     """Write the model card from what the run folder holds."""
     _make(STAGES["card"], options)
+
+
+_SERIES_HELP = f"""Run a recipe under many settings, and compare.
+
+SERIES is a TOML file, or the name of one that ships: {", ".join(sorted(shipped_series()))}.
+A run that fails is told at the end, with exit status 1; the others are made all the same.
+"""
+
+
+@click.command(help=_SERIES_HELP)
+@click.argument("series")
+@click.option("--out", type=FILE, help="Folder of the runs.  [default: runs/<name>]")
+@input_options(*STAGES)
+@_SET
+@click.option("--dry-run", is_flag=True, help="List the runs and what they override, and stop.")
+@json_option
+def series(
+    series: str,
+    out: Path | None,
+    overrides: tuple[str, ...],
+    dry_run: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Run a series."""
+    from cybersecqwen.errors import StageError
+    from cybersecqwen.pipeline.series import load_series, run_series
+    from cybersecqwen.reports.series_table import series_text
+
+    inputs = take_inputs(options)
+    loaded = load_series(series, overrides=overrides)
+    folder = out or Path("runs") / loaded.name
+    if dry_run:
+        _echo_plan(loaded, folder, overrides, as_json=as_json)
+        return
+    report = run_series(loaded, folder, inputs=inputs, overrides=overrides)
+    echo(report, series_text(report), as_json=as_json)
+    if not as_json and report["reference"]:
+        click.echo(f"\nWritten: {folder / 'series.md'}, {folder / 'comparison' / 'comparison.md'}")
+    failed = [run["name"] for run in report["runs"] if run["error"]]
+    if failed:
+        what = f"{len(failed)} of {len(report['runs'])} runs failed: {', '.join(failed)}"
+        raise StageError(what, where=folder, tip="the same command goes on with them")
+
+
+def _echo_plan(loaded: Series, folder: Path, overrides: tuple[str, ...], *, as_json: bool) -> None:
+    from cybersecqwen.reports.markdown import table
+
+    rows: list[Json] = [
+        {
+            "run": cell.name,
+            "recipe": loaded.recipe,
+            "set": (*loaded.settings(cell), *overrides),
+            "out": str(folder / cell.name),
+        }
+        for cell in loaded.cells
+    ]
+    cells = [(row["run"], row["out"], " ".join(row["set"])) for row in rows]
+    echo(rows, table(("run", "folder", "overrides"), cells), as_json=as_json)
