@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cybersecqwen.cli.group import FILE, help_text
-from cybersecqwen.cli.streams import Bad, Output
+from cybersecqwen.cli.streams import Bad, write_lines
 
 if TYPE_CHECKING:
     from cybersecqwen.analyst.questions import Question
@@ -39,8 +39,8 @@ def ask(
     from cybersecqwen.analyst.questions import as_answer
     from cybersecqwen.analyst.questions import ask as answer
 
-    bad, out = Bad(), Output()
-    given = out.flushing(_given(questions, options, items, bad))
+    bad = Bad()
+    given = _given(questions, options, items, bad)
     answers = ((q, answer(q.text, q.options, guess=guess)) for q in given)
     if as_json:
         lines: Iterable[str] = (
@@ -48,7 +48,7 @@ def ask(
         )
     else:
         lines = _texts(answers, top=top, several=items is not None or len(questions) != 1)
-    out.write(lines)
+    write_lines(lines)
     if bad.count:
         click.get_current_context().exit(1)
 

@@ -10,7 +10,7 @@ import click
 
 from cybersecqwen.cli.group import FILE, help_text
 from cybersecqwen.cli.model import HELP, METAVAR, OLDER, one_model
-from cybersecqwen.cli.streams import Bad, Output
+from cybersecqwen.cli.streams import Bad, write_lines
 
 if TYPE_CHECKING:
     from cybersecqwen.analyst.classification import Given
@@ -49,12 +49,12 @@ def classify(inputs: tuple[str, ...], as_json: bool, as_csv: bool, **options: An
     from cybersecqwen.analyst.classifiers import open_classifier
     from cybersecqwen.cli import output
 
-    bad, out = Bad(), Output()
+    bad = Bad()
     given = read_arguments(inputs or ("-",), records=options["records"], report=bad.report)
     classifier = open_classifier(model, samples=options["samples"])
     many = not inputs or any(names_file(text) or text == "-" for text in inputs)
     results = classified(
-        out.flushing(_progress(given) if many else given),
+        _progress(given) if many else given,
         classifier=classifier,
         top=options["top"],
         threshold=options["threshold"],
@@ -66,7 +66,7 @@ def classify(inputs: tuple[str, ...], as_json: bool, as_csv: bool, **options: An
     else:
         lines = output.text_lines(results, table=many)
     try:
-        out.write(lines)
+        write_lines(lines)
     except KeyboardInterrupt:
         click.echo("stopped", err=True)
         click.get_current_context().exit(130)

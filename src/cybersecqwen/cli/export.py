@@ -79,13 +79,14 @@ def lm_eval(
     from cybersecqwen.benchmark.interop.lm_eval import hint, write_tasks
     from cybersecqwen.benchmark.interop.samples import Trial
     from cybersecqwen.benchmark.protocol import find_protocol
+    from cybersecqwen.pipeline.stages import HEADLINE_TASKS
 
     settings = find_protocol(protocol)
     if trial >= len(settings.seeds):
         raise click.BadParameter(
             f"{protocol} has {len(settings.seeds)} trials, counted from 0", param_hint="--trial"
         )
-    names = tasks or ("cti-rcm", "cti-mcq")
+    names = tasks or HEADLINE_TASKS
     asked = Trial(settings, benchmark_folder(benchmark), kind, trial)
     write_tasks(names, out, trial=asked)
     click.echo(hint(names, out, trial=asked))

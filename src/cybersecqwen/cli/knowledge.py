@@ -35,17 +35,15 @@ def install(
     with tempfile.TemporaryDirectory() as downloads:
         place = Path(downloads)
         if attack or capec or cwe:
+            bundles = tuple(_local(one, place, f"{i}-attack") for i, one in enumerate(attack))
             sources = KnowledgeFiles(
-                attack=tuple(_local(one, place, "attack", i) for i, one in enumerate(attack)),
-                capec=_local(capec, place, "capec") if capec else None,
-                cwe=_local(cwe, place, "cwe") if cwe else None,
+                bundles,
+                _local(capec, place, "capec") if capec else None,
+                _local(cwe, place, "cwe") if cwe else None,
             )
         else:
-            sources = KnowledgeFiles(
-                attack=tuple(_fetched(name) for name in _ATTACK),
-                capec=_fetched("capec"),
-                cwe=_fetched("cwe"),
-            )
+            bundles = tuple(map(_fetched, _ATTACK))
+            sources = KnowledgeFiles(bundles, _fetched("capec"), _fetched("cwe"))
         path = build(sources, folder=folder)
     _tell(path)
 
@@ -71,7 +69,7 @@ def _tell(path: Path) -> None:
         click.echo(f"  {source['name']} {source['version']}")
 
 
-def _local(given: str, folder: Path, kind: str, number: int = 0) -> Path:
+def _local(given: str, folder: Path, kind: str) -> Path:
     """Return the path of a file, downloaded first where it is named by a URL."""
     if not given.lower().startswith(("http://", "https://")):
         return Path(given)
@@ -80,8 +78,8 @@ def _local(given: str, folder: Path, kind: str, number: int = 0) -> Path:
     from cybersecqwen.sources.download import download
 
     # The reader knows an archive by its ending.
-    name = Path(urlsplit(given).path).name or kind
-    return download(given, folder / f"{number}-{name}")
+    name = Path(urlsplit(given).path).name
+    return download(given, folder / f"{kind}-{name}")
 
 
 def _fetched(source: str) -> Path:

@@ -43,7 +43,7 @@ def since(date: str, counted: bool, store: Path | None, **wanted: Any) -> None:
 
     The lines are a table that --records takes in every command.
     """
-    from cybersecqwen.cli.streams import Output
+    from cybersecqwen.cli.streams import write_lines
     from cybersecqwen.sources.recordstore import query
 
     known = wanted.pop("kev")
@@ -52,7 +52,7 @@ def since(date: str, counted: bool, store: Path | None, **wanted: Any) -> None:
         click.echo(query.count(_path(store), chosen))
     else:
         rows = query.rows(_path(store), chosen)
-        Output().write(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        write_lines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
 @records.command("history")

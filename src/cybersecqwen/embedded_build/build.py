@@ -32,6 +32,7 @@ from cybersecqwen.cwe.catalogue import save_catalogue
 from cybersecqwen.embedded.classifier import ARTIFACT, CweClassifier, Parameters, Quantised
 from cybersecqwen.embedded.knowledge import SHIPPED
 from cybersecqwen.embedded.option_ranker import RANKER
+from cybersecqwen.embedded_build import indexing, ranker_training
 from cybersecqwen.embedded_build.calibration import calibrate
 from cybersecqwen.embedded_build.classifier_training import (
     Features,
@@ -41,6 +42,7 @@ from cybersecqwen.embedded_build.classifier_training import (
     labelled,
     train,
 )
+from cybersecqwen.embedded_build.indexing import KnowledgeFiles
 from cybersecqwen.embedded_build.validation import measure
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json, sha256_file
@@ -55,15 +57,12 @@ _HELD_OUT = 80  # groups up to here: reported on; the rest is trained on
 _DRIFT = "2025-01-01"  # the second split: trained before, tested from then on
 
 
-@dataclass(frozen=True)
-class UpstreamFiles:
+@dataclass(frozen=True, slots=True)
+class UpstreamFiles(KnowledgeFiles):
     """The files to build from, each as upstream serves it."""
 
     records: tuple[Path, ...] = ()
     benchmark: Path | None = None
-    cwe: Path | None = None
-    attack: tuple[Path, ...] = ()
-    capec: Path | None = None
 
 
 def build_facts(inputs: UpstreamFiles, folder: Path) -> Json:
@@ -105,12 +104,9 @@ def build_classifier(inputs: UpstreamFiles, folder: Path) -> Json:
 
 def build_knowledge(inputs: UpstreamFiles, folder: Path) -> Json:
     """Index ATT&CK, CAPEC and CWE, and fit the weights by which an option is chosen."""
-    from cybersecqwen.embedded_build import indexing, ranker_training
-
     benchmark = _needed(inputs.benchmark, "--benchmark", "the folder of CTI-Bench")
-    files = indexing.KnowledgeFiles(attack=inputs.attack, capec=inputs.capec, cwe=inputs.cwe)
     target = folder / SHIPPED.name
-    certificate = indexing.build(files, benchmark=benchmark, target=target)
+    certificate = indexing.build(inputs, benchmark=benchmark, target=target)
     weights = ranker_training.build(benchmark, index=target, target=folder / RANKER.name)
     return {**certificate, "bytes": certificate["bytes"] + weights["bytes"]}
 

@@ -89,17 +89,19 @@ def reliability(
 
 def abstention(confidence: Floats, right: Flags, *, points: int = 100) -> list[tuple[float, float]]:
     """Trace coverage and the accuracy of what is covered, from the surest text to all."""
-    accuracy = np.cumsum(right[np.argsort(-confidence, kind="stable")]) / np.arange(
-        1, len(right) + 1
-    )
+    accuracy = _accuracy(confidence, right)
     counts = np.unique(np.linspace(1, len(right), points).astype(int))
     return [(float(n / len(right)), float(accuracy[n - 1])) for n in counts]
 
 
 def coverage_at(confidence: Floats, right: Flags, *, precision: float) -> float:
     """Return the largest share of texts that can be answered at this precision, surest first."""
-    accuracy = np.cumsum(right[np.argsort(-confidence, kind="stable")]) / np.arange(
-        1, len(right) + 1
-    )
+    accuracy = _accuracy(confidence, right)
     enough = np.flatnonzero(accuracy >= precision)
     return float((enough[-1] + 1) / len(right)) if len(enough) else 0.0
+
+
+def _accuracy(confidence: Floats, right: Flags) -> npt.NDArray[np.float64]:
+    """Return the accuracy of the surest text, of the two surest, and so on to all."""
+    right = right[np.argsort(-confidence, kind="stable")]
+    return np.cumsum(right) / np.arange(1, len(right) + 1)

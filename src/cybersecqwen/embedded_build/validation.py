@@ -16,7 +16,6 @@ import numpy as np
 from cybersecqwen.embedded.classifier import CweClassifier
 from cybersecqwen.embedded_build.calibration import (
     Flags,
-    Floats,
     abstention,
     coverage_at,
     expected_calibration_error,
@@ -62,19 +61,13 @@ def measure(
         "by_source": _by_source(held_out, right),
         "by_training_records": _by_band(ranked, labels, seen),
         "by_class": _by_class(ranked[:, 0], labels),
-        **_curves(confidence, right),
+        "reliability": [[round(x, 4) for x in row] for row in reliability(confidence, right)],
+        "abstention": [[round(x, 4) for x in row] for row in abstention(confidence, right)],
     }
 
 
 def _share(flags: Flags) -> float:
     return round(float(flags.mean()), 4) if len(flags) else 0.0
-
-
-def _curves(confidence: Floats, right: Flags) -> Json:
-    return {
-        "reliability": [[round(x, 4) for x in row] for row in reliability(confidence, right)],
-        "abstention": [[round(x, 4) for x in row] for row in abstention(confidence, right)],
-    }
 
 
 def _by_source(held_out: Sequence[Labelled], right: Flags) -> Json:

@@ -80,18 +80,12 @@ def _hash_records(run: Run) -> Json:
     return checksums
 
 
+_RECORDS_HELP = "Vulnerability records: NVD, CVE JSON 5, a table or store; may be repeated."
 RECORDS = Input(
     "records",
     _hash_records,
     _read_records,
-    options=(
-        Option(
-            "records",
-            "path",
-            "Vulnerability records: NVD, CVE JSON 5, a table or store; may be repeated.",
-            multiple=True,
-        ),
-    ),
+    options=(Option("records", "path", _RECORDS_HELP, multiple=True),),
 )
 
 
@@ -127,8 +121,7 @@ def _read_benchmark(run: Run) -> Benchmark:
 def _hash_benchmark(run: Run) -> Json:
     from cybersecqwen.benchmark.run import benchmark_facts
 
-    checksums: Json = benchmark_facts(benchmark_folder(run))["sha256"]
-    return checksums
+    return dict(benchmark_facts(benchmark_folder(run))["sha256"])
 
 
 BENCHMARK = Input(
@@ -188,11 +181,9 @@ def _read_templates(_run: Run) -> Path:
     return TEMPLATES
 
 
-def _hash_templates(run: Run) -> Json:
-    return sha256_tree(_read_templates(run))
-
-
-SYNTHESIS_TEMPLATES = Input("templates", _hash_templates, _read_templates)
+SYNTHESIS_TEMPLATES = Input(
+    "templates", lambda run: sha256_tree(_read_templates(run)), _read_templates
+)
 
 
 def _open_teacher(run: Run) -> Teacher | None:
@@ -205,14 +196,9 @@ def _open_teacher(run: Run) -> Teacher | None:
     return open_teacher(run.inputs.teacher, concurrency=concurrency, prices=prices)
 
 
-def _teacher_identity(run: Run) -> Json | None:
-    teacher = _open_teacher(run)
-    return teacher.identity if teacher else None
-
-
 TEACHER = Input(
     "teacher",
-    _teacher_identity,
+    lambda run: teacher.identity if (teacher := _open_teacher(run)) else None,
     _open_teacher,
     options=(
         Option("teacher", "model", "Model that writes the pairs, as NAME@URL or URL of a server."),
