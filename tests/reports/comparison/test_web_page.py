@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from cybersecqwen.reports.comparison.result_tables import PUBLISHED_NOTE, legend
+from cybersecqwen.reports.comparison.result_tables import legend
 from cybersecqwen.reports.comparison.web_page import render_page
+from cybersecqwen.templates import render
 
 from .compared import answer, compared, item, items, row
 from .compared import table as results
@@ -106,7 +107,7 @@ def test_published_rows_stand_in_a_table_of_their_own() -> None:
     tfidf = next(r for r in rows if r[1] == "TF-IDF + linear classifier")
     assert tfidf[0] == "baseline" and tfidf[3:5] == ["–", "0.763"]
     assert tfidf[7:9] == ["–", "+0.034 (-0.003 to +0.071)"]
-    assert PUBLISHED_NOTE in Page(page).said("p")
+    assert render("reports/comparison/published_note.jinja") in Page(page).said("p")
     other = {"model": "GPT-4", "task": "cti-vsp", "metric": "mad", "value": 1.31}
     other |= {"source": "s", "protocol": "p", "status": "published"}
     page = render_page(compared(published=[other]), {})
