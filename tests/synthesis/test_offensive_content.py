@@ -9,7 +9,7 @@ import pytest
 from cybersecqwen.sample import FEED
 from cybersecqwen.sources import read_vulnerabilities
 from cybersecqwen.sources.attack import read_attack
-from cybersecqwen.synthesis.offensive_content import DESCRIPTIONS, RULES, offence
+from cybersecqwen.synthesis.checks import OFFENSIVE_DESCRIPTIONS, OFFENSIVE_RULES, offence
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_a_defenders_text_passes(text: str) -> None:
 
 
 def test_every_rule_is_described_and_caught_by_an_example() -> None:
-    assert set(DESCRIPTIONS) == set(RULES)
+    assert set(OFFENSIVE_DESCRIPTIONS) == set(OFFENSIVE_RULES)
 
 
 def test_of_the_sample_only_what_carries_a_payload_is_refused() -> None:

@@ -23,12 +23,11 @@ from cybersecqwen.engines.teacher import Teacher
 from cybersecqwen.errors import InputError, RecipeError, StageError
 from cybersecqwen.files import Json, read_jsonl, sha256_file, write_json, write_jsonl, write_text
 from cybersecqwen.records import Benchmark, Vulnerability, Weakness
-from cybersecqwen.synthesis.checks import Checks, LengthLimits
+from cybersecqwen.synthesis.checks import OFFENSIVE_DESCRIPTIONS, Checks, LengthLimits
 from cybersecqwen.synthesis.cvss import vector_drafts
 from cybersecqwen.synthesis.facts import FactBase
 from cybersecqwen.synthesis.generation import DraftSource, Subjects, generate_drafts
 from cybersecqwen.synthesis.leakage import BenchmarkFacts
-from cybersecqwen.synthesis.offensive_content import DESCRIPTIONS
 from cybersecqwen.synthesis.pair import LETTERS, Makers, Pair, arranged, draft_of
 from cybersecqwen.synthesis.pair_card import bare_question, diversity, synthesis_card
 from cybersecqwen.synthesis.passage_questions import passage_drafts
@@ -42,6 +41,7 @@ _log = logging.getLogger(__name__)
 # Of a teacher's usage; its speed differs from run to run, and stands in usage.json alone.
 _SPENT = ("url", "model", "requests", "prompt_tokens", "completion_tokens", "cost")
 FILES = ("train.jsonl", "validation.jsonl")
+_NOTHING = "nothing: there was nothing to ask about"
 
 
 @dataclass(frozen=True)
@@ -76,19 +76,25 @@ def build(
     records = collect_records(
         inputs.vulnerabilities, recipe.corpus, inputs.catalogue, held_out=inputs.held_out
     )
-    checks = _RecipeChecks(recipe, inputs)
+    checks = _checks(recipe, settings, inputs)
     if teacher is None:
         drafts = DraftSource(_makers(records, inputs, settings))
     else:
-        subjects = Subjects(checks.clean(records), inputs.base)
+        clean = decontaminate(
+            records, lambda record: Row(record.text, (record.cve_id,), record.cwe), checks.index
+        ).kept
+        subjects = Subjects(clean, inputs.base)
         drafts = generate_drafts(teacher, subjects, settings, out / "answers.jsonl")
-    selection = select_pairs(drafts.makers, checks.fresh(), settings)
+    selection = select_pairs(drafts.makers, checks, settings)
     made = len(selection.train) + len(selection.validation)
+    reasons = Counter(problem.reason for _, problem in selection.rejected)
+    reasons.update(row["reason"] for row in drafts.unusable)
     if not selection.train:
+        commonest = max(reasons, key=lambda reason: reasons[reason], default=_NOTHING)
         raise InputError(
-            f"no pair is left of {len(selection.rejected) + len(drafts.unusable)}",
+            f"no pair is left of {reasons.total()}",
             where=out,
-            tip=f"most were rejected as {_commonest(selection, drafts.unusable)}",
+            tip=f"most were rejected as {commonest}",
         )
     if made < settings.pairs:
         _log.warning(
@@ -99,12 +105,7 @@ def build(
     certificate["counts"] |= {
         "wanted": settings.pairs,
         "records": len(records),
-        "rejected": _counted(
-            [
-                *(p.reason for _, p in selection.rejected),
-                *(row["reason"] for row in drafts.unusable),
-            ]
-        ),
+        "rejected": dict(sorted(reasons.items())),
     }
     certificate["teacher"] = drafts.usage and {name: drafts.usage[name] for name in _SPENT}
     if drafts.usage:
@@ -124,8 +125,7 @@ def _makers(records: Sequence[RecordFacts], inputs: SynthesisInputs, settings: S
     writer = QuestionWriter(records, base, inputs.catalogue, rng("records"))
     makers = record_drafts(writer)
     vectors = [v for r in records if (v := r.vulnerability.cvss3_vector)]
-    for topic, make in vector_drafts(vectors, rng("vectors")).items():
-        makers["cvss", topic, topic in ("score", "severity", "metric", "more severe")] = make
+    makers |= vector_drafts(vectors, rng("vectors"))
     for relation in RELATIONS:
         asker = RelationQuestions(relation, base, rng(relation.topic))
         makers[relation.kind, relation.topic, True] = asker.choices
@@ -133,39 +133,27 @@ def _makers(records: Sequence[RecordFacts], inputs: SynthesisInputs, settings: S
     return makers | passage_drafts(base, rng("passages"))
 
 
-class _RecipeChecks:
-    """Makes the checks of a recipe anew, once to draw and once to certify what was written."""
+def _checks(recipe: Recipe, settings: Synthesis, inputs: SynthesisInputs) -> Checks:
+    names = {entry_id: entry.name for entry_id, entry in inputs.base.entries.items()}
+    return Checks(
+        BenchmarkIndex(inputs.benchmark, recipe.contamination),
+        BenchmarkFacts(inputs.benchmark, names),
+        LengthLimits(recipe.training.max_length, settings.min_words, settings.max_words),
+        trained_on=inputs.trained_on,
+    )
 
-    def __init__(self, recipe: Recipe, inputs: SynthesisInputs) -> None:
-        names = {entry_id: entry.name for entry_id, entry in inputs.base.entries.items()}
-        self._index = BenchmarkIndex(inputs.benchmark, recipe.contamination)
-        self._facts = BenchmarkFacts(inputs.benchmark, names)
-        settings = recipe.synthesis or Synthesis(pairs=1)
-        self._limits = LengthLimits(
-            recipe.training.max_length, settings.min_words, settings.max_words
-        )
-        self._trained_on = inputs.trained_on
 
-    def fresh(self) -> Checks:
-        """Return checks that have accepted nothing yet."""
-        return Checks(self._index, self._facts, self._limits, trained_on=self._trained_on)
-
-    def clean(self, records: Sequence[RecordFacts]) -> list[RecordFacts]:
-        """Keep the records that may be asked about at all."""
-        return decontaminate(
-            records, lambda record: Row(record.text, (record.cve_id,), record.cwe), self._index
-        ).kept
-
-    def certify(self, rows: Sequence[Json], path: Path, checks: Checks) -> list[Pair]:
-        """Check rows as they were read back; raises StageError at one that fails."""
-        pairs = [arranged(draft_of(row), _position(row)) for row in rows]
-        for row, pair, overlap in zip(rows, pairs, checks.overlaps(pairs), strict=True):
-            problem = checks.problem(pair) or overlap
-            if problem or (pair.prompt, pair.completion) != (row["prompt"], row["completion"]):
-                what = " ".join(problem or ("is not what it was made of",)).strip()
-                raise StageError(f"{row['id']}: {what}", where=path)
-            checks.accept(pair)
-        return pairs
+def _certify(path: Path, checks: Checks) -> list[Pair]:
+    """Read a file back and check its rows again; raises StageError at one that fails."""
+    rows = list(read_jsonl(path))
+    pairs = [arranged(draft_of(row), _position(row)) for row in rows]
+    for row, pair, overlap in zip(rows, pairs, checks.overlaps(pairs), strict=True):
+        problem = checks.problem(pair) or overlap
+        if problem or (pair.prompt, pair.completion) != (row["prompt"], row["completion"]):
+            what = " ".join(problem or ("is not what it was made of",)).strip()
+            raise StageError(f"{row['id']}: {what}", where=path)
+        checks.accept(pair)
+    return pairs
 
 
 def _position(row: Json) -> int:
@@ -181,15 +169,10 @@ def _write(selection: Selection, unusable: Sequence[Json], name: str, out: Path)
     write_jsonl(out / "rejected.jsonl", chain(rejected, unusable))
 
 
-def _certificate(
-    recipe: Recipe, inputs: SynthesisInputs, out: Path, recipe_checks: _RecipeChecks
-) -> Json:
+def _certificate(recipe: Recipe, inputs: SynthesisInputs, out: Path, checks: Checks) -> Json:
     """Check the written files again, pair by pair, and state what was checked with what."""
-    checks = recipe_checks.fresh()
-    parts = {
-        name: recipe_checks.certify(list(read_jsonl(out / name)), out / name, checks)
-        for name in FILES
-    }
+    checks.forget()
+    parts = {name: _certify(out / name, checks) for name in FILES}
     pairs = [pair for part in parts.values() for pair in part]
     letters = {
         name.removesuffix(".jsonl"): _counted(p.letter for p in part if p.letter)
@@ -200,7 +183,7 @@ def _certificate(
         "knowledge": dict(sorted(inputs.base.releases.items())),
         "outputs": {name: sha256_file(out / name) for name in (*FILES, "rejected.jsonl")},
         "rules": shared["rules"] | _RULES,
-        "offensive_rules": DESCRIPTIONS,
+        "offensive_rules": OFFENSIVE_DESCRIPTIONS,
         "counts": {
             **{name.removesuffix(".jsonl"): len(part) for name, part in parts.items()},
             "kinds": _counted(pair.draft.kind for pair in pairs),
@@ -233,9 +216,3 @@ def _diversity(pairs: Sequence[Pair]) -> Iterator[tuple[str, Json]]:
 
 def _counted(names: Iterable[str]) -> dict[str, int]:
     return dict(sorted(Counter(names).items()))
-
-
-def _commonest(selection: Selection, unusable: Sequence[Json]) -> str:
-    reasons = Counter(p.reason for _, p in selection.rejected)
-    reasons.update(row["reason"] for row in unusable)
-    return reasons.most_common(1)[0][0] if reasons else "nothing: there was nothing to ask about"

@@ -21,8 +21,8 @@ from cybersecqwen.cwe.identifiers import cve_ids
 from cybersecqwen.cwe.rationale import STOP_WORDS
 from cybersecqwen.synthesis.cvss import read_vector
 from cybersecqwen.synthesis.leakage import BenchmarkFacts
-from cybersecqwen.synthesis.offensive_content import offence
 from cybersecqwen.synthesis.pair import CVE_TEXT, Pair
+from cybersecqwen.synthesis.wording import read_templates
 
 _ID = re.compile(
     r"\b(?:CVE-\d{4}-\d{4,}|CWE-\d+|CAPEC-\d+|(?:TA|T|G|S|C|M|DS|DC|DET|A)\d{4}(?:\.\d{3})?)\b"
@@ -32,6 +32,17 @@ _VECTOR = re.compile(r"CVSS:3\.[01]/\S+?(?=[\s;,.?!)]*(?:\s|$))")
 _SCORE = re.compile(r"(?<![.\w])(?:10\.0|\d\.\d)(?![\w%]|\.\d)")
 _BYTES = 2  # of UTF-8 a token has at least on average; a vector has few more
 _SHARE = 0.5  # of the words of a teacher's answer that stand in its grounding or its question
+
+# What helps to attack: exploit code, payloads, commands, and instructions to use them. The first
+# rule that matches is the reason.
+_TABLES = read_templates("offensive_content.toml")
+OFFENSIVE_RULES: dict[str, re.Pattern[str]] = {
+    name: re.compile(
+        "|".join(table["patterns"]), 0 if table.get("case_sensitive") else re.IGNORECASE
+    )
+    for name, table in _TABLES.items()
+}
+OFFENSIVE_DESCRIPTIONS = {name: table["description"] for name, table in _TABLES.items()}
 
 
 class LengthLimits(NamedTuple):
@@ -62,10 +73,13 @@ class Checks:
         trained_on: Iterable[str] = (),
     ) -> None:
         """Take what to check against; the labels of `trained_on` are asked for already."""
-        self._index, self._facts, self._limits = index, facts, limits
-        self._seen: set[Hashable] = {
-            ("label", False, worded(tokens(text)), ()) for text in trained_on
-        }
+        self.index, self._facts, self._limits = index, facts, limits
+        self._first = frozenset(("label", False, worded(tokens(t)), ()) for t in trained_on)
+        self._seen: set[Hashable] = set(self._first)
+
+    def forget(self) -> None:
+        """Forget every pair that was accepted."""
+        self._seen = set(self._first)
 
     def problem(self, pair: Pair) -> Rejection | None:
         """Return the first reason against a pair, overlap with an item's text apart, or None."""
@@ -98,7 +112,7 @@ class Checks:
         """Return the reason against each pair that overlaps with an item; many at once are fast."""
         rows = [(n, row) for n, pair in enumerate(pairs) for row in _rows(pair)]
         rejections: list[Rejection | None] = [None] * len(pairs)
-        for (n, _), hits in zip(rows, self._index.hits_of(row for _, row in rows), strict=True):
+        for (n, _), hits in zip(rows, self.index.hits_of(row for _, row in rows), strict=True):
             if hits and rejections[n] is None:
                 item = f"{hits[0].task}/{hits[0].item}"
                 rejections[n] = Rejection(
@@ -210,3 +224,14 @@ def _beyond(pair: Pair, ground: str) -> Rejection | None:
 def _offensive(pair: Pair) -> Rejection | None:
     broken = offence("\n".join((pair.draft.question, *pair.options, pair.completion)))
     return Rejection("offensive", broken) if broken else None
+
+
+def offence(text: str) -> str:
+    """Name the rule of OFFENSIVE_RULES that a text breaks, "" where it breaks none.
+
+    >>> offence("An attacker can execute arbitrary SQL commands via the id parameter.")
+    ''
+    >>> offence("Send id=1' OR '1'='1 to log in as anyone.")
+    'payload'
+    """
+    return next((rule for rule, pattern in OFFENSIVE_RULES.items() if pattern.search(text)), "")

@@ -4,7 +4,7 @@
 >>> reading.vector, reading.score, reading.severity
 ('CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H', '9.8', 'Critical')
 >>> makers = vector_drafts([reading.vector], random.Random(42))
->>> next(makers["rating"]()).subject == reading.vector
+>>> next(makers["cvss", "rating", False]()).subject == reading.vector
 True
 
 Scores are those of the `cvss` library, of the specification at https://www.first.org/cvss/v3.1.
@@ -16,9 +16,10 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 from cybersecqwen.errors import InputError
-from cybersecqwen.synthesis.pair import Draft, Grounding, Maker
+from cybersecqwen.synthesis.pair import Draft, Grounding, Maker, Makers
 from cybersecqwen.synthesis.wording import One, fill, form, lead, load_templates, say
 
 SOURCE = "CVSS v3.1 specification"
@@ -54,14 +55,8 @@ _WORDS = load_templates(
     },
 )
 
-# Each base metric: its name, what its values are called, and what they mean.
-METRICS: Mapping[str, tuple[str, Mapping[str, tuple[str, str]]]] = {
-    metric: (
-        words["name"],
-        {value: (words[value]["name"], words[value]["meaning"]) for value in _VALUES[metric]},
-    )
-    for metric, words in ((metric, _WORDS["metrics"][metric]) for metric in _VALUES)
-}
+# Each base metric: its name, and by value what that is called and means.
+METRICS: Mapping[str, Any] = {metric: _WORDS["metrics"][metric] for metric in _VALUES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +70,13 @@ class Reading:
 
     def label(self, metric: str) -> str:
         """Name a metric with its value: "Attack Vector: Network (AV:N)"."""
-        name, values = METRICS[metric]
-        value = dict(self.metrics)[metric]
-        return f"{name}: {values[value][0]} ({metric}:{value})"
+        words, value = METRICS[metric], dict(self.metrics)[metric]
+        return f"{words['name']}: {words[value]['name']} ({metric}:{value})"
 
     def meaning(self, metric: str) -> str:
         """Say what the value of a metric means."""
-        return METRICS[metric][1][dict(self.metrics)[metric]][1]
+        meaning: str = METRICS[metric][dict(self.metrics)[metric]]["meaning"]
+        return meaning
 
     def grounding(self) -> Grounding:
         """State the vector with all that is read from it."""
@@ -120,24 +115,25 @@ def _known(vector: str) -> Reading:
     return reading
 
 
-def vector_drafts(vectors: Sequence[str], rng: random.Random) -> dict[str, Maker]:
+def vector_drafts(vectors: Sequence[str], rng: random.Random) -> Makers:
     """Make drafts by topic, over the distinct base vectors of a feed."""
     readings = sorted(
         {r for r in map(read_vector, vectors) if r is not None}, key=lambda r: r.vector
     )
+    drafts: dict[str, Callable[[Reading], Draft]] = {
+        "score": lambda r: _score(r, readings, rng),
+        "severity": lambda r: _severity(r, rng),
+        "metric": lambda r: _metric(r, rng),
+        "more severe": lambda r: _more_severe(r, readings, rng),
+        "reading": lambda r: _reading(r, rng),
+        "what if": lambda r: _what_if(r, rng),
+        "rating": lambda r: _rating(r, rng),
+    }
 
     def over(make: Callable[[Reading], Draft]) -> Maker:
         return lambda: map(make, rng.sample(readings, len(readings)))
 
-    return {
-        "score": over(lambda r: _score(r, readings, rng)),
-        "severity": over(lambda r: _severity(r, rng)),
-        "metric": over(lambda r: _metric(r, rng)),
-        "more severe": over(lambda r: _more_severe(r, readings, rng)),
-        "reading": over(lambda r: _reading(r, rng)),
-        "what if": over(lambda r: _what_if(r, rng)),
-        "rating": over(lambda r: _rating(r, rng)),
-    }
+    return {("cvss", topic, "choice" in _WORDS[topic]): over(of) for topic, of in drafts.items()}
 
 
 def metric_lines(reading: Reading, *, score: bool = False) -> list[str]:
@@ -194,9 +190,9 @@ def _metric(reading: Reading, rng: random.Random) -> Draft:
     """Ask what one metric says; the wrong options are other values of this vector's metrics."""
     metric = rng.choice(list(METRICS))
     wrong = [
-        f"{METRICS[m][0]}: {name}"
+        f"{METRICS[m]['name']}: {METRICS[m][v]['name']}"
         for m, value in reading.metrics
-        for v, (name, _) in METRICS[m][1].items()
+        for v in _VALUES[m]
         if v != value
     ]
     right = reading.label(metric)
@@ -235,9 +231,8 @@ def _reading(reading: Reading, rng: random.Random) -> Draft:
 def _what_if(reading: Reading, rng: random.Random) -> Draft:
     """Ask how the score moves when one metric takes another value."""
     metric = rng.choice(list(METRICS))
-    name, values = METRICS[metric]
     before = dict(reading.metrics)[metric]
-    after = rng.choice([value for value in values if value != before])
+    after = rng.choice([value for value in _VALUES[metric] if value != before])
     other = reading.changed(metric, after)
     change = round(float(other.score) - float(reading.score), 1)
     moved = "stays" if not change else "rises" if change > 0 else "falls"
@@ -249,9 +244,10 @@ def _what_if(reading: Reading, rng: random.Random) -> Draft:
         severity_after=other.severity,
         vector_after=other.vector,
     )
-    change_words = {"name": name, "before": values[before][0], "after": values[after][0]}
+    words = METRICS[metric]
+    named = {"name": words["name"], "before": words[before]["name"], "after": words[after]["name"]}
     return replace(
-        _draft(reading, "what if", rng, answer, **change_words),
+        _draft(reading, "what if", rng, answer, **named),
         grounding=(reading.grounding(), other.grounding()),
         support=(other.score, other.severity),
     )

@@ -64,7 +64,12 @@ def passage_drafts(base: FactBase, rng: random.Random) -> Makers:
 
         return drafts
 
-    which, what = writer.definition_choice, writer.definition
+    def what(one: _Passage, _: Sequence[_Passage]) -> Draft:
+        """Ask for the definition of an entry, or a measure; the answer is the passage's own."""
+        topic = "measure" if one.section == "mitigation" else "definition"
+        return writer.draft(one, topic, "open")
+
+    which = writer.definition_choice
     techniques = ("technique", "attack pattern")
     return {
         ("technique", "definition", True): over(which, definitions, *techniques),
@@ -73,7 +78,7 @@ def passage_drafts(base: FactBase, rng: random.Random) -> Makers:
         ("weakness", "definition", False): over(what, definitions, "weakness"),
         ("mitigation", "definition", True): over(which, definitions, "mitigation"),
         ("mitigation", "measure", True): over(writer.measure_choice, measures, *_DEFINED),
-        ("mitigation", "measure", False): over(writer.measure, measures, *_DEFINED),
+        ("mitigation", "measure", False): over(what, measures, *_DEFINED),
     }
 
 
@@ -105,16 +110,8 @@ class _PassageWriter:
         if len(wrong) < 3:
             return None
         label = base.label if self.rng.random() < 0.5 else base.name
-        draft = self._draft(one, "definition", "choice")
+        draft = self.draft(one, "definition", "choice")
         return replace(draft, support=(label(right),), options=(label(right), *map(label, wrong)))
-
-    def definition(self, one: _Passage, _: Sequence[_Passage]) -> Draft:
-        """Ask what an entry is; the answer is its description's own opening."""
-        return self._draft(one, "definition", "open")
-
-    def measure(self, one: _Passage, _: Sequence[_Passage]) -> Draft:
-        """Ask how a weakness or pattern is mitigated; the answer is one measure of its list."""
-        return self._draft(one, "measure", "open")
 
     def measure_choice(self, one: _Passage, others: Sequence[_Passage]) -> Draft | None:
         """Ask which measure is listed; a wrong one is of an entry that is no kin, and unlisted."""
@@ -133,7 +130,7 @@ class _PassageWriter:
         wrong = list(dict.fromkeys(unlisted))[:3]
         if len(wrong) < 3 or one.sentence in wrong:
             return None
-        return replace(self._draft(one, "measure", "choice"), options=(one.sentence, *wrong))
+        return replace(self.draft(one, "measure", "choice"), options=(one.sentence, *wrong))
 
     def _other_entries(self, one: _Passage, others: Sequence[_Passage]) -> list[str]:
         """Draw up to three entries of the same kind, none of them kin or of the same name."""
@@ -147,7 +144,8 @@ class _PassageWriter:
             names.setdefault(base.label(entry_id).casefold(), entry_id)
         return list(names.values())[1:4]
 
-    def _draft(self, one: _Passage, topic: str, style: str) -> Draft:
+    def draft(self, one: _Passage, topic: str, style: str) -> Draft:
+        """Write a question about a passage; of a multiple choice the options are still missing."""
         words, rng, name = _WORDS[topic][style], self.rng, self.base.name(one.entry_id)
         question = say(rng, words["question"], name=name, kind=one.kind, text=one.sentence)
         if (topic, style) != ("definition", "choice"):  # which begins with a quotation

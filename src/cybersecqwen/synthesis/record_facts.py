@@ -18,11 +18,9 @@ Component(noun='function', name='get_user()')
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import NamedTuple
 
 from cybersecqwen.config import Corpus
@@ -30,6 +28,7 @@ from cybersecqwen.corpus.cohort import by_text, select
 from cybersecqwen.cwe.label import LABEL_SOURCES
 from cybersecqwen.records import Dropped, Vulnerability, Weakness
 from cybersecqwen.synthesis.pair import CVE_TEXT, Grounding
+from cybersecqwen.synthesis.wording import read_templates
 
 _UNFIT = {"bad-cve-id", "no-publication-date", "rejected", "no-english-text", "too-short"}
 
@@ -174,10 +173,9 @@ class Effect(NamedTuple):
     sentence: str
 
 
-_EFFECTS = Path(__file__).with_name("effects.toml").read_text(encoding="utf-8")
 EFFECTS: dict[str, re.Pattern[str]] = {
     name: re.compile("|".join(patterns), re.IGNORECASE)
-    for name, patterns in tomllib.loads(_EFFECTS).items()
+    for name, patterns in read_templates("effects.toml").items()
 }
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z\"`])")
 _DENIED = re.compile(r"\b(?:prevent|avoid|mitigat|block)\w*\b|\b(?:not|no longer|instead of)\b")

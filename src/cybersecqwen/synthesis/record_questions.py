@@ -301,8 +301,7 @@ def _other_weaknesses(record: RecordFacts, writer: QuestionWriter) -> list[str]:
         return []
     related = base.kin(cwe)
     for relation in _RELATED:
-        related |= {*base.targets.get((cwe, relation), ())}
-        related |= {*base.subjects.get((relation, cwe), ())}
+        related |= {*base.related(cwe, relation), *base.related(cwe, relation, inverse=True)}
     text = record.text.lower()
     fitting = [
         one
@@ -327,7 +326,7 @@ def _above(cwe: str, writer: QuestionWriter) -> set[str]:
     ancestors: set[str] = set()
     level = {cwe}
     for _ in range(2):
-        level = {p for one in level for p in writer.base.targets.get((one, "part of"), ())}
+        level = {p for one in level for p in writer.base.related(one, "part of")}
         ancestors |= level
     entries = (writer.catalogue[one] for one in ancestors if one in writer.catalogue)
     return {e.cwe_id for e in entries if e.kind == "weakness" and e.abstraction != "Pillar"}

@@ -13,12 +13,14 @@ from __future__ import annotations
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cybersecqwen.errors import InputError
+from cybersecqwen.files import Json
 from cybersecqwen.records import Fact
 from cybersecqwen.synthesis.facts import FactBase, domain
 from cybersecqwen.synthesis.pair import Draft, Kind
@@ -179,36 +181,32 @@ class RelationQuestions:
             label = base.label if rng.random() < 0.5 else base.name
             subject = base.name(entry_id)
         right = label(target)
-        values = {"subject": base.name(entry_id), "right": base.name(target)}
-        return Draft(
-            kind=relation.kind,
-            topic=relation.topic,
-            subject=entry_id,
-            question=lead(rng, say(rng, relation.choice["question"], subject=subject)),
-            answer=say(rng, relation.choice["answer"], **values),
-            grounding=(base.ground(entry_id, relation.grounding, self._answers[entry_id]),),
-            support=(right,),
-            options=(right, *map(label, wrong)),
-            facts=(relation.fact(entry_id, target),),
-        )
+        draft = self._draft(relation.choice, entry_id, subject, right=base.name(target))
+        options = (right, *map(label, wrong))
+        facts = (relation.fact(entry_id, target),)
+        return replace(draft, support=(right,), options=options, facts=facts)
 
     def _plain(self, one: str) -> str:
         return self._base.entries[one].name
 
     def _list(self, entry_id: str, targets: Sequence[str]) -> Draft:
-        words = self._relation.open or {}
+        relation, base = self._relation, self._base
+        names = [base.name(target) for target in targets]
+        words = relation.open or {}
+        draft = self._draft(words, entry_id, base.name(entry_id), all=listed(names))
+        facts = tuple(relation.fact(entry_id, target) for target in targets)
+        return replace(draft, support=tuple(names), facts=facts)
+
+    def _draft(self, words: Json, entry_id: str, subject: str, **answer: str) -> Draft:
         relation, base, rng = self._relation, self._base, self._rng
-        subject, names = base.name(entry_id), [base.name(t) for t in targets]
-        values = {"subject": subject, "all": listed(names)}
         return Draft(
             kind=relation.kind,
             topic=relation.topic,
             subject=entry_id,
             question=lead(rng, say(rng, words["question"], subject=subject)),
-            answer=say(rng, words["answer"], **values),
-            grounding=(base.ground(entry_id, relation.grounding, targets),),
-            support=tuple(names),
-            facts=tuple(relation.fact(entry_id, target) for target in targets),
+            answer=say(rng, words["answer"], subject=base.name(entry_id), **answer),
+            grounding=(base.ground(entry_id, relation.grounding, self._answers[entry_id]),),
+            support=(),
         )
 
 
