@@ -103,7 +103,7 @@ def test_what_a_protocol_left_out_is_left_out_under_another(
     found = flat(answers, name, six_tasks)
     assert found["n"] == found["correct"] == (7 if kind == "instruct" else 2)
     assert "rows that faith asks" in notes(answers, answers.scoring_protocol(name))[0]
-    assert len(sensitivity(answers, six_tasks, reference=name)) == 4
+    assert len(sensitivity(answers, six_tasks, reference=name)) == 5
 
 
 def test_answers_that_were_changed_are_refused(evaluated: Evaluated) -> None:
@@ -197,7 +197,7 @@ def test_the_reading_alone_moves_a_twice_given_answer(
     texts = [f"{gold}\n\nBecause.\n\n{wrong[gold]}" for gold in golds[:3]] + golds[3:]
     [answers] = read_run(evaluated("cti-mcq", texts, trials=2))
     rows = {row.extractor: row for row in sensitivity(answers, six_tasks)}
-    assert rows.keys() == {"cascade", "last-line", "first-letter", "last-letter"}
+    assert rows.keys() == {"cascade", "last-line", "first-letter", "last-letter", "lenient"}
     assert rows["cascade"].accuracy == pytest.approx(5 / 8)
     first = rows["first-letter"]
     assert (first.accuracy, first.flipped, first.items) == (1.0, 6, 3)

@@ -71,7 +71,10 @@ def test_a_run_is_scored_under_another_protocol_and_says_so(evaluated: Path) -> 
     code, out, err = run("score", str(evaluated), "--protocol", "faith", *COMMON)
     assert code == 0
     assert "faith 1, modified: answers of model-card 1, trials=1" in out
-    assert err == ""
+    n = len(ITEMS)
+    warning = f"warning: 5 of {n} answers ({5 / n:.1%}) were left unread (no answer 5)"
+    assert err.startswith(f"answers, cti-rcm: {warning}; a lenient reader gives")
+    assert err.count("\n") == 1
     several = shown("score", str(evaluated), *COMMON, "--json")
     assert several["protocol"] == "model-card"
 
@@ -103,6 +106,7 @@ def test_sensitivity_shows_every_fitting_rule(evaluated: Path) -> None:
         "last-upper-cwe",
         "unique-cwe",
         "unique-cwe, improper counted",
+        "lenient",
     ]
     assert result["spread"] == 0
     code, out, _ = run("sensitivity", str(evaluated), *COMMON)

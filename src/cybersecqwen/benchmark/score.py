@@ -41,18 +41,26 @@ if TYPE_CHECKING:
 class TaskScores:
     """The marks of one task under one protocol.
 
-    `items` are those that any trial asks; `golds`, `predictions` and `responses` are by trial and
-    position, None where a trial does not ask the item. A prediction is None also where nothing
-    could be read, or only in a form that does not count. `marks` are items x trials.
+    `items` are those that any trial asks; `shown`, which are the items as they were asked,
+    `predictions` and `responses` are by trial and position, None where a trial does not ask one. A
+    prediction is None also where nothing could be read, or only in a form that does not count.
+    `marks` are items x trials.
     """
 
     task: Task
     protocol: Protocol
     items: tuple[Item, ...]
-    golds: tuple[tuple[str | None, ...], ...]
+    shown: tuple[tuple[Item | None, ...], ...]
     predictions: tuple[tuple[str | None, ...], ...]
     responses: tuple[tuple[Response | None, ...], ...]
     marks: Mapping[str, Table]
+
+    @property
+    def golds(self) -> tuple[tuple[str | None, ...], ...]:
+        """Return the gold of each item as it was asked, by trial and position."""
+        return tuple(
+            tuple(None if item is None else item.gold for item in trial) for trial in self.shown
+        )
 
     @property
     def metrics(self) -> dict[str, Metric]:
@@ -137,9 +145,7 @@ def score(
         task,
         protocol,
         asked,
-        tuple(
-            tuple(rows[i.index].gold if i.index in rows else None for i in asked) for rows in shown
-        ),
+        tuple(tuple(rows.get(item.index) for item in asked) for rows in shown),
         tuple(map(tuple, predictions)),
         tuple(tuple(answers.get(item.index) for item in asked) for answers in answered),
         marks,

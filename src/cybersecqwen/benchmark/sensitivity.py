@@ -18,6 +18,7 @@ from cybersecqwen.benchmark.responses import ResponseSet, rescore
 from cybersecqwen.benchmark.score import TaskScores
 from cybersecqwen.benchmark.tasks import find_task
 from cybersecqwen.benchmark.tasks.task import Task
+from cybersecqwen.benchmark.unread import LENIENT, read_leniently
 
 _EXAMPLES = 3
 _TAIL = 160  # characters of a response that an example shows
@@ -62,7 +63,8 @@ def sensitivity(
     """Read answers by every extractor that fits their prompt, the reference's own first.
 
     `reference` is the protocol whose extractor the others are compared with: by default the one
-    that was asked under, else model-card. `every` adds the extractors that do not fit.
+    that was asked under, else model-card. `every` adds the extractors that do not fit. The last
+    row is a lenient reader's, which takes any clear form.
     """
     protocol = answers.scoring_protocol(reference or (None if answers.protocol else "model-card"))
     task = find_task(answers.task)
@@ -76,7 +78,7 @@ def sensitivity(
                     answers, _read_by(protocol, task, name, lenient=lenient), benchmark
                 )
                 results.append(_result(answers, base, scored, name, lenient=lenient))
-    return results
+    return [*results, _compared(base, read_leniently(base), "lenient", LENIENT)]
 
 
 def _fits(answers: ResponseSet, task: Task, name: str) -> bool:
@@ -98,16 +100,29 @@ def _read_by(protocol: Protocol, task: Task, name: str, *, lenient: bool = False
 def _result(
     answers: ResponseSet, base: TaskScores, scored: TaskScores, name: str, *, lenient: bool
 ) -> ExtractorResult:
+    published = (p for p in PROTOCOLS.values() if p.name != "smoke" and not lenient)
+    row = _compared(
+        base,
+        scored,
+        f"{name}, improper counted" if lenient else name,
+        scored.task.extractors[name].summary,
+    )
+    return replace(
+        row,
+        protocols=tuple(p.name for p in published if p.extractor_of(scored.task) == name),
+        fits=_fits(answers, scored.task, name),
+    )
+
+
+def _compared(base: TaskScores, scored: TaskScores, name: str, summary: str) -> ExtractorResult:
     before, after = base.marks["correct"] > 0, scored.marks["correct"] > 0
     flipped = before != after
     asked = float(scored.marks["asked"].sum())
-    task = scored.task
-    published = (p for p in PROTOCOLS.values() if p.name != "smoke" and not lenient)
     return ExtractorResult(
-        extractor=f"{name}, improper counted" if lenient else name,
-        summary=task.extractors[name].summary,
-        protocols=tuple(p.name for p in published if p.extractor_of(task) == name),
-        fits=_fits(answers, task, name),
+        extractor=name,
+        summary=summary,
+        protocols=(),
+        fits=True,
         accuracy=float(scored.marks["correct"].sum()) / asked,
         parseable_rate=float(scored.marks["parseable"].sum()) / asked,
         answers=int(asked),

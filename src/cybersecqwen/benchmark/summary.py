@@ -19,6 +19,7 @@ from cybersecqwen.benchmark.breakdown import answers, permutation_report
 from cybersecqwen.benchmark.score import TaskScores
 from cybersecqwen.benchmark.statistics import estimate
 from cybersecqwen.benchmark.trial import permutation
+from cybersecqwen.benchmark.unread import unread_report
 from cybersecqwen.files import Json
 
 SAMPLES = 10_000
@@ -44,6 +45,7 @@ def summarise(scored: TaskScores, *, samples: int = SAMPLES, seed: int = SEED) -
         "strict_accuracy": _or_nothing(measured.pop("strict_accuracy")),
         "parseable_rate": measured.pop("parseable_rate"),
         "metrics": measured,
+        "unread": unread_report(scored),
         "bootstrap": {"samples": samples, "seed": seed},
     }
 
@@ -122,6 +124,7 @@ def result(scored: TaskScores, summary: Json) -> Json:
     }
     if "plausible" in scored.marks:
         flat["plausible"] = int(scored.marks["plausible"].sum())
+    flat["unread"] = summary["unread"]
     measured = summary["metrics"]
     flat |= {name: metric["mean"] for name, metric in measured.items()}
     flat["intervals_95"] = {name: metric["interval_95"] for name, metric in measured.items()}

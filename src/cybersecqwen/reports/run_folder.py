@@ -64,6 +64,16 @@ class Fitted(BaseModel):
     items: int
 
 
+class Unread(BaseModel):
+    """Answers that a protocol left unread, by their form, and what a lenient reader scores."""
+
+    count: int
+    share: float
+    forms: dict[str, int]
+    lenient: dict[str, float | None]
+    warning: str
+
+
 class Engine(BaseModel):
     """The facts that an engine states about itself and a reader of its scores needs."""
 
@@ -90,6 +100,7 @@ class Result(BaseModel):
     strict_accuracy: Spread
     parseable_rate: Spread
     metrics: dict[str, Measured] = {}
+    unread: Unread | None = None  # version 0.1 did not store it
 
     @property
     def under(self) -> str:
@@ -102,6 +113,9 @@ class Result(BaseModel):
         remarks = [f"modified: {', '.join(self.modified)}"] if self.modified else []
         remarks += ["deterministic"] if self.engine.deterministic else []
         remarks += [f"weights fitted to {f.items:,} of these items" for f in self.fitted]
+        remarks += (
+            [f"warning: {self.unread.warning}"] if self.unread and self.unread.warning else []
+        )
         if not self.comparable:
             remarks.append(f"benchmark: {self.benchmark.name}, not CTI-Bench")
         return remarks

@@ -29,6 +29,13 @@ def row(model: str, mean: float, verdict: str = "", **changes: Any) -> Found:
         "model": model,
         "value": score,
         "metrics": {"strict_accuracy": score, "parseable_rate": value(0.968, 0.96, 0.974)},
+        "unread": {
+            "count": 32,
+            "share": 0.032,
+            "forms": {"boxed": 30, "refused": 2},
+            "lenient": {"strict_accuracy": 0.7},
+            "warning": "",
+        },
         "items": 1_000,
         "trials": [{}, {}],
         "modified": [],

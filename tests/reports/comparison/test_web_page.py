@@ -83,7 +83,8 @@ def test_results_say_everything_without_a_script() -> None:
     assert ours[:3] == ["–", "ours (reference)", "0.7900"]
     assert ours[-1] == "closed book"
     assert theirs[:5] == ["▼ worse", "theirs", "0.6400", "0.610 to 0.670", "96.8%"]
-    assert theirs[7:] == ["-0.1500", "-0.180 to -0.120", "<0.001", "0.046", "modified: trials 2"]
+    assert theirs[5:7] == ["3.2%: boxed 30, refused 2", "0.7000"]
+    assert theirs[9:] == ["-0.1500", "-0.180 to -0.120", "<0.001", "0.046", "modified: trials 2"]
     said = Page(page)
     assert "over all 2 comparisons" in legend(compared())
     assert legend(compared()) in said.said("p")

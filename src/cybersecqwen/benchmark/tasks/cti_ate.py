@@ -14,6 +14,7 @@ import re
 from functools import partial
 
 from cybersecqwen.benchmark.tasks.cti_bench import CTI_BENCH, read_cti_bench
+from cybersecqwen.benchmark.tasks.lenient import IN_RUNNING_TEXT, Reading
 from cybersecqwen.benchmark.tasks.task import NO_ANSWER, Extraction, Extractor, Marks, Metric, Task
 from cybersecqwen.prompts import FAITH
 from cybersecqwen.records import Item
@@ -99,6 +100,7 @@ TASK = Task(
             "a unique `Answer: T…, T…`", unique_answer, ("faith",), protocols=("faith",)
         ),
     },
+    lenient=lambda item, text: Reading(last_line(text).answer, IN_RUNNING_TEXT),
     gives_answer=gives_answer,
     mark=mark,
     unread=lambda item: {"fn": float(len(techniques(item.gold)))},

@@ -16,7 +16,13 @@ from functools import partial
 
 from cybersecqwen.benchmark.breakdown import positions
 from cybersecqwen.benchmark.tasks.cti_bench import CTI_BENCH, read_cti_bench
-from cybersecqwen.benchmark.tasks.multiple_choice import cascade, gives_option, lone, unique_answer
+from cybersecqwen.benchmark.tasks.multiple_choice import (
+    cascade,
+    gives_option,
+    lenient_letter,
+    lone,
+    unique_answer,
+)
 from cybersecqwen.benchmark.tasks.task import Extractor, Predictions, Shots, Task, plain
 from cybersecqwen.files import Json
 from cybersecqwen.prompts import FAITH, mcq_prompt
@@ -144,6 +150,7 @@ TASK = Task(
         "first-letter": Extractor("first line that is a lone letter", plain(first_letter)),
         "last-letter": Extractor("last line that is a lone letter", plain(last_letter)),
     },
+    lenient=lenient_letter(_LETTERS),
     gives_answer=gives_option,
     details=details,
     published="a6b51d23debc8a111660a217e70f3b8c433cc31de55dc4aac710cba6615af960",

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import partial
+from functools import cache, partial
 
 from cybersecqwen.benchmark.breakdown import by_class, confusion
 from cybersecqwen.benchmark.hierarchy import hierarchy
 from cybersecqwen.benchmark.tasks.cti_bench import CTI_BENCH, read_cti_bench
+from cybersecqwen.benchmark.tasks.lenient import LenientReader, Reading
 from cybersecqwen.benchmark.tasks.task import (
     NO_ANSWER,
     Extraction,
@@ -26,6 +27,7 @@ from cybersecqwen.benchmark.tasks.task import (
     plain,
 )
 from cybersecqwen.cwe.catalogue import load_catalogue
+from cybersecqwen.cwe.identifiers import normalise_ids
 from cybersecqwen.files import Json
 from cybersecqwen.prompts import FAITH
 from cybersecqwen.records import Item
@@ -66,6 +68,48 @@ def unique_cwe(text: str) -> Extraction:
         if len(numbers) == 1:
             return Extraction(f"CWE-{numbers.pop()}", proper)
     return NO_ANSWER
+
+
+def weaknesses(item: Item, text: str) -> set[str]:
+    """Find the weaknesses that a text names in words, or the number that it is.
+
+    Where one name holds another, the longer one counts.
+    """
+    from cybersecqwen.contamination import normalised
+
+    number = re.fullmatch(r"\W*0*([1-9][0-9]{0,3})\W*", text)
+    if number:
+        return {f"CWE-{number[1]}"}
+    said = f" {normalised(text)} "
+    named = [name for name in _names() if f" {name} " in said]
+    longest = (n for n in named if not any(n != other and n in other for other in named))
+    return {_names()[name] for name in longest}
+
+
+@cache
+def _names() -> dict[str, str]:
+    """Return the id of each weakness by its name, and by the short one that is part of it."""
+    from cybersecqwen.contamination import normalised
+
+    entries = [entry for entry in load_catalogue().values() if entry.kind == "weakness"]
+    short = {name: e.cwe_id for e in entries for name in re.findall(r"\('(.+?)'\)", e.name)}
+    names = short | {entry.name: entry.cwe_id for entry in entries}
+    return {normalised(name): cwe_id for name, cwe_id in names.items()}
+
+
+_NAMED = r"CWE-([1-9][0-9]*)|(?i:CWE\s*(?:ID|number)?\s*[:#]\s*0*([1-9][0-9]*))"
+_LENIENT = LenientReader(
+    _NAMED,
+    lambda digits: f"CWE-{digits}",
+    stated=rf"{_NAMED}|0*([1-9][0-9]{{0,3}})(?=\W*$)",
+    mention=True,
+    words=weaknesses,
+)
+
+
+def lenient(item: Item, text: str) -> Reading:
+    """Read an id in any spelling, or a weakness that is named in words."""
+    return _LENIENT(item, normalise_ids(text))
 
 
 def faith_prompt(item: Item) -> str:
@@ -142,6 +186,7 @@ def _task(name: str, summary: str, published: str = "") -> Task:
                 protocols=("faith",),
             ),
         },
+        lenient=lenient,
         gives_answer=gives_answer,
         details=details,
         published=published,

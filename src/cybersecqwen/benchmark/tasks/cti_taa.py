@@ -18,6 +18,7 @@ from functools import cached_property
 from pathlib import Path
 
 from cybersecqwen.benchmark.tasks.cti_bench import CTI_BENCH
+from cybersecqwen.benchmark.tasks.lenient import IN_RUNNING_TEXT, Reading
 from cybersecqwen.benchmark.tasks.task import (
     NO_ANSWER,
     Extraction,
@@ -189,6 +190,7 @@ def task(actors: ThreatActors) -> Task:
                 "a unique `Threat Actor: NAME`", faith_actor, ("faith",), protocols=("faith",)
             ),
         },
+        lenient=lambda item, text: Reading(judge.named_actor(text).answer, IN_RUNNING_TEXT),
         mark=judge.mark,
         metrics={
             "plausible_rate": Metric(

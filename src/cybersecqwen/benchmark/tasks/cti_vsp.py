@@ -12,9 +12,10 @@ answers that hold a valid vector. Base scores come from Red Hat's `cvss`; under 
 from __future__ import annotations
 
 import re
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 
 from cybersecqwen.benchmark.tasks.cti_bench import CTI_BENCH, read_cti_bench
+from cybersecqwen.benchmark.tasks.lenient import LenientReader
 from cybersecqwen.benchmark.tasks.task import (
     NO_ANSWER,
     Extraction,
@@ -75,6 +76,51 @@ def unique_vector(text: str) -> Extraction:
     return NO_ANSWER
 
 
+_VALUES = {
+    "AV": "Attack Vector: Network, Adjacent, Local, Physical",
+    "AC": "Attack Complexity: Low, High",
+    "PR": "Privileges Required: None, Low, High",
+    "UI": "User Interaction: None, Required",
+    "S": "Scope: Unchanged, Changed",
+    "C": "Confidentiality: None, Low, High",
+    "I": "Integrity: None, Low, High",
+    "A": "Availability: None, Low, High",
+}
+
+
+@cache
+def _in_words() -> dict[str, re.Pattern[str]]:
+    """Return the pattern of each metric that is written out, its value as a word or a letter."""
+    patterns = {}
+    for metric, said in _VALUES.items():
+        name, _, values = said.partition(": ")
+        value = "|".join([*values.split(", "), *(v[0] for v in values.split(", "))])
+        patterns[metric] = re.compile(
+            rf"(?i:\b{name}(?: impact)?\W{{0,8}}|\b{metric}\W{{0,6}}[:=]\W{{0,6}})"
+            rf"(?:\(?{metric}\)?(?i:\W{{1,8}}))?(?i:is\W{{1,4}})?(?i:({value}))\b"
+        )
+    return patterns
+
+
+def vector_in_words(item: Item, text: str) -> list[str]:
+    """Read a vector whose eight metrics are written out, each one once."""
+    named = {
+        metric: {value[0].upper() for value in pattern.findall(text)}
+        for metric, pattern in _in_words().items()
+    }
+    if any(len(values) != 1 for values in named.values()):
+        return []
+    return ["/".join(f"{metric}:{values.pop()}" for metric, values in named.items())]
+
+
+def _canonical(text: str) -> str | None:
+    vector = base_vector(text)
+    return vector[0] if vector else None
+
+
+LENIENT = LenientReader(f"({_RUN.pattern})", _canonical, mention=True, words=vector_in_words)
+
+
 def mark(item: Item, answer: str) -> Marks:
     """Mark the deviation of the base score, and each metric that agrees."""
     gold, given = base_vector(item.gold), base_vector(answer)
@@ -123,6 +169,7 @@ TASK = Task(
             protocols=("faith",),
         ),
     },
+    lenient=LENIENT,
     mark=mark,
     metrics={
         "mad": Metric(

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from string import ascii_uppercase
 
+from cybersecqwen.benchmark.tasks.lenient import LenientReader
 from cybersecqwen.benchmark.tasks.task import NO_ANSWER, Extraction
 from cybersecqwen.records import Item
 
@@ -75,6 +76,35 @@ def unique_answer(letters: str) -> Callable[[str], Extraction]:
         return NO_ANSWER
 
     return read
+
+
+_PLACES = ("first", "second", "third", "fourth", "fifth")
+
+
+def lenient_letter(letters: str) -> LenientReader:
+    """Return the lenient reader of a letter, also where it or its option is named in words."""
+    upper = rf"\(?([{letters}])(?![\w'’-])"
+    lower = rf"\(?([{letters.lower()}])(?=[)*_`\"'.}}\]<\s]{{0,8}}(?:$|[<}},]))"
+    chosen = re.compile(
+        rf"(?i:\b(?:choose|select|pick|go with|opt for)\s+(?:option\s+)?)([{letters}])\b"
+        rf"|\b([{letters}])\W{{0,4}}(?i:\s(?:is|would be|seems)\s+(?:the\s+)?"
+        rf"(?:correct|right|best|most))"
+        rf"|(?i:\b({'|'.join(_PLACES)})\s+(?:option|choice|answer|one)\b)"
+        rf"|\b([{letters}])(?=\s*(?:or|and|/|&)\s*[{letters}]\b)"
+        rf"|(?:(?<=or )|(?<=and )|(?<=/)|(?<=& ))([{letters}])\b"
+    )
+
+    def words(item: Item, text: str) -> set[str]:
+        from cybersecqwen.contamination import normalised
+
+        named = {next(filter(None, match)) for match in chosen.findall(text)}
+        said = f" {normalised(text)} "
+        options = dict(zip(letters, map(normalised, item.options), strict=False))
+        named |= {letter for letter, option in options.items() if option and f" {option} " in said}
+        places = dict(zip(_PLACES, letters, strict=False))
+        return {places.get(name.lower(), name) for name in named}
+
+    return LenientReader(upper, str.upper, stated=f"{upper}|{lower}", words=words)
 
 
 def gives_option(item: Item, answer: str, text: str) -> bool:

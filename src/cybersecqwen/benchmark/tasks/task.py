@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from cybersecqwen.benchmark.tasks.lenient import Reading, nothing
 from cybersecqwen.files import Json
 from cybersecqwen.records import GivesAnswer, Item
 
@@ -147,7 +148,8 @@ class Task:
     What else judges: `gold_file` holds the golds where the task's file does not, `open(folder)`
     returns the task that judges by the `judging_files` of a folder. `gives_answer(item, answer,
     text)` tells whether a training row gives the gold away. `published` is the sha256 of the items
-    as published, see `fingerprint`.
+    as published, see `fingerprint`. `lenient(item, text)` reads an answer in any clear form, to say
+    what an extractor leaves unread.
     """
 
     name: str
@@ -171,6 +173,7 @@ class Task:
     judging_files: tuple[str, ...] = ()
     open: Callable[[Path], Task] | None = None
     published: str = ""
+    lenient: Callable[[Item, str], Reading] = nothing
 
 
 def fingerprint(items: Sequence[Item]) -> str:

@@ -198,6 +198,7 @@ def _row(entry: _Entry, against: _Entry | None, metric: str) -> Json:
         "model": entry.answers.name,
         "value": values[metric],
         "metrics": values,
+        "unread": summary["unread"],
         "items": summary["items"],
         "trials": summary["trials"],
         "modified": summary["modified"],
@@ -208,6 +209,7 @@ def _row(entry: _Entry, against: _Entry | None, metric: str) -> Json:
         "notes": [
             *(["a recording: prompt and sampling as its maker says"] if recorded else []),
             *notes(entry.answers, entry.scored.protocol),
+            *([f"warning: {warning}"] if (warning := summary["unread"]["warning"]) else []),
             *_not_paired(entry, against),
         ],
         "details": details(entry.scored),

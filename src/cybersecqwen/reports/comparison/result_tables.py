@@ -78,9 +78,11 @@ def _result_row(row: Json, part: Json) -> dict[str, str | bool]:
         "verdict": against["verdict"] if against else "",
         "mark": MARKS[against["verdict"]] if against else "",
         "model": row["model"] + (" (reference)" if reference else ""),
-        "value": f"{value['mean']:.4f}{std}" if value["mean"] is not None else _NONE,
+        "value": _four_decimals(value["mean"]) + std,
         "interval": interval(value["interval_95"]),
         "parseable": f"{row['metrics']['parseable_rate']['mean']:.1%}",
+        "unread": _unread(row["unread"]),
+        "lenient": _four_decimals(row["unread"]["lenient"][part["metric"]]),
         "items": f"{row['items']:,}",
         "trials": str(len(row["trials"])),
         "remarks": "; ".join(_remarks(row)),
@@ -94,6 +96,16 @@ def _result_row(row: Json, part: Json) -> dict[str, str | bool]:
         "p": p_value(against["p_holm"]),
         "detectable": f"{against['detectable']:.3f}",
     }
+
+
+def _four_decimals(value: float | None) -> str:
+    return _NONE if value is None else f"{value:.4f}"
+
+
+def _unread(report: Json) -> str:
+    """Write the share of answers that were left unread, and their forms."""
+    forms = ", ".join(f"{form} {n:,}" for form, n in report["forms"].items())
+    return f"{report['share']:.1%}: {forms}" if forms else _NONE
 
 
 def _remarks(row: Json) -> list[str]:
