@@ -1,21 +1,36 @@
-"""The whole chain through the command line, as a user runs it: made, resumed, refused."""
+"""The whole chain through the command line, as a user runs it: made, resumed, refused, served.
+
+What can runs in this process, which has imported PyTorch once; what is killed, served or started by
+torchrun is a process of its own.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 from huggingface_hub import ModelCard
 
-COMMAND = Path(sys.executable).parent / "cybersecqwen"
+from cybersecqwen.cli import main
+from cybersecqwen.sample import BENCHMARK, FEED
+
+STEPS = 3  # per epoch: 48 examples less those for validation, eight at a time in two processes
+
+COMMANDS = Path(sys.executable).parent
+COMMAND = COMMANDS / "cybersecqwen"
 TINY = [
     f"--set={setting}"
     for setting in (
@@ -30,13 +45,13 @@ TINY = [
 ]
 
 
-def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([COMMAND, *arguments], capture_output=True, text=True, check=False)
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
-def made(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def made(*arguments: str | Path) -> Result:
     done = run(*arguments)
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.output
     return done
 
 
@@ -102,27 +117,28 @@ def test_nothing_of_a_run_names_this_machine(whole: Path) -> None:
     assert not [name for name in named if "evaluation" not in name and "checkpoints" not in name]
 
 
-def test_a_second_run_skips_every_stage_and_prints_the_same(whole: Path) -> None:
+def test_a_second_run_skips_every_stage_and_prints_the_same(
+    whole: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     first = made("run", "smoke", "--out", whole, *TINY)
+    caplog.clear()
     again = made("run", "smoke", "--out", whole, *TINY)
     assert first.stdout == again.stdout
-    assert again.stderr.count("done already, skipped") == 5
+    assert caplog.text.count("done already, skipped") == 5
 
 
 def test_a_changed_number_is_refused_by_name(whole: Path) -> None:
     done = run("run", "smoke", "--out", whole, *TINY, "--set", "training.epochs=3")
-    assert (done.returncode, done.stdout) == (1, "")
+    assert (done.exit_code, done.stdout) == (1, "")
     assert done.stderr.count("\n") == 1
     assert "training.epochs was 2.0, is 3.0" in done.stderr
 
 
 def test_changed_records_are_refused_by_name(whole: Path, tmp_path: Path) -> None:
-    from cybersecqwen.sample import FEED
-
     feed = tmp_path / FEED.name
     feed.write_text(FEED.read_text().replace("Example", "Sample", 1) + "\n")
     done = run("corpus", "smoke", "--out", whole, *TINY, "--records", feed)
-    assert done.returncode == 1
+    assert done.exit_code == 1
     assert f"inputs.records.{FEED.name} was" in done.stderr
 
 
@@ -154,25 +170,29 @@ def test_the_stages_are_commands_of_their_own(whole: Path, tmp_path: Path) -> No
     assert (out / name).read_bytes() == (whole / name).read_bytes()
 
 
-def test_several_processes_train_one_adapter(tmp_path: Path) -> None:
+def test_several_processes_train_one_adapter(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Under torchrun each of them deals half of the examples, and only the first writes."""
     out = tmp_path / "run"
     made("corpus", "smoke", "--out", out, *TINY)
     subprocess.run(
         [
-            *(COMMAND.parent / "torchrun", "--nproc-per-node=2", "-m", "cybersecqwen.cli"),
+            *(COMMANDS / "torchrun", "--nproc-per-node=2", "-m", "cybersecqwen.cli"),
             *("train", "smoke", "--out", out, *TINY),
         ],
         check=True,
         capture_output=True,
         timeout=300,
     )
-    assert json.loads((out / "adapter" / "summary.json").read_text())["world_size"] == 2
-    assert "done already, skipped" in made("train", "smoke", "--out", out, *TINY).stderr
+    summary = json.loads((out / "adapter" / "summary.json").read_text())
+    assert (summary["world_size"], summary["distributed_type"]) == (2, "MULTI_CPU")
+    assert (summary["steps_per_epoch"], summary["steps"]) == (STEPS, 2 * STEPS)
+    made("train", "smoke", "--out", out, *TINY)
+    assert "adapter: done already, skipped" in caplog.text
 
 
 def test_a_merged_folder_is_evaluated_on_its_own(whole: Path, tmp_path: Path) -> None:
-    from cybersecqwen.sample import BENCHMARK
-
     out = tmp_path / "run"
     done = made(
         *("evaluate", "--model", whole / "merged", "--benchmark", BENCHMARK, "--out", out),
@@ -183,32 +203,82 @@ def test_a_merged_folder_is_evaluated_on_its_own(whole: Path, tmp_path: Path) ->
     assert (out / name).read_bytes() == (whole / name).read_bytes()
 
 
-def test_a_recipes_run_takes_the_scores_of_its_own_model_only(whole: Path, tmp_path: Path) -> None:
-    from cybersecqwen.sample import BENCHMARK
-
+def test_a_recipes_run_takes_the_scores_of_its_own_model_only(
+    whole: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     common = ["--benchmark", BENCHMARK, "--task", "cti-rcm", "--protocol", "smoke", "--out", whole]
-    own = made("evaluate", "--model", whole / "merged", *common)
-    assert "done already, skipped" in own.stderr
+    made("evaluate", "--model", whole / "merged", *common)
+    assert "done already, skipped" in caplog.text
     answers = tmp_path / "answers.jsonl"
     answers.write_text('{"item": 0, "text": "CWE-79"}\n')
     other = run("evaluate", "--responses", answers, *common)
-    assert other.returncode == 1
+    assert other.exit_code == 1
     assert "is the run of a recipe" in other.stderr
 
 
 def test_a_model_folder_without_a_chat_template_says_what_to_do(
     whole: Path, tmp_path: Path
 ) -> None:
-    from cybersecqwen.sample import BENCHMARK
-
     folder = shutil.copytree(whole / "merged", tmp_path / "plain")
     (folder / "chat_template.jinja").unlink()
     arguments = ["--benchmark", BENCHMARK, "--protocol", "smoke", "--out", tmp_path / "run"]
     done = run("evaluate", "--model", folder, *arguments)
-    assert done.returncode == 1
+    assert done.exit_code == 1
     assert done.stderr.splitlines()[-1].startswith("cybersecqwen: ")
     assert "chat template" in done.stderr
     assert 'kind "base"' in done.stderr
     # The way out that the message names is open: nothing stays behind that refuses it.
     shutil.copy(whole / "merged" / "chat_template.jinja", folder)
     made("evaluate", "--model", folder, "--task", "cti-rcm", *arguments)
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Serve the model with `transformers serve` until the tests are over."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = tmp_path_factory.mktemp("log") / "server.log"
+    with log.open("wb") as file:
+        server = subprocess.Popen(
+            [COMMANDS / "transformers", "serve", "--host", "127.0.0.1", "--port", str(port)],
+            stdout=file,
+            stderr=file,
+        )
+    try:
+        _wait(f"http://127.0.0.1:{port}/health", server, log)
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        server.kill()
+        server.wait()
+
+
+def _wait(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        assert server.poll() is None, log.read_text()[-2000:]
+        try:
+            urllib.request.urlopen(url, timeout=2).close()
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+        else:
+            return
+    pytest.fail(f"the server did not come up: {log.read_text()[-2000:]}")
+
+
+def test_a_served_model_gives_the_answers_of_the_folder(
+    whole: Path, url: str, tmp_path: Path
+) -> None:
+    """Behind the HTTP of a real server, `transformers serve`, the model answers the same."""
+    made(
+        *("evaluate", "--model", f"{whole / 'merged'}@{url}", "--benchmark", BENCHMARK),
+        *("--protocol", "smoke", "--task", "cti-rcm", "--out", tmp_path),
+    )
+    answers = {}
+    for name, out in {"folder": whole, "server": tmp_path}.items():
+        path = out / "evaluation" / "cti-rcm" / "smoke" / "trial-0" / "responses.jsonl"
+        rows = map(json.loads, path.read_text().splitlines())
+        # A special token that the model makes as text is cut by the folder's engine alone.
+        answers[name] = {row["item"]: re.sub(r"<\|\w+\|>", "", row["text"]).strip() for row in rows}
+    assert len(answers["folder"]) == 60
+    assert answers["server"] == answers["folder"]

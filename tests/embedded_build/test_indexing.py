@@ -13,11 +13,10 @@ from cybersecqwen.artifacts import certificate_of
 from cybersecqwen.benchmark.tasks import benchmark_of
 from cybersecqwen.config import Contamination
 from cybersecqwen.contamination import BenchmarkIndex
-from cybersecqwen.embedded.knowledge import K1, SHIPPED, B, KnowledgeIndex, installed_index
+from cybersecqwen.embedded.knowledge import K1, B, KnowledgeIndex, installed_index
 from cybersecqwen.embedded.terms import terms
 from cybersecqwen.embedded_build.indexing import (
     KnowledgeFiles,
-    build,
     clean_passages,
     install,
     pack,
@@ -172,28 +171,6 @@ def test_a_file_in_place_of_the_folder_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "knowledge").write_text("")
     with pytest.raises(CyberSecQwenError, match="cannot write"):
         install(KnowledgeFiles(attack=(write_bundle(tmp_path),)), folder=tmp_path / "knowledge")
-
-
-def real(shared: Path) -> KnowledgeFiles:
-    return KnowledgeFiles(
-        attack=tuple(shared / f"{d}-attack.json.gz" for d in ("enterprise", "mobile", "ics")),
-        capec=shared / "stix-capec.json.gz",
-        cwe=shared / "cwec_v4.16.xml.gz",
-    )
-
-
-@pytest.mark.shared
-def test_what_ships_is_built_again_byte_for_byte(shared: Path, tmp_path: Path) -> None:
-    certificate = build(
-        real(shared), benchmark=shared / "cti-bench", target=tmp_path / SHIPPED.name
-    )
-    built = tmp_path / SHIPPED.name
-    assert built.read_bytes() == SHIPPED.read_bytes()
-    assert (
-        certificate_of(built.parent, built.name).read_bytes()
-        == certificate_of(SHIPPED.parent, SHIPPED.name).read_bytes()
-    )
-    assert certificate["hits"]["ngram"]["cti-mcq"] > 0
 
 
 @pytest.mark.shared

@@ -195,9 +195,9 @@ def test_the_benchmark_s_other_tasks_are_refused(
 
 
 @pytest.mark.shared
-def test_all_questions_are_answered_as_an_extractor_reads_them(
+def test_questions_are_answered_as_an_extractor_reads_them(
     engine: EmbeddedEngine, shared: Path
 ) -> None:
-    items: tuple[Item, ...] = read_items(shared / "cti-bench", "cti-mcq")
+    items: tuple[Item, ...] = read_items(shared / "cti-bench", "cti-mcq")[:500]
     for response in engine.generate(trial_requests(CARD, items, kind="instruct", trial=0)):
         assert cascade("ABCD")(response.text).answer == decision(response.text)

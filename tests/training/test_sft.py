@@ -317,39 +317,6 @@ def test_a_folder_has_no_revision(run: Path) -> None:
     assert read_json(run / "adapter" / "summary.json")["base_revision"] is None
 
 
-SHARED_OUT = """
-import sys
-from pathlib import Path
-from cybersecqwen.config import load_recipe
-from cybersecqwen.training.sft import train
-
-recipe, corpus, out, base = sys.argv[1:]
-train(load_recipe(recipe), Path(corpus), Path(out), base=base)
-"""
-
-
-def test_two_processes_train_one_adapter(run: Path, corpus: Path, tmp_path: Path) -> None:
-    """Under torchrun each of them deals half of the examples, and only the first writes."""
-    recipe, script = tmp_path / "tiny.toml", tmp_path / "shared_out.py"
-    recipe.write_text(dump_recipe(tiny("training.epochs=2")), encoding="utf-8")
-    script.write_text(SHARED_OUT, encoding="utf-8")
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    child = subprocess.run(
-        [*launch, script, recipe, corpus, tmp_path / "adapter", run / "base"],
-        check=False,
-        capture_output=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    assert child.returncode == 0, child.stderr.decode()
-    assert child.stdout == b""
-    summary = json.loads((tmp_path / "adapter" / "summary.json").read_text())
-    assert (summary["world_size"], summary["distributed_type"]) == (2, "MULTI_CPU")
-    assert (summary["steps_per_epoch"], summary["steps"], summary["examples"]) == (3, 6, 24)
-    log = list(read_jsonl(tmp_path / "adapter" / "training_log.jsonl"))
-    assert [row["step"] for row in log if "loss" in row] == [4, 6]
-    assert newest_checkpoint(tmp_path / "adapter" / ".checkpoints") is not None
-
-
 def test_a_gemma_adapter_sits_on_the_language_model_alone(gemma_run: Path) -> None:
     """The towers have modules of the same names, and see no text."""
     from safetensors import safe_open
