@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -61,6 +63,52 @@ def test_a_killed_stage_goes_on_but_not_with_other_settings(tmp_path: Path) -> N
     assert set(outputs_of(tmp_path / "stage")) == {"output", "partial"}
 
 
+def test_a_second_process_waits_and_then_skips(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    begun, end = threading.Event(), threading.Event()
+    first, second = Maker(), Maker()
+
+    def slow(folder: Path) -> None:
+        begun.set()
+        assert end.wait(60)
+        first(folder)
+
+    with ThreadPoolExecutor() as pool:
+        making = pool.submit(make_stage, tmp_path / "stage", SETTINGS, slow)
+        assert begun.wait(60)
+        waiting = pool.submit(make_stage, tmp_path / "stage", SETTINGS, second)
+        while "waiting" not in caplog.text:
+            assert not waiting.done()
+        end.set()
+        making.result()
+        waiting.result()
+    assert (first.calls, second.calls) == (1, 0)
+    assert list(outputs_of(tmp_path / "stage")) == ["output"]
+
+
+def test_what_a_first_process_leaves_binds_the_second(tmp_path: Path) -> None:
+    """It was killed with files made from its settings; the one that waited has others."""
+    begun, end = threading.Event(), threading.Event()
+
+    def killed(folder: Path) -> None:
+        begun.set()
+        assert end.wait(60)
+        folder.mkdir()
+        (folder / "partial").write_text("half")
+        raise KeyboardInterrupt
+
+    with ThreadPoolExecutor() as pool:
+        making = pool.submit(make_stage, tmp_path / "stage", SETTINGS, killed)
+        assert begun.wait(60)
+        waiting = pool.submit(make_stage, tmp_path / "stage", {"config": {"epochs": 9}}, Maker())
+        end.set()
+        with pytest.raises(KeyboardInterrupt):
+            making.result()
+        with pytest.raises(StageError, match=r"config\.epochs"):
+            waiting.result()
+
+
 def test_a_changed_output_is_not_trusted(tmp_path: Path) -> None:
     make_stage(tmp_path / "stage", SETTINGS, Maker())
     (tmp_path / "stage" / "output").write_text("edited")
@@ -81,7 +129,7 @@ def test_a_start_that_came_to_nothing_binds_nobody(tmp_path: Path) -> None:
     folder = tmp_path / "stage"
     with pytest.raises(StageError, match="cannot run here"):
         make_stage(folder, {"config": {"attention": "fast"}}, failing)
-    assert not list(tmp_path.iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == [".stage.lock"]
     make_stage(folder, SETTINGS, Maker())
 
 

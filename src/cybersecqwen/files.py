@@ -16,6 +16,7 @@ import errno
 import gzip
 import hashlib
 import json
+import logging
 import os
 import tempfile
 import zlib
@@ -24,9 +25,41 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from filelock import FileLock, Timeout
+
 from cybersecqwen.errors import CyberSecQwenError, InputError
 
 Json = dict[str, Any]
+
+_log = logging.getLogger(__name__)
+
+
+@contextmanager
+def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold the lock of a file or folder against other processes; a killed one leaves it free.
+
+    The lock is a hidden file beside it, which stays. While another process holds it this one waits,
+    and says so, or raises CyberSecQwenError where it is not to wait.
+    """
+    path = path.absolute()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=0)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            if not wait:
+                raise CyberSecQwenError(
+                    "another process is writing it", where=path, tip="wait until it has ended"
+                ) from error
+            _log.warning("%s: another process is writing it; waiting until it has ended", path)
+            lock.acquire(timeout=-1)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager

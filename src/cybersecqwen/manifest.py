@@ -17,7 +17,7 @@ from pathlib import Path
 
 from cybersecqwen import __version__
 from cybersecqwen.errors import StageError
-from cybersecqwen.files import Json, read_json, sha256_file, sha256_tree, write_json
+from cybersecqwen.files import Json, locked, read_json, sha256_file, sha256_tree, write_json
 
 _log = logging.getLogger(__name__)
 
@@ -30,13 +30,23 @@ def make_stage(folder: Path, made_from: Json, make: Callable[[Path], object]) ->
 
     `made_from` is JSON-able: settings and checksums of inputs. The manifest is written
     last. Raises StageError when the folder was made or begun from something else, holds
-    files of no stage, or is no longer what its manifest proves.
+    files of no stage, or is no longer what its manifest proves. While another process makes
+    it, this one waits.
     """
     made_from = json.loads(json.dumps(made_from))  # a tuple and a list are the same setting
-    if _is_done(folder, made_from):
-        _log.info("%s: done already, skipped", folder)
-        return
-    _log.info("%s: %s", folder, "resumed" if _holds_files(folder) else "started")
+    if not _is_done(folder, made_from):
+        with locked(folder):
+            if not _is_done(folder, made_from):  # by a process that held the lock until now
+                _make(folder, made_from, make)
+                return
+    _log.info("%s: done already, skipped", folder)
+
+
+def _make(folder: Path, made_from: Json, make: Callable[[Path], object]) -> None:
+    resumed = _holds_files(folder)
+    _log.info("%s: %s", folder, "resumed" if resumed else "started")
+    if not resumed:
+        write_json(_begun(folder), {"made_from": made_from})
     try:
         make(folder)
     finally:
@@ -114,7 +124,6 @@ def _is_done(folder: Path, made_from: Json) -> bool:
     if old is None:
         if _holds_files(folder):
             raise StageError("holds files of no stage", where=folder, tip=_TIP)
-        write_json(_begun(folder), {"made_from": made_from})
         return False
     refuse_changes(folder, old, made_from)
     if not (folder / MANIFEST).is_file():

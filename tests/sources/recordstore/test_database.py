@@ -79,7 +79,7 @@ def test_a_store_that_another_program_holds_is_one_line(
 def test_a_second_update_is_refused_while_one_runs_and_not_after_it(path: Path) -> None:
     with (
         open_for_update(path),
-        pytest.raises(CyberSecQwenError, match="another update of it is running"),
+        pytest.raises(CyberSecQwenError, match="another process is writing it"),
         open_for_update(path),
     ):
         pass

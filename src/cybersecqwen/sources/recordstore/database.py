@@ -16,7 +16,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from cybersecqwen.errors import CyberSecQwenError, InputError
+from cybersecqwen.errors import InputError
+from cybersecqwen.files import locked
 
 NAME = "records.sqlite"  # in the cache
 
@@ -60,7 +61,11 @@ def open_for_update(path: Path) -> Iterator[sqlite3.Connection]:
 
     Raises CyberSecQwenError when another process is changing it, and when the disk refuses.
     """
-    with _sqlite_errors(path), _locked(path), closing(_connect(path, "rwc")) as connection:
+    with (
+        _sqlite_errors(path),
+        locked(path, wait=False),
+        closing(_connect(path, "rwc")) as connection,
+    ):
         if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             schema = _SCHEMA.read_text(encoding="utf-8")
             connection.executescript(f"BEGIN IMMEDIATE; {schema} COMMIT;")
@@ -104,25 +109,6 @@ def _refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
             where=path,
             tip="use the version of cybersecqwen that made it, or fill a new store",
         )
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold a store's lock: an SQLite file of its own, so that a killed process leaves it free."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise CyberSecQwenError(f"cannot be made: {error.strerror}", where=path.parent) from error
-    with closing(sqlite3.connect(path.with_name(f".{path.name}.lock"), timeout=0)) as lock:
-        try:
-            lock.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
-                raise
-            raise CyberSecQwenError(
-                "another update of it is running", where=path, tip="wait until it has ended"
-            ) from error
-        yield
 
 
 @contextmanager
