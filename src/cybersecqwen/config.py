@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from cybersecqwen.artifacts import shipped_recipes
 from cybersecqwen.errors import RecipeError
+from cybersecqwen.prompts import CHAT_TEMPLATES
 
 FolderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
@@ -52,13 +53,19 @@ class RandomModel(Section):
     head_dim: int = Field(ge=8)
 
 
+def _known_family(name: str) -> str:
+    if name not in CHAT_TEMPLATES:
+        raise ValueError(f"Input should be {' or '.join(map(repr, CHAT_TEMPLATES))}")
+    return name
+
+
 class Model(Section):
     """The base model: a hub id, a folder, or `random` with its sizes beside it."""
 
     base: str
     revision: str = "main"
     kind: Literal["instruct", "base"] = "instruct"
-    chat_template: Literal["qwen3", "gemma4"]
+    chat_template: Annotated[str, AfterValidator(_known_family)]
     attention: Literal["flash_attention_2", "sdpa", "eager"]
     precision: Literal["bfloat16", "float32"]
     random: RandomModel | None = None

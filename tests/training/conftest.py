@@ -14,7 +14,7 @@ from cybersecqwen.config import Recipe, load_recipe
 from cybersecqwen.prompts import rcm_prompt
 from cybersecqwen.training.merge import merge
 from cybersecqwen.training.random_base import prepare_base
-from cybersecqwen.training.sft import train
+from cybersecqwen.training.sft import TrainingFiles, train
 
 KINDS = [
     ("CWE-79", "a script in the {} field runs in the browser of another user"),
@@ -87,12 +87,18 @@ def corpus(tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, str]])
     return folder
 
 
+def files_of(corpus: Path) -> TrainingFiles:
+    """List the files of a corpus; it may lack the held-out one."""
+    held_out = corpus / "validation.jsonl"
+    return TrainingFiles((corpus / "train.jsonl",), (held_out,) if held_out.is_file() else ())
+
+
 @pytest.fixture(scope="session")
 def run(tmp_path_factory: pytest.TempPathFactory, corpus: Path) -> Path:
     """Give a run folder with a base and an adapter trained without interruption."""
     folder = tmp_path_factory.mktemp("run")
     base = prepare_base(tiny(), corpus / "train.jsonl", folder / "base")
-    train(tiny(), corpus, folder / "adapter", base=base)
+    train(tiny(), files_of(corpus), folder / "adapter", base=base)
     return folder
 
 
@@ -101,7 +107,7 @@ def gemma_run(tmp_path_factory: pytest.TempPathFactory, corpus: Path) -> Path:
     """Give the same for two steps of a Gemma 4 in its released, multimodal layout."""
     folder = tmp_path_factory.mktemp("gemma")
     base = prepare_base(gemma(), corpus / "train.jsonl", folder / "base")
-    train(gemma(), corpus, folder / "adapter", base=base)
+    train(gemma(), files_of(corpus), folder / "adapter", base=base)
     return folder
 
 

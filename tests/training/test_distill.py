@@ -18,9 +18,9 @@ from cybersecqwen.records import Item
 from cybersecqwen.training.base import load_tokenizer
 from cybersecqwen.training.distill import DistillationData, distill
 from cybersecqwen.training.random_base import prepare_base
-from cybersecqwen.training.sft import TrainingFiles, make_trainer
+from cybersecqwen.training.sft import make_trainer
 from engines.conftest import server
-from training.conftest import KINDS, PLACES, tiny
+from training.conftest import KINDS, PLACES, files_of, tiny
 
 __all__ = ["server"]
 
@@ -196,7 +196,7 @@ def test_training_reads_the_traces(
     server.model = teaches
     made = recipe(server)
     distill(made, sources, tmp_path)
-    data = TrainingFiles.of(corpus)._replace(train=(tmp_path / "train.jsonl",))
+    data = files_of(corpus)._replace(train=(tmp_path / "train.jsonl",))
     trainer = make_trainer(made, data, tmp_path / "adapter", base=sources.base)
     tokenizer = load_tokenizer(made, sources.base)
     assert len(trainer.train_dataset) == 24

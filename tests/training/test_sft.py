@@ -31,13 +31,13 @@ from cybersecqwen.training.sft import (
     training_settings,
 )
 
-from .conftest import full_disk, gemma, tiny
+from .conftest import files_of, full_disk, gemma, tiny
 
 PACKED = ("training.packing=true", "training.per_device_batch_size=2")
 
 
 def batches(recipe: Recipe, corpus: Path, base: Path, out: Path) -> tuple[Any, list[Any]]:
-    trainer = make_trainer(recipe, corpus, out, base=base)
+    trainer = make_trainer(recipe, files_of(corpus), out, base=base)
     return trainer, list(trainer.get_train_dataloader())
 
 
@@ -117,10 +117,10 @@ def test_the_published_numbers_arrive_in_the_trainer(run: Path, tmp_path: Path) 
 
 def test_several_files_are_learned_from_together(run: Path, corpus: Path, tmp_path: Path) -> None:
     """Pairs beside a corpus, and what is held out of both."""
-    train, held_out = TrainingFiles.of(corpus)
+    train, held_out = files_of(corpus)
     both = TrainingFiles(train * 2, held_out * 2)
     trainer = make_trainer(tiny(), both, tmp_path, base=run / "base")
-    alone = make_trainer(tiny(), corpus, tmp_path, base=run / "base")
+    alone = make_trainer(tiny(), files_of(corpus), tmp_path, base=run / "base")
     assert len(trainer.train_dataset) == 2 * len(alone.train_dataset)
     assert len(trainer.eval_dataset) == 2 * len(alone.eval_dataset)
 
@@ -135,7 +135,7 @@ def test_targets_that_are_not_in_the_model_are_refused(
 ) -> None:
     recipe = tiny("adapter.target_modules=['c_attn']")
     with pytest.raises(RecipeError, match="does not fit the model"):
-        make_trainer(recipe, corpus, tmp_path, base=run / "base")
+        make_trainer(recipe, files_of(corpus), tmp_path, base=run / "base")
 
 
 def test_training_learns_and_says_what_it_did(run: Path) -> None:
@@ -176,9 +176,10 @@ KILLED = """
 import os, signal, sys, threading, time
 from pathlib import Path
 from cybersecqwen.config import load_recipe
-from cybersecqwen.training.sft import train
+from cybersecqwen.training.sft import TrainingFiles, train
 
 recipe, corpus, out, base = sys.argv[1:]
+corpus = TrainingFiles((Path(corpus, "train.jsonl"),), (Path(corpus, "validation.jsonl"),))
 
 def kill():
     while not (Path(out) / ".checkpoints" / "checkpoint-16" / "complete.json").exists():
@@ -186,7 +187,7 @@ def kill():
     os.kill(os.getpid(), signal.SIGKILL)
 
 threading.Thread(target=kill, daemon=True).start()
-train(load_recipe(recipe), Path(corpus), Path(out), base=base)
+train(load_recipe(recipe), corpus, Path(out), base=base)
 """
 
 
@@ -211,7 +212,7 @@ def test_a_killed_training_goes_on_to_the_same_bytes(
         file.truncate(100)
     (out / ".checkpoints" / "checkpoint-1000").mkdir()
     with caplog.at_level(logging.WARNING):
-        train(tiny(), corpus, out, base=run / "base")
+        train(tiny(), files_of(corpus), out, base=run / "base")
     assert len(re.findall("skipping .*checkpoint-", caplog.text)) == 2
     assert "resuming from" in caplog.text
     for name in ("adapter_model.safetensors", "training_log.jsonl"):
@@ -228,14 +229,14 @@ def test_a_full_disk_at_a_checkpoint_is_one_line_and_trained_again(
     """The space is used up by the first checkpoint, by its weights or by what torch writes."""
     out = tmp_path / "adapter"
     with full_disk(room), pytest.raises(CyberSecQwenError, match="cannot write: ") as caught:
-        train(tiny(), corpus, out, base=run / "base")
+        train(tiny(), files_of(corpus), out, base=run / "base")
     assert str(caught.value).startswith(f"{out}: ")
     assert "\n" not in str(caught.value)
     assert "free some space and run the same command again" in str(caught.value)
     assert (out / ".checkpoints" / "checkpoint-8").is_dir()
     assert newest_checkpoint(out / ".checkpoints") is None
     assert not (out / "summary.json").exists()
-    train(tiny(), corpus, out, base=run / "base")
+    train(tiny(), files_of(corpus), out, base=run / "base")
     for name in ("adapter_model.safetensors", "training_log.jsonl"):
         assert sha256_file(out / name) == sha256_file(run / "adapter" / name)
 
@@ -244,10 +245,10 @@ def test_a_full_disk_at_the_end_costs_no_training(run: Path, corpus: Path, tmp_p
     out = tmp_path / "adapter"
     shutil.copytree(run / "adapter" / ".checkpoints", out / ".checkpoints")
     with full_disk(64_000), pytest.raises(CyberSecQwenError, match="cannot write: ") as caught:
-        train(tiny(), corpus, out, base=run / "base")
+        train(tiny(), files_of(corpus), out, base=run / "base")
     assert str(caught.value).startswith(f"{out}: ")
     assert not (out / "summary.json").exists()
-    train(tiny(), corpus, out, base=run / "base")
+    train(tiny(), files_of(corpus), out, base=run / "base")
     for name in ("adapter_model.safetensors", "training_log.jsonl"):
         assert sha256_file(out / name) == sha256_file(run / "adapter" / name)
 
@@ -258,18 +259,19 @@ from pathlib import Path
 from cybersecqwen.config import load_recipe
 from cybersecqwen.files import read_json
 from cybersecqwen.training.merge import merge
-from cybersecqwen.training.sft import newest_checkpoint, train
+from cybersecqwen.training.sft import TrainingFiles, newest_checkpoint, train
 
 recipe, corpus, folder, branch, moved = sys.argv[1:]
+corpus = TrainingFiles((Path(corpus, "train.jsonl"),), (Path(corpus, "validation.jsonl"),))
 recipe, folder = load_recipe(recipe), Path(folder)
-train(recipe, Path(corpus), folder / "adapter", base="org/tiny")
+train(recipe, corpus, folder / "adapter", base="org/tiny")
 Path(branch).write_text(moved)
 merge(recipe, folder / "adapter", ["Which?"], folder / "merged", base="org/tiny")
 # A kill before the last step: what goes on is the training that began.
 shutil.rmtree(newest_checkpoint(folder / "adapter" / ".checkpoints"))
 (folder / "again").mkdir()
 shutil.copytree(folder / "adapter" / ".checkpoints", folder / "again" / ".checkpoints")
-train(recipe, Path(corpus), folder / "again", base="org/tiny")
+train(recipe, corpus, folder / "again", base="org/tiny")
 """
 
 

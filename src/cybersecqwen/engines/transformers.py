@@ -164,7 +164,7 @@ class TransformersEngine:
             use_safetensors=True,
             dtype=self._precision or "auto",
             device_map=_device(),
-            attn_implementation=_attention(self._config, self._attention),
+            attn_implementation=attention_of(self._config, self._attention),
         )
         if info["missing_keys"]:  # the library would go on with random numbers
             missing = sorted(info["missing_keys"])
@@ -313,8 +313,8 @@ def _device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"  # "cuda" is ROCm's name too
 
 
-def _attention(config: Any, attention: str | None) -> str | dict[str, str] | None:
-    # The towers of a multimodal model have needs of their own (Gemma 4's audio: no sdpa).
+def attention_of(config: Any, attention: str | None) -> str | dict[str, str] | None:
+    """Address the language model alone: the towers of a multimodal one may not support it."""
     composite = config.get_text_config() is not config
     return {"text_config": attention} if attention and composite else attention
 

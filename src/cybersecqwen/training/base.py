@@ -15,6 +15,7 @@ from typing import Any
 
 from cybersecqwen.config import Recipe
 from cybersecqwen.engines.threads import limit_threads
+from cybersecqwen.engines.transformers import attention_of
 from cybersecqwen.errors import CyberSecQwenError, InputError, RecipeError, extra
 from cybersecqwen.files import Json, read_json, read_jsonl
 from cybersecqwen.prompts import CHAT_TEMPLATES, END_OF_TURN
@@ -98,7 +99,7 @@ def load_model(
             source,
             revision=recipe.model.revision,
             dtype=precision or recipe.model.precision,
-            attn_implementation=_attention_of(config, attention),
+            attn_implementation=attention_of(config, attention),
         )
     limit_threads(model.num_parameters())
     return model
@@ -143,7 +144,10 @@ def tokenize(tokenizer: Any, texts: Sequence[tuple[str, str]]) -> list[tuple[lis
     """Tokenize pairs of prompt and completion to the prompt's tokens and those of both."""
     prompts = render_prompts(tokenizer, [prompt for prompt, _ in texts])
     wholes = tokenizer.apply_chat_template(
-        [[*_user(prompt), _turn("assistant", completion)] for prompt, completion in texts],
+        [
+            [_user(prompt), {"role": "assistant", "content": completion}]
+            for prompt, completion in texts
+        ],
         tokenize=False,
     )
     prompt_ids = tokenizer(prompts, add_special_tokens=False)["input_ids"]
@@ -154,17 +158,13 @@ def tokenize(tokenizer: Any, texts: Sequence[tuple[str, str]]) -> list[tuple[lis
 def render_prompts(tokenizer: Any, prompts: list[str]) -> list[str]:
     """Render each prompt as a user turn and the opening of the assistant's."""
     rendered: list[str] = tokenizer.apply_chat_template(
-        [_user(prompt) for prompt in prompts], tokenize=False, add_generation_prompt=True
+        [[_user(prompt)] for prompt in prompts], tokenize=False, add_generation_prompt=True
     )
     return rendered
 
 
-def _user(prompt: str) -> list[dict[str, str]]:
-    return [_turn("user", prompt)]
-
-
-def _turn(role: str, content: str) -> dict[str, str]:
-    return {"role": role, "content": content}
+def _user(prompt: str) -> dict[str, str]:
+    return {"role": "user", "content": prompt}
 
 
 def _check_example(prompt: list[int], whole: list[int], max_length: int, where: str) -> None:
@@ -191,11 +191,6 @@ def check_attention(attention: str) -> None:
             "flash_attention_2 needs a GPU and the package flash-attn, and one is missing here",
             tip='--set model.attention="sdpa"',
         )
-
-
-def _attention_of(config: Any, attention: str) -> str | dict[str, str]:
-    """Address the language model alone: the towers of a multimodal one may not support it."""
-    return attention if config.get_text_config() is config else {"text_config": attention}
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Supervised fine-tuning of a LoRA adapter, driven through TRL and PEFT.
 
-    summary = train(recipe, run / "corpus", run / "adapter", base=base)
+    summary = train(recipe, TrainingFiles(train, validation), run / "adapter", base=base)
 
 Called again after a kill it goes on from the newest complete checkpoint, to the same
 adapter and the same log. Under torchrun every process calls it and the first one writes.
@@ -56,17 +56,9 @@ class TrainingFiles(NamedTuple):
     train: tuple[Path, ...]
     validation: tuple[Path, ...]
 
-    @classmethod
-    def of(cls, corpus: Path) -> TrainingFiles:
-        """List the files of one corpus; it may lack the held-out one."""
-        held_out = corpus / "validation.jsonl"
-        return cls((corpus / "train.jsonl",), (held_out,) if held_out.is_file() else ())
 
-
-def train(
-    recipe: Recipe, corpus: Path | TrainingFiles, out: Path, *, base: str | Path
-) -> dict[str, Any]:
-    """Train the recipe's adapter on a corpus, or on files, into `out` and return the summary.
+def train(recipe: Recipe, data: TrainingFiles, out: Path, *, base: str | Path) -> dict[str, Any]:
+    """Train the recipe's adapter on files of examples into `out` and return the summary.
 
     `out` then holds adapter_model.safetensors, adapter_config.json, the tokenizer with its
     chat_template.jinja, training_log.jsonl, .checkpoints/ and, written last, summary.json.
@@ -80,7 +72,7 @@ def train(
     checkpoint = newest_checkpoint(out / _CHECKPOINTS)
     # A branch of the hub may have moved on since the checkpoint was saved.
     recipe = pin_revision(recipe, base) if checkpoint is None else keep_revision(recipe, checkpoint)
-    trainer = make_trainer(recipe, corpus, out, base=base)
+    trainer = make_trainer(recipe, data, out, base=base)
     _check_distribution(trainer)
     if checkpoint is not None:
         _log.warning("resuming from %s", checkpoint)
@@ -94,9 +86,7 @@ def train(
     return summary
 
 
-def make_trainer(
-    recipe: Recipe, corpus: Path | TrainingFiles, out: Path, *, base: str | Path
-) -> Any:
+def make_trainer(recipe: Recipe, data: TrainingFiles, out: Path, *, base: str | Path) -> Any:
     """Build TRL's trainer for a recipe: model with adapter, tokenized data and settings."""
     with extra("train"):
         import datasets
@@ -107,7 +97,6 @@ def make_trainer(
     check_attention(recipe.model.attention)
     datasets.disable_progress_bars()  # it shows some dozen short ones
     tokenizer = load_tokenizer(recipe, base)
-    data = corpus if isinstance(corpus, TrainingFiles) else TrainingFiles.of(corpus)
     examples = encode(recipe, tokenizer, *data.train)
     validation = encode(recipe, tokenizer, *data.validation) if data.validation else None
     model = load_model(recipe, base)
