@@ -73,12 +73,16 @@ class EngineError(CyberSecQwenError):
 
 
 @contextmanager
-def extra(name: str) -> Iterator[None]:
-    """Turn a missing optional dependency into the command that installs it."""
+def extra(name: str, *, where: object = None) -> Iterator[None]:
+    """Turn a missing optional dependency into the command that installs it.
+
+    `where` is the file that needs it.
+    """
     try:
         yield
     except ModuleNotFoundError as error:
         raise CyberSecQwenError(
             f"this needs the package {error.name!r}, which is not installed",
+            where=where,
             tip=f"pip install 'cybersecqwen[{name}]'",
         ) from error

@@ -44,7 +44,7 @@ def test_a_pipe_gives_one_object_a_line_and_names_what_is_wrong() -> None:
     ("arguments", "message"),
     [
         (("",), "the question is empty"),
-        (("Who?", "--option", "x"), "1 options; give 2 to 26"),
+        (("Who?", "--option", "x"), "give 2 to 26 options, not 1"),
         (("Who?", "--items", "x.tsv"), "not both"),
         (("--option", "x", "--option", "y"), "--option belongs to one question"),
     ],

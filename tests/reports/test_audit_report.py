@@ -168,7 +168,7 @@ def test_a_clean_file_has_a_page_that_says_so(tmp_path: Path) -> None:
     write_jsonl(tmp_path / "train.jsonl", [{"text": "Rain fell all day over the hills."}])
     audit = run_audit(tmp_path / "train.jsonl", benchmark_of(ITEMS), Contamination())
     page = audit_page(audit, ITEMS, train="train.jsonl")
-    assert '<p class="verdict clean">Clean: 1 rows compared with 3 items' in page
+    assert '<p class="verdict clean">Clean: 1 row compared with 3 items' in page
     assert "Rows by form: text 1. Items by task: cti-mcq 2, cti-vsp 1." in page
     assert "<details" not in page and LICENCE not in page  # no item's text is shown
     assert LICENCE in rendered([overlap(QUESTION)])

@@ -172,7 +172,7 @@ def test_parquet_without_its_extra_is_one_line(
         result.stderr.strip()
         .splitlines()[-1]
         .endswith(
-            "this needs the package 'pyarrow', which is not installed"
+            f"{path}: this needs the package 'pyarrow', which is not installed"
             " (pip install 'cybersecqwen[parquet]')"
         )
     )

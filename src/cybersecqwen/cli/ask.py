@@ -60,7 +60,7 @@ def _check(questions: tuple[str, ...], options: tuple[str, ...], items: Path | N
     if options and len(questions) != 1:
         raise click.UsageError("--option belongs to one question; for many give --items")
     if len(options) == 1 or len(options) > 26:
-        raise click.UsageError(f"{len(options)} options; give 2 to 26")
+        raise click.UsageError(f"give 2 to 26 options, not {len(options)}")
     if any(not question.strip() for question in questions):
         raise click.UsageError("the question is empty")
     if "-" in questions and questions != ("-",):

@@ -115,7 +115,7 @@ def check_utf8(where: str, *cells: str) -> None:
 
 def parquet_rows(path: Path, columns: Columns) -> Rows:
     """Yield the rows of a Parquet file, with the columns that are chosen from its schema."""
-    with extra("parquet"):
+    with extra("parquet", where=path):
         from pyarrow import parquet
 
     with _arrow_errors(path, "Parquet"), readable(path), parquet.ParquetFile(path) as file:
@@ -125,7 +125,7 @@ def parquet_rows(path: Path, columns: Columns) -> Rows:
 
 def arrow_rows(path: Path, columns: Columns) -> Rows:
     """Yield the rows of a file in Arrow's stream format, as `datasets` saves them."""
-    with extra("parquet"):
+    with extra("parquet", where=path):
         from pyarrow import OSFile, ipc
 
     with (

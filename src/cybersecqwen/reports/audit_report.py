@@ -58,15 +58,21 @@ def audit_table(audit: Audit) -> str:
 
 def verdict(audit: Audit) -> str:
     """Write in a sentence whether the file is clean."""
-    items = sum(audit.items.values())
-    checked = f"{audit.train_rows:,} rows compared with {items:,} items of {len(audit.items)} tasks"
+    rows, items = _number(audit.train_rows, "row"), _number(sum(audit.items.values()), "item")
+    checked = f"{rows} compared with {items} of {_number(len(audit.items), 'task')}"
     if audit.clean:
         return f"Clean: {checked}, no overlap by any rule."
-    rows = len({overlap.row.number for overlap in audit.overlaps})
+    ours = len({overlap.row.number for overlap in audit.overlaps})
     hit = len({(overlap.hit.task, overlap.hit.item) for overlap in audit.overlaps})
-    overlap = f"{rows:,} rows overlap with {hit:,} items" if rows else "no overlap by any rule"
+    verb = "overlaps" if ours == 1 else "overlap"
+    shared = f"{_number(ours, 'row')} {verb} with {_number(hit, 'item')}"
+    overlap = shared if ours else "no overlap by any rule"
     unread = f"; rows that could not be read: {len(audit.unreadable):,}" if audit.unreadable else ""
     return f"Not clean: {checked}, {overlap}{unread}."
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def write_audit(audit: Audit, benchmark: Benchmark, out: Path, *, train: str) -> list[Path]:
