@@ -11,9 +11,12 @@ import pytest
 from cybersecqwen.errors import InputError
 from cybersecqwen.synthesis import wording
 from cybersecqwen.synthesis.relation_questions import read_relations
-from cybersecqwen.synthesis.wording import One, fill, form, load_templates, say
+from cybersecqwen.synthesis.wording import fill, load_templates, say
 
-LAYOUT = {"fix": {"open": form("product", "product! version!")}, "line": One("text!")}
+LAYOUT = {
+    "fix": {"open": {"question": "product", "answer": "product! version!"}},
+    "line": "one: text!",
+}
 GOOD = """
 line = "Text: {text}"
 [fix.open]
@@ -25,12 +28,13 @@ answer = ["Update {product} to {version}.", "Install {version} of {product}."]
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(wording, "TEMPLATES", tmp_path)
+    monkeypatch.setitem(wording.PLACEHOLDERS, "a.toml", LAYOUT)
     return tmp_path
 
 
 def test_a_sound_file_is_read_as_it_is(folder: Path) -> None:
     (folder / "a.toml").write_text(GOOD)
-    assert load_templates("a.toml", LAYOUT)["fix"]["open"]["question"][1] == "Which {product}?"
+    assert load_templates("a.toml")["fix"]["open"]["question"][1] == "Which {product}?"
 
 
 @pytest.mark.parametrize(
@@ -55,7 +59,7 @@ def test_what_is_wrong_is_said_with_file_and_key(
     assert old in GOOD
     (folder / "a.toml").write_text(GOOD.replace(old, new))
     with pytest.raises(InputError, match=rf"a\.toml: .*{said}"):
-        load_templates("a.toml", LAYOUT)
+        load_templates("a.toml")
 
 
 RELATION = """

@@ -65,7 +65,7 @@ def dataset_card(
         synthetic=synthetic,
         chat=chat,
         ledgers=ledgers,
-        front_matter=_front_matter(recipe, parts),
+        size_category=_size_category(sum(len(part.all_rows) for part in parts)),
         sample=FEED.name in certificate["inputs"].get("records", {}),
         classes=classes,
         once=sum(count == 1 for count in classes.values()),
@@ -75,35 +75,6 @@ def dataset_card(
         words=sorted(len(row["description"].split()) for row in rows),
         kinds={part.name: _kinds(part) for part in synthetic},
     )
-
-
-def _front_matter(recipe: Recipe, parts: Sequence[Part]) -> str:
-    from huggingface_hub import DatasetCardData
-
-    size = sum(len(part.all_rows) for part in parts)
-    data = DatasetCardData(
-        pretty_name=f"{recipe.name}: CVE to CWE",
-        language="en",
-        license="other",
-        annotations_creators=["expert-generated", "machine-generated"],
-        source_datasets=["original"],
-        size_categories=_size_category(size),
-        task_categories=["text-generation", "text-classification"],
-        tags=["cybersecurity", "cti", "cve", "cwe", "vulnerability-analysis"],
-        license_name="cve-terms-of-use",
-        license_link="https://www.cve.org/Legal/TermsOfUse",
-        configs=[
-            {
-                "config_name": part.name,
-                **({"default": True} if part is parts[0] else {}),
-                "data_files": [
-                    {"split": split, "path": path} for split, path in part.files.items()
-                ],
-            }
-            for part in parts
-        ],
-    )
-    return data.to_yaml()
 
 
 def _size_category(rows: int) -> str:

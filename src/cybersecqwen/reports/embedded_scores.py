@@ -127,21 +127,18 @@ def megabytes(artifacts: dict[str, Artifact]) -> str:
 
 
 def _figures(run: Path, result: Result, benchmark: Path) -> Figures:
-    return Figures(
-        task=result.task,
-        protocol=result.protocol,
-        protocol_version=result.protocol_version,
-        modified=result.modified,
-        book=result.book,
-        items=result.items,
-        trials=len(result.trials),
-        strict_accuracy=result.strict_accuracy.mean,
-        std=result.strict_accuracy.std,
-        parseable_rate=result.parseable_rate.mean,
-        interval_95=result.interval,
-        benchmark_sha256={f"{result.task}.tsv": result.benchmark.sha256[f"{result.task}.tsv"]},
-        unseen=_unseen(run, result, benchmark) if result.fitted else None,
-    )
+    file = f"{result.task}.tsv"
+    figures = {
+        "book": result.book,
+        "trials": len(result.trials),
+        "strict_accuracy": result.strict_accuracy.mean,
+        "std": result.strict_accuracy.std,
+        "parseable_rate": result.parseable_rate.mean,
+        "interval_95": result.interval,
+        "benchmark_sha256": {file: result.benchmark.sha256[file]},
+        "unseen": _unseen(run, result, benchmark) if result.fitted else None,
+    }
+    return Figures.model_validate(result.model_dump() | figures)
 
 
 def _unseen(run: Path, result: Result, benchmark: Path) -> Unseen:

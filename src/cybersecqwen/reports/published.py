@@ -12,7 +12,9 @@ from __future__ import annotations
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
+
+from cybersecqwen.files import Json
 
 Accuracy = float | tuple[float, float] | None  # one figure, the lowest and highest of several, none
 Book = Literal["open", "closed", "not stated"]  # open: what it answers is looked up
@@ -44,19 +46,7 @@ class Published:
         return rcm if self.cti_mcq is None else rcm | {"cti-mcq": self.mcq_book}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PublishedScore:
-    """One published figure on other items than those of cti-mcq and cti-rcm."""
-
-    model: str
-    task: str
-    metric: str
-    value: float
-    source: str
-    protocol: str
-
-
-def _published(table: dict[str, Any]) -> Published:
+def _published(table: Json) -> Published:
     pairs = {key: tuple(value) for key, value in table.items() if isinstance(value, list)}
     return Published(**table | pairs)
 
@@ -64,4 +54,4 @@ def _published(table: dict[str, Any]) -> Published:
 _TABLES = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 PUBLISHED = tuple(map(_published, _TABLES["published"]))
 BASELINES = tuple(map(_published, _TABLES["baseline"]))
-ELSEWHERE = tuple(PublishedScore(**table) for table in _TABLES["elsewhere"])
+ELSEWHERE: list[Json] = _TABLES["elsewhere"]  # figures on other items than cti-mcq and cti-rcm

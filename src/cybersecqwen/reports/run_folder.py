@@ -221,22 +221,24 @@ def load_evidence(run: Path) -> Evidence:
     """Read a run folder; raises InputError where it is none or one of its files is damaged."""
     if not (run / "recipe.toml").is_file():
         raise InputError("no recipe.toml here", where=run, tip="give the folder of a run")
-    certificate = run / "corpus" / "certificate.json"
-    synthesized = run / "synthesis" / "certificate.json"
-    distilled = run / "distillation" / "certificate.json"
     own = [path for path in _evaluations(run) if _of_merged_model(run, path)]
     others = [path for path in _evaluations(run) if path not in own]
     return Evidence(
         recipe=load_recipe(run / "recipe.toml"),
-        certificate=read_model(Certificate, certificate) if certificate.is_file() else None,
+        certificate=_certificate(Certificate, run / "corpus"),
         summary=_object(run / "adapter" / "summary.json"),
         parity=_object(run / "merged" / "parity.json"),
         results=[read_model(Result, path) for path in own],
-        synthesized=read_model(Synthesized, synthesized) if synthesized.is_file() else None,
-        distilled=read_model(Distilled, distilled) if distilled.is_file() else None,
+        synthesized=_certificate(Synthesized, run / "synthesis"),
+        distilled=_certificate(Distilled, run / "distillation"),
         others=[f"{path.parts[-3]}/{path.parts[-2]}" for path in others],
         loss_plot=_LOSS_PLOT if (run / "report" / _LOSS_PLOT).is_file() else "",
     )
+
+
+def _certificate(model: type[Model], stage: Path) -> Model | None:
+    path = stage / "certificate.json"
+    return read_model(model, path) if path.is_file() else None
 
 
 def load_results(run: Path) -> list[Result]:

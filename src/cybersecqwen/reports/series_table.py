@@ -5,6 +5,7 @@ print(series_text(series_report(about, runs, comparison, failed)))
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
 from cybersecqwen.config import override
@@ -12,7 +13,6 @@ from cybersecqwen.files import Json
 from cybersecqwen.reports.comparison.result_tables import MARKS, interval, legend, p_value
 from cybersecqwen.reports.markdown import document
 
-_NONE = "–"
 _AGAINST = ("difference", "interval", "p_value", "p_holm", "test", "detectable", "verdict")
 
 
@@ -63,37 +63,21 @@ def _results(comparison: Json, name: str) -> Iterator[Json]:
 
 def series_text(report: Json) -> str:
     """Write the report as Markdown, a table for each task, which also reads on a terminal."""
-    runs = report["runs"]
-    tasks: dict[tuple[str, str, str], list[list[str]]] = {}
-    for run in runs:
+    tasks: dict[tuple[str, str, str], list[tuple[Json, Json]]] = defaultdict(list)
+    for run in report["runs"]:
         for result in run["results"]:
-            task = (result["task"], result["protocol"], result["metric"])
-            row = _row(run, result, run["name"] == report["reference"])
-            tasks.setdefault(task, []).append(row)
-    failed = [run for run in runs if run["error"]]
-    common = overrides(report["common"]) if report["common"] else ""
+            tasks[result["task"], result["protocol"], result["metric"]].append((run, result))
     return document(
-        "reports/series.md.jinja", report=report, common=common, tasks=tasks, failed=failed
+        "reports/series.md.jinja",
+        report=report,
+        tasks=tasks,
+        overrides=overrides,
+        marks=MARKS,
+        interval=interval,
+        p_value=p_value,
     ).rstrip("\n")
 
 
 def overrides(settings: Json) -> str:
     """Write what a run overrides, as --set takes it."""
     return ", ".join(override(key, value) for key, value in settings.items()) or "nothing"
-
-
-def _row(run: Json, result: Json, is_reference: bool) -> list[str]:
-    against, std = result["against"], result["std"]
-    known = against and against["verdict"]
-    mean = _NONE if result["mean"] is None else f"{result['mean']:.4f}"
-    return [
-        MARKS[against["verdict"]] if against else "",
-        run["name"] + (" (reference)" if is_reference else ""),
-        overrides(run["overrides"]),
-        mean if std is None else f"{mean} ± {std:.4f}",
-        interval(result["interval_95"]),
-        f"{result['parseable_rate']:.1%}",
-        f"{against['difference']:+.4f}" if known else _NONE,
-        interval(against["interval"], sign=True) if known else _NONE,
-        p_value(against["p_holm"]) if known else _NONE,
-    ]

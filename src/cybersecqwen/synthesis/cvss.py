@@ -20,43 +20,19 @@ from typing import Any
 
 from cybersecqwen.errors import InputError
 from cybersecqwen.synthesis.pair import Draft, Grounding, Maker, Makers
-from cybersecqwen.synthesis.wording import One, fill, form, lead, load_templates, say
+from cybersecqwen.synthesis.wording import fill, lead, load_templates, say
 
 SOURCE = "CVSS v3.1 specification"
 _PREFIX = "CVSS:3.1/"
 
-# Base metrics and their values in the order of the specification.
-_VALUES = {
-    **{"AV": "NALP", "AC": "LH", "PR": "NLH", "UI": "NR"},
-    **{"S": "UC", "C": "NLH", "I": "NLH", "A": "NLH"},
-}
-_CHANGE = "score severity score_after! severity_after! vector_after"
-_WORDS = load_templates(
-    "cvss.toml",
-    {
-        "score": {"choice": form("vector!", "score! severity")},
-        "severity": {"choice": form("vector!", "score severity!")},
-        "metric": {"choice": form("vector!", "metric! meaning!")},
-        "more severe": {"choice": form("", "vector! score! severity others")},
-        "reading": {"open": form("vector!", "score! severity!")},
-        "what if": {
-            "open": {
-                "question": "vector! name! before after!",
-                **dict.fromkeys(("rises", "falls", "stays"), _CHANGE),
-            }
-        },
-        "rating": {"open": form("vector!", "score! severity! reach! rights! help!")},
-        "lines": {"metric": One("metric! meaning!"), "score": One("score! severity!")},
-        "ratings": dict.fromkeys(("None", "Low", "Medium", "High", "Critical"), One()),
-        "metrics": {
-            metric: {"name": One()} | {v: {"name": One(), "meaning": One()} for v in values}
-            for metric, values in _VALUES.items()
-        },
-    },
-)
+_WORDS = load_templates("cvss.toml")
 
-# Each base metric: its name, and by value what that is called and means.
-METRICS: Mapping[str, Any] = {metric: _WORDS["metrics"][metric] for metric in _VALUES}
+# Each base metric: its name, and by value what that is called and means. The order is that of the
+# specification.
+METRICS: Mapping[str, Any] = {
+    name: _WORDS["metrics"][name] for name in ("AV", "AC", "PR", "UI", "S", "C", "I", "A")
+}
+_VALUES = {metric: [key for key in words if key != "name"] for metric, words in METRICS.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
-from cybersecqwen.records import Entry, Fact, Knowledge, Passage
+from cybersecqwen.records import Entry, Fact, Knowledge
 from cybersecqwen.synthesis.pair import Grounding
 
 
@@ -36,18 +36,15 @@ class FactBase:
         entries = {e.entry_id: e for part in parts for e in part.entries}
         facts = list(dict.fromkeys(_short(fact) for part in parts for fact in part.facts))
         passages = dict.fromkeys(p for part in parts for p in part.passages)
-        targets: dict[tuple[str, str], list[str]] = defaultdict(list)
-        subjects: dict[tuple[str, str], list[str]] = defaultdict(list)
-        for subject, relation, target in facts:
-            if subject in entries:
-                targets[subject, relation].append(target)
-                subjects[relation, target].append(subject)
+        facts = [fact for fact in facts if fact.subject in entries]
         return cls(
             entries,
-            {key: tuple(ids) for key, ids in targets.items()},
-            {key: tuple(ids) for key, ids in subjects.items()},
-            _sections(passages),
-            {family(p.entries[0].entry_id): _release(p) for p in reversed(parts) if p.entries},
+            targets=_grouped(((s, relation), t) for s, relation, t in facts),
+            subjects=_grouped(((relation, t), s) for s, relation, t in facts),
+            passages=_grouped(((p.entry_id, p.section), p.text) for p in passages),
+            releases={
+                family(p.entries[0].entry_id): _release(p) for p in reversed(parts) if p.entries
+            },
         )
 
     def of_kind(self, *kinds: str) -> list[str]:
@@ -121,11 +118,14 @@ def _closure(start: str, step: Callable[[str], Iterable[str]]) -> set[str]:
     return reached
 
 
-def _sections(passages: Iterable[Passage]) -> dict[tuple[str, str], tuple[str, ...]]:
-    sections: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for passage in passages:
-        sections[passage.entry_id, passage.section].append(passage.text)
-    return {key: tuple(texts) for key, texts in sections.items()}
+def _grouped(
+    pairs: Iterable[tuple[tuple[str, str], str]],
+) -> dict[tuple[str, str], tuple[str, ...]]:
+    """Collect the second of each pair by the first."""
+    groups: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for key, value in pairs:
+        groups[key].append(value)
+    return {key: tuple(values) for key, values in groups.items()}
 
 
 def _shipped(index: KnowledgeIndex, given: set[str]) -> Iterator[Knowledge]:

@@ -29,22 +29,13 @@ from cybersecqwen.synthesis.pair import KINDS, LETTERS, Draft, Grounding, Makers
 from cybersecqwen.synthesis.record_facts import RecordFacts
 from cybersecqwen.synthesis.relation_questions import RELATIONS
 from cybersecqwen.synthesis.selection import apportion
-from cybersecqwen.synthesis.wording import One, fill, load_templates
+from cybersecqwen.synthesis.wording import fill, load_templates
 
 _TOPIC = "asked"  # of all that a teacher writes
 _SPARE = 1.25  # requests for each pair that is wanted: some will be rejected
 _SHOWN = 500  # characters of an unusable answer that are kept beside it in the ledger
 
-_WORDS = load_templates(
-    "teacher.toml",
-    {
-        "system": One(),
-        "request": One("about! text! form!"),
-        **dict.fromkeys(("open", "choice"), One("shown!")),
-        "shown": One(),
-        "about": dict.fromkeys(KINDS, One()),
-    },
-)
+_WORDS = load_templates("teacher.toml")
 _FENCE = re.compile(r"\A\s*```(?:json)?\s*\n(.*)\n```\s*\Z", re.DOTALL)
 _KEYS = {False: {"question", "answer", "quote"}}
 _KEYS[True] = _KEYS[False] | {"options", "correct"}

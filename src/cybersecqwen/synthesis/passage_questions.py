@@ -17,15 +17,9 @@ from dataclasses import dataclass, replace
 from cybersecqwen.records import Fact
 from cybersecqwen.synthesis.facts import FactBase
 from cybersecqwen.synthesis.pair import Draft, Maker, Makers
-from cybersecqwen.synthesis.wording import form, lead, load_templates, say
+from cybersecqwen.synthesis.wording import lead, load_templates, say
 
-_WORDS = load_templates(
-    "passages.toml",
-    {
-        "definition": {"open": form("name!", "text!"), "choice": form("text! kind", "name")},
-        "measure": {"open": form("name!", "text! name"), "choice": form("name!", "name")},
-    },
-)
+_WORDS = load_templates("passages.toml")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z(])")
 _PHASE = re.compile(r"^(?:[A-Z][\w /-]{3,60}): (?=[A-Z])")
 _WHOLE = re.compile(r"^(?!.*\[REF-).*\.$")  # ends, and sends nobody to a reference

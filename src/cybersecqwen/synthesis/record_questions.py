@@ -24,33 +24,9 @@ from cybersecqwen.synthesis.cvss import metric_lines, read_vector
 from cybersecqwen.synthesis.facts import FactBase
 from cybersecqwen.synthesis.pair import Draft, Maker, Makers
 from cybersecqwen.synthesis.record_facts import EFFECTS, RecordFacts, effects
-from cybersecqwen.synthesis.wording import form, framed, load_templates, say
+from cybersecqwen.synthesis.wording import framed, load_templates, say
 
-_WORDS = load_templates(
-    "records.toml",
-    {
-        "weakness of a record": {
-            "open": {**form("", "quote! cwe! name"), "discouraged": ""},
-            "choice": form("", "quote! right!"),
-        },
-        "effect": {
-            "open": form("", "sentence! name Name"),
-            "choice": form("", "sentence! name"),
-        },
-        "fix": {
-            "open": form("product", "product! version!"),
-            "choice": form("product", "product version!"),
-        },
-        "component": {
-            "open": form("noun", "noun! name!"),
-            "choice": form("noun", "noun! name!"),
-        },
-        "product": {
-            "open": form("", "product! version!"),
-            "choice": form("", "product! version!"),
-        },
-    },
-)
+_WORDS = load_templates("records.toml")
 _COMMON = 60  # weaknesses that wrong options are drawn from, the most frequent of the cohort
 _DRAWN = 12  # names that are looked at for three which a text does not hold
 _TELLING = 5  # phrases that speak for a weakness without sharing a word with its name

@@ -25,9 +25,9 @@ from cybersecqwen.records import Fact
 from cybersecqwen.synthesis.facts import FactBase, domain
 from cybersecqwen.synthesis.pair import Draft, Kind
 from cybersecqwen.synthesis.wording import (
+    PLACEHOLDERS,
     TEMPLATES,
     check_templates,
-    form,
     lead,
     listed,
     read_templates,
@@ -66,9 +66,6 @@ class Relation(BaseModel):
         return Fact(ends[0], self.relation, ends[1])
 
 
-_FORMS = {"choice": form("subject!", "subject right!"), "open": form("subject!", "subject all!")}
-
-
 def read_relations(name: str) -> list[Relation]:
     """Read the relations of a file of templates; raises InputError with the file and the key."""
     relations = []
@@ -81,8 +78,9 @@ def read_relations(name: str) -> list[Relation]:
             key = ".".join((topic, *map(str, first["loc"])))
             tip = "the first lines of attack.toml explain the keys"
             raise InputError(f"{key}: {first['msg']}", where=TEMPLATES / name, tip=tip) from None
-        forms = {key: table[key] for key in _FORMS if key in table}
-        check_templates(name, forms, {key: _FORMS[key] for key in forms}, at=topic)
+        forms = {key: table[key] for key in PLACEHOLDERS["relation"] if key in table}
+        layout = {key: PLACEHOLDERS["relation"][key] for key in forms}
+        check_templates(name, forms, layout, at=topic)
     return relations
 
 

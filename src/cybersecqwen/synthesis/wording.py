@@ -1,12 +1,11 @@
 """The wording of questions and answers: sentences with {placeholders}, read from `templates/`.
 
-    layout = {"leads": "", "apart": "ask! text! cve_id", "inline": "ask! text! cve_id"}
-    frames = load_templates("frames.toml", layout)
+    frames = load_templates("frames.toml")
     say(rng, frames["inline"], ask="Which CWE is it?", text="XSS in Foo.", cve_id="CVE-2021-1")
 
 Each text is one sentence, or a list of which one is drawn, so that no template stands for
 thousands of pairs. A file is checked as a whole when it is loaded: each key that the code reads,
-no other, and only placeholders that the code fills.
+no other, and only placeholders that the code fills. `placeholders.toml` lists both.
 
 >>> fill('Which tactic is {it}? {"a": 1}', it="T1055")
 'Which tactic is T1055? {"a": 1}'
@@ -17,7 +16,7 @@ from __future__ import annotations
 import random
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,27 +25,16 @@ from cybersecqwen.files import Json
 
 TEMPLATES = Path(__file__).parent / "templates"
 Sentences = str | Sequence[str]
-# Keys as in the file, nested; in place of each text the placeholders it may hold: "a b! c",
-# where "!" marks those that none of its sentences may lack.
-Layout = Mapping[str, Any]
+_ONE = "one: "  # before the placeholders of a text that is never a list
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _LED = 0.3  # share of the questions with a lead
 
 
-class One(str):
-    """The placeholders of a text that is one sentence, and never a list."""
-
-
-def form(question: str, answer: str) -> Layout:
-    """Describe the texts of a question in one form by their placeholders."""
-    return {"question": question, "answer": answer}
-
-
-def load_templates(name: str, layout: Layout) -> Json:
+def load_templates(name: str) -> Json:
     """Read a file of templates; raises InputError with file and key where it is not laid out so."""
     words = read_templates(name)
-    check_templates(name, words, layout)
+    check_templates(name, words, PLACEHOLDERS[name])
     return words
 
 
@@ -58,7 +46,7 @@ def read_templates(name: str) -> Json:
         raise InputError(f"is not valid TOML: {error}", where=TEMPLATES / name) from error
 
 
-def check_templates(name: str, words: Json, layout: Layout, *, at: str = "") -> None:
+def check_templates(name: str, words: Json, layout: Json, *, at: str = "") -> None:
     """Raise InputError for the first text that differs from the layout, with its file and key."""
     problem = next(_problems(words, layout, at), None)
     if problem:
@@ -84,14 +72,15 @@ def _problems(words: Any, layout: Any, at: str) -> Iterator[tuple[str, str]]:
 
 def _text_problems(text: Any, layout: str, at: str) -> Iterator[tuple[str, str]]:
     sentences = [text] if isinstance(text, str) else text
-    if isinstance(layout, One) and not isinstance(text, str):
+    if layout.startswith(_ONE) and not isinstance(text, str):
         yield f"{at}: is not one text", "write one text between quotation marks"
         return
     if not isinstance(sentences, list) or not sentences:
         yield f"{at}: needs at least one sentence", "write a text, or a list of texts"
         return
-    known = [name.rstrip("!") for name in layout.split()]
-    needed = [name.rstrip("!") for name in layout.split() if name.endswith("!")]
+    names = layout.removeprefix(_ONE).split()
+    known = [name.rstrip("!") for name in names]
+    needed = [name.rstrip("!") for name in names if name.endswith("!")]
     may = "it may hold " + (", ".join(f"{{{name}}}" for name in known) or "none")
     for sentence in sentences:
         if not isinstance(sentence, str) or not sentence.strip():
@@ -117,9 +106,8 @@ def say(rng: random.Random, sentences: Sentences, /, **values: str) -> str:
     return fill(one, **values)
 
 
-_FRAMES = load_templates(
-    "frames.toml", {"leads": "", "apart": "ask! text! cve_id", "inline": "ask! text! cve_id"}
-)
+PLACEHOLDERS = tomllib.loads(Path(__file__).with_name("placeholders.toml").read_text("utf-8"))
+_FRAMES = load_templates("frames.toml")
 
 
 def lead(rng: random.Random, question: str) -> str:

@@ -290,7 +290,7 @@ def _published(tables: Sequence[Json], reference: str) -> list[Json]:
     ]
     rows += [(row, "baseline") for row in BASELINES]
     published = [_published_row(row, status, ours) for row, status in rows]
-    return published + [asdict(row) | {"status": "published"} for row in ELSEWHERE]
+    return published + [row | {"status": "published"} for row in ELSEWHERE]
 
 
 def _published_row(row: Published, status: str, ours: Mapping[tuple[str, str], Json]) -> Json:

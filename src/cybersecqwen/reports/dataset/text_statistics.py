@@ -24,7 +24,7 @@ import random
 from array import array
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -259,19 +259,14 @@ def _error(estimates: Sequence[int], counted: Sequence[int]) -> Json:
     }
 
 
-@dataclass
-class _Group:
+class _Group(NamedTuple):
     text: str
     cve_ids: list[str]
-    size: int = 0
-    labels: Counter[str] = field(default_factory=Counter)
+    labels: Counter[str]
 
-    def add(self, cve_id: str, label: str) -> None:
-        self.size += 1
-        if len(self.cve_ids) < _IDS:
-            self.cve_ids.append(cve_id)
-        if label:
-            self.labels[label] += 1
+    @property
+    def size(self) -> int:
+        return len(self.cve_ids)
 
 
 class Duplicates:
@@ -291,9 +286,10 @@ class Duplicates:
             self._once[key] = (cve_id, label)
             return
         if key not in self._groups:
-            self._groups[key] = _Group(text, [])
-            self._groups[key].add(*self._once[key])
-        self._groups[key].add(cve_id, label)
+            first, first_label = self._once[key]
+            self._groups[key] = _Group(text, [first], Counter([first_label] if first_label else []))
+        self._groups[key].cve_ids.append(cve_id)
+        self._groups[key].labels.update([label] if label else [])
 
     def to_json(self) -> Json:
         """Return the number of groups, the records in them, and the largest."""
@@ -318,6 +314,6 @@ def _shown(group: _Group) -> Json:
     return {
         "records": group.size,
         "text": text if len(text) <= _EXCERPT else f"{text[: _EXCERPT - 1]}…",
-        "cve_ids": group.cve_ids,
+        "cve_ids": group.cve_ids[:_IDS],
         "labels": dict(sorted(group.labels.items())),
     }
