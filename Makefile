@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+LOCK := requirements-dev.txt
 PIP = $(BIN)/python -m pip install --constraint constraints.txt --editable
 
 # On a loaded machine several OpenMP threads wait for one another and can take ten times as long.
@@ -10,7 +11,7 @@ export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast check format docs build clean
+.PHONY: help setup demo test test-fast check format lock docs build clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,14 +40,20 @@ check: setup ## Check format, lint, types, import layers, and known faults of de
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	@$(BIN)/pip-audit --progress-spinner off --timeout 10 >$(VENV)/pip-audit.txt 2>&1 \
+	@$(BIN)/pip-audit --requirement $(LOCK) --no-deps --disable-pip --progress-spinner off \
+	  --timeout 10 >$(VENV)/pip-audit.txt 2>&1 \
 	  || ! grep -q 'known vulnerabilit' $(VENV)/pip-audit.txt || { cat $(VENV)/pip-audit.txt; exit 1; }
 	@echo "pip-audit: $$(grep -c 'could not be audited' $(VENV)/pip-audit.txt) of \
-	$$($(BIN)/python -m pip list 2>/dev/null | tail -n +3 | wc -l) packages could not be looked up"
+	$$(grep -c == $(LOCK)) packages of $(LOCK) could not be looked up"
 
 format: setup ## Format the code and mend what the linter can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+lock: setup ## Write the versions of this environment, harnesses included, to be audited
+	$(PIP) '.[dev,harnesses]'
+	@{ head -2 $(LOCK); $(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//'; } >$(LOCK).new
+	@mv $(LOCK).new $(LOCK)
 
 docs: setup ## Build the documentation into build/site
 	$(BIN)/python docs/reference.py
