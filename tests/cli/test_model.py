@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import click
 import pytest
+from click.testing import CliRunner
 
-from cybersecqwen.cli.model import one_model
+from cybersecqwen.cli import main
+from cybersecqwen.cli.model import RequestField, one_model, take_engine_options
+from cybersecqwen.files import read_json
+from cybersecqwen.sample import BENCHMARK
 
 URL = "http://localhost:8000/v1"
 
@@ -45,3 +52,102 @@ def test_two_models_or_none_at_all_are_refused(
 ) -> None:
     with pytest.raises(click.UsageError, match=message):
         one_model(model, **older)
+
+
+@pytest.mark.parametrize(
+    ("typed", "field"),
+    [
+        ("reasoning_effort=low", ("reasoning_effort", "low")),
+        ("seed=", ("seed", None)),
+        ("stop=null", ("stop", None)),
+        ("top_k=20", ("top_k", 20)),
+        ('extra={"a": [1, true]}', ("extra", {"a": [1, True]})),
+        ("user=a=b", ("user", "a=b")),
+        ("deep=" + "[" * 100_000, ("deep", "[" * 100_000)),
+    ],
+)
+def test_a_field_of_a_request_is_json_or_a_text_or_left_out(typed: str, field: Any) -> None:
+    assert RequestField().convert(typed, None, None) == field
+
+
+@pytest.mark.parametrize("typed", ["", "seed", "=1"])
+def test_what_is_no_field_is_refused(typed: str) -> None:
+    with pytest.raises(click.BadParameter, match="is not KEY=VALUE"):
+        RequestField().convert(typed, None, None)
+
+
+@pytest.mark.parametrize(
+    ("given", "model", "message"),
+    [
+        ({"retries": 3}, "embedded", "--retries is of a server, and embedded is none"),
+        ({"batch_size": 3}, URL, "--batch-size is of a model folder"),
+        ({"ca_bundle": Path("ca.pem")}, None, "--ca-bundle is of a server, and none is named"),
+        ({"request": (("seed", None),)}, "answers.jsonl", "--request is of a server"),
+    ],
+)
+def test_an_option_without_an_effect_is_refused(given: Any, model: Any, message: str) -> None:
+    with pytest.raises(click.UsageError, match=message):
+        take_engine_options(given, model)
+
+
+def test_what_is_not_given_is_left_to_the_engine() -> None:
+    options = {"request": (("seed", None),), "timeout": 5.0, "retries": None, "top": 3}
+    assert take_engine_options(options, URL) == {"request": {"seed": None}, "timeout": 5.0}
+    assert options == {"top": 3}
+
+
+def measure(server: Any, out: Path, *options: str) -> Any:
+    where = ["--benchmark", str(BENCHMARK), "--out", str(out), "--task", "cti-rcm", "--trials", "1"]
+    command = ["evaluate", "--model", f"tiny@{server.url}", "--no-probe", *where, *options]
+    return CliRunner().invoke(main, command)
+
+
+def test_a_part_of_a_task_is_marked_and_settings_of_requests_are_kept(
+    server: Any, tmp_path: Path
+) -> None:
+    server.model = lambda _: {"choices": [{"message": {"content": "CWE-79"}}]}
+    own = ["--request", "seed=", "--request", "max_completion_tokens=max_tokens"]
+    result = measure(server, tmp_path, "--limit", "3", *own)
+    assert result.exit_code == 0
+    assert "partial: 3 of 60 items, not the task's score" in result.stdout
+    assert "modified: trials=1, limit=3, seed=;" in result.stdout
+    assert len(server.bodies) == 3
+    assert all("seed" not in body for body in server.bodies)
+    assert {body["max_completion_tokens"] for body in server.bodies} == {512}
+    folder = tmp_path / "evaluation" / "cti-rcm" / "model-card"
+    scores = read_json(folder / "scores.json")
+    assert (scores["partial"], scores["items"], scores["of"]) == (True, 3, 60)
+    made_from = read_json(folder / "manifest.json")["made_from"]
+    assert made_from["inputs"]["model"]["request"] == {
+        "seed": "",
+        "max_completion_tokens": "max_tokens",
+    }
+    changed = measure(server, tmp_path, "--limit", "3", *own[2:])
+    assert changed.exit_code == 1
+    assert "inputs.model.request.seed was , is absent" in changed.stderr
+    scored = CliRunner().invoke(main, ["score", str(tmp_path), "--benchmark", str(BENCHMARK)])
+    assert "partial: 3 of 60 items" in scored.stderr
+
+
+def test_requests_that_may_fail_count_as_wrong_and_are_told(server: Any, tmp_path: Path) -> None:
+    from aiohttp import web
+
+    calls = iter(range(100))
+
+    def answer(_: Any) -> Any:
+        if next(calls) == 4:
+            raise web.HTTPBadRequest(text="too long")
+        return {"choices": [{"message": {"content": "CWE-79"}}]}
+
+    server.model = answer
+    refused = measure(server, tmp_path / "a", "--limit", "9")
+    assert (refused.exit_code, "too long" in refused.stderr) == (1, True)
+    calls = iter(range(100))
+    result = measure(server, tmp_path / "b", "--limit", "9", "--allow-failed", "1", "--json")
+    assert result.exit_code == 0
+    scores = read_json(tmp_path / "b" / "evaluation" / "cti-rcm" / "model-card" / "scores.json")
+    assert (scores["failed"], scores["trials"][0]["failed"], scores["trials"][0]["n"]) == (1, 1, 9)
+    assert scores["details"]["answers"]["finish_reasons"]["failed"] == 1
+    assert scores["trials"][0]["parseable"] == 8
+    table = measure(server, tmp_path / "b", "--limit", "9").stdout
+    assert "1 requests failed and count as wrong" in table

@@ -478,7 +478,7 @@ def test_fields_of_the_request_are_part_of_what_the_model_is(server: Any, ask: A
     list(engine.generate([ask(0)]))
     [body] = server.bodies
     assert ("seed" in body, body["reasoning_effort"]) == (False, "low")
-    assert engine.identity()["request"] == {"seed": None, "reasoning_effort": "low"}
+    assert engine.identity()["request"] == {"seed": "", "reasoning_effort": "low"}
     assert "request" not in HttpEngine(server.url, "tiny").identity()
     with pytest.raises(InputError, match="messages is no setting"):
         HttpEngine(server.url, "tiny", request={"messages": []})

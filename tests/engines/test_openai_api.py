@@ -280,6 +280,10 @@ def test_a_deployment_of_azure_is_named_by_its_url_and_gets_its_own_header() -> 
             {"max_completion_tokens": 99},
             *({"max_tokens"}, {"max_completion_tokens": 99}, ["max_completion_tokens=99"]),
         ),
+        (
+            {"max_tokens": None, "max_completion_tokens": 99},
+            *({"max_tokens"}, {"max_completion_tokens": 99}, ["max_completion_tokens=99"]),
+        ),
         ({"reasoning_effort": "low"}, set(), {"reasoning_effort": "low"}, ["reasoning_effort=low"]),
         ({"temperature": 1}, set(), {"temperature": 1}, ["temperature=1"]),
         ({"stream": True}, set(), {"stream": True}, []),
@@ -297,4 +301,4 @@ def test_fields_of_a_request_are_added_renamed_and_left_out(
     body = json.loads(call("m", ask(0), fields)[1])
     plain = json.loads(call("m", ask(0), {})[1])
     assert body == {name: value for name, value in plain.items() if name not in gone} | there
-    assert deviations(fields) == said
+    assert deviations({k: "" if v is None else v for k, v in fields.items()}) == said

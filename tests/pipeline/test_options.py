@@ -14,7 +14,7 @@ from cybersecqwen.config import load_recipe
 from cybersecqwen.pipeline import STAGES, RunInputs
 from cybersecqwen.pipeline.stage import Outputs
 
-INPUTS = {field.name for field in fields(RunInputs)}
+INPUTS = {field.name for field in fields(RunInputs)} - {"teacher_options"}  # as of any model
 _OTHER = "Other requests at once."
 DECLARED = {name: {option.name for option in stage.options} for name, stage in STAGES.items()}
 

@@ -47,6 +47,17 @@ def test_model_index_round_trips_through_the_hub_library(make_run: MakeRun) -> N
     assert eval_results_to_model_index(name, results) == data["model-index"]
 
 
+def test_a_part_of_a_task_is_told_and_never_published(make_run: MakeRun) -> None:
+    run = make_run(complete=False)
+    part = {"items": 50, "of": 1_000, "partial": True, "failed": 3}
+    write_scores(run, scores("cti-rcm", 50, 0.61) | part)
+    card = render(run)
+    assert "partial: 50 of 1,000 items, not the task's score" in section(card, "Results")
+    assert "3 requests failed and count as wrong" in section(card, "Results")
+    assert "model-index" not in front_matter(card)
+    assert "published:" not in card
+
+
 def test_front_matter_says_what_the_hub_needs(make_run: MakeRun) -> None:
     data = front_matter(render(make_run("gemma4defense-2b")))
     assert data["license"] == "apache-2.0"

@@ -16,7 +16,7 @@ import re
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from cybersecqwen.cwe.catalogue import load_catalogue
 from cybersecqwen.embedded.tokenizer import plain
@@ -41,11 +41,13 @@ class Classifier(Protocol):
         ...
 
 
-def open_classifier(model: str | Path = "embedded", *, samples: int | None = None) -> Classifier:
+def open_classifier(
+    model: str | Path = "embedded", *, samples: int | None = None, **options: Any
+) -> Classifier:
     """Open any model, named as for `engines.open_model`, as a classifier.
 
-    `samples` is how many answers of a language model vote, by default 5. Raises InputError where
-    the string names no model or what ships is damaged.
+    `samples` is how many answers of a language model vote, by default 5; `options` are those of
+    `open_model`. Raises InputError where the string names no model or what ships is damaged.
     """
     if model == "embedded":  # calibrated, which its answers as an engine are not
         from cybersecqwen.embedded.classifier import CweClassifier
@@ -53,7 +55,7 @@ def open_classifier(model: str | Path = "embedded", *, samples: int | None = Non
         return CweClassifier.load()
     from cybersecqwen.engines import open_model
 
-    return LanguageModel(open_model(model).engine, samples=samples or _SAMPLES)
+    return LanguageModel(open_model(model, **options).engine, samples=samples or _SAMPLES)
 
 
 class LanguageModel:

@@ -36,7 +36,7 @@ class Protocol:
     one set per trial, or one set per trial whose items are then not asked. `improper` says whether
     an answer in another form than asked for counts, and whether it is counted apart. `unstated` are
     settings that the source leaves open and that are ours. `extractor` stands in for that of the
-    task.
+    task. `limit` asks a part of a task only, the first so many items of its file.
     """
 
     name: str
@@ -59,6 +59,7 @@ class Protocol:
     unparseable: Literal["wrong", "dropped"] = "wrong"
     ddof: int = 1  # of the spread between trials
     permutations: int = 0  # of the options of a multiple choice; 0: as they stand
+    limit: int = 0  # 0: all items
     unstated: tuple[str, ...] = ()
     modified: tuple[str, ...] = ()
 
@@ -88,7 +89,8 @@ class Protocol:
 
     def settings(self) -> Json:
         """Return every setting that holds for all tasks, as JSON-able values."""
-        return {k: v for k, v in asdict(self).items() if k not in ("covers", "extractor")}
+        left_out = ("covers", "extractor", *(() if self.limit else ("limit",)))
+        return {k: v for k, v in asdict(self).items() if k not in left_out}
 
     def settings_of(self, task: Task) -> Json:
         """Return every setting that holds for a task, as JSON-able values, for manifests."""
@@ -133,12 +135,13 @@ def find_protocol(
     temperature: float | None = None,
     max_tokens: int | None = None,
     permute: int | None = None,
-    concurrency: int | None = None,
+    **others: int | None,
 ) -> Protocol:
     """Look a protocol up; what deviates from its own settings marks it modified.
 
     Further trials go on from the last seed; permutations of the options make as many trials.
-    Raises CyberSecQwenError for an unknown name, and for what no server can be asked.
+    `others` are `concurrency` and `limit`. Raises CyberSecQwenError for an unknown name, and for
+    what no server can be asked.
     """
     if name not in PROTOCOLS:
         known = ", ".join(PROTOCOLS)
@@ -156,7 +159,7 @@ def find_protocol(
         protocol = _changed(protocol, trials=trials, seeds=_seeds(protocol, trials))
     if temperature is not None and not math.isfinite(temperature):
         raise CyberSecQwenError(f"a temperature of {temperature}", tip="give a number, as 0.3")
-    given = {"temperature": temperature, "max_tokens": max_tokens, "concurrency": concurrency}
+    given = {"temperature": temperature, "max_tokens": max_tokens, **others}
     for setting, value in given.items():
         if value is not None and value != getattr(protocol, setting):
             protocol = _changed(protocol, **{setting: value})

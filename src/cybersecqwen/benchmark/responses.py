@@ -84,6 +84,7 @@ class ResponseSet:
             named,
             seeds=asked.seeds,
             permutations=asked.permutations,
+            limit=asked.limit,
             exemplars=asked.exemplars,
             base_shots=asked.base_shots,
             rows="distinct" if "distinct" in (asked.rows, named.rows) else "all",

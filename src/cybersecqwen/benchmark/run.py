@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from cybersecqwen.benchmark.probe import probe
@@ -25,6 +25,7 @@ from cybersecqwen.benchmark.tasks.task import Suite, Task, fingerprint
 from cybersecqwen.benchmark.trial import trial_items, trial_requests
 from cybersecqwen.engines import Model
 from cybersecqwen.engines.http import HttpEngine
+from cybersecqwen.engines.openai_api import deviations
 from cybersecqwen.engines.progress_bar import ProgressBar
 from cybersecqwen.engines.response_log import generate_missing
 from cybersecqwen.files import Json, sha256_file, write_json
@@ -72,6 +73,8 @@ def evaluate(
     every answer so far kept: the same call goes on from there.
     """
     known = find_task(task)
+    changed = deviations(model.identity.get("request", {}))
+    protocol = replace(protocol, modified=(*protocol.modified, *changed))
     facts = benchmark_facts(benchmark, suite=known.suite)
     made_from = {
         "config": {"protocol": protocol.settings_of(known), "kind": model.kind},

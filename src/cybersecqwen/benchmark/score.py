@@ -25,7 +25,8 @@ from cybersecqwen.benchmark.tasks.task import (
     Metric,
     Task,
 )
-from cybersecqwen.benchmark.trial import trial_items
+from cybersecqwen.benchmark.trial import protocol_items, trial_items
+from cybersecqwen.engines.interface import failure_reason
 from cybersecqwen.engines.reasoning import read_answer
 from cybersecqwen.errors import InputError
 from cybersecqwen.records import Item, Response
@@ -44,7 +45,8 @@ class TaskScores:
     `items` are those that any trial asks; `shown`, which are the items as they were asked,
     `predictions` and `responses` are by trial and position, None where a trial does not ask one. A
     prediction is None also where nothing could be read, or only in a form that does not count.
-    `marks` are items x trials.
+    `marks` are items x trials. `of` is the number of items of the whole task where only a part was
+    asked, else 0.
     """
 
     task: Task
@@ -54,6 +56,13 @@ class TaskScores:
     predictions: tuple[tuple[str | None, ...], ...]
     responses: tuple[tuple[Response | None, ...], ...]
     marks: Mapping[str, Table]
+    of: int = 0
+
+    @property
+    def failed(self) -> tuple[int, ...]:
+        """Count for each trial the requests that failed, which count as wrong answers."""
+        given = ([r for r in row if r and failure_reason(r)] for row in self.responses)
+        return tuple(map(len, given))
 
     @property
     def golds(self) -> tuple[tuple[str | None, ...], ...]:
@@ -149,7 +158,13 @@ def score(
         tuple(map(tuple, predictions)),
         tuple(tuple(answers.get(item.index) for item in asked) for answers in answered),
         marks,
+        of=_whole(protocol, items, len(asked)),
     )
+
+
+def _whole(protocol: Protocol, items: Sequence[Item], asked: int) -> int:
+    whole = len(protocol_items(protocol, items))
+    return whole if protocol.limit and asked < whole else 0
 
 
 def mark(

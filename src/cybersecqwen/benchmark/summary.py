@@ -41,6 +41,9 @@ def summarise(scored: TaskScores, *, samples: int = SAMPLES, seed: int = SEED) -
         "extractor": protocol.extractor_of(task),
         "headline": task.headline,
         "items": len(scored.items),
+        "of": scored.of or len(scored.items),
+        "partial": bool(scored.of),
+        "failed": sum(scored.failed),
         "trials": [_trial(scored, trial) for trial in range(len(protocol.seeds))],
         "strict_accuracy": _or_nothing(measured.pop("strict_accuracy")),
         "parseable_rate": measured.pop("parseable_rate"),
@@ -90,6 +93,7 @@ def _trial(scored: TaskScores, trial: int) -> Json:
         "seed": scored.protocol.seeds[trial],
         "n": n,
         **counts,
+        "failed": scored.failed[trial],
         "strict_accuracy": _of_trial(scored, "strict_accuracy", trial) or 0.0,
         "parseable_rate": counts["parseable"] / n,
         **own,
@@ -97,7 +101,16 @@ def _trial(scored: TaskScores, trial: int) -> Json:
 
 
 _COUNTS = ("asked", "correct", "parseable")
-_SETTINGS = "task", "protocol", "protocol_version", "modified", "extension", "extractor", "items"
+_SETTINGS = (
+    *("task", "protocol", "protocol_version", "modified", "extension", "extractor"),
+    *("items", "of", "partial", "failed"),
+)
+
+
+def caveats(items: int, of: int, failed: int) -> list[str]:
+    """Say where a score is over a part of its task, or counts requests that failed."""
+    said = [f"partial: {items:,} of {of:,} items, not the task's score"] if items < of else []
+    return said + ([f"{failed:,} requests failed and count as wrong"] if failed else [])
 
 
 def _of_trial(scored: TaskScores, metric: str, trial: int) -> float | None:

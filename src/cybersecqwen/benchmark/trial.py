@@ -40,12 +40,14 @@ def trial_items(
 ) -> tuple[Item, ...]:
     """Return the items of one trial as they are asked, with the gold that then holds.
 
-    Options may be permuted; the exemplars of a trial may be left out.
+    Options may be permuted; the exemplars of a trial may be left out, and all beyond a limit.
     """
     rows = protocol_items(protocol, items)
     if kind == "base" and protocol.exemplars == "per trial, not asked":
         shown = {item.index for item in _trial_exemplars(protocol, rows, trial)}
         rows = tuple(item for item in rows if item.index not in shown)
+    if protocol.limit:
+        rows = tuple(item for item in rows if item.index < protocol.limit)
     if protocol.permutations:
         rows = tuple(_permuted(item, protocol, trial) for item in rows)
     return rows
@@ -61,6 +63,8 @@ def trial_requests(
     """
     rows = trial_items(protocol, items, kind=kind, trial=trial)
     task = find_task(items[0].task)
+    if not rows:
+        raise CyberSecQwenError("no item is left to ask", where=task.name, tip="raise --limit")
     sampling = Sampling(
         protocol.temperature,
         protocol.top_p,

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cybersecqwen.cli.group import FILE, help_text
-from cybersecqwen.cli.model import HELP, METAVAR, OLDER, one_model
+from cybersecqwen.cli.model import (
+    HELP,
+    METAVAR,
+    OLDER,
+    model_options,
+    one_model,
+    take_engine_options,
+)
 from cybersecqwen.cli.streams import Bad, write_lines
 
 if TYPE_CHECKING:
@@ -38,12 +45,14 @@ if TYPE_CHECKING:
 @click.option(
     "--samples", type=click.IntRange(min=1), help="Answers of a language model.  [default: 5]"
 )
+@model_options
 def classify(inputs: tuple[str, ...], as_json: bool, as_csv: bool, **options: Any) -> None:
     """Classify texts, CVE ids, files or a pipe."""
     if as_json and as_csv:
         raise click.UsageError("--json and --csv exclude each other")
     model = one_model(options["model"], engine=options["engine"]) or "embedded"
     _check(inputs, model, threshold=options["threshold"], samples=options["samples"])
+    opening = take_engine_options(options, model)
     from cybersecqwen.analyst.arguments import names_file, read_arguments
     from cybersecqwen.analyst.classification import classify as classified
     from cybersecqwen.analyst.classifiers import open_classifier
@@ -51,7 +60,7 @@ def classify(inputs: tuple[str, ...], as_json: bool, as_csv: bool, **options: An
 
     bad = Bad()
     given = read_arguments(inputs or ("-",), records=options["records"], report=bad.report)
-    classifier = open_classifier(model, samples=options["samples"])
+    classifier = open_classifier(model, samples=options["samples"], **opening)
     many = not inputs or any(names_file(text) or text == "-" for text in inputs)
     results = classified(
         _progress(given) if many else given,

@@ -19,7 +19,15 @@ from cybersecqwen.cli.group import (
     json_option,
     tasks_option,
 )
-from cybersecqwen.cli.model import HELP, METAVAR, OLDER, one_model
+from cybersecqwen.cli.model import (
+    HELP,
+    METAVAR,
+    OLDER,
+    model_options,
+    one_model,
+    server_options,
+    take_engine_options,
+)
 from cybersecqwen.cli.stages import open_recipe, print_results, stage_options
 
 if TYPE_CHECKING:
@@ -28,7 +36,7 @@ if TYPE_CHECKING:
 
 _FAILED = 3  # exit status of a probe; 1 is an error, 2 a wrong use
 _OLDER = ("engine", "url", "responses")  # options that named a model before --model did
-_DEVIATIONS = ("trials", "temperature", "max_tokens", "permute", "concurrency")
+_DEVIATIONS = ("trials", "temperature", "max_tokens", "permute", "concurrency", "limit")
 _KIND = "Zero-shot chat, or 5-shot raw completion; a recipe says its own.  [default: instruct]"
 _COUNT = click.IntRange(min=1)
 
@@ -37,12 +45,20 @@ _model_options = add_options(
     *(click.option(f"--{name}", hidden=True, help=OLDER) for name in _OLDER),
     click.option("--name", help="What to call the model.  [default: its folder, name or file]"),
     click.option("--kind", type=KIND, help=_KIND),
+    model_options,
+    click.option(
+        "--allow-failed",
+        type=click.IntRange(min=0),
+        metavar="N",
+        help="Let up to N requests of a trial fail at last; they count as wrong.  [default: 0]",
+    ),
 )
 _deviation_options = add_options(
     click.option("--trials", type=_COUNT, help="Another number of trials."),
     click.option("--temperature", type=click.FloatRange(min=0), help="Another temperature."),
     click.option("--max-tokens", type=_COUNT, help="Another length of answers."),
     click.option("--concurrency", type=_COUNT, help="Other requests at once."),
+    click.option("--limit", type=_COUNT, metavar="N", help="Ask the first N items of a task only."),
     click.option(
         "--permute",
         type=click.IntRange(min=2, max=24),
@@ -81,11 +97,13 @@ def evaluate(
 
     name, kind = options.pop("name"), options.pop("kind")
     model = one_model(options.pop("model"), **{older: options.pop(older) for older in _OLDER})
+    opening = take_engine_options(options, model)
     deviations = {deviation: options.pop(deviation) for deviation in _DEVIATIONS}
     if recipe is None:
         _check_model(model, options, tasks=tasks, save=save, permute=deviations["permute"])
         settings = find_protocol(protocol or "model-card", **deviations)
-        opened = open_model(model or "", kind=kind or "instruct", concurrency=settings.concurrency)
+        opening |= {"kind": kind or "instruct", "concurrency": settings.concurrency}
+        opened = open_model(model or "", **opening)
         out = pipeline.evaluate_model(
             replace(opened, name=name or opened.name),
             settings,
@@ -138,9 +156,15 @@ def _check_model(
 @click.option("--model", "name", hidden=True, help=OLDER)
 @click.option("--prompt", "prompts", multiple=True, help="Text to try it with; up to three count.")
 @click.option("--kind", type=KIND, default="instruct", help="Send the texts as chats, or raw.")
+@server_options
 @json_option
 def probe(
-    model: str, name: str | None, prompts: tuple[str, ...], kind: Kind, as_json: bool
+    model: str,
+    name: str | None,
+    prompts: tuple[str, ...],
+    kind: Kind,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Probe a server."""
     from cybersecqwen.benchmark.probe import probe as try_server
@@ -149,7 +173,8 @@ def probe(
     named = one_model(name, server=model) or model
     if engine_of(named) != "http":
         raise click.UsageError(f"{named} is not a server: give its URL, or NAME@URL")
-    report = try_server(open_model(named, kind=kind), prompts)
+    opened = open_model(named, kind=kind, **take_engine_options(options, named))
+    report = try_server(opened, prompts)
     echo(asdict(report), _report_table(report), as_json=as_json)
     if report.failed:
         click.get_current_context().exit(_FAILED)

@@ -7,17 +7,96 @@
     --model CyberSecQwen-4B@http://localhost:8000/v1       a server's model by its name
 
 Before, a server had an option of its own and --model the name: `--url URL --model NAME`.
+
+Beside it stand the options of how the model is opened, once for every command.
 """
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import click
 
+from cybersecqwen.cli.group import FILE, add_options
 from cybersecqwen.errors import InputError
 
 METAVAR = "MODEL"
 HELP = "embedded, a model folder, a file of recordings, a server's URL, or NAME@URL."
 OLDER = "An older way to name a model."
+
+
+class RequestField(click.ParamType[tuple[str, Any]]):
+    """A field of a request's body as KEY=VALUE: JSON, or a text where it is none; "" for none."""
+
+    name = "KEY=VALUE"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, Any]:
+        """Return the key and the value, None for a field to leave out."""
+        key, given, text = value.partition("=")
+        if not key or not given:
+            self.fail(f"{value!r} is not KEY=VALUE, as reasoning_effort=low", param, ctx)
+        try:
+            return key, json.loads(text) if text else None
+        except (ValueError, RecursionError):
+            return key, text
+
+
+# By the engine that they are of; the names are those of EngineOptions.
+_OPTIONS = {
+    "http": ("request", "timeout", "retries", "ca_bundle", "api_key_env", "allow_failed"),
+    "transformers": ("batch_size",),
+}
+_seconds = click.FloatRange(min=0, min_open=True)
+server_options = add_options(
+    click.option(
+        "--request",
+        type=RequestField(),
+        multiple=True,
+        help="Set a field of a server's requests; KEY= leaves it out, the name of a setting "
+        "(max_completion_tokens=max_tokens) renames it. Repeated.",
+    ),
+    click.option("--timeout", type=_seconds, help="Seconds for one request.  [default: 600]"),
+    click.option(
+        "--retries",
+        type=click.IntRange(min=0),
+        help="Retries of a failed request, with longer and longer pauses.  [default: 8]",
+    ),
+    click.option("--ca-bundle", type=FILE, help="Certificates to trust, in PEM form."),
+    click.option(
+        "--api-key-env",
+        metavar="NAME",
+        help="Variable of the server's key.  [default: OPENAI_API_KEY]",
+    ),
+)
+model_options = add_options(
+    server_options,
+    click.option(
+        "--batch-size",
+        type=click.IntRange(min=1),
+        help="Requests to a model folder at once.  [default: 32]",
+    ),
+)
+
+
+def take_engine_options(options: dict[str, Any], model: str | None) -> dict[str, Any]:
+    """Take how a model is opened out of a command's options; no more than what is given.
+
+    Raises UsageError for an option that is of no effect on such a model.
+    """
+    names = [name for group in _OPTIONS.values() for name in group if name in options]
+    given = {name: value for name in names if (value := options.pop(name)) not in (None, ())}
+    from cybersecqwen.engines import engine_of
+
+    fit = _OPTIONS.get(engine_of(model), ()) if model else ()
+    for name in given:
+        if name not in fit:
+            kind = "a server" if name in _OPTIONS["http"] else "a model folder"
+            known = f"{model} is none" if model else "none is named"
+            raise click.UsageError(f"--{name.replace('_', '-')} is of {kind}, and {known}")
+    return given | ({"request": dict(given["request"])} if "request" in given else {})
 
 
 def one_model(model: str | None, **older: str | None) -> str | None:

@@ -13,7 +13,7 @@ import click
 
 from cybersecqwen.artifacts import shipped_series
 from cybersecqwen.cli.group import FILE, Command, add_options, echo, json_option
-from cybersecqwen.cli.model import METAVAR, one_model
+from cybersecqwen.cli.model import METAVAR, one_model, server_options, take_engine_options
 from cybersecqwen.pipeline import STAGES, Run, RunInputs, Stage, open_run, run_stage
 from cybersecqwen.pipeline import run as run_stages
 from cybersecqwen.pipeline.stage import Option
@@ -40,8 +40,9 @@ _KINDS: dict[str, dict[str, Any]] = {
 def input_options(*names: str) -> Callable[[Command], Command]:
     """Add the options of the inputs that these stages declare, each once."""
     options = dict.fromkeys(option for name in names for option in STAGES[name].options)
-    older = [_TEACHER_NAME] if any(option.name == "teacher" for option in options) else []
-    return add_options(*map(_click_option, options), *older)
+    teachers = any(option.name == "teacher" for option in options)
+    further = [_TEACHER_NAME, server_options] if teachers else []
+    return add_options(*map(_click_option, options), *further)
 
 
 def stage_options(*names: str, recipe_required: bool = True) -> Callable[[Command], Command]:
@@ -64,6 +65,7 @@ def take_inputs(options: dict[str, Any]) -> RunInputs:
         raise click.UsageError("--model, --prices and --concurrency go with a --teacher")
     if named.get("teacher"):
         named["teacher"] = one_model(name, teacher=named["teacher"])
+    named["teacher_options"] = take_engine_options(options, named.get("teacher"))
     return RunInputs(**named)
 
 

@@ -198,10 +198,13 @@ class HttpEngine:
         return {"engine": "http", **self.identity(), **facts}
 
     def identity(self) -> Json:
-        """Return the server's URL, the model's name there, and what else its requests hold."""
+        """Return the server's URL, the model's name there, and the fields that were set.
+
+        A field that is left out is "", for a manifest takes None for what is not there.
+        """
         identity = {"url": self._base, "model": self._model}
-        fields = self._options.request
-        return identity | ({"request": dict(fields)} if fields else {})
+        fields = {k: "" if value is None else value for k, value in self._options.request.items()}
+        return identity | ({"request": fields} if fields else {})
 
     def only_model(self) -> str:
         """Return the name of the only model that the server lists."""

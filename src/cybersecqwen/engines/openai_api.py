@@ -121,12 +121,16 @@ def check_fields(fields: Mapping[str, Any]) -> None:
 
 
 def deviations(fields: Mapping[str, Any]) -> list[str]:
-    """List those fields that change how an answer is drawn, not merely how a setting is called."""
+    """List those fields that change how an answer is drawn, not merely how a setting is called.
+
+    They are those of an engine's identity.
+    """
     renamed = [value for value in fields.values() if value in _SETTINGS]
+    renamed += ["max_tokens"] if "max_completion_tokens" in fields else []
     return [
-        f"{name}={'' if value is None else value}"
+        f"{name}={value}"
         for name, value in fields.items()
-        if not (value in renamed or (value is None and name in renamed) or name in _TRANSPORT)
+        if not (value in renamed or (value == "" and name in renamed) or name in _TRANSPORT)
     ]
 
 

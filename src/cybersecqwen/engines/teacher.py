@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from cybersecqwen.engines import Model, failure_reason, open_model
 from cybersecqwen.engines.progress_bar import ProgressBar
@@ -70,15 +71,13 @@ class Usage:
         return asdict(self)
 
 
-def open_teacher(
-    model: str | Path, *, concurrency: int = 32, prices: Prices | None = None
-) -> Teacher:
-    """Open any model as a teacher, named as for `open_model`.
+def open_teacher(model: str | Path, *, prices: Prices | None = None, **options: Any) -> Teacher:
+    """Open any model as a teacher, named as for `open_model` and with its options.
 
     A server that is busy (429, 503) is waited for; a request that it gives no text for is
     answered by an empty response, see `failure_reason`.
     """
-    return Teacher(open_model(model, concurrency=concurrency, give_up=True), prices)
+    return Teacher(open_model(model, give_up=True, **options), prices)
 
 
 def generate(

@@ -192,8 +192,8 @@ def _open_teacher(run: Run) -> Teacher | None:
     if run.inputs.teacher is None:
         return None
     prices = Prices(*run.inputs.prices) if run.inputs.prices else None
-    concurrency = run.inputs.concurrency or 32
-    return open_teacher(run.inputs.teacher, concurrency=concurrency, prices=prices)
+    options = {"concurrency": run.inputs.concurrency or 32, **run.inputs.teacher_options}
+    return open_teacher(run.inputs.teacher, prices=prices, **options)
 
 
 TEACHER = Input(

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
@@ -40,7 +40,8 @@ class RunInputs:
     """The inputs that a user names, in place of those that the recipe says or that ship.
 
     A teacher is named as every model is: `NAME@URL`, a URL, a folder. Its prices are for a million
-    tokens, read and written; like the concurrency they have no effect on what it writes.
+    tokens, read and written; like the concurrency they have no effect on what it writes. Its
+    `teacher_options` are those of `open_model`.
     """
 
     records: tuple[Path, ...] = ()
@@ -51,6 +52,7 @@ class RunInputs:
     teacher: str | None = None
     prices: tuple[float, float] | None = None
     concurrency: int | None = None
+    teacher_options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

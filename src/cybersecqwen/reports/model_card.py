@@ -103,7 +103,7 @@ def front_matter(evidence: Evidence) -> str:
         tags=[*_TAGS, "smoke-test"] if recipe.model.random else _TAGS,
         metrics=["accuracy"],
         model_name=recipe.name,
-        eval_results=[_eval_result(result) for result in evidence.results] or None,
+        eval_results=[_eval_result(r) for r in evidence.results if not r.partial] or None,
     )
     return data.to_yaml()
 

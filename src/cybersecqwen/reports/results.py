@@ -19,7 +19,7 @@ from pathlib import Path
 from cybersecqwen.benchmark.protocol import find_protocol
 from cybersecqwen.benchmark.responses import ResponseSet, excluded_responses, notes, rescore
 from cybersecqwen.benchmark.sensitivity import ExtractorResult
-from cybersecqwen.benchmark.summary import details, result, summarise
+from cybersecqwen.benchmark.summary import caveats, details, result, summarise
 from cybersecqwen.benchmark.tasks import TASKS, read_items
 from cybersecqwen.files import Json
 from cybersecqwen.reports.embedded_scores import embedded_rows
@@ -143,6 +143,7 @@ def _scored(answers: ResponseSet, name: str | None, benchmark: Path) -> Json:
     said += [f"{left} responses to rows that {protocol.name} leaves out"] if left else []
     flat = result(scored, summarise(scored))
     said += [f"warning: {flat['unread']['warning']}"] if flat["unread"]["warning"] else []
+    said += caveats(flat["items"], flat["of"], flat["failed"])
     return flat | {
         "model": answers.name,
         "responses": str(answers.where),

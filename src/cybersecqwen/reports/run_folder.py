@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, Field, ValidationError
 
 from cybersecqwen.benchmark.statistics import wilson
+from cybersecqwen.benchmark.summary import caveats
 from cybersecqwen.config import Recipe, load_recipe
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json, read_json
@@ -96,6 +97,9 @@ class Result(BaseModel):
     engine: Engine = Field(default=Engine(), exclude=True)
     benchmark: Benchmark = Benchmark()
     items: int = Field(ge=1)
+    of: int = 0  # items of the whole task; 0 in scores of version 0.1
+    partial: bool = False
+    failed: int = 0
     trials: list[dict[str, Any]] = Field(min_length=1)
     strict_accuracy: Spread
     parseable_rate: Spread
@@ -116,14 +120,15 @@ class Result(BaseModel):
         remarks += (
             [f"warning: {self.unread.warning}"] if self.unread and self.unread.warning else []
         )
-        if not self.comparable:
+        remarks += caveats(self.items, self.of, self.failed)
+        if self.benchmark.name != CTI_BENCH:
             remarks.append(f"benchmark: {self.benchmark.name}, not CTI-Bench")
         return remarks
 
     @property
     def comparable(self) -> bool:
-        """Return whether the items are CTI-Bench's, so that published numbers may stand beside."""
-        return self.benchmark.name == CTI_BENCH
+        """Return whether the items are CTI-Bench's, all of them, as those of published numbers."""
+        return self.benchmark.name == CTI_BENCH and not self.partial
 
     @property
     def book(self) -> Book:

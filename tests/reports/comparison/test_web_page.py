@@ -119,7 +119,9 @@ def test_published_rows_stand_in_a_table_of_their_own() -> None:
 
 def test_published_rows_that_do_not_compare_are_said_to_be_left_out() -> None:
     page = render_page(compared(published=[], published_left_out=True), {})
-    assert "They are left out: these items are not CTI-Bench's." in Page(page).said("p")
+    assert "They are left out: these items are not CTI-Bench's, or only a part of them." in Page(
+        page
+    ).said("p")
     assert 'id="published"' not in render_page(compared(published=[]), {})
 
 

@@ -26,7 +26,7 @@ from cybersecqwen.benchmark.responses import (
 from cybersecqwen.benchmark.run import benchmark_facts
 from cybersecqwen.benchmark.score import TaskScores
 from cybersecqwen.benchmark.statistics import Interval
-from cybersecqwen.benchmark.summary import SAMPLES, SEED, details, summarise
+from cybersecqwen.benchmark.summary import SAMPLES, SEED, caveats, details, summarise
 from cybersecqwen.benchmark.tasks import TASKS
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json, read_json
@@ -95,7 +95,7 @@ def compare(runs: Sequence[Path], benchmark: Path, *, settings: ComparisonSettin
     facts = benchmark_facts(benchmark)
     tables = [_table(group, scored, reference) for group, scored in groups.items()]
     _correct(tables)
-    comparable = facts["name"] == CTI_BENCH
+    comparable = facts["name"] == CTI_BENCH and not any(entry.scored.of for entry in entries)
     return {
         "version": __version__,
         "benchmark": facts,
@@ -210,6 +210,7 @@ def _row(entry: _Entry, against: _Entry | None, metric: str) -> Json:
             *(["a recording: prompt and sampling as its maker says"] if recorded else []),
             *notes(entry.answers, entry.scored.protocol),
             *([f"warning: {warning}"] if (warning := summary["unread"]["warning"]) else []),
+            *caveats(summary["items"], summary["of"], summary["failed"]),
             *_not_paired(entry, against),
         ],
         "details": details(entry.scored),
