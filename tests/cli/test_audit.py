@@ -101,5 +101,6 @@ def test_a_row_without_text_stops_or_is_listed(tmp_path: Path) -> None:
     assert stopped.exit_code == 1 and "train.jsonl:2: no text to compare" in stopped.stderr
     assert not (tmp_path / "out").exists()
     listed = audit(path, "--allow-missing", "--allow-unreadable", "--json")
-    assert listed.exit_code == 3
+    assert listed.exit_code == 4
+    assert json.loads(listed.stdout)["verdict"] == "not proven clean"
     assert json.loads(listed.stdout)["unreadable_rows"] == 1

@@ -54,4 +54,5 @@ def test_a_row_that_cannot_be_read_stops_the_audit_or_is_listed(tmp_path: Path) 
     with pytest.raises(InputError, match=r"t\.jsonl:2"):
         audited(path)
     audit = run_audit(path, SAMPLE, Contamination(), allow_unreadable=True)
-    assert (audit.train_rows, len(audit.unreadable), audit.clean) == (1, 1, False)
+    assert (audit.train_rows, len(audit.reading.unreadable), audit.clean) == (1, 1, False)
+    assert audit.verdict == "not proven clean"

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from cybersecqwen.contamination import Row
+from cybersecqwen.contamination.training_files import Reading
 from cybersecqwen.contamination.training_rows import FORMS, read_rows
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import write_jsonl
@@ -91,9 +92,10 @@ def test_a_row_without_text_is_named_or_listed(tmp_path: Path) -> None:
     write_jsonl(path, [fields("text"), {"tokens": [1, 2]}, {"text": "  "}, fields("text")])
     with pytest.raises(InputError, match=r"t\.jsonl:2"):
         rows(path)
-    unreadable: list[str] = []
-    assert len(list(read_rows(path, unreadable=unreadable))) == 2
-    assert ["t.jsonl:2" in unreadable[0], "t.jsonl:3" in unreadable[1]] == [True, True]
+    reading = Reading(path, allow_unreadable=True)
+    assert len(list(read_rows(path, reading))) == 2
+    first, second = reading.unreadable.lines()
+    assert first.startswith("t.jsonl:2: ") and second.startswith("t.jsonl:3: ")
 
 
 @pytest.mark.parametrize("dash", ["-", "\u2011", "\u2013", "\u2212"])

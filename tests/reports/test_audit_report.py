@@ -17,7 +17,9 @@ from cybersecqwen.config import Contamination
 from cybersecqwen.contamination import Hit, Row
 from cybersecqwen.contamination.audit import Audit, Overlap, run_audit
 from cybersecqwen.contamination.spans import shared_spans
+from cybersecqwen.contamination.training_files import Reading
 from cybersecqwen.contamination.training_rows import TrainRow
+from cybersecqwen.errors import InputError
 from cybersecqwen.files import write_jsonl
 from cybersecqwen.records import Item
 from cybersecqwen.reports.audit_report import audit_page, bins, item_text
@@ -53,7 +55,10 @@ def overlap(text: str, *, item: int = 0, number: int = 0, rule: str = "exact") -
 def rendered(overlaps: Iterable[Overlap] = (), *, unreadable: Iterable[str] = ()) -> str:
     items = {task: len(of_task) for task, of_task in ITEMS.items()}
     shares = {("cti-mcq", 0): 0.6, ("cti-mcq", 1): None, ("cti-vsp", 0): 0.0}
-    audit = Audit(items, 1_000, unreadable=list(unreadable), overlaps=list(overlaps), shares=shares)
+    reading = Reading(Path("train.jsonl"))
+    for line in unreadable:
+        reading.skip(InputError(line))
+    audit = Audit(items, 1_000, reading=reading, overlaps=list(overlaps), shares=shares)
     audit.forms["text"] = 1_000
     return audit_page(audit, ITEMS, train="train.jsonl")
 
@@ -176,8 +181,9 @@ def test_a_clean_file_has_a_page_that_says_so(tmp_path: Path) -> None:
 
 def test_more_unreadable_rows_than_are_listed_are_counted() -> None:
     page = rendered(unreadable=(f"row {number}" for number in range(1_500)))
-    assert '<p class="verdict hit">Not clean' in page
-    assert "Rows: 1,500. The first 200 are shown here" in page and page.count("<li>row") == 200
+    assert '<p class="verdict hit">Not proven clean' in page
+    assert "Could not be read <span>(1,500)</span>" in page and page.count("<li>row") == 5
+    assert "<li>… and 1,495 more: row …</li>" in page
 
 
 @pytest.mark.skipif(not BROWSER, reason="no chromium here")

@@ -21,7 +21,9 @@ from cybersecqwen.cli.group import (
 if TYPE_CHECKING:
     from cybersecqwen.files import Json
 
-_NOT_CLEAN = 3  # exit status, of a certificate that does not hold too; 1 is an error, 2 a wrong use
+# The exit status by verdict; 1 is an error, 2 a wrong use.
+_STATUS = {"clean": 0, "contaminated": 3, "not proven clean": 4}
+_DOES_NOT_HOLD = 3  # of a certificate
 
 
 @click.command(help=help_text("audit"))
@@ -34,7 +36,9 @@ _NOT_CLEAN = 3  # exit status, of a certificate that does not hold too; 1 is an 
 @click.option("--similarity", type=float, help="That of a near-duplicate.  [default: 0.8]")
 @click.option("--similarity-with-answer", type=float, help="That of answer-aware.  [default: 0.7]")
 @click.option("--allow-missing", is_flag=True, help="Accept a benchmark without all its tasks.")
-@click.option("--allow-unreadable", is_flag=True, help="List rows without text, and go on.")
+@click.option(
+    "--allow-unreadable", is_flag=True, help="List rows and files that are wrong, and go on."
+)
 @json_option
 def audit(
     train: Path,
@@ -50,6 +54,7 @@ def audit(
     from cybersecqwen.benchmark.tasks import read_benchmark
     from cybersecqwen.contamination.audit import checked_rules, checked_settings, run_audit
     from cybersecqwen.contamination.certificate import certify
+    from cybersecqwen.errors import clean
     from cybersecqwen.files import write_json
     from cybersecqwen.reports.audit_report import audit_summary, audit_table, write_audit
 
@@ -63,9 +68,8 @@ def audit(
         )
         write_json(out / "certificate.json", certificate)
         click.echo(f"{out}: evidence, page and certificate written", err=True)
-    echo(audit_summary(result), audit_table(result), as_json=as_json)
-    if not result.clean:
-        click.get_current_context().exit(_NOT_CLEAN)
+    echo(audit_summary(result), clean(audit_table(result)), as_json=as_json)
+    click.get_current_context().exit(_STATUS[result.verdict])
 
 
 @click.group(cls=Group)
@@ -119,7 +123,7 @@ def verify(
     }
     echo(result, _text(result), as_json=as_json)
     if differences:
-        click.get_current_context().exit(_NOT_CLEAN)
+        click.get_current_context().exit(_DOES_NOT_HOLD)
 
 
 @certificate.command("sign")

@@ -3,7 +3,8 @@
     audit = run_audit(Path("train.jsonl"), read_benchmark(folder), Contamination())
     print(audit.clean, audit.counts["cti-rcm"]["ngram"])
 
-A rule counts an item or a row wherever it holds, also where a stronger one does too.
+A rule counts an item or a row wherever it holds, also where a stronger one does too. A file of
+which something was not read is not proven clean, even where nothing overlaps.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from tqdm import tqdm
 
@@ -25,6 +26,7 @@ from cybersecqwen.contamination import RULES, BenchmarkIndex, Hit, Row
 from cybersecqwen.contamination.hashing import Integers
 from cybersecqwen.contamination.rule import batched_by_size
 from cybersecqwen.contamination.rules import strength
+from cybersecqwen.contamination.training_files import Reading
 from cybersecqwen.contamination.training_rows import TrainRow, read_rows
 from cybersecqwen.errors import InputError
 from cybersecqwen.records import Benchmark
@@ -33,8 +35,11 @@ _CHUNK = 1_000_000  # characters that a process is given at once
 _FEW = 4_000_000  # characters that one process has done before others are ready
 
 
+Verdict = Literal["clean", "contaminated", "not proven clean"]
+
+
 class Overlap(NamedTuple):
-    """A row and one of the items that it hits."""
+    """A row, by its text that overlaps most, and one of the items that it hits."""
 
     row: TrainRow
     hit: Hit
@@ -47,14 +52,21 @@ class Audit:
     items: dict[str, int]  # by task
     train_rows: int = 0
     forms: Counter[str] = field(default_factory=Counter)
-    unreadable: list[str] = field(default_factory=list)
+    reading: Reading = field(default_factory=Reading)
     overlaps: list[Overlap] = field(default_factory=list)
     shares: dict[tuple[str, int], float | None] = field(default_factory=dict)
 
     @property
+    def verdict(self) -> Verdict:
+        """Say whether a row overlaps with an item, and if none does, whether all was read."""
+        if self.overlaps:
+            return "contaminated"
+        return "clean" if self.train_rows and not self.reading.unreadable else "not proven clean"
+
+    @property
     def clean(self) -> bool:
-        """Say whether no row overlaps with an item, and every row could be read."""
-        return not self.overlaps and not self.unreadable
+        """Say whether no row overlaps with an item, and everything could be read."""
+        return self.verdict == "clean"
 
     @property
     def counts(self) -> dict[str, dict[str, dict[str, int]]]:
@@ -106,34 +118,43 @@ def run_audit(
 ) -> Audit:
     """Judge every row of a training file or folder by the rules.
 
-    Raises InputError at the first row that cannot be read, unless that is allowed: then
-    each is listed, and the audit is not clean.
+    Raises InputError at the first row or file that is wrong, unless that is allowed: then it is
+    listed, as is always what holds no text that can be read, and the file is not proven clean.
     """
-    audit = Audit({task: len(items) for task, items in benchmark.items()})
-    unreadable: list[str] | None = [] if allow_unreadable else None
-    rows = read_rows(train, unreadable=unreadable)
-    chunks = batched_by_size(rows, _CHUNK, lambda row: row.row.text)
+    reading = Reading(train, allow_unreadable=allow_unreadable)
+    audit = Audit({task: len(items) for task, items in benchmark.items()}, reading=reading)
+    overlaps: dict[tuple[int, str, int], Overlap] = {}
+    last = -1  # the number of the row before
+    chunks = batched_by_size(read_rows(train, reading), _CHUNK, lambda row: row.row.text)
     with tqdm(desc="rows", unit=" rows", disable=None) as bar:
         index, seen = BenchmarkIndex(benchmark, settings), set[int]()
         judged = _judged(chunks, index, partial(BenchmarkIndex, benchmark, settings))
         for chunk, hits_of, grams in judged:
-            audit.train_rows += len(chunk)
-            audit.forms.update(row.form for row in chunk)
             for row, hits in zip(chunk, hits_of, strict=True):
-                kept = (_by_rules(hit, rules) for hit in hits)
-                place = row._replace(where=_within(train, row.where))
-                audit.overlaps += [Overlap(place, hit) for hit in kept if hit]
+                audit.forms[row.form] += row.number != last
+                last = row.number
+                for hit in filter(None, (_by_rules(hit, rules) for hit in hits)):
+                    place = row._replace(where=reading.within(row.where))
+                    key = row.number, hit.task, hit.item
+                    overlaps[key] = _stronger(Overlap(place, hit), overlaps.get(key))
             seen.update(grams.tolist())
-            bar.update(len(chunk))
-    audit.overlaps.sort(key=lambda overlap: (strength(overlap.hit), overlap.row.number))
+            bar.update(last + 1 - bar.n)
+    audit.train_rows = last + 1
+    audit.overlaps = sorted(overlaps.values(), key=lambda o: (strength(o.hit), o.row.number))
     audit.shares = index.shares(seen)
-    audit.unreadable = [_within(train, line) for line in unreadable or ()]
     return audit
 
 
-def _within(train: Path, where: str) -> str:
-    """Name a place without the folder that the training file happens to lie in."""
-    return where.removeprefix(f"{train.parent}/")
+def _stronger(one: Overlap, other: Overlap | None) -> Overlap:
+    """Join what two texts of a row share with an item: the stronger one stands for both."""
+    if other is None:
+        return one
+    first, second = sorted((other, one), key=lambda overlap: strength(overlap.hit))
+    scores = dict(second.hit.rules)
+    scores |= {rule: max(score, scores.get(rule, 0.0)) for rule, score in first.hit.rules}
+    held = tuple((rule, scores[rule]) for rule in RULES if rule in scores)
+    has_answer = first.hit.has_answer or second.hit.has_answer
+    return Overlap(first.row, first.hit._replace(rules=held, has_answer=has_answer))
 
 
 def _by_rules(hit: Hit, rules: Sequence[str]) -> Hit | None:

@@ -23,9 +23,9 @@ from cybersecqwen import __version__
 from cybersecqwen.config import Contamination, Recipe
 from cybersecqwen.contamination import RULES, BenchmarkIndex, Row, describe_rules
 from cybersecqwen.contamination.audit import Audit, checked_rules, run_audit
-from cybersecqwen.contamination.training_rows import training_files
+from cybersecqwen.contamination.training_files import training_files
 from cybersecqwen.errors import InputError
-from cybersecqwen.files import Json, read_json, read_jsonl, sha256_file, sha256_tree
+from cybersecqwen.files import Json, read_json, read_jsonl, sha256_file
 from cybersecqwen.formats.archives import readable
 from cybersecqwen.records import Benchmark
 from cybersecqwen.sources.schema import Schema, parse
@@ -100,9 +100,12 @@ def certify(
         "benchmark_items": dict(audit.items),
         "train_rows": audit.train_rows,
         "forms": dict(audit.forms),
-        "unreadable": len(audit.unreadable),
+        "columns": audit.reading.counts(),
+        "unreadable": len(audit.reading.unreadable),
+        "passed_over": audit.reading.passed_over.lines(),
         "counts": audit.counts,
         "clean": audit.clean,
+        "verdict": audit.verdict,
     }
 
 
@@ -246,8 +249,6 @@ def _train_hashes(path: Path, *, known_as: Sequence[str] = ()) -> dict[str, str]
     with readable(path):
         if path.is_file():
             return {known_as[0] if len(known_as) == 1 else path.name: sha256_file(path)}
-        if not files:  # of records in a format of their own
-            return sha256_tree(path)
         return {file.relative_to(path).as_posix(): sha256_file(file) for file in files}
 
 

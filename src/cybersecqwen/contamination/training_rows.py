@@ -1,35 +1,31 @@
 """Read the rows of any training file, whatever its fields are called.
 
-    for row in read_rows(Path("train.jsonl")):
-        print(row.where, row.row.text, row.row.answer)
+    reading = Reading()
+    for row in read_rows(Path("train.jsonl"), reading):
+        print(row.where, row.column, row.row.text, row.row.answer)
+    print(reading.columns, reading.unreadable.lines())
 
-JSONL, JSON, CSV, Parquet and Arrow files, a folder of them as Hugging Face datasets are (saved to
-disk, or as the hub keeps them), and vulnerability records in every format of `sources`. Each row
-is read by its own fields, so a file may mix several forms.
+Every text of a row is read, in whichever column, list or message it stands, also that of JSON in a
+text. The known forms of rows decide only which texts belong together: what is asked and answered
+by a form is one text, and any other column is one for itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from cybersecqwen.contamination import Row
+from cybersecqwen.contamination.row_texts import is_readable, texts_of
+from cybersecqwen.contamination.training_files import Reading, file_rows
 from cybersecqwen.cwe.identifiers import cve_ids, normalise_cve
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json
-from cybersecqwen.formats.archives import readable
-from cybersecqwen.formats.rows import (
-    Report,
-    Rows,
-    arrow_rows,
-    check_utf8,
-    csv_rows,
-    json_rows,
-    jsonl_rows,
-    parquet_rows,
-)
-from cybersecqwen.sources import FEEDS, read_vulnerabilities, recognise
+from cybersecqwen.records import Vulnerability
 
 _MOST_READERS = 2  # CVE ids in a text that it may be about; more is a list
 
@@ -47,145 +43,174 @@ FORMS: dict[str, tuple[tuple[str, ...], str]] = {
     "text": (("text",), ""),
     "description": (("description",), ""),
 }
+OTHER = "other"  # a row of none of these forms
+_NAMES = {
+    form: [name for name in (*asked, answered) if name] for form, (asked, answered) in FORMS.items()
+}
+_FIELDS = {name for names in _NAMES.values() for name in names}
 # The fields whose text is one to learn.
 _ANSWERS = {answered: bool(asked) for asked, answered in FORMS.values() if answered}
 _OPTIONAL = {"input"}  # beside an instruction
+# Where a form's field has its text: in itself, or in messages.
+_PLACES = ("", "[].content", "[].content[]", "[].content[].text", "[].value")
+_PARTS = {"", "[]", "[].text"}  # where the content of a message has its text
 _IDS = ("cve_id", "cve", "cveId", "cve-id", "id")
 _LABELS = ("cwe", "cwe_id", "label", "cwe_nvd", "cwe_cna", "cwe_cisa_adp", "cvss3_vector")
-_ABOUT = {"dataset_info.json", "state.json", "dataset_dict.json", "dataset_infos.json"}
+# Columns whose text answers or thinks: the ids in it are not what the row is about.
+_SAID = {*(name for name, said in _ANSWERS.items() if said), "rejected", "thinking"}
+_SAID |= {"reasoning", "reasoning_content"}
+_ABOUT = {*_IDS, *_LABELS}
+_NUMBERED = re.compile(r":\d+$")  # the place of a row, not that of a whole file
+_SHORT = "(short texts)"
+_NAME = re.compile(r"[^.\[\]{}]+")
 
 
 class TrainRow(NamedTuple):
-    """One row of a training file: where it stands, its form, and what is judged of it."""
+    """A text of a training row: where the row stands, its form, and what is judged of it."""
 
-    number: int  # from 0, over all files
+    number: int  # of the row, from 0, over all files
     where: str
     form: str
     row: Row
+    column: str = ""  # "" for the text of the form
 
 
-def read_rows(path: Path, *, unreadable: list[str] | None = None) -> Iterator[TrainRow]:
-    """Yield the rows of a file or folder.
+def read_rows(path: Path, reading: Reading | None = None) -> Iterator[TrainRow]:
+    """Yield the texts of the rows of a file or folder, those of one row one after another.
 
-    A row without text is put down in `unreadable`, by its place and what is wrong; without that
-    list it raises InputError. So does a file of no known format.
+    `reading` takes down what was read and what was not. A row without text raises InputError
+    unless `reading` allows it, and so does a file that is damaged.
     """
-    for number, (where, form, row) in enumerate(_read(path, unreadable)):
-        yield TrainRow(number, where, form, row)
+    reading = reading or Reading()
+    number, file = 0, ""
+    for where, fields in file_rows(path, reading, whole=_FIELDS):
+        texts = _texts(fields, where, reading)
+        is_row = _NUMBERED.search(where) is not None
+        if not is_row and all(column == _SHORT for _, _, column in texts):
+            if where != file:  # not beside rows: all that the file holds
+                reading.pass_over(where, "holds no text to train on")
+            file = where
+        elif texts:
+            yield from (TrainRow(number, where, *text) for text in texts)
+            number, file = number + 1, where.rpartition(":")[0]
+        else:
+            reading.report(_nothing(fields, where))
 
 
-def _read(path: Path, unreadable: list[str] | None) -> Iterator[tuple[str, str, Row]]:
-    def report(error: InputError) -> None:
-        if unreadable is None:
-            raise error
-        unreadable.append(str(error))
-
-    files = training_files(path)
-    if not files:  # not a table of rows: a feed or an archive of records
-        for record in read_vulnerabilities(path):
-            labels = (*record.cwe_nvd, *record.cwe_cna, *record.cwe_cisa_adp)
-            answer = " ".join((*labels[::-1], record.cvss3_vector or ""))
-            yield record.where, "record", Row(record.description, (record.cve_id,), answer)
-        return
-    for file in files:
-        for where, fields in _READERS[file.suffix](file, report):
-            try:
-                yield where, *_row(fields, where)
-            except InputError as error:
-                report(error)
+_Text = tuple[str, Row, str]  # the form of the row, what is judged, and its column
 
 
-def training_files(path: Path) -> list[Path]:
-    """List the files of rows at a path, in the order they are read; none for a feed of records."""
-    if path.is_dir():
-        files = [
-            file
-            for file in sorted(path.rglob("*"))
-            if file.suffix in _READERS
-            and file.name not in _ABOUT
-            and not any(part.startswith(".") for part in file.relative_to(path).parts)
-        ]
-        return files if _is_dataset(path, files) else []
-    if not path.exists():
-        raise InputError("no such file or folder", where=path, tip="check the path")
-    return [path] if path.suffix in _READERS and not _is_feed(path) else []
+def _texts(fields: Json | Vulnerability, where: str, reading: Reading) -> list[_Text]:
+    """List the texts of a row that are judged, and count what its columns hold."""
+    if isinstance(fields, Vulnerability):
+        reading.count("description", [fields.description])
+        return [("record", _of_record(fields), "")]
+
+    def unread(what: str) -> None:
+        reading.skip(InputError(what, where=where))
+
+    fields = {name: _messages(value) for name, value in fields.items()}
+    columns: dict[str, list[str]] = defaultdict(list)
+    for column, text in texts_of(fields, unread):
+        columns[column].append(text)
+    for column, texts in columns.items():
+        reading.count(column, texts)
+    return _judged(fields, {column: "\n".join(texts) for column, texts in columns.items()})
 
 
-def _is_dataset(folder: Path, files: list[Path]) -> bool:
-    if not files:
-        raise InputError(
-            "no file of rows is in the folder",
-            where=folder,
-            tip="a dataset holds .parquet, .arrow, .jsonl, .json or .csv files",
-        )
-    return any(file.suffix != ".json" for file in files) or not _is_feed(files[0])
+def _of_record(record: Vulnerability) -> Row:
+    labels = (*record.cwe_nvd, *record.cwe_cna, *record.cwe_cisa_adp)
+    answer = " ".join((*labels[::-1], record.cvss3_vector or ""))
+    return Row(record.description, (record.cve_id,), answer)
 
 
-def _is_feed(path: Path) -> bool:
-    """Tell a JSON file of a feed from one of rows."""
-    return path.suffix == ".json" and recognise(path) not in (None, FEEDS["table"])
-
-
-def _row(fields: Json, where: str) -> tuple[str, Row]:
-    """Take what is asked and answered from a row; raises InputError where there is no text."""
-    form, names = _form(fields, where)
-    turns = _turns(fields, names, where)
+def _judged(fields: Json, columns: Mapping[str, str]) -> list[_Text]:
+    """Put the texts of a form together, and every other column that a rule can look at."""
+    form = _form(fields)
+    names = _NAMES.get(form, ())
+    turns = [turn for name in names for turn in _turns(fields.get(name), name)]
+    labels = [label for name in _LABELS for label in _strings(fields.get(name))][::-1]
+    answer = "\n".join((*labels, *(text for is_answer, text in turns if is_answer)))
+    judged = []
     text = "\n".join(text for _, text in turns if text)
-    if not text.strip():
-        raise InputError("the row's text is empty", where=where, tip="fix or remove the row")
-    answer = [text for is_answer, text in turns if is_answer]
-    labels = [label for name in _LABELS for label in _strings(fields.get(name))]
-    asked_text = " ".join(text for is_answer, text in turns if not is_answer)
-    return form, Row(text, _ids(fields, asked_text), "\n".join((*labels[::-1], *answer)))
+    if text.strip():
+        asked = " ".join(text for is_answer, text in turns if not is_answer)
+        judged = [(form, Row(text, _ids(fields, asked), answer), "")]
+    of_form = {f"{name}{place}" for name in names for place in _PLACES}
+    others = {column: text for column, text in columns.items() if column not in of_form}
+    long = {column: text for column, text in others.items() if is_readable(text)}
+    short = [text for column, text in others.items() if column not in long]
+    for column, own in long.items():
+        beside = [text for other, text in long.items() if other != column] if not turns else []
+        is_said = any(name in _SAID for name in _NAME.findall(column))
+        ids = _ids(fields, "" if is_said else own)
+        judged.append((form, Row(own, ids, "\n".join((*beside, *short, answer))), column))
+    if not judged and any(columns[name].strip() for name in others if name not in _ABOUT):
+        text = "\n".join(short)
+        judged = [(form, Row(text, _ids(fields, text), text), _SHORT)]
+    return judged
 
 
-def _form(fields: Json, where: str) -> tuple[str, list[str]]:
-    """Name the form of a row, and the fields that its text stands in."""
-    for form, (asked, answered) in FORMS.items():
-        names = [name for name in (*asked, answered) if name]
-        if all(fields.get(name) is not None for name in names if name not in _OPTIONAL):
-            return form, names
-    raise InputError(
-        f"no text to compare in a row of {', '.join(fields) or 'no fields'}",
+def _nothing(fields: Json | Vulnerability, where: str) -> InputError:
+    if isinstance(fields, Vulnerability) or _form(fields) != OTHER:
+        return InputError("the row's text is empty", where=where, tip="fix or remove the row")
+    names = ", ".join(fields) or "no fields"
+    return InputError(
+        f"no text to compare in a row: {names[:200]}",
         where=where,
-        tip=f"a row has the fields of one of: {', '.join(FORMS)}",
+        tip="a row has a text beside its ids and labels",
     )
 
 
-def _turns(fields: Json, names: list[str], where: str) -> list[tuple[bool, str]]:
-    """Return each text of a row, and whether it is one to learn."""
-    turns = []
-    for name in names:
-        value = fields.get(name)
-        answers = _ANSWERS.get(name, False)
-        if isinstance(value, str):
-            turns.append((answers, value))
-        elif isinstance(value, list):
-            turns += [_turn(message, where, answers=answers) for message in value]
-        elif value is not None:
-            raise InputError(
-                f"the field {name!r} is no text but {type(value).__name__}",
-                where=where,
-                tip="a text, or a list of messages, is expected",
-            )
-    return turns
+def _form(fields: Json) -> str:
+    """Name the first form whose fields are there, and hold texts or messages."""
+    for form, names in _NAMES.items():
+        values = [fields.get(name) for name in names]
+        if (
+            values[0] is not None
+            and all(v is not None or n in _OPTIONAL for n, v in zip(names, values, strict=True))
+            and all(map(_is_text, values))
+        ):
+            return form
+    return OTHER
 
 
-def _turn(message: Any, where: str, *, answers: bool) -> tuple[bool, str]:
-    if not isinstance(message, dict):
-        raise InputError("a message is no object", where=where, tip="expected: role and content")
-    role = str(message.get("role", message.get("from", "")))
-    content = message.get("content", message.get("value"))
-    return answers or role in ("assistant", "gpt", "model"), " ".join(_strings(content))
+def _is_text(value: Any) -> bool:
+    """Tell what a form's field can hold: a text, or messages."""
+    if isinstance(value, list):
+        return all(isinstance(message, dict) for message in value)
+    return value is None or isinstance(value, str)
 
 
-def _strings(value: Any) -> Iterator[str]:
-    """Yield the texts of a value: itself, or those of a list, also of its parts' `text`."""
+def _messages(value: Any) -> Any:
+    """Decode messages that are stored as JSON in a text."""
+    if isinstance(value, str) and value[:1] in "[ \n" and value.lstrip().startswith("["):
+        try:
+            decoded = json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+        if decoded and isinstance(decoded, list) and _is_text(decoded):
+            return decoded
+    return value
+
+
+def _turns(value: Any, name: str) -> Iterator[tuple[bool, str]]:
+    """Yield each text of a form's field, and whether it is one to learn."""
+    answers = _ANSWERS.get(name, False)
     if isinstance(value, str):
-        yield value
-    elif isinstance(value, list):
-        for part in value:
-            yield from _strings(part.get("text") if isinstance(part, dict) else part)
+        yield answers, value
+    for message in value if isinstance(value, list) else ():
+        role = str(message.get("role", message.get("from", "")))
+        contents = [message.get("content"), message.get("value")]
+        text = " ".join(text for content in contents for text in _strings(content))
+        yield answers or role in ("assistant", "gpt", "model"), text
+
+
+def _strings(value: Any) -> list[str]:
+    """List the texts of a value: itself, or those of a list, also of its parts' `text`."""
+    if value is None or isinstance(value, str):
+        return [value] if value is not None else []
+    return [text for column, text in texts_of(value, lambda _: None) if column in _PARTS]
 
 
 def _ids(fields: Json, asked: str) -> tuple[str, ...]:
@@ -197,31 +222,3 @@ def _ids(fields: Json, asked: str) -> tuple[str, ...]:
             return (cve_id,)
     named = tuple(cve_ids(asked))
     return named if len(named) <= _MOST_READERS else ()
-
-
-def _jsonl(path: Path, _: Report) -> Rows:
-    with readable(path), path.open("rb") as file:
-        yield from jsonl_rows(file, str(path))
-
-
-def _csv(path: Path, report: Report) -> Rows:
-    with readable(path), path.open("rb") as file:
-        for where, row in csv_rows(file, str(path), report=report):
-            check_utf8(where, *row.values())
-            yield where, row
-
-
-def _columns(schema: Any) -> list[str]:
-    """List the columns that a row is read from: others may hold anything."""
-    known = {name for asked, answered in FORMS.values() for name in (*asked, answered)}
-    named = [name for name in schema.names if name in known | {*_IDS, *_LABELS}]
-    return named or schema.names
-
-
-_READERS: dict[str, Callable[[Path, Report], Rows]] = {
-    ".jsonl": _jsonl,
-    ".json": lambda path, _: json_rows(path),
-    ".csv": _csv,
-    ".parquet": lambda path, _: parquet_rows(path, _columns),
-    ".arrow": lambda path, _: arrow_rows(path, _columns),
-}

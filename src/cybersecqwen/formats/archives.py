@@ -4,31 +4,38 @@
         record = parse(Record, member.read(), member.where)
 
 An archive is known by its name's ending, so that a cut-off one is reported and not mistaken for
-something else, or by its first bytes.
+something else, or by its first bytes. Hidden files are passed over, and what unpacks to far more
+than its size is refused.
 """
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
+import lzma
 import re
 import shutil
 import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from cybersecqwen import files
-from cybersecqwen.errors import InputError
+from cybersecqwen.errors import InputError, extra
 
 HEAD = 1 << 16  # bytes by which a format is recognised
 GZIP, ZIP = b"\x1f\x8b", b"PK\x03\x04"
 _USTAR = slice(257, 262)  # where a tar says that it is one
+_MOST = 1 << 30  # bytes of one file that are held at once
+_FREE = 1 << 28  # bytes that anything may unpack to
+_RATIO = 200  # times its size that a larger file may unpack to: text seldom exceeds 20
+_HIDDEN = {"__MACOSX", "Thumbs.db", "desktop.ini"}
 _TOKEN = re.compile(rb'"((?:[^"\\]|\\.)*)"(\s*:)?|[{}\[\]]', re.DOTALL)
 
 
@@ -79,33 +86,49 @@ class Member:
         with readable(self.where):
             if self.file.tell():
                 self.file.seek(0)
-            packed = self.file.read(len(GZIP)) == GZIP or self.name.endswith(".gz")
+            packed = self.file.read(len(GZIP)) == GZIP or self.name.lower().endswith(".gz")
             self.file.seek(0)
-            return (gzip.GzipFile(fileobj=self.file) if packed else self.file).read(size)
+            data = (gzip.GzipFile(fileobj=self.file) if packed else self.file).read(
+                size if size >= 0 else _MOST + 1
+            )
+            if len(data) > _MOST:
+                raise InputError("holds more than 1 GiB", where=self.where, tip="split the file")
+            return data
 
 
-def members(path: Path) -> Iterator[Member]:
+def members(
+    path: Path, *, skipped: Callable[[str], object] = lambda name: None
+) -> Iterator[Member]:
     """Yield the files of a folder, a zip (zips inside it too) or a tar, or the file itself.
 
-    Raises InputError on what is missing, truncated or damaged, at the latest when its last
-    member was taken.
+    Hidden files go to `skipped` by their place. Raises InputError on what is missing, truncated
+    or damaged, at the latest when its last member was taken.
     """
     with readable(path):
         if path.is_dir():
-            yield from _in_folder(path)
-        elif path.suffix == ".zip" or first_bytes(path).startswith(ZIP):
+            for inner, name in folder_files(path, skipped=skipped):
+                yield from _in_file(inner, name)
+        elif path.suffix.lower() == ".zip" or first_bytes(path).startswith(ZIP):
             with path.open("rb") as file:
-                yield from _in_zip(file, str(path))
+                yield from _in_zip(file, str(path), skipped)
         elif is_tar(path):
-            yield from _in_tar(path)
+            yield from _in_tar(path, skipped)
         else:
-            yield from _in_file(path)
+            yield from _in_file(path, path.name)
+
+
+def is_hidden(name: str) -> bool:
+    """Tell a file that an operating system or a tool left, by its path in a folder or archive."""
+    parts = name.replace("\\", "/").split("/")
+    return any(
+        (part.startswith(".") and part not in (".", "..")) or part in _HIDDEN for part in parts
+    )
 
 
 def is_tar(path: Path) -> bool:
     """Tell a tar, packed or not, by its name or its first bytes."""
-    named = ".tar" in path.suffixes or path.suffix == ".tgz"
-    return named or is_archive(first_bytes(path))
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    return ".tar" in suffixes or ".tgz" in suffixes[-1:] or is_archive(first_bytes(path))
 
 
 def is_archive(data: bytes) -> bool:
@@ -136,12 +159,62 @@ def is_gzip(path: Path) -> bool:
         return file.read(len(GZIP)) == GZIP
 
 
-def unpacked(stream: IO[bytes]) -> io.BufferedReader:
-    """Return a stream's content, unpacked where it is gzipped."""
+def unpacked(stream: IO[bytes], where: object = None) -> io.BufferedReader:
+    """Return a stream's content, unpacked where it is gzip, bzip2, xz or Zstandard.
+
+    Raises InputError, while it is read, on what unpacks to far more than its size.
+    """
     buffered = stream if isinstance(stream, io.BufferedReader) else _buffered(stream)
-    if not buffered.peek(len(GZIP)).startswith(GZIP):
-        return buffered
-    return _buffered(gzip.GzipFile(fileobj=buffered))
+    head = buffered.peek(_MAGIC)
+    for magic, opened in _PACKED.items():
+        if head.startswith(magic):
+            return _buffered(_Unpacked(buffered, opened(buffered), where))
+    return buffered
+
+
+def _zstd(stream: IO[bytes]) -> Any:
+    with extra("parquet", where=getattr(stream, "name", None)):
+        import pyarrow
+
+    return pyarrow.CompressedInputStream(pyarrow.PythonFile(stream, mode="r"), "zstd")
+
+
+_PACKED: dict[bytes, Callable[[IO[bytes]], Any]] = {
+    GZIP: lambda stream: gzip.GzipFile(fileobj=stream),
+    b"BZh": bz2.BZ2File,
+    b"\xfd7zXZ\x00": lzma.LZMAFile,
+    b"\x28\xb5\x2f\xfd": _zstd,
+}
+_MAGIC = 6  # bytes by which they are told
+
+
+class _Unpacked(io.RawIOBase):
+    """What comes out of a packed stream, as long as that is not far more than went in."""
+
+    def __init__(self, packed: IO[bytes], content: Any, where: object) -> None:
+        self._packed, self._content, self._where = packed, content, where
+        self._size = self._read = 0
+
+    def readable(self) -> bool:
+        """Say that it can be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read on, up to the length of a buffer."""
+        data = self._content.read(len(buffer))
+        buffer[: len(data)] = data
+        self._size += len(data)
+        if self._size > _FREE and self._size > _RATIO * self._packed.tell():
+            raise _too_much(self._where)
+        return len(data)
+
+
+def _too_much(where: object) -> InputError:
+    return InputError(
+        f"unpacks to more than {_RATIO} times its size",
+        where=where,
+        tip="unpack it if you trust it",
+    )
 
 
 def _buffered(stream: Any) -> io.BufferedReader:
@@ -150,49 +223,65 @@ def _buffered(stream: Any) -> io.BufferedReader:
 
 def readable(where: object) -> AbstractContextManager[None]:
     """Turn the errors of the archive libraries and the disk into an InputError at `where`."""
-    return files.readable(where, damage=(zipfile.BadZipFile, tarfile.TarError))
+    return files.readable(where, damage=(zipfile.BadZipFile, tarfile.TarError, lzma.LZMAError))
 
 
-def _in_folder(folder: Path) -> Iterator[Member]:
-    """Walk a folder in the order of names, without what is hidden."""
+def folder_files(
+    folder: Path, *, skipped: Callable[[str], object] = lambda name: None, below: str = ""
+) -> Iterator[tuple[Path, str]]:
+    """Yield the files below a folder with their names in it, in the order of names.
+
+    Links are followed. What is hidden goes to `skipped`.
+    """
     for path in sorted(folder.iterdir()):
-        if path.name.startswith("."):
-            continue  # caches and half-written files are no input
-        if path.is_dir():
-            for member in _in_folder(path):
-                yield Member(f"{path.name}/{member.name}", member.where, member.file)
+        name = f"{below}{path.name}"
+        if is_hidden(path.name):
+            skipped(str(path))
+        elif path.is_dir():
+            if path.is_symlink() and folder.resolve().is_relative_to(path.resolve()):
+                continue  # a link to a folder that it lies in
+            yield from folder_files(path, skipped=skipped, below=f"{name}/")
         else:
-            yield from _in_file(path)
+            yield path, name
 
 
-def _in_file(path: Path) -> Iterator[Member]:
+def _in_file(path: Path, name: str) -> Iterator[Member]:
     # Opened before it is read, so that a missing file is an error at once.
     with path.open("rb") as file:
-        yield Member(path.name, str(path), file)
+        yield Member(name, str(path), file)
 
 
-def _in_zip(file: IO[bytes], label: str) -> Iterator[Member]:
+def _in_zip(file: IO[bytes], label: str, skipped: Callable[[str], object]) -> Iterator[Member]:
     with zipfile.ZipFile(file) as archive:
         for info in archive.infolist():
             where = f"{label}:{info.filename}"
             if info.is_dir():
                 continue
+            if is_hidden(info.filename):
+                skipped(where)
+                continue
+            if info.file_size > max(_FREE, _RATIO * info.compress_size):
+                raise _too_much(where)
+            if info.flag_bits & 1:
+                raise InputError("is encrypted", where=where, tip="unpack it first")
             with archive.open(info) as member:
-                if info.filename.endswith(".zip"):
+                if info.filename.lower().endswith(".zip"):
                     # To a real file: seeking back in a compressed member unpacks it anew.
                     with tempfile.TemporaryFile() as unpacked:
                         shutil.copyfileobj(member, unpacked)
-                        yield from _in_zip(unpacked, where)
+                        yield from _in_zip(unpacked, where, skipped)
                 else:
                     yield Member(info.filename, where, member)
 
 
-def _in_tar(path: Path) -> Iterator[Member]:
+def _in_tar(path: Path, skipped: Callable[[str], object]) -> Iterator[Member]:
     with tarfile.open(path) as archive:
         for info in archive:
             where = f"{path}:{info.name}"
             member = archive.extractfile(info) if info.isfile() else None
-            if member is not None:
+            if member is not None and is_hidden(info.name):
+                skipped(where)
+            elif member is not None:
                 yield Member(info.name, where, member)
         # tarfile takes a cut inside a header for the end; a whole archive ends in zeros.
         end = archive.fileobj

@@ -1,4 +1,4 @@
-"""The formats of rows: JSONL, JSON, CSV, Parquet and Arrow, each row a dict and where it stands.
+"""The formats of rows: JSONL, CSV, text, Parquet and Arrow, each row a dict and where it stands.
 
 >>> list(jsonl_rows([b'{"text": "XSS in Foo."}'], "x.jsonl"))
 [('x.jsonl:1', {'text': 'XSS in Foo.'})]
@@ -6,19 +6,23 @@
 [('x.csv:2', {'id': 'a', 'text': 'XSS in Foo.'})]
 
 A row that is wrong goes to `report`, which raises it unless told otherwise. Parquet and Arrow
-need the extra "parquet".
+need the extra "parquet". `json` reads JSON that is no JSONL, and `encoding` decodes files.
 """
 
 from __future__ import annotations
 
 import csv
+import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
 
 from cybersecqwen.errors import InputError, extra
-from cybersecqwen.files import Json, parse_line, read_json
+from cybersecqwen.files import Json, parse_line
 from cybersecqwen.formats.archives import Head, readable
 
 Report = Callable[[InputError], None]
@@ -26,8 +30,16 @@ Rows = Iterator[tuple[str, Json]]
 # Chooses the columns to read from a schema of Arrow's.
 Columns = Callable[[Any], Sequence[str]]
 
+_SHOWN, _KINDS = 5, 100  # lines of a kind of error, and kinds
+_VARIABLE = re.compile(r"\d[\d,.]*|'[^']*'")
 _BOM = b"\xef\xbb\xbf"
-_BATCH = 8192  # rows held as Python objects at once
+_BATCH = 1024  # rows held as Python objects at once
+_BLOCK, _OVERLAP = 1 << 18, 1 << 15  # characters of a text
+_SAMPLE = 50  # records by which a delimiter is told
+_DELIMITERS = ",;\t|"
+_NO_DELIMITER = "\x1f"
+_FEATHER = b"ARROW1"
+_NAME = 5  # words that the name of a column does not have
 _CELL = 1 << 24  # characters; a quotation mark that is never closed swallows the rest of the file
 
 
@@ -36,53 +48,91 @@ def refuse(error: InputError) -> NoReturn:
     raise error
 
 
+@dataclass
+class Problems:
+    """What is wrong with rows and files: the first few of each kind, and how many there are."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    first: dict[str, list[str]] = field(default_factory=dict)
+
+    def __call__(self, error: InputError) -> None:
+        """Put down an error; it is of the kind of others that differ in numbers and names."""
+        kind = _VARIABLE.sub("…", error.what.partition(":")[0])
+        if kind not in self.counts and len(self.counts) >= _KINDS:
+            kind = "of other kinds"
+        self.counts[kind] += 1
+        lines = self.first.setdefault(kind, [])
+        if len(lines) < _SHOWN:
+            lines.append(str(error))
+
+    def __len__(self) -> int:
+        """Count all of them."""
+        return self.counts.total()
+
+    def lines(self) -> list[str]:
+        """List the first of each kind, and below them how many more there are."""
+        lines = []
+        for kind, first in self.first.items():
+            more = self.counts[kind] - len(first)
+            lines += [*first, *([f"… and {more:,} more: {kind}"] if more else [])]
+        return lines
+
+
 def is_jsonl(head: Head) -> bool:
     """Tell a table in JSONL by its name or the columns of its first row."""
     named = head.name.removesuffix(".gz").endswith((".jsonl", ".ndjson"))
     return named or {"cve_id", "description"} <= head.keys()
 
 
-def jsonl_rows(lines: Iterable[bytes], name: str, report: Report = refuse) -> Rows:
+def jsonl_rows(lines: Iterable[bytes | str], name: str, report: Report = refuse) -> Rows:
     """Yield the object of each line that is not blank."""
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         where = f"{name}:{number}"
+        if number == 1 and isinstance(line, bytes):
+            line = line.removeprefix(_BOM)  # noqa: PLW2901
         try:
-            row = parse_line(line.removeprefix(_BOM) if number == 1 else line, where=where)
+            row = parse_line(line, where=where)
         except InputError as error:
             report(error)
         else:
             yield where, row
 
 
-def json_rows(path: Path) -> Rows:
-    """Yield the objects of a JSON array, or of the first one under a key of an object."""
-    content = read_json(path)
-    if isinstance(content, dict):
-        content = next((value for value in content.values() if _is_rows(value)), content)
-    if not _is_rows(content):
-        raise InputError("not a list of rows", where=path, tip="expected: [{…}, {…}]")
-    for number, row in enumerate(content, start=1):
-        yield f"{path}:{number}", row
-
-
-def _is_rows(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(row, dict) for row in value)
+def text_rows(lines: Iterable[str], name: str) -> Rows:
+    """Yield plain text in blocks, each with the end of the one before it."""
+    block, start = "", 1
+    fresh = False  # whether the block holds more than was yielded
+    for number, line in enumerate(lines, start=1):
+        block, fresh = block + line, True
+        if len(block) >= _BLOCK:
+            yield f"{name}:{start}", {"text": block}
+            block, start, fresh = block[-_OVERLAP:], number, False
+    if fresh:
+        yield f"{name}:{start}", {"text": block}
 
 
 def csv_rows(
-    lines: Iterable[bytes], name: str, delimiter: str = ",", report: Report = refuse
+    lines: Iterable[bytes | str],
+    name: str,
+    delimiter: str = ",",
+    report: Report = refuse,
+    *,
+    header: Sequence[str] = (),
+    quoting: int = csv.QUOTE_MINIMAL,
 ) -> Rows:
     """Yield each row below the header, by the names in it; one may lack cells at its end.
 
-    What is no UTF-8 comes as halves of surrogate pairs, which `check_utf8` refuses.
+    A `header` that is given stands in for the first line. What is no UTF-8 comes as halves of
+    surrogate pairs, which `check_utf8` refuses.
     """
     csv.field_size_limit(_CELL)
-    decoded = (line.decode("utf-8", "surrogateescape") for line in lines)
+    decoded = (
+        line if isinstance(line, str) else line.decode("utf-8", "surrogateescape") for line in lines
+    )
     # Strict, for an odd quotation mark would otherwise join records without a word.
-    reader = csv.reader(decoded, delimiter=delimiter, strict=True)
-    header: list[str] = []
+    reader = csv.reader(decoded, delimiter=delimiter, strict=True, quoting=quoting)  # type: ignore[arg-type]
     while True:
         first = reader.line_num + 1
         where = f"{name}:{first}"
@@ -113,46 +163,159 @@ def check_utf8(where: str, *cells: str) -> None:
         raise InputError("is not UTF-8", where=where, tip="convert the file") from error
 
 
-def parquet_rows(path: Path, columns: Columns) -> Rows:
+@dataclass(frozen=True)
+class Dialect:
+    """How a table of text is written: what stands between cells, and the names of its columns.
+
+    `header` is empty where the first line holds the names.
+    """
+
+    delimiter: str
+    quoting: int
+    header: tuple[str, ...] = ()
+
+
+def dialect(head: str) -> Dialect:
+    r"""Tell how a table is written by its beginning.
+
+    The delimiter is the one by which most records have as many cells as the first. A first line
+    with a sentence in it is no header.
+
+    >>> dialect("prompt;completion\nA, b and c;CWE-79\n").delimiter
+    ';'
+    >>> dialect("A flaw lets anyone read files|CWE-22\n").header
+    ('column 1', 'column 2')
+    """
+    lines = head.splitlines(keepends=True)
+    lines = lines[:-1] or lines  # the last one may be cut
+    choices = [
+        (_regularity(records), -place, delimiter, quoting, records)
+        for place, delimiter in enumerate(_DELIMITERS)
+        for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_NONE)
+        if (records := _sample(lines, delimiter, quoting)) and len(records[0]) > 1
+        if quoting == csv.QUOTE_MINIMAL or delimiter == "\t"
+    ]
+    if not choices:
+        choices = [((0, 0), 0, _NO_DELIMITER, csv.QUOTE_MINIMAL, [[head.partition("\n")[0]]])]
+    _, _, delimiter, quoting, records = max(choices, key=lambda choice: choice[:2])
+    first = records[0]
+    named = not any(len(cell.split(maxsplit=_NAME)) >= _NAME for cell in first)
+    names = () if named else tuple(f"column {n}" for n in range(1, len(first) + 1))
+    return Dialect(delimiter, quoting, names)
+
+
+def _sample(lines: Sequence[str], delimiter: str, quoting: int) -> list[list[str]]:
+    """Read the first records; none where this is not how the table is written."""
+    csv.field_size_limit(_CELL)
+    reader = csv.reader(lines, delimiter=delimiter, quoting=quoting, strict=True)  # type: ignore[arg-type]
+    records = []
+    try:
+        for record in islice(reader, _SAMPLE):
+            records += [record] if record else []
+    except csv.Error as error:
+        if "unexpected end" not in str(error):  # the sample may be cut within a cell
+            return []
+    return records
+
+
+def _regularity(records: Sequence[Sequence[str]]) -> tuple[float, int]:
+    """Return the share of records that are as long as the first one, and its length."""
+    width = len(records[0])
+    return sum(len(record) == width for record in records) / len(records), width
+
+
+def parquet_rows(
+    source: Path | IO[bytes], columns: Columns, name: str = "", report: Report = refuse
+) -> Rows:
     """Yield the rows of a Parquet file, with the columns that are chosen from its schema."""
-    with extra("parquet", where=path):
+    name = name or str(source)
+    with extra("parquet", where=name):
         from pyarrow import parquet
 
-    with _arrow_errors(path, "Parquet"), readable(path), parquet.ParquetFile(path) as file:
+    with _arrow_errors(name, "Parquet"), readable(name), parquet.ParquetFile(source) as file:
         names = columns(file.schema_arrow)
-        yield from _rows(file.iter_batches(batch_size=_BATCH, columns=names), names, path)
+        yield from _rows(file.iter_batches(batch_size=_BATCH, columns=names), names, name, report)
 
 
-def arrow_rows(path: Path, columns: Columns) -> Rows:
-    """Yield the rows of a file in Arrow's stream format, as `datasets` saves them."""
-    with extra("parquet", where=path):
-        from pyarrow import OSFile, ipc
+def arrow_rows(
+    source: Path | IO[bytes], columns: Columns, name: str = "", report: Report = refuse
+) -> Rows:
+    """Yield the rows of an Arrow file: a stream, as `datasets` saves them, or of Feather's kind."""
+    name = name or str(source)
+    with extra("parquet", where=name):
+        from pyarrow import OSFile, PythonFile, ipc
 
     with (
-        _arrow_errors(path, "Arrow file"),
-        readable(path),
-        OSFile(str(path)) as source,
-        ipc.open_stream(source) as reader,
+        _arrow_errors(name, "Arrow file"),
+        readable(name),
+        OSFile(str(source)) if isinstance(source, Path) else PythonFile(source, "r") as file,
     ):
-        yield from _rows(reader, columns(reader.schema), path)
+        is_feather = file.read(len(_FEATHER)) == _FEATHER
+        file.seek(0)
+        with (ipc.open_file if is_feather else ipc.open_stream)(file) as reader:
+            numbers = range(reader.num_record_batches) if is_feather else ()
+            batches = map(reader.get_batch, numbers) if is_feather else reader
+            yield from _rows(batches, columns(reader.schema), name, report)
 
 
-def _rows(batches: Iterable[Any], names: Sequence[str], path: Path) -> Rows:
+def _rows(batches: Iterable[Any], names: Sequence[str], label: str, report: Report) -> Rows:
     number = 0
     for batch in batches:
-        values = [batch.column(name).to_pylist() for name in names]
-        for row in zip(*values, strict=True):
+        for row in _checked(batch, names):
             number += 1
-            yield f"{path}:{number}", dict(zip(names, row, strict=True))
+            where = f"{label}:{number}"
+            if isinstance(row, UnicodeDecodeError):
+                report(InputError("is not UTF-8", where=where, tip="convert the file"))
+            else:
+                yield where, dict(zip(names, row, strict=True))
+
+
+def _checked(batch: Any, names: Sequence[str]) -> Iterable[Any]:
+    """Return the rows of a batch, after a check: reading a damaged one would end the process.
+
+    A row with text that is not UTF-8 is an error in its place.
+    """
+    from pyarrow import ArrowInvalid
+
+    columns = [batch.column(name) for name in names]
+    try:
+        batch.validate(full=True)
+    except ArrowInvalid:
+        for column in columns:  # of bytes it says nothing about UTF-8
+            column.view(_as_bytes(column.type)).validate(full=True)
+        return [_single_row(columns, number) for number in range(batch.num_rows)]
+    return zip(*(column.to_pylist() for column in columns), strict=True)
+
+
+def _single_row(columns: Sequence[Any], number: int) -> Any:
+    try:
+        return [column[number].as_py() for column in columns]
+    except UnicodeDecodeError as error:
+        return error
+
+
+def _as_bytes(kind: Any) -> Any:
+    """Return a type of Arrow's with bytes where it has text."""
+    import pyarrow
+    from pyarrow import types
+
+    if types.is_string(kind) or types.is_large_string(kind):
+        return pyarrow.binary() if types.is_string(kind) else pyarrow.large_binary()
+    if types.is_list(kind) or types.is_large_list(kind):
+        listed = pyarrow.list_ if types.is_list(kind) else pyarrow.large_list
+        return listed(_as_bytes(kind.value_type))
+    if types.is_struct(kind):
+        return pyarrow.struct([(field.name, _as_bytes(field.type)) for field in kind])
+    return kind
 
 
 @contextmanager
-def _arrow_errors(path: Path, kind: str) -> Iterator[None]:
+def _arrow_errors(where: str, kind: str) -> Iterator[None]:
     from pyarrow import ArrowException
 
     try:
         yield
     except ArrowException as error:
         raise InputError(
-            f"not valid {kind}: {error}", where=path, tip="the file may be truncated"
+            f"not valid {kind}: {error}", where=where, tip="the file may be truncated"
         ) from error

@@ -21,6 +21,7 @@ from cybersecqwen.contamination import RULES
 from cybersecqwen.contamination.audit import Audit, Overlap
 from cybersecqwen.contamination.spans import shared_spans
 from cybersecqwen.files import Json, write_json, write_text
+from cybersecqwen.formats.rows import Problems
 from cybersecqwen.records import Item
 from cybersecqwen.reports.markdown import table
 from cybersecqwen.reports.overlap_accuracy import BINS, bin_number
@@ -29,23 +30,36 @@ from cybersecqwen.templates import render
 Benchmark = Mapping[str, tuple[Item, ...]]
 Span = tuple[int, int]  # where it starts and ends, in characters
 
-_SHOWN = 200  # overlaps of a task, and unreadable rows; all of them are in contamination.json
+_SHOWN = 200  # overlaps of a task; all of them are in contamination.json
+_NAMED = 12  # columns named in a line
 _LONG = 4_000  # characters of a text that are shown
 _AROUND = 300  # characters shown before and after what a long text shares
 
 
 def audit_summary(audit: Audit) -> Json:
-    """Return the verdict, and how many items and rows are hit by task and rule."""
+    """Return the verdict, what was read, and how many items and rows are hit by task and rule."""
     return {
         "clean": audit.clean,
+        "verdict": audit.verdict,
         "train_rows": audit.train_rows,
-        "unreadable_rows": len(audit.unreadable),
+        "unreadable_rows": len(audit.reading.unreadable),
+        **{name: problems.lines() for name, problems in _listed(audit).items()},
+        "columns": audit.reading.counts(),
         "tasks": audit.counts,
     }
 
 
+def _listed(audit: Audit) -> dict[str, Problems]:
+    reading = audit.reading
+    return {
+        "unreadable": reading.unreadable,
+        "passed_over": reading.passed_over,
+        "notes": reading.notes,
+    }
+
+
 def audit_table(audit: Audit) -> str:
-    """Render the counts for a terminal, and the verdict below."""
+    """Render the counts for a terminal, the verdict, what was read and what was not."""
     rows = [
         (task, rule, f"{of_rule['items']:,} of {audit.items[task]:,}", f"{of_rule['rows']:,}")
         for task, of_task in audit.counts.items()
@@ -53,22 +67,32 @@ def audit_table(audit: Audit) -> str:
         if of_rule["rows"]
     ]
     counts = table(("task", "rule", "items hit", "rows hit"), rows) + "\n\n" if rows else ""
-    return counts + verdict(audit)
+    lists = "".join(
+        "\n\n" + "\n  ".join((f"{name.replace('_', ' ')}:", *problems.lines()))
+        for name, problems in _listed(audit).items()
+        if problems
+    )
+    return f"{counts}{verdict(audit)}{_columns(audit)}{lists}"
+
+
+def _columns(audit: Audit) -> str:
+    names = list(audit.reading.columns)
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    return f"\nColumns read: {', '.join(names[:_NAMED])}{more}." if names else ""
 
 
 def verdict(audit: Audit) -> str:
     """Write in a sentence whether the file is clean."""
     rows, items = _number(audit.train_rows, "row"), _number(sum(audit.items.values()), "item")
     checked = f"{rows} compared with {items} of {_number(len(audit.items), 'task')}"
-    if audit.clean:
-        return f"Clean: {checked}, no overlap by any rule."
+    begins = "Not clean" if audit.overlaps else audit.verdict.capitalize()
     ours = len({overlap.row.number for overlap in audit.overlaps})
     hit = len({(overlap.hit.task, overlap.hit.item) for overlap in audit.overlaps})
     verb = "overlaps" if ours == 1 else "overlap"
     shared = f"{_number(ours, 'row')} {verb} with {_number(hit, 'item')}"
     overlap = shared if ours else "no overlap by any rule"
-    unread = f"; rows that could not be read: {len(audit.unreadable):,}" if audit.unreadable else ""
-    return f"Not clean: {checked}, {overlap}{unread}."
+    unread = len(audit.reading.unreadable)
+    return f"{begins}: {checked}, {overlap}{f'; not read: {unread:,}' if unread else ''}."
 
 
 def _number(count: int, noun: str) -> str:
@@ -91,7 +115,6 @@ def _evidence(audit: Audit, benchmark: Benchmark) -> Json:
     return {
         **audit_summary(audit),
         "forms": dict(audit.forms),
-        "unreadable": audit.unreadable,
         "bins": bins(audit),
         "items": [
             {
@@ -112,6 +135,7 @@ def _overlap(overlap: Overlap, item: Item) -> Json:
     return {
         "row": row.number,
         "where": row.where,
+        "column": row.column,
         "rule": hit.rule,
         "score": hit.score,
         "rules": dict(hit.rules),
@@ -146,6 +170,8 @@ def audit_page(audit: Audit, benchmark: Benchmark, *, train: str) -> str:
         version=__version__,
         audit=audit,
         verdict=verdict(audit),
+        columns=audit.reading.columns,
+        listed=_listed(audit),
         rules=[*RULES, "any"],
         bin_names=BINS,
         bins=bins(audit),

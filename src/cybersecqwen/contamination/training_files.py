@@ -1,0 +1,250 @@
+"""Open the files that a training set consists of, whatever they are packed in.
+
+    reading = Reading()
+    for where, row in file_rows(Path("dataset"), reading):
+        ...
+
+A path is a file, a folder of a Hugging Face dataset, an archive, or vulnerability records of any
+feed. A file is read by its content where its name does not tell.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Container, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+from cybersecqwen.errors import InputError
+from cybersecqwen.files import Json
+from cybersecqwen.formats.archives import (
+    HEAD,
+    Head,
+    Member,
+    folder_files,
+    is_archive,
+    members,
+    readable,
+    unpacked,
+)
+from cybersecqwen.formats.encoding import Text
+from cybersecqwen.formats.json_stream import json_rows
+from cybersecqwen.formats.rows import (
+    Problems,
+    Rows,
+    arrow_rows,
+    csv_rows,
+    dialect,
+    jsonl_rows,
+    parquet_rows,
+    text_rows,
+)
+from cybersecqwen.records import Vulnerability
+from cybersecqwen.sources import FEEDS, open_stream, read_vulnerabilities, recognise, recognise_head
+from cybersecqwen.sources.feed import Feed
+
+_ABOUT = {"dataset_info.json", "state.json", "dataset_dict.json", "dataset_infos.json"}
+_STEMS = {"readme", "license", "licence", "citation", "dataset_card"}
+_LEDGER, _CERTIFICATE = "dropped.jsonl", "certificate.json"
+_PACKED = (".gz", ".bz2", ".xz", ".zst")
+_JSONL = (".jsonl", ".ndjson", ".jsonlines")
+_TABLES = (".csv", ".tsv", ".tab", ".psv")
+_ARROW = (".arrow", ".feather")
+_RECORDS = (".json", ".json.gz", ".xml", ".xml.gz")
+_MOST_COLUMNS = 1_000
+
+
+@dataclass
+class Column:
+    """How much of one column was read: rows that have it, texts in them, and characters."""
+
+    rows: int = 0
+    texts: int = 0
+    characters: int = 0
+
+
+@dataclass
+class Reading:
+    """What was read of training files, column by column, and what was not."""
+
+    root: Path = Path()
+    allow_unreadable: bool = False
+    columns: dict[str, Column] = field(default_factory=dict)
+    unreadable: Problems = field(default_factory=Problems)
+    passed_over: Problems = field(default_factory=Problems)  # holds no text to train on
+    notes: Problems = field(default_factory=Problems)
+
+    def report(self, error: InputError) -> None:
+        """Put down what is wrong with a row or a file; raises it where that is not allowed."""
+        if not self.allow_unreadable:
+            raise error
+        self.skip(error)
+
+    def skip(self, error: InputError) -> None:
+        """Put down what cannot be read, though nothing is wrong with it."""
+        self.unreadable(self._placed(error))
+
+    def within(self, where: object) -> str:
+        """Name a place without the folder that the training file happens to lie in."""
+        return str(where).removeprefix(f"{self.root.parent}/")
+
+    def count(self, column: str, texts: list[str]) -> None:
+        """Count the texts of a row's column."""
+        if column not in self.columns and len(self.columns) >= _MOST_COLUMNS:
+            column = "(others)"
+        counts = self.columns.setdefault(column, Column())
+        counts.rows += 1
+        counts.texts += len(texts)
+        counts.characters += sum(map(len, texts))
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Return what was read of each column."""
+        return {name: asdict(column) for name, column in self.columns.items()}
+
+    def pass_over(self, where: str, why: str = "is hidden") -> None:
+        """Put down a file that holds nothing to train on."""
+        self.passed_over(InputError(why, where=self.within(where)))
+
+    def note(self, where: str, what: str) -> None:
+        """Put down how a file was read."""
+        self.notes(InputError(what, where=self.within(where)))
+
+    def _placed(self, error: InputError) -> InputError:
+        where = self.within(error.where) if error.where else None
+        return InputError(error.what, where=where, tip=error.tip)
+
+
+def training_files(path: Path, reading: Reading | None = None) -> list[Path]:
+    """List the files at a path, without hidden ones and those about a dataset."""
+    reading = reading or Reading()
+    if not path.exists():
+        raise InputError("no such file or folder", where=path, tip="check the path")
+    if not path.is_dir():
+        return [path]
+    files = []
+    with readable(path):
+        for file, _ in folder_files(path, skipped=reading.pass_over):
+            if _is_about(file):
+                reading.pass_over(str(file), "is about the dataset")
+            else:
+                files.append(file)
+    if not files:
+        raise InputError("no file of rows is in the folder", where=path, tip="check the path")
+    return files
+
+
+def _is_about(file: Path) -> bool:
+    is_ledger = file.name == _LEDGER and file.with_name(_CERTIFICATE).is_file()
+    return file.name in _ABOUT or file.stem.lower() in _STEMS or is_ledger
+
+
+def file_rows(
+    path: Path, reading: Reading, *, whole: Container[str] = ()
+) -> Iterator[tuple[str, Json | Vulnerability]]:
+    """Yield the rows and records of a file, folder or archive, and where each stands.
+
+    Lists under the keys `whole` belong to a row of JSON.
+    """
+    files = training_files(path, reading)
+    if is_records(path, files):
+        yield from _records(read_vulnerabilities(path))
+        return
+    for file in files:
+        try:
+            for member in members(file, skipped=reading.pass_over):
+                yield from _member_rows(member, reading, whole)
+        except InputError as error:
+            reading.report(error)
+
+
+def is_records(path: Path, files: list[Path]) -> bool:
+    """Tell a feed of vulnerability records; nothing else may lie in its folder or archive."""
+    if not (path.is_file() or path.is_dir()):
+        return True  # a pipe
+    if path.is_dir() and not all(file.name.lower().endswith(_RECORDS) for file in files):
+        return False
+    if not _holds_records(recognise(path)):
+        return False
+    return path.is_dir() or all(
+        member.where == str(path) or member.name.endswith(_RECORDS) for member in members(path)
+    )
+
+
+def _holds_records(feed: Feed | None) -> bool:
+    return feed not in (None, FEEDS["table"]) and bool(feed.read) and feed.kind is Vulnerability
+
+
+def _records(records: Iterator[Vulnerability]) -> Iterator[tuple[str, Vulnerability]]:
+    return ((record.where, record) for record in records)
+
+
+def _member_rows(
+    member: Member, reading: Reading, whole: Container[str]
+) -> Iterator[tuple[str, Json | Vulnerability]]:
+    name, where = PurePosixPath(member.name.lower()), member.where
+    with readable(where):
+        stream = unpacked(member.file, where)
+        while name.suffix in _PACKED:
+            name = name.with_suffix("")
+        head = stream.peek(HEAD)
+        if not head:
+            reading.pass_over(where, "is empty")
+        elif _holds_records(recognise_head(Head(str(name), head))):
+            yield from _records(open_stream(stream, where)[1])
+        elif head.startswith(b"PAR1"):
+            with _seekable(member, stream) as source:
+                yield from parquet_rows(source, _every_column, where, reading.report)
+        elif name.suffix in _ARROW or head.startswith(b"ARROW1"):
+            with _seekable(member, stream) as source:
+                yield from arrow_rows(source, _every_column, where, reading.report)
+        else:
+            yield from _text_rows(Text(stream, where), name.suffix, reading, whole)
+
+
+@contextmanager
+def _seekable(member: Member, stream: IO[bytes]) -> Iterator[Path | IO[bytes]]:
+    """Return what a reader can seek in: the file where it lies, or a copy of it."""
+    if stream is member.file and Path(member.where).is_file():
+        yield Path(member.where)
+        return
+    with tempfile.TemporaryFile() as copy:
+        shutil.copyfileobj(stream, copy)
+        copy.seek(0)
+        yield copy
+
+
+def _text_rows(text: Text, ending: str, reading: Reading, whole: Container[str]) -> Rows:
+    if "\0" in text.head or is_archive(text.head.encode(errors="replace")):
+        reading.skip(InputError("is no text that can be read", where=text.name))
+        return
+    first = text.head.lstrip().partition("\n")[0].strip()
+    spread = first in ("{", "[") or first.startswith("[")
+    if ending in _TABLES:
+        yield from _table_rows(text, reading)
+    elif ending == ".json" or (ending in _JSONL and spread) or first.startswith("[{"):
+        yield from json_rows(text, whole=whole, report=reading.report)
+    elif ending in _JSONL or first.startswith('{"'):
+        yield from jsonl_rows(text.lines(reading.report), text.name, reading.report)
+    else:
+        yield from text_rows(text.lines(reading.report), text.name)
+    if text.is_guessed:
+        reading.note(text.name, "is not UTF-8, and was read as Windows-1252")
+
+
+def _table_rows(text: Text, reading: Reading) -> Rows:
+    style = dialect(text.head)
+    return csv_rows(
+        text.lines(reading.report),
+        text.name,
+        style.delimiter,
+        reading.report,
+        header=style.header,
+        quoting=style.quoting,
+    )
+
+
+def _every_column(schema: Any) -> list[str]:
+    return list(schema.names)

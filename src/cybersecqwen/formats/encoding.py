@@ -1,0 +1,80 @@
+r"""Decode a file of text whatever its encoding, line by line.
+
+>>> import io
+>>> text = Text(io.BufferedReader(io.BytesIO("naïve\n".encode("cp1252"))), "x.txt")
+>>> list(text.lines()), text.encoding, text.is_guessed
+(['naïve\n'], 'utf-8', True)
+
+A byte order mark decides. Without one the text is UTF-8, and bytes that are not are read as
+Windows-1252, which is said.
+"""
+
+from __future__ import annotations
+
+import codecs
+import io
+from collections.abc import Iterator
+from itertools import count
+
+from cybersecqwen.errors import InputError
+from cybersecqwen.formats.archives import HEAD
+from cybersecqwen.formats.rows import Report, refuse
+
+LINE = 1 << 26  # characters of a line, or of a value of JSON
+_MARKS = {  # the longer ones first: that of UTF-32 begins as that of UTF-16 does
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+_GUESS = "cybersecqwen-guess"
+
+
+class Text:
+    """A stream of text, decoded; `is_guessed` once a byte of it was no UTF-8."""
+
+    def __init__(self, stream: io.BufferedReader, name: str) -> None:
+        self.name = name
+        head = stream.peek(HEAD)
+        self.encoding = next((e for mark, e in _MARKS.items() if head.startswith(mark)), "utf-8")
+        self.head = head.decode(self.encoding, "replace")  # the beginning
+        self.is_guessed = False
+        codecs.register_error(_GUESS, self._guess)
+        self._file = io.TextIOWrapper(stream, self.encoding, errors=_GUESS, newline="")
+
+    def read(self, size: int) -> str:
+        """Read on, at most `size` characters."""
+        return self._file.read(size)
+
+    def line(self) -> str:
+        """Read a line with its end, or the beginning of one that is too long."""
+        return self._file.readline(LINE)
+
+    def lines(self, report: Report = refuse) -> Iterator[str]:
+        """Yield the lines with their ends; one that is too long goes to `report`."""
+        for number in count(1):
+            line = self.line()
+            if not line:
+                return
+            if len(line) < LINE or line.endswith("\n"):
+                yield line
+                continue
+            while line and not line.endswith("\n"):
+                line = self.line()
+            yield "\n"  # the numbers of those below stay right
+            report(too_long(f"{self.name}:{number}", "a line"))
+
+    def _guess(self, error: UnicodeError) -> tuple[str, int]:
+        if not isinstance(error, UnicodeDecodeError):
+            raise error
+        self.is_guessed = True
+        data = error.object[error.start : error.end]
+        return data.decode("cp1252", "replace"), error.end
+
+
+def too_long(where: str, what: str) -> InputError:
+    """Return the error of a line or a value that would not fit into memory with its copies."""
+    return InputError(
+        f"{what} of more than {LINE >> 20} million characters", where=where, tip="split it"
+    )

@@ -1,0 +1,145 @@
+"""Read the rows of a JSON file of any layout, a piece at a time.
+
+    for where, row in json_rows(text, "train.json"):
+        ...
+
+Each object in any list is a row, be it the list of a split, of a key or the file itself; so is
+each line of JSONL under another name. What stands beside the lists of an object is a row of its
+own, which stands for the file: its place has no number.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Container
+from itertools import chain
+from typing import Any
+
+from cybersecqwen.errors import InputError
+from cybersecqwen.files import Json
+from cybersecqwen.formats.encoding import LINE, Text, too_long
+from cybersecqwen.formats.rows import Report, Rows, jsonl_rows, refuse
+
+_CHUNK = 1 << 20
+_DEEPEST = 50  # objects within objects that are looked into for lists
+_DECODE = json.JSONDecoder().raw_decode
+
+
+def json_rows(text: Text, *, whole: Container[str] = (), report: Report = refuse) -> Rows:
+    """Yield the rows of a JSON file; lists under the keys `whole` belong to a row."""
+    first = text.line()
+    while first.isspace():
+        first = text.line()
+    second = text.line() if _is_object(first) else ""
+    if second.strip():
+        yield from jsonl_rows(chain((first, second), text.lines(report)), text.name, report)
+        return
+    reader = _Reader(text, first + second, whole)
+    try:
+        yield from reader.rows()
+    except InputError as error:
+        report(error)
+
+
+def _is_object(line: str) -> bool:
+    try:
+        return line.startswith("{") and isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+class _Reader:
+    """A text that is decoded value by value, and read no further than each needs."""
+
+    def __init__(self, text: Text, begun: str, whole: Container[str]) -> None:
+        self._source, self._text, self._whole = text, begun, whole
+        self._place, self._line, self._row = 0, 1, 0
+
+    def rows(self) -> Rows:
+        while char := self._next():
+            if char == "[":
+                yield from self._list()
+            elif char == "{":
+                yield from self._object()
+            else:
+                yield self._numbered(self._value())
+
+    def _list(self) -> Rows:
+        self._take("[")
+        while self._next() != "]":
+            value = self._value()
+            if isinstance(value, (dict, list, str)):
+                yield self._numbered(value)
+            if self._next() != "]":
+                self._take(",")
+        self._take("]")
+
+    def _object(self, depth: int = 0) -> Rows:
+        rest: Json = {}
+        self._take("{")
+        while self._next() != "}":
+            key = self._value()
+            self._take(":")
+            kind = "" if key in self._whole else self._next()
+            if kind == "[":
+                yield from self._list()
+            elif kind == "{" and depth < _DEEPEST:
+                yield from self._object(depth + 1)
+            else:
+                rest[str(key)] = self._value()
+            if self._next() != "}":
+                self._take(",")
+        self._take("}")
+        if rest:
+            yield self._source.name, rest
+
+    def _numbered(self, value: Any) -> tuple[str, Json]:
+        self._row += 1
+        row = value if isinstance(value, dict) else {"text": value}
+        return f"{self._source.name}:{self._row}", row
+
+    def _next(self) -> str:
+        """Return the next character that is not blank, which stays; "" at the end."""
+        while True:
+            while self._place < len(self._text):
+                if not self._text[self._place].isspace():
+                    return self._text[self._place]
+                self._place += 1
+            if not self._more():
+                return ""
+
+    def _take(self, char: str) -> None:
+        if self._next() != char:
+            raise self._invalid(f"Expecting {char!r}")
+        self._place += 1
+
+    def _value(self) -> Any:
+        self._next()
+        while True:
+            try:
+                value, end = _DECODE(self._text, self._place)
+            except json.JSONDecodeError as error:
+                if not self._more():
+                    raise self._invalid(error.msg) from error
+            except (RecursionError, ValueError) as error:  # endless brackets, endless digits
+                raise self._invalid(str(error)) from error
+            else:
+                # A number may go on behind the end of what was read.
+                if end < len(self._text) or not self._more():
+                    self._place = end
+                    return value
+
+    def _more(self) -> bool:
+        """Read on, as much again as is held; say whether there was more."""
+        self._line += self._text.count("\n", 0, self._place)
+        held = self._text[self._place :]
+        if len(held) > LINE:
+            raise too_long(f"{self._source.name}:{self._line}", "a value")
+        more = self._source.read(max(_CHUNK, len(held)))
+        self._text, self._place = held + more, 0
+        return bool(more)
+
+    def _invalid(self, what: str) -> InputError:
+        line = self._line + self._text.count("\n", 0, self._place)
+        where = f"{self._source.name}:{line}"
+        return InputError(f"not valid JSON: {what}", where=where, tip="nothing below was read")

@@ -1,0 +1,367 @@
+"""Whatever a text stands in, it is compared: any column, file, format, separator and encoding."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import json
+import lzma
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cybersecqwen.benchmark.tasks import read_benchmark
+from cybersecqwen.config import Contamination
+from cybersecqwen.contamination.audit import Audit, run_audit
+from cybersecqwen.errors import InputError
+from cybersecqwen.files import write_jsonl
+from cybersecqwen.formats import archives
+from cybersecqwen.sample import BENCHMARK
+
+ITEMS = read_benchmark(BENCHMARK)
+ITEM = ITEMS["cti-rcm"][3]
+COPY = ITEM.text
+HARMLESS = "Rain fell all day over the hills."
+
+
+def audited(path: Path) -> Audit:
+    return run_audit(path, ITEMS, Contamination(), allow_unreadable=True)
+
+
+def hit(audit: Audit) -> bool:
+    return ("cti-rcm", 3) in {(o.hit.task, o.hit.item) for o in audit.overlaps}
+
+
+def rules(audit: Audit) -> set[str]:
+    return {rule for o in audit.overlaps if o.hit.item == 3 for rule, _ in o.hit.rules}
+
+
+def test_the_copy_is_what_a_clean_row_lacks(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "t.jsonl", [{"text": HARMLESS}])
+    assert audited(tmp_path / "t.jsonl").verdict == "clean"
+
+
+COLUMNS: dict[str, tuple[dict[str, Any], str]] = {
+    "context beside an instruction": (
+        {"instruction": "Map it.", "context": COPY, "response": ITEM.gold},
+        "context",
+    ),
+    "context of a question": ({"context": COPY, "question": "Which?", "answer": "C"}, "context"),
+    "passage of an unknown form": ({"passage": COPY, "target": ITEM.gold}, "passage"),
+    "system": ({"instruction": "Map it.", "output": ITEM.gold, "system": COPY}, "system"),
+    "history": (
+        {"instruction": "And?", "output": "No.", "history": [[COPY, ITEM.gold]]},
+        "history[][]",
+    ),
+    "documents": (
+        {"prompt": "Read.", "completion": "Done.", "documents": [{"title": "A", "body": COPY}]},
+        "documents[].body",
+    ),
+    "rejected": ({"prompt": "Say.", "chosen": "No.", "rejected": COPY}, "rejected"),
+    "tool call": (
+        {
+            "messages": [
+                {"role": "user", "content": "Look it up."},
+                {
+                    "role": "assistant",
+                    "content": None,
+                    "tool_calls": [
+                        {"function": {"name": "f", "arguments": json.dumps({"q": COPY})}}
+                    ],
+                },
+            ]
+        },
+        "messages[].tool_calls[].function.arguments{}.q",
+    ),
+    "reasoning": (
+        {"messages": [{"role": "assistant", "content": "Yes.", "reasoning_content": COPY}]},
+        "messages[].reasoning_content",
+    ),
+    "tokens": ({"tokens": COPY.split(), "id": "7"}, "tokens[]"),
+    "list of texts": ({"prompt": "Say.", "completion": ["No.", COPY]}, "completion[]"),
+    "a key": ({"labels": {COPY: ITEM.gold}}, "labels.*"),
+    "row in a text": ({"json": json.dumps({"instruction": "Map.", "input": COPY})}, "json{}.input"),
+    "JSON twice": ({"row": json.dumps({"inner": json.dumps([COPY])})}, "row{}.inner{}[]"),
+    "JSON in prose": (
+        {"text": f"So: <call>{json.dumps({'q': COPY.replace(' ', chr(10))})}</call> it is."},
+        "text{}.q",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", COLUMNS)
+def test_a_text_is_compared_in_any_column(kind: str, tmp_path: Path) -> None:
+    row, column = COLUMNS[kind]
+    write_jsonl(tmp_path / "t.jsonl", [{"text": HARMLESS}, row])
+    audit = audited(tmp_path / "t.jsonl")
+    assert hit(audit) and audit.verdict == "contaminated"
+    assert audit.train_rows == 2
+    assert column in audit.reading.columns
+    assert {o.row.number for o in audit.overlaps} == {1}
+
+
+def test_messages_in_a_text_are_judged_as_messages_are(tmp_path: Path) -> None:
+    content = f'Map it:\n\n{COPY.replace(" ", chr(10), 3)} "Übel"'
+    chat = [{"role": "user", "content": content}, {"role": "assistant", "content": ITEM.gold}]
+    write_jsonl(tmp_path / "flat.jsonl", [{"messages": chat}])
+    write_jsonl(tmp_path / "text.jsonl", [{"messages": json.dumps(chat)}])
+    flat, text = audited(tmp_path / "flat.jsonl"), audited(tmp_path / "text.jsonl")
+    assert rules(flat) == rules(text) >= {"normalised", "answer-aware"}
+    assert flat.reading.columns == text.reading.columns
+
+
+def test_a_row_counts_once_whatever_the_number_of_its_texts(tmp_path: Path) -> None:
+    row = {"prompt": COPY, "chosen": ITEM.gold, "rejected": COPY, "context": COPY}
+    write_jsonl(tmp_path / "t.jsonl", [row])
+    audit = audited(tmp_path / "t.jsonl")
+    assert (audit.train_rows, dict(audit.forms)) == (1, {"prompt/chosen": 1})
+    assert len([o for o in audit.overlaps if o.hit.item == 3 and o.hit.task == "cti-rcm"]) == 1
+    assert "answer-aware" in rules(audit)
+
+
+METADATA = {
+    "cve": "CVE-2020-7700001",
+    "source": "https://example.org/a-flaw-in-the-import-dialog/of-a-tool/lets-a-user",
+    "references": [f"https://example.org/advisories/{n}" for n in range(9)],
+    "published": "2020-01-02T03:04:05",
+    "vector": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H",
+    "tags": ["CWE-79", "CWE-89", "CWE-22", "CWE-20", "CWE-787", "CWE-125"],
+}
+
+
+def test_metadata_beside_a_text_is_read_and_changes_nothing(tmp_path: Path) -> None:
+    plain = [{"prompt": HARMLESS, "completion": "CWE-1"}, {"prompt": COPY, "completion": "CWE-1"}]
+    write_jsonl(tmp_path / "plain.jsonl", plain)
+    write_jsonl(tmp_path / "rich.jsonl", [METADATA | row for row in plain])
+    poor, rich = audited(tmp_path / "plain.jsonl"), audited(tmp_path / "rich.jsonl")
+    assert [(o.row.number, o.hit) for o in poor.overlaps] == [
+        (o.row.number, o.hit) for o in rich.overlaps
+    ]
+    assert {"cve", "references[]", "tags[]"} <= set(rich.reading.columns)
+
+
+ROWS = [{"prompt": HARMLESS, "completion": "No."}, {"prompt": COPY, "completion": ITEM.gold}]
+JSONL = "".join(json.dumps(row) + "\n" for row in ROWS).encode()
+CELLS = [[row["prompt"], row["completion"]] for row in ROWS]
+
+
+def table(separator: str, *, quoted: bool = True, header: bool = True) -> bytes:
+    lines = [["prompt", "completion"], *CELLS] if header else CELLS
+    quote = '"' if quoted else ""
+    return "".join(
+        separator.join(f"{quote}{cell}{quote}" for cell in line) + "\n" for line in lines
+    ).encode()
+
+
+def zipped(name: str, data: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("__MACOSX/._train.jsonl", b"\0\5\x16\7junk")
+        archive.writestr(name, data)
+    return buffer.getvalue()
+
+
+PRETTY = json.dumps(ROWS, indent=2).encode()
+FILES: dict[str, bytes] = {
+    "t.jsonl": JSONL,
+    "t.JSONL": JSONL,
+    "t.ndjson": JSONL,
+    "t.json": JSONL,
+    "lines.txt": JSONL,
+    "noending": JSONL,
+    "array.jsonl": PRETTY,
+    "pretty.json": PRETTY,
+    "splits.json": json.dumps({"train": ROWS[:1], "test": ROWS[1:]}).encode(),
+    "nested.json": json.dumps({"v": "1", "data": {"a": {"rows": ROWS}}}).encode(),
+    "columns.json": json.dumps({"q": [HARMLESS, COPY], "a": ["No.", ITEM.gold]}).encode(),
+    "texts.json": json.dumps([HARMLESS, COPY]).encode(),
+    "one.json": json.dumps({"messages": [{"role": "user", "content": COPY}], "id": 1}).encode(),
+    "t.csv": table(","),
+    "semicolon.csv": table(";"),
+    "bare.csv": table(";", quoted=False),
+    "pipe.csv": table("|", quoted=False),
+    "tab.csv": table("\t", quoted=False),
+    "headless.csv": table(";", header=False),
+    "t.tsv": table("\t", quoted=False),
+    "T.TSV": table("\t"),
+    "t.txt": f"{HARMLESS}\n{COPY}\n".encode(),
+    "t.md": f"# Notes\n\n> {COPY}\n".encode(),
+    "t.jsonl.gz": gzip.compress(JSONL),
+    "t.JSONL.GZ": gzip.compress(JSONL),
+    "t.json.bz2": bz2.compress(PRETTY),
+    "t.csv.xz": lzma.compress(table(";")),
+    "t.zip": zipped("data/train.jsonl", JSONL),
+    "T.ZIP": zipped("data/B.CSV", table(",")),
+    "mark.jsonl": b"\xef\xbb\xbf" + JSONL,
+    "mark.json": b"\xef\xbb\xbf" + PRETTY,
+    "utf16.jsonl": JSONL.decode().encode("utf-16"),
+    "utf16.csv": table(";").decode().encode("utf-16"),
+    "utf32.txt": COPY.encode("utf-32"),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_text_is_compared_in_any_file(name: str, tmp_path: Path) -> None:
+    for path in (tmp_path / name, tmp_path / "set" / "data" / name):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(FILES[name])
+    write_jsonl(tmp_path / "set" / "data" / "a.jsonl", [{"text": HARMLESS}])
+    for path in (tmp_path / name, tmp_path / "set"):
+        audit = audited(path)
+        assert hit(audit), path
+        assert audit.reading.unreadable.lines() == []
+
+
+@pytest.mark.parametrize(
+    "name", ["t.parquet", "t.parquet.gz", "t.arrow", "t.feather", "t.jsonl.zst"]
+)
+def test_a_text_is_compared_in_files_of_arrows_library(name: str, tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import feather, parquet
+
+    path, rows = tmp_path / name, [{"doc": {"body": [{"t": row["prompt"]}]}} for row in ROWS]
+    rows_table = pyarrow.Table.from_pylist(rows)
+    if name.endswith("zst"):
+        with pyarrow.CompressedOutputStream(str(path), "zstd") as file:
+            file.write(JSONL)
+    elif name.endswith("arrow"):
+        with pyarrow.ipc.new_stream(str(path), rows_table.schema) as writer:
+            writer.write_table(rows_table)
+    elif name.endswith("feather"):
+        feather.write_feather(rows_table, str(path))
+    else:
+        buffer = io.BytesIO()
+        parquet.write_table(rows_table, buffer)
+        data = buffer.getvalue()
+        path.write_bytes(gzip.compress(data) if name.endswith("gz") else data)
+    audit = audited(path)
+    assert hit(audit) and not audit.reading.unreadable
+    assert set(audit.reading.columns) <= {"doc.body[].t", "prompt", "completion"}
+
+
+def test_text_of_another_encoding_is_read_and_that_is_said(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes(b"id;body\n1;na\xefve caf\xe9\n2;" + COPY.encode() + b"\n")
+    audit = audited(tmp_path / "t.csv")
+    assert hit(audit)
+    assert audit.reading.notes.lines() == ["t.csv: is not UTF-8, and was read as Windows-1252"]
+
+
+def binary(folder: Path) -> Path:
+    (folder / "model.bin").write_bytes(b"\0\1\2" * 99)
+    return folder
+
+
+def token_ids(folder: Path) -> Path:
+    write_jsonl(folder / "b.jsonl", [{"text": HARMLESS, "input_ids": [1, 2, 3]}])
+    return folder
+
+
+def too_deep(folder: Path) -> Path:
+    (folder / "b.jsonl").write_text('{"a": ' + "[" * 300 + '"x"' + "]" * 300 + ', "text": "b"}\n')
+    return folder
+
+
+def endless_brackets(folder: Path) -> Path:
+    (folder / "b.json").write_text("[" * 100_000)
+    return folder
+
+
+def endless_digits(folder: Path) -> Path:
+    (folder / "b.json").write_text('{"text": "a b c", "n": ' + "7" * 5_000 + "}")
+    return folder
+
+
+def ragged(folder: Path) -> Path:
+    (folder / "b.csv").write_text(f"text,label\na,b\n{HARMLESS},2,3,4\n")
+    return folder
+
+
+def truncated(folder: Path) -> Path:
+    (folder / "b.jsonl.gz").write_bytes(gzip.compress(JSONL)[:-9])
+    return folder
+
+
+def encrypted(folder: Path) -> Path:
+    data = bytearray(zipped("t.jsonl", JSONL))
+    for place in (data.find(b"PK\3\4", 40) + 6, data.rfind(b"PK\1\2") + 8):
+        data[place] |= 1
+    (folder / "b.zip").write_bytes(data)
+    return folder
+
+
+def bomb(folder: Path) -> Path:
+    (folder / "b.jsonl.gz").write_bytes(gzip.compress(b" " * (4 << 20)))
+    return folder
+
+
+def nothing(folder: Path) -> Path:
+    (folder / "a.jsonl").write_text("")
+    return folder
+
+
+WRONG = (endless_brackets, endless_digits, ragged, truncated, encrypted, bomb)
+
+
+@pytest.fixture(autouse=True)
+def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archives, "_FREE", 1 << 20)
+
+
+@pytest.mark.parametrize("make", [binary, token_ids, too_deep, nothing, *WRONG])
+def test_what_is_not_read_makes_it_not_proven_clean(
+    make: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    write_jsonl(tmp_path / "a.jsonl", [{"text": HARMLESS}])
+    audit = audited(make(tmp_path))
+    assert audit.verdict == "not proven clean"
+    lines = audit.reading.unreadable.lines()
+    assert make is nothing or any("/b." in line or "model.bin" in line for line in lines)
+    assert not any(str(tmp_path.parent) in line for line in lines)
+
+
+def test_contamination_counts_before_what_is_not_read(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "c.jsonl", [{"text": COPY}])
+    assert audited(binary(tmp_path)).verdict == "contaminated"
+
+
+def test_sidecars_and_hidden_files_are_passed_over_by_name(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "train.jsonl", [{"text": HARMLESS}])
+    for name in (".DS_Store", "._train.jsonl", ".cache/x.jsonl", "__MACOSX/train.jsonl"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"\0junk")
+    (tmp_path / "README.md").write_text(f"# Card\n{HARMLESS}\n")
+    (tmp_path / "dataset_infos.json").write_text(json.dumps({"default": {"description": COPY}}))
+    (tmp_path / "manifest.json").write_text(json.dumps({"repo": "a", "files": {"t": {"n": 1}}}))
+    audit = audited(tmp_path)
+    assert (audit.verdict, audit.train_rows) == ("clean", 1)
+    said = "\n".join(audit.reading.passed_over.lines())
+    for name in (".DS_Store", "__MACOSX", "README.md", "dataset_infos.json", "manifest.json"):
+        assert f"{name}: " in said
+
+
+def test_a_sidecar_with_text_is_read(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "train.jsonl", [{"text": HARMLESS}])
+    (tmp_path / "manifest.json").write_text(json.dumps({"repo": "a", "about": {"example": COPY}}))
+    assert hit(audited(tmp_path))
+
+
+def test_no_more_than_five_lines_of_a_kind_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_text(f'{{"text": "{HARMLESS}"}}\n' + "{oops\n" * 40 + '{"label": "CWE-79"}\n' * 9)
+    audit = audited(path)
+    lines = audit.reading.unreadable.lines()
+    assert len(audit.reading.unreadable) == 49 and len(lines) == 12
+    assert lines[5].startswith("… and 35 more") and lines[-1].startswith("… and 4 more")
+
+
+@pytest.mark.parametrize("make", WRONG)
+def test_what_is_wrong_stops_an_audit_that_does_not_allow_it(
+    make: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    with pytest.raises(InputError) as caught:
+        run_audit(make(tmp_path), ITEMS, Contamination())
+    assert "/b." in str(caught.value) and "\n" not in str(caught.value)
