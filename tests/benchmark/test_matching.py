@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmark.harness_logs import inspect_eval, inspect_json, inspect_samples, lm_eval
 from cybersecqwen.benchmark.matching import match_recordings
 from cybersecqwen.errors import InputError
 from cybersecqwen.records import Item, Response
@@ -281,3 +282,119 @@ def test_a_spreadsheets_csv_may_be_parted_otherwise(delimiter: str, tmp_path: Pa
     path = sheet(tmp_path / "a.csv", rows, delimiter=delimiter)
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
     assert texts(path) == {0: [(0, "x"), (1, "a, b; c")]}
+
+
+def test_the_task_file_with_one_more_column_is_matched_row_by_row(tmp_path: Path) -> None:
+    header = ["URL", "GT", "answer"]
+    rows = [[item.url, item.gold.lower(), f"a{i}"] for i, item in enumerate(ITEMS)]
+    expected = {0: [(i, f"a{i}") for i in range(4)]}
+    assert texts(sheet(tmp_path / "a.csv", [header, *rows]), column="answer") == expected
+    objects = [{"URL": url, "GT": gold, "text": text} for url, gold, text in rows]
+    assert texts(jsonl(tmp_path / "a.jsonl", objects)) == expected
+    # In another order a url and a gold that only one item has still name it.
+    turned = sheet(tmp_path / "b.csv", [header, *reversed(rows)])
+    assert texts(turned, column="answer") == expected
+
+
+def test_rows_that_share_url_and_gold_are_matched_in_the_order_of_the_file_only(
+    tmp_path: Path,
+) -> None:
+    items = [Item("cti-mcq", i, "", "B", url="https://example.org/page") for i in range(3)]
+    rows = [{"url": "https://example.org/page", "gold": "B", "text": str(i)} for i in range(3)]
+    twice = [row | {"trial": trial} for trial in (1, 2) for row in rows]
+    [recording] = match_recordings(jsonl(tmp_path / "a.jsonl", twice), items)
+    for trial in (0, 1):
+        assert [r.text for r in recording.responses[trial]] == ["0", "1", "2"]
+    with pytest.raises(InputError, match="names 3 items"):
+        match_recordings(jsonl(tmp_path / "b.jsonl", rows[:2]), items)
+    rows[1]["gold"] = "C"
+    with pytest.raises(InputError, match="names 3 items"):
+        match_recordings(jsonl(tmp_path / "c.jsonl", rows), items)
+
+
+def test_trials_may_be_counted_from_1(tmp_path: Path) -> None:
+    rows = [{"item": i, "trial": t, "text": f"{t}/{i}"} for t in (1, 2) for i in range(4)]
+    expected = {t: [(i, f"{t + 1}/{i}") for i in range(4)] for t in (0, 1)}
+    assert texts(jsonl(tmp_path / "a.jsonl", rows)) == expected
+    cells = [["item", "trial", "text"], *([str(cell) for cell in row.values()] for row in rows)]
+    assert texts(sheet(tmp_path / "a.csv", cells)) == expected
+    odd = [{"item": 0, "trial": trial, "text": "x"} for trial in (1, 3)]
+    with pytest.raises(InputError, match="trial 1 is missing: there are 0, 2"):
+        texts(jsonl(tmp_path / "a.jsonl", odd))
+
+
+@pytest.mark.parametrize("reason", ["length", "content_filter", "tool_calls"])
+def test_an_answer_without_a_text_says_why_it_ended(reason: str, tmp_path: Path) -> None:
+    row = {"item": 0, "text": None, "finish_reason": reason, "reasoning_content": "CWE-79?"}
+    path = jsonl(tmp_path / "a.jsonl", [row | {"tool_calls": [{}] if "tool" in reason else None}])
+    [recording] = match_recordings(path, ITEMS)
+    assert recording.responses[0] == (Response(0, 0, "", reason, reasoning="CWE-79?"),)
+
+
+def test_partial_leaves_out_what_was_not_answered(tmp_path: Path) -> None:
+    rows = [{"item": 0, "text": "a"}, {"item": 1, "text": None}, {"item": 2, "error": "timed out"}]
+    path = jsonl(tmp_path / "a.jsonl", rows)
+    assert texts(path, partial=True) == {0: [(0, "a")]}
+    with pytest.raises(InputError, match=r"leave it out by --partial"):
+        texts(path)
+
+
+ANSWERS = ["CWE-79", "CWE-89.", "CWE-20\n", "no"]
+READ = {0: list(enumerate(ANSWERS))}
+
+
+def test_samples_of_lm_evaluation_harness_are_read(tmp_path: Path) -> None:
+    path = lm_eval(tmp_path / "samples_rcm_2026-11-01.jsonl", ITEMS, ANSWERS)
+    assert texts(path) == READ
+    # A second filter repeats every document.
+    other = lm_eval(tmp_path / "other.jsonl", ITEMS, ["x"] * 4, filter="strict")
+    path.write_text(path.read_text() + other.read_text())
+    assert texts(path) == READ
+    repeats = lm_eval(other, ITEMS, [[f"{i}", f"{i}'"] for i in range(4)])
+    assert texts(repeats)[1] == [(i, f"{i}'") for i in range(4)]
+    likelihoods = lm_eval(other, ITEMS, [[["-1.2", "False"]]] * 4)
+    with pytest.raises(InputError, match=r"jsonl:1: holds likelihoods and no text"):
+        texts(likelihoods)
+    with pytest.raises(InputError, match="item 0 has another url"):
+        texts(lm_eval(other, ITEMS[1:], ANSWERS))
+
+
+def test_the_samples_of_a_tasks_trials_are_one_recording(tmp_path: Path) -> None:
+    for trial in range(2):
+        rows = [
+            {
+                "doc_id": n,
+                "doc": {"task": "cti-rcm", "index": 3 - n, "trial": trial, "gold": item.gold},
+                "resps": [[f"{trial}"]],
+            }
+            for n, item in enumerate(reversed(ITEMS))
+        ]
+        jsonl(tmp_path / f"samples_cybersecqwen_cti_rcm_trial_{trial}_2026-11-01.jsonl", rows)
+    (tmp_path / "results_2026-11-01.json").write_text("{}")
+    assert texts(tmp_path) == {t: [(i, f"{t}") for i in range(4)] for t in (0, 1)}
+
+
+@pytest.mark.parametrize("form", ["json", "deflated", "zstd"])
+def test_logs_of_inspect_are_read(form: str, tmp_path: Path) -> None:
+    samples = inspect_samples(ITEMS, ANSWERS) + inspect_samples(ITEMS, ANSWERS, epoch=2)
+    if form == "json":
+        path = inspect_json(tmp_path / "a.json", samples)
+    else:
+        path = inspect_eval(tmp_path / "a.eval", samples, zstd=form == "zstd")
+    assert texts(path) == READ | {1: READ[0]}
+
+
+def test_inspect_says_more_than_a_text(tmp_path: Path) -> None:
+    parts = [{"type": "reasoning", "reasoning": "Hm."}, {"type": "text", "text": "CWE-79"}]
+    samples = inspect_samples(ITEMS, [parts, "", "x"])
+    samples[1]["output"]["choices"][0]["stop_reason"] = "max_tokens"
+    samples[2] |= {"id": "9f", "metadata": {"index": 3}, "target": ITEMS[3].gold}
+    [recording] = match_recordings(inspect_json(tmp_path / "a.json", samples), ITEMS)
+    assert recording.responses[0] == (
+        Response(0, 0, "CWE-79", "stop", 7, 3, "Hm."),
+        Response(1, 0, "", "length", 7, 3),
+        Response(3, 0, "x", "stop", 7, 3),
+    )
+    samples[0]["error"] = {"message": "the sandbox died"}
+    with pytest.raises(InputError, match="the request failed: the sandbox died"):
+        match_recordings(inspect_json(tmp_path / "a.json", samples), ITEMS)

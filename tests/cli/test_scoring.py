@@ -172,3 +172,30 @@ def test_a_deviation_is_shown_with_the_result(recording: Path, tmp_path: Path) -
     assert "modified: trials=1, temperature=0.0" in out
     scores = tmp_path / "cold" / "evaluation" / "cti-rcm" / "model-card" / "scores.json"
     assert json.loads(scores.read_text())["model"] == "mine"
+
+
+def test_a_part_of_a_task_is_scored_when_asked_for_and_marked_everywhere(tmp_path: Path) -> None:
+    path = tmp_path / "some.jsonl"
+    rows = [{"item": item.index, "trial": 1, "text": item.gold} for item in ITEMS[:4]]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    arguments = (str(path), "--task", "cti-rcm", *COMMON)
+    assert run("score", *arguments)[0] == 1
+    result = shown("score", *arguments, "--partial", "--json")
+    part = f"partial: 4 of {len(ITEMS)} items"
+    assert (result["n"], result["correct"], result["items"]) == (4, 4, 4)
+    assert part in result["modified"]
+    assert part in run("score", *arguments, "--partial")[1]
+    [moved] = shown("sensitivity", *arguments, "--partial", "--json")
+    assert part in moved["modified"]
+    assert part in run("sensitivity", *arguments, "--partial")[1]
+
+
+def test_an_unfinished_run_is_scored_in_part(evaluated: Path) -> None:
+    folder = evaluated / "evaluation" / "cti-rcm" / "model-card"
+    (folder / "manifest.json").rename(folder.parent / ".model-card.begun.json")
+    (folder / "scores.json").unlink()
+    answers = folder / "trial-0" / "responses.jsonl"
+    answers.write_text("".join(answers.read_text().splitlines(keepends=True)[:7]))
+    assert run("score", str(evaluated), *COMMON)[0] == 1
+    result = shown("score", str(evaluated), *COMMON, "--partial", "--json")
+    assert (result["n"], result["modified"][-1]) == (7, f"partial: 7 of {len(ITEMS)} items")

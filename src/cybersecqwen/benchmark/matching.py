@@ -3,29 +3,31 @@
     for recording in match_recordings(Path("answers.tsv"), items, column="gpt-4"):
         recording.responses[0]        # trial 0, in the order of the items
 
-A row says its item by `item` or by `url`; the rows of a sheet without either are those of the
-task file, one each, in its order. Items without an answer are left to whoever scores: a
-protocol may not ask them all.
+A row says its item by `item` or by `url`. The rows of a sheet without either are those of the
+task file, one each, in its order; so are rows that agree with it in url and gold, one by one.
+Items without an answer are left to whoever scores: a protocol may not ask them all.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cybersecqwen.engines.response_files import (
     ENDINGS,
     RecordedResponse,
     file_ending,
+    from_trial_0,
     read_response_file,
 )
 from cybersecqwen.errors import InputError
 from cybersecqwen.records import Item, Response
 
 _TRIAL = re.compile(r"trial-\d+")
+_TRIAL_OF_SAMPLES = re.compile(r"_trial_\d+(?=_\d{4}-)")
 # Files that stand beside answers in a run folder.
 _OURS = {
     *("manifest.json", "scores.json", "summary.json", "probe.json"),
@@ -43,21 +45,22 @@ class Recording:
 
 
 def match_recordings(
-    path: Path, items: Sequence[Item], *, column: str | None = None
+    path: Path, items: Sequence[Item], *, column: str | None = None, partial: bool = False
 ) -> list[Recording]:
     """Read the recording at a path, or all in a folder.
 
-    The `responses.jsonl` of a run's `trial-N` folders are one recording, any other file is one
-    of its own; `column` names that of the answers in a table, and then the recording. Raises
-    InputError, with file and line, for a row that is no answer to an item, two answers to one
-    item and trial, a missing trial, and a file of another task.
+    The `responses.jsonl` of a run's `trial-N` folders are one recording, as are the samples of a
+    task's trials; any other file is one of its own. `column` names that of the answers in a table,
+    and then the recording. `partial` leaves out the rows of failed requests. Raises InputError,
+    with file and line, for a row that is no answer to an item, two answers to one item and trial,
+    a missing trial, and a file of another task.
     """
     files = _files(path)
     return [
         Recording(
             column if column and len(files) == 1 else name,
             paths,
-            _by_trial(paths, items, column),
+            _by_trial(paths, items, column, partial=partial),
         )
         for name, paths in files
     ]
@@ -73,7 +76,8 @@ def _files(path: Path) -> list[tuple[str, tuple[Path, ...]]]:
     for file in sorted(path.rglob("*")):
         if is_recording(file, path):
             of_a_run = file.name.startswith("responses.") and _TRIAL.fullmatch(file.parent.name)
-            recordings[file.parent.parent if of_a_run else file].append(file)
+            whole = file.with_name(_TRIAL_OF_SAMPLES.sub("", file.name))
+            recordings[file.parent.parent if of_a_run else whole].append(file)
     if not recordings:
         raise InputError(
             "holds no recording", where=path, tip="a recording is .jsonl, .json, .csv or .tsv"
@@ -89,7 +93,8 @@ def _files(path: Path) -> list[tuple[str, tuple[Path, ...]]]:
 def is_recording(file: Path, folder: Path) -> bool:
     """Tell whether a file below a folder may hold answers, by its name."""
     hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
-    return not hidden and file_ending(file) in ENDINGS and file.name not in _OURS and file.is_file()
+    ours = file.name in _OURS or file.name.startswith("results_")  # the harness's, beside samples
+    return not hidden and file_ending(file) in ENDINGS and not ours and file.is_file()
 
 
 def _name(whole: Path, folder: Path) -> str:
@@ -105,39 +110,39 @@ def _stem(path: Path) -> str:
 
 
 def _by_trial(
-    paths: Iterable[Path], items: Sequence[Item], column: str | None
+    paths: Sequence[Path], items: Sequence[Item], column: str | None, *, partial: bool
 ) -> dict[int, tuple[Response, ...]]:
     origin: dict[tuple[int, int], str] = {}
     trials: dict[int, list[Response]] = defaultdict(list)
-    where: object = ""
-    for path in paths:
-        where = path
-        for response, row in _answers(path, items, column):
-            key = (response.item, response.trial)
-            if key in origin:
-                raise InputError(
-                    f"a second answer to item {key[0]}, trial {key[1]}; the first is at "
-                    f"{origin[key]}",
-                    where=row.where,
-                    tip="keep one of the two; give each trial its number",
-                )
-            origin[key] = row.where
-            trials[response.trial].append(response)
+    where = paths[-1]
+    rows = [row for path in paths for row in _answers(path, items, column, partial=partial)]
+    for row in from_trial_0(rows):
+        response = row.to_item(row.item or 0)
+        key = (response.item, response.trial)
+        if key in origin:
+            raise InputError(
+                f"a second answer to item {key[0]}, trial {key[1]}; the first is at {origin[key]}",
+                where=row.where,
+                tip="keep one of the two; give each trial its number",
+            )
+        origin[key] = row.where
+        trials[response.trial].append(response)
     numbers = sorted(trials)
     missing = next((i for i, trial in enumerate(numbers) if trial != i), None)
     if missing is not None:
         raise InputError(
             f"trial {missing} is missing: there are {', '.join(map(str, numbers))}",
             where=where,
-            tip="trials are counted from 0",
+            tip="trials are counted from 0 or from 1",
         )
     return {t: tuple(sorted(trials[t], key=lambda r: r.item)) for t in numbers}
 
 
 def _answers(
-    path: Path, items: Sequence[Item], column: str | None
-) -> Iterable[tuple[Response, RecordedResponse]]:
-    rows = list(read_response_file(path, column=column))
+    path: Path, items: Sequence[Item], column: str | None, *, partial: bool
+) -> Iterator[RecordedResponse]:
+    """Yield the rows of a file, each with the number of the item that it answers."""
+    rows = list(read_response_file(path, column=column, partial=partial))
     if not rows:
         raise InputError("holds no answer", where=path, tip="check the path")
     in_order = all(row.item is None and row.url is None for row in rows)
@@ -155,10 +160,32 @@ def _answers(
     by_url: dict[str, list[Item]] = defaultdict(list)
     for item in items:
         by_url[item.url.strip()].append(item)
+    places: Counter[int] = Counter()
+    in_order = in_order or _in_order(rows, items)
     for row in rows:
-        item = items[row.position] if in_order else _find(row, by_index, by_url)
+        item = items[places[row.trial]] if in_order else _find(row, by_index, by_url)
+        places[row.trial] += 1
         _refuse_other_task(row, item)
-        yield row.to_item(item.index), row
+        yield replace(row, item=item.index)
+
+
+def _in_order(rows: Sequence[RecordedResponse], items: Sequence[Item]) -> bool:
+    """Tell whether the rows of each trial are those of the task file, by url and by gold."""
+    trials: dict[int, list[RecordedResponse]] = defaultdict(list)
+    for row in rows:
+        trials[row.trial].append(row)
+    return all(
+        len(trial) == len(items)
+        and all(
+            row.item is None and row.url == item.url.strip() and _agrees(row, item)
+            for row, item in zip(trial, items, strict=True)
+        )
+        for trial in trials.values()
+    )
+
+
+def _agrees(row: RecordedResponse, item: Item) -> bool:
+    return row.gold is not None and row.gold.strip().lower() == item.gold.strip().lower()
 
 
 def _find(
@@ -168,12 +195,14 @@ def _find(
     task = next(iter(items.values())).task
     if row.item is None and row.url is None:
         raise InputError("says neither item nor url", where=row.where, tip="add one")
-    named = None if row.url is None else by_url.get(row.url.strip(), [])
+    named = None if row.url is None else by_url.get(row.url, [])
     if named == []:
         raise InputError(
             f"the url {row.url!r} is that of no item of {task}", where=row.where, tip="check --task"
         )
     if row.item is None:
+        if named and len(named) > 1:
+            named = [item for item in named if _agrees(row, item)] or named
         if named is None or len(named) != 1:
             raise InputError(
                 f"the url {row.url!r} names {len(named or [])} items of {task}",
@@ -203,7 +232,7 @@ def _refuse_other_task(row: RecordedResponse, item: Item) -> None:
         )
     said, gold = (row.gold or "").strip(), item.gold.strip()
     # Without its file of golds cti-taa has none to compare with.
-    if row.gold is not None and gold and said.lower() != gold.lower():
+    if row.gold is not None and gold and not _agrees(row, item):
         raise InputError(
             f"its gold {said!r} is not that of item {item.index} of {item.task}, {gold!r}",
             where=row.where,

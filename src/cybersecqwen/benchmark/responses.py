@@ -36,6 +36,9 @@ from cybersecqwen.records import Item, Response
 
 _log = logging.getLogger(__name__)
 
+# How the names of logs begin: samples_cybersecqwen_cti_rcm_…, 2026-11-26T16-00-00_cti-rcm_….
+_OF_A_HARNESS = re.compile(r"^(?:samples_|\d{4}-\d\d-\d\dT[\d+:-]+_)(?:cybersecqwen_)?")
+
 # Settings that a run states of its task, which the task itself says.
 _OF_TASKS = {"stop", "extension"}
 
@@ -45,6 +48,7 @@ class ResponseSet:
     """One model's answers to one task, by trial.
 
     `protocol` is the one they were asked under; None where it is not known, as of a recording.
+    `partial` allows for items without an answer, which are then left out, and the score is marked.
     """
 
     name: str
@@ -54,6 +58,7 @@ class ResponseSet:
     protocol: Protocol | None = None
     kind: str = "instruct"
     benchmark_sha256: str = ""
+    partial: bool = False
 
     @property
     def prompt(self) -> str:
@@ -188,13 +193,37 @@ def rescore(answers: ResponseSet, protocol: Protocol, benchmark: Path) -> TaskSc
             tip="give --benchmark the folder that was asked",
         )
     items = read_items(benchmark, answers.task)
-    task = open_task(answers.task, benchmark)
+    task, responses = open_task(answers.task, benchmark), answers.responses
+    if answers.partial:
+        whole, items = len(items), _answered_items(items, responses)
+        kept = {item.index for item in items}
+        responses = {t: [r for r in rs if r.item in kept] for t, rs in responses.items()}
+        protocol = _partial(protocol, len(items), whole, trials=len(responses))
     try:
-        return score(task, protocol, items, answers.responses, kind=answers.kind)
+        return score(task, protocol, items, responses, kind=answers.kind)
     except InputError as error:
         raise InputError(
             error.what, where=f"{answers.where}: {error.where}", tip=error.tip
         ) from error
+
+
+def _partial(protocol: Protocol, items: int, whole: int, *, trials: int) -> Protocol:
+    """Cut a protocol to the trials that there are, and mark what is missing."""
+    asked = len(protocol.seeds)
+    said = [f"partial: {items:,} of {whole:,} items"] if items < whole else []
+    said += [f"partial: {trials} of {asked} trials"] if trials < asked else []
+    return replace(protocol, seeds=protocol.seeds[:trials], modified=(*protocol.modified, *said))
+
+
+def _answered_items(
+    items: Sequence[Item], responses: Mapping[int, Sequence[Response]]
+) -> tuple[Item, ...]:
+    """Return the items that every trial answers; raises InputError where there is none."""
+    trials = [{response.item for response in trial} for trial in responses.values()]
+    answered = tuple(item for item in items if all(item.index in trial for trial in trials))
+    if not answered:
+        raise InputError("no item is answered in every trial", where=items[0].task)
+    return answered
 
 
 def notes(answers: ResponseSet, protocol: Protocol) -> list[str]:
@@ -233,12 +262,18 @@ def excluded_responses(answers: ResponseSet, items: Sequence[Item], protocol: Pr
 
 
 def read_recordings(
-    path: Path, task: str | None, benchmark: Path, *, column: str | None = None
+    path: Path,
+    task: str | None,
+    benchmark: Path,
+    *,
+    column: str | None = None,
+    partial: bool = False,
 ) -> list[ResponseSet]:
     """Read the recordings at a path as answers to a task.
 
     In a folder, a file whose name begins with that of a task answers it; `task` takes those of
-    one. Raises InputError for anything that is no answer to an item of the task.
+    one. `partial` takes answers to a part of the items. Raises InputError for anything that is no
+    answer to an item of the task.
     """
     if not path.exists():
         raise InputError("no such file or folder", where=path, tip="check the path")
@@ -248,18 +283,20 @@ def read_recordings(
             a
             for name, files in by_name.items()
             for f in files
-            for a in _recorded(f, name, benchmark, column)
+            for a in _recorded(f, name, benchmark, column, partial=partial)
         ]
     if task is None:
         raise InputError("which task does this answer?", where=path, tip="give --task")
-    return _recorded(path, find_task(task).name, benchmark, column)
+    return _recorded(path, find_task(task).name, benchmark, column, partial=partial)
 
 
-def _recorded(path: Path, task: str, benchmark: Path, column: str | None) -> list[ResponseSet]:
+def _recorded(
+    path: Path, task: str, benchmark: Path, column: str | None, *, partial: bool
+) -> list[ResponseSet]:
     items = read_items(benchmark, task)
     recorded = [
-        ResponseSet(recording.name, task, path, recording.responses)
-        for recording in match_recordings(path, items, column=column)
+        ResponseSet(recording.name, task, path, recording.responses, partial=partial)
+        for recording in match_recordings(path, items, column=column, partial=partial)
     ]
     for answers in recorded:
         _refuse_other_task(answers)
@@ -293,7 +330,8 @@ def _by_task(folder: Path, task: str | None) -> dict[str, list[Path]]:
     by_task: dict[str, list[Path]] = {}
     left: list[str] = []
     for entry in sorted(folder.iterdir()):
-        name = next((n for n in names if entry.name.startswith(n)), None)
+        said = _OF_A_HARNESS.sub("", entry.name).replace("_", "-")
+        name = next((n for n in names if said.startswith(n)), None)
         if name and (task is None or name == task):
             by_task.setdefault(name, []).append(entry)
         if name is None and is_recording(entry, folder):

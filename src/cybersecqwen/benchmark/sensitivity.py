@@ -40,7 +40,8 @@ class ExtractorResult:
     """One extractor's reading of the responses, against the reference.
 
     `flipped` counts the answers that it makes right or wrong, `items` those items of which any
-    answer flips, `gained` and `lost` which way. `protocols` are the ones that use it.
+    answer flips, `gained` and `lost` which way. `protocols` are the ones that use it, and
+    `modified` says what differs from the reference as it is published.
     """
 
     extractor: str
@@ -54,6 +55,7 @@ class ExtractorResult:
     items: int
     gained: int
     lost: int
+    modified: tuple[str, ...]
     examples: tuple[FlippedAnswer, ...]
 
 
@@ -130,6 +132,7 @@ def _compared(base: TaskScores, scored: TaskScores, name: str, summary: str) -> 
         items=int(flipped.any(axis=1).sum()),
         gained=int((after & ~before).sum()),
         lost=int((before & ~after).sum()),
+        modified=base.protocol.modified,
         examples=_examples(base, scored),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from cybersecqwen.cli.group import (
     FILE,
     PROTOCOL,
     TASK,
+    add_options,
     benchmark_folder,
     benchmark_option,
     echo,
@@ -21,48 +23,52 @@ from cybersecqwen.cli.group import (
 if TYPE_CHECKING:
     from cybersecqwen.benchmark.responses import ResponseSet
 
-_TASK = click.option(
-    "--task", type=TASK, help="The task that a recording answers, or one of a run's."
+_recording_options = add_options(
+    click.option("--task", type=TASK, help="The task that a recording answers, or one of a run's."),
+    click.option("--column", help="The column of a CSV or TSV that holds the answers."),
+    click.option(
+        "--partial",
+        is_flag=True,
+        help="Take answers to a part of the items too; the result is marked.",
+    ),
+    benchmark_option,
 )
-_COLUMN = click.option("--column", help="The column of a CSV or TSV that holds the answers.")
 
 
 def _answers(
-    path: Path, task: str | None, benchmark: Path, column: str | None
+    path: Path, benchmark: Path, *, task: str | None, column: str | None, partial: bool
 ) -> list[ResponseSet]:
     """Read a run folder, or recordings of others."""
     from cybersecqwen.benchmark.responses import is_run, read_recordings, read_run
 
     if path.is_dir() and is_run(path):
-        return read_run(path, task=task)
-    return read_recordings(path, task, benchmark, column=column)
+        return [replace(answers, partial=partial) for answers in read_run(path, task=task)]
+    return read_recordings(path, task, benchmark, column=column, partial=partial)
 
 
 @click.command()
 @click.argument("responses", type=FILE)
-@_TASK
 @click.option(
     "--protocol", type=PROTOCOL, help="Protocol to score by.  [default: a run's own, or model-card]"
 )
-@benchmark_option
-@_COLUMN
+@_recording_options
 @json_option
 def score(
     responses: Path,
-    task: str | None,
     protocol: str | None,
     benchmark: Path | None,
-    column: str | None,
     as_json: bool,
+    **recording: Any,
 ) -> None:
     """Score stored answers again, under any protocol.
 
-    RESPONSES is a run folder, a recording (JSONL, CSV or TSV), or a folder of recordings.
+    RESPONSES is a run folder, a recording (JSONL, CSV, TSV, a log of Inspect or samples of
+    lm-evaluation-harness), or a folder of recordings.
     """
     from cybersecqwen.reports.results import scored_table, scores
 
     folder = benchmark_folder(benchmark)
-    rows = scores(_answers(responses, task, folder, column), protocol, folder)
+    rows = scores(_answers(responses, folder, **recording), protocol, folder)
     for row in rows:
         for note in row["notes"]:
             click.echo(f"{row['model']}, {row['task']}: {note}", err=True)
@@ -71,22 +77,19 @@ def score(
 
 @click.command()
 @click.argument("run", type=FILE)
-@_TASK
 @click.option(
     "--protocol", type=PROTOCOL, help="Protocol to compare with.  [default: the run's own]"
 )
 @click.option("--all", "every", is_flag=True, help="Also rules written for another prompt.")
-@benchmark_option
-@_COLUMN
+@_recording_options
 @json_option
 def sensitivity(
     run: Path,
-    task: str | None,
     protocol: str | None,
     every: bool,
     benchmark: Path | None,
-    column: str | None,
     as_json: bool,
+    **recording: Any,
 ) -> None:
     """Score one set of answers by every extractor.
 
@@ -98,7 +101,7 @@ def sensitivity(
     folder = benchmark_folder(benchmark)
     tables = [
         (answers, tabulate(answers, folder, reference=protocol, every=every))
-        for answers in _answers(run, task, folder, column)
+        for answers in _answers(run, folder, **recording)
     ]
     text = "\n\n".join(sensitivity_text(*table) for table in tables)
     echo([sensitivity_json(*table) for table in tables], text, as_json=as_json)

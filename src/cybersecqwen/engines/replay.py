@@ -2,7 +2,7 @@ r"""Answers recorded earlier, by this project or by anyone else, as an engine.
 
 A recording is a JSONL file, or a folder with such files at any depth, as a run has one for
 each trial. A line holds `item` (the 0-based position in the task file), `text`, and `trial`
-where there was more than one:
+(from 0 or from 1) where there was more than one:
 
     {"item": 0, "trial": 2, "text": "The flaw is an out-of-bounds write.\nCWE-787"}
 
@@ -26,6 +26,7 @@ from cybersecqwen.engines.response_files import (
     ENDINGS,
     RecordedResponse,
     file_ending,
+    from_trial_0,
     holds_recordings,
     read_response_file,
 )
@@ -107,7 +108,7 @@ def _recordings(path: Path) -> list[Path]:
 def _read(files: list[Path]) -> dict[_Key, Response]:
     answers: dict[_Key, Response] = {}
     origin: dict[_Key, str] = {}
-    for row in chain.from_iterable(map(read_response_file, files)):
+    for row in from_trial_0(list(chain.from_iterable(map(read_response_file, files)))):
         answer = _response(row)
         key = (answer.item, answer.trial)
         if answers.setdefault(key, answer).text != answer.text:

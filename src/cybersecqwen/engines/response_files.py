@@ -2,7 +2,8 @@ r"""Answers recorded by this project or by anyone else, row by row, as files hol
 
 JSONL (or a JSON array) of objects with `text`, and `item` (0-based position in the task file)
 or `url`; or CSV and TSV with the answers in a named column. A CSV may also be separated by
-semicolons or tabs, as spreadsheets write it. `trial` is 0 where it is absent.
+semicolons or tabs, as spreadsheets write it. `trial` is 0 where it is absent. The logs of
+lm-evaluation-harness and Inspect are read too.
 
     {"item": 0, "trial": 2, "text": "The flaw is an out-of-bounds write.\nCWE-787"}
 
@@ -23,6 +24,7 @@ from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
 
+from cybersecqwen.engines.harness_logs import inspect_rows, is_lm_eval, lm_eval_rows
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json, parse_line, read_packed, readable
 from cybersecqwen.formats.tsv import table_rows
@@ -42,7 +44,7 @@ _NOT_ANSWERS = {
 }
 _TIP = "fix the line, or ask for that answer again"
 
-ENDINGS = (".jsonl", ".json", ".csv", ".tsv")  # of files that can hold responses
+ENDINGS = (".jsonl", ".json", ".csv", ".tsv", ".eval")  # of files that can hold responses
 # What no folder of responses holds: the files of a model, an adapter, or a run with its model.
 _MODEL_FILES = ("config.json", "adapter_config.json", "*.safetensors", "merged/config.json")
 
@@ -65,6 +67,7 @@ class RecordedResponse:
     completion_tokens: int = 0
     task: str = ""
     gold: str | None = None
+    reasoning: str = ""
 
     def to_item(self, item: int) -> Response:
         """Return it as the response to an item."""
@@ -75,28 +78,63 @@ class RecordedResponse:
             self.finish_reason,
             self.prompt_tokens,
             self.completion_tokens,
+            self.reasoning,
         )
 
 
-def read_response_file(path: Path, *, column: str | None = None) -> Iterator[RecordedResponse]:
+class FailedRequestError(InputError):
+    """A row that records a failed request, which is no answer."""
+
+
+def read_response_file(
+    path: Path, *, column: str | None = None, partial: bool = False
+) -> Iterator[RecordedResponse]:
     """Yield the answers of one file in its order; `column` names that of a CSV or TSV.
 
-    Raises InputError for a row that is no answer, and for a file without any.
+    Raises InputError for a row that is no answer, and for a file without any. `partial` leaves
+    out the rows of failed requests.
     """
+    for position, (where, row, key) in enumerate(_rows(path, column)):
+        try:
+            yield _of_object(row, where, position, key)
+        except FailedRequestError:
+            if not partial:
+                raise
+
+
+def from_trial_0(rows: Sequence[RecordedResponse]) -> list[RecordedResponse]:
+    """Count the trials of a recording from 0 where it counts them from 1."""
+    from_one = all(row.trial for row in rows)
+    return [replace(row, trial=row.trial - 1) if from_one else row for row in rows]
+
+
+def _rows(path: Path, column: str | None) -> Iterator[tuple[str, Json, str]]:
+    """Yield the place of each row, its fields, and the name of the one that holds the answer."""
     ending = file_ending(path)
     if ending not in ENDINGS:
         raise InputError(
-            f"{path.name!r} is not a recording", where=path, tip="give .jsonl, .json, .csv or .tsv"
+            f"{path.name!r} is not a recording",
+            where=path,
+            tip="give .jsonl, .json, .csv, .tsv or .eval",
         )
+    if ending == ".eval":
+        yield from ((where, row, "text") for where, row in inspect_rows(path))
+        return
     text = _text(path)
     if not text.strip():
         raise InputError("is empty", where=path, tip="check the path")
     if ending in (".csv", ".tsv"):
-        yield from _read_table(text, path, column)
+        yield from ((where, row, "text") for where, row in _read_table(text, path, column))
         return
     rows = _jsonl_rows(text, path) if ending == ".jsonl" else _json_rows(text, path)
-    for position, (where, row) in enumerate(rows):
-        yield _of_object(row, where, position, column)
+    first = None  # of the filters by which the harness repeats a document
+    for where, row in rows:
+        if is_lm_eval(row):
+            first = first or row.get("filter")
+            if row.get("filter") == first:
+                yield from ((where, one, "text") for one in lm_eval_rows(row, where))
+        else:
+            yield where, row, column or "text"
 
 
 def holds_recordings(folder: Path) -> bool:
@@ -131,6 +169,9 @@ def _json_rows(text: str, path: Path) -> Iterator[tuple[str, Json]]:
         rows = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise InputError(f"not valid JSON: {error}", where=path) from error
+    if isinstance(rows, dict) and isinstance(rows.get("samples"), list):
+        yield from inspect_rows(path)
+        return
     if not isinstance(rows, list):
         raise InputError("not a JSON array of answers", where=path, tip="or give JSONL")
     for position, entry in enumerate(rows):
@@ -141,16 +182,17 @@ def _json_rows(text: str, path: Path) -> Iterator[tuple[str, Json]]:
         yield where, parse_line(json.dumps(entry), where=where)
 
 
-def _of_object(row: Json, where: str, position: int, column: str | None) -> RecordedResponse:
-    key = column or "text"
+def _of_object(row: Json, where: str, position: int, key: str) -> RecordedResponse:
+    row = {name.lower(): value for name, value in row.items()} | row
     item, trial = _whole(row, "item", where), _whole(row, "trial", where)
-    url = _string(row, "url", where)
+    url = (_string(row, "url", where) or "").strip() or None
     name = f"{url if item is None else f'item {item}'}, trial {trial or 0}: {key}"
     _refuse_failure(row, key, where, name)
-    if not isinstance(row[key], str):
+    text = "" if row[key] is None else row[key]
+    if not isinstance(text, str):
         raise InputError(f"{name} is {str(row[key])[:80]!r}, not a string", where=where, tip=_TIP)
     return RecordedResponse(
-        text=row[key],
+        text=text,
         where=where,
         position=position,
         item=item,
@@ -160,16 +202,23 @@ def _of_object(row: Json, where: str, position: int, column: str | None) -> Reco
         prompt_tokens=_whole(row, "prompt_tokens", where) or 0,
         completion_tokens=_whole(row, "completion_tokens", where) or 0,
         task=_string(row, "task", where) or "",
+        gold=_string(row, "gt", where) or _string(row, "gold", where),
+        reasoning=_string(row, "reasoning", where)
+        or _string(row, "reasoning_content", where)
+        or "",
     )
 
 
 def _refuse_failure(row: Json, key: str, where: str, name: str) -> None:
     """Refuse a row without a text, and say what stands there in its place.
 
-    An empty text is an answer, unless the row says that the request failed.
+    An empty text is an answer, unless the row says that the request failed; none is one where the
+    row says why the answer ended.
     """
     text, failed = row.get(key), row.get("tool_calls") or row.get("error")
     if text is not None and (text != "" or not failed):
+        return
+    if not text and key in row and row.get("finish_reason") and not row.get("error"):
         return
     if row.get("tool_calls"):
         what = f"{name}: a tool was called in place of an answer"
@@ -179,7 +228,7 @@ def _refuse_failure(row: Json, key: str, where: str, name: str) -> None:
         what = f"{name} is null: a failed request is no answer"
     else:
         what = f"{name} is missing"
-    raise InputError(what, where=where, tip="ask it again, or leave the line out")
+    raise FailedRequestError(what, where=where, tip="ask it again, or leave it out by --partial")
 
 
 def _whole(row: Json, key: str, where: str) -> int | None:
@@ -199,7 +248,7 @@ def _string(row: Json, key: str, where: str) -> str | None:
     return value
 
 
-def _read_table(text: str, path: Path, column: str | None) -> Iterator[RecordedResponse]:
+def _read_table(text: str, path: Path, column: str | None) -> Iterator[tuple[str, Json]]:
     rows = _cells(text.rstrip("\r\n"), path)
     number, header = next(rows)
     where = f"{path}:{number}"
@@ -209,14 +258,14 @@ def _read_table(text: str, path: Path, column: str | None) -> Iterator[RecordedR
         raise InputError(f"two columns are named {doubled!r}", where=where, tip="rename one")
     answers = _column(header, names, column, where)
     known = {name: i for i, name in enumerate(names) if name in _READ and i != answers}
-    for position, (number, cells) in enumerate(rows):
+    for number, cells in rows:
         where = f"{path}:{number}"
         if len(cells) != len(header):
             raise InputError(
                 f"{len(cells)} cells where the header has {len(header)}", where=where, tip=_TIP
             )
         row = {name: cells[i] for name, i in known.items()}
-        yield _of_cells(row, cells[answers], where, position)
+        yield where, _of_cells(row, cells[answers], where)
 
 
 def _cells(text: str, path: Path) -> Iterator[tuple[int, list[str]]]:
@@ -265,7 +314,7 @@ def _column(header: Sequence[str], names: Sequence[str], wanted: str | None, whe
     return left[0]
 
 
-def _of_cells(cells: dict[str, str], text: str, where: str, position: int) -> RecordedResponse:
+def _of_cells(cells: dict[str, str], text: str, where: str) -> Json:
     row: Json = {"text": text}
     for name, cell in cells.items():
         if name not in _INTEGERS:
@@ -274,5 +323,4 @@ def _of_cells(cells: dict[str, str], text: str, where: str, position: int) -> Re
             row[name] = int(cell)
         elif cell or name not in _COUNTS:
             raise InputError(f"{name} is {cell[:80]!r}, no whole number", where=where, tip=_TIP)
-    gold = row.get("gt", row.get("gold"))
-    return replace(_of_object(row, where, position, None), gold=gold)
+    return row

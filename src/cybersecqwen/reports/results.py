@@ -175,6 +175,7 @@ def sensitivity_json(answers: ResponseSet, rows: Sequence[ExtractorResult]) -> J
         "model": answers.name,
         "task": answers.task,
         "asked_under": answers.protocol.name if answers.protocol else "",
+        "modified": list(rows[0].modified),
         "spread": _points(rows),
         "extractors": [
             asdict(row) | {"examples": [e._asdict() for e in row.examples]} for row in rows
