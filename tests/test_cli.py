@@ -244,3 +244,19 @@ def test_errors_are_coloured_on_a_terminal_unless_no_color_is_set(
     assert "\x1b[31m" in CliRunner().invoke(main, arguments, color=True).stderr
     monkeypatch.setenv("NO_COLOR", "1")
     assert "\x1b" not in CliRunner().invoke(main, arguments, color=True).stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
+@pytest.mark.parametrize("arguments", [["--help"], ["protocols"], ["classify", "XSS", "--json"]])
+def test_a_full_disk_under_standard_output_is_one_line(arguments: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "cybersecqwen.cli", *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith("cybersecqwen: cannot write: No space left on device (free")
+    assert done.stderr.count("\n") == 1

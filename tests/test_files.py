@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 import os
@@ -16,6 +17,7 @@ from cybersecqwen.files import (
     atomic_write,
     read_json,
     read_jsonl,
+    readable,
     sha256_tree,
     write_bytes,
     write_json,
@@ -170,3 +172,8 @@ def test_a_tree_is_hashed_without_hidden_files(tmp_path: Path) -> None:
     (tmp_path / ".cache").mkdir()
     (tmp_path / ".cache" / "b").write_text("b")
     assert list(sha256_tree(tmp_path)) == ["sub/a"]
+
+
+def test_a_disk_that_fills_up_while_a_file_is_unpacked_is_no_fault_of_the_file() -> None:
+    with pytest.raises(OSError, match="No space left"), readable("feed.zip"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from cybersecqwen.errors import StageError
+from cybersecqwen.files import atomic_write
 from cybersecqwen.manifest import finished, make_stage, outputs_of, take_over
 
 SETTINGS = {"config": {"epochs": 1, "names": ("a", "b")}, "inputs": {"train": "abc"}}
@@ -61,6 +62,22 @@ def test_a_killed_stage_goes_on_but_not_with_other_settings(tmp_path: Path) -> N
         make_stage(tmp_path / "stage", {"config": {"epochs": 9}}, Maker())
     make_stage(tmp_path / "stage", SETTINGS, Maker())
     assert set(outputs_of(tmp_path / "stage")) == {"output", "partial"}
+
+
+def test_what_a_kill_left_half_written_goes(tmp_path: Path) -> None:
+    def killed(folder: Path) -> None:
+        with atomic_write(folder / "trial-0" / "rows.jsonl"):
+            (half,) = (folder / "trial-0").iterdir()
+            # A process that is killed deletes nothing; this one does, so another name stays.
+            half.with_name(f".killed{half.name}").hardlink_to(half)
+            raise KeyboardInterrupt
+
+    folder = tmp_path / "stage"
+    with pytest.raises(KeyboardInterrupt):
+        make_stage(folder, SETTINGS, killed)
+    assert len(list((folder / "trial-0").iterdir())) == 1
+    make_stage(folder, SETTINGS, Maker())
+    assert not list((folder / "trial-0").iterdir())
 
 
 def test_a_second_process_waits_and_then_skips(

@@ -31,6 +31,8 @@ from cybersecqwen.errors import CyberSecQwenError, InputError
 
 Json = dict[str, Any]
 
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_PARTIAL = ".partial"  # how the name of a file ends that is not whole yet
 _log = logging.getLogger(__name__)
 
 
@@ -73,6 +75,12 @@ def atomic_write(path: Path) -> Iterator[IO[str]]:
         yield file
 
 
+def remove_partial_files(folder: Path) -> None:
+    """Delete what killed processes left half-written below a folder that no other one writes to."""
+    for path in folder.rglob(f".*{_PARTIAL}"):
+        path.unlink()
+
+
 def write_bytes(path: Path, data: bytes) -> None:
     """Write a whole file atomically, as `atomic_write` does."""
     with _replacing(path, mode="wb") as file:
@@ -83,7 +91,7 @@ def write_bytes(path: Path, data: bytes) -> None:
 def _replacing(path: Path, **how: Any) -> Iterator[IO[Any]]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, name = tempfile.mkstemp(_PARTIAL, f".{path.name}.", path.parent)
     except OSError as error:
         raise _unwritable(path, error) from error
     temporary = Path(name)
@@ -108,11 +116,12 @@ def _umask() -> int:
 
 
 def _unwritable(path: Path, error: OSError) -> CyberSecQwenError:
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     return CyberSecQwenError(
         f"cannot write: {error.strerror}",
         where=path,
-        tip="free some space, or choose another folder" if full else "choose another folder",
+        tip="free some space, or choose another folder"
+        if error.errno in DISK_FULL
+        else "choose another folder",
     )
 
 
@@ -159,6 +168,8 @@ def readable(where: object, *, damage: tuple[type[Exception], ...] = ()) -> Iter
             tip="save it as UTF-8; in a spreadsheet as CSV UTF-8",
         ) from error
     except OSError as error:
+        if error.errno in DISK_FULL:  # of what is unpacked or copied while it is read
+            raise
         raise InputError(f"cannot be read: {error.strerror or error}", where=where) from error
 
 

@@ -17,7 +17,15 @@ from pathlib import Path
 
 from cybersecqwen import __version__
 from cybersecqwen.errors import StageError
-from cybersecqwen.files import Json, locked, read_json, sha256_file, sha256_tree, write_json
+from cybersecqwen.files import (
+    Json,
+    locked,
+    read_json,
+    remove_partial_files,
+    sha256_file,
+    sha256_tree,
+    write_json,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -43,6 +51,7 @@ def make_stage(folder: Path, made_from: Json, make: Callable[[Path], object]) ->
 
 
 def _make(folder: Path, made_from: Json, make: Callable[[Path], object]) -> None:
+    remove_partial_files(folder)
     resumed = _holds_files(folder)
     _log.info("%s: %s", folder, "resumed" if resumed else "started")
     if not resumed:

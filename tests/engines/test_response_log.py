@@ -12,8 +12,9 @@ import pytest
 from cybersecqwen.engines import Model
 from cybersecqwen.engines.progress_bar import ProgressBar
 from cybersecqwen.engines.response_log import generate_missing, read_responses
-from cybersecqwen.errors import InputError
+from cybersecqwen.errors import CyberSecQwenError, InputError
 from cybersecqwen.records import Request, Response
+from training.conftest import full_disk
 
 Ask = Callable[..., Request]
 
@@ -111,3 +112,19 @@ def test_a_file_without_checksums_goes_on(answer: Any, tmp_path: Path) -> None:
     asked, responses = answer()
     assert (asked, [r.completion_tokens for r in responses]) == ([2, 3], [4, 0, 4, 4])
     assert [r.completion_tokens for r in read_responses(path)] == [4, 0, 4, 4]
+
+
+def test_a_full_disk_is_one_line_and_what_was_stored_goes_on(answer: Any, tmp_path: Path) -> None:
+    path = tmp_path / "responses.jsonl"
+    answer()
+    whole = path.read_bytes()
+    path.unlink()
+    with (
+        full_disk(300),
+        pytest.raises(CyberSecQwenError, match="goes on from here"),
+    ):
+        answer()
+    assert len(path.read_bytes()) <= 300
+    asked, _ = answer()
+    assert 0 < len(asked) < 4
+    assert path.read_bytes() == whole

@@ -7,12 +7,14 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from cybersecqwen.errors import CyberSecQwenError, clean
+from cybersecqwen.files import DISK_FULL
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -53,6 +55,24 @@ class Group(click.Group):
         except KeyboardInterrupt:
             click.echo("stopped; run the same command again to go on", err=True)
             ctx.exit(130)
+
+    def main(self, *arguments: Any, **settings: Any) -> Any:
+        """Run the command line; a disk that is full, also under standard output, is one line."""
+        try:
+            return super().main(*arguments, **settings)
+        except OSError as error:
+            if error.errno not in DISK_FULL:
+                raise
+            # What waits to be written to standard output would fail once more at the exit.
+            with suppress(OSError):  # a test's standard output is no file
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            where = f"{clean(str(error.filename))}: " if error.filename else ""
+            click.echo(
+                f"cybersecqwen: {where}cannot write: {error.strerror} (free some space where the "
+                "output goes, and in the folder for temporary files)",
+                err=True,
+            )
+            sys.exit(1)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """List the commands in the order of use, not of the alphabet."""

@@ -139,7 +139,8 @@ def _appending(path: Path) -> Iterator[Callable[[Json], None]]:
             with _writing(path):
                 if not files:
                     path.parent.mkdir(parents=True, exist_ok=True)
-                    files.append(opened.enter_context(path.open("a", encoding="utf-8")))
+                    files.append(path.open("a", encoding="utf-8"))
+                    opened.callback(_close, files[0], path)
                 files[0].write(json.dumps(row, ensure_ascii=False) + "\n")
                 files[0].flush()  # a killed process loses nothing
                 if monotonic() - synced > _SYNC:
@@ -147,6 +148,11 @@ def _appending(path: Path) -> Iterator[Callable[[Json], None]]:
                     synced = monotonic()
 
         yield append
+
+
+def _close(file: IO[str], path: Path) -> None:
+    with _writing(path):  # what a full disk refused is tried again
+        file.close()
 
 
 @contextmanager
