@@ -11,7 +11,6 @@ from cybersecqwen.cli.group import (
     FILE,
     RULE,
     Group,
-    benchmark_folder,
     benchmark_option,
     echo,
     help_text,
@@ -42,7 +41,7 @@ _DOES_NOT_HOLD = 3  # of a certificate
 @json_option
 def audit(
     train: Path,
-    benchmark: Path | None,
+    benchmark: Path,
     out: Path | None,
     rules: tuple[str, ...],
     as_json: bool,
@@ -58,7 +57,7 @@ def audit(
     from cybersecqwen.files import write_json
     from cybersecqwen.reports.audit_report import audit_summary, audit_table, write_audit
 
-    items = read_benchmark(benchmark_folder(benchmark), complete=not allow_missing)
+    items = read_benchmark(benchmark, complete=not allow_missing)
     settings, rules = checked_settings(limits), checked_rules(rules)
     result = run_audit(train, items, settings, rules=rules, allow_unreadable=allow_unreadable)
     if out:
@@ -87,7 +86,7 @@ def certificate() -> None:
 def verify(
     certificate: Path,
     train: Path | None,
-    benchmark: Path | None,
+    benchmark: Path,
     *,
     signers: Path | None,
     identity: str | None,
@@ -106,7 +105,7 @@ def verify(
 
     if (signers is None) != (identity is None):
         raise click.UsageError("--signers and --identity go together")
-    items = read_benchmark(benchmark_folder(benchmark))
+    items = read_benchmark(benchmark)
     differences = recheck(certificate, train=train, benchmark=items)
     if signers and identity:
         try:

@@ -13,7 +13,6 @@ from cybersecqwen.cli.group import (
     KIND,
     PROTOCOL,
     add_options,
-    benchmark_folder,
     echo,
     help_text,
     json_option,
@@ -120,9 +119,10 @@ def evaluate(
         pipeline.evaluate_recipe(run, tasks=tasks, protocol=settings)
         out = run.out
     if save:
+        from cybersecqwen.pipeline.inputs import default_benchmark
         from cybersecqwen.reports.embedded_scores import save as save_figures
 
-        save_figures(out, save, benchmark=benchmark_folder(options["benchmark"]))
+        save_figures(out, save, benchmark=options["benchmark"] or default_benchmark())
     print_results(out, as_json=as_json)
 
 

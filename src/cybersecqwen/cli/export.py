@@ -12,7 +12,6 @@ from cybersecqwen.cli.group import (
     PROTOCOL,
     TASK,
     Group,
-    benchmark_folder,
     benchmark_option,
     tasks_option,
 )
@@ -66,7 +65,7 @@ def dataset(run: Path, out: Path, form: str) -> None:
 )
 def lm_eval(
     protocol: str,
-    benchmark: Path | None,
+    benchmark: Path,
     out: Path,
     tasks: tuple[str, ...],
     kind: str,
@@ -87,7 +86,7 @@ def lm_eval(
             f"{protocol} has {len(settings.seeds)} trials, counted from 0", param_hint="--trial"
         )
     names = tasks or HEADLINE_TASKS
-    asked = Trial(settings, benchmark_folder(benchmark), kind, trial)
+    asked = Trial(settings, benchmark, kind, trial)
     write_tasks(names, out, trial=asked)
     click.echo(hint(names, out, trial=asked))
 
@@ -104,7 +103,7 @@ def lm_eval(
 @benchmark_option
 @_OUT
 @click.option("--task", type=TASK, help="Only the evaluations of one task.")
-def results(run: Path, form: str, benchmark: Path | None, out: Path, task: str | None) -> None:
+def results(run: Path, form: str, benchmark: Path, out: Path, task: str | None) -> None:
     """Write a run as lm-evaluation-harness or Inspect would.
 
     RUN is a run folder, or one evaluation in it. Every response is written whole.
@@ -112,16 +111,16 @@ def results(run: Path, form: str, benchmark: Path | None, out: Path, task: str |
     from cybersecqwen.benchmark.responses import read_run
     from cybersecqwen.manifest import finished
 
-    evaluations, folder = read_run(run, task=task), benchmark_folder(benchmark)
+    evaluations = read_run(run, task=task)
     for answers in evaluations:
         finished(answers.where, tip="end the evaluation first: the same command goes on with it")
     if form == "inspect":
         from cybersecqwen.benchmark.interop.inspect_log import write_inspect_log
 
-        written = [write_inspect_log(answers, folder, out) for answers in evaluations]
+        written = [write_inspect_log(answers, benchmark, out) for answers in evaluations]
     else:
         from cybersecqwen.benchmark.interop.lm_eval_results import write_results
 
-        written = write_results(evaluations, folder, out)
+        written = write_results(evaluations, benchmark, out)
     for path in written:
         click.echo(path)

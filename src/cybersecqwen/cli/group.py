@@ -134,8 +134,20 @@ tasks_option = click.option(
     help="May be repeated.  [default: cti-rcm and cti-mcq]",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+
+
+def _or_fetched(_ctx: click.Context, _param: click.Parameter, given: Path | None) -> Path:
+    """Take the folder that is given, or the one that `fetch cti-bench` fills."""
+    from cybersecqwen.pipeline.inputs import default_benchmark
+
+    return given or default_benchmark()
+
+
 benchmark_option = click.option(
-    "--benchmark", type=FILE, help="Folder of the benchmark's files.  [default: the fetched one]"
+    "--benchmark",
+    type=FILE,
+    callback=_or_fetched,
+    help="Folder of the benchmark's files.  [default: the fetched one]",
 )
 
 
@@ -164,10 +176,3 @@ def echo(result: object, text: str, *, as_json: bool) -> None:
 def coloured() -> bool:
     """Say whether standard output is a terminal that wants colour (https://no-color.org)."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-
-
-def benchmark_folder(given: Path | None) -> Path:
-    """Take the folder that is given, or the one that `fetch cti-bench` fills."""
-    from cybersecqwen.pipeline.inputs import default_benchmark
-
-    return given or default_benchmark()

@@ -14,7 +14,6 @@ from cybersecqwen.cli.group import (
     PROTOCOL,
     TASK,
     add_options,
-    benchmark_folder,
     benchmark_option,
     echo,
     json_option,
@@ -56,7 +55,7 @@ def _answers(
 def score(
     responses: Path,
     protocol: str | None,
-    benchmark: Path | None,
+    benchmark: Path,
     as_json: bool,
     **recording: Any,
 ) -> None:
@@ -67,8 +66,7 @@ def score(
     """
     from cybersecqwen.reports.results import scored_table, scores
 
-    folder = benchmark_folder(benchmark)
-    rows = scores(_answers(responses, folder, **recording), protocol, folder)
+    rows = scores(_answers(responses, benchmark, **recording), protocol, benchmark)
     for row in rows:
         for note in row["notes"]:
             click.echo(f"{row['model']}, {row['task']}: {note}", err=True)
@@ -87,7 +85,7 @@ def sensitivity(
     run: Path,
     protocol: str | None,
     every: bool,
-    benchmark: Path | None,
+    benchmark: Path,
     as_json: bool,
     **recording: Any,
 ) -> None:
@@ -98,10 +96,9 @@ def sensitivity(
     from cybersecqwen.benchmark.sensitivity import sensitivity as tabulate
     from cybersecqwen.reports.results import sensitivity_json, sensitivity_text
 
-    folder = benchmark_folder(benchmark)
     tables = [
-        (answers, tabulate(answers, folder, reference=protocol, every=every))
-        for answers in _answers(run, folder, **recording)
+        (answers, tabulate(answers, benchmark, reference=protocol, every=every))
+        for answers in _answers(run, benchmark, **recording)
     ]
     text = "\n\n".join(sensitivity_text(*table) for table in tables)
     echo([sensitivity_json(*table) for table in tables], text, as_json=as_json)
@@ -121,7 +118,7 @@ def overlap(
     corpus: Path,
     control: Path | None,
     task: str,
-    benchmark: Path | None,
+    benchmark: Path,
     as_json: bool,
 ) -> None:
     """Set accuracy beside overlap with a training corpus."""
@@ -131,11 +128,10 @@ def overlap(
     from cybersecqwen.contamination.training_rows import read_rows
     from cybersecqwen.reports.overlap_accuracy import overlap_report, overlap_text
 
-    folder = benchmark_folder(benchmark)
     ours = read_evaluation(run, task)
     other = read_evaluation(control, task) if control else None
-    shares = shares_of(read_items(folder, task), (row.row.text for row in read_rows(corpus)))
-    report = overlap_report(ours, other, shares, folder, corpus=corpus.name)
+    shares = shares_of(read_items(benchmark, task), (row.row.text for row in read_rows(corpus)))
+    report = overlap_report(ours, other, shares, benchmark, corpus=corpus.name)
     echo(report, overlap_text(report), as_json=as_json)
 
 
@@ -161,7 +157,7 @@ def compare(
     runs: tuple[Path, ...],
     sizes: tuple[str, ...],
     out: Path,
-    benchmark: Path | None,
+    benchmark: Path,
     as_json: bool,
     **settings: Any,
 ) -> None:
@@ -171,7 +167,7 @@ def compare(
 
     comparison = build(
         runs,
-        benchmark_folder(benchmark),
+        benchmark,
         settings=ComparisonSettings(sizes=dict(map(_size, sizes)), **settings),
     )
     written = ", ".join(map(str, write_comparison(comparison, out)))
