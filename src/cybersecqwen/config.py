@@ -13,12 +13,12 @@ from __future__ import annotations
 import difflib
 import json
 import tomllib
-import types
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Self
 
 import tomli_w
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from cybersecqwen.artifacts import shipped_recipes
 from cybersecqwen.errors import RecipeError
@@ -34,10 +34,17 @@ class Section(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _toml_has_no_tuples(cls, value: Any) -> Any:
-        if isinstance(value, dict):
-            return {k: tuple(v) if isinstance(v, list) else v for k, v in value.items()}
-        return value
+    def _refuse_unknown_keys(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        known = sorted(cls.model_fields)
+        for key in value:
+            if key not in known:
+                near = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
+                hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+                raise PydanticCustomError("unknown_key", "{hint}", {"key": key, "hint": hint})
+        # TOML has no tuples.
+        return {k: tuple(v) if isinstance(v, list) else v for k, v in value.items()}
 
 
 class RandomModel(Section):
@@ -302,32 +309,13 @@ def _apply(table: dict[str, Any], setting: str) -> None:
 
 def explain(error: ValidationError, root: type[BaseModel]) -> str:
     """Say in one line what is wrong with a file of the model `root`, the first of several."""
-    # A misspelled key is also a missing one: the misspelling is the cause.
-    problems = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
-    first = problems[0]
+    first, *others = error.errors()
     path = [str(part) for part in first["loc"]]
-    more = f"; {len(problems) - 1} more" if len(problems) > 1 else ""
-    if first["type"] == "extra_forbidden":
-        known = _keys(path[:-1], root)
-        near = difflib.get_close_matches(path[-1], known, n=1, cutoff=0.4)
-        hint = f", did you mean {near[0]!r}?" if near else f", known: {', '.join(known)}"
-        return f"unknown key {'.'.join(path)!r}{hint}{more}"
+    more = f"; {len(others)} more" if others else ""
+    if first["type"] == "unknown_key":
+        key = ".".join([*path, first["ctx"]["key"]])
+        return f"unknown key {key!r}, {first['msg']}{more}"
     if first["type"] == "missing":
         return f"the key {'.'.join(path)!r} is missing{more}"
     message = first["msg"].removeprefix("Value error, ")
     return f"{'.'.join(path) or root.__name__.lower()}: {message}{more}"
-
-
-def _keys(path: list[str], section: type[BaseModel]) -> list[str]:
-    """List the keys of the section at `path`, in which a number is a place in a list."""
-    for part in path:
-        if not part.isdigit():
-            section = _section(section.model_fields[part].annotation)
-    return sorted(section.model_fields)
-
-
-def _section(annotation: Any) -> type[BaseModel]:
-    if get_origin(annotation) in (Union, types.UnionType, tuple):
-        annotation = next(a for a in get_args(annotation) if a is not type(None))
-    section: type[BaseModel] = annotation
-    return section

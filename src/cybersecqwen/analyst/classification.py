@@ -170,8 +170,3 @@ def as_row(result: Classification) -> Json:
         "rationale": result.rationale,
         "evidence": [s._asdict() | {"weight": round(s.weight, 4)} for s in result.evidence],
     }
-
-
-def name_of(cwe: str) -> str:
-    """Name an entry of the catalogue."""
-    return load_catalogue()[cwe].name

@@ -15,8 +15,9 @@ from textwrap import indent
 
 import click
 
-from cybersecqwen.analyst.classification import Candidate, Classification, as_row, name_of
+from cybersecqwen.analyst.classification import Candidate, Classification, as_row
 from cybersecqwen.cli.group import coloured
+from cybersecqwen.cwe.catalogue import load_catalogue
 from cybersecqwen.cwe.mapping import ADVISED_AGAINST
 from cybersecqwen.errors import clean
 
@@ -104,13 +105,10 @@ def _clipped(name: str) -> str:
 def _block(result: Classification) -> str:
     lines = [str(result.id), *map(_candidate, result.candidates)]
     if result.evidence:
-        lines.append(f"  evidence: {', '.join(_quoted(result))}")
+        quoted = (f'"{span.text}"' for span in result.evidence)
+        lines.append(f"  evidence: {', '.join(quoted)}")
     lines.append(indent(result.rationale, "  "))
     return terminal_text("\n".join(lines)) + "\n"
-
-
-def _quoted(result: Classification) -> list[str]:
-    return [f'"{span.text}"' for span in result.evidence]
 
 
 def _candidate(candidate: Candidate) -> str:
@@ -128,7 +126,7 @@ def _caution(candidate: Candidate | None) -> str:
         return ""
     if not candidate.better:
         return f"{candidate.usage}: no better entry is known"
-    return f"{candidate.usage}: better {candidate.better} {name_of(candidate.better)}"
+    return f"{candidate.usage}: better {candidate.better} {load_catalogue()[candidate.better].name}"
 
 
 def terminal_text(text: str) -> str:

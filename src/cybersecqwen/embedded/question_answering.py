@@ -82,7 +82,9 @@ def answer_question(index: KnowledgeIndex, question: str) -> Answer:
     sure = _FACT if by_id else _BY_NAME
     if not sentences:
         sentences = [_description(index, mentions[0][0])]
-        sure = min(sure, _sureness(question, sure))
+        # A description is less sure an answer where something else was asked for.
+        if not _DEFINE.match(question) and len(terms(question)) > 3:
+            sure = _DESCRIBED
         asked += terms("description")
     # The ids too: a question may name an entry by an id that it had before.
     asked += [index.entries[position].entry_id.lower() for position in mentions[0]]
@@ -109,11 +111,6 @@ def _named(index: KnowledgeIndex, question: str) -> list[Mention]:
     if whole and (subject != subject.lower() or is_certain(whole[0].name, subject)):
         return whole[:1]
     return [m for m in index.mentions(question, strict=True) if is_certain(m.name, question)]
-
-
-def _sureness(question: str, sure: float) -> float:
-    """Trust a description where one was asked for, less where something else was."""
-    return sure if _DEFINE.match(question) or len(terms(question)) <= 3 else _DESCRIBED
 
 
 def _related(index: KnowledgeIndex, mentions: Sequence[tuple[int, ...]]) -> Iterator[str]:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 HEADLINE_TASKS = ("cti-rcm", "cti-mcq")  # what a model is evaluated on where no task is named
-_PARITY_PROMPTS = 16
+_PARITY_PROMPTS = 16  # that nothing was trained on, as many of each file
 _TRAIN, _VALIDATION = "train.jsonl", "validation.jsonl"
 
 
@@ -151,7 +151,9 @@ def _merge(run: Run, folder: Path, _checksums: Json) -> None:
     from cybersecqwen.training.merge import merge
 
     TRAIN.checksums(run)  # the prompts come from what the adapter was made from, still unchanged
-    prompts = _parity_prompts(training_files(run).validation)
+    files = training_files(run).validation
+    each = _PARITY_PROMPTS // len(files)
+    prompts = [row["prompt"] for path in files for row in islice(read_jsonl(path), each)]
     merge(run.recipe, ADAPTER.read(run), prompts, folder, base=_base(run))
 
 
@@ -266,9 +268,3 @@ def training_files(run: Run) -> TrainingFiles:
         train.append(pairs / _TRAIN)
         validation += [pairs / _VALIDATION] if (pairs / _VALIDATION).stat().st_size else []
     return TrainingFiles(tuple(train), tuple(validation))
-
-
-def _parity_prompts(files: tuple[Path, ...]) -> list[str]:
-    """Take prompts that nothing was trained on, as many of each file."""
-    wanted = _PARITY_PROMPTS // len(files)
-    return [row["prompt"] for path in files for row in islice(read_jsonl(path), wanted)]
