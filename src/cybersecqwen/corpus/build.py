@@ -18,14 +18,14 @@ from cybersecqwen.config import Recipe
 from cybersecqwen.contamination import RULES, BenchmarkIndex, Hit, Row, decontaminate
 from cybersecqwen.contamination.certificate import provenance
 from cybersecqwen.corpus.cohort import Candidate, by_text, select
-from cybersecqwen.corpus.dataset_card import Part, dataset_card
+from cybersecqwen.corpus.dataset_card import SPLITS, Part, dataset_card
 from cybersecqwen.corpus.phrases import Phrases, completion
 from cybersecqwen.errors import InputError, StageError
 from cybersecqwen.files import Json, read_jsonl, sha256_file, write_json, write_jsonl, write_text
 from cybersecqwen.prompts import rcm_prompt
 from cybersecqwen.records import Benchmark, Dropped, Example, Vulnerability, Weakness
 
-_FILES = ("train.jsonl", "validation.jsonl")
+_OUTPUTS = ("train.jsonl", "validation.jsonl", "dropped.jsonl")
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,11 @@ def build(recipe: Recipe, inputs: CorpusInputs, out: Path) -> Json:
             where=recipe.name,
             tip=f"most were dropped as {_commonest(ledger)}; look at the cohort's filters",
         )
-    parts = _split(_examples(candidates, inputs.catalogue), recipe)
-    for name, examples in zip(_FILES, parts, strict=True):
-        write_jsonl(out / name, map(asdict, examples))
+    train, validation = _split(_examples(candidates, inputs.catalogue), recipe)
+    rows = {"train": list(map(asdict, train)), "validation": list(map(asdict, validation))}
+    files = {name: f"{name}.jsonl" for name in SPLITS}
+    for name, file in files.items():
+        write_jsonl(out / file, rows[name])
     write_jsonl(out / "dropped.jsonl", (d._asdict() for d in sorted(ledger)))
     certificate = _certificate(recipe, inputs, out, index)
     certificate["counts"] |= {
@@ -67,7 +69,7 @@ def build(recipe: Recipe, inputs: CorpusInputs, out: Path) -> Json:
         "dropped": dict(sorted(Counter(d.reason for d in ledger).items())),
         "contaminated": contaminated,
     }
-    card = dataset_card(recipe, certificate, [_part(parts)])
+    card = dataset_card(recipe, certificate, [Part("cwe", files, rows)])
     write_text(out / "DATASET_CARD.md", card)
     write_json(out / "certificate.json", certificate)
     return certificate
@@ -160,24 +162,19 @@ def _split(examples: list[Example], recipe: Recipe) -> tuple[list[Example], list
     return train, [e for i, e in enumerate(examples) if i in held_out]
 
 
-def _part(parts: tuple[list[Example], list[Example]]) -> Part:
-    names = [name.removesuffix(".jsonl") for name in _FILES]
-    rows = {name: list(map(asdict, part)) for name, part in zip(names, parts, strict=True)}
-    return Part("cwe", dict(zip(names, _FILES, strict=True)), rows)
-
-
 def _certificate(recipe: Recipe, inputs: CorpusInputs, out: Path, index: BenchmarkIndex) -> Json:
     """Check the written files again, row by row, and state what was checked with what."""
     counts = {}
-    for name in _FILES:
-        rows = list(read_jsonl(out / name))
-        counts[name.removesuffix(".jsonl")] = len(rows)
+    for name in SPLITS:
+        path = out / f"{name}.jsonl"
+        rows = list(read_jsonl(path))
+        counts[name] = len(rows)
         overlaps = index.hits_of(Row(r["description"], (r["cve_id"],), r["cwe"]) for r in rows)
         for row, hits in zip(rows, overlaps, strict=True):
             if hits:
-                raise StageError(f"{row['cve_id']} overlaps with the benchmark", where=out / name)
+                raise StageError(f"{row['cve_id']} overlaps with the benchmark", where=path)
     return provenance(recipe, inputs.benchmark, inputs.checksums) | {
-        "outputs": {name: sha256_file(out / name) for name in (*_FILES, "dropped.jsonl")},
+        "outputs": {name: sha256_file(out / name) for name in _OUTPUTS},
         "counts": counts,
         "clean": True,
     }

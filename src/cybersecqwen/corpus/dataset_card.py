@@ -21,6 +21,7 @@ from cybersecqwen.files import Json
 from cybersecqwen.sample import FEED
 
 Rows = Mapping[str, Sequence[Json]]
+SPLITS = ("train", "validation")  # each a file of this name
 _SIZES = (1_000, 10_000, 100_000, 1_000_000)
 
 

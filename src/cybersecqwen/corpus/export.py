@@ -14,16 +14,14 @@ import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from cybersecqwen.config import dump_recipe, load_recipe
-from cybersecqwen.corpus.dataset_card import Part, dataset_card
+from cybersecqwen.corpus.dataset_card import SPLITS, Part, dataset_card
 from cybersecqwen.errors import InputError, extra
 from cybersecqwen.files import Json, read_json, read_jsonl, write_bytes, write_text
 from cybersecqwen.manifest import MANIFEST, finished, make_stage, outputs_of
 
 FORMATS = ("prompt-completion", "messages")
-_SPLITS = ("train", "validation")
 # The stages that hold examples, by the name of their configuration.
 _STAGES = {"cwe": "corpus", "qa": "synthesis"}
 _PROVENANCE = "provenance/"
@@ -69,7 +67,7 @@ def export(run: Path, out: Path, *, form: str = FORMATS[0]) -> dict[str, dict[st
 
 def _part(name: str, folder: Path) -> Part:
     """Read the splits of a stage; one without rows, or without a file, is left out."""
-    rows = {split: _rows(folder / f"{split}.jsonl") for split in _SPLITS}
+    rows = {split: _rows(folder / f"{split}.jsonl") for split in SPLITS}
     present = {split: read for split, read in rows.items() if read}
     return Part(name, {split: f"{name}/{split}.parquet" for split in present}, present)
 
@@ -92,24 +90,22 @@ def _write_parquet(path: Path, rows: Sequence[Json], *, form: str) -> None:
 
     text = pyarrow.string()
     names = dict.fromkeys(name for row in rows for name in row)
-    columns = {name: pyarrow.array([_text(row.get(name)) for row in rows], text) for name in names}
+    texts: list[Json] = [{name: _text(row.get(name)) for name in names} for row in rows]
+    columns: Json = dict.fromkeys(names, text)
     if form == "messages":
-        asked, answered = columns.pop("prompt"), columns.pop("completion")
-        columns = {"messages": _chats(asked, answered)} | columns
+        turn = pyarrow.struct([("role", text), ("content", text)])
+        columns = {"messages": pyarrow.list_(turn)} | columns
+        texts = [row | {"messages": _chat(row)} for row in texts]
+        del columns["prompt"], columns["completion"]
     buffer = io.BytesIO()
-    parquet.write_table(pyarrow.table(columns), buffer, compression="zstd")
+    table = pyarrow.Table.from_pylist(texts, schema=pyarrow.schema(columns))
+    parquet.write_table(table, buffer, compression="zstd")
     write_bytes(path, buffer.getvalue())
 
 
-def _chats(asked: Any, answered: Any) -> Any:
-    import pyarrow
-
-    turn = pyarrow.struct([("role", pyarrow.string()), ("content", pyarrow.string())])
-    chats = [
-        [{"role": "user", "content": prompt}, {"role": "assistant", "content": completion}]
-        for prompt, completion in zip(asked.to_pylist(), answered.to_pylist(), strict=True)
-    ]
-    return pyarrow.array(chats, pyarrow.list_(turn))
+def _chat(row: Json) -> list[Json]:
+    roles = {"user": "prompt", "assistant": "completion"}
+    return [{"role": role, "content": row[name]} for role, name in roles.items()]
 
 
 def _text(value: object) -> str | None:
@@ -121,7 +117,7 @@ def _text(value: object) -> str | None:
 
 def _copy_ledgers(stage: Path, folder: Path) -> None:
     """Copy a stage's certificate, ledgers and the like: all but its examples and its card."""
-    examples = {f"{split}.jsonl" for split in _SPLITS}
+    examples = {f"{split}.jsonl" for split in SPLITS}
     for name in outputs_of(stage):
         if name not in examples and not name.endswith(".md"):
             write_bytes(folder / name, (stage / name).read_bytes())

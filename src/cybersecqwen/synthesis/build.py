@@ -19,6 +19,7 @@ from pathlib import Path
 from cybersecqwen.config import Recipe, Synthesis
 from cybersecqwen.contamination import BenchmarkIndex, Row, decontaminate
 from cybersecqwen.contamination.certificate import provenance
+from cybersecqwen.corpus.dataset_card import SPLITS
 from cybersecqwen.engines.teacher import Teacher
 from cybersecqwen.errors import InputError, RecipeError, StageError
 from cybersecqwen.files import Json, read_jsonl, sha256_file, write_json, write_jsonl, write_text
@@ -40,7 +41,7 @@ _log = logging.getLogger(__name__)
 
 # Of a teacher's usage; its speed differs from run to run, and stands in usage.json alone.
 _SPENT = ("url", "model", "requests", "prompt_tokens", "completion_tokens", "cost")
-FILES = ("train.jsonl", "validation.jsonl")
+_OUTPUTS = ("train.jsonl", "validation.jsonl", "rejected.jsonl")
 _NOTHING = "nothing: there was nothing to ask about"
 
 
@@ -161,10 +162,9 @@ def _position(row: Json) -> int:
 
 
 def _write(selection: Selection, unusable: Sequence[Json], name: str, out: Path) -> None:
-    for file, pairs in zip(FILES, (selection.train, selection.validation), strict=True):
-        part = file.removesuffix(".jsonl")
+    for part, pairs in (("train", selection.train), ("validation", selection.validation)):
         rows = ({"id": f"{name}-{part}-{n}"} | p.row() for n, p in enumerate(pairs, start=1))
-        write_jsonl(out / file, rows)
+        write_jsonl(out / f"{part}.jsonl", rows)
     rejected = (problem._asdict() | pair.row() for pair, problem in selection.rejected)
     write_jsonl(out / "rejected.jsonl", chain(rejected, unusable))
 
@@ -172,26 +172,24 @@ def _write(selection: Selection, unusable: Sequence[Json], name: str, out: Path)
 def _certificate(recipe: Recipe, inputs: SynthesisInputs, out: Path, checks: Checks) -> Json:
     """Check the written files again, pair by pair, and state what was checked with what."""
     checks.forget()
-    parts = {name: _certify(out / name, checks) for name in FILES}
+    parts = {name: _certify(out / f"{name}.jsonl", checks) for name in SPLITS}
     pairs = [pair for part in parts.values() for pair in part]
-    letters = {
-        name.removesuffix(".jsonl"): _counted(p.letter for p in part if p.letter)
-        for name, part in parts.items()
-    }
     shared = provenance(recipe, inputs.benchmark, inputs.checksums)
     return shared | {
         "knowledge": dict(sorted(inputs.base.releases.items())),
-        "outputs": {name: sha256_file(out / name) for name in (*FILES, "rejected.jsonl")},
+        "outputs": {name: sha256_file(out / name) for name in _OUTPUTS},
         "rules": shared["rules"] | _RULES,
         "offensive_rules": OFFENSIVE_DESCRIPTIONS,
         "counts": {
-            **{name.removesuffix(".jsonl"): len(part) for name, part in parts.items()},
+            **{name: len(part) for name, part in parts.items()},
             "kinds": _counted(pair.draft.kind for pair in pairs),
             "topics": _counted(f"{pair.draft.kind}: {pair.draft.topic}" for pair in pairs),
             "forms": _counted("choice" if p.options else p.draft.form for p in pairs),
             "made_by": _counted(pair.draft.made_by for pair in pairs),
         },
-        "letters": letters,
+        "letters": {
+            name: _counted(p.letter for p in part if p.letter) for name, part in parts.items()
+        },
         "diversity": dict(_diversity(pairs)),
         "clean": True,
     }

@@ -23,6 +23,7 @@ from typing import NamedTuple
 from cybersecqwen import __version__
 from cybersecqwen.benchmark.breakdown import part
 from cybersecqwen.config import Recipe, load_recipe
+from cybersecqwen.corpus.dataset_card import SPLITS
 from cybersecqwen.cwe.graph import CweGraph
 from cybersecqwen.cwe.label import labels_of, primary_label
 from cybersecqwen.errors import InputError, StageError
@@ -40,8 +41,6 @@ from cybersecqwen.reports.dataset.agreement import (
 from cybersecqwen.reports.dataset.label_counts import Labelling, Labellings, coverage, spread, years
 from cybersecqwen.reports.dataset.text_statistics import Duplicates, Lengths, TokenCounter
 from cybersecqwen.sources import read_vulnerabilities
-
-SPLITS = ("train", "validation")
 
 
 class DatasetRow(NamedTuple):

@@ -9,9 +9,10 @@ dataset each, and either may be absent. The wording is in `report.md.jinja`.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from cybersecqwen import templates
 from cybersecqwen.cwe.label import LABEL_SOURCES
 from cybersecqwen.files import Json, atomic_write, write_json, write_jsonl, write_text
 from cybersecqwen.reports.dataset.agreement import Conflict
@@ -50,7 +51,7 @@ def render(report: Json, drawn: Iterable[str] = ()) -> str:
         "reports/dataset/report.md.jinja",
         report=report,
         parts=parts,
-        facts={part: list(_facts(report[part])) for part in parts},
+        facts={part: _facts(report[part]) for part in parts},
         agreement_by_year={part: _agreement_by_year(report[part]["agreement"]) for part in parts},
         sources=LABEL_SOURCES,
         plots=set(drawn),
@@ -61,7 +62,7 @@ def render(report: Json, drawn: Iterable[str] = ()) -> str:
 def summary(report: Json) -> str:
     """Write the few figures that a terminal shows."""
     parts = _parts(report)
-    facts = [dict(_facts(report[part])) for part in parts]
+    facts = [_facts(report[part]) for part in parts]
     names = dict.fromkeys(name for of_part in facts for name in of_part)
     rows = [(name, *(of_part.get(name, "–") for of_part in facts)) for name in names]
     return table(("", *parts), rows, right=range(1, len(parts) + 1))
@@ -71,30 +72,10 @@ def _parts(report: Json) -> list[str]:
     return [part for part in _PARTS if part in report]
 
 
-def _facts(figures: Json) -> Iterator[tuple[str, str]]:
-    """Yield the name and text of each figure that a reader wants first."""
-    yield "records", f"{figures['records']:,}"
-    if figures["rejected"]:
-        yield "rejected records beside them", f"{figures['rejected']:,}"
-    if figures["without_text"]:
-        yield "without English text", f"{figures['without_text']:,}"
-    yield "with a label", _part_text(figures["labelled"])
-    yield "classes", f"{figures['classes']['classes']:,}"
-    yield "effective number of classes", f"{figures['classes']['effective_classes']:.1f}"
-    for pair in figures["agreement"]:
-        names = " and ".join(LABEL_SOURCES[source] for source in pair["sources"])
-        share = 100 * pair["first_label"]["share"]
-        yield f"{names}, same first label", f"{share:.1f} % of {pair['records']:,}"
-    yield "records in conflict", f"{figures['conflicts']['records']:,}"
-    if figures["discouraged"]["records"]:
-        yield "primary label advised against", _part_text(figures["discouraged"]["records"])
-    yield "records with the text of another", f"{figures['duplicates']['records']:,}"
-    if chat := figures["lengths"].get("chat"):
-        yield f"over {figures['lengths']['limit']:,} tokens", f"{chat['over_limit']:,}"
-
-
-def _part_text(part: Json) -> str:
-    return f"{part['count']:,} ({100 * part['share']:.1f} %)"
+def _facts(figures: Json) -> dict[str, str]:
+    """Return the name and text of each figure that a reader wants first."""
+    text = templates.render("reports/dataset/facts.jinja", sources=LABEL_SOURCES, **figures)
+    return dict(line.split("\t") for line in text.splitlines())
 
 
 def _agreement_by_year(pairs: Sequence[Json]) -> dict[str, list[Json | None]]:
