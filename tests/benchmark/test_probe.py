@@ -261,6 +261,23 @@ def test_a_server_that_never_answers_is_an_error_after_two_prompts(server: Any) 
     assert len(server.bodies) == 4  # each waited for twice
 
 
+def test_a_server_that_dies_under_the_probe_is_one_error(
+    server: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = open_model(f"tiny@{server.url}", retries=2)
+    honest = server.model
+
+    def dying(body: Body) -> Body:
+        if len(server.bodies) == 9:
+            server.close()
+        return dict(honest(body))
+
+    server.model = dying
+    with pytest.raises(EngineError, match="Cannot connect"):
+        probe(model, PROMPTS)
+    assert len(caplog.records) == 1
+
+
 def test_a_server_that_asks_to_wait_is_waited_for(server: Any) -> None:
     busy = web.Response
     later = lambda _: busy(status=429, headers={"Retry-After": "0.05"})  # noqa: E731

@@ -89,6 +89,7 @@ class Server:
         self.asked: list[tuple[str, Any]] = []  # the posts to them
         self.listing = json.dumps({"object": "list", "data": [entry]})
         self.url = ""
+        self.close: Callable[[], object]  # for good, from within a handler
         self.listen: Callable[[ssl.SSLContext], str]  # on another port; returns its URL
 
     async def answer(self, http: web.Request) -> web.StreamResponse:
@@ -161,6 +162,7 @@ def server() -> Iterator[Server]:
     loop.run_until_complete(runner.setup())
     state.url = f"http://127.0.0.1:{loop.run_until_complete(start(None))}/v1"
     state.listen = listen
+    state.close = lambda: [asyncio.ensure_future(site.stop()) for site in runner.sites]
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     yield state

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -229,6 +230,31 @@ def test_running_out_of_memory_halves_the_batch(
     limit = 0
     with pytest.raises(EngineError, match=r"item \d+, trial 0: out of memory"):
         list(engine.generate(mixed(ask, 20)))
+
+
+LOOP = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
+
+
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        (LOOP, "does not end, stopped after 0.2 seconds"),
+        ("{% macro f() %}" + LOOP + "{% endmacro %}{{ f() | length }}", "does not end"),
+        ("{{ [LOOP] | map('length') | join }}" + LOOP.replace("99999", "90000"), "does not end"),
+        ("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "refuses it: RecursionError"),
+        ("{{ messages[0].content + 1 }}", "refuses it: TypeError"),
+        ("{{ range(10 ** 12) | length }}", "refuses it: OverflowError"),
+    ],
+)
+def test_a_template_that_does_not_end_or_fails_is_an_error(
+    folder: Path, ask: Ask, template: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cybersecqwen.engines.transformers._TEMPLATE", 0.2)
+    (folder / "chat_template.jinja").write_text(template)
+    trace = sys.gettrace()
+    with pytest.raises(EngineError, match=f"item 0, trial 0: the chat template {said}"):
+        list(TransformersEngine(folder, kind="instruct").generate([ask(0)]))
+    assert sys.gettrace() is trace
 
 
 def test_an_instruct_model_without_a_template_is_refused_with_the_way_out(

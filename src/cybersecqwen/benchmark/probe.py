@@ -20,7 +20,7 @@ from tqdm import tqdm
 from cybersecqwen.benchmark import probe_checks
 from cybersecqwen.benchmark.probe_checks import FEW, HOT, Check, Reply, Samples, judge
 from cybersecqwen.engines import Kind, Model
-from cybersecqwen.engines.http import HttpEngine
+from cybersecqwen.engines.http import GoneError, HttpEngine
 from cybersecqwen.errors import EngineError, InputError
 from cybersecqwen.records import Request, Response, Sampling
 
@@ -67,22 +67,22 @@ def probe(model: Model, prompts: Sequence[str] = (), *, timeout: float = 120) ->
     if not isinstance(model.engine, HttpEngine):
         raise InputError("only a server can be probed", where=model.name, tip="give its URL")
     model.engine.wait()
-    engine = model.engine.for_probe(timeout=timeout, retries=_RETRIES)
     texts = list(dict.fromkeys((*prompts[:_MOST], *_OWN)))[: len(_OWN)]
     total = 5 * len(texts) + 3 * len(_SEEDS) + 5
     bar: tqdm[Never]
     with tqdm(total=total, desc="probe", unit="request", disable=None, leave=False) as bar:
-        interview = _Interview(engine, bar)
+        interview = _Interview(model.engine, timeout, bar)
         checks = _checks(interview, [_prompt(text, model.kind) for text in texts])
-    facts = engine.describe()
+    facts = model.engine.describe()
     return ProbeReport(facts["url"], facts["model"], facts, checks, interview.asked)
 
 
 class _Interview:
     """Puts requests to a server and counts them; a request that fails gives its error."""
 
-    def __init__(self, engine: HttpEngine, bar: tqdm[Never]) -> None:
+    def __init__(self, engine: HttpEngine, timeout: float, bar: tqdm[Never]) -> None:
         self.engine = engine
+        self._brief = engine.for_probe(timeout=timeout, retries=_RETRIES)
         self.asked = 0
         self._answered = False
         self._bar = bar
@@ -93,10 +93,12 @@ class _Interview:
         replies: dict[int, Reply] = {}
         failure: EngineError | None = None
         try:
-            for response in self.engine.generate(numbered):
+            for response in self._brief.generate(numbered):
                 replies[response.item] = response
         except EngineError as error:
             failure = error
+            if isinstance(error, GoneError):
+                self.engine.wait()  # raises, unless it is back: one error in place of six checks
         self._bar.update(len(requests))
         lost = EngineError("the engine gave no answer")
         self._answered = self._answered or bool(replies)

@@ -77,6 +77,10 @@ class _SpentError(EngineError):
     """A request that failed as often as it may."""
 
 
+class GoneError(_SpentError):
+    """A request to a server that takes no connections."""
+
+
 class _TransientError(Exception):
     """A failure worth another attempt, not before `after` seconds.
 
@@ -318,6 +322,8 @@ class HttpEngine:
         began: float,
     ) -> _Outcome:
         """Return the answer, or the error to raise after the other answers."""
+        import aiohttp
+
         retry, attempt = _RetryPolicy(self._options.retries, self._timeout), 1
         while True:
             try:
@@ -345,7 +351,9 @@ class HttpEngine:
             limit.close(failure.after)
             await asyncio.sleep(_pause(retry.spent))
             began, attempt = await limit.enter(), attempt + 1
-        return self._error(request, f"{failure}, attempt {attempt}", _UP, kind=_SpentError)
+        refused = isinstance(failure.__cause__, aiohttp.ClientConnectorError)
+        kind = GoneError if refused else _SpentError
+        return self._error(request, f"{failure}, attempt {attempt}", _UP, kind=kind)
 
     async def _post(self, session: aiohttp.ClientSession, request: Request) -> Response:
         import aiohttp

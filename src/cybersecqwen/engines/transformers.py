@@ -19,10 +19,13 @@ import hashlib
 import math
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from time import monotonic
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cybersecqwen.engines.batch_sampling import RowSampler, StopCriteria, decode
 from cybersecqwen.engines.interface import EngineOptions, Kind, Model
@@ -34,8 +37,12 @@ from cybersecqwen.manifest import outputs_of
 from cybersecqwen.prompts import END_OF_TURN
 from cybersecqwen.records import Request, Response
 
+if TYPE_CHECKING:
+    from _typeshed import TraceFunction
+
 # Batches sorted by length together: less padding, and a pace that holds for the rest of a run.
 _WINDOW = 4
+_TEMPLATE = 5.0  # seconds for the template of one chat, which takes a millisecond
 # What the library raises on damaged files, sizes that differ, a missing attention kernel.
 _UNLOADABLE = (
     OSError,
@@ -226,12 +233,18 @@ class TransformersEngine:
             return request.prompt
         if self._kind == "base":
             raise self._error(request, "a base model takes raw prompts, and this is a chat")
+        tokenizer = self._tokenizer  # loaded before the time begins
         try:
-            text: str = self._tokenizer.apply_chat_template(
-                request.messages, tokenize=False, add_generation_prompt=True
-            )
-        except TemplateError as error:
-            raise self._error(request, f"the chat template refuses it: {error}") from error
+            with _time_limit(_TEMPLATE):
+                text: str = tokenizer.apply_chat_template(
+                    request.messages, tokenize=False, add_generation_prompt=True
+                )
+        except TimeoutError as error:
+            what = f"the chat template does not end, stopped after {_TEMPLATE:g} seconds"
+            raise self._error(request, what) from error
+        except Exception as error:  # a program that came with the model; it may raise anything
+            why = error if isinstance(error, TemplateError) else f"{type(error).__name__} {error}"
+            raise self._error(request, f"the chat template refuses it: {why}") from error
         return text
 
     def _error(self, request: Request, what: str) -> EngineError:
@@ -297,6 +310,23 @@ class TransformersEngine:
             len(row.tokens),
             len(tokens),
         )
+
+
+@contextmanager
+def _time_limit(seconds: float) -> Iterator[None]:
+    """Raise TimeoutError in Python code that runs for longer, on whichever thread it runs."""
+    end, before = monotonic() + seconds, sys.gettrace()
+
+    def check(_frame: FrameType, _event: str, _argument: object) -> TraceFunction:
+        if monotonic() > end:
+            raise TimeoutError
+        return check
+
+    sys.settrace(check)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
 
 
 def _parameters(weights: Path) -> int:
