@@ -33,6 +33,7 @@ Json = dict[str, Any]
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _PARTIAL = ".partial"  # how the name of a file ends that is not whole yet
+_MOST = 1 << 30  # bytes that are read whole
 _log = logging.getLogger(__name__)
 
 
@@ -183,7 +184,10 @@ def read_packed(path: Path) -> bytes:
     """Read a file's bytes, unpacked where its name ends in .gz; raises InputError on failure."""
     opened = gzip.open if path.suffix.lower() == ".gz" else open
     with readable(path), opened(path, "rb") as file:
-        return bytes(file.read())
+        data = bytes(file.read(_MOST + 1))
+    if len(data) > _MOST:
+        raise InputError("holds more than 1 GiB", where=path, tip="split the file")
+    return data
 
 
 def read_json(path: Path) -> Any:
@@ -202,6 +206,8 @@ def read_json(path: Path) -> Any:
             where=f"{path}:{error.lineno}",
             tip="the file may be truncated; download it again",
         ) from error
+    except (RecursionError, ValueError) as error:  # endless brackets, endless digits
+        raise InputError(f"no usable JSON: {error}", where=path) from error
 
 
 def read_jsonl(path: Path) -> Iterator[Json]:

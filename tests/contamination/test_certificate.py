@@ -16,7 +16,7 @@ from cybersecqwen.cli import main
 from cybersecqwen.config import Contamination, load_recipe
 from cybersecqwen.contamination import RULES
 from cybersecqwen.contamination.audit import run_audit
-from cybersecqwen.contamination.certificate import certify, recheck
+from cybersecqwen.contamination.certificate import certify, recheck, unchecked
 from cybersecqwen.contamination.signature import SignatureError, sign, verify_signature
 from cybersecqwen.corpus.build import CorpusInputs, build
 from cybersecqwen.cwe.catalogue import load_catalogue
@@ -284,3 +284,66 @@ def test_the_commands_sign_and_verify(folder: Path, key: Path, signers: Path) ->
         "signature",
     ]
     assert run("verify", certificate)[0] == 1
+
+
+def version(stated: Json) -> None:
+    stated["tool"]["version"] = "9.9"
+
+
+def columns(stated: Json) -> None:
+    stated["columns"].pop("text")
+
+
+@pytest.mark.parametrize(
+    ("edit", "begins"),
+    [
+        (version, "tool version: stated"),
+        (columns, "columns text: stated nothing"),
+        (lambda c: c["columns"]["text"].update(rows=1), "columns text rows: stated 1, found 2"),
+        (lambda c: c.update(verdict="clean"), 'verdict: stated "clean", found "contaminated"'),
+        (lambda c: c.update(unreadable=1), "unreadable: stated 1, found 0"),
+        (lambda c: c["outputs"].clear(), "outputs contamination.json: stated nothing"),
+    ],
+)
+def test_an_audit_does_not_hold_where_what_it_says_of_itself_was_changed(
+    folder: Path, edit: Callable[[Json], object], begins: str
+) -> None:
+    write_text(folder / "contamination.json", "{}")
+    change(folder / "certificate.json", edit)
+    assert any(line.startswith(begins) for line in checked(folder))
+
+
+@pytest.mark.parametrize(
+    ("edit", "begins"),
+    [
+        (version, "tool version: stated"),
+        (lambda c: c.update(recipe="other"), 'recipe: stated "other", found "smoke"'),
+        (lambda c: c["inputs"].update(cwe={"cwe.json": "0"}), "inputs cwe cwe.json: stated"),
+        (lambda c: c["outputs"].clear(), "outputs dropped.jsonl: stated nothing"),
+    ],
+)
+def test_a_corpus_does_not_hold_where_its_provenance_was_changed(
+    corpus: Path, edit: Callable[[Json], object], begins: str
+) -> None:
+    change(corpus / "certificate.json", edit)
+    lines = recheck(corpus / "certificate.json", benchmark=read_benchmark(BENCHMARK))
+    assert any(line.startswith(begins) for line in lines)
+
+
+def test_the_manifest_of_a_corpus_proves_its_certificate(corpus: Path) -> None:
+    certificate, items = corpus / "certificate.json", read_benchmark(BENCHMARK)
+    assert unchecked(certificate) == ["inputs records"]
+    outputs = {path.name: sha256_file(path) for path in corpus.iterdir()}
+    write_json(corpus / "manifest.json", {"made_from": {}, "outputs": outputs})
+    assert unchecked(certificate) == recheck(certificate, benchmark=items) == []
+    change(certificate, lambda c: c["inputs"]["records"].clear())
+    (line,) = recheck(certificate, benchmark=items)
+    assert line.startswith("manifest.json certificate.json: stated")
+
+
+@pytest.mark.parametrize("value", ["[" * 5_000 + "]" * 5_000, "7" * 5_000])
+def test_a_certificate_of_endless_json_is_refused_in_one_line(folder: Path, value: str) -> None:
+    (folder / "certificate.json").write_text(f'{{"kind": "audit", "a": {value}}}')
+    with pytest.raises(InputError) as caught:
+        checked(folder)
+    assert "\n" not in str(caught.value)

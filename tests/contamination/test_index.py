@@ -219,3 +219,11 @@ def test_a_question_that_several_items_share_once_masked_is_boilerplate() -> Non
     assert all(
         "masked" not in dict(h.rules) for h in items_index.hits("", f"Baz: {said}?") if h.item < 2
     )
+
+
+def test_a_text_of_any_length_is_judged_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(index, "_BATCH", 2_000)
+    parts = BenchmarkIndex(benchmark_of({"cti-rcm": (ITEM,)}), Contamination())
+    for place in range(1_000, 6_000, 500):
+        text = ("Rain fell. " * 2_000)[:place] + f" {TEXT} " + " More rain fell." * 500
+        assert {hit.rule for hit in parts.hits("", text)} == {"exact"}, place

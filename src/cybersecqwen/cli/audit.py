@@ -53,7 +53,6 @@ def audit(
     from cybersecqwen.benchmark.tasks import read_benchmark
     from cybersecqwen.contamination.audit import checked_rules, checked_settings, run_audit
     from cybersecqwen.contamination.certificate import certify
-    from cybersecqwen.errors import clean
     from cybersecqwen.files import write_json
     from cybersecqwen.reports.audit_report import audit_summary, audit_table, write_audit
 
@@ -67,7 +66,7 @@ def audit(
         )
         write_json(out / "certificate.json", certificate)
         click.echo(f"{out}: evidence, page and certificate written", err=True)
-    echo(audit_summary(result), clean(audit_table(result)), as_json=as_json)
+    echo(audit_summary(result), audit_table(result), as_json=as_json)
     click.get_current_context().exit(_STATUS[result.verdict])
 
 
@@ -100,7 +99,7 @@ def verify(
     one of a clean file: what it says is printed.
     """
     from cybersecqwen.benchmark.tasks import read_benchmark
-    from cybersecqwen.contamination.certificate import read_certificate, recheck
+    from cybersecqwen.contamination.certificate import read_certificate, recheck, unchecked
     from cybersecqwen.contamination.signature import SignatureError, verify_signature
 
     if (signers is None) != (identity is None):
@@ -119,6 +118,7 @@ def verify(
         "rules": stated["rules"],
         "signed_by": identity if not differences else None,
         "differences": differences,
+        "not_checked": unchecked(certificate),
     }
     echo(result, _text(result), as_json=as_json)
     if differences:
@@ -148,7 +148,8 @@ def _text(result: Json) -> str:
     signed = f", signed by {result['signed_by']}" if result["signed_by"] else ""
     said = "clean" if result["clean"] else "not clean"
     rules = (f"  {name}{_limits(rule)}" for name, rule in result["rules"].items())
-    return clean("\n".join([f"the certificate holds{signed}: {said}, by the rules", *rules]))
+    rest = [f"not checked: {', '.join(result['not_checked'])}"] if result["not_checked"] else []
+    return clean("\n".join([f"the certificate holds{signed}: {said}, by the rules", *rules, *rest]))
 
 
 def _limits(rule: Json) -> str:

@@ -14,23 +14,29 @@ no time: the same input gives the same bytes.
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from cybersecqwen import __version__
+from cybersecqwen.artifacts import FOLDER
 from cybersecqwen.config import Contamination, Recipe
 from cybersecqwen.contamination import RULES, BenchmarkIndex, Row, describe_rules
 from cybersecqwen.contamination.audit import Audit, checked_rules, run_audit
 from cybersecqwen.contamination.training_files import training_files
 from cybersecqwen.errors import InputError
-from cybersecqwen.files import Json, read_json, read_jsonl, sha256_file
+from cybersecqwen.files import Json, read_json, read_jsonl, read_text, sha256_file
 from cybersecqwen.formats.archives import readable
+from cybersecqwen.manifest import MANIFEST, outputs_of
 from cybersecqwen.records import Benchmark
 from cybersecqwen.sources.schema import Schema, parse
 
+_TOOL = {"name": "cybersecqwen", "version": __version__}
+_EVIDENCE = ("contamination.json", "contamination.html")  # of an audit
 _PARTS = ("train", "validation")  # of a corpus
+_CARD, _CARD_TITLE = "DATASET_CARD.md", re.compile(r"^# (.+): CVE to CWE", re.MULTILINE)
 _LEDGER = "dropped.jsonl"
 _DROPPED = "contaminated-"  # begins the reasons of the ledger that name a rule
 _NOTHING = object()
@@ -91,7 +97,7 @@ def certify(
     `rules` are those of the audit, `outputs` the files that tell of it, of one folder.
     """
     return {
-        "tool": {"name": "cybersecqwen", "version": __version__},
+        "tool": _TOOL,
         "kind": "audit",
         "inputs": {"train": _train_hashes(train), "benchmark": _benchmark_hashes(benchmark)},
         "outputs": {path.name: sha256_file(path) for path in outputs},
@@ -112,7 +118,7 @@ def certify(
 def provenance(recipe: Recipe, benchmark: Benchmark, inputs: Json) -> Json:
     """State what made a set of examples, and what it was held against by which rules."""
     return {
-        "tool": {"name": "cybersecqwen", "version": __version__},
+        "tool": _TOOL,
         "recipe": recipe.name,
         "inputs": inputs,
         "rules": describe_rules(recipe.contamination),
@@ -130,7 +136,10 @@ def read_certificate(path: Path) -> Json:
             tip="expected is the certificate.json that audit or corpus wrote",
         )
     schema = AuditCertificate if "kind" in stated else CorpusCertificate
-    parse(schema, json.dumps(stated).encode(), path)
+    try:
+        parse(schema, json.dumps(stated).encode(), path)
+    except RecursionError as error:
+        raise InputError("is nested too deeply", where=path) from error
     for name in stated["outputs"]:
         if PurePosixPath(name).name != name or "\\" in name:
             raise InputError(f"the output {name!r} is no file beside it", where=path)
@@ -155,8 +164,11 @@ def recheck(certificate: Path, *, train: Path | None = None, benchmark: Benchmar
     inputs = {"benchmark": _benchmark_hashes(benchmark, gold=is_audit)}
     if train is not None:
         inputs["train"] = _train_hashes(train, known_as=list(stated["inputs"].get("train", ())))
+    elif cwe := _cwe_hashes(stated):
+        inputs["cwe"] = cwe
     files = {"inputs": inputs, "outputs": _output_hashes(stated, folder)}
-    lines = list(_differences(_part(stated, files), files))
+    files |= {} if is_audit else _card(certificate)
+    lines = [*_differences(_part(stated, files), files), *_changes(certificate)]
     try:
         actual = _audited(stated, train, benchmark) if train else _judged(stated, folder, benchmark)
     except InputError as error:
@@ -166,6 +178,38 @@ def recheck(certificate: Path, *, train: Path | None = None, benchmark: Benchmar
     return [*lines, *_differences(_part(stated, actual), actual)]
 
 
+def unchecked(certificate: Path) -> list[str]:
+    """Name what a corpus's certificate states and nothing beside it proves."""
+    stated, manifest = read_certificate(certificate), certificate.with_name(MANIFEST)
+    if "kind" in stated or manifest.is_file():
+        return []
+    own = _cwe_hashes(stated)
+    cwe = [] if own == stated["inputs"].get("cwe", {}) else ["inputs cwe"]
+    recipe = [] if certificate.with_name(_CARD).is_file() else ["recipe"]
+    return [*recipe, *cwe, "inputs records"]
+
+
+def _card(certificate: Path) -> Json:
+    """Return what the card beside a corpus's certificate says of it."""
+    card = certificate.with_name(_CARD)
+    title = _CARD_TITLE.search(read_text(card)) if card.is_file() else None
+    return {"recipe": title[1]} if title else {}
+
+
+def _changes(certificate: Path) -> Iterator[str]:
+    """Say whether a certificate is another than the manifest beside it knows."""
+    manifest = certificate.with_name(MANIFEST)
+    if manifest.is_file():
+        known = outputs_of(manifest.parent).get(certificate.name)
+        yield from _differences(sha256_file(certificate), known, f"{MANIFEST} {certificate.name}")
+
+
+def _cwe_hashes(stated: Json) -> dict[str, str]:
+    """Hash the CWE catalogue that a corpus was made with, where it is the one that ships."""
+    names = [name for name in stated["inputs"].get("cwe", {}) if (FOLDER / name).is_file()]
+    return {name: sha256_file(FOLDER / name) for name in names}
+
+
 def _audited(stated: Json, train: Path, benchmark: Benchmark) -> Json:
     """Audit again by the stated rules and limits, and return what the certificate should say."""
     settings, rules = Contamination(**stated["settings"]), checked_rules(list(stated["rules"]))
@@ -173,7 +217,7 @@ def _audited(stated: Json, train: Path, benchmark: Benchmark) -> Json:
     certificate = certify(
         audit, train=train, benchmark=benchmark, settings=settings, rules=rules, outputs=()
     )
-    return {k: v for k, v in certificate.items() if k not in ("tool", "inputs", "outputs")}
+    return {k: v for k, v in certificate.items() if k not in ("inputs", "outputs")}
 
 
 def _judged(stated: Json, folder: Path, benchmark: Benchmark) -> Json:
@@ -188,6 +232,7 @@ def _judged(stated: Json, folder: Path, benchmark: Benchmark) -> Json:
     ledger = list(read_jsonl(folder / _LEDGER))
     known = {"records": stated["counts"].get("records")}  # told by the records alone
     return {
+        "tool": _TOOL,
         "rules": describe_rules(settings),
         "benchmark_items": {task: len(of_task) for task, of_task in benchmark.items()},
         "counts": known | counts | {"cohort": counts.total() + len(ledger)} | _dropped(ledger),
@@ -236,8 +281,8 @@ def _row(fields: Json, where: Path) -> Row:
 
 
 def _output_hashes(stated: Json, folder: Path) -> dict[str, str]:
-    """Hash the files that stand beside a certificate, of a corpus all that it consists of."""
-    parts = () if "kind" in stated else (*(f"{part}.jsonl" for part in _PARTS), _LEDGER)
+    """Hash the files that stand beside a certificate, stated or not."""
+    parts = _EVIDENCE if "kind" in stated else (*(f"{part}.jsonl" for part in _PARTS), _LEDGER)
     names = sorted({*stated["outputs"], *parts})
     with readable(folder):
         return {name: sha256_file(folder / name) for name in names if (folder / name).is_file()}

@@ -8,7 +8,8 @@
 
 A text is only held against the items that may be near it: those of which it has the rarest run of
 words, an n-gram, or enough of the words that tell them from others. What that leaves out, no rule
-could have hit: a rule finds all that it is defined to find, whatever the number of texts.
+could have hit: a rule finds all that it is defined to find, whatever the number of texts. A text of
+more than two million characters is judged in parts, and a rule finds what stands in one of them.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from cybersecqwen.contamination.rules import RULES, strength
 from cybersecqwen.contamination.rules.ngram import item_ngrams
 from cybersecqwen.records import Benchmark, Item
 
-_BATCH = 2_000_000  # characters held at once, unless one text has more
+_BATCH = 2_000_000  # characters held at once; a longer text is judged in parts
+_OVERLAP = 4  # of such parts, in lengths of the longest passage
 
 Scores = dict[str, float]
 
@@ -33,6 +35,9 @@ class BenchmarkIndex:
 
     def __init__(self, benchmark: Benchmark, settings: Contamination) -> None:
         self._items = ItemIndex(benchmark, settings)
+        passages = self._items.passages.all
+        longest = max((len(text) for p in passages for text in p.texts), default=0)
+        self._overlap = min(_OVERLAP * longest, _BATCH // 2)
 
     def hits(self, cve_id: str, text: str) -> list[Hit]:
         """List the items that one text overlaps with, the strongest rule first."""
@@ -41,13 +46,25 @@ class BenchmarkIndex:
     def hits_of(self, rows: Iterable[Row]) -> Iterator[list[Hit]]:
         """Yield for each row what `hits` lists; with an answer, answers are looked at too."""
         for some in batched_by_size(rows, _BATCH, lambda row: row.text):
-            batch = Batch(some)
             scores: list[dict[Item, Scores]] = [defaultdict(dict) for _ in some]
-            for name, rule in RULES.items():
-                for number, item, score in rule.look(batch, self._items):
-                    own = scores[number][item]
-                    own[name] = max(score, own.get(name, 0.0))
+            parts = ((n, part) for n, row in enumerate(some) for part in self._parts(row))
+            for batch in batched_by_size(parts, _BATCH, lambda part: part[1].text):
+                self._score(batch, scores)
             yield from map(self._hits, some, scores)
+
+    def _parts(self, row: Row) -> Iterator[Row]:
+        """Cut a very long text into parts that overlap by more than any passage."""
+        step = _BATCH - self._overlap
+        for start in range(0, max(1, len(row.text) - self._overlap), step):
+            yield row._replace(text=row.text[start : start + _BATCH])
+
+    def _score(self, parts: list[tuple[int, Row]], scores: list[dict[Item, Scores]]) -> None:
+        """Put down the scores of parts of texts by the number of the text."""
+        batch = Batch([part for _, part in parts])
+        for name, rule in RULES.items():
+            for number, item, score in rule.look(batch, self._items):
+                own = scores[parts[number][0]][item]
+                own[name] = max(score, own.get(name, 0.0))
 
     def seen(self) -> Integers:
         """List the numbers of the n-grams that rows had since this was last asked."""

@@ -61,6 +61,7 @@ def table_rows(text: str) -> Iterator[tuple[int, list[str]]]:
     """Yield the line number and cells of each row of TSV, whichever way it treats quotes."""
     text = text.rstrip("\r\n")
     if _QUOTED.fullmatch(text):
+        csv.field_size_limit(max(csv.field_size_limit(), len(text)))
         reader = csv.reader(StringIO(text, newline=""), delimiter="\t")
         yield from ((reader.line_num, cells) for cells in reader)
         return
