@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -27,7 +27,12 @@ from cybersecqwen.benchmark.statistics import (
 )
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from cybersecqwen.benchmark.statistics import Floats
+
+    Answered = NDArray[np.bool_]  # items x trials
 
 MCNEMAR, BOOTSTRAP, ITEM_BOOTSTRAP = (
     "exact McNemar",
@@ -35,6 +40,7 @@ MCNEMAR, BOOTSTRAP, ITEM_BOOTSTRAP = (
     "paired bootstrap over items",
 )
 _LEVEL = 0.05
+_SAME_SHARE = 0.01 + 1e-9  # answered shares that differ by more are no basis for a verdict
 _NO_SHARES = ("mad",)  # metrics in units of their own; all others are shares, told in points
 
 
@@ -42,9 +48,12 @@ _NO_SHARES = ("mad",)  # metrics in units of their own; all others are shares, t
 class Comparison:
     """The difference of two scores on the same items, first minus second.
 
-    `detectable` is the smallest difference that items of this number and kind would show with
-    80 % power at the 5 % level; 0 where the items do not differ enough to tell. The discordant
-    counts are of one trial each, else None. Without any value of one side all figures are nan.
+    All figures are over the `items` that both answered, of those `asked`; `answered` are the
+    shares of its answers that count in each score. `detectable` is the smallest difference that
+    items of this number and kind would show with 80 % power at the 5 % level, before any
+    correction; 0 where the items do not differ enough to tell. The discordant counts are of one
+    trial each, else None. Without any value of one side, or any item that both answered, all
+    figures are nan.
     """
 
     first: float
@@ -57,6 +66,21 @@ class Comparison:
     items: int
     only_first: int | None = None
     only_second: int | None = None
+    asked: int = 0
+    answered: tuple[float, float] = (1.0, 1.0)
+
+    @property
+    def withheld(self) -> bool:
+        """Tell whether one answered so much more that neither can be called better."""
+        return abs(self.answered[0] - self.answered[1]) > _SAME_SHARE
+
+    def detectable_after(self, comparisons: int) -> float:
+        """Return the smallest difference found with 80 % power after Holm's correction.
+
+        It is that of the strictest of its levels, the 5 % divided by all comparisons.
+        """
+        level = minimum_detectable_difference(1.0, alpha=_LEVEL / max(comparisons, 1))
+        return self.detectable * level / minimum_detectable_difference(1.0, alpha=_LEVEL)
 
 
 def compare(
@@ -66,6 +90,7 @@ def compare(
     samples: int = 10_000,
     seed: int = 0,
     trials: bool = True,
+    answered: tuple[Answered, Answered] | None = None,
 ) -> Comparison:
     """Compare two scores, each a numerator and a denominator of items x trials.
 
@@ -73,10 +98,21 @@ def compare(
     right-or-wrong trial each is tested exactly (McNemar 1947); otherwise the p-value comes from
     the paired bootstrap. With several trials that one is conservative, as `bootstrap` says, but
     for `trials=False`, which draws items alone and holds where trials differ by the noise of
-    single answers only. Raises ValueError where the tables do not fit.
+    single answers only. Where answers may be left out of a score, `answered` tells which count;
+    items that either left out in any trial are then not compared. Raises ValueError where the
+    tables do not fit.
     """
     import numpy as np
 
+    if answered:
+        both = np.flatnonzero(np.hstack(answered).all(axis=1))
+        asked = len(answered[0])
+        rows = both if len(both) else np.arange(asked)  # all, to say what each scored by itself
+        pair = [(numerator[rows], denominator[rows]) for numerator, denominator in (first, second)]
+        found = compare(pair[0], pair[1], samples=samples, seed=seed, trials=trials)
+        shares = float(answered[0].mean()), float(answered[1].mean())
+        found = replace(found, asked=asked, answered=shares)
+        return found if len(both) else _without_items(found)
     drawn = paired_bootstrap(first, second, samples=samples, seed=seed, trials=trials)
     kept = drawn[~np.isnan(drawn)]
     scores = [_score(first), _score(second)]
@@ -95,6 +131,13 @@ def compare(
         only_first=discordant[0] if discordant else None,
         only_second=discordant[1] if discordant else None,
     )
+
+
+def _without_items(found: Comparison) -> Comparison:
+    """Return what is left of a comparison where no item was answered by both."""
+    nan = math.nan
+    unknown = replace(found, difference=nan, interval=Interval(nan, nan), p_value=nan, items=0)
+    return replace(unknown, detectable=0.0, only_first=None, only_second=None)
 
 
 def _score(ratio: tuple[Floats, Floats]) -> float:
@@ -200,15 +243,26 @@ def sentence(
 
     `adjusted_p` is the p-value after Holm's correction over so many comparisons; it decides.
     """
-    items = f"the {result.items:,} {task} items"
+    asked = result.asked or result.items
+    items = f"the {asked:,} {task} items"
     if math.isnan(result.difference):
         without = [n for n, s in ((first, result.first), (second, result.second)) if math.isnan(s)]
-        return (
-            f"{first} and {second} cannot be compared in {metric} on {items}: "
-            f"no value for {' and '.join(without)}."
-        )
+        why = f"no value for {' and '.join(without)}" if without else "no item that both answered"
+        return f"{first} and {second} cannot be compared in {metric} on {items}: {why}."
     figures = _figures(result, metric, adjusted_p, comparisons)
-    smallest = _amount(result.detectable, metric) if result.detectable > 0 else ""
+    if result.withheld:
+        shares = " and ".join(
+            f"{name} answered {share:.1%}"
+            for name, share in zip((first, second), result.answered, strict=True)
+        )
+        return (
+            f"No verdict in {metric} on {items}, of which {shares}; "
+            f"on the {result.items:,} that both answered: {figures}."
+        )
+    if result.items < asked:
+        items = f"the {result.items:,} {task} items that both answered"
+    detectable = result.detectable_after(comparisons)
+    smallest = _amount(detectable, metric) if detectable > 0 else ""
     if not (result.p_value if adjusted_p is None else adjusted_p) < _LEVEL:
         said = f"{first} and {second} cannot be told apart on {items}"
         if metric != "strict_accuracy":

@@ -194,36 +194,16 @@ def rescore(answers: ResponseSet, protocol: Protocol, benchmark: Path) -> TaskSc
         )
     items = read_items(benchmark, answers.task)
     task, responses = open_task(answers.task, benchmark), answers.responses
-    if answers.partial:
-        whole, items = len(items), _answered_items(items, responses)
-        kept = {item.index for item in items}
-        responses = {t: [r for r in rs if r.item in kept] for t, rs in responses.items()}
-        protocol = _partial(protocol, len(items), whole, trials=len(responses))
+    seeds, trials = protocol.seeds, len(responses)
+    if answers.partial and trials < len(seeds):
+        part = f"partial: {trials} of {len(seeds)} trials"
+        protocol = replace(protocol, seeds=seeds[:trials], modified=(*protocol.modified, part))
     try:
-        return score(task, protocol, items, responses, kind=answers.kind)
+        return score(task, protocol, items, responses, kind=answers.kind, partial=answers.partial)
     except InputError as error:
         raise InputError(
             error.what, where=f"{answers.where}: {error.where}", tip=error.tip
         ) from error
-
-
-def _partial(protocol: Protocol, items: int, whole: int, *, trials: int) -> Protocol:
-    """Cut a protocol to the trials that there are, and mark what is missing."""
-    asked = len(protocol.seeds)
-    said = [f"partial: {items:,} of {whole:,} items"] if items < whole else []
-    said += [f"partial: {trials} of {asked} trials"] if trials < asked else []
-    return replace(protocol, seeds=protocol.seeds[:trials], modified=(*protocol.modified, *said))
-
-
-def _answered_items(
-    items: Sequence[Item], responses: Mapping[int, Sequence[Response]]
-) -> tuple[Item, ...]:
-    """Return the items that every trial answers; raises InputError where there is none."""
-    trials = [{response.item for response in trial} for trial in responses.values()]
-    answered = tuple(item for item in items if all(item.index in trial for trial in trials))
-    if not answered:
-        raise InputError("no item is answered in every trial", where=items[0].task)
-    return answered
 
 
 def notes(answers: ResponseSet, protocol: Protocol) -> list[str]:

@@ -10,7 +10,7 @@ protocol. What was not asked or not answered is never scored.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cybersecqwen.benchmark.protocol import Protocol
@@ -81,6 +81,11 @@ class TaskScores:
         measured = self.metrics[metric]
         return self._sum(measured.numerator), self._sum(measured.denominator)
 
+    def answered(self, metric: str) -> NDArray[np.bool_]:
+        """Tell which answers count in a metric, items x trials; what was not asked is no gap."""
+        counted: NDArray[np.bool_] = (self.ratio(metric)[1] > 0) | (self.marks["asked"] == 0)
+        return counted
+
     def _sum(self, weights: Mapping[str, float]) -> Table:
         import numpy as np
 
@@ -114,12 +119,13 @@ def score(
     responses: Mapping[int, Iterable[Response]],
     *,
     kind: str = "instruct",
+    partial: bool = False,
 ) -> TaskScores:
     """Score every trial of the protocol.
 
-    `responses` are by trial, for rows that the protocol leaves out too. Raises InputError for a
-    missing trial or one too many, a response of another trial, to no item, two to one, or an
-    item without any.
+    `responses` are by trial, for rows that the protocol leaves out too. `partial` leaves out the
+    items that lack a response, and marks the protocol. Raises InputError for a missing trial or
+    one too many, a response of another trial, to no item, two to one, or an item without any.
     """
     import numpy as np
 
@@ -136,17 +142,27 @@ def score(
             f"responses of trial {more[0]}, which the protocol does not have", where=task.name
         )
     shown = [{i.index: i for i in trial_items(protocol, items, kind=kind, trial=t)} for t in trials]
+    whole = len(set().union(*shown))
+    if partial:
+        given = [{response.item for response in responses[trial]} for trial in trials]
+        lacking = set().union(*(rows.keys() - given[trial] for trial, rows in enumerate(shown)))
+        shown = [{i: item for i, item in rows.items() if i not in lacking} for rows in shown]
     known = {item.index for item in items}
     answered = [_by_item(task.name, known, shown[t], responses[t], trial=t) for t in trials]
     asked = tuple(item for item in items if any(item.index in rows for rows in shown))
+    if not asked:
+        raise InputError("no item is answered in every trial", where=task.name)
+    if len(asked) < whole:
+        part = f"partial: {len(asked):,} of {whole:,} items"
+        protocol = replace(protocol, modified=(*protocol.modified, part))
     place = {item.index: position for position, item in enumerate(asked)}
     marks: dict[str, Table] = {}
     predictions: list[list[str | None]] = [[None] * len(asked) for _ in trials]
     for trial in trials:
         for index, item in shown[trial].items():
-            prediction, given = mark(task, protocol, item, answered[trial][index].text)
+            prediction, marked = mark(task, protocol, item, answered[trial][index].text)
             predictions[trial][place[index]] = prediction
-            for name, value in given.items():
+            for name, value in marked.items():
                 if name not in marks:
                     marks[name] = np.zeros((len(asked), len(trials)))
                 marks[name][place[index], trial] = value
@@ -158,7 +174,7 @@ def score(
         tuple(map(tuple, predictions)),
         tuple(tuple(answers.get(item.index) for item in asked) for answers in answered),
         marks,
-        of=_whole(protocol, items, len(asked)),
+        of=whole if len(asked) < whole else _whole(protocol, items, len(asked)),
     )
 
 

@@ -21,6 +21,7 @@ from cybersecqwen.benchmark.statistics import mean, trial_values
 from cybersecqwen.benchmark.tasks.lenient import SEVERAL, Reading
 from cybersecqwen.benchmark.tasks.task import Marks
 from cybersecqwen.cwe.identifiers import normalise_ids
+from cybersecqwen.engines.interface import failure_reason
 from cybersecqwen.engines.reasoning import Answer, read_answer
 from cybersecqwen.files import Json
 from cybersecqwen.records import Item, Response
@@ -32,6 +33,7 @@ _SHARE = 0.05
 
 # Why an answer that no reader can read is none; the first that holds.
 _NO_ANSWER: dict[str, Callable[[Answer, Response, Reading], bool]] = {
+    "a failed request": lambda answer, response, reading: bool(failure_reason(response)),
     "cut off in its reasoning": lambda answer, response, reading: (
         answer.cut or bool(response.reasoning and not answer.text.strip())
     ),

@@ -205,6 +205,41 @@ def test_what_was_not_measured_is_null_and_no_verdict(tmp_path: Path) -> None:
     assert "cannot be compared in mad" in markdown.read_text()
 
 
+@pytest.mark.parametrize(
+    ("task", "protocol"), [("cti-vsp", "model-card"), ("cti-rcm", "cti-bench")]
+)
+def test_who_leaves_hard_items_out_is_not_better(task: str, protocol: str, tmp_path: Path) -> None:
+    right, wrong = {
+        "cti-vsp": (
+            "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H",
+            "CVSS:3.1/AV:L/AC:H/PR:H/UI:R/S:U/C:N/I:N/A:L",
+        ),
+        "cti-rcm": ("CWE-79", "CWE-89"),
+    }[task]
+    lines = ["URL\tDescription\tPrompt\tGT", *(f"u{i}\tt{i}\tp{i}\t{right}" for i in range(20))]
+    (tmp_path / f"{task}.tsv").write_text("\n".join(lines))
+    runs = []
+    for name, hard in (("whole", wrong), ("refuses", "I cannot say."), ("best", right)):
+        path = tmp_path / f"{name}.jsonl"
+        rows = ({"item": i, "text": right if i < 12 else hard} for i in range(20))
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        runs.append(tmp_path / f"run-{name}")
+        found = find_protocol(protocol, trials=1)
+        evaluate(open_model(path), task, found, benchmark=tmp_path, out=runs[-1])
+    comparison = compare(runs, tmp_path, settings=ComparisonSettings())
+    [table] = comparison["tables"]
+    assert [row["model"] for row in table["rows"]] == ["best", "whole", "refuses"]
+    against = {row["model"]: row["against"] for row in table["rows"]}
+    assert against["best"]["verdict"] == "better"
+    refuses = against["refuses"]
+    assert (refuses["verdict"], refuses["p_holm"]) == ("", None)
+    assert (refuses["items"], refuses["asked"], refuses["difference"]) == (12, 20, 0)
+    assert "refuses answered 60.0% and whole answered 100.0%" in refuses["sentence"]
+    # It is no comparison that Holm counts.
+    assert against["best"]["p_holm"] == against["best"]["p_value"]
+    assert "no verdict: another share of the items was answered" in render(comparison, plots=())
+
+
 def test_models_that_were_asked_other_rows_are_said_to_be(
     tmp_path: Path,
 ) -> None:

@@ -168,6 +168,7 @@ def _table(group: tuple[str, str], entries: Sequence[_Entry], reference: str) ->
     metric = TASKS[task].headline
     rows = [_row(entry, against, metric) for entry in entries]
     better = entries[0].scored.metrics[metric].better
+    most = max(row["answered"] for row in rows)
     return {
         "task": task,
         "protocol": protocol,
@@ -175,13 +176,15 @@ def _table(group: tuple[str, str], entries: Sequence[_Entry], reference: str) ->
         "metric": metric,
         "better": better,
         "reference": against.answers.name if against else "",
-        "rows": sorted(rows, key=lambda row: _rank(row, better)),
+        "rows": sorted(rows, key=lambda row: _rank(row, better, most)),
     }
 
 
-def _rank(row: Json, better: str) -> float:
+def _rank(row: Json, better: str, most: float) -> tuple[bool, float]:
+    """Rank by the score, behind those that answered `most` who left out what others answered."""
     value = row["value"]["mean"]
-    return float("inf") if value is None else -value if better == "higher" else value
+    score = float("inf") if value is None else -value if better == "higher" else value
+    return row["answered"] < most - 0.01, score
 
 
 def _row(entry: _Entry, against: _Entry | None, metric: str) -> Json:
@@ -199,6 +202,7 @@ def _row(entry: _Entry, against: _Entry | None, metric: str) -> Json:
         "value": values[metric],
         "metrics": values,
         "unread": summary["unread"],
+        "answered": float(entry.scored.answered(metric).mean()),
         "items": summary["items"],
         "trials": summary["trials"],
         "modified": summary["modified"],
@@ -228,6 +232,7 @@ def _against(entry: _Entry, against: _Entry | None, metric: str) -> Json | None:
         entry.scored.ratio(metric),
         against.scored.ratio(metric),
         trials=any(clustered_by_trial(e.answers, e.scored.protocol) for e in (entry, against)),
+        answered=(entry.scored.answered(metric), against.scored.answered(metric)),
     )
     return asdict(comparison) | {"interval": list(comparison.interval)}
 
@@ -244,15 +249,30 @@ def _indices(entry: _Entry) -> list[int]:
 
 
 def _correct(tables: Sequence[Json]) -> None:
-    """Add the p-values after Holm over all tables, the verdict and a sentence to quote."""
+    """Add the p-values after Holm over all tables, the verdict and a sentence to quote.
+
+    There is no verdict where a model has no value, or answered another share of the items.
+    """
     rows = [(table, row) for table in tables for row in table["rows"] if row["against"]]
-    adjusted = holm([row["against"]["p_value"] for _, row in rows])
-    for (table, row), p_value in zip(rows, adjusted, strict=True):
-        against = row["against"]
-        said = _sentence(table, row, p_value, len(rows))
+    found = [_comparison(row["against"]) for _, row in rows]
+    p_values = [math.nan if one.withheld else one.p_value for one in found]
+    n = sum(not math.isnan(p_value) for p_value in p_values)
+    for (table, row), one, p_value in zip(rows, found, holm(p_values), strict=True):
+        against = row["against"] | {"detectable": one.detectable_after(n)}
+        said = sentence(
+            one,
+            first=row["model"],
+            second=table["reference"],
+            task=table["task"],
+            metric=table["metric"],
+            adjusted_p=p_value,
+            comparisons=n,
+        )
         gain = against["difference"] * (1 if table["better"] == "higher" else -1)
         verdict = "same" if p_value >= 0.05 else "better" if gain > 0 else "worse"
-        verdict = "" if math.isnan(p_value) else verdict  # no value of one of the two
+        verdict = "" if math.isnan(p_value) else verdict
+        if one.withheld:
+            row["notes"].append("no verdict: another share of the items was answered")
         told = against | {"p_holm": p_value, "verdict": verdict, "sentence": said}
         row["against"] = {name: _measured(value) for name, value in told.items()}
 
@@ -264,17 +284,8 @@ def _measured(value: Any) -> Any:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def _sentence(table: Json, row: Json, p_value: float, comparisons: int) -> str:
-    against = row["against"]
-    return sentence(
-        Comparison(**against | {"interval": Interval(*against["interval"])}),
-        first=row["model"],
-        second=table["reference"],
-        task=table["task"],
-        metric=table["metric"],
-        adjusted_p=p_value,
-        comparisons=comparisons,
-    )
+def _comparison(against: Json) -> Comparison:
+    return Comparison(**against | {"interval": Interval(*against["interval"])})
 
 
 def _published(tables: Sequence[Json], reference: str) -> list[Json]:
