@@ -153,6 +153,7 @@ def test_killed_in_training_and_in_evaluation_it_ends_the_same(whole: Path, tmp_
     made(*arguments)
     for name in (
         "corpus/train.jsonl",
+        "adapter/adapter_config.json",
         "adapter/adapter_model.safetensors",
         "adapter/training_log.jsonl",
         "merged/model.safetensors",

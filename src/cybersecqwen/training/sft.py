@@ -353,5 +353,7 @@ def _tidy(recipe: Recipe, out: Path, base: str | Path) -> None:
         config["base_model_name_or_path"] = recipe.model.base
     else:
         config["base_model_name_or_path"] = os.path.relpath(base, out)
+    if isinstance(config["target_modules"], list):  # PEFT's is a set, in another order each time
+        config["target_modules"].sort()
     write_json(out / "adapter_config.json", config)
     open_to_all(out)
