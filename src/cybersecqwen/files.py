@@ -19,6 +19,7 @@ import json
 import logging
 import os
 import tempfile
+import unicodedata
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -237,6 +238,15 @@ def parse_line(line: str | bytes, *, where: str) -> Json:
         except UnicodeEncodeError as error:
             raise InputError(f"not valid Unicode: {error.reason}", where=where) from error
     return row
+
+
+def spreadsheet_cell(text: str) -> str:
+    """Keep programs for spreadsheets from running a cell of a CSV file as a formula.
+
+    They strip white space before it, and some take full-width characters for the plain ones.
+    """
+    formula = unicodedata.normalize("NFKC", text.lstrip()[:1]) in ("=", "+", "-", "@")
+    return f"'{text}" if formula else text
 
 
 def sha256_file(path: Path) -> str:

@@ -46,12 +46,20 @@ def test_csv_is_one_row_an_input() -> None:
     assert out["reason"] == "the text is empty"
 
 
-@pytest.mark.parametrize("start", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", " =1"])
+@pytest.mark.parametrize(
+    "start", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", " =1", "＝1+1", "＠A1"]
+)
 def test_no_cell_of_a_spreadsheet_begins_as_a_formula_does(start: str) -> None:
     evidence = (Span(0, 1, start, 1.0),)
     [row] = rows(SURE._replace(id=start, evidence=evidence, reason=start, rationale=start))
     for name in ("id", "evidence", "reason", "rationale"):
         assert row[name].startswith("'"), name
+
+
+def test_no_cell_of_a_spreadsheet_steers_a_terminal() -> None:
+    [row] = rows(SURE._replace(id="\x1b[2J\N{RIGHT-TO-LEFT OVERRIDE}CVE", rationale="a\tb"))
+    assert row["id"] == "\N{REPLACEMENT CHARACTER}[2J\N{REPLACEMENT CHARACTER}CVE"
+    assert row["rationale"] == "a b"
 
 
 def test_an_empty_stream_is_a_header_alone() -> None:

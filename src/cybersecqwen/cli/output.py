@@ -20,12 +20,12 @@ from cybersecqwen.cli.group import coloured
 from cybersecqwen.cwe.catalogue import load_catalogue
 from cybersecqwen.cwe.mapping import ADVISED_AGAINST
 from cybersecqwen.errors import clean
+from cybersecqwen.files import spreadsheet_cell
 
 _COLUMNS = (
     *("id", "cwe", "name", "confidence", "usage", "abstraction", "better", "abstain", "reason"),
     *("alternatives", "evidence", "rationale"),
 )
-_FORMULA = ("=", "+", "-", "@")  # also behind white space, which some programs strip
 _COMMON = re.compile(r"\('([^']+)'\)$")
 # What the eye is to find first on a terminal: cautions, and the ids of weaknesses.
 _EMPHASIS = re.compile(
@@ -68,8 +68,8 @@ def _cells(result: Classification) -> list[str]:
         "; ".join(span.text for span in result.evidence),
         result.rationale,
     ]
-    flat = [" ".join(cell.split()) if "\n" in cell or "\r" in cell else cell for cell in cells]
-    return [f"'{cell}" if cell.lstrip().startswith(_FORMULA) else cell for cell in flat]
+    flat = (" ".join(cell.split()) if re.search(r"[\n\r\t]", cell) else cell for cell in cells)
+    return [clean(spreadsheet_cell(cell)) for cell in flat]
 
 
 def text_lines(results: Iterable[Classification], *, table: bool) -> Iterator[str]:

@@ -14,7 +14,14 @@ from pathlib import Path
 
 from cybersecqwen import templates
 from cybersecqwen.cwe.label import LABEL_SOURCES
-from cybersecqwen.files import Json, atomic_write, write_json, write_jsonl, write_text
+from cybersecqwen.files import (
+    Json,
+    atomic_write,
+    spreadsheet_cell,
+    write_json,
+    write_jsonl,
+    write_text,
+)
 from cybersecqwen.reports.dataset.agreement import Conflict
 from cybersecqwen.reports.dataset.plots import TITLES, plots
 from cybersecqwen.reports.markdown import document, table
@@ -39,7 +46,7 @@ def write_report(report: Json, conflicts: Sequence[Conflict], folder: Path) -> N
     with atomic_write(folder / "conflicts.csv") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(Conflict._fields)
-        writer.writerows(conflicts)
+        writer.writerows(map(spreadsheet_cell, map(str, conflict)) for conflict in conflicts)
     write_json(folder / "dataset.json", report)
     write_text(folder / "REPORT.md", render(report, drawn))
 
