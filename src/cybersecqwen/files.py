@@ -26,8 +26,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from filelock import FileLock, Timeout
-
 from cybersecqwen.errors import CyberSecQwenError, InputError
 
 Json = dict[str, Any]
@@ -45,6 +43,8 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
     The lock is a hidden file beside it, which stays. While another process holds it this one waits,
     and says so, or raises CyberSecQwenError where it is not to wait.
     """
+    from filelock import FileLock, Timeout  # it loads asyncio, which reading needs not
+
     path = path.absolute()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
