@@ -88,6 +88,8 @@ def take_engine_options(options: dict[str, Any], model: str | None) -> dict[str,
     """
     names = [name for group in _OPTIONS.values() for name in group if name in options]
     given = {name: value for name in names if (value := options.pop(name)) not in (None, ())}
+    if not given:
+        return {}
     from cybersecqwen.engines import engine_of
 
     fit = _OPTIONS.get(engine_of(model), ()) if model else ()
