@@ -216,9 +216,10 @@ def status_of(answer: Any, status: int) -> int:
 def filtered(request: Request, answer: Any) -> Response | None:
     """Return the answer that a filter's error is: one without a text; None for any other error."""
     error = _error(answer)
-    inner, about = error.get("innererror"), error.get("metadata")
-    codes = {str(e.get("code")) for e in (error, inner) if isinstance(e, dict)}
-    if codes.isdisjoint(_FILTERED) and "flagged_input" not in (about or ()):
+    parts = [error, error.get("innererror"), error.get("metadata")]
+    told = [part for part in parts if isinstance(part, dict)]
+    codes = {str(part.get("code")) for part in told}
+    if codes.isdisjoint(_FILTERED) and not any("flagged_input" in part for part in told):
         return None
     words = _storable(str(error.get("message") or ""))
     return Response(request.item, request.trial, "", "content_filter", refusal=words)
