@@ -224,6 +224,18 @@ class Passage:
     other: str = ""
 
 
+_PLACEHOLDERS = frozenset({"", "-", "none", "null", "nil", "n/a", "nan", "unknown", "undefined"})
+
+
+def is_placeholder(text: str) -> bool:
+    """Tell what upstream writes where it has nothing to say: None, null, N/A, unknown, or nothing.
+
+    >>> [word for word in ("Windows", "None", " n/a.", "") if is_placeholder(word)]
+    ['None', ' n/a.', '']
+    """
+    return text.strip(" .\t\r\n").lower() in _PLACEHOLDERS
+
+
 class Fact(NamedTuple):
     """One relation of an entry to another entry's id, or to a word such as a platform."""
 

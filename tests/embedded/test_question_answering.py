@@ -58,6 +58,8 @@ def test_what_is_known_is_said(index: KnowledgeIndex, question: str, says: str) 
         "What is the weather today?",
         "What is the highest fine under article 83 of the GDPR?",
         "Who is T9999?",
+        "Which platforms does T0816 run on?",  # upstream's own word is "None"
+        "On which platform does T0803 run?",
     ],
 )
 def test_what_is_not_known_is_not_covered(index: KnowledgeIndex, question: str) -> None:

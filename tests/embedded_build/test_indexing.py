@@ -41,7 +41,11 @@ KNOWLEDGE = Knowledge(
     "1",
     (SHELL, GROUP),
     PASSAGES,
-    (Fact("G0016", "uses", "T1059"), Fact("T1059", "platform", "Linux")),
+    (
+        Fact("G0016", "uses", "T1059"),
+        Fact("T1059", "platform", "Linux"),
+        Fact("T1059", "platform", "N/A"),
+    ),
 )
 SOURCES = [{"name": "ATT&CK test", "version": "1", "sha256": "0"}]
 

@@ -13,7 +13,7 @@ import pytest
 
 from cybersecqwen.errors import InputError
 from cybersecqwen.records import Vulnerability
-from cybersecqwen.sources import nvd_json
+from cybersecqwen.sources import nvd_json, read_vulnerabilities
 
 CISA = "134c704f-9b21-4f2e-91b3-4a467353bcc0"
 
@@ -171,14 +171,14 @@ def test_a_single_page_of_more_is_refused(tmp_path: Path) -> None:
         (gzip.compress(page([]).replace(b"NVD_CVE", b"NVD_CPE"), mtime=0), "format: .*NVD_CVE"),
         (gzip.compress(page([]).replace(b'"2.0"', b'"1.1"'), mtime=0), "version: .*2.0"),
         (gzip.compress(b"[1, 2]", mtime=0), "NVD JSON 2.0 is expected"),
-        (gzip.compress(page([cve("CVE-XSS")]), mtime=0), r"vulnerabilities\.0\.cve\.id"),
+        (gzip.compress(page([cve("CVE-XSS")]), mtime=0), r"f\.json\.gz:1: id: "),
         (
             gzip.compress(page([cve("CVE-2015-0001", published="soon")]), mtime=0),
             "'soon' is not an ISO date",
         ),
         (
             gzip.compress(page([cve("CVE-2015-0001", weaknesses=["CWE-1"])]), mtime=0),
-            "cve.weaknesses.0",
+            r":1: weaknesses\.0",
         ),
     ],
 )
@@ -191,6 +191,38 @@ def test_a_damaged_or_foreign_feed_says_what_and_where(
         list(nvd_json.read(feed))
     assert str(feed) in str(caught.value)
     assert caught.value.tip
+
+
+@pytest.mark.parametrize(
+    "layout",
+    ["CVE-2015/CVE-2015-00xx/{}.json", "CVE-2015.json", "{}.json.gz", "{}.JSON", "a/wrapped.json"],
+)
+def test_bare_records_of_mirrors_are_read(tmp_path: Path, layout: str) -> None:
+    bare = cve("CVE-2015-0001")
+    content: Any = {"cve": bare} if "wrapped" in layout else bare
+    if layout == "CVE-2015.json":
+        content = {"feed_name": "CVE-2015", "cve_items": [bare]}
+    path = tmp_path / layout.format("CVE-2015-0001")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = json.dumps(content, indent=1).encode()
+    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+    for given in {path, tmp_path}:
+        (record,) = read_vulnerabilities(given)
+        assert (record.cve_id, record.description_source) == ("CVE-2015-0001", "nvd")
+
+
+def test_a_bad_record_is_reported_and_the_others_are_read(tmp_path: Path) -> None:
+    records = [cve(f"CVE-2015-000{i}") for i in range(1, 5)]
+    records[1]["descriptions"] = [{"value": "One."}]
+    records[2]["published"] = "soon"
+    path = tmp_path / "f.json"
+    path.write_bytes(page(records).replace(b"CVE-2015-0004", "cve\u20112015\u20110004".encode()))
+    (tmp_path / "other.json").write_text('{"format": "NVD_CVE"}')
+    errors: list[InputError] = []
+    ids = [r.cve_id for r in nvd_json.read(tmp_path, errors.append)]
+    assert ids == ["CVE-2015-0001", "CVE-2015-0004"]
+    assert [str(e.where).removeprefix(f"{path}") for e in errors[:2]] == [":2", ":3"]
+    assert str(errors[2].where).endswith("other.json")
 
 
 def test_nothing_to_read_is_an_error(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ import json
 import os
 import zipfile
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ from cybersecqwen.embedded.mentions import Mention, Names
 from cybersecqwen.embedded.terms import hashed, terms
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json, read_json
-from cybersecqwen.records import Entry, Evidence
+from cybersecqwen.records import Entry, Evidence, is_placeholder
 
 Numbers = NDArray[np.float32]
 Positions = NDArray[np.uint32]
@@ -145,7 +145,7 @@ class KnowledgeIndex:
     ) -> list[int]:
         """List the targets of an entry's facts, or with `inverse` the subjects of those about it.
 
-        A target from `len(entries)` on is a word; see `label`.
+        A target from `len(entries)` on is a word; see `label`. Upstream's placeholders are none.
         """
         here, there = (2, 0) if inverse else (0, 2)
         wanted = self.facts[:, here] == position
@@ -153,7 +153,22 @@ class KnowledgeIndex:
             if relation not in self.relations:
                 return []
             wanted &= self.facts[:, 1] == self.relations.index(relation)
+        wanted &= ~np.isin(self.facts[:, 2], self._placeholders)
         return [int(other) for other in self.facts[np.flatnonzero(wanted), there]]
+
+    def is_unstated(self, position: int, relations: Collection[str]) -> bool:
+        """Tell whether upstream has a placeholder for one of an entry's relations."""
+        rows = self.facts[self.facts[:, 0] == position]
+        return any(
+            target in self._placeholders and self.relations[relation] in relations
+            for _, relation, target in rows.tolist()
+        )
+
+    @cached_property
+    def _placeholders(self) -> list[int]:
+        """List the targets that are words with which upstream says nothing, such as "None"."""
+        size = len(self.entries)
+        return [size + i for i, word in enumerate(self.facts_words) if is_placeholder(word)]
 
     def label(self, target: int) -> str:
         """Name the target of a fact: "T1059 Command and Scripting Interpreter", or the word."""

@@ -80,6 +80,8 @@ def answer_question(index: KnowledgeIndex, question: str) -> Answer:
         return _searched(index, asked)
     sentences = list(_related(index, mentions)) or list(_asked(index, mentions, question))
     sure = _FACT if by_id else _BY_NAME
+    if not sentences and _is_unstated(index, mentions[0], question):
+        return Answer(NOT_COVERED, 0.0, covered=False)
     if not sentences:
         sentences = [_description(index, mentions[0][0])]
         # A description is less sure an answer where something else was asked for.
@@ -140,6 +142,12 @@ def _asked(
                 if sentences:
                     yield from sentences
                     return
+
+
+def _is_unstated(index: KnowledgeIndex, positions: Sequence[int], question: str) -> bool:
+    """Tell whether the question asks for what upstream has only a placeholder for."""
+    asked = {r.name for pattern, kinds in _ASKED if pattern.search(question) for r in kinds}
+    return any(index.is_unstated(position, asked) for position in positions)
 
 
 def _sentences(

@@ -153,6 +153,11 @@ def read_only(path: Path, ending: str) -> bytes:
     raise InputError(f"holds no {ending} file", where=path, tip="give the file as upstream serves")
 
 
+def is_json(name: str) -> bool:
+    """Tell a JSON file by its name, also a gzipped one."""
+    return name.lower().removesuffix(".gz").endswith(".json")
+
+
 def is_gzip(path: Path) -> bool:
     """Tell a gzipped file by its first bytes."""
     with readable(path), path.open("rb") as file:

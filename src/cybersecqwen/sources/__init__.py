@@ -27,6 +27,7 @@ from cybersecqwen.formats.archives import (
     readable,
     unpacked,
 )
+from cybersecqwen.formats.rows import Report, refuse
 from cybersecqwen.records import Vulnerability
 from cybersecqwen.sources import (
     attack,
@@ -65,7 +66,7 @@ FEEDS: dict[str, Feed] = {
     "table": record_table.FEED,
 }
 
-_MEMBERS = (".json", ".json.gz", ".xml", ".xml.gz")  # files of a folder or archive to look into
+_MEMBERS = (".json", ".xml")  # files of a folder or archive to look into, also gzipped
 _SEEKABLE = (ZIP, record_table.MAGIC, database.MAGIC)  # whose readers do not take a stream
 
 
@@ -80,29 +81,31 @@ def recognise(path: Path) -> Feed | None:
     Raises InputError when it is missing, truncated or damaged.
     """
     for member in members(path):
-        if member.where == str(path) or member.name.endswith(_MEMBERS):
+        if member.where == str(path) or member.name.lower().removesuffix(".gz").endswith(_MEMBERS):
             feed = recognise_head(Head(member.name, member.head()))
             if feed:
                 return feed
     return None
 
 
-def read_vulnerabilities(path: Path) -> Iterator[Vulnerability]:
+def read_vulnerabilities(path: Path, report: Report = refuse) -> Iterator[Vulnerability]:
     """Yield the CVE records of a file, folder, archive or pipe of any feed that holds such.
 
-    Raises InputError, at once, when it holds none.
+    A record that is wrong goes to `report`. Raises InputError, at once, when it holds none.
     """
-    return open_vulnerabilities(path)[1]
+    return open_vulnerabilities(path, report)[1]
 
 
-def open_vulnerabilities(path: Path) -> tuple[Feed, Iterator[Vulnerability]]:
+def open_vulnerabilities(
+    path: Path, report: Report = refuse
+) -> tuple[Feed, Iterator[Vulnerability]]:
     """Recognise what `read_vulnerabilities` reads, and return its feed beside its records."""
     if _is_stream(path):
         with readable(path), path.open("rb") as stream:
-            return open_stream(unpacked(stream), str(path))
+            return open_stream(unpacked(stream), str(path), report)
     feed = recognise(path)
     if feed and feed.read and feed.kind is Vulnerability:
-        return feed, feed.read(path)
+        return feed, feed.read(path, report)
     raise InputError(
         f"is {feed.title}, which holds no CVE records" if feed else "no format that is known",
         where=path,
@@ -112,7 +115,7 @@ def open_vulnerabilities(path: Path) -> tuple[Feed, Iterator[Vulnerability]]:
 
 
 def open_stream(
-    stream: IO[bytes], name: str, *, head: bytes = b""
+    stream: IO[bytes], name: str, report: Report = refuse, *, head: bytes = b""
 ) -> tuple[Feed, Iterator[Vulnerability]]:
     """Copy a stream to a temporary file, in which readers can seek, and open it as `name`.
 
@@ -124,7 +127,9 @@ def open_stream(
         file.write(head)
         shutil.copyfileobj(stream, file)
     with _named(copy, name):
-        feed, records = open_vulnerabilities(copy)
+        feed, records = open_vulnerabilities(
+            copy, lambda error: report(_renamed(error, copy, name))
+        )
     return feed, _read_copy(records, folder, copy, name)
 
 
@@ -141,8 +146,11 @@ def _named(copy: Path, name: str) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        where = str(error.where).replace(str(copy), name)
-        raise InputError(error.what, where=where, tip=error.tip) from error
+        raise _renamed(error, copy, name) from error
+
+
+def _renamed(error: InputError, copy: Path, name: str) -> InputError:
+    return InputError(error.what, where=str(error.where).replace(str(copy), name), tip=error.tip)
 
 
 def _read_copy(

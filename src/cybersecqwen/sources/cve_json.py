@@ -21,10 +21,11 @@ from pydantic import ConfigDict, Field
 from cybersecqwen.cwe.identifiers import CVE_SYNTAX
 from cybersecqwen.errors import InputError
 from cybersecqwen.formats.archives import Head, members
-from cybersecqwen.records import Vulnerability
+from cybersecqwen.formats.rows import Report, refuse
+from cybersecqwen.records import Vulnerability, is_placeholder
 from cybersecqwen.sources.schema import (
     CISA_ADP,
-    CVE_ID,
+    CveId,
     Cvss,
     Schema,
     Text,
@@ -32,13 +33,14 @@ from cybersecqwen.sources.schema import (
     iso_date,
     iso_time,
     parse,
+    reported,
+    stated_label,
 )
 
 # The repositories hold other JSON too: delta.json, recent_activities.json, settings.
-RECORD_FILE = re.compile(rf"(^|/){CVE_SYNTAX}\.json(\.gz)?$")
+RECORD_FILE = re.compile(rf"(^|/){CVE_SYNTAX}\.json(\.gz)?$", re.IGNORECASE)
 
 _CISA_TITLE = "CISA ADP Vulnrichment"
-_LABEL = re.compile(r"CWE-\d+")
 
 
 class _Provider(Schema):
@@ -47,8 +49,8 @@ class _Provider(Schema):
 
 
 class _ProblemText(Schema):
-    cwe: str = Field(default="", alias="cweId")
-    description: str = ""
+    cwe: str | None = Field(default=None, alias="cweId")
+    description: str | None = None
 
 
 class _Problem(Schema):
@@ -75,7 +77,7 @@ class _Containers(Schema):
 
 
 class _Metadata(Schema):
-    id: str = Field(pattern=CVE_ID, alias="cveId")
+    id: CveId = Field(alias="cveId")
     state: Literal["PUBLISHED", "REJECTED"]
     published: str | None = Field(default=None, alias="datePublished")
     updated: str = Field(default="", alias="dateUpdated")
@@ -96,17 +98,18 @@ def recognise(head: Head) -> bool:
     return bool(RECORD_FILE.search(head.name) or {"cveMetadata", "containers"} & head.keys())
 
 
-def read(path: Path) -> Iterator[Vulnerability]:
+def read(path: Path, report: Report = refuse) -> Iterator[Vulnerability]:
     """Yield the records of one file, or of all `CVE-*.json` in a folder or archive.
 
-    `where` is the file, or the archive and the member in it. Raises InputError on a
-    damaged archive, on a record that breaks the schema, and where there is none.
+    `where` is the file, or the archive and the member in it. A record that breaks the schema
+    goes to `report`. Raises InputError on a damaged archive, and where there is no record.
     """
     empty = True
     for entry in members(path):
         if RECORD_FILE.search(entry.name) or entry.where == str(path):
             empty = False
-            yield read_record(entry.read(), entry.where)
+            with reported(report):
+                yield read_record(entry.read(), entry.where)
     if empty:
         raise InputError("holds no file CVE-YEAR-NUMBER.json", where=path, tip="check the path")
 
@@ -144,15 +147,10 @@ def _modified(record: _Record, where: str) -> str:
 
 
 def _labels(containers: Iterable[_Container]) -> tuple[str, ...]:
-    """List the CWE ids in their own field or at the start of a description, not in its prose."""
+    """List the CWE ids in their own field, else those that the descriptions state."""
     texts = (t for c in containers for problem in c.problems for t in problem.descriptions)
-    labels = (t.cwe or _leading_label(t.description) for t in texts)
-    return tuple(dict.fromkeys(label for label in labels if label))
-
-
-def _leading_label(description: str) -> str:
-    match = _LABEL.match(description)
-    return match.group() if match else ""
+    labels = (stated_label(t.cwe) or stated_label(t.description) or t.cwe or "" for t in texts)
+    return tuple(dict.fromkeys(label for label in labels if not is_placeholder(label)))
 
 
 def _vector(containers: list[_Container]) -> str | None:

@@ -28,7 +28,7 @@ from cybersecqwen.sources.feed import Feed, fetch_file
 from cybersecqwen.sources.recordstore.database import transaction
 from cybersecqwen.sources.recordstore.session import Session, load, save
 from cybersecqwen.sources.recordstore.versions import CVE_LIST, Changes, apply
-from cybersecqwen.sources.schema import CVE_ID, Schema, iso_time, parse
+from cybersecqwen.sources.schema import CveId, Schema, iso_time, parse
 
 if TYPE_CHECKING:
     import httpx2
@@ -44,7 +44,7 @@ _BATCH = 2000  # records of the whole list in a transaction
 
 
 class _Change(Schema):
-    cve_id: str = Field(pattern=CVE_ID, alias="cveId")
+    cve_id: CveId = Field(alias="cveId")
     updated: str = Field(default="", alias="dateUpdated")
 
 

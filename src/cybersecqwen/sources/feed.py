@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from cybersecqwen.formats.archives import Head
+from cybersecqwen.formats.archives import Head, is_json, members
+from cybersecqwen.formats.rows import Report, refuse
 from cybersecqwen.records import Knowledge, Vulnerability
 from cybersecqwen.sources.download import RetryPolicy, download
 from cybersecqwen.sources.recordstore.session import Session, update_release
 from cybersecqwen.sources.recordstore.versions import Changes
+from cybersecqwen.sources.schema import reported
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +36,8 @@ class FetchOptions:
 class Feed:
     """One source of upstream's; a part is None where it has none.
 
-    `read` yields what the file holds, objects of `kind`, and raises InputError on what it
-    cannot read. `fetch` lists the files that it brought. `update` brings into the record
+    `read` yields what the file holds, objects of `kind`. A record that it cannot read goes to
+    `report`, which raises it unless told otherwise. `fetch` lists the files that it brought. `update` brings into the record
     store what is new, and yields what each part of it changed.
     """
 
@@ -44,7 +46,7 @@ class Feed:
     kind: type[Any] = Vulnerability
     url: str = ""
     recognise: Callable[[Head], bool] | None = None
-    read: Callable[[Path], Iterator[Any]] | None = None
+    read: Callable[[Path, Report], Iterator[Any]] | None = None
     fetch: Callable[[FetchOptions], list[Path]] | None = None
     update: Callable[[Session], Iterator[Changes]] | None = None
 
@@ -54,6 +56,28 @@ def fetch_file(options: FetchOptions) -> list[Path]:
     # The reader knows an archive by its ending, which another address may not have.
     target = options.folder / PurePosixPath(options.upstream).name
     return [download(options.url, target, retry=options.retry)]
+
+
+def advisory_feed(
+    name: str,
+    title: str,
+    *,
+    recognise: Callable[[Head], bool],
+    records: Callable[[bytes, str, Report], Iterator[Vulnerability]],
+    **parts: Any,
+) -> Feed:
+    """Return the feed of advisories in JSON: one or more `records` in each file.
+
+    `parts` are further parts of a Feed.
+    """
+
+    def read(path: Path, report: Report = refuse) -> Iterator[Vulnerability]:
+        for member in members(path):
+            if is_json(member.name) or member.where == str(path):
+                with reported(report):
+                    yield from records(member.read(), member.where, report)
+
+    return Feed(name, title, recognise=recognise, read=read, **parts)
 
 
 def knowledge_feed(
@@ -81,7 +105,7 @@ def knowledge_feed(
         Knowledge,
         url=url,
         recognise=recognise,
-        read=lambda path: iter((read(path),)),
+        read=lambda path, report=refuse: iter((read(path),)),
         fetch=fetch_file,
         update=update,
     )

@@ -21,7 +21,7 @@ from cybersecqwen.formats.archives import Head, read_only
 from cybersecqwen.sources.feed import Feed, fetch_file
 from cybersecqwen.sources.recordstore.session import Session, update_release
 from cybersecqwen.sources.recordstore.versions import Changes
-from cybersecqwen.sources.schema import CVE_ID, Schema, iso_date, parse
+from cybersecqwen.sources.schema import CveId, Schema, iso_date, parse
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Catalogue:
 
 
 class _Entry(Schema):
-    cve_id: str = Field(pattern=CVE_ID, alias="cveID")
+    cve_id: CveId = Field(alias="cveID")
     name: str = Field(alias="vulnerabilityName")
     vendor: str = Field(alias="vendorProject")
     product: str

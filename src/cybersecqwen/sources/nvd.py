@@ -20,7 +20,6 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from cybersecqwen.errors import CyberSecQwenError, InputError
-from cybersecqwen.formats.archives import Head
 from cybersecqwen.sources import nvd_api, nvd_json
 from cybersecqwen.sources.download import RetryPolicy, download, get, open_client, with_retries
 from cybersecqwen.sources.feed import Feed, FetchOptions
@@ -178,15 +177,11 @@ def _stamp(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds")
 
 
-def _recognise(head: Head) -> bool:
-    return "resultsPerPage" in head.keys()  # noqa: SIM118
-
-
 FEED = Feed(
     "nvd",
     "NVD JSON 2.0 (yearly feeds and API pages)",
     url="https://nvd.nist.gov/feeds/json/cve/2.0",
-    recognise=_recognise,
+    recognise=nvd_json.recognise,
     read=nvd_json.read,
     fetch=_fetch_years,
     update=_update,

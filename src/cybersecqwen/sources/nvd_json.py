@@ -1,4 +1,4 @@
-"""NVD JSON 2.0: the yearly feeds, and saved pages of the API, which have the same layout.
+"""NVD JSON 2.0: the yearly feeds, saved pages of the API, and bare records as mirrors keep them.
 
     https://nvd.nist.gov/developers/vulnerabilities
 
@@ -6,7 +6,9 @@
         print(vulnerability.cve_id, vulnerability.cwe_nvd)
 
 The pages of one API query lie in one folder (other queries in other folders). A query with a page
-missing is refused, since a corpus would lack its records without a word.
+missing is refused, since a corpus would lack its records without a word. A mirror keeps each
+record in a file (https://github.com/olbat/nvdcve), or those of a year as `cve_items`
+(https://github.com/fkie-cad/nvd-json-data-feeds).
 """
 
 from __future__ import annotations
@@ -15,16 +17,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from cybersecqwen.errors import InputError
-from cybersecqwen.formats.archives import Member, members
+from cybersecqwen.formats.archives import Head, Member, is_json, members
+from cybersecqwen.formats.rows import Report, refuse
 from cybersecqwen.records import Vulnerability
 from cybersecqwen.sources.schema import (
     CISA_ADP,
-    CVE_ID,
+    CveId,
     Cvss,
     Schema,
     Text,
@@ -32,9 +35,13 @@ from cybersecqwen.sources.schema import (
     iso_date,
     iso_time,
     parse,
+    reported,
+    stated_label,
+    validated,
 )
 
 _NVD = "nvd@nist.gov"
+_BARE = {"cve", "sourceIdentifier", "vulnStatus"}  # keys of a record without its envelope
 _OF_SOURCE = {_NVD: "cwe_nvd", CISA_ADP: "cwe_cisa_adp"}  # any other source is a CNA
 
 
@@ -54,7 +61,9 @@ class _Metrics(Schema):
 
 
 class _Cve(Schema):
-    id: str = Field(pattern=CVE_ID)
+    model_config = ConfigDict(title="NVD JSON 2.0")
+
+    id: CveId
     assigner: str | None = Field(default=None, alias="sourceIdentifier")
     published: str
     modified: str = Field(default="", alias="lastModified")
@@ -64,12 +73,11 @@ class _Cve(Schema):
     weaknesses: list[_Weakness] = Field(default=[])
 
 
-class _Wrapped(Schema):
-    cve: _Cve
-
-
 class Page(Schema):
-    """One answer of the API, or a yearly feed, which is an answer of one page."""
+    """One answer of the API, or a yearly feed, which is an answer of one page.
+
+    `vulnerabilities` are validated one by one, by `records_of`.
+    """
 
     model_config = ConfigDict(title="NVD JSON 2.0")
 
@@ -78,33 +86,50 @@ class Page(Schema):
     start: int = Field(alias="startIndex", ge=0)
     total: int = Field(alias="totalResults", ge=0)
     timestamp: str = ""  # upstream's clock
-    vulnerabilities: list[_Wrapped]
+    vulnerabilities: list[Any]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_envelope(cls, content: Any) -> Any:
+        """Put the envelope around records that have none."""
+        if not isinstance(content, dict) or "format" in content:
+            return content
+        bare = content.get("cve_items", [content] if _BARE & content.keys() else None)
+        if not isinstance(bare, list):
+            return content
+        envelope = {"format": "NVD_CVE", "version": "2.0", "startIndex": 0}
+        return {**envelope, "totalResults": len(bare), "vulnerabilities": bare}
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
     """A page of a longer answer, already turned into records."""
 
-    start: int
-    total: int
+    page: Page
     records: list[Vulnerability]
     where: str
 
 
-def read(path: Path) -> Iterator[Vulnerability]:
+def recognise(head: Head) -> bool:
+    """Tell a feed, a page or a bare record by its first keys."""
+    keys = head.keys()
+    return (
+        bool({"resultsPerPage", "cve_items"} & keys) or keys == {"cve"} or _BARE - {"cve"} <= keys
+    )
+
+
+def read(path: Path, report: Report = refuse) -> Iterator[Vulnerability]:
     """Yield the records of a feed, of a saved page, or of a folder or archive of either.
 
-    `where` is the file and the record's position in it, from 1. Raises InputError
-    on a truncated or foreign file and when pages do not cover their `totalResults`.
+    `where` is the file and the record's position in it, from 1. A record or file that is wrong
+    goes to `report`. Raises InputError when pages do not cover their `totalResults`.
     """
     pages = (
-        member
-        for member in members(path)
-        if member.name.endswith((".json", ".json.gz")) or member.where == str(path)
+        member for member in members(path) if is_json(member.name) or member.where == str(path)
     )
     empty = True
     for _, group in groupby(pages, key=lambda entry: PurePosixPath(entry.name).parent):
-        for record in _read_folder(group):
+        for record in _read_folder(group, report):
             empty = False
             yield record
     if empty:
@@ -113,27 +138,28 @@ def read(path: Path) -> Iterator[Vulnerability]:
         )
 
 
-def _read_folder(pages: Iterable[Member]) -> Iterator[Vulnerability]:
+def _read_folder(pages: Iterable[Member], report: Report) -> Iterator[Vulnerability]:
     """Yield the records of whole answers as they come, then those of the paged one, joined."""
     parts = []
     for entry in pages:
-        page = parse(Page, entry.read(), entry.where)
-        records = records_of(page, entry.where)
-        if page.start == 0 and page.total == len(records):
-            yield from records
-        else:
-            parts.append(_Part(page.start, page.total, records, entry.where))
-    yield from _joined(sorted(parts, key=lambda part: part.start))
+        with reported(report):
+            page = parse(Page, entry.read(), entry.where)
+            records = records_of(page, entry.where, report)
+            if page.start == 0 and page.total == len(page.vulnerabilities):
+                yield from records
+            else:
+                parts.append(_Part(page, records, entry.where))
+    yield from _joined(sorted(parts, key=lambda part: part.page.start))
 
 
 def _joined(parts: list[_Part]) -> Iterator[Vulnerability]:
     # The total may grow while the pages are fetched: the largest one has to be covered.
-    total = max((part.total for part in parts), default=0)
+    total = max((part.page.total for part in parts), default=0)
     covered = 0
     for part in parts:
-        if part.start != covered:
+        if part.page.start != covered:
             raise _uncovered(part.where, covered, total)
-        covered += len(part.records)
+        covered += len(part.page.vulnerabilities)
         yield from part.records
     if covered != total:
         raise _uncovered(parts[-1].where, covered, total)
@@ -147,20 +173,25 @@ def _uncovered(where: str, covered: int, total: int) -> InputError:
     )
 
 
-def records_of(page: Page, where: object) -> list[Vulnerability]:
+def records_of(page: Page, where: object, report: Report = refuse) -> list[Vulnerability]:
     """Turn a page into its records, each located by `where` and its position in the page."""
-    return [
-        _record(wrapped.cve, f"{where}:{position}")
-        for position, wrapped in enumerate(page.vulnerabilities, start=1)
-    ]
+    records = []
+    for position, item in enumerate(page.vulnerabilities, start=1):
+        with reported(report):
+            records.append(_record(item, f"{where}:{position}"))
+    return records
 
 
-def _record(cve: _Cve, where: str) -> Vulnerability:
+def _record(item: Any, where: str) -> Vulnerability:
+    bare = item.get("cve", item) if isinstance(item, dict) else item
+    cve = validated(_Cve, bare, where)
     # A dict keeps the order and drops what repeats.
     labels: dict[str, dict[str, None]] = {"cwe_nvd": {}, "cwe_cna": {}, "cwe_cisa_adp": {}}
     for weakness in cve.weaknesses:
         column = labels[_OF_SOURCE.get(weakness.source, "cwe_cna")]
-        column.update((text.value, None) for text in weakness.description)
+        column.update(
+            (stated_label(text.value) or text.value, None) for text in weakness.description
+        )
     return Vulnerability(
         cve_id=cve.id,
         published=iso_date(cve.published, where),

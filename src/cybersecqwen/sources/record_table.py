@@ -16,15 +16,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ConfigDict, ValidationError
+from pydantic import ConfigDict
 
+from cybersecqwen.cwe.identifiers import normalise_cve
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json
 from cybersecqwen.formats.archives import Head, first_bytes, readable, unpacked
-from cybersecqwen.formats.rows import is_jsonl, jsonl_rows, parquet_rows
+from cybersecqwen.formats.rows import Report, is_jsonl, jsonl_rows, parquet_rows, refuse
 from cybersecqwen.records import Vulnerability
 from cybersecqwen.sources.feed import Feed
-from cybersecqwen.sources.schema import Schema, invalid, iso_date, iso_time
+from cybersecqwen.sources.schema import Schema, iso_date, iso_time, reported, validated
 
 if TYPE_CHECKING:
     import pyarrow
@@ -56,23 +57,22 @@ def recognise(head: Head) -> bool:
     return named or head.data.startswith(MAGIC) or is_jsonl(head)
 
 
-def read(path: Path) -> Iterator[Vulnerability]:
+def read(path: Path, report: Report = refuse) -> Iterator[Vulnerability]:
     """Yield the records of a `.parquet` or `.jsonl` table in the order of its rows.
 
-    `where` is the file and the row, from 1. A null is "" for a text and () for
-    labels. Raises InputError that names a missing or wrongly typed column.
+    `where` is the file and the row, from 1. A null is "" for a text and () for labels. A row
+    that is wrong goes to `report`. Raises InputError that names a missing or wrongly typed column.
     """
     if path.suffix == ".parquet" or first_bytes(path).startswith(MAGIC):
         for where, row in parquet_rows(path, partial(_columns, path)):
-            yield _record(row, where)
+            with reported(report):
+                yield _record(row, where)
         return
     with readable(path), path.open("rb") as file:
-        for where, row in jsonl_rows(unpacked(file), str(path)):
-            try:
-                _Columns.model_validate(row)
-            except ValidationError as error:
-                raise invalid(error, where) from error
-            yield _record(row, where)
+        for where, row in jsonl_rows(unpacked(file), str(path), report):
+            with reported(report):
+                validated(_Columns, row, where)
+                yield _record(row, where)
 
 
 def _record(row: Json, where: str) -> Vulnerability:
@@ -85,7 +85,7 @@ def _record(row: Json, where: str) -> Vulnerability:
     if not row["cve_id"]:
         raise InputError("the cve_id is empty", where=where, tip="fix or remove the row")
     return Vulnerability(
-        cve_id=row["cve_id"],
+        cve_id=normalise_cve(row["cve_id"]) or row["cve_id"],
         published=iso_date(published, where) if published else "",
         description=row["description"] or "",
         cwe_nvd=tuple(row["cwe_nvd"] or ()),

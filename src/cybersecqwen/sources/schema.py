@@ -9,19 +9,31 @@ InputError that names it.
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
-from typing import TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from cybersecqwen.cwe.identifiers import CVE_SYNTAX
+from cybersecqwen.cwe.identifiers import CVE_SYNTAX, entry_ids, normalise_cve, normalise_ids
 from cybersecqwen.errors import InputError
+from cybersecqwen.formats.rows import Report
+from cybersecqwen.records import is_placeholder
 
 # The organisation id under which CISA adds its container to CVE records, in NVD too.
 CISA_ADP = "134c704f-9b21-4f2e-91b3-4a467353bcc0"
 
-CVE_ID = f"^{CVE_SYNTAX}$"
+CveId = Annotated[
+    str,
+    BeforeValidator(lambda text: (isinstance(text, str) and normalise_cve(text)) or text),
+    Field(pattern=f"^{CVE_SYNTAX}$"),
+]
+
+_ENGLISH = re.compile(r"en(g|glish)?([-_].*)?", re.IGNORECASE)
+# Where a text states its label: at its start, in brackets, or at its end behind a sign.
+_STATED = re.compile(r"\ACWE-\d+\b|[(\[]CWE-\d+[)\]]|[-\u2013\u2014:,;|/] ?CWE-\d+\Z")
 
 
 class Schema(BaseModel):
@@ -44,8 +56,28 @@ class Cvss(Schema):
 
 
 def english(texts: Iterable[Text]) -> str:
-    """Return the first English text, "" where there is none."""
-    return next((text.value for text in texts if text.lang.startswith("en")), "")
+    """Return the first English text that says something, "" where there is none."""
+    named = (text.value for text in texts if _ENGLISH.fullmatch(text.lang.strip()))
+    return next((value for value in named if not is_placeholder(value)), "")
+
+
+def stated_label(text: str | None) -> str:
+    """Return the CWE id that a text has as its label, and not in its prose; "" without one.
+
+    >>> [stated_label(text) for text in ("cwe 79: XSS", "XSS (CWE-79)", "a case of CWE-79 in Foo")]
+    ['CWE-79', 'CWE-79', '']
+    """
+    match = _STATED.search(normalise_ids(text or "").strip(" .\t\r\n"))
+    return entry_ids(match[0])[0] if match else ""
+
+
+@contextmanager
+def reported(report: Report) -> Iterator[None]:
+    """Give an InputError to `report`, so that the record is lost and those after it are read."""
+    try:
+        yield
+    except InputError as error:
+        report(error)
 
 
 _Schema = TypeVar("_Schema", bound=Schema)
@@ -55,6 +87,14 @@ def parse(schema: type[_Schema], data: bytes, where: object) -> _Schema:
     """Parse JSON, with or without a byte order mark; raises InputError on the first wrong field."""
     try:
         return schema.model_validate_json(data.removeprefix(codecs.BOM_UTF8))
+    except ValidationError as error:
+        raise invalid(error, where) from error
+
+
+def validated(schema: type[_Schema], value: Any, where: object) -> _Schema:
+    """Validate what was parsed already; raises InputError on the first wrong field."""
+    try:
+        return schema.model_validate(value)
     except ValidationError as error:
         raise invalid(error, where) from error
 
