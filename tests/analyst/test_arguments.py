@@ -31,6 +31,7 @@ CVE5 = {
         }
     },
 }
+UNKNOWN = {"catalog": "other", "entries": [{"name": "a"}]}
 
 
 def piped(data: bytes) -> tuple[list[Given], list[str]]:
@@ -114,13 +115,33 @@ def test_a_rejected_record_is_refused() -> None:
         (b'[{"text": "x"}]', "stdin: is a JSON array"),
         (b"cve,summary\nCVE-2021-1,XSS\n", "stdin: the header is cve,summary"),
         (pretty(CVE5)[:-20], "stdin: not valid JSON"),
+        (pretty({"dataType": "CVE_RECORD", **UNKNOWN}), "stdin: is JSON of no feed that is known"),
+        (pretty({"a": [{"description": "x"}] * 9000}), "stdin: is JSON of no feed that is known"),
+        (pretty({"version": "2.1.0", "runs": []}), "stdin: is SARIF, the results of a code scan"),
+        (pretty([UNKNOWN]), "stdin: is a JSON array"),
         (b"CVE-2021-0001\nCVE-20\n", "'CVE-20' is not a CVE id"),
     ],
 )
 def test_what_cannot_be_read_is_one_line_with_the_place(data: bytes, message: str) -> None:
-    with pytest.raises(InputError) as caught:
-        piped(data)
-    assert str(caught.value).startswith(message)
+    try:
+        given, errors = piped(data)
+    except InputError as error:
+        given, errors = [], [str(error)]
+    assert (given, len(errors)) == ([], 1)
+    assert errors[0].startswith(message)
+
+
+def test_a_folder_is_read_but_for_its_bad_record(tmp_path: Path) -> None:
+    for number in range(4):
+        record = json.loads(pretty(CVE5))
+        record["cveMetadata"]["cveId"] = f"CVE-2021-000{number}"
+        (tmp_path / f"CVE-2021-000{number}.json").write_bytes(pretty(record))
+    (tmp_path / "CVE-2021-0001.json").write_text('{"dataType": "CVE_RECORD"}')
+    (tmp_path / "CVE-2021-0002.json").write_bytes(b"\0")
+    bad: list[InputError] = []
+    given = list(read_arguments([str(tmp_path)], report=bad.append))
+    assert [g.id for g in given] == ["CVE-2021-0000", "CVE-2021-0003"]
+    assert [Path(str(error.where)).stem[-4:] for error in bad] == ["0001", "0002"]
 
 
 def test_a_cut_gzip_still_gives_the_lines_before_the_cut() -> None:

@@ -302,3 +302,13 @@ def test_the_help_states_the_formats_and_what_a_confidence_is() -> None:
     shown = CliRunner().invoke(main, ["classify", "--help"]).stdout
     for word in ("JSONL", "CSV", "NVD JSON 2.0", "calibrated", "needs review", "quote it"):
         assert word in " ".join(shown.split())
+
+
+def test_of_one_kind_of_error_five_lines_are_enough(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"id": 1}\n' * 9 + '{"text": 1}\n' + json.dumps({"text": SQL}) + "\n")
+    done = CliRunner().invoke(main, ["classify", str(path), "--json"])
+    said = done.stderr.splitlines()
+    assert (done.exit_code, len(done.stdout.splitlines())) == (1, 1)
+    assert [line.count("no text") for line in said] == [1, 1, 1, 1, 1, 0, 1]
+    assert said[-1] == "cybersecqwen: 4 more: no text"

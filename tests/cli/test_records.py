@@ -140,6 +140,8 @@ def test_an_import_is_done_once(cache: Path, tmp_path: Path) -> None:
     cut.write_bytes(FEED.read_bytes()[:-100])
     before = shutil.copy(cache / "records.sqlite", tmp_path / "before.sqlite")
     assert "not valid JSON" in run("records", "import", str(cut), code=1).stderr
+    again = run("records", "import", str(cut), str(FEED), "--json", code=1)
+    assert [part["received"] for part in json.loads(again.stdout)][1] > 0
     assert Path(before).read_bytes() == (cache / "records.sqlite").read_bytes()
 
 

@@ -18,6 +18,7 @@ from cybersecqwen.cli import main
 from cybersecqwen.contamination.training_rows import read_rows
 from cybersecqwen.errors import InputError
 from cybersecqwen.formats.archives import Head
+from cybersecqwen.formats.rows import refuse
 from cybersecqwen.records import Vulnerability
 from cybersecqwen.sample import BENCHMARK
 from cybersecqwen.sources import FEEDS, read_vulnerabilities, recognise
@@ -26,7 +27,15 @@ from cybersecqwen.sources.recordstore.session import UpdateOptions
 from cybersecqwen.sources.recordstore.update import import_files, updates
 from cybersecqwen.sources.recordstore.versions import NVD, apply
 
-from . import test_attack, test_capec, test_cve_json, test_cwe, test_kev, test_nvd_json
+from . import (
+    test_advisories,
+    test_attack,
+    test_capec,
+    test_cve_json,
+    test_cwe,
+    test_kev,
+    test_nvd_json,
+)
 from . import test_record_table as test_table
 
 CVE = "CVE-2024-0001"
@@ -64,10 +73,19 @@ FILES: dict[str, bytes | Callable[[Path], None]] = {
     },
     "capec": bundle(test_capec.INJECTION),
     "kev": json.dumps(test_kev.catalogue(test_kev.entry(CVE))).encode(),
+    "osv": json.dumps(test_advisories.OSV).encode(),
+    "csaf": json.dumps(test_advisories.CSAF).encode(),
+    "cyclonedx": json.dumps(test_advisories.CYCLONEDX).encode(),
+    "sarif": b'{"$schema": "sarif.json", "version": "2.1.0", "runs": [{"tool": {}}]}',
+    "openvex": b'{"@context": "https://openvex.dev/ns", "statements": []}',
+    "spdx": b'{"spdxVersion": "SPDX-2.3", "packages": []}',
+    "nvd-1": b'{"CVE_data_type": "CVE", "CVE_Items": []}',
+    "cve-4": b'{"data_type": "CVE", "CVE_data_meta": {"ID": "CVE-2019-0001"}}',
     "recordstore": store,
     "table": table,
 }
-OF_RECORDS = [name for name in FILES if FEEDS[name].kind is Vulnerability]
+READ = [name for name in FILES if FEEDS[name].read]
+OF_RECORDS = [name for name in READ if FEEDS[name].kind is Vulnerability]
 
 
 def make(feed: str, path: Path) -> Path:
@@ -83,14 +101,14 @@ def test_every_feed_that_recognises_has_a_file_here() -> None:
     assert [feed.name for feed in FEEDS.values()] == list(FEEDS)
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", READ)
 def test_a_feed_recognises_and_reads_its_file_and_no_other_does(name: str, tmp_path: Path) -> None:
     path = make(name, tmp_path / "without-an-ending")
     assert recognised_by(path) == [name]
     feed = FEEDS[name]
     assert recognise(path) is feed
     assert feed.read
-    content = list(feed.read(path))
+    content = list(feed.read(path, refuse))
     assert content
     assert all(isinstance(one, feed.kind) for one in content)
 
@@ -152,7 +170,8 @@ def test_a_feed_without_records_is_named_in_every_command(name: str, tmp_path: P
     ):
         with pytest.raises(InputError) as caught:
             read(path)
-        assert f"is {FEEDS[name].title}, which holds no CVE records" in str(caught.value)
+        what = "holds no CVE records" if name in READ else "is not read"
+        assert f"is {FEEDS[name].title}, which {what}" in str(caught.value)
 
 
 @pytest.mark.parametrize("command", ["classify", "audit", "records import"])

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from cybersecqwen.errors import InputError
+from cybersecqwen.formats.rows import refuse
 from cybersecqwen.sources import FEEDS, read_vulnerabilities, recognise
 
 from . import test_cve_json, test_nvd_json, test_record_table
@@ -65,7 +66,7 @@ def test_a_format_is_recognised(tmp_path: Path, form: str, source: str) -> None:
     feed = FEEDS[source]
     assert recognise(path) is feed
     assert feed.read is not None
-    assert [record] == list(feed.read(path))
+    assert [record] == list(feed.read(path, refuse))
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,6 @@ from cybersecqwen.formats.rows import Report, check_utf8, csv_rows, is_jsonl, js
 TEXT = ("text", "description")  # the first of these that a row has
 ID = ("id", "cve_id")
 
-_KEYS = 4096  # bytes of JSON or XML over several lines in which its first names are
 _TEXT_BYTES = 1 << 22  # of a plain text that are read at all
 _BOM = b"\xef\xbb\xbf"
 _START = 64  # bytes by which plain text is told from JSON, XML and binary formats
@@ -49,7 +48,7 @@ def read_file(path: Path, *, records: Sequence[Path] = (), report: Report) -> It
     if path.is_dir():
         from cybersecqwen.sources import read_vulnerabilities
 
-        yield from map(given_of, read_vulnerabilities(path))
+        yield from map(given_of, read_vulnerabilities(path, report))
         return
     with readable(path), path.open("rb") as stream:
         yield from read_stream(stream, path, records=records, report=report)
@@ -71,8 +70,8 @@ def read_stream(
 
             # Read where it lies, if it can be sought in.
             seekable = isinstance(where, Path) and where.is_file()
-            opened = open_vulnerabilities(Path(where)) if seekable else None
-            _, vulnerabilities = opened or open_stream(stream, name, head=head.data)
+            opened = open_vulnerabilities(Path(where), report) if seekable else None
+            _, vulnerabilities = opened or open_stream(stream, name, report, head=head.data)
             yield from map(given_of, vulnerabilities)
         elif b"\0" in head.data:
             raise InputError("is binary, not text", where=name, tip="give UTF-8 text or a feed")
@@ -88,7 +87,7 @@ def _read_head(stream: IO[bytes]) -> bytes:
         first = data.strip()
         one_object = first.endswith(b"}") and b"\n" not in first
         spread = first.startswith((b"{", b"<?xml")) and not one_object
-        if first and (not spread or len(data) >= _KEYS):
+        if first and (not spread or len(data) >= HEAD):
             break
     return data
 
@@ -114,9 +113,14 @@ def _read_lines(
 ) -> Iterator[Given]:
     """Yield the texts of JSONL or CSV, or the whole as one."""
     name, ending = head.name, Path(head.name.removesuffix(".gz")).suffix.lower()
-    if first.startswith(b"{") or ending in (".jsonl", ".ndjson"):
+    of_lines = ending in (".jsonl", ".ndjson")
+    if not of_lines and first.startswith(b"{") and first.endswith((b"{", b"[", b",")):
+        from cybersecqwen.sources import ACCEPTED
+
+        raise InputError("is JSON of no feed that is known", where=name, tip=ACCEPTED)
+    if of_lines or first.startswith(b"{"):
         yield from read_jsonl(_lines(head.data, stream), name, report)
-    elif first.startswith(b"[") and first[1:].lstrip()[:1] in (b"{", b""):
+    elif first.startswith(b"[") and (ending == ".json" or first[1:].lstrip()[:1] in (b"{", b"")):
         raise InputError(
             "is a JSON array, not one object a line", where=name, tip="jq -c '.[]' converts it"
         )

@@ -28,6 +28,7 @@ from cybersecqwen.cli import (
     stages,
 )
 from cybersecqwen.cli.group import CleanFormatter, Group
+from cybersecqwen.cli.streams import Repeats
 
 _HELP = f"""Turn public vulnerability data into a compact, measured CTI language model.
 
@@ -50,7 +51,9 @@ def main(ctx: click.Context, quiet: bool, verbose: bool) -> None:
     """Set up what all commands share."""
     if quiet and verbose:
         raise click.UsageError("--quiet and --verbose exclude each other")
-    handler = logging.StreamHandler()
+    repeats, handler = Repeats(), logging.StreamHandler()
+    handler.addFilter(repeats)
+    ctx.call_on_close(repeats.tell)
     handler.setFormatter(CleanFormatter("%(message)s"))
     logging.basicConfig(handlers=[handler])
     level = logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO

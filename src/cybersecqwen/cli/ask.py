@@ -49,8 +49,7 @@ def ask(
     else:
         lines = _texts(answers, top=top, several=items is not None or len(questions) != 1)
     write_lines(lines)
-    if bad.count:
-        click.get_current_context().exit(1)
+    bad.finish()
 
 
 def _check(questions: tuple[str, ...], options: tuple[str, ...], items: Path | None) -> None:

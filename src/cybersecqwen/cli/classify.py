@@ -79,8 +79,7 @@ def classify(inputs: tuple[str, ...], as_json: bool, as_csv: bool, **options: An
     except KeyboardInterrupt:
         click.echo("stopped", err=True)
         click.get_current_context().exit(130)
-    if bad.count:
-        click.get_current_context().exit(1)
+    bad.finish()
 
 
 def _check(inputs: tuple[str, ...], model: str, *, threshold: float, samples: int | None) -> None:

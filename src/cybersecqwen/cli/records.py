@@ -129,13 +129,16 @@ def import_(files: tuple[Path, ...], store: Path | None, as_json: bool) -> None:
 
     Importing a file again changes nothing.
     """
+    from cybersecqwen.cli.streams import Bad
     from cybersecqwen.sources.fetch import default_cache
     from cybersecqwen.sources.recordstore.session import UpdateOptions
     from cybersecqwen.sources.recordstore.update import import_files
 
     options = UpdateOptions(_path(store), default_cache())
-    results = list(import_files(options, files))
+    bad = Bad()
+    results = list(import_files(options, files, bad.report))
     print_changes([(path.name, "", changes) for path, changes in results], as_json=as_json)
+    bad.finish()
 
 
 def print_changes(results: list[tuple[str, str, Changes]], *, as_json: bool) -> None:

@@ -1,9 +1,12 @@
-"""The streams of a command: records that cannot be read, and lines that go out."""
+"""The streams of a command: warnings and records that cannot be read, and lines that go out."""
 
 from __future__ import annotations
 
 import io
+import logging
+import re
 import sys
+from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -13,16 +16,56 @@ if TYPE_CHECKING:
     from cybersecqwen.errors import InputError
 
 
-class Bad:
-    """Tells of the records that cannot be read, and counts them."""
+_SHOWN = 5  # lines of one kind
+
+
+class Repeats(logging.Filter):
+    """Lets the first warnings of each kind through and counts the others, for `tell`."""
 
     def __init__(self) -> None:
-        self.count = 0
+        super().__init__()
+        self._kinds: Counter[str] = Counter()
+
+    def is_shown(self, kind: str) -> bool:
+        """Count one of a kind, and tell whether there were not enough of it yet."""
+        self._kinds[kind] += 1
+        return self._kinds[kind] <= _SHOWN
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether a line of the log is written; progress always is."""
+        kind = re.sub("%[a-z]", "…", str(record.msg))
+        kind = kind if any(map(str.isalpha, kind)) else kind_of(record.getMessage())
+        return record.levelno < logging.WARNING or self.is_shown(kind)
+
+    def tell(self) -> int:
+        """Print how many more there were of each kind, and return how many there were in all."""
+        for kind, count in self._kinds.items():
+            if count > _SHOWN:
+                click.echo(f"cybersecqwen: {count - _SHOWN:,} more: {kind}", err=True)
+        return self._kinds.total()
+
+
+class Bad(Repeats):
+    """Tells of the records that cannot be read."""
 
     def report(self, error: InputError) -> None:
-        """Print one, in a line."""
-        self.count += 1
-        click.echo(f"cybersecqwen: {error}", err=True)
+        """Print one in a line, or count it where there were enough of its kind."""
+        if self.is_shown(kind_of(error.what)):
+            click.echo(f"cybersecqwen: {error}", err=True)
+
+    def finish(self) -> None:
+        """Say how many more there were, and end the command with exit status 1 if any."""
+        if self.tell():
+            click.get_current_context().exit(1)
+
+
+def kind_of(message: str) -> str:
+    """Return what messages of one kind have in common: no numbers, and nothing that is quoted.
+
+    >>> kind_of("3 cells below a header of 2")
+    '… cells below a header of …'
+    """
+    return re.sub(r"'[^']*'|\"[^\"]*\"|\d[\d,.]*", "…", message)
 
 
 def write_lines(lines: Iterable[str]) -> None:

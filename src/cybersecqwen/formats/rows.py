@@ -79,9 +79,11 @@ class Problems:
 
 
 def is_jsonl(head: Head) -> bool:
-    """Tell a table in JSONL by its name or the columns of its first row."""
+    """Tell a table in JSONL by its name or the columns of its first row, which is one line."""
     named = head.name.removesuffix(".gz").endswith((".jsonl", ".ndjson"))
-    return named or {"cve_id", "description"} <= head.keys()
+    lines = head.data.strip().split(b"\n", 1)
+    whole = len(lines) == 1 or lines[0].rstrip().endswith(b"}")
+    return named or (whole and {"cve_id", "description"} <= head.keys())
 
 
 def jsonl_rows(lines: Iterable[bytes | str], name: str, report: Report = refuse) -> Rows:

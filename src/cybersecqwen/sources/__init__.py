@@ -32,17 +32,34 @@ from cybersecqwen.records import Vulnerability
 from cybersecqwen.sources import (
     attack,
     capec,
+    csaf,
     cti_bench_dataset,
     cvelist,
     cwe,
+    cyclonedx,
     kev,
     nvd,
     nvd_api,
+    osv,
     record_table,
     vulnrichment,
 )
 from cybersecqwen.sources.feed import Feed
 from cybersecqwen.sources.recordstore import database, query
+
+# Formats that are named where they are met, each with the keys that it begins with.
+_UNREAD = {
+    "sarif": ("SARIF, the results of a code scan", {"version", "runs"}),
+    "openvex": ("OpenVEX, which gives no texts", {"@context", "statements"}),
+    "spdx": ("SPDX, a bill of materials", {"spdxVersion"}),
+    "nvd-1": ("NVD JSON 1.1, an older format than 2.0", {"CVE_Items"}),
+    "cve-4": ("CVE JSON 4, an older format than 5", {"CVE_data_meta"}),
+}
+
+
+def _unread(name: str, title: str, keys: set[str]) -> Feed:
+    return Feed(name, title, recognise=lambda head: keys <= head.keys())
+
 
 # Where two recognise a file, the first one has it.
 FEEDS: dict[str, Feed] = {
@@ -56,6 +73,10 @@ FEEDS: dict[str, Feed] = {
     "attack-ics": attack.ICS,
     "capec": capec.FEED,
     "kev": kev.FEED,
+    "osv": osv.FEED,
+    "csaf": csaf.FEED,
+    "cyclonedx": cyclonedx.FEED,
+    **{name: _unread(name, *told) for name, told in _UNREAD.items()},
     "cti-bench": cti_bench_dataset.FEED,
     "recordstore": Feed(
         "recordstore",
@@ -66,6 +87,11 @@ FEEDS: dict[str, Feed] = {
     "table": record_table.FEED,
 }
 
+ACCEPTED = (
+    "accepted are NVD JSON 2.0 (feed, API pages or bare records), CVE JSON 5 (file, folder, zip, "
+    "tar), KEV, OSV, CSAF and CycloneDX in JSON, a .parquet or .jsonl table of records, and the "
+    "record store"
+)
 _MEMBERS = (".json", ".xml")  # files of a folder or archive to look into, also gzipped
 _SEEKABLE = (ZIP, record_table.MAGIC, database.MAGIC)  # whose readers do not take a stream
 
@@ -106,12 +132,10 @@ def open_vulnerabilities(
     feed = recognise(path)
     if feed and feed.read and feed.kind is Vulnerability:
         return feed, feed.read(path, report)
-    raise InputError(
-        f"is {feed.title}, which holds no CVE records" if feed else "no format that is known",
-        where=path,
-        tip="accepted are NVD JSON 2.0 (feed or API pages), CVE JSON 5 (file, folder, zip, tar), "
-        "a .parquet or .jsonl table of records, and the record store",
-    )
+    what = "no format that is known"
+    if feed:
+        what = f"is {feed.title}, which {'holds no CVE records' if feed.read else 'is not read'}"
+    raise InputError(what, where=path, tip=ACCEPTED)
 
 
 def open_stream(

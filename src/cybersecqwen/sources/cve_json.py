@@ -22,7 +22,7 @@ from cybersecqwen.cwe.identifiers import CVE_SYNTAX
 from cybersecqwen.errors import InputError
 from cybersecqwen.formats.archives import Head, members
 from cybersecqwen.formats.rows import Report, refuse
-from cybersecqwen.records import Vulnerability, is_placeholder
+from cybersecqwen.records import Vulnerability
 from cybersecqwen.sources.schema import (
     CISA_ADP,
     CveId,
@@ -32,6 +32,7 @@ from cybersecqwen.sources.schema import (
     english,
     iso_date,
     iso_time,
+    labels_of,
     parse,
     reported,
     stated_label,
@@ -149,8 +150,7 @@ def _modified(record: _Record, where: str) -> str:
 def _labels(containers: Iterable[_Container]) -> tuple[str, ...]:
     """List the CWE ids in their own field, else those that the descriptions state."""
     texts = (t for c in containers for problem in c.problems for t in problem.descriptions)
-    labels = (stated_label(t.cwe) or stated_label(t.description) or t.cwe or "" for t in texts)
-    return tuple(dict.fromkeys(label for label in labels if not is_placeholder(label)))
+    return labels_of(stated_label(t.cwe) or stated_label(t.description) or t.cwe for t in texts)
 
 
 def _vector(containers: list[_Container]) -> str | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from cybersecqwen.errors import InputError
 from cybersecqwen.formats.archives import Head, is_json, members
 from cybersecqwen.formats.rows import Report, refuse
 from cybersecqwen.records import Knowledge, Vulnerability
@@ -37,8 +38,8 @@ class Feed:
     """One source of upstream's; a part is None where it has none.
 
     `read` yields what the file holds, objects of `kind`. A record that it cannot read goes to
-    `report`, which raises it unless told otherwise. `fetch` lists the files that it brought. `update` brings into the record
-    store what is new, and yields what each part of it changed.
+    `report`, which raises it unless told otherwise. `fetch` lists the files that it brought.
+    `update` brings into the record store what is new, and yields what each part of it changed.
     """
 
     name: str
@@ -75,7 +76,12 @@ def advisory_feed(
         for member in members(path):
             if is_json(member.name) or member.where == str(path):
                 with reported(report):
-                    yield from records(member.read(), member.where, report)
+                    empty = True
+                    for record in records(member.read(), member.where, report):
+                        empty = False
+                        yield record
+                    if empty:
+                        raise InputError("names no vulnerability", where=member.where)
 
     return Feed(name, title, recognise=recognise, read=read, **parts)
 
@@ -105,7 +111,7 @@ def knowledge_feed(
         Knowledge,
         url=url,
         recognise=recognise,
-        read=lambda path, report=refuse: iter((read(path),)),
+        read=lambda path, _: iter((read(path),)),
         fetch=fetch_file,
         update=update,
     )

@@ -4,6 +4,8 @@ https://www.cisa.gov/known-exploited-vulnerabilities-catalog
 
     catalogue = read_kev(Path("known_exploited_vulnerabilities.json"))
     catalogue.version, catalogue.entries[0].cve_id      # ('2025.08.25', 'CVE-2025-48384')
+
+As records of CVEs its entries have a short description, and the labels that CISA gives them.
 """
 
 from __future__ import annotations
@@ -13,15 +15,26 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import ConfigDict, Field
 
 from cybersecqwen.errors import InputError
 from cybersecqwen.formats.archives import Head, read_only
-from cybersecqwen.sources.feed import Feed, fetch_file
+from cybersecqwen.formats.rows import Report
+from cybersecqwen.records import Vulnerability
+from cybersecqwen.sources.feed import advisory_feed, fetch_file
 from cybersecqwen.sources.recordstore.session import Session, update_release
 from cybersecqwen.sources.recordstore.versions import Changes
-from cybersecqwen.sources.schema import CveId, Schema, iso_date, parse
+from cybersecqwen.sources.schema import (
+    CveId,
+    Schema,
+    each,
+    iso_date,
+    labels_of,
+    parse,
+    validated,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +80,14 @@ class _Catalogue(Schema):
     vulnerabilities: list[_Entry]
 
 
+class _Listed(Schema):
+    """The catalogue, whose entries are validated one by one."""
+
+    model_config = ConfigDict(title="CISA's KEV catalogue")
+
+    vulnerabilities: list[Any]
+
+
 def read_kev(path: Path) -> Catalogue:
     """Read the catalogue's JSON, zipped or not.
 
@@ -91,6 +112,32 @@ def _entry(entry: _Entry, where: str) -> KnownExploited:
         "cwes": tuple(entry.cwes),
     }
     return KnownExploited(**dict(entry) | changed)
+
+
+class _Described(Schema):
+    """What an entry says of the flaw itself."""
+
+    model_config = ConfigDict(title="CISA's KEV catalogue")
+
+    cve_id: CveId = Field(alias="cveID")
+    description: str = Field(alias="shortDescription")
+    cwes: list[str] = Field(default=[])
+
+
+def _records(data: bytes, where: str, report: Report) -> Iterator[Vulnerability]:
+    return each(parse(_Listed, data, where).vulnerabilities, _record, where, report)
+
+
+def _record(item: Any, where: str) -> Vulnerability:
+    entry = validated(_Described, item, where)
+    return Vulnerability(
+        cve_id=entry.cve_id,
+        published="",  # the catalogue has only the day on which an entry was added
+        description=entry.description,
+        cwe_cisa_adp=labels_of(entry.cwes),
+        description_source="kev",
+        where=where,
+    )
 
 
 def _recognise(head: Head) -> bool:
@@ -119,13 +166,12 @@ def _row(entry: KnownExploited) -> tuple[str | bool, ...]:
 
 _URL = "https://www.cisa.gov/sites/default/files/feeds/known_exploited_vulnerabilities.json"
 
-FEED = Feed(
+FEED = advisory_feed(
     "kev",
     "CISA's catalogue of Known Exploited Vulnerabilities",
-    KnownExploited,
-    url=_URL,
     recognise=_recognise,
-    read=lambda path: iter(read_kev(path).entries),
+    records=_records,
+    url=_URL,
     fetch=fetch_file,
     update=_update,
 )

@@ -31,12 +31,13 @@ from cybersecqwen.sources.schema import (
     Cvss,
     Schema,
     Text,
+    each,
     english,
     iso_date,
     iso_time,
+    labels_of,
     parse,
     reported,
-    stated_label,
     validated,
 )
 
@@ -175,30 +176,21 @@ def _uncovered(where: str, covered: int, total: int) -> InputError:
 
 def records_of(page: Page, where: object, report: Report = refuse) -> list[Vulnerability]:
     """Turn a page into its records, each located by `where` and its position in the page."""
-    records = []
-    for position, item in enumerate(page.vulnerabilities, start=1):
-        with reported(report):
-            records.append(_record(item, f"{where}:{position}"))
-    return records
+    return list(each(page.vulnerabilities, _record, where, report))
 
 
 def _record(item: Any, where: str) -> Vulnerability:
     bare = item.get("cve", item) if isinstance(item, dict) else item
     cve = validated(_Cve, bare, where)
-    # A dict keeps the order and drops what repeats.
-    labels: dict[str, dict[str, None]] = {"cwe_nvd": {}, "cwe_cna": {}, "cwe_cisa_adp": {}}
+    labels: dict[str, list[str]] = {"cwe_nvd": [], "cwe_cna": [], "cwe_cisa_adp": []}
     for weakness in cve.weaknesses:
-        column = labels[_OF_SOURCE.get(weakness.source, "cwe_cna")]
-        column.update(
-            (stated_label(text.value) or text.value, None) for text in weakness.description
-        )
+        texts = [text.value for text in weakness.description]
+        labels[_OF_SOURCE.get(weakness.source, "cwe_cna")] += texts
     return Vulnerability(
         cve_id=cve.id,
         published=iso_date(cve.published, where),
         description=english(cve.descriptions),
-        cwe_nvd=tuple(labels["cwe_nvd"]),
-        cwe_cna=tuple(labels["cwe_cna"]),
-        cwe_cisa_adp=tuple(labels["cwe_cisa_adp"]),
+        **{column: labels_of(texts) for column, texts in labels.items()},
         cvss3_vector=_vector(cve.metrics),
         assigner=cve.assigner,
         description_source="nvd",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, TypeVar
@@ -42,6 +42,10 @@ class Schema(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True)
 
 
+_Schema = TypeVar("_Schema", bound=Schema)
+_Record = TypeVar("_Record")
+
+
 class Text(Schema):
     """A text in some language."""
 
@@ -71,6 +75,12 @@ def stated_label(text: str | None) -> str:
     return entry_ids(match[0])[0] if match else ""
 
 
+def labels_of(texts: Iterable[str | None]) -> tuple[str, ...]:
+    """List the CWE ids that labels state, each once; a label that states none stays as it is."""
+    labels = (stated_label(text) or text or "" for text in texts)
+    return tuple(dict.fromkeys(label for label in labels if not is_placeholder(label)))
+
+
 @contextmanager
 def reported(report: Report) -> Iterator[None]:
     """Give an InputError to `report`, so that the record is lost and those after it are read."""
@@ -80,7 +90,13 @@ def reported(report: Report) -> Iterator[None]:
         report(error)
 
 
-_Schema = TypeVar("_Schema", bound=Schema)
+def each(
+    items: Iterable[Any], read: Callable[[Any, str], _Record], where: object, report: Report
+) -> Iterator[_Record]:
+    """Read the items of a file, each located by `where` and its position from 1."""
+    for position, item in enumerate(items, start=1):
+        with reported(report):
+            yield read(item, f"{where}:{position}")
 
 
 def parse(schema: type[_Schema], data: bytes, where: object) -> _Schema:

@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 
 from cybersecqwen.errors import CyberSecQwenError, InputError
+from cybersecqwen.formats.rows import Report, refuse
 from cybersecqwen.sources import FEEDS, open_vulnerabilities
 from cybersecqwen.sources.recordstore.database import open_for_update, transaction
 from cybersecqwen.sources.recordstore.session import (
@@ -23,7 +24,7 @@ from cybersecqwen.sources.recordstore.session import (
     save,
 )
 from cybersecqwen.sources.recordstore.versions import CVE_LIST, NVD, TABLE, Changes, apply
-from cybersecqwen.sources.schema import iso_time
+from cybersecqwen.sources.schema import iso_time, reported
 
 _log = logging.getLogger(__name__)
 
@@ -91,22 +92,25 @@ def _update(session: Session, feed: str) -> Outcome:
     return Outcome(feed, changes, load(session.connection, feed).cursor, version, failure)
 
 
-def import_files(options: UpdateOptions, paths: Sequence[Path]) -> Iterator[tuple[Path, Changes]]:
+def import_files(
+    options: UpdateOptions, paths: Sequence[Path], report: Report = refuse
+) -> Iterator[tuple[Path, Changes]]:
     """Bring the records of files into the store, and yield what each of them brought.
 
     Feeds and files of the CVE List count as their sources' versions, tables as a version of
-    their own that comes after both. Raises InputError on a file that cannot be read; what
+    their own that comes after both. A record or file that cannot be read goes to `report`; what
     came before stays, and importing it again changes nothing.
     """
     from tqdm import tqdm
 
     with open_for_update(options.store) as connection:
         for path in paths:
-            feed, records = open_vulnerabilities(path)
-            source = feed.name if feed.name in (NVD, CVE_LIST) else TABLE
             changes = Changes()
-            stream = iter(tqdm(records, path.name, unit=" records", disable=None))
-            while batch := list(islice(stream, _BATCH)):
-                with transaction(connection):
-                    changes += apply(connection, source, batch, seen=options.timestamp())
+            with reported(report):
+                feed, records = open_vulnerabilities(path, report)
+                source = feed.name if feed.name in (NVD, CVE_LIST) else TABLE
+                stream = iter(tqdm(records, path.name, unit=" records", disable=None))
+                while batch := list(islice(stream, _BATCH)):
+                    with transaction(connection):
+                        changes += apply(connection, source, batch, seen=options.timestamp())
             yield path, changes

@@ -1,0 +1,84 @@
+"""Advisories in the OSV format, and as GitHub's API gives them.
+
+https://ossf.github.io/osv-schema/
+
+    for vulnerability in FEED.read(Path("advisory-database.zip"), refuse):
+        print(vulnerability.cve_id, vulnerability.cwe_cna)
+
+The id is the CVE that an advisory is about, else its own. The labels count as a CNA's, which
+GitHub is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import AliasChoices, ConfigDict, Field
+
+from cybersecqwen.cwe.identifiers import normalise_cve
+from cybersecqwen.formats.archives import Head
+from cybersecqwen.formats.rows import Report
+from cybersecqwen.records import Vulnerability
+from cybersecqwen.sources.feed import advisory_feed
+from cybersecqwen.sources.schema import Schema, iso_date, iso_time, labels_of, parse
+
+
+def _either(osv: str, github: str) -> Any:
+    return Field(default=None, validation_alias=AliasChoices(osv, github))
+
+
+class _Specific(Schema):
+    cwe_ids: list[str] | None = None
+
+
+class _Weakness(Schema):
+    cwe_id: str
+
+
+class _Severity(Schema):
+    score: str = ""
+
+
+class _Advisory(Schema):
+    model_config = ConfigDict(title="OSV")
+
+    id: str = Field(validation_alias=AliasChoices("id", "ghsa_id"))
+    cve_id: str | None = None
+    aliases: list[str] | None = None
+    summary: str | None = None
+    details: str | None = _either("details", "description")
+    published: str | None = _either("published", "published_at")
+    modified: str | None = _either("modified", "updated_at")
+    withdrawn: str | None = _either("withdrawn", "withdrawn_at")
+    specific: _Specific = Field(default=_Specific(), alias="database_specific")
+    cwes: list[_Weakness] | None = None
+    severity: list[_Severity] | str | None = None  # GitHub's is a word
+
+
+def _records(data: bytes, where: str, _: Report) -> Iterator[Vulnerability]:
+    one = parse(_Advisory, data, where)
+    ids = (one.cve_id or "", one.id, *(one.aliases or ()))
+    scores = one.severity if isinstance(one.severity, list) else ()
+    yield Vulnerability(
+        cve_id=next(filter(None, map(normalise_cve, ids)), one.id),
+        published=iso_date(one.published, where) if one.published else "",
+        description="\n\n".join(filter(None, (one.summary, one.details))),
+        cwe_cna=labels_of([*(one.specific.cwe_ids or ()), *(w.cwe_id for w in one.cwes or ())]),
+        cvss3_vector=next((s.score for s in scores if s.score.startswith("CVSS:3")), None),
+        description_source="osv",
+        rejected=bool(one.withdrawn),
+        modified=iso_time(one.modified, where) if one.modified else "",
+        where=where,
+    )
+
+
+def _recognise(head: Head) -> bool:
+    keys = head.keys()
+    described = {"summary", "details"} & keys
+    return "ghsa_id" in keys or bool(
+        "id" in keys and described and {"schema_version", "affected", "database_specific"} & keys
+    )
+
+
+FEED = advisory_feed("osv", "an advisory of OSV or GitHub", recognise=_recognise, records=_records)
