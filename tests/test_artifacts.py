@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cybersecqwen.artifacts import FOLDER
+from cybersecqwen import artifacts
+from cybersecqwen.artifacts import FOLDER, save, verified
 from cybersecqwen.cwe.catalogue import load_catalogue
 from cybersecqwen.embedded_build.build import UpstreamFiles, build
 from cybersecqwen.errors import InputError
@@ -34,6 +35,37 @@ def test_a_damaged_artifact_is_refused(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(InputError, match="cannot be read"):
         load_catalogue(folder)
+
+
+@pytest.mark.parametrize("killed_before", ["write_bytes", "replace"])
+def test_one_that_is_killed_while_it_is_saved_stays_usable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_before: str
+) -> None:
+    save(tmp_path, "index.npz", b"old", {})
+
+    def kill(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        if killed_before == "write_bytes":
+            patched.setattr("cybersecqwen.artifacts.write_bytes", kill)
+        else:
+            write = artifacts.write_bytes
+
+            def write_and_kill(path: Path, data: bytes) -> None:
+                write(path, data)
+                kill()
+
+            patched.setattr("cybersecqwen.artifacts.write_bytes", write_and_kill)
+        with pytest.raises(KeyboardInterrupt):
+            save(tmp_path, "index.npz", b"new", {})
+    left = b"old" if killed_before == "write_bytes" else b"new"
+    assert verified(tmp_path, "index.npz") == left
+    save(tmp_path, "index.npz", b"new", {})
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "index.npz",
+        "index.npz.certificate.json",
+    ]
 
 
 @pytest.mark.shared

@@ -27,7 +27,10 @@ def shipped_series() -> dict[str, Path]:
 
 
 def save(folder: Path, name: str, data: bytes, facts: Json) -> Json:
-    """Write an artifact with its certificate: `facts`, the command that makes it, its sha256."""
+    """Write an artifact with its certificate: `facts`, the command that makes it, its sha256.
+
+    One that is killed leaves the old pair or the new one.
+    """
     certificate = {
         "artifact": name,
         "command": "cybersecqwen embedded build",
@@ -35,8 +38,10 @@ def save(folder: Path, name: str, data: bytes, facts: Json) -> Json:
         "bytes": len(data),
         "sha256": hashlib.sha256(data).hexdigest(),
     }
+    next_certificate = _next_certificate(folder, name)
+    write_json(next_certificate, certificate)
     write_bytes(folder / name, data)
-    write_json(certificate_of(folder, name), certificate)
+    next_certificate.replace(certificate_of(folder, name))
     return certificate
 
 
@@ -45,16 +50,23 @@ def certificate_of(folder: Path, name: str) -> Path:
     return folder / f"{name}.certificate.json"
 
 
+def _next_certificate(folder: Path, name: str) -> Path:
+    """Return where the certificate waits for its artifact, in case `save` is killed meanwhile."""
+    return folder / f".{name}.certificate.json"
+
+
 def verified(folder: Path, name: str) -> bytes:
     """Read an artifact; raises InputError unless its bytes are those of its certificate."""
     path = folder / name
-    certificate = read_json(certificate_of(folder, name))
-    expected = certificate.get("sha256") if isinstance(certificate, dict) else None
+    certificates = [read_json(certificate_of(folder, name))]
+    if (waiting := _next_certificate(folder, name)).is_file():
+        certificates.append(read_json(waiting))
+    expected = [c.get("sha256") for c in certificates if isinstance(c, dict)]
     try:
         data = path.read_bytes()
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", where=path, tip=_TIP) from error
-    if hashlib.sha256(data).hexdigest() != expected:
+    if hashlib.sha256(data).hexdigest() not in expected:
         raise damaged(path, "its checksum is not the certified one")
     return data
 
