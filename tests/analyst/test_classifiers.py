@@ -38,6 +38,13 @@ def test_the_confidence_is_the_share_of_votes(recording: Callable[..., Path]) ->
     assert [(s.start, s.end, s.text) for s in result.evidence] == [(0, 13, "SQL injection")]
 
 
+def test_reasoning_casts_no_vote(recording: Callable[..., Path]) -> None:
+    answers = ["<think>CWE-79?</think>It is CWE-89<|im_end|>", "<think>CWE-79 or"]
+    [result] = classify(TEXT, classifier=recorded(recording, answers))
+    assert [(c.cwe, c.confidence) for c in result.candidates] == [("CWE-89", 0.5)]
+    assert result.rationale == "It is CWE-89"
+
+
 def test_equal_votes_stand_in_the_order_of_the_answers(recording: Callable[..., Path]) -> None:
     [prediction] = recorded(recording, ["CWE-89", "CWE-79", "CWE-79", "CWE-89"]).predict(
         [TEXT], top=2

@@ -14,7 +14,7 @@ from cybersecqwen.benchmark.interop.lm_eval import config, hint, ratio, sample_s
 from cybersecqwen.benchmark.interop.lm_eval_results import write_results
 from cybersecqwen.benchmark.interop.samples import Trial, score_response, trial_samples
 from cybersecqwen.benchmark.protocol import PROTOCOLS, find_protocol
-from cybersecqwen.benchmark.responses import read_run
+from cybersecqwen.benchmark.responses import read_recordings, read_run
 from cybersecqwen.benchmark.run import evaluate
 from cybersecqwen.benchmark.tasks import TASKS, find_task, read_items
 from cybersecqwen.benchmark.trial import trial_requests
@@ -157,6 +157,15 @@ def test_results_hold_each_trial_and_their_mean(run_folder: Path, tmp_path: Path
     [samples] = path.parent.glob(f"samples_{names[1]}_*.jsonl")
     rows = [json.loads(line) for line in samples.read_text(encoding="utf-8").splitlines()]
     assert [row["filtered_resps"][0] for row in rows][:2] == ["No.", f"é {rows[1]['target']}"]
+
+
+def test_exported_samples_score_as_the_run_does(run_folder: Path, tmp_path: Path) -> None:
+    [path] = write_results(read_run(run_folder), BENCHMARK, tmp_path / "out")
+    [answers] = read_recordings(path.parent, None, BENCHMARK)
+    assert (answers.task, sorted(answers.responses)) == ("cti-rcm", [0, 1])
+    [run] = read_run(run_folder)
+    texts = {t: [(r.item, r.text) for r in rs] for t, rs in answers.responses.items()}
+    assert texts == {t: [(r.item, r.text) for r in rs] for t, rs in run.responses.items()}
 
 
 def test_results_need_the_items_that_were_asked(run_folder: Path, six_tasks: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -398,3 +399,23 @@ def test_inspect_says_more_than_a_text(tmp_path: Path) -> None:
     samples[0]["error"] = {"message": "the sandbox died"}
     with pytest.raises(InputError, match="the request failed: the sandbox died"):
         match_recordings(inspect_json(tmp_path / "a.json", samples), ITEMS)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.eval", b"PK\x03\x04 cut off"),
+        ("a.eval", b""),
+        ("a.json", b'{"samples": [7]}'),
+        ("a.json", b'{"samples": [{"metadata": [1], "output": "x"}]}'),
+        ("a.json", b'{"samples": [{"id": "1", "epoch": "x", "output": {"choices": [{}]}}]}'),
+        ("a.json", b'{"samples": ' + b"[" * 100_000),
+        ("a.jsonl", b'{"doc_id": "x", "doc": {"trial": []}, "resps": [["B"]]}'),
+        ("a.jsonl", b'{"doc_id": 0, "doc": null, "resps": {"a": 1}}'),
+    ],
+)
+def test_damaged_logs_are_named_in_one_line(name: str, content: bytes, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=re.escape(name)) as error:
+        match_recordings(tmp_path / name, ITEMS)
+    assert "\n" not in str(error.value)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from cybersecqwen.cwe.catalogue import load_catalogue
 from cybersecqwen.embedded.tokenizer import plain
+from cybersecqwen.engines.reasoning import read_answer
 from cybersecqwen.prompts import rcm_prompt
 from cybersecqwen.records import Prediction, Request, Response, Sampling, Span
 
@@ -108,7 +109,7 @@ def _in_order(
     answers: dict[int, dict[int, str]] = defaultdict(dict)
     waiting = deque(items)
     for response in responses:
-        answers[response.item][response.trial] = response.text
+        answers[response.item][response.trial] = read_answer(response.text).text
         while waiting and len(answers[waiting[0]]) == samples:
             by_trial = answers.pop(waiting.popleft())
             yield [by_trial[trial] for trial in sorted(by_trial)]

@@ -45,17 +45,22 @@ class Recording:
 
 
 def match_recordings(
-    path: Path, items: Sequence[Item], *, column: str | None = None, partial: bool = False
+    path: Path,
+    items: Sequence[Item],
+    *,
+    column: str | None = None,
+    partial: bool = False,
+    more: Sequence[Path] = (),
 ) -> list[Recording]:
     """Read the recording at a path, or all in a folder.
 
     The `responses.jsonl` of a run's `trial-N` folders are one recording, as are the samples of a
     task's trials; any other file is one of its own. `column` names that of the answers in a table,
-    and then the recording. `partial` leaves out the rows of failed requests. Raises InputError,
-    with file and line, for a row that is no answer to an item, two answers to one item and trial,
-    a missing trial, and a file of another task.
+    and then the recording. `partial` leaves out the rows of failed requests. `more` are further
+    files of the same recording. Raises InputError, with file and line, for a row that is no answer
+    to an item, two answers to one item and trial, a missing trial, and a file of another task.
     """
-    files = _files(path)
+    files = [(_stem(path.with_name(whole_name(path))), (path, *more))] if more else _files(path)
     return [
         Recording(
             column if column and len(files) == 1 else name,
@@ -76,7 +81,7 @@ def _files(path: Path) -> list[tuple[str, tuple[Path, ...]]]:
     for file in sorted(path.rglob("*")):
         if is_recording(file, path):
             of_a_run = file.name.startswith("responses.") and _TRIAL.fullmatch(file.parent.name)
-            whole = file.with_name(_TRIAL_OF_SAMPLES.sub("", file.name))
+            whole = file.with_name(whole_name(file))
             recordings[file.parent.parent if of_a_run else whole].append(file)
     if not recordings:
         raise InputError(
@@ -88,6 +93,11 @@ def _files(path: Path) -> list[tuple[str, tuple[Path, ...]]]:
         if times[name] > 1 and whole.is_file():  # `a.csv` beside `a.jsonl`
             names[whole] = whole.relative_to(path).as_posix()
     return [(names[whole], tuple(files)) for whole, files in recordings.items()]
+
+
+def whole_name(file: Path) -> str:
+    """Return the name of a file, without the trial where it is the samples of one."""
+    return _TRIAL_OF_SAMPLES.sub("", file.name)
 
 
 def is_recording(file: Path, folder: Path) -> bool:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from cybersecqwen.benchmark.matching import is_recording, match_recordings
+from cybersecqwen.benchmark.matching import is_recording, match_recordings, whole_name
 from cybersecqwen.benchmark.protocol import (
     PROTOCOLS,
     Protocol,
@@ -261,22 +261,23 @@ def read_recordings(
     if by_name:
         return [
             a
-            for name, files in by_name.items()
-            for f in files
-            for a in _recorded(f, name, benchmark, column, partial=partial)
+            for name, recordings in by_name.items()
+            for files in recordings.values()
+            for a in _recorded(files, name, benchmark, column, partial=partial)
         ]
     if task is None:
         raise InputError("which task does this answer?", where=path, tip="give --task")
-    return _recorded(path, find_task(task).name, benchmark, column, partial=partial)
+    return _recorded([path], find_task(task).name, benchmark, column, partial=partial)
 
 
 def _recorded(
-    path: Path, task: str, benchmark: Path, column: str | None, *, partial: bool
+    paths: Sequence[Path], task: str, benchmark: Path, column: str | None, *, partial: bool
 ) -> list[ResponseSet]:
+    path, *more = paths
     items = read_items(benchmark, task)
     recorded = [
         ResponseSet(recording.name, task, path, recording.responses, partial=partial)
-        for recording in match_recordings(path, items, column=column, partial=partial)
+        for recording in match_recordings(path, items, column=column, partial=partial, more=more)
     ]
     for answers in recorded:
         _refuse_other_task(answers)
@@ -304,16 +305,19 @@ def _refuse_other_task(answers: ResponseSet) -> None:
             )
 
 
-def _by_task(folder: Path, task: str | None) -> dict[str, list[Path]]:
-    """Sort the entries of a folder by the task that their names begin with, longest name first."""
+def _by_task(folder: Path, task: str | None) -> dict[str, dict[str, list[Path]]]:
+    """Sort the entries of a folder by the task that their names begin with, longest name first.
+
+    The samples of a task's trials are together.
+    """
     names = sorted(TASKS, key=len, reverse=True)
-    by_task: dict[str, list[Path]] = {}
+    by_task: dict[str, dict[str, list[Path]]] = {}
     left: list[str] = []
     for entry in sorted(folder.iterdir()):
         said = _OF_A_HARNESS.sub("", entry.name).replace("_", "-")
         name = next((n for n in names if said.startswith(n)), None)
         if name and (task is None or name == task):
-            by_task.setdefault(name, []).append(entry)
+            by_task.setdefault(name, {}).setdefault(whole_name(entry), []).append(entry)
         if name is None and is_recording(entry, folder):
             left.append(entry.name)
     if by_task and left:

@@ -20,6 +20,12 @@ from cybersecqwen.errors import InputError, extra
 from cybersecqwen.files import Json, readable
 
 _ZSTD = 93  # how Inspect packs a sample; Python unpacks it from 3.14 on
+_LARGEST = 256 << 20  # bytes of a sample, which may hold the transcript of an agent
+# OverflowError: 1e999; RecursionError: brackets nested without end.
+_DAMAGE = (
+    *(ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError),
+    *(NotImplementedError, zipfile.BadZipFile, struct.error),
+)
 _STOP = {"max_tokens": "length", "model_length": "length", "unknown": ""}
 
 
@@ -40,32 +46,39 @@ def lm_eval_rows(row: Json, where: str) -> list[Json]:
     gold = known.get("gt", known.get("gold", row.get("target")))
     shared = {"item": known.get("index", row["doc_id"]), "url": known.get("url")}
     shared |= {"gold": gold if isinstance(gold, str) else None, "task": known.get("task")}
-    first = known.get("trial", 0)
+    first = known.get("trial")
+    first = first if isinstance(first, int) else 0
     return [shared | {"trial": first + n, "text": text} for n, text in enumerate(texts)]
 
 
-def inspect_rows(path: Path) -> Iterator[tuple[str, Json]]:
-    """Yield the place and the answer of each sample of a log, packed (.eval) or as JSON."""
-    samples = list(_packed(path) if path.suffix.lower() == ".eval" else _plain(path))
-    ids = [str(sample.get("id", "")) for _, sample in samples]
-    from_one = "1" in ids and "0" not in ids  # as Inspect numbers samples that have no id
-    for where, sample in samples:
-        yield where, _inspect_row(sample, int(from_one))
+def inspect_rows(path: Path) -> list[tuple[str, Json]]:
+    """Return the place and the answer of each sample of a log, packed (.eval) or as JSON."""
+    with readable(path, damage=_DAMAGE):
+        samples = _packed(path) if path.suffix.lower() == ".eval" else _plain(path)
+        rows = [(where, _inspect_row(sample)) for where, sample in samples]
+    numbers = {row["number"] for _, row in rows}
+    offset = int(1 in numbers and 0 not in numbers)  # Inspect numbers samples without an id from 1
+    for _, row in rows:
+        number = row.pop("number")
+        row["item"] = number - offset if row["item"] is None and number is not None else row["item"]
+    return rows
 
 
 def _plain(path: Path) -> Iterator[tuple[str, Json]]:
-    samples = json.loads(path.read_bytes()).get("samples") or []
+    samples = json.loads(path.read_bytes())["samples"]
     yield from ((f"{path}, sample {n}", sample) for n, sample in enumerate(samples))
 
 
 def _packed(path: Path) -> Iterator[tuple[str, Json]]:
-    with readable(path), path.open("rb") as file, zipfile.ZipFile(file) as archive:
+    with path.open("rb") as file, zipfile.ZipFile(file) as archive:
         for info in archive.infolist():
             if info.filename.startswith("samples/") and info.filename.endswith(".json"):
                 yield f"{path}/{info.filename}", json.loads(_member(archive, info, file))
 
 
 def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, file: IO[bytes]) -> bytes:
+    if info.file_size > _LARGEST:
+        raise InputError(f"a sample of more than {_LARGEST >> 20} MB", where=info.filename)
     if info.compress_type != _ZSTD:
         return archive.read(info)
     with extra("parquet"):
@@ -73,10 +86,10 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, file: IO[bytes]) ->
     file.seek(info.header_offset + 26)  # the lengths of name and extra field, then both
     file.seek(sum(struct.unpack("<HH", file.read(4))), 1)
     packed = pyarrow.BufferReader(file.read(info.compress_size))
-    return bytes(pyarrow.CompressedInputStream(packed, "zstd").read())
+    return bytes(pyarrow.CompressedInputStream(packed, "zstd").read(_LARGEST))
 
 
-def _inspect_row(sample: Json, offset: int) -> Json:
+def _inspect_row(sample: Json) -> Json:
     known = {name.lower(): value for name, value in (sample.get("metadata") or {}).items()}
     number, target = str(sample.get("id", "")), sample.get("target")
     output = sample.get("output") or {}
@@ -84,9 +97,9 @@ def _inspect_row(sample: Json, offset: int) -> Json:
     text, reasoning = _content((choice.get("message") or {}).get("content"))
     usage, stop = output.get("usage") or {}, choice.get("stop_reason") or ""
     error = sample.get("error") or output.get("error")
-    index = int(number) - offset if number.isdecimal() else None
     return {
-        "item": known.get("index", index),
+        "item": known.get("index"),
+        "number": int(number) if number.isdecimal() else None,
         "trial": sample.get("epoch", 1) - 1,
         "url": known.get("url"),
         "gold": target if isinstance(target, str) else None,
