@@ -10,15 +10,11 @@ import pytest
 
 from cybersecqwen.engines.openai_api import (
     UnfinishedError,
-    authorization,
-    base_url,
     call,
     deviations,
-    endpoint,
     filtered,
     parse,
     response,
-    split_address,
     status_of,
 )
 from cybersecqwen.records import Request, Response
@@ -234,37 +230,6 @@ def test_the_status_of_a_failure_inside_a_200_counts() -> None:
     assert status_of(parse(stream({"error": {"code": 502}})), 200) == 502
     assert status_of({"error": {"code": "invalid"}}, 200) == 200
     assert status_of({"error": {"code": 502}}, 400) == 400
-
-
-@pytest.mark.parametrize(
-    ("url", "base"),
-    [
-        ("http://h", "http://h/v1"),
-        ("http://h/v1/chat/completions", "http://h/v1"),
-        ("http://h/v1/completions/", "http://h/v1"),
-        ("http://h/chat/completions", "http://h"),
-        ("https://openrouter.ai/api/v1", "https://openrouter.ai/api/v1"),
-        ("https://r.openai.azure.com/openai/v1/", "https://r.openai.azure.com/openai/v1"),
-        (
-            "https://r.openai.azure.com/openai/deployments/d/chat/completions?api-version=2024-10-21",
-            "https://r.openai.azure.com/openai/deployments/d?api-version=2024-10-21",
-        ),
-    ],
-)
-def test_a_url_is_the_same_however_its_end_is_written(url: str, base: str) -> None:
-    assert base_url(url) == base
-
-
-def test_a_deployment_of_azure_is_named_by_its_url_and_gets_its_own_header() -> None:
-    url = "https://r.openai.azure.com/openai/deployments/gpt-5/?api-version=2024-10-21"
-    assert split_address(url) == ("gpt-5", url)
-    assert split_address(f"other@{url}") == ("other", url)
-    base = base_url(url)
-    assert endpoint(base, "chat/completions") == url.replace("/?", "/chat/completions?")
-    assert authorization(base, "k") == {"api-key": "k"}
-    assert authorization("https://r.openai.azure.com/openai/v1", "k") == {"api-key": "k"}
-    assert authorization("http://h/v1", "k") == {"Authorization": "Bearer k"}
-    assert authorization("http://h/v1", "") == {}
 
 
 @pytest.mark.parametrize(

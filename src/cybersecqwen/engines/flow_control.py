@@ -1,4 +1,4 @@
-"""Flow control: a concurrency limit towards a server, a bounded channel towards a reader.
+"""Flow control: a concurrency limit and retries towards a server, a channel towards a reader.
 
     began = await limit.enter()  # waits while the server has enough to do
     ...
@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from queue import SimpleQueue
 from time import monotonic
 from typing import Generic, TypeVar
@@ -73,6 +74,44 @@ class ConcurrencyLimit:
     def close(self, seconds: float) -> None:
         """Let nobody in for so long."""
         self._opens = max(self._opens, monotonic() + seconds)
+
+
+class TransientError(Exception):
+    """A failure worth another attempt, not before `after` seconds.
+
+    A server that is `busy` refused the attempt; one that is `mute` let it wait in vain.
+    """
+
+    def __init__(
+        self, why: str, *, after: float = 0.0, busy: bool = False, mute: bool = False
+    ) -> None:
+        super().__init__(why)
+        self.after = after
+        self.busy = busy
+        self.mute = mute
+
+
+@dataclass
+class RetryPolicy:
+    """How often one request may still fail."""
+
+    retries: int
+    longest: float  # seconds that the server may ask to stay away, while it answers nothing
+    spent: int = 0
+    away: float = 0.0
+    waits: int = 0  # in vain, while it answered nothing
+    since: float = field(default_factory=monotonic)
+
+    def ends(self, failure: TransientError, limit: ConcurrencyLimit) -> bool:
+        """Count a failure, and say whether it was the last one.
+
+        While others are answered, a busy server is only that: this one's turn comes.
+        """
+        others, self.since = limit.last_answer > self.since, monotonic()
+        self.spent += not (failure.busy and others)
+        self.waits += failure.mute and not others
+        self.away = failure.after + (0 if others else self.away)
+        return self.spent > self.retries or self.waits > 1 or self.away > self.longest
 
 
 class BoundedChannel(Generic[_Outcome]):

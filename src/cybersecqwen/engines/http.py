@@ -22,21 +22,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import random
-import ssl
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from time import monotonic
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from cybersecqwen.engines import openai_api, server_metadata
-from cybersecqwen.engines.flow_control import BoundedChannel, ConcurrencyLimit
+from cybersecqwen.engines import connection, openai_api, server_metadata
+from cybersecqwen.engines.flow_control import (
+    BoundedChannel,
+    ConcurrencyLimit,
+    RetryPolicy,
+    TransientError,
+)
 from cybersecqwen.engines.interface import EngineOptions, Model, empty_response
 from cybersecqwen.errors import EngineError, InputError, clean, keep_secret
 from cybersecqwen.files import Json
@@ -61,7 +62,6 @@ _PATIENCE = 3  # attempts of one request, after which the user is told
 # A request that the server will not answer, whoever asks: malformed, too long, not allowed.
 _OWN_FAULT = {400, 413, 422}
 
-_KEY = "OPENAI_API_KEY"
 _UP = "is the server up?"
 _JSON = {"Content-Type": "application/json"}
 
@@ -81,44 +81,6 @@ class GoneError(_SpentError):
     """A request to a server that takes no connections."""
 
 
-class _TransientError(Exception):
-    """A failure worth another attempt, not before `after` seconds.
-
-    A server that is `busy` refused the attempt; one that is `mute` let it wait in vain.
-    """
-
-    def __init__(
-        self, why: str, *, after: float = 0.0, busy: bool = False, mute: bool = False
-    ) -> None:
-        super().__init__(why)
-        self.after = after
-        self.busy = busy
-        self.mute = mute
-
-
-@dataclass
-class _RetryPolicy:
-    """How often one request may still fail."""
-
-    retries: int
-    longest: float  # seconds that the server may ask to stay away, while it answers nothing
-    spent: int = 0
-    away: float = 0.0
-    waits: int = 0  # in vain, while it answered nothing
-    since: float = field(default_factory=monotonic)
-
-    def ends(self, failure: _TransientError, limit: ConcurrencyLimit) -> bool:
-        """Count a failure, and say whether it was the last one.
-
-        While others are answered, a busy server is only that: this one's turn comes.
-        """
-        others, self.since = limit.last_answer > self.since, monotonic()
-        self.spent += not (failure.busy and others)
-        self.waits += failure.mute and not others
-        self.away = failure.after + (0 if others else self.away)
-        return self.spent > self.retries or self.waits > 1 or self.away > self.longest
-
-
 class HttpEngine:
     """A model of a server: `concurrency` requests at once, each up to `retries` times more.
 
@@ -131,21 +93,21 @@ class HttpEngine:
     def __init__(
         self, url: str, model: str, options: EngineOptions | None = None, **changes: Any
     ) -> None:
-        self._base = openai_api.base_url(url)
+        self._base = connection.base_url(url)
         self._model = model
         self._options = replace(options or EngineOptions(), **changes)
         openai_api.check_fields(self._options.request)
-        key = _key(self._options)
+        key = connection.key_of(self._options)
         keep_secret(key)
-        self._headers = openai_api.authorization(self._base, key)
-        self._tls = _tls(self._options.ca_bundle)
+        self._headers = connection.authorization(self._base, key)
+        self._tls = connection.certificates(self._options.ca_bundle)
         self._timeout = self._options.timeout or _TIMEOUT
         self._warned = False
 
     @staticmethod
     def recognises(model: str) -> bool:
         """Tell whether a string is a server's URL, alone or as NAME@URL."""
-        return openai_api.is_address(model)
+        return connection.is_address(model)
 
     @classmethod
     def open(cls, model: str, options: EngineOptions) -> Model:
@@ -153,7 +115,7 @@ class HttpEngine:
 
         Raises InputError where it serves several, and EngineError where it does not say.
         """
-        name, url = openai_api.split_address(model)
+        name, url = connection.split_address(model)
         name = name or cls(url, "", options).only_model()
         label = name.rsplit("/", 1)[-1].strip(".") or "model"  # it may name a folder
         return Model(clean(label), cls(url, name, options), options.kind)
@@ -238,7 +200,7 @@ class HttpEngine:
 
         timeout = aiohttp.ClientTimeout(_CONNECT)
         for attempt in range(1, self._options.retries + 2):
-            url = openai_api.endpoint(self._base, "models")
+            url = connection.endpoint(self._base, "models")
             try:
                 async with session.get(url, timeout=timeout, allow_redirects=False) as reply:
                     if reply.status != 503:
@@ -324,7 +286,7 @@ class HttpEngine:
         """Return the answer, or the error to raise after the other answers."""
         import aiohttp
 
-        retry, attempt = _RetryPolicy(self._options.retries, self._timeout), 1
+        retry, attempt = RetryPolicy(self._options.retries, self._timeout), 1
         while True:
             try:
                 answer = await self._post(session, request)
@@ -338,7 +300,7 @@ class HttpEngine:
                     limit.answered()
                     return empty_response(request, error.what)
                 return error
-            except _TransientError as error:
+            except TransientError as error:
                 failure = error
                 if failure.busy or failure.mute:
                     limit.refused(began)
@@ -359,7 +321,7 @@ class HttpEngine:
         import aiohttp
 
         path, body = openai_api.call(self._model, request, self._options.request)
-        url = openai_api.endpoint(self._base, path)
+        url = connection.endpoint(self._base, path)
         try:
             async with session.post(url, data=body, headers=_JSON, allow_redirects=False) as reply:
                 content = await openai_api.read_body(reply)
@@ -374,7 +336,7 @@ class HttpEngine:
             from cybersecqwen.sources.download import retry_after
 
             after = retry_after(reply.headers.get("Retry-After", "")) or 0.0
-            raise _TransientError(said, after=after, busy=status in _BUSY)
+            raise TransientError(said, after=after, busy=status in _BUSY)
         if status != 200:
             if withheld := openai_api.filtered(request, answer):
                 return withheld
@@ -385,12 +347,12 @@ class HttpEngine:
         try:
             return openai_api.response(request, answer)
         except openai_api.UnfinishedError as error:
-            raise _TransientError(f"{error}: {openai_api.excerpt(content)}") from error
+            raise TransientError(f"{error}: {openai_api.excerpt(content)}") from error
         except ValueError as error:
             said = f"{error}: {openai_api.excerpt(content)}"
             raise self._error(request, said, kind=_NoAnswerError) from error
 
-    def _connection_failure(self, error: Exception) -> _TransientError:
+    def _connection_failure(self, error: Exception) -> TransientError:
         """Return the failure that an error of the client is; raises EngineError for one of TLS."""
         import aiohttp
 
@@ -399,13 +361,13 @@ class HttpEngine:
             tip = "--ca-bundle FILE names the certificates to trust; is it https at all?"
             raise EngineError(f"TLS failed: {why}", where=self._base, tip=tip) from error
         mute = isinstance(error, TimeoutError)
-        return _TransientError(why, busy=not mute, mute=mute)
+        return TransientError(why, busy=not mute, mute=mute)
 
     def _tip(self, status: int) -> str:
         """Say what to look at after a refusal; of a key that was refused, where it came from."""
         if status not in (401, 403):
             return "check URL, model and key"
-        name = self._options.api_key_env or _KEY
+        name = self._options.api_key_env or connection.KEY
         if self._headers:
             return f"the key in {name} is refused; --api-key-env names another variable"
         return f"no key was sent: {name} is not set; --api-key-env names another variable"
@@ -430,27 +392,6 @@ def _drive(
     loop.run_until_complete(asyncio.wait([task]))
     loop.run_until_complete(loop.shutdown_default_executor())
     outcomes.end()
-
-
-def _key(options: EngineOptions) -> str:
-    """Return the key for a server; raises InputError where the variable named for it is not set."""
-    if options.api_key is not None:
-        return options.api_key.strip()
-    key = os.environ.get(options.api_key_env or _KEY, "").strip()
-    if options.api_key_env and not key:
-        raise InputError(f"{options.api_key_env} is not set", tip="put the server's key into it")
-    return key
-
-
-def _tls(ca_bundle: Path | None) -> ssl.SSLContext | bool:
-    """Return what certificates are held against: those of a file, or the system's."""
-    if ca_bundle is None:
-        return True
-    try:
-        return ssl.create_default_context(cafile=ca_bundle)
-    except OSError as error:  # ssl.SSLError too
-        what = f"cannot be read as certificates: {error.strerror or error}"
-        raise InputError(what, where=ca_bundle, tip="give a file in PEM form") from error
 
 
 def _pause(retry: int) -> float:

@@ -1,4 +1,4 @@
-"""The request and response bodies of OpenAI-compatible servers, and the addresses of models there.
+"""The request and response bodies of OpenAI-compatible servers.
 
 >>> from cybersecqwen.records import Request, Sampling
 >>> request = Request(7, 0, (("user", "Which CWE?"),), Sampling(0.3, 1.0, 512, 42))
@@ -15,7 +15,6 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlsplit
 
 from cybersecqwen.errors import InputError, redact
 from cybersecqwen.files import Json
@@ -24,9 +23,6 @@ from cybersecqwen.records import Request, Response
 if TYPE_CHECKING:
     import aiohttp
 
-_ADDRESS = re.compile("(?:(?P<name>.+)@)?(?P<url>https?://.*)", re.IGNORECASE)
-_ENDPOINT = re.compile("(?:/(?:chat/)?completions)?/*$")
-_DEPLOYMENT = re.compile("/deployments/([^/]+)$")
 _ASKED = {"model", "messages", "prompt"}  # fields of a request that are not settings
 
 # OverflowError: 1e999 tokens; RecursionError: brackets nested without end.
@@ -47,71 +43,6 @@ _FILTERED = {"content_filter", "content_policy_violation", "ResponsibleAIPolicyV
 
 class UnfinishedError(ValueError):
     """An answer that the server did not finish; it may another time."""
-
-
-def is_address(model: str) -> bool:
-    """Tell whether a string is a server's URL, alone or as NAME@URL."""
-    return _ADDRESS.fullmatch(model.strip()) is not None
-
-
-def split_address(address: str) -> tuple[str, str]:
-    """Split NAME@URL into both; an Azure deployment is named by its URL. "" where there is none.
-
-    >>> split_address("org/model@http://localhost:8000/v1")
-    ('org/model', 'http://localhost:8000/v1')
-    """
-    match = _ADDRESS.fullmatch(address.strip())
-    if not match:
-        return "", address
-    deployment = _DEPLOYMENT.search(urlsplit(base_url(match["url"])).path)
-    return match["name"] or (deployment[1] if deployment else ""), match["url"]
-
-
-def base_url(url: str) -> str:
-    """Check a server's URL and return its base, the same however its end is written.
-
-    The end may name an endpoint (`/chat/completions`); of a query Azure's api-version is kept.
-    Raises InputError.
-    """
-    try:
-        parts = urlsplit(url.strip())
-        query = dict(parse_qsl(parts.query, keep_blank_values=True))
-    except ValueError as error:
-        raise InputError(f"{url!r} is not a URL: {error}") from error
-    if (
-        parts.scheme not in ("http", "https")
-        or not parts.hostname
-        or query.keys() - {"api-version"}
-    ):
-        raise InputError(
-            f"{url!r} is not a server URL",
-            tip="give its base, for example http://localhost:8000/v1",
-        )
-    if "@" in parts.netloc:
-        raise InputError(
-            "a server URL may hold no password", tip="put the key into OPENAI_API_KEY instead"
-        )
-    path = _ENDPOINT.sub("", parts.path) or ("" if parts.path.strip("/") else "/v1")
-    return f"{parts.scheme}://{parts.netloc}{path}" + (f"?{parts.query}" if parts.query else "")
-
-
-def endpoint(base: str, path: str) -> str:
-    """Return the URL of a path below a base.
-
-    >>> endpoint("https://host/openai/deployments/d?api-version=1", "chat/completions")
-    'https://host/openai/deployments/d/chat/completions?api-version=1'
-    """
-    below, query = base.partition("?")[::2]
-    return f"{below}/{path}" + (f"?{query}" if query else "")
-
-
-def authorization(base: str, key: str) -> dict[str, str]:
-    """Return the header that carries a key: Azure's own, which refuses the other, or the usual."""
-    if not key:
-        return {}
-    parts = urlsplit(base)
-    azure = parts.query or (parts.hostname or "").endswith(".azure.com")
-    return {"api-key": key} if azure else {"Authorization": f"Bearer {key}"}
 
 
 def check_fields(fields: Mapping[str, Any]) -> None:

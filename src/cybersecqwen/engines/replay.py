@@ -20,8 +20,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from cybersecqwen.engines.connection import is_address
 from cybersecqwen.engines.interface import EngineOptions, Model
-from cybersecqwen.engines.openai_api import is_address
 from cybersecqwen.engines.response_files import (
     ENDINGS,
     RecordedResponse,

@@ -15,7 +15,8 @@ import hashlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from cybersecqwen.engines.openai_api import UNREADABLE, endpoint, parse, read_body
+from cybersecqwen.engines.connection import endpoint
+from cybersecqwen.engines.openai_api import UNREADABLE, parse, read_body
 from cybersecqwen.errors import redact
 
 if TYPE_CHECKING:
