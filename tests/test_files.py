@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from cybersecqwen import files
 from cybersecqwen.errors import CyberSecQwenError, InputError
 from cybersecqwen.files import (
     atomic_write,
@@ -177,3 +178,19 @@ def test_a_tree_is_hashed_without_hidden_files(tmp_path: Path) -> None:
 def test_a_disk_that_fills_up_while_a_file_is_unpacked_is_no_fault_of_the_file() -> None:
     with pytest.raises(OSError, match="No space left"), readable("feed.zip"):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("content", ["[" * 99_999, '{"n": ' + "7" * 5_000 + "}"])
+def test_endless_json_is_refused_in_one_line(content: str, tmp_path: Path) -> None:
+    (tmp_path / "m.json").write_text(content)
+    with pytest.raises(InputError, match=r"m\.json: no usable JSON"):
+        read_json(tmp_path / "m.json")
+
+
+def test_no_more_than_fits_into_memory_is_read_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "_MOST", 1_000)
+    (tmp_path / "m.json.gz").write_bytes(gzip.compress(b" " * 1_001))
+    with pytest.raises(InputError, match=r"m\.json\.gz: holds more than"):
+        read_json(tmp_path / "m.json.gz")

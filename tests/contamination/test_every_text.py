@@ -7,7 +7,9 @@ import gzip
 import io
 import json
 import lzma
+import shutil
 import zipfile
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,10 +19,11 @@ import pytest
 from cybersecqwen.benchmark.tasks import read_benchmark
 from cybersecqwen.config import Contamination
 from cybersecqwen.contamination.audit import Audit, run_audit
+from cybersecqwen.contamination.training_rows import read_rows
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import write_jsonl
-from cybersecqwen.formats import archives
-from cybersecqwen.sample import BENCHMARK
+from cybersecqwen.formats import archives, encoding, json_stream
+from cybersecqwen.sample import BENCHMARK, FEED
 
 ITEMS = read_benchmark(BENCHMARK)
 ITEM = ITEMS["cti-rcm"][3]
@@ -365,3 +368,98 @@ def test_what_is_wrong_stops_an_audit_that_does_not_allow_it(
     with pytest.raises(InputError) as caught:
         run_audit(make(tmp_path), ITEMS, Contamination())
     assert "/b." in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_records_in_a_folder_hide_no_other_file(tmp_path: Path) -> None:
+    shutil.copy(FEED, tmp_path / "feed.json")
+    alone = audited(tmp_path)
+    assert set(alone.forms) == {"record"}
+    (tmp_path / "notes.txt").write_text(COPY)
+    both = audited(tmp_path)
+    assert hit(both) and both.forms == alone.forms + Counter({"text": 1})
+
+
+def test_links_to_files_and_folders_are_followed(tmp_path: Path) -> None:
+    (tmp_path / "blobs").mkdir()
+    write_jsonl(tmp_path / "blobs" / "x", [{"text": COPY}])
+    snapshot = tmp_path / "snapshot"
+    snapshot.mkdir()
+    (snapshot / "data").symlink_to(tmp_path / "blobs")
+    (snapshot / "again").symlink_to(snapshot)
+    audit = audited(snapshot)
+    assert hit(audit) and audit.train_rows == 1
+
+
+@pytest.mark.parametrize("name", ["b.arrow", "b.feather"])
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [
+        (
+            bytes([0, 0, 0, 0, 77, 0, 0, 0, 99, 0, 0, 0]),
+            bytes([0, 0, 0, 0, 77, 0, 0, 0, 0, 0, 0, 9]),
+        ),
+        (
+            bytes([0, 0, 0, 0, 77, 0, 0, 0, 99, 0, 0, 0]),
+            bytes([0, 0, 0, 0, 0, 0, 0, 99, 99, 0, 0, 0]),
+        ),
+        (b"x" * 22, b"x\xff" * 11),
+    ],
+)
+def test_damaged_text_of_arrows_library_is_listed(
+    name: str, good: bytes, bad: bytes, tmp_path: Path
+) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    damaged = pyarrow.table({"text": ["a " * 38 + "a", "x" * 22]})
+    new = pyarrow.ipc.new_stream if name == "b.arrow" else pyarrow.ipc.new_file
+    with new(str(tmp_path / name), damaged.schema) as writer:
+        writer.write_table(damaged)
+    data = (tmp_path / name).read_bytes()
+    assert data.count(good) == 1
+    (tmp_path / name).write_bytes(data.replace(good, bad))
+    write_jsonl(tmp_path / "a.jsonl", [{"text": COPY}])
+    audit = audited(tmp_path)
+    assert hit(audit) and audit.train_rows == 1 + (good[:1] == b"x")  # only one row is not UTF-8
+    (line,) = audit.reading.unreadable.lines()
+    assert line.startswith(f"{tmp_path.name}/{name}")
+
+
+def test_text_in_parquet_that_is_not_utf8_is_listed(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    offsets = pyarrow.py_buffer(b"".join(n.to_bytes(4, "little") for n in (0, 2, 2 + len(COPY))))
+    buffers = [None, offsets, pyarrow.py_buffer(b"\xff\xfe" + COPY.encode())]
+    column = pyarrow.Array.from_buffers(pyarrow.string(), 2, buffers)
+    parquet.write_table(pyarrow.table({"text": column}), tmp_path / "t.parquet")
+    audit = audited(tmp_path / "t.parquet")
+    assert hit(audit)
+    assert audit.reading.unreadable.lines() == ["t.parquet:1: is not UTF-8 (convert the file)"]
+
+
+def test_a_line_of_any_length_is_refused_and_the_next_one_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encoding, "LINE", 2_000)
+    row = json.dumps({"text": COPY})
+    (tmp_path / "t.jsonl").write_text(f'{{"text": "{"a b " * 3_000}"}}\n{row}\n')
+    audit = audited(tmp_path / "t.jsonl")
+    assert hit(audit) and {o.row.where for o in audit.overlaps} == {"t.jsonl:2"}
+    (line,) = audit.reading.unreadable.lines()
+    assert line == "t.jsonl:1: a line of more than 2,000 characters (split it)"
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 64])
+def test_json_is_read_the_same_by_pieces_of_any_length(
+    chunk: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json_stream, "_CHUNK", chunk)
+    content = {
+        "v": 1.5,
+        "train": [{"text": f"Ü {n}", "n": 12345} for n in range(9)],
+        "t": {"x": []},
+    }
+    (tmp_path / "t.json").write_text(json.dumps(content, indent=1))
+    read = list(read_rows(tmp_path / "t.json"))
+    assert [(row.where, row.row.text) for row in read] == [
+        (f"{tmp_path}/t.json:{n + 1}", f"Ü {n}") for n in range(9)
+    ]

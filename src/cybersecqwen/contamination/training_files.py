@@ -149,11 +149,12 @@ def file_rows(
     Lists under the keys `whole` belong to a row of JSON.
     """
     files = training_files(path, reading)
-    if is_records(path, files):
-        yield from _records(read_vulnerabilities(path))
-        return
-    for file in files:
+    holds_records = is_records(path, files)
+    for file in [path] if holds_records else files:
         try:
+            if holds_records:
+                yield from _records(read_vulnerabilities(file))
+                continue
             for member in members(file, skipped=reading.pass_over):
                 yield from _member_rows(member, reading, whole)
         except InputError as error:
@@ -166,11 +167,13 @@ def is_records(path: Path, files: list[Path]) -> bool:
         return True  # a pipe
     if path.is_dir() and not all(file.name.lower().endswith(_RECORDS) for file in files):
         return False
-    if not _holds_records(recognise(path)):
+    try:
+        return _holds_records(recognise(path)) and (
+            path.is_dir()
+            or all(m.where == str(path) or m.name.endswith(_RECORDS) for m in members(path))
+        )
+    except InputError:  # damaged: said when its rows are read
         return False
-    return path.is_dir() or all(
-        member.where == str(path) or member.name.endswith(_RECORDS) for member in members(path)
-    )
 
 
 def _holds_records(feed: Feed | None) -> bool:

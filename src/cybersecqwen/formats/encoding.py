@@ -20,7 +20,7 @@ from cybersecqwen.errors import InputError
 from cybersecqwen.formats.archives import HEAD
 from cybersecqwen.formats.rows import Report, refuse
 
-LINE = 1 << 26  # characters of a line, or of a value of JSON
+LINE = 64_000_000  # characters of a line, or of a value of JSON
 _MARKS = {  # the longer ones first: that of UTF-32 begins as that of UTF-16 does
     codecs.BOM_UTF32_LE: "utf-32",
     codecs.BOM_UTF32_BE: "utf-32",
@@ -75,6 +75,4 @@ class Text:
 
 def too_long(where: str, what: str) -> InputError:
     """Return the error of a line or a value that would not fit into memory with its copies."""
-    return InputError(
-        f"{what} of more than {LINE >> 20} million characters", where=where, tip="split it"
-    )
+    return InputError(f"{what} of more than {LINE:,} characters", where=where, tip="split it")

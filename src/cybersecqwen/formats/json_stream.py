@@ -11,6 +11,7 @@ own, which stands for the file: its place has no number.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Container
 from itertools import chain
 from typing import Any
@@ -22,6 +23,8 @@ from cybersecqwen.formats.rows import Report, Rows, jsonl_rows, refuse
 
 _CHUNK = 1 << 20
 _DEEPEST = 50  # objects within objects that are looked into for lists
+_AHEAD = 8
+_INK = re.compile(r"\S")
 _DECODE = json.JSONDecoder().raw_decode
 
 
@@ -101,10 +104,10 @@ class _Reader:
     def _next(self) -> str:
         """Return the next character that is not blank, which stays; "" at the end."""
         while True:
-            while self._place < len(self._text):
-                if not self._text[self._place].isspace():
-                    return self._text[self._place]
-                self._place += 1
+            if char := _INK.search(self._text, self._place):
+                self._place = char.start()
+                return char[0]
+            self._place = len(self._text)
             if not self._more():
                 return ""
 
@@ -124,22 +127,26 @@ class _Reader:
             except (RecursionError, ValueError) as error:  # endless brackets, endless digits
                 raise self._invalid(str(error)) from error
             else:
-                # A number may go on behind the end of what was read.
-                if end < len(self._text) or not self._more():
+                # A number may go on behind the end of what was read: 1 as 1.5e7.
+                if end + _AHEAD < len(self._text) or not self._more():
                     self._place = end
                     return value
 
     def _more(self) -> bool:
         """Read on, as much again as is held; say whether there was more."""
-        self._line += self._text.count("\n", 0, self._place)
-        held = self._text[self._place :]
-        if len(held) > LINE:
-            raise too_long(f"{self._source.name}:{self._line}", "a value")
-        more = self._source.read(max(_CHUNK, len(held)))
-        self._text, self._place = held + more, 0
+        held = len(self._text) - self._place
+        if held > LINE:
+            raise too_long(self._where(), "a value")
+        more = self._source.read(max(_CHUNK, held))
+        if more:
+            self._line += self._text.count("\n", 0, self._place)
+            self._text, self._place = self._text[self._place :] + more, 0
         return bool(more)
 
-    def _invalid(self, what: str) -> InputError:
+    def _where(self) -> str:
         line = self._line + self._text.count("\n", 0, self._place)
-        where = f"{self._source.name}:{line}"
-        return InputError(f"not valid JSON: {what}", where=where, tip="nothing below was read")
+        return f"{self._source.name}:{line}"
+
+    def _invalid(self, what: str) -> InputError:
+        tip = "nothing below was read"
+        return InputError(f"not valid JSON: {what}", where=self._where(), tip=tip)
