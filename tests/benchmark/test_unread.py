@@ -80,6 +80,7 @@ def test_a_clear_answer_in_another_form_is_named_and_read_leniently(
         ("", "content_filter", "filtered"),
         ("", "tool_calls", "a tool call"),
         ("I'm sorry, but I can't help with that.", "stop", "refused"),
+        ("", "refusal", "refused"),
         ("CWE-79 or CWE-89", "stop", "several ids"),
         ("It is hard to say.", "", "no answer"),
     ],
@@ -124,3 +125,12 @@ def test_a_lenient_reader_reads_what_a_protocol_asks_for_alike(task: str, protoc
 @pytest.mark.parametrize("task", ITEMS)
 def test_no_text_holds_the_lenient_reader_up(task: str, text: str) -> None:
     assert unread_report(scored(task, "faith", text))["count"] == 1
+
+
+@pytest.mark.parametrize(
+    ("reason", "form"),
+    [("tool_calls", "a tool call"), ("content_filter", "filtered"), ("refusal", "refused")],
+)
+def test_what_a_model_thought_before_is_not_why_it_gave_no_text(reason: str, form: str) -> None:
+    found = scored("cti-rcm", "faith", "", finish_reason=reason, reasoning="Let me search.")
+    assert list(unread_report(found)["forms"]) == [form]

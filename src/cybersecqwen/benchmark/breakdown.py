@@ -203,10 +203,10 @@ def answers(
 ) -> Json:
     """Describe the texts behind the predictions: refusals, empty ones, stops and lengths.
 
-    A refusal is a text that says so and holds no extractable answer. `cut_at_limit` is of
-    the answers that state why they stopped, None where none does; `completion_tokens` is of
-    those that record a number, None where none does. Characters are those of the whole text, its
-    reasoning included. Under `finish_reasons` a request that failed counts as "failed".
+    A refusal holds no extractable answer and says so, in its text or as its finish reason.
+    `cut_at_limit` is of the answers that state why they stopped, None where none does;
+    `completion_tokens` is of those that record a number, None where none does. Characters are those
+    of the whole text, its reasoning included. A request that failed has the reason "failed".
     """
     _check_shape(responses, predictions)
     _check_shape(predictions, responses)
@@ -216,7 +216,8 @@ def answers(
         raise InputError(f"{len(read)} predictions were read from {len(flat)} responses")
     n = len(flat)
     texts = [read_answer(response.text).text for response in flat]
-    unread = [text for text, predicted in zip(texts, read, strict=True) if predicted is None]
+    unread = [i for i, predicted in enumerate(read) if predicted is None]
+    refused = [i for i in unread if flat[i].finish_reason == "refusal" or refuses(texts[i])]
     reasons = Counter(
         "failed" if failure_reason(response) else response.finish_reason for response in flat
     )
@@ -224,7 +225,7 @@ def answers(
     return {
         "answers": n,
         "unparseable": part(len(unread), n),
-        "refusals": part(sum(map(refuses, unread)), n),
+        "refusals": part(len(refused), n),
         "empty": part(sum(not text.strip() for text in texts), n),
         "finish_reasons": {reason or "not stated": m for reason, m in reasons.most_common()},
         "cut_at_limit": part(reasons["length"], stated) if stated else None,

@@ -34,16 +34,18 @@ _SHARE = 0.05
 # Why an answer that no reader can read is none; the first that holds.
 _NO_ANSWER: dict[str, Callable[[Answer, Response, Reading], bool]] = {
     "a failed request": lambda answer, response, reading: bool(failure_reason(response)),
-    "cut off in its reasoning": lambda answer, response, reading: (
-        answer.cut or bool(response.reasoning and not answer.text.strip())
-    ),
-    "cut off": lambda answer, response, reading: response.finish_reason == "length",
     "filtered": lambda answer, response, reading: response.finish_reason == "content_filter",
     "a tool call": lambda answer, response, reading: (
         response.finish_reason in ("tool_calls", "function_call")
     ),
+    "refused": lambda answer, response, reading: (
+        response.finish_reason == "refusal" or refuses(answer.text)
+    ),
+    "cut off in its reasoning": lambda answer, response, reading: (
+        answer.cut or bool(response.reasoning and not answer.text.strip())
+    ),
+    "cut off": lambda answer, response, reading: response.finish_reason == "length",
     "empty": lambda answer, response, reading: not answer.text.strip(),
-    "refused": lambda answer, response, reading: refuses(answer.text),
     SEVERAL: lambda answer, response, reading: reading.form == SEVERAL,
     "no answer": lambda answer, response, reading: True,
 }
