@@ -8,6 +8,7 @@ import io
 import json
 import re
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -18,12 +19,13 @@ import pytest
 from benchmark.test_cti_bench import MCQ, RCM, TAA
 from cybersecqwen.benchmark.tasks import TASKS, read_items, tasks_in
 from cybersecqwen.errors import CyberSecQwenError, InputError
-from cybersecqwen.sources import FEEDS, nvd_json
+from cybersecqwen.sources import FEEDS, download, nvd_json, read_vulnerabilities
 from cybersecqwen.sources.cwe import read_catalogue
 from cybersecqwen.sources.download import RetryPolicy
 from cybersecqwen.sources.fetch import default_cache, fetch
 from cybersecqwen.sources.stix import StixObject, read_bundle
 
+from . import test_attack, test_capec, test_cve_json, test_kev
 from .conftest import Answer, Seen, Upstream
 from .test_cwe import CATALOGUE
 from .test_nvd_json import cve, page
@@ -31,6 +33,13 @@ from .test_threat_actors import put_judgement
 
 NVD_FEEDS = "/feeds/json/cve/2.0"
 API = "/rest/json/cves/2.0"
+
+
+def bundle_of(source: str) -> bytes:
+    domain = source.removeprefix("attack-")
+    objects = [test_capec.INJECTION] if source == "capec" else list(test_attack.OBJECTS)
+    text = json.dumps({"type": "bundle", "id": "bundle--1", "objects": objects})
+    return text.replace("enterprise-attack", f"{domain}-attack").encode()
 
 
 def put_feed(upstream: Upstream, year: int, count: int) -> bytes:
@@ -212,12 +221,18 @@ def test_archives_keep_the_name_their_reader_knows(
 ) -> None:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("cwec_v4.16.xml", CATALOGUE)
+        if source == "cwe":
+            archive.writestr("cwec_v4.16.xml", CATALOGUE)
+        else:
+            archive.writestr("cves/CVE-2024-0001.json", json.dumps(test_cve_json.record()))
     upstream.files["/mirror/x"] = buffer.getvalue()
     (file,) = fetch(source, tmp_path, url=f"{upstream.url}/mirror/x", retry=retry)
     assert file.parent == tmp_path / source
     assert file.name == FEEDS[source].url.rpartition("/")[2]
-    assert "CWE-79" in read_catalogue(file)
+    if source == "cwe":
+        assert "CWE-79" in read_catalogue(file)
+    else:
+        assert [record.cve_id for record in read_vulnerabilities(file)] == ["CVE-2024-0001"]
 
 
 @pytest.mark.parametrize("source", ["attack-enterprise", "attack-mobile", "attack-ics", "capec"])
@@ -226,10 +241,91 @@ def test_knowledge_bases_come_as_bundles(
 ) -> None:
     address = urlsplit(FEEDS[source].url)
     assert address.netloc == "raw.githubusercontent.com"
-    upstream.files[address.path] = b'{"type": "bundle", "objects": []}'
+    upstream.files[address.path] = bundle_of(source)
     (file,) = fetch(source, tmp_path, url=upstream.url + address.path, retry=retry)
     assert file.parent == tmp_path / source
-    assert read_bundle(file, StixObject) == []
+    assert read_bundle(file, StixObject)
+
+
+LOGIN = b"<!DOCTYPE html><title>Log in to the guest network</title>"
+KEV = json.dumps(test_kev.catalogue(test_kev.entry("CVE-2024-0001"))).encode()
+
+
+@pytest.mark.parametrize(
+    ("source", "good"),
+    [
+        ("kev", KEV),
+        *((name, bundle_of(name)) for name in ("attack-enterprise", "attack-ics", "capec")),
+    ],
+)
+@pytest.mark.parametrize("other", [LOGIN, b"", b"{}", b'{"type": "bundle", "objects": []}', KEV])
+def test_what_is_not_the_feed_takes_no_good_files_place(
+    upstream: Upstream, tmp_path: Path, retry: RetryPolicy, source: str, good: bytes, other: bytes
+) -> None:
+    if other == good:
+        other = good[: len(good) // 2]
+    upstream.files["/x"] = good
+    (file,) = fetch(source, tmp_path, url=f"{upstream.url}/x", retry=retry)
+    upstream.files["/x"] = other
+    with pytest.raises(InputError) as caught:
+        fetch(source, tmp_path, url=f"{upstream.url}/x", retry=retry)
+    assert str(caught.value.where).startswith(f"{upstream.url}/x")
+    assert file.read_bytes() == good
+    assert [path.name for path in file.parent.iterdir() if path.name[0] != "."] == [file.name]
+    upstream.files["/x"] = good + b"\n"
+    fetch(source, tmp_path, url=f"{upstream.url}/x", retry=retry)
+    assert file.read_bytes() == good + b"\n"
+
+
+@pytest.mark.parametrize("source", ["cwe", "cvelist", "vulnrichment"])
+def test_an_archive_of_something_else_is_refused(
+    upstream: Upstream, tmp_path: Path, retry: RetryPolicy, source: str
+) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("cves/index.html.xml", LOGIN)
+    for body in (buffer.getvalue(), LOGIN):
+        upstream.files["/x"] = body
+        with pytest.raises(InputError):
+            fetch(source, tmp_path, url=f"{upstream.url}/x", retry=retry)
+        assert [path for path in (tmp_path / source).iterdir() if path.name[0] != "."] == []
+
+
+def test_a_reply_that_is_packed_for_the_way_is_unpacked(
+    upstream: Upstream, tmp_path: Path, retry: RetryPolicy
+) -> None:
+    packed = Answer(200, gzip.compress(KEV, mtime=0), {"Content-Encoding": "gzip"})
+    upstream.routes["/kev.json"] = lambda _: packed
+    (file,) = fetch("kev", tmp_path, url=f"{upstream.url}/kev.json", retry=retry)
+    assert file.read_bytes() == KEV
+    upstream.routes["/kev.json"] = lambda _: replace(packed, body=packed.body[:-9])
+    with pytest.raises(InputError, match="truncated or damaged"):
+        fetch("kev", tmp_path, url=f"{upstream.url}/kev.json", retry=retry)
+    assert file.read_bytes() == KEV
+
+
+def test_two_processes_that_fetch_one_file_both_have_it(
+    upstream: Upstream, tmp_path: Path, retry: RetryPolicy
+) -> None:
+    upstream.files["/kev.json"] = KEV
+    with ThreadPoolExecutor(4) as pool:
+        got = pool.map(
+            lambda _: fetch("kev", tmp_path, url=f"{upstream.url}/kev.json", retry=retry), range(4)
+        )
+        assert {file.read_bytes() for (file,) in got} == {KEV}
+
+
+def test_an_answer_without_end_is_refused(
+    upstream: Upstream, tmp_path: Path, retry: RetryPolicy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "_MOST", 100)
+    monkeypatch.setattr(download, "_MOST_HELD", 100)
+    upstream.files["/kev.json"] = KEV
+    bomb = Answer(200, gzip.compress(bytes(100_000)), {"Content-Encoding": "gzip"})
+    upstream.routes["/nvd/nvdcve-2.0-2024.meta"] = lambda _: bomb
+    for source, path in (("kev", "/kev.json"), ("nvd", "/nvd")):
+        with pytest.raises(CyberSecQwenError, match="the server sends more than"):
+            fetch(source, tmp_path, url=upstream.url + path, years=(2024,), retry=retry)
 
 
 def put_cti_bench(upstream: Upstream) -> None:

@@ -111,8 +111,13 @@ def _groups(deltas: Iterable[_Delta]) -> Iterator[list[_Delta]]:
 
 def _fetch_whole(session: Session, reached: str) -> Iterator[Changes]:
     path = session.options.cache / CVE_LIST / "main.zip"
-    download(session.options.address(_URL), path, retry=session.options.retry)
-    records = cve_json.read(path)
+    download(
+        session.options.address(_URL),
+        path,
+        check=lambda path: next(cve_json.read(path)),
+        retry=session.options.retry,
+    )
+    records = cve_json.read(path, lambda error: _log.warning("refused: %s", error))
     while batch := list(islice(records, _BATCH)):
         with transaction(session.connection):
             changes = apply(session.connection, CVE_LIST, batch, seen=session.options.timestamp())

@@ -12,9 +12,10 @@ import gzip
 import hashlib
 import random
 import re
+import shutil
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,14 +24,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from cybersecqwen.errors import CyberSecQwenError, InputError
-from cybersecqwen.files import read_json, write_json
-from cybersecqwen.formats.archives import readable
+from cybersecqwen.files import locked, read_json, write_json
+from cybersecqwen.formats.archives import readable, unpacked
 
 if TYPE_CHECKING:
     import httpx2
 
 _T = TypeVar("_T")
+Check = Callable[[Path], object]
 _TIMEOUT = 60.0  # seconds without a byte
+_MOST = 16 << 30  # bytes of a file
+_MOST_HELD = 1 << 28  # bytes of an answer that is held in memory, unpacked
 _TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 
 
@@ -74,32 +78,57 @@ def open_client(*, follow_redirects: bool) -> httpx2.Client:
     )
 
 
-def download(url: str, target: Path, *, sha256: str = "", retry: RetryPolicy = _DEFAULT) -> Path:
+def download(
+    url: str,
+    target: Path,
+    *,
+    sha256: str = "",
+    check: Check = lambda _: None,
+    retry: RetryPolicy = _DEFAULT,
+) -> Path:
     """Bring `url` to `target`, verified, and return `target`.
 
     `sha256` is of the content, for a `.gz` of what is inside. A file that is there and matches it
     is not requested again; without a hash the server is asked whether its file has changed. Gzip
-    and zip files are read through. Raises CyberSecQwenError when the server does not give the file,
-    and InputError when it gives a damaged one twice.
+    and zip files are read through, and `check` raises InputError on what is not the file that is
+    wanted, such as a login page. Another process that brings the same file is waited for. Raises
+    CyberSecQwenError when the server does not give the file, and InputError when it gives a
+    damaged one twice; what was there before stays.
     """
-    with _writable(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if not _is_intact(target, sha256):
+    with _writable(target), locked(target):
+
+        def verify_file(path: Path, where: object) -> None:
+            verify(path, sha256=sha256, ending=target.suffix, where=where)
+            check(path)
+
+        if not _is_intact(target, verify_file):
             _note(target).unlink(missing_ok=True)  # or the server would call it unchanged
         elif sha256:
             return target
         with open_client(follow_redirects=True) as client:
             try:
-                return _download_once(client, url, target, sha256, retry)
+                return _download_once(client, url, target, verify_file, retry)
             except InputError:
-                return _download_once(client, url, target, sha256, retry)
+                return _download_once(client, url, target, verify_file, retry)
 
 
 def get(client: httpx2.Client, url: str, *, transient: frozenset[int] = frozenset()) -> bytes:
     """Get a small answer once, for `with_retries`; `transient` are statuses to try again on."""
-    response = client.get(url)
-    _check(response, transient)
-    return response.content
+    with client.stream("GET", url) as response:
+        _check(response, transient)
+        return b"".join(_limited(response.iter_bytes(), _MOST_HELD, url))
+
+
+def _limited(blocks: Iterable[bytes], most: int, url: str) -> Iterator[bytes]:
+    """Yield the blocks of a body; raises CyberSecQwenError once they are more than `most` bytes."""
+    size = 0
+    for block in blocks:
+        size += len(block)
+        if size > most:
+            raise CyberSecQwenError(
+                f"the server sends more than {most >> 20:,} MiB", where=url, tip="check the URL"
+            )
+        yield block
 
 
 def with_retries(action: Callable[[], _T], url: str, retry: RetryPolicy) -> _T:
@@ -146,28 +175,42 @@ def verify(path: Path, *, sha256: str, ending: str, where: object) -> None:
         )
 
 
-def _is_intact(path: Path, sha256: str) -> bool:
+def _is_intact(path: Path, verify_file: Callable[[Path, object], None]) -> bool:
     try:
-        verify(path, sha256=sha256, ending=path.suffix, where=path)
+        verify_file(path, path)
     except InputError:
         return False
     return True
 
 
 def _download_once(
-    client: httpx2.Client, url: str, target: Path, sha256: str, retry: RetryPolicy
+    client: httpx2.Client,
+    url: str,
+    target: Path,
+    verify_file: Callable[[Path, object], None],
+    retry: RetryPolicy,
 ) -> Path:
     part = target.with_name(f"{target.name}.part")
     if not with_retries(lambda: _transfer(client, url, part, target), url, retry):
         return target
     try:
-        verify(part, sha256=sha256, ending=target.suffix, where=url)
-    except InputError:
+        if "Content-Encoding" in _validators(url, part) and target.suffix != ".gz":
+            _unpack(part, url)  # packed for the way, though that was not asked for
+        verify_file(part, url)
+    except InputError as error:
         part.unlink()
-        raise
+        where = str(error.where).replace(str(part), url)
+        raise InputError(error.what, where=where, tip=error.tip) from error
     part.replace(target)
     _note(part).replace(_note(target))
     return target
+
+
+def _unpack(path: Path, url: str) -> None:
+    bare = path.with_name(f"{path.name}.unpacked")
+    with readable(url), path.open("rb") as packed, bare.open("wb") as file:
+        shutil.copyfileobj(unpacked(packed, url), file)
+    bare.replace(path)
 
 
 def _transfer(client: httpx2.Client, url: str, part: Path, target: Path) -> bool:
@@ -205,7 +248,7 @@ def _append(response: httpx2.Response, part: Path, size: int, name: str) -> None
             desc=name, initial=size, total=expected, unit="B", unit_scale=True, disable=None
         ) as bar,
     ):
-        for block in response.iter_raw():
+        for block in _limited(response.iter_raw(), _MOST, str(response.url)):
             file.write(block)
             bar.update(len(block))
     if expected is not None and part.stat().st_size != expected:
@@ -233,7 +276,7 @@ def _note(path: Path) -> Path:
 
 def _keep_validators(url: str, response: httpx2.Response, part: Path) -> None:
     part.unlink(missing_ok=True)  # before the note: an old part must not get a new validator
-    names = ("ETag", "Last-Modified")
+    names = ("ETag", "Last-Modified", "Content-Encoding")
     note = {name: response.headers[name] for name in names if name in response.headers}
     write_json(_note(part), {"URL": url, **note})
 

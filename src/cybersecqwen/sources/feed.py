@@ -16,7 +16,7 @@ from cybersecqwen.errors import InputError
 from cybersecqwen.formats.archives import Head, is_json, members
 from cybersecqwen.formats.rows import Report, refuse
 from cybersecqwen.records import Knowledge, Vulnerability
-from cybersecqwen.sources.download import RetryPolicy, download
+from cybersecqwen.sources.download import Check, RetryPolicy, download
 from cybersecqwen.sources.recordstore.session import Session, update_release
 from cybersecqwen.sources.recordstore.versions import Changes
 from cybersecqwen.sources.schema import reported
@@ -30,6 +30,7 @@ class FetchOptions:
     url: str  # in place of upstream's, without a slash at its end
     folder: Path
     years: Sequence[int]
+    check: Check  # raises InputError on a file that is not the feed's
     retry: RetryPolicy
 
 
@@ -56,7 +57,7 @@ def fetch_file(options: FetchOptions) -> list[Path]:
     """Fetch the one file of a feed, under the name that upstream gives it."""
     # The reader knows an archive by its ending, which another address may not have.
     target = options.folder / PurePosixPath(options.upstream).name
-    return [download(options.url, target, retry=options.retry)]
+    return [download(options.url, target, check=options.check, retry=options.retry)]
 
 
 def advisory_feed(

@@ -14,9 +14,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cybersecqwen.errors import InputError
-from cybersecqwen.sources import FEEDS
+from cybersecqwen.formats.rows import refuse
+from cybersecqwen.sources import FEEDS, recognise
 from cybersecqwen.sources.download import RetryPolicy
-from cybersecqwen.sources.feed import FetchOptions
+from cybersecqwen.sources.feed import Feed, FetchOptions
 
 
 def default_cache() -> Path:
@@ -58,6 +59,17 @@ def fetch(
             url=(url or feed.url).rstrip("/"),
             folder=cache / source,
             years=years,
+            check=lambda path: _check(feed, path),
             retry=retry or RetryPolicy(),
         )
     )
+
+
+def _check(feed: Feed, path: Path) -> None:
+    """Read the first record of what came; a knowledge base is read whole for that."""
+    if feed.recognise and recognise(path) is not feed:
+        raise InputError(
+            f"is not {feed.title}", where=path, tip="is it a login page? what was here stays"
+        )
+    if feed.read:
+        next(feed.read(path, refuse), None)

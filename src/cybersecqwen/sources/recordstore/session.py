@@ -18,7 +18,6 @@ from pathlib import Path, PurePosixPath
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from cybersecqwen.errors import InputError
 from cybersecqwen.files import sha256_file
 from cybersecqwen.sources.download import RetryPolicy, download
 from cybersecqwen.sources.recordstore.database import transaction
@@ -111,17 +110,13 @@ def update_release(
     """
     options, connection = session.options, session.connection
     path = options.cache / feed / PurePosixPath(url).name
-    download(options.address(url), path, retry=options.retry)
+    download(options.address(url), path, check=read, retry=options.retry)
     sha256 = sha256_file(path)
     state = replace(load(connection, feed), checked=options.timestamp())
     if sha256 == latest_release(connection, feed)[1]:
         save(connection, state)
         return
-    try:
-        release = read(path)
-    except InputError:
-        path.unlink()  # or the next download would only check whether this one has changed
-        raise
+    release = read(path)
     with transaction(connection):
         version, changes = keep(connection, release)
         save(connection, state)
