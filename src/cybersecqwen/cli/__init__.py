@@ -29,6 +29,7 @@ from cybersecqwen.cli import (
 )
 from cybersecqwen.cli.group import CleanFormatter, Group
 from cybersecqwen.cli.streams import Repeats
+from cybersecqwen.errors import keep_secret
 
 _HELP = f"""Turn public vulnerability data into a compact, measured CTI language model.
 
@@ -51,6 +52,8 @@ def main(ctx: click.Context, quiet: bool, verbose: bool) -> None:
     """Set up what all commands share."""
     if quiet and verbose:
         raise click.UsageError("--quiet and --verbose exclude each other")
+    for name in ("OPENAI_API_KEY", "NVD_API_KEY", "HF_TOKEN"):
+        keep_secret(os.environ.get(name, "").strip())
     repeats, handler = Repeats(), logging.StreamHandler()
     handler.addFilter(repeats)
     ctx.call_on_close(repeats.tell)

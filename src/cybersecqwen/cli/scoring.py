@@ -18,6 +18,7 @@ from cybersecqwen.cli.group import (
     echo,
     json_option,
 )
+from cybersecqwen.errors import clean
 
 if TYPE_CHECKING:
     from cybersecqwen.benchmark.responses import ResponseSet
@@ -69,7 +70,7 @@ def score(
     rows = scores(_answers(responses, benchmark, **recording), protocol, benchmark)
     for row in rows:
         for note in row["notes"]:
-            click.echo(f"{row['model']}, {row['task']}: {note}", err=True)
+            click.echo(clean(f"{row['model']}, {row['task']}: {note}"), err=True)
     echo(rows[0] if len(rows) == 1 else rows, scored_table(rows), as_json=as_json)
 
 
