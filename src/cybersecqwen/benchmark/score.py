@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from cybersecqwen.benchmark.protocol import Protocol
@@ -64,9 +65,9 @@ class TaskScores:
         given = ([r for r in row if r and failure_reason(r)] for row in self.responses)
         return tuple(map(len, given))
 
-    @property
+    @cached_property
     def golds(self) -> tuple[tuple[str | None, ...], ...]:
-        """Return the gold of each item as it was asked, by trial and position."""
+        """The gold of each item as it was asked, by trial and position."""
         return tuple(
             tuple(None if item is None else item.gold for item in trial) for trial in self.shown
         )

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from cybersecqwen.benchmark.breakdown import part, refuses
 from cybersecqwen.benchmark.score import TaskScores, extractor
@@ -51,33 +52,40 @@ _NO_ANSWER: dict[str, Callable[[Answer, Response, Reading], bool]] = {
 }
 
 
+class _Answered(NamedTuple):
+    """A response to an item as it was asked, its answer, and how a lenient reader reads that."""
+
+    trial: int
+    position: int
+    item: Item
+    response: Response
+    answer: Answer
+    reading: Reading
+
+    @property
+    def form(self) -> str:
+        """The form of an answer that a protocol does not read, or what came in place of one."""
+        if self.reading.answer is not None:
+            return self.reading.form
+        seen = self.answer, self.response, self.reading
+        return next(name for name, holds in _NO_ANSWER.items() if holds(*seen))
+
+
 def read_leniently(scored: TaskScores) -> TaskScores:
     """Score the same answers as a lenient reader reads them."""
-    import numpy as np
-
-    marks = {name: np.zeros_like(table) for name, table in scored.marks.items()}
-    predictions = [list(row) for row in scored.predictions]
-    for trial, position, item, response in _answers(scored):
-        answer = _reading(scored, item, read_answer(response.text)).answer
-        predictions[trial][position] = answer
-        for name, value in _marks(scored, item, answer).items():
-            marks.setdefault(name, np.zeros_like(scored.marks["asked"]))
-            marks[name][position, trial] = value
-    return replace(scored, predictions=tuple(map(tuple, predictions)), marks=marks)
+    return _lenient(scored, list(_answered(scored)))
 
 
 def unread_report(scored: TaskScores) -> Json:
     """Report what was left unread, what a lenient reader scores, and whether that is much."""
+    answered = list(_answered(scored))
     forms = Counter(
-        form_of(scored, item, response)
-        for trial, position, item, response in _answers(scored)
-        if scored.predictions[trial][position] is None
+        one.form for one in answered if scored.predictions[one.trial][one.position] is None
     )
-    asked = int(scored.marks["asked"].sum())
-    lenient = read_leniently(scored)
+    lenient = _lenient(scored, answered)
     names = dict.fromkeys(("strict_accuracy", scored.task.headline))
     figures = {name: (_figure(scored, name), _figure(lenient, name)) for name in names}
-    report = part(forms.total(), asked) | {
+    report = part(forms.total(), len(answered)) | {
         "forms": dict(forms.most_common()),
         "lenient": {name: after for name, (_, after) in figures.items()},
     }
@@ -87,23 +95,16 @@ def unread_report(scored: TaskScores) -> Json:
         for name, (before, after) in figures.items()
     )
     much = report["share"] > _SHARE or differ
-    return report | {"warning": _warning(report, asked) if much else ""}
+    return report | {"warning": _warning(report, len(answered)) if much else ""}
 
 
-def form_of(scored: TaskScores, item: Item, response: Response) -> str:
-    """Name the form of an answer that was not read, or what came in place of one."""
-    answer = read_answer(response.text)
-    reading = _reading(scored, item, answer)
-    if reading.answer is not None:
-        return reading.form
-    return next(n for n, holds in _NO_ANSWER.items() if holds(answer, response, reading))
-
-
-def _answers(scored: TaskScores) -> Iterator[tuple[int, int, Item, Response]]:
+def _answered(scored: TaskScores) -> Iterator[_Answered]:
     for trial, (shown, responses) in enumerate(zip(scored.shown, scored.responses, strict=True)):
         for position, (item, response) in enumerate(zip(shown, responses, strict=True)):
             if item is not None and response is not None:
-                yield trial, position, item, response
+                answer = read_answer(response.text)
+                reading = _reading(scored, item, answer)
+                yield _Answered(trial, position, item, response, answer, reading)
 
 
 def _reading(scored: TaskScores, item: Item, answer: Answer) -> Reading:
@@ -112,14 +113,24 @@ def _reading(scored: TaskScores, item: Item, answer: Answer) -> Reading:
     lenient = scored.task.lenient(item, answer.text)
     if lenient.stated:
         return lenient
-    for text, form in (
-        (answer.text, lenient.form or "improper"),
-        (normalise_ids(answer.text), _SPELLED),
-    ):
-        read = rule.read(text).answer
-        if read is not None:
-            return Reading(read, form)
-    return lenient
+    read = rule.read(answer.text).answer
+    if read is not None:
+        return Reading(read, lenient.form or "improper")
+    respelled = rule.read(normalise_ids(answer.text)).answer
+    return lenient if respelled is None else Reading(respelled, _SPELLED)
+
+
+def _lenient(scored: TaskScores, answered: Sequence[_Answered]) -> TaskScores:
+    import numpy as np
+
+    marks = {name: np.zeros_like(table) for name, table in scored.marks.items()}
+    predictions = [list(row) for row in scored.predictions]
+    for one in answered:
+        predictions[one.trial][one.position] = one.reading.answer
+        for name, value in _marks(scored, one.item, one.reading.answer).items():
+            marks.setdefault(name, np.zeros_like(scored.marks["asked"]))
+            marks[name][one.position, one.trial] = value
+    return replace(scored, predictions=tuple(map(tuple, predictions)), marks=marks)
 
 
 def _marks(scored: TaskScores, item: Item, answer: str | None) -> Marks:

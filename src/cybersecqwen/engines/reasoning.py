@@ -34,7 +34,8 @@ _CLOSE = (
     r"<\|channel\|>final\s*(?:<\|constrain\|>\w+)?<\|message\|>",
     r"assistantfinal",
 )
-_MARK = re.compile(f"({'|'.join(_CLOSE)})|({'|'.join(_OPEN)})", re.IGNORECASE)
+# The first characters are looked at first, for most responses hold no mark.
+_MARK = re.compile(rf"(?=[<\[◁a])(?:({'|'.join(_CLOSE)})|({'|'.join(_OPEN)}))", re.IGNORECASE)
 # As tokenisers write them: <|im_end|>, <｜end▁of▁sentence｜>, </s>, <end_of_turn>, [|endofturn|] …
 _SPECIAL = "|".join(
     (

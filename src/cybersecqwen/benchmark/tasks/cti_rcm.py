@@ -10,6 +10,7 @@ CTI-RCM-2021 is the same task on CVEs of the years 2011 to 2021.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Sequence
 from functools import cache, partial
 
@@ -81,20 +82,30 @@ def weaknesses(item: Item, text: str) -> set[str]:
     if number:
         return {f"CWE-{number[1]}"}
     said = f" {normalised(text)} "
-    named = [name for name in _names() if f" {name} " in said]
-    longest = (n for n in named if not any(n != other and n in other for other in named))
-    return {_names()[name] for name in longest}
+    begun = (_names().get(word, {}) for word in set(said.split()))
+    named = {name: cwe_id for names in begun for name, cwe_id in names.items() if name in said}
+    return {
+        cwe_id
+        for name, cwe_id in named.items()
+        if not any(name != other and name in other for other in named)
+    }
 
 
 @cache
-def _names() -> dict[str, str]:
-    """Return the id of each weakness by its name, and by the short one that is part of it."""
+def _names() -> dict[str, dict[str, str]]:
+    """Return the ids of the weaknesses by the first word of a name, and by the name.
+
+    A name stands between spaces; the short one that is part of many counts too.
+    """
     from cybersecqwen.contamination import normalised
 
     entries = [entry for entry in load_catalogue().values() if entry.kind == "weakness"]
     short = {name: e.cwe_id for e in entries for name in re.findall(r"\('(.+?)'\)", e.name)}
-    names = short | {entry.name: entry.cwe_id for entry in entries}
-    return {normalised(name): cwe_id for name, cwe_id in names.items()}
+    names: dict[str, dict[str, str]] = defaultdict(dict)
+    for name, cwe_id in (short | {entry.name: entry.cwe_id for entry in entries}).items():
+        words = normalised(name)
+        names[words.partition(" ")[0]][f" {words} "] = cwe_id
+    return names
 
 
 _NAMED = r"CWE-([1-9][0-9]*)|(?i:CWE\s*(?:ID|number)?\s*[:#]\s*0*([1-9][0-9]*))"
