@@ -17,7 +17,7 @@ SLOW = (
     *("test_transformers.py", "test_engines.py", "test_http.py", "test_download.py"),
     *("test_paired.py", "test_statistics.py", "test_another_suite.py", "test_probe.py"),
     *("test_index.py", "test_generation.py", "test_responses.py", "test_interop.py"),
-    *("test_api.py", "test_cli.py", "comparison"),
+    *("test_api.py", "test_cli.py", "test_classifiers.py", "comparison"),
 )
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
