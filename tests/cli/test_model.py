@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from cybersecqwen.cli import main
 from cybersecqwen.cli.model import RequestField, one_model, take_engine_options
+from cybersecqwen.cli.stages import take_inputs
 from cybersecqwen.files import read_json
 from cybersecqwen.sample import BENCHMARK
 
@@ -150,4 +151,23 @@ def test_requests_that_may_fail_count_as_wrong_and_are_told(server: Any, tmp_pat
     assert scores["details"]["answers"]["finish_reasons"]["failed"] == 1
     assert scores["trials"][0]["parseable"] == 8
     table = measure(server, tmp_path / "b", "--limit", "9").stdout
-    assert "1 requests failed and count as wrong" in table
+    assert "failed requests, counted as wrong: 1" in table
+
+
+@pytest.mark.parametrize("command", [["classify", "SQL injection", "--model"], ["probe"]])
+def test_every_command_sets_fields_of_the_requests(server: Any, command: list[str]) -> None:
+    own = ["--request", "top_k=5", "--request", "seed=", "--timeout", "9", "--retries", "1"]
+    honest = server.model
+    server.model = lambda body: honest({"seed": 1, **body})
+    result = CliRunner().invoke(main, [*command, f"tiny@{server.url}", *own])
+    assert result.exit_code in (0, 3)  # of a probe: the seed is not honoured
+    assert all(body["top_k"] == 5 and "seed" not in body for body in server.bodies)
+    assert server.bodies
+
+
+def test_a_teacher_is_opened_with_the_same_options() -> None:
+    given = {"request": (("top_k", 5),), "timeout": None, "retries": 2}
+    inputs = take_inputs({"teacher": f"m@{URL}", **given})
+    assert inputs.teacher_options == {"request": {"top_k": 5}, "retries": 2}
+    with pytest.raises(click.UsageError, match="--request is of a server, and none is named"):
+        take_inputs({"teacher": None, **given})

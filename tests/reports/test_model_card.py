@@ -53,7 +53,7 @@ def test_a_part_of_a_task_is_told_and_never_published(make_run: MakeRun) -> None
     write_scores(run, scores("cti-rcm", 50, 0.61) | part)
     card = render(run)
     assert "partial: 50 of 1,000 items, not the task's score" in section(card, "Results")
-    assert "3 requests failed and count as wrong" in section(card, "Results")
+    assert "failed requests, counted as wrong: 3" in section(card, "Results")
     assert "model-index" not in front_matter(card)
     assert "published:" not in card
 

@@ -110,7 +110,7 @@ _SETTINGS = (
 def caveats(items: int, of: int, failed: int) -> list[str]:
     """Say where a score is over a part of its task, or counts requests that failed."""
     said = [f"partial: {items:,} of {of:,} items, not the task's score"] if items < of else []
-    return said + ([f"{failed:,} requests failed and count as wrong"] if failed else [])
+    return said + ([f"failed requests, counted as wrong: {failed:,}"] if failed else [])
 
 
 def _of_trial(scored: TaskScores, metric: str, trial: int) -> float | None:
