@@ -92,6 +92,12 @@ BOMB = '<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]>'
          "DOCTYPE"),
         (CATALOGUE[:900].encode(), "not valid XML"),
         (b"", "not valid XML"),
+        (CATALOGUE.replace("UTF-8", "UTF-32").encode(), "not valid XML: multi-byte encodings"),
+        (CATALOGUE.replace("UTF-8", "UTF-32").encode("utf-32"), "not valid XML"),
+        (CATALOGUE.replace("UTF-8", "Shift_JIS").encode(), "not valid XML: multi-byte encodings"),
+        (CATALOGUE.replace("UTF-8", "x-none").encode(), "not valid XML: unknown encoding"),
+        (CATALOGUE.replace("Text", "<p>" * 3000 + "</p>" * 3000).encode(), "more than 100 deep"),
+        (b"<Weakness_Catalog>%b</Weakness_Catalog>" % (b"<p>" * 9999 + b"</p>" * 9999), "100 deep"),
         (b"<html/>", "root element is html"),
         (CATALOGUE.replace('Name="Cross-site Scripting"', "").encode(), "weakness has no Name"),
     ],
@@ -99,8 +105,9 @@ BOMB = '<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]>'
 def test_what_is_refused(tmp_path: Path, content: bytes, says: str) -> None:
     path = tmp_path / "cwe.xml"
     path.write_bytes(content)
-    with pytest.raises(InputError, match=says):
-        read_catalogue(path)
+    for read in (read_catalogue, read_weaknesses):
+        with pytest.raises(InputError, match=says):
+            read(path)
 
 
 def test_an_archive_without_xml_is_refused(tmp_path: Path) -> None:

@@ -160,6 +160,9 @@ def test_a_damaged_pickle_is_one_line() -> None:
         b"h\x05.",
         b"}}\x8c\x01aNsb.",
         b"NN\x93.",
+        b"Nr\xff\xff\xff\x7f.",  # a place in the memo that takes gigabytes
+        b"Np4294967295\n.",
+        b"\x8e" + b"\xff" * 7 + b"\x7f.",
     ):
         with pytest.raises(InputError, match="g: no readable pickle"):
             read_graph(damaged, "g")

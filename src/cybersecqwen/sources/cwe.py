@@ -23,6 +23,7 @@ from cybersecqwen.records import Entry, Fact, Knowledge, Passage, Weakness
 from cybersecqwen.sources.feed import knowledge_feed
 from cybersecqwen.sources.stix import paragraphs
 
+_DEEPEST = 100  # elements; those of the catalogue stand some 15 deep
 _KINDS: dict[str, Literal["weakness", "category", "view"]] = {
     "Weakness": "weakness",
     "Category": "category",
@@ -67,8 +68,18 @@ def _events(path: Path) -> Iterator[tuple[str, Element]]:
                 tip="give cwec_latest.xml.zip from the CWE site",
             )
         yield event, root
-        yield from events
-    except (ElementTree.ParseError, expat.ExpatError) as error:
+        depth = 1
+        for event, element in events:
+            depth += 1 if event == "start" else -1
+            if depth > _DEEPEST:
+                raise InputError(
+                    f"elements stand in each other more than {_DEEPEST} deep",
+                    where=path,
+                    tip="give cwec_latest.xml.zip from the CWE site",
+                )
+            yield event, element
+    # The last two are of encodings that expat does not know.
+    except (ElementTree.ParseError, expat.ExpatError, LookupError, ValueError) as error:
         raise InputError(
             f"not valid XML: {error}",
             where=path,

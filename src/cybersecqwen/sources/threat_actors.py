@@ -14,6 +14,7 @@ from __future__ import annotations
 import csv
 import io
 import pickle
+import pickletools
 import reprlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -217,6 +218,10 @@ class _Plain(pickle.Unpickler):
 
 def _unpickled(data: bytes, where: object) -> Any:
     try:
+        for operation, argument, _ in pickletools.genops(data):
+            # Space for as many objects would be taken before any of them is read.
+            if operation.name in ("PUT", "LONG_BINPUT") and int(argument or 0) > len(data):
+                raise ValueError(f"object {argument} of {len(data)} bytes")
         return _Plain(data, where).load()
     except _DAMAGE as error:
         raise InputError(

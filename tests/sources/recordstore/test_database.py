@@ -66,6 +66,29 @@ def test_a_truncated_store_is_called_damaged(path: Path) -> None:
         list(read_vulnerabilities(path))
 
 
+@pytest.mark.parametrize(
+    ("column", "value", "says"),
+    [
+        ("description", "x'ff00'", "bytes in place of text"),
+        ("cvss3_vector", "x''", "bytes in place of text"),
+        ("description", "CAST(x'ff' AS TEXT)", "UTF-8"),
+        ("cwe_nvd", "x'5b5d'", "bytes in place of text"),
+        ("cwe_nvd", "'CWE-79'", "the labels 'CWE-79'"),
+        ("cwe_cna", "'[1]'", "the labels"),
+        ("cwe_cisa_adp", "'7'", "the labels"),
+    ],
+)
+def test_a_store_with_other_values_is_called_damaged(
+    path: Path, column: str, value: str, says: str
+) -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(f"UPDATE records SET {column} = {value} WHERE cve_id = 'CVE-2024-1200'")
+    everything = query.RecordFilter()
+    for read in (query.read, lambda path: query.rows(path, everything)):
+        with pytest.raises(InputError, match=f"is damaged: .*{says}"):
+            list(read(path))
+
+
 def test_a_store_that_another_program_holds_is_one_line(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from cybersecqwen.errors import InputError
@@ -90,8 +91,20 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
     # Transactions are begun by hand, where they are meant to be.
     uri = f"file:{quote(str(path))}?mode={mode}"
     connection = sqlite3.connect(uri, uri=True, timeout=_PATIENCE, isolation_level=None)
-    connection.row_factory = sqlite3.Row
+    connection.row_factory = lambda cursor, values: _row(cursor, values, path)
     return connection
+
+
+def _row(cursor: sqlite3.Cursor, values: tuple[Any, ...], path: Path) -> sqlite3.Row:
+    """Return a row; the store has text and numbers, so anything else is damage."""
+    if bytes in map(type, values):
+        raise damaged(path, "bytes in place of text")
+    return sqlite3.Row(cursor, values)
+
+
+def damaged(path: object, what: str) -> InputError:
+    """Return the error for a store that holds what no update writes."""
+    return InputError(f"is damaged: {what}", where=path, tip="delete it and fill it again")
 
 
 def _refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
@@ -117,6 +130,8 @@ def _sqlite_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:
+        if "UTF-8" in str(error):  # which has no code
+            raise damaged(path, str(error)) from error
         code = getattr(error, "sqlite_errorcode", -1) & 0xFF  # without the extension
         if code not in _SQLITE_ERRORS:
             raise

@@ -19,7 +19,10 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from cybersecqwen.records import Vulnerability
+from cybersecqwen.sources.recordstore.database import damaged
 
 NVD, CVE_LIST, TABLE = "nvd", "cvelist", "table"  # in the order in which they are preferred
 LABELS = ("cwe_nvd", "cwe_cna", "cwe_cisa_adp")
@@ -29,6 +32,8 @@ COLUMNS = (
 )
 _values = attrgetter(*COLUMNS)
 _WATCHED = (*LABELS, "description", "cvss3_vector", "rejected")  # whose changes are history
+
+_LABELS = TypeAdapter(list[str])
 
 Versions = Mapping[str, Vulnerability]
 
@@ -153,8 +158,11 @@ def _listed(labels: tuple[str, ...]) -> str:
 
 @lru_cache(maxsize=1 << 14)
 def as_labels(listed: str) -> tuple[str, ...]:
-    """Read a list of labels as the store writes it."""
-    return tuple(json.loads(listed))
+    """Read a list of labels as the store writes it; raises InputError on anything else."""
+    try:
+        return tuple(_LABELS.validate_json(listed))
+    except ValidationError as error:
+        raise damaged(None, f"the labels {listed[:40]!r}") from error
 
 
 def _write(connection: sqlite3.Connection, table: str, rows: Iterable[tuple[Any, ...]]) -> None:
