@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from cybersecqwen.reports.model_card import render
 from cybersecqwen.reports.results import against_baselines, results, results_table
 from cybersecqwen.reports.run_folder import Result
 
@@ -24,6 +27,32 @@ def test_table_shows_score_spread_and_interval(make_run: MakeRun) -> None:
     line = results_table(make_run()).splitlines()[3]
     assert "0.6512 ± 0.0031" in line
     assert "0.621 to 0.680" in line
+
+
+@pytest.mark.parametrize("report", [render, results_table])
+def test_what_was_left_unread_stands_beside_the_score(
+    report: Callable[[Path], str], make_run: MakeRun
+) -> None:
+    run = make_run()
+    unread = {
+        "count": 120,
+        "share": 0.12,
+        "forms": {"boxed": 90, "refused": 30},
+        "lenient": {"strict_accuracy": 0.587},
+        "warning": "120 of 1,000 answers (12.0%) were left unread",
+    }
+    write_scores(run, scores("cti-rcm", 1_000, 0.5, unread=unread))
+    [line] = [line for line in report(run).splitlines() if "0.5000" in line and "cti-rcm" in line][
+        :1
+    ]
+    cells = [cell.strip() for cell in line.split("|")]
+    assert "12.0%: boxed 90, refused 30" in cells
+    assert "0.5870" in cells
+    assert f"warning: {unread['warning']}" in line
+    [row] = [row for row in results(run) if row["task"] == "cti-rcm"]
+    assert row["unread"] == unread
+    # Scores of an earlier version do not say.
+    assert "not on record" in report(run)
 
 
 def test_one_trial_has_no_spread(make_run: MakeRun) -> None:
