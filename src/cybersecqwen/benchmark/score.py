@@ -9,7 +9,8 @@ protocol. What was not asked or not answered is never scored.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ from cybersecqwen.benchmark.tasks.task import (
     IMPROPER,
     LENIENT,
     PARSEABLE,
+    Extraction,
     Extractor,
     Metric,
     Task,
@@ -71,6 +73,13 @@ class TaskScores:
         return tuple(
             tuple(None if item is None else item.gold for item in trial) for trial in self.shown
         )
+
+    def answers(self) -> Iterator[tuple[int, int, Item, Response]]:
+        """Yield every response with its trial and position, and the item as it was asked."""
+        for trial, row in enumerate(zip(self.shown, self.responses, strict=True)):
+            for position, (item, response) in enumerate(zip(*row, strict=True)):
+                if item is not None and response is not None:
+                    yield trial, position, item, response
 
     @property
     def metrics(self) -> dict[str, Metric]:
@@ -128,8 +137,6 @@ def score(
     items that lack a response, and marks the protocol. Raises InputError for a missing trial or
     one too many, a response of another trial, to no item, two to one, or an item without any.
     """
-    import numpy as np
-
     require_gold(items)
     trials = range(len(protocol.seeds))
     missing = [trial for trial in trials if trial not in responses]
@@ -156,27 +163,34 @@ def score(
     if len(asked) < whole:
         part = f"partial: {len(asked):,} of {whole:,} items"
         protocol = replace(protocol, modified=(*protocol.modified, part))
-    place = {item.index: position for position, item in enumerate(asked)}
-    marks: dict[str, Table] = {}
-    predictions: list[list[str | None]] = [[None] * len(asked) for _ in trials]
-    for trial in trials:
-        for index, item in shown[trial].items():
-            prediction, marked = mark(task, protocol, item, answered[trial][index].text)
-            predictions[trial][place[index]] = prediction
-            for name, value in marked.items():
-                if name not in marks:
-                    marks[name] = np.zeros((len(asked), len(trials)))
-                marks[name][place[index], trial] = value
-    return TaskScores(
+    unread = TaskScores(
         task,
         protocol,
         asked,
         tuple(tuple(rows.get(item.index) for item in asked) for rows in shown),
-        tuple(map(tuple, predictions)),
+        (),
         tuple(tuple(answers.get(item.index) for item in asked) for answers in answered),
-        marks,
+        {},
         of=whole if len(asked) < whole else _whole(protocol, items, len(asked)),
     )
+    rule = extractor(task, protocol)
+    return read_by(unread, lambda item, response: rule.read(read_answer(response.text).text))
+
+
+def read_by(scored: TaskScores, read: Callable[[Item, Response], Extraction]) -> TaskScores:
+    """Score the same responses as another rule reads them."""
+    import numpy as np
+
+    shape = len(scored.items), len(scored.shown)
+    marks: dict[str, Table] = defaultdict(lambda: np.zeros(shape))
+    predictions: list[list[str | None]] = [[None] * shape[0] for _ in scored.shown]
+    for trial, position, item, response in scored.answers():
+        extraction = read(item, response)
+        prediction, marked = _mark(scored.task, scored.protocol, item, extraction)
+        predictions[trial][position] = prediction
+        for name, value in marked.items():
+            marks[name][position, trial] = value
+    return replace(scored, predictions=tuple(map(tuple, predictions)), marks=dict(marks))
 
 
 def _whole(protocol: Protocol, items: Sequence[Item], asked: int) -> int:
@@ -191,7 +205,13 @@ def mark(
 
     Reasoning and special tokens at the end are no part of the answer, under any protocol.
     """
-    answer, proper = extractor(task, protocol).read(read_answer(text).text)
+    return _mark(task, protocol, item, extractor(task, protocol).read(read_answer(text).text))
+
+
+def _mark(
+    task: Task, protocol: Protocol, item: Item, extraction: Extraction
+) -> tuple[str | None, dict[str, float]]:
+    answer, proper = extraction
     given = {"asked": 1.0, "parseable": 0.0, "correct": 0.0, "lenient": 0.0, "improper": 0.0}
     if answer is None:
         return None, given | dict(task.unread(item))

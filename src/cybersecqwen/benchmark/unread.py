@@ -12,15 +12,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
-from typing import NamedTuple
+from collections.abc import Callable
 
 from cybersecqwen.benchmark.breakdown import part, refuses
-from cybersecqwen.benchmark.score import TaskScores, extractor
+from cybersecqwen.benchmark.score import TaskScores, extractor, read_by
 from cybersecqwen.benchmark.statistics import mean, trial_values
-from cybersecqwen.benchmark.tasks.lenient import SEVERAL, Reading
-from cybersecqwen.benchmark.tasks.task import Marks
+from cybersecqwen.benchmark.tasks.lenient import Reading
+from cybersecqwen.benchmark.tasks.task import Extraction
 from cybersecqwen.cwe.identifiers import normalise_ids
 from cybersecqwen.engines.interface import failure_reason
 from cybersecqwen.engines.reasoning import Answer, read_answer
@@ -31,61 +29,46 @@ LENIENT = "any clear form: boxed, tagged, JSON, bold, in words, ids however they
 _SPELLED = "an id in another spelling"
 _POINT = {"mad": 0.1}  # a tenth of the CVSS score; of every other metric one in a hundred
 _SHARE = 0.05
+_CALLS = ("tool_calls", "function_call")
 
 # Why an answer that no reader can read is none; the first that holds.
-_NO_ANSWER: dict[str, Callable[[Answer, Response, Reading], bool]] = {
-    "a failed request": lambda answer, response, reading: bool(failure_reason(response)),
-    "filtered": lambda answer, response, reading: response.finish_reason == "content_filter",
-    "a tool call": lambda answer, response, reading: (
-        response.finish_reason in ("tool_calls", "function_call")
-    ),
-    "refused": lambda answer, response, reading: (
-        response.finish_reason == "refusal" or refuses(answer.text)
-    ),
-    "cut off in its reasoning": lambda answer, response, reading: (
-        answer.cut or bool(response.reasoning and not answer.text.strip())
-    ),
-    "cut off": lambda answer, response, reading: response.finish_reason == "length",
-    "empty": lambda answer, response, reading: not answer.text.strip(),
-    SEVERAL: lambda answer, response, reading: reading.form == SEVERAL,
-    "no answer": lambda answer, response, reading: True,
+_NO_ANSWER: dict[str, Callable[[Answer, Response], bool]] = {
+    "a failed request": lambda answer, response: bool(failure_reason(response)),
+    "filtered": lambda answer, response: response.finish_reason == "content_filter",
+    "a tool call": lambda answer, response: response.finish_reason in _CALLS,
+    "refused": lambda answer, response: response.finish_reason == "refusal" or refuses(answer.text),
+    "cut off in its reasoning": lambda answer, response: answer.cut or _thought_only(response),
+    "cut off": lambda answer, response: response.finish_reason == "length",
+    "empty": lambda answer, response: not answer.text.strip(),
 }
 
 
-class _Answered(NamedTuple):
-    """A response to an item as it was asked, its answer, and how a lenient reader reads that."""
-
-    trial: int
-    position: int
-    item: Item
-    response: Response
-    answer: Answer
-    reading: Reading
-
-    @property
-    def form(self) -> str:
-        """The form of an answer that a protocol does not read, or what came in place of one."""
-        if self.reading.answer is not None:
-            return self.reading.form
-        seen = self.answer, self.response, self.reading
-        return next(name for name, holds in _NO_ANSWER.items() if holds(*seen))
+def _thought_only(response: Response) -> bool:
+    return bool(response.reasoning) and not response.text.strip()
 
 
 def read_leniently(scored: TaskScores) -> TaskScores:
     """Score the same answers as a lenient reader reads them."""
-    return _lenient(scored, list(_answered(scored)))
+    return read_by(scored, lambda item, response: Extraction(_read(scored, item, response).answer))
 
 
 def unread_report(scored: TaskScores) -> Json:
     """Report what was left unread, what a lenient reader scores, and whether that is much."""
-    answered = list(_answered(scored))
+    readings: dict[tuple[int, int], Reading] = {}
+
+    def read(item: Item, response: Response) -> Extraction:
+        reading = readings[response.item, response.trial] = _read(scored, item, response)
+        return Extraction(reading.answer)
+
+    lenient = read_by(scored, read)
     forms = Counter(
-        one.form for one in answered if scored.predictions[one.trial][one.position] is None
+        readings[response.item, response.trial].form
+        for trial, position, _, response in scored.answers()
+        if scored.predictions[trial][position] is None
     )
-    lenient = _lenient(scored, answered)
     names = dict.fromkeys(("strict_accuracy", scored.task.headline))
     figures = {name: (_figure(scored, name), _figure(lenient, name)) for name in names}
-    report = part(forms.total(), len(answered)) | {
+    report = part(forms.total(), len(readings)) | {
         "forms": dict(forms.most_common()),
         "lenient": {name: after for name, (_, after) in figures.items()},
     }
@@ -95,21 +78,15 @@ def unread_report(scored: TaskScores) -> Json:
         for name, (before, after) in figures.items()
     )
     much = report["share"] > _SHARE or differ
-    return report | {"warning": _warning(report, len(answered)) if much else ""}
+    return report | {"warning": _warning(report, len(readings)) if much else ""}
 
 
-def _answered(scored: TaskScores) -> Iterator[_Answered]:
-    for trial, (shown, responses) in enumerate(zip(scored.shown, scored.responses, strict=True)):
-        for position, (item, response) in enumerate(zip(shown, responses, strict=True)):
-            if item is not None and response is not None:
-                answer = read_answer(response.text)
-                reading = _reading(scored, item, answer)
-                yield _Answered(trial, position, item, response, answer, reading)
+def _read(scored: TaskScores, item: Item, response: Response) -> Reading:
+    """Read an answer: as it says itself, else as the protocol reads it, else in any form.
 
-
-def _reading(scored: TaskScores, item: Item, answer: Answer) -> Reading:
-    """Read an answer: as it says itself, else as the protocol reads it, else in any form."""
-    rule = extractor(scored.task, scored.protocol)
+    Where there is none, the form says what came in place of one.
+    """
+    answer, rule = read_answer(response.text), extractor(scored.task, scored.protocol)
     lenient = scored.task.lenient(item, answer.text)
     if lenient.stated:
         return lenient
@@ -117,26 +94,12 @@ def _reading(scored: TaskScores, item: Item, answer: Answer) -> Reading:
     if read is not None:
         return Reading(read, lenient.form or "improper")
     respelled = rule.read(normalise_ids(answer.text)).answer
-    return lenient if respelled is None else Reading(respelled, _SPELLED)
-
-
-def _lenient(scored: TaskScores, answered: Sequence[_Answered]) -> TaskScores:
-    import numpy as np
-
-    marks = {name: np.zeros_like(table) for name, table in scored.marks.items()}
-    predictions = [list(row) for row in scored.predictions]
-    for one in answered:
-        predictions[one.trial][one.position] = one.reading.answer
-        for name, value in _marks(scored, one.item, one.reading.answer).items():
-            marks.setdefault(name, np.zeros_like(scored.marks["asked"]))
-            marks[name][one.position, one.trial] = value
-    return replace(scored, predictions=tuple(map(tuple, predictions)), marks=marks)
-
-
-def _marks(scored: TaskScores, item: Item, answer: str | None) -> Marks:
-    given = {"asked": 1.0, "parseable": float(answer is not None), "correct": 0.0}
-    task = scored.task
-    return given | dict(task.unread(item) if answer is None else task.mark(item, answer))
+    if respelled is not None:
+        return Reading(respelled, _SPELLED)
+    if lenient.answer is not None:
+        return lenient
+    reasons = (name for name, holds in _NO_ANSWER.items() if holds(answer, response))
+    return Reading(None, next(reasons, lenient.form or "no answer"))
 
 
 def _figure(scored: TaskScores, metric: str) -> float | None:

@@ -12,7 +12,7 @@ answers that hold a valid vector. Base scores come from Red Hat's `cvss`; under 
 from __future__ import annotations
 
 import re
-from functools import cache, lru_cache, partial
+from functools import lru_cache, partial
 
 from cybersecqwen.benchmark.tasks.cti_bench import CTI_BENCH, read_cti_bench
 from cybersecqwen.benchmark.tasks.lenient import LenientReader
@@ -76,41 +76,30 @@ def unique_vector(text: str) -> Extraction:
     return NO_ANSWER
 
 
-_VALUES = {
-    "AV": "Attack Vector: Network, Adjacent, Local, Physical",
-    "AC": "Attack Complexity: Low, High",
-    "PR": "Privileges Required: None, Low, High",
-    "UI": "User Interaction: None, Required",
-    "S": "Scope: Unchanged, Changed",
-    "C": "Confidentiality: None, Low, High",
-    "I": "Integrity: None, Low, High",
-    "A": "Availability: None, Low, High",
+_NAMES = (
+    *("Attack Vector", "Attack Complexity", "Privileges Required", "User Interaction", "Scope"),
+    *("Confidentiality", "Integrity", "Availability"),
+)
+_VALUE = "Network|Adjacent|Local|Physical|Low|High|None|Required|Unchanged|Changed|[NALPHRUC]"
+# "Attack Vector (AV): Network (N)", "Integrity Impact is High", "AV: N".
+_WRITTEN = {
+    metric: re.compile(
+        rf"(?:\b{name}(?: impact)?\W{{0,8}}|\b(?-i:{metric})\W{{0,6}}[:=]\W{{0,6}})"
+        rf"(?:{metric}\W{{1,8}})?(?:is\W{{1,4}})?({_VALUE})\b",
+        re.IGNORECASE,
+    )
+    for metric, name in zip(METRICS, _NAMES, strict=True)
 }
-
-
-@cache
-def _in_words() -> dict[str, re.Pattern[str]]:
-    """Return the pattern of each metric that is written out, its value as a word or a letter."""
-    patterns = {}
-    for metric, said in _VALUES.items():
-        name, _, values = said.partition(": ")
-        value = "|".join([*values.split(", "), *(v[0] for v in values.split(", "))])
-        patterns[metric] = re.compile(
-            rf"(?i:\b{name}(?: impact)?\W{{0,8}}|\b{metric}\W{{0,6}}[:=]\W{{0,6}})"
-            rf"(?:\(?{metric}\)?(?i:\W{{1,8}}))?(?i:is\W{{1,4}})?(?i:({value}))\b"
-        )
-    return patterns
 
 
 def vector_in_words(item: Item, text: str) -> list[str]:
     """Read a vector whose eight metrics are written out, each one once."""
-    named = {
-        metric: {value[0].upper() for value in pattern.findall(text)}
-        for metric, pattern in _in_words().items()
-    }
-    if any(len(values) != 1 for values in named.values()):
+    values = [{v[0].upper() for v in pattern.findall(text)} for pattern in _WRITTEN.values()]
+    if any(len(named) != 1 for named in values):
         return []
-    return ["/".join(f"{metric}:{values.pop()}" for metric, values in named.items())]
+    pairs = zip(METRICS, values, strict=True)
+    vector = base_vector("/".join(f"{metric}:{named.pop()}" for metric, named in pairs))
+    return [vector[0]] if vector else []
 
 
 def _canonical(text: str) -> str | None:
