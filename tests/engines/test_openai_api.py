@@ -115,6 +115,7 @@ def test_what_is_no_completion_is_an_error(ask: Ask, body: str) -> None:
     [
         choice({"content": "CWE"}, "abort"),
         choice({"content": "CWE"}, "error"),
+        choice({"content": "CWE"}, "insufficient_system_resource"),
         choice({"content": ""}, None),
         choice({}, None),
         'data: {"choices": [{"delta": {"content": "CWE-7"}}]}\n\n',
@@ -209,7 +210,10 @@ OPENROUTER = {
 }
 
 
-@pytest.mark.parametrize("error", [AZURE, INNER, OPENROUTER])
+OPENAI = {"message": "Invalid prompt", "code": "invalid_prompt", "type": "invalid_request_error"}
+
+
+@pytest.mark.parametrize("error", [AZURE, INNER, OPENROUTER, OPENAI])
 def test_the_error_of_a_filter_is_an_answer_without_a_text(ask: Ask, error: Any) -> None:
     answer = filtered(ask(3), {"error": error})
     assert answer is not None

@@ -50,7 +50,7 @@ _log = logging.getLogger(__name__)
 
 # Besides every 5xx: request timeout, conflict, too early, too many requests.
 _RETRIED = {408, 409, 425, 429}
-_BUSY = {429, 503}
+_BUSY = {429, 503, 529}
 _TIMEOUT = 600.0  # seconds of one attempt
 _CONNECT = 10.0  # seconds; a server that is up accepts at once
 # Seconds before the first retry, doubled for each further one. Eight of them wait 90 seconds: so

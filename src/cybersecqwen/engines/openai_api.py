@@ -37,8 +37,14 @@ _TRANSPORT = ("stream", "stream_options")
 _REASON = re.compile(r"[\w-]{1,40}")
 _REASONING = ("reasoning_content", "reasoning")
 _PIECES = ("text", *_REASONING, "refusal")  # what a stream gives bit by bit, beside the content
-# The codes of a prompt or an answer that Azure or OpenAI withholds.
-_FILTERED = {"content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation"}
+# The codes of a prompt or an answer that Azure or OpenAI withholds; to some models a prompt about
+# attacks is an invalid one.
+_FILTERED = {
+    *("content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation"),
+    *("invalid_prompt", "cyber_policy_violation"),
+}
+# The reasons of a generation that ended for the server's sake, among them DeepSeek's.
+_UNFINISHED = {"abort", "error", "insufficient_system_resource"}
 
 
 class UnfinishedError(ValueError):
@@ -147,7 +153,7 @@ def status_of(answer: Any, status: int) -> int:
 def filtered(request: Request, answer: Any) -> Response | None:
     """Return the answer that a filter's error is: one without a text; None for any other error."""
     error = _error(answer)
-    parts = [error, error.get("innererror"), error.get("metadata")]
+    parts = [error, *map(error.get, ("innererror", "inner_error", "metadata"))]
     told = [part for part in parts if isinstance(part, dict)]
     codes = {str(part.get("code")) for part in told}
     if codes.isdisjoint(_FILTERED) and not any("flagged_input" in part for part in told):
@@ -177,7 +183,7 @@ def response(request: Request, answer: Any) -> Response:
         calls = message.get("tool_calls") or message.get("function_call")
     except UNREADABLE as error:
         raise ValueError("HTTP 200 without a completion") from error
-    if reason in ("abort", "error") or not (text or thoughts or refusal or calls or reason):
+    if reason in _UNFINISHED or not (text or thoughts or refusal or calls or reason):
         raise UnfinishedError("HTTP 200 for a generation that the server did not finish")
     if calls:
         text, thoughts, reason = "", thoughts or text, "tool_calls"
