@@ -48,6 +48,9 @@ def scored(task: str, protocol: str, *texts: str, **fields: Any) -> TaskScores:
         ("cti-mcq", "paper", "The second option.", "in words"),
         ("cti-mcq", "faith", "Code signing, for it checks who made it.", "in words"),
         ("cti-mcq", "faith", "answer = b", "stated"),
+        ("cti-mcq", "model-card", "Ans: B", "stated"),
+        ("cti-mcq", "paper", "\uff22", "on a line of its own"),
+        ("cti-mcq", "model-card", "B: it checks who made it.", "in words"),
         ("cti-rcm", "model-card", "It maps to **CWE\u201189**.", "an id in another spelling"),
         ("cti-rcm", "paper", "cwe_89 it is", "an id in another spelling"),
         ("cti-rcm", "cti-bench", "Answer: 89", "stated"),
@@ -57,6 +60,7 @@ def scored(task: str, protocol: str, *texts: str, **fields: Any) -> TaskScores:
         ("cti-vsp", "model-card", WRITTEN_OUT, "in words"),
         ("cti-vsp", "cti-bench", f"Hence `cvss:3.1/{BARE.lower()}`", "in running text"),
         ("cti-ate", "faith", "Techniques:\nT1105, T1059", "in running text"),
+        ("cti-ate", "faith", "1. T1105: a tool\n2. **T1059.001**", "a line for each"),
     ],
 )
 def test_a_clear_answer_in_another_form_is_named_and_read_leniently(
@@ -109,6 +113,14 @@ def test_an_answer_that_says_to_be_the_answer_is_read_before_the_last_one() -> N
     assert found.predictions == (("CWE-79", "CWE-89"),)
     assert read_leniently(found).predictions == (("CWE-89", "CWE-89"),)
     assert "a lenient reader gives strict_accuracy 1.0000" in unread_report(found)["warning"]
+
+
+def test_a_list_of_techniques_is_read_whole() -> None:
+    found = scored("cti-ate", "model-card", "So:\n- Scripting (T1059)\n- Transfer (T1105)")
+    assert found.predictions == (("T1105",),)
+    assert read_leniently(found).predictions == (("T1059, T1105",),)
+    found = scored("cti-ate", "model-card", "T1027 hides it.\nT1059, T1105")
+    assert read_leniently(found).predictions == (("T1059, T1105",),)
 
 
 @pytest.mark.parametrize("protocol", ["model-card", "paper", "faith", "cti-bench"])

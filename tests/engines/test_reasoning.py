@@ -20,6 +20,21 @@ def test_special_tokens_at_the_end_are_cut(token: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "response",
+    [
+        "<|im_start|>assistant\nB<|im_end|>",
+        "<s> B</s>",
+        "<|assistant|>B",
+        "B<|im_end|>\n<|im_start|>user\nAnd A?<|im_end|>",
+        "<think>A?</think>B<|eot_id|><|start_header_id|>user<|end_header_id|>A",
+        "B<end_of_turn>\n<start_of_turn>user\nNext",
+    ],
+)
+def test_an_answer_ends_where_its_turn_ends(response: str) -> None:
+    assert read_answer(response).text == "B"
+
+
+@pytest.mark.parametrize(
     ("response", "answer"),
     [
         ("<think>A or B?</think>\n\nB", "B"),
@@ -59,7 +74,7 @@ def test_a_response_that_ends_in_its_reasoning_holds_no_answer(response: str) ->
     "response",
     [
         *("B", "  B \n", "", "I think it is <b>B</b>.", "The tag </script> ends it"),
-        *("Analysis: it is B.", "<|im_end|> stands before B", "A vector <img src=x>"),
+        *("Analysis: it is B.", "B stands before <|im_end|> and more", "A vector <img src=x>"),
     ],
 )
 def test_every_other_response_is_the_answer_as_it_is(response: str) -> None:

@@ -51,6 +51,12 @@ _SPECIAL = "|".join(
     )
 )
 _AT_THE_END = re.compile(rf"\s*(?:{_SPECIAL})\s*\Z", re.IGNORECASE)
+_AT_THE_START = re.compile(rf"\s*(?:(?:{_SPECIAL})(?:(?:assistant|model)\s)?\s*)+", re.IGNORECASE)
+# Where a server does not stop: what follows is another turn, which the model made up.
+_NEXT_TURN = re.compile(
+    r"(?:<\|(?:im_end|eot_id|endoftext)\|>|<end_of_turn>|</s>)\s*"
+    r"(?:<\|(?:im_start|start_header_id|begin_of_text)\|>|<start_of_turn>|<s>|\[INST\])"
+)
 
 
 class Answer(NamedTuple):
@@ -62,13 +68,14 @@ class Answer(NamedTuple):
 
 
 def read_answer(response: str) -> Answer:
-    """Split a response into answer and reasoning; one without either mark is the answer as it is.
+    """Split a response into answer and reasoning; one without any mark is the answer as it is.
 
     A closing mark without an opening one ends reasoning that began in the prompt.
     """
-    first, *rest = _MARK.split(response)
+    turn = _NEXT_TURN.search(response)
+    first, *rest = _MARK.split(response[: turn.start()] if turn else response)
     if not rest:
-        return Answer(_without_special_tokens(response))
+        return Answer(_without_special_tokens(first))
     reasoning: list[str] = []
     answer, inside = [first], False
     for close, opened, text in zip(rest[0::3], rest[1::3], rest[2::3], strict=True):
@@ -81,7 +88,7 @@ def read_answer(response: str) -> Answer:
 
 
 def _without_special_tokens(text: str) -> str:
-    end = len(text)
+    begun, end = _AT_THE_START.match(text), len(text)
     while match := _AT_THE_END.search(text, max(0, end - 80), end):
         end = match.start()
-    return text[:end]
+    return text[begun.end() if begun else 0 : end]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from functools import partial
+from itertools import takewhile
 
 from cybersecqwen.benchmark.tasks.cti_bench import CTI_BENCH, read_cti_bench
 from cybersecqwen.benchmark.tasks.lenient import IN_RUNNING_TEXT, Reading
@@ -23,6 +24,10 @@ _LIST = re.compile(r"\*\*List of All MITRE (\w+) technique IDs\*\*(.*)", re.DOTA
 _ENTRY = re.compile(r"(T\d{4})\s*:\s*(.*?)\s*(?=T\d{4}\s*:|\Z)", re.DOTALL)
 
 _TECHNIQUE = re.compile(r"\bT(\d{4})(?:\.\d{3})?\b", re.IGNORECASE)
+# A line of a list that names one technique, at its beginning or in brackets at its end.
+_LISTED = re.compile(
+    r"^(?=\W*(?:\d+[.)])?\W*T\d{4}|.*\(T\d{4}(?:\.\d{3})?\)\W*$)(?!.*T\d{4}.*T\d{4})", re.IGNORECASE
+)
 _MAIN = re.compile(r"T\d{4}")
 _FAITH = re.compile(r"\banswer\s*:\s*((?:t\d+,\s*)*t\d+)\b", re.IGNORECASE)
 
@@ -40,6 +45,15 @@ def last_line(text: str) -> Extraction:
         if named:
             return Extraction(", ".join(named), proper=line is lines[-1])
     return NO_ANSWER
+
+
+def lenient(item: Item, text: str) -> Reading:
+    """Read a list with a technique on each line, else as the last line says."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    listed = list(takewhile(_LISTED.search, reversed(lines)))
+    if len(listed) > 1:
+        return Reading(", ".join(techniques("\n".join(listed))), "a line for each", stated=True)
+    return Reading(last_line(text).answer, IN_RUNNING_TEXT)
 
 
 def unique_answer(text: str) -> Extraction:
@@ -100,7 +114,7 @@ TASK = Task(
             "a unique `Answer: T…, T…`", unique_answer, ("faith",), protocols=("faith",)
         ),
     },
-    lenient=lambda item, text: Reading(last_line(text).answer, IN_RUNNING_TEXT),
+    lenient=lenient,
     gives_answer=gives_answer,
     mark=mark,
     unread=lambda item: {"fn": float(len(techniques(item.gold)))},

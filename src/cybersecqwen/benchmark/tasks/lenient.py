@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import NamedTuple
+from unicodedata import normalize
 
 from cybersecqwen.records import Item
 
@@ -22,8 +23,9 @@ STATED = {
     "boxed": r"\\(?:boxed|fbox)\s*\{(?:\\\w+\s*\{)?\W{0,8}ANSWER",
     "tagged": r"<\|?(?:final_?)?(?:answer|response)\|?>\W{0,8}ANSWER",
     "JSON": rf'"(?:{_KEY})"\s*:\s*[\["]{{0,2}}\s?ANSWER[^"\n]{{0,80}}"?\s*[,\]}}}}]',
-    "stated": r"(?:answer|choice|mapping|classification|cwe(?: id)?|vector(?: string)?)\W{0,4}"
-    r"(?:\s(?:is|would be|should be)\b|:|=)[^\w\n]{0,12}(?:option\s+)?ANSWER",
+    "stated": r"\b(?:ans(?:wer)?|choice|correct|mapping|classification|cwe(?: id)?"
+    r"|vector(?: string)?)"
+    r"\W{0,4}(?:\s(?:is|would be|should be)\b|:|=)[^\w\n]{0,12}(?:(?:option|letter)\s+)?ANSWER",
 }
 # Forms in which an answer is clear only where it is the only one.
 UNSTATED = {
@@ -78,7 +80,7 @@ class LenientReader:
 
     def __call__(self, item: Item, text: str) -> Reading:
         """Read one answer: the only one that is stated, else the only one in another form."""
-        several = False
+        text, several = normalize("NFKC", text), False
         for patterns in self._patterns:
             for form, pattern in patterns.items():
                 named = self._named(pattern, text)

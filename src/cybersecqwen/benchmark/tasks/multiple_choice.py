@@ -90,6 +90,7 @@ def lenient_letter(letters: str) -> LenientReader:
         rf"|\b([{letters}])\W{{0,4}}(?i:\s(?:is|would be|seems)\s+(?:the\s+)?"
         rf"(?:correct|right|best|most))"
         rf"|(?i:\b({'|'.join(_PLACES)})\s+(?:option|choice|answer|one)\b)"
+        rf"|^\W{{0,4}}([{letters}])\)?\s?[:.)-]\s"
         rf"|\b([{letters}])(?=\s*(?:or|and|/|&)\s*[{letters}]\b)"
         rf"|(?:(?<=or )|(?<=and )|(?<=/)|(?<=& ))([{letters}])\b"
     )
