@@ -166,6 +166,8 @@ def test_exported_samples_score_as_the_run_does(run_folder: Path, tmp_path: Path
     [run] = read_run(run_folder)
     texts = {t: [(r.item, r.text) for r in rs] for t, rs in answers.responses.items()}
     assert texts == {t: [(r.item, r.text) for r in rs] for t, rs in run.responses.items()}
+    first = min(path.parent.glob("samples_*"))  # a file says its task too
+    assert [a.task for a in read_recordings(first, None, BENCHMARK)] == ["cti-rcm"]
 
 
 def test_results_need_the_items_that_were_asked(run_folder: Path, six_tasks: Path) -> None:

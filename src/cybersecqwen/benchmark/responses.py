@@ -28,6 +28,7 @@ from cybersecqwen.benchmark.score import TaskScores, extractor, score
 from cybersecqwen.benchmark.tasks import TASKS, find_task, open_task, read_items
 from cybersecqwen.benchmark.trial import protocol_items
 from cybersecqwen.engines.reasoning import read_answer
+from cybersecqwen.engines.response_files import read_response_file
 from cybersecqwen.engines.response_log import read_responses
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import read_json, sha256_file
@@ -265,7 +266,10 @@ def read_recordings(
             for files in recordings.values()
             for a in _recorded(files, name, benchmark, column, partial=partial)
         ]
-    if task is None:
+    if task is None and path.is_file():
+        rows = read_response_file(path, column=column, partial=partial)
+        task = next((row.task for row in rows), "")
+    if not task:
         raise InputError("which task does this answer?", where=path, tip="give --task")
     return _recorded([path], find_task(task).name, benchmark, column, partial=partial)
 
