@@ -7,10 +7,9 @@ ends in `/chat/completions` is that endpoint's. An Azure deployment's URL holds 
     for response in engine.generate(requests):
         ...
 
-A chat goes to {base}/chat/completions, a raw text to {base}/completions, each with
-its own temperature, top_p, max_tokens, seed and stop; `request` renames, adds or leaves out fields.
-Whether the server honours them is the server's affair: `cybersecqwen probe` finds out before its
-numbers are trusted. An answer is JSON or a stream of events.
+A chat goes to {base}/chat/completions, a raw text to {base}/completions, each with its own
+temperature, top_p, max_tokens, seed and stop. Whether the server honours them is its affair:
+`cybersecqwen probe` finds out before its numbers are trusted.
 
 The requests run in an event loop on a thread of their own, `concurrency` of them at
 once, fewer while the server pushes back. An answer is yielded when it arrives, whichever
@@ -356,10 +355,12 @@ class HttpEngine:
         """Return the failure that an error of the client is; raises EngineError for one of TLS."""
         import aiohttp
 
-        why = f"{type(error).__name__} {error}".strip()
         if isinstance(error, aiohttp.ClientSSLError):
             tip = "--ca-bundle FILE names the certificates to trust; is it https at all?"
-            raise EngineError(f"TLS failed: {why}", where=self._base, tip=tip) from error
+            raise EngineError(f"TLS failed: {error}", where=self._base, tip=tip) from error
+        # The whole text of a refused connection speaks of ssl, also where there is none.
+        said = error.strerror if isinstance(error, aiohttp.ClientConnectorError) else error
+        why = f"{type(error).__name__} {said}".strip()
         mute = isinstance(error, TimeoutError)
         return TransientError(why, busy=not mute, mute=mute)
 
