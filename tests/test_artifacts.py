@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from cybersecqwen import artifacts
 from cybersecqwen.artifacts import FOLDER, save, verified
 from cybersecqwen.cwe.catalogue import load_catalogue
 from cybersecqwen.embedded_build.build import UpstreamFiles, build
-from cybersecqwen.errors import InputError
+from cybersecqwen.errors import CyberSecQwenError, InputError
 
 DOMAINS = ("enterprise", "mobile", "ics")
 
@@ -37,35 +38,39 @@ def test_a_damaged_artifact_is_refused(tmp_path: Path) -> None:
         load_catalogue(folder)
 
 
-@pytest.mark.parametrize("killed_before", ["write_bytes", "replace"])
-def test_one_that_is_killed_while_it_is_saved_stays_usable(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_before: str
+@pytest.mark.parametrize(
+    ("ending", "left", "files"),
+    [
+        (KeyboardInterrupt(), b"old", 3),  # as a kill does, it leaves no time to clean up
+        (CyberSecQwenError("cannot write"), b"old", 2),
+        (None, b"new", 2),
+    ],
+)
+def test_one_that_cannot_be_saved_whole_stays_what_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: BaseException, left: bytes, files: int
 ) -> None:
+    def end(path: Path, data: bytes) -> None:
+        if ending:
+            raise ending
+        path.write_bytes(data)
+
     save(tmp_path, "index.npz", b"old", {})
-
-    def kill(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        if killed_before == "write_bytes":
-            patched.setattr("cybersecqwen.artifacts.write_bytes", kill)
-        else:
-            write = artifacts.write_bytes
-
-            def write_and_kill(path: Path, data: bytes) -> None:
-                write(path, data)
-                kill()
-
-            patched.setattr("cybersecqwen.artifacts.write_bytes", write_and_kill)
-        with pytest.raises(KeyboardInterrupt):
-            save(tmp_path, "index.npz", b"new", {})
-    left = b"old" if killed_before == "write_bytes" else b"new"
+    with monkeypatch.context() as patched, suppress(KeyboardInterrupt, CyberSecQwenError):
+        patched.setattr(artifacts, "write_bytes", end)
+        save(tmp_path, "index.npz", b"new", {})
     assert verified(tmp_path, "index.npz") == left
+    assert len(list(tmp_path.iterdir())) == files
+
+
+def test_one_that_is_killed_before_its_certificate_is_the_new_one(tmp_path: Path) -> None:
+    save(tmp_path, "index.npz", b"old", {})
+    save(tmp_path / "new", "index.npz", b"new", {})
+    certificate = tmp_path / "new" / "index.npz.certificate.json"
+    certificate.rename(tmp_path / f".{certificate.name}")
+    (tmp_path / "index.npz").write_bytes(b"new")
+    assert verified(tmp_path, "index.npz") == b"new"
     save(tmp_path, "index.npz", b"new", {})
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "index.npz",
-        "index.npz.certificate.json",
-    ]
+    assert not (tmp_path / f".{certificate.name}").exists()
 
 
 @pytest.mark.shared

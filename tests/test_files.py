@@ -16,6 +16,7 @@ from cybersecqwen import files
 from cybersecqwen.errors import CyberSecQwenError, InputError
 from cybersecqwen.files import (
     atomic_write,
+    exclusive,
     read_json,
     read_jsonl,
     readable,
@@ -111,6 +112,16 @@ def test_a_written_file_is_readable_by_others(tmp_path: Path) -> None:
     finally:
         os.umask(mask)
     assert (tmp_path / "a.json").stat().st_mode & 0o777 == 0o644
+
+
+def test_what_a_killed_process_left_is_deleted_by_the_next_to_write_there(tmp_path: Path) -> None:
+    write = atomic_write(tmp_path / "out" / "in" / "rows.jsonl")
+    write.__enter__().write("half")
+    assert len(list(tmp_path.rglob("*.partial"))) == 1
+    own = tmp_path / "out" / ".own.partial"
+    own.write_text("of the user")
+    with exclusive(tmp_path / "out"):
+        assert list((tmp_path / "out").rglob("*.partial")) == [own]
 
 
 def test_json_is_written_the_same_whatever_the_order_of_keys(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from cybersecqwen.errors import InputError
+from cybersecqwen.errors import CyberSecQwenError, InputError
 from cybersecqwen.files import Json, read_json, write_bytes, write_json
 
 FOLDER = Path(__file__).parent / "data"
@@ -40,7 +40,11 @@ def save(folder: Path, name: str, data: bytes, facts: Json) -> Json:
     }
     next_certificate = _next_certificate(folder, name)
     write_json(next_certificate, certificate)
-    write_bytes(folder / name, data)
+    try:
+        write_bytes(folder / name, data)
+    except CyberSecQwenError:
+        next_certificate.unlink()
+        raise
     next_certificate.replace(certificate_of(folder, name))
     return certificate
 

@@ -77,10 +77,13 @@ def atomic_write(path: Path) -> Iterator[IO[str]]:
         yield file
 
 
-def remove_partial_files(folder: Path) -> None:
-    """Delete what killed processes left half-written below a folder that no other one writes to."""
-    for path in folder.rglob(f".*{_PARTIAL}"):
-        path.unlink()
+@contextmanager
+def exclusive(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder, and delete what killed processes left half-written in it."""
+    with locked(folder):
+        for path in folder.rglob(f".*.????????{_PARTIAL}"):  # as `tempfile` names them
+            path.unlink()
+        yield
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -19,9 +19,8 @@ from cybersecqwen import __version__
 from cybersecqwen.errors import StageError
 from cybersecqwen.files import (
     Json,
-    locked,
+    exclusive,
     read_json,
-    remove_partial_files,
     sha256_file,
     sha256_tree,
     write_json,
@@ -43,7 +42,7 @@ def make_stage(folder: Path, made_from: Json, make: Callable[[Path], object]) ->
     """
     made_from = json.loads(json.dumps(made_from))  # a tuple and a list are the same setting
     if not _is_done(folder, made_from):
-        with locked(folder):
+        with exclusive(folder):
             if not _is_done(folder, made_from):  # by a process that held the lock until now
                 _make(folder, made_from, make)
                 return
@@ -51,7 +50,6 @@ def make_stage(folder: Path, made_from: Json, make: Callable[[Path], object]) ->
 
 
 def _make(folder: Path, made_from: Json, make: Callable[[Path], object]) -> None:
-    remove_partial_files(folder)
     resumed = _holds_files(folder)
     _log.info("%s: %s", folder, "resumed" if resumed else "started")
     if not resumed:

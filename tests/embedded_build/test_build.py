@@ -175,7 +175,7 @@ main(sys.argv[1:])
         check=False,
     )
     assert (done.returncode, done.stdout) == (1, "")
-    assert "cwe.json: cannot write: File too large" in done.stderr
+    assert "cannot write: File too large" in done.stderr
     assert len(done.stderr.splitlines()) == 2  # what is being built, and the error
     left = {path.name: path.read_bytes() for path in out.iterdir()}
     assert left == ({"cwe.json": before} if before else {})

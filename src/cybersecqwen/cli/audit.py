@@ -53,18 +53,24 @@ def audit(
     from cybersecqwen.benchmark.tasks import read_benchmark
     from cybersecqwen.contamination.audit import checked_rules, checked_settings, run_audit
     from cybersecqwen.contamination.certificate import certify
-    from cybersecqwen.files import write_json
+    from cybersecqwen.files import exclusive, write_json
     from cybersecqwen.reports.audit_report import audit_summary, audit_table, write_audit
 
     items = read_benchmark(benchmark, complete=not allow_missing)
     settings, rules = checked_settings(limits), checked_rules(rules)
     result = run_audit(train, items, settings, rules=rules, allow_unreadable=allow_unreadable)
     if out:
-        written = write_audit(result, items, out, train=train.name)
-        certificate = certify(
-            result, train=train, benchmark=items, settings=settings, rules=rules, outputs=written
-        )
-        write_json(out / "certificate.json", certificate)
+        with exclusive(out):
+            written = write_audit(result, items, out, train=train.name)
+            certificate = certify(
+                result,
+                train=train,
+                benchmark=items,
+                settings=settings,
+                rules=rules,
+                outputs=written,
+            )
+            write_json(out / "certificate.json", certificate)
         click.echo(f"{out}: evidence, page and certificate written", err=True)
     echo(audit_summary(result), audit_table(result), as_json=as_json)
     click.get_current_context().exit(_STATUS[result.verdict])

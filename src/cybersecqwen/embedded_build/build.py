@@ -45,7 +45,7 @@ from cybersecqwen.embedded_build.classifier_training import (
 from cybersecqwen.embedded_build.indexing import KnowledgeFiles
 from cybersecqwen.embedded_build.validation import measure
 from cybersecqwen.errors import InputError
-from cybersecqwen.files import Json, sha256_file
+from cybersecqwen.files import Json, exclusive, sha256_file
 from cybersecqwen.sources import read_vulnerabilities
 from cybersecqwen.sources.cwe import catalogue_version, read_catalogue
 
@@ -123,9 +123,10 @@ def build(
 ) -> dict[str, Json]:
     """Make the parts and return their certificates, which lie beside them."""
     certificates = {}
-    for part in parts:
-        _log.info("building %s", part)
-        certificates[part] = PARTS[part](inputs, folder)
+    with exclusive(folder):
+        for part in parts:
+            _log.info("building %s", part)
+            certificates[part] = PARTS[part](inputs, folder)
     return certificates
 
 

@@ -32,7 +32,7 @@ from cybersecqwen.embedded.lexicon import LEXICON
 from cybersecqwen.embedded.mentions import LONGEST_NAME
 from cybersecqwen.embedded.terms import hashed, terms, words
 from cybersecqwen.errors import InputError
-from cybersecqwen.files import Json, sha256_file, write_json
+from cybersecqwen.files import Json, exclusive, sha256_file, write_json
 from cybersecqwen.records import Entry, Fact, Knowledge, Passage
 
 if TYPE_CHECKING:
@@ -114,11 +114,12 @@ def install(sources: KnowledgeFiles, *, folder: Path | None = None) -> Path:
     target = folder / f"knowledge-{hashlib.sha256(data).hexdigest()[:12]}.npz"
     about = {"command": "cybersecqwen knowledge install", "sources": _described(read)}
     KnowledgeIndex.from_bytes(data, where=target)  # what does not load replaces nothing
-    save(folder, target.name, data, {**about, "passages": len(passages)})
-    write_json(folder / CURRENT, {"index": target.name})
-    for path in folder.glob("knowledge-*"):
-        if not path.name.startswith(target.name):
-            path.unlink()
+    with exclusive(folder):
+        save(folder, target.name, data, {**about, "passages": len(passages)})
+        write_json(folder / CURRENT, {"index": target.name})
+        for path in folder.glob("knowledge-*"):
+            if not path.name.startswith(target.name):
+                path.unlink()
     return target
 
 
