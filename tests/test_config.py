@@ -115,3 +115,17 @@ def test_a_bad_override_is_refused(override: str, message: str) -> None:
     with pytest.raises(RecipeError) as caught:
         load_recipe("smoke", overrides=(override,))
     assert message in str(caught.value)
+
+
+def test_the_text_of_a_chat_templates_file_goes_into_the_recipe(tmp_path: Path) -> None:
+    """So that a run does not change with the file, and its folder says all."""
+    (tmp_path / "turns.jinja").write_text("{{ messages[0]['content'] }}\n")
+    recipe = load_recipe(write(tmp_path, 'template = "qwen3"', 'template = "turns.jinja"'))
+    assert recipe.model.chat_template == "{{ messages[0]['content'] }}\n"
+    (tmp_path / "again.toml").write_text(dump_recipe(recipe))
+    assert load_recipe(tmp_path / "again.toml") == recipe
+
+
+def test_a_chat_template_that_is_nowhere_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"'turns.jinja' is no file and none of 'qwen3'.*'own'"):
+        load_recipe(write(tmp_path, 'template = "qwen3"', 'template = "turns.jinja"'))

@@ -22,8 +22,10 @@ from pydantic_core import PydanticCustomError
 
 from cybersecqwen.artifacts import shipped_recipes
 from cybersecqwen.errors import RecipeError
-from cybersecqwen.prompts import CHAT_TEMPLATES
+from cybersecqwen.files import read_text
+from cybersecqwen.prompts import CHAT_TEMPLATES, OWN_TEMPLATE
 
+_TEMPLATE_NAMES = (*CHAT_TEMPLATES, OWN_TEMPLATE)
 FolderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 
@@ -60,19 +62,24 @@ class RandomModel(Section):
     head_dim: int = Field(ge=8)
 
 
-def _known_family(name: str) -> str:
-    if name not in CHAT_TEMPLATES:
-        raise ValueError(f"Input should be {' or '.join(map(repr, CHAT_TEMPLATES))}")
-    return name
+def _chat_template(value: str) -> str:
+    if value not in _TEMPLATE_NAMES and "{" not in value:
+        names = ", ".join(map(repr, _TEMPLATE_NAMES))
+        raise ValueError(f"{value!r} is no file and none of {names}")
+    return value
 
 
 class Model(Section):
-    """The base model: a hub id, a folder, or `random` with its sizes beside it."""
+    """The base model: a hub id, a folder, a GGUF file, `package:NAME`, or `random` with its sizes.
+
+    `chat_template` is a family's name, "own" for the model's, or the text of a template; a recipe
+    names the text's file.
+    """
 
     base: str
     revision: str = "main"
     kind: Literal["instruct", "base"] = "instruct"
-    chat_template: Annotated[str, AfterValidator(_known_family)]
+    chat_template: Annotated[str, AfterValidator(_chat_template)]
     attention: Literal["flash_attention_2", "sdpa", "eager"]
     precision: Literal["bfloat16", "float32"]
     random: RandomModel | None = None
@@ -253,6 +260,7 @@ def load_recipe(reference: Recipe | str | Path, *, overrides: tuple[str, ...] = 
         table = read_toml(where)
     for setting in overrides:
         _apply(table, setting)
+    _read_chat_template(table, Path(where).parent)
     try:
         return Recipe.model_validate(table)
     except ValidationError as error:
@@ -305,6 +313,17 @@ def _apply(table: dict[str, Any], setting: str) -> None:
         table[last] = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         table[last] = text.strip()
+
+
+def _read_chat_template(table: dict[str, Any], folder: Path) -> None:
+    """Put the text of a chat template's file, beside the recipe or here, in place of its name."""
+    model = table.get("model")
+    name = model.get("chat_template") if isinstance(model, dict) else None
+    if not isinstance(model, dict) or not isinstance(name, str) or name in _TEMPLATE_NAMES:
+        return
+    file = next((f for f in (folder / name, Path(name)) if "{" not in name and f.is_file()), None)
+    if file:
+        model["chat_template"] = read_text(file)
 
 
 def explain(error: ValidationError, root: type[BaseModel]) -> str:

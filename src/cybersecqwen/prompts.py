@@ -30,9 +30,11 @@ _CTI_BENCH: dict[str, str] = _PROMPTS["cti-bench"]
 
 FAITH: dict[str, str] = _PROMPTS["faith"]  # the prompts of Cisco's harness to chat models, by task
 TEACHER: str = _PROMPTS["teacher"]["system"]
-CHAT_TEMPLATES: dict[str, str] = {name: chat["template"] for name, chat in _PROMPTS["chat"].items()}
+_CHAT = {name: _PROMPTS["chat"][c.get("same_as", name)] for name, c in _PROMPTS["chat"].items()}
+CHAT_TEMPLATES: dict[str, str] = {name: chat["template"] for name, chat in _CHAT.items()}
 # The token that ends an assistant turn under each template.
-END_OF_TURN: dict[str, str] = {name: chat["end"] for name, chat in _PROMPTS["chat"].items()}
+END_OF_TURN: dict[str, str] = {name: chat["end"] for name, chat in _CHAT.items()}
+OWN_TEMPLATE = "own"  # the name of the template that comes with a base model
 
 
 def rcm_prompt(description: str) -> str:

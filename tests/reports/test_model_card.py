@@ -255,3 +255,18 @@ def test_an_evaluation_that_was_not_finished_has_no_score(make_run: MakeRun) -> 
     run = make_run()
     (run / "evaluation" / "cti-rcm" / "model-card" / "manifest.json").unlink()
     assert "0.6512" not in render(run)
+
+
+@pytest.mark.parametrize(
+    ("template", "named"), [("{{ 'a | b' }}", "from a file"), ("own", "the base model's own")]
+)
+def test_a_template_that_is_no_familys_is_shown_in_full(
+    make_run: MakeRun, template: str, named: str
+) -> None:
+    run = make_run()
+    recipe = load_recipe(run / "recipe.toml", overrides=(f'model.chat_template="{template}"',))
+    (run / "recipe.toml").write_text(dump_recipe(recipe), encoding="utf-8")
+    (run / "adapter" / "chat_template.jinja").write_text("{{ 'a | b' }}\n")
+    card = render(run)
+    assert f"| {named}" in card.split("| Chat template ")[1].splitlines()[0]
+    assert card.count("{{ 'a | b' }}") == 1

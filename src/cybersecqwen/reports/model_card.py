@@ -20,7 +20,7 @@ from cybersecqwen import templates
 from cybersecqwen.benchmark.protocol import PROTOCOLS, find_protocol
 from cybersecqwen.config import Recipe
 from cybersecqwen.files import Json
-from cybersecqwen.prompts import CHAT_TEMPLATES, mcq_prompt, rcm_prompt
+from cybersecqwen.prompts import CHAT_TEMPLATES, OWN_TEMPLATE, mcq_prompt, rcm_prompt
 from cybersecqwen.reports.markdown import document
 from cybersecqwen.reports.results import (
     NO_EVALUATION,
@@ -67,10 +67,11 @@ def render(run: Path) -> str:
         certificate=evidence.certificate,
         front_matter=front_matter(evidence),
         on_hub=on_hub(recipe),
+        chat_template=_template_name(recipe),
         base_folder=Path(recipe.model.base).name,
         size=size,
         memory=memory,
-        usage=usage(recipe).rstrip("\n"),
+        usage=usage(recipe, evidence.own_template).rstrip("\n"),
         measured=measured_table(evidence.results),
         no_evaluation=NO_EVALUATION,
         protocols=[p for p in PROTOCOLS.values() if p.name in protocols],
@@ -113,6 +114,13 @@ def on_hub(recipe: Recipe) -> bool:
     return recipe.model.random is None and _HUB_ID.fullmatch(recipe.model.base) is not None
 
 
+def _template_name(recipe: Recipe) -> str:
+    """Name a chat template; one from a file is shown in full where it is used."""
+    name = recipe.model.chat_template
+    own = "the base model's own, without a system prompt"
+    return name if name in CHAT_TEMPLATES else own if name == OWN_TEMPLATE else "from a file"
+
+
 def _eval_result(result: Result) -> EvalResult:
     from huggingface_hub import EvalResult
 
@@ -133,8 +141,11 @@ def _eval_result(result: Result) -> EvalResult:
     )
 
 
-def usage(recipe: Recipe) -> str:
-    """Show how to query the model in process and over HTTP, as its evaluation does."""
+def usage(recipe: Recipe, own_template: str = "") -> str:
+    """Show how to query the model in process and over HTTP, as its evaluation does.
+
+    `own_template` is the one that the model was trained with, where the recipe names no family.
+    """
     protocol = find_protocol(recipe.evaluation.protocol)
     sampling = f"do_sample=True, temperature={protocol.temperature}, top_p={protocol.top_p}"
     body = {
@@ -153,7 +164,7 @@ def usage(recipe: Recipe) -> str:
         json=json.dumps,
         sampling=sampling if protocol.temperature else "do_sample=False",
         question=mcq_prompt("{question}", ["{a}", "{b}", "{c}", "{d}"]),
-        chat_template=CHAT_TEMPLATES[recipe.model.chat_template],
+        chat_template=CHAT_TEMPLATES.get(recipe.model.chat_template, own_template),
         body=shlex.quote(json.dumps(body)),
     )
 
@@ -207,6 +218,8 @@ def _measures(value: Json, path: str = "") -> dict[str, str]:
 def _settings(recipe: Recipe, *sections: str) -> dict[str, str]:
     """List every key of these recipe sections as `section.key`, so that none is left out."""
     values = recipe.model_dump(include=set(sections), exclude_none=True)
+    if "model" in values:
+        values["model"]["chat_template"] = _template_name(recipe)
     return {
         f"`{section}.{key}`": _text(value)
         for section in sections

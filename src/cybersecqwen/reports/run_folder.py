@@ -19,7 +19,7 @@ from cybersecqwen.benchmark.statistics import wilson
 from cybersecqwen.benchmark.summary import caveats
 from cybersecqwen.config import Recipe, load_recipe
 from cybersecqwen.errors import InputError
-from cybersecqwen.files import Json, read_json
+from cybersecqwen.files import Json, read_json, read_text
 from cybersecqwen.manifest import made_from_of, outputs_of
 from cybersecqwen.reports.published import Book
 
@@ -217,6 +217,7 @@ class Evidence:
     synthesized: Synthesized | None = None
     distilled: Distilled | None = None
     loss_plot: str = ""  # its path as the card links to it, "" where there is none
+    own_template: str = ""  # the chat template that the adapter was trained with
 
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -228,6 +229,7 @@ def load_evidence(run: Path) -> Evidence:
         raise InputError("no recipe.toml here", where=run, tip="give the folder of a run")
     own = [path for path in _evaluations(run) if _of_merged_model(run, path)]
     others = [path for path in _evaluations(run) if path not in own]
+    template = run / "adapter" / "chat_template.jinja"
     return Evidence(
         recipe=load_recipe(run / "recipe.toml"),
         certificate=_certificate(Certificate, run / "corpus"),
@@ -238,6 +240,7 @@ def load_evidence(run: Path) -> Evidence:
         distilled=_certificate(Distilled, run / "distillation"),
         others=[f"{path.parts[-3]}/{path.parts[-2]}" for path in others],
         loss_plot=_LOSS_PLOT if (run / "report" / _LOSS_PLOT).is_file() else "",
+        own_template=read_text(template) if template.is_file() else "",
     )
 
 

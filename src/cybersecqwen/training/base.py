@@ -18,7 +18,8 @@ from cybersecqwen.engines.threads import limit_threads
 from cybersecqwen.engines.transformers import attention_of
 from cybersecqwen.errors import CyberSecQwenError, InputError, RecipeError, extra
 from cybersecqwen.files import Json, read_json, read_jsonl
-from cybersecqwen.prompts import CHAT_TEMPLATES, END_OF_TURN
+from cybersecqwen.prompts import CHAT_TEMPLATES
+from cybersecqwen.training.chat_template import chat_template, end_of_turn
 
 
 def pin_revision(recipe: Recipe, source: str | Path) -> Recipe:
@@ -56,12 +57,14 @@ def load_tokenizer(recipe: Recipe, source: str | Path) -> Any:
         from transformers import AutoTokenizer
     with _loading(source):
         tokenizer = AutoTokenizer.from_pretrained(source, revision=recipe.model.revision)
-    tokenizer.chat_template = CHAT_TEMPLATES[recipe.model.chat_template]
+    template = recipe.model.chat_template
+    tokenizer.chat_template = chat_template(template, tokenizer, where=source)
     ids = end_of_turn_ids(recipe, tokenizer)
     if len(ids) != 1 or ids[0] == tokenizer.unk_token_id:
+        name = repr(template) if template in CHAT_TEMPLATES else "of the file or the model"
         raise RecipeError(
-            f"{END_OF_TURN[recipe.model.chat_template]!r}, which ends a turn of the template "
-            f"{recipe.model.chat_template!r}, is not one token of this model's vocabulary",
+            f"{end_of_turn(template, tokenizer)!r}, which ends a turn of the template "
+            f"{name}, is not one token of this model's vocabulary",
             where=source,
             tip="choose the model.chat_template of the model's family",
         )
@@ -70,9 +73,8 @@ def load_tokenizer(recipe: Recipe, source: str | Path) -> Any:
 
 def end_of_turn_ids(recipe: Recipe, tokenizer: Any) -> list[int]:
     """Tokenize what ends an assistant turn under the recipe's template."""
-    ids: list[int] = tokenizer.encode(
-        END_OF_TURN[recipe.model.chat_template], add_special_tokens=False
-    )
+    text = end_of_turn(recipe.model.chat_template, tokenizer)
+    ids: list[int] = tokenizer.encode(text, add_special_tokens=False)
     return ids
 
 

@@ -16,8 +16,8 @@ from typing import Any
 from cybersecqwen.config import RandomModel, Recipe
 from cybersecqwen.errors import StageError, extra
 from cybersecqwen.files import read_json, read_jsonl, sha256_file, write_json
-from cybersecqwen.prompts import CHAT_TEMPLATES
 from cybersecqwen.training.base import end_of_turn_ids, quiet_in_pipe
+from cybersecqwen.training.chat_template import chat_template
 from cybersecqwen.training.disk import DiskErrors, open_to_all
 
 # The special tokens of a family: those with a role in the tokenizer, and the other ones.
@@ -65,7 +65,7 @@ def _make(
     quiet_in_pipe()
     texts = [text for row in read_jsonl(train) for text in (row["prompt"], row["completion"])]
     tokenizer = learn_tokenizer(sizes, texts)
-    tokenizer.chat_template = CHAT_TEMPLATES[recipe.model.chat_template]
+    tokenizer.chat_template = chat_template(recipe.model.chat_template, tokenizer, where=folder)
     with torch.random.fork_rng():
         torch.manual_seed(recipe.training.seed)
         model = AutoModelForCausalLM.from_config(_CONFIGS[sizes.architecture](sizes, tokenizer))

@@ -34,7 +34,7 @@ import numpy as np
 from cybersecqwen.contamination import normalised
 from cybersecqwen.errors import InputError, extra
 from cybersecqwen.files import Json
-from cybersecqwen.prompts import CHAT_TEMPLATES, END_OF_TURN
+from cybersecqwen.prompts import CHAT_TEMPLATES, END_OF_TURN, OWN_TEMPLATE
 
 _PER_BYTE, _PER_DIGIT = 0.188, 1.363  # a digit is a token of its own
 _TEMPLATE = 10  # tokens of the template's own: two turns and their roles
@@ -68,7 +68,7 @@ def most_tokens(prompt: str, completion: str) -> int:
 
 @dataclass(frozen=True)
 class TokenCounter:
-    """A tokenizer with a chat template; `template` is one of CHAT_TEMPLATES."""
+    """A tokenizer with a chat template; `template` is one of CHAT_TEMPLATES or "own"."""
 
     name: str
     template: str
@@ -101,8 +101,9 @@ class TokenCounter:
 def load_counter(reference: str, *, template: str = "qwen3") -> TokenCounter:
     """Load a tokenizer from a folder or by its hub id.
 
-    The chat is rendered with `template`, or with that of CHAT_TEMPLATES whose turns end in a
-    token of the vocabulary. Raises InputError where there is no tokenizer of that name.
+    The chat is rendered with `template`: a text, "own" for the tokenizer's, or one of
+    CHAT_TEMPLATES, and then with another of these where only that one's turns end in a token of
+    the vocabulary. Raises InputError where there is no tokenizer of that name.
     """
     with extra("train"):
         from transformers import AutoTokenizer
@@ -115,9 +116,13 @@ def load_counter(reference: str, *, template: str = "qwen3") -> TokenCounter:
             where=reference,
             tip="give a folder with a tokenizer.json, or leave --tokenizer out for an estimate",
         ) from error
-    names = [template, *CHAT_TEMPLATES]
+    own = tokenizer.chat_template if template == OWN_TEMPLATE else template
+    if template not in CHAT_TEMPLATES and own:
+        tokenizer.chat_template = own
+        return TokenCounter(Path(reference).name, OWN_TEMPLATE, tokenizer)
+    names = [name for name in (template, *CHAT_TEMPLATES) if name in CHAT_TEMPLATES]
     fitting = (name for name in names if _ends_turns(tokenizer, END_OF_TURN[name]))
-    chosen = next(fitting, template)
+    chosen = next(fitting, names[0])
     tokenizer.chat_template = CHAT_TEMPLATES[chosen]
     return TokenCounter(Path(reference).name, chosen, tokenizer)
 
