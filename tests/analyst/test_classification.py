@@ -93,6 +93,48 @@ def test_only_the_beginning_of_a_very_long_text_counts_and_that_is_said(
     assert f"the first {LONGEST} of {LONGEST + 7} characters count" in caplog.text
 
 
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        "<script>CWE-79</script>",
+        "<STYLE type='text/css'>CWE-79</STYLE >",
+        "<template>CWE-79</template>",
+        '<div style="color: red; display : none">CWE-79</div>',
+        "<p hidden>CWE-79</p>",
+        '<span style="font-size:0">CWE-79</span>',
+        '<b style="opacity: 0">CWE-79</b>',
+    ],
+)
+def test_what_a_page_would_not_show_is_not_read(
+    spelled: Any, hidden: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    [result] = classify(f"{hidden} It reports CWE-502 in it.", classifier=spelled)
+    assert [c.cwe for c in result.candidates] == ["CWE-502"]
+    assert [result.evidence[0].text, len(caplog.messages)] == ["CWE-502", 1]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a <script> tag, CWE-79", '<b style="opacity: 0.5">CWE-79</b>', "<p>hidden CWE-79</p>"],
+)
+def test_what_a_page_would_show_is_read(spelled: Any, text: str) -> None:
+    [result] = classify(text, classifier=spelled)
+    assert [c.cwe for c in result.candidates] == ["CWE-79"]
+
+
+def test_a_text_stuffed_with_the_name_of_its_weakness_is_for_review(spelled: Any) -> None:
+    stuffing, described = (
+        " deserialization" * 6,
+        "A flaw in Foo before 1.2, known as CWE-502, is bad.",
+    )
+    [result] = classify(described + stuffing, classifier=spelled)
+    assert (result.candidates[0].confidence, result.abstain) == (0.4, True)
+    assert "repeats 'deserialization'" in result.reason
+    for text in (described + stuffing[:48], described * 9 + stuffing):
+        [result] = classify(text, classifier=spelled)
+        assert (result.candidates[0].confidence, result.abstain) == (0.8, False)
+
+
 @pytest.mark.parametrize("wrong", [{"top": 0}, {"threshold": 1.01}, {"threshold": float("nan")}])
 def test_what_cannot_be_asked_for_is_refused_at_once(spelled: Any, wrong: dict[str, Any]) -> None:
     with pytest.raises(InputError):

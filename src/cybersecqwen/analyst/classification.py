@@ -9,6 +9,7 @@ The classifier is the embedded one unless another is given; see `open_classifier
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from itertools import islice
@@ -17,8 +18,8 @@ from typing import NamedTuple
 from cybersecqwen.analyst.classifiers import Classifier, open_classifier
 from cybersecqwen.cwe.catalogue import load_catalogue
 from cybersecqwen.cwe.mapping import MappingAdvice, mapping_usage
-from cybersecqwen.cwe.rationale import rationale
-from cybersecqwen.embedded.tokenizer import LONGEST, plain
+from cybersecqwen.cwe.rationale import STOP_WORDS, rationale
+from cybersecqwen.embedded.tokenizer import LONGEST, plain, shown, words
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json
 from cybersecqwen.records import Prediction, Span
@@ -28,6 +29,9 @@ _log = logging.getLogger(__name__)
 THRESHOLD = 0.3  # below it the first candidate is wrong far more often than right
 _RANKED = 20  # CWEs that are ranked: a better neighbour may stand below the candidates
 _BATCH = 1000  # texts
+# How often a word of the CWE's name may stand in a text, by number and by share, before it looks
+# stuffed with it, as one description in a thousand does; and what is then left of the confidence.
+_OFTEN, _SHARE, _DOUBT = 4, 0.08, 0.5
 
 
 class Given(NamedTuple):
@@ -53,9 +57,9 @@ class Classification(NamedTuple):
     """The CWEs that one text may be mapped to, and the argument for the first.
 
     `abstain` is true, and `reason` says why, where the text is out of scope (then without
-    candidates) or where the first candidate's confidence is below the threshold. The
-    rationale is then "needs review: " and the reason, else an argument whose last line is
-    the CWE id alone. `evidence` refers to the text as it was given.
+    candidates), where the first candidate's confidence is below the threshold, or where the text
+    repeats the name of the first. The rationale is then "needs review: " and the reason, else an
+    argument whose last line is the CWE id alone. `evidence` refers to the text as it was given.
     """
 
     id: str | int
@@ -107,25 +111,42 @@ def _read(given: Given) -> str:
         return ""
     if len(given.text) > LONGEST:
         _log.warning("%s: the first %d of %d characters count", given.id, LONGEST, len(given.text))
-    return given.text[:LONGEST]
+    text = shown(given.text[:LONGEST])
+    if text != given.text[:LONGEST]:
+        _log.warning("%s: what a page would not show is not read", given.id)
+    return text
 
 
 def _classification(
     given: Given, text: str, prediction: Prediction, *, top: int, threshold: float
 ) -> Classification:
     """Judge a prediction by the threshold and by what MITRE says of the entries."""
-    candidates = _candidates(prediction.ranked, top)
+    repeated = _repeated(text, prediction.ranked)
+    trust = _DOUBT if repeated else 1.0
+    candidates = _candidates([(cwe, c * trust) for cwe, c in prediction.ranked], top)
     evidence, reason = prediction.evidence, given.refused or prediction.out_of_scope
     if reason or not candidates:
         candidates, evidence = (), ()
         reason = reason or "no answer names a CWE of the catalogue"
     elif candidates[0].confidence < threshold:
         reason = f"the confidence {candidates[0].confidence:g} is below {threshold:g}"
+    if repeated and candidates and threshold:
+        reason = (
+            f"the text repeats {repeated!r} as descriptions do not, so the confidence is halved"
+        )
     if reason:
         argued = f"needs review: {reason}"
     else:
         argued = prediction.answer.strip() or _argue(text, candidates[0], evidence)
     return Classification(given.id, candidates, bool(reason), reason, argued, evidence)
+
+
+def _repeated(text: str, ranked: Sequence[tuple[str, float]]) -> str:
+    """Return a word of the first CWE's name that stands too often in a text, or ""."""
+    counts = Counter(words(text))
+    named = {w for cwe, _ in ranked[:1] for w in words(load_catalogue()[cwe].name)} - STOP_WORDS
+    often = max(_OFTEN, _SHARE * counts.total())
+    return max((word for word in named if counts[word] >= often), default="")
 
 
 def _candidates(ranked: Sequence[tuple[str, float]], top: int) -> tuple[Candidate, ...]:
