@@ -13,7 +13,7 @@ from aiohttp import web
 
 from cybersecqwen.benchmark.probe import ProbeReport, probe
 from cybersecqwen.benchmark.probe_checks import HOT, stop_word, system_prompt
-from cybersecqwen.engines import http, open_model
+from cybersecqwen.engines import flow_control, open_model
 from cybersecqwen.errors import EngineError, InputError
 from cybersecqwen.records import Response
 
@@ -27,7 +27,7 @@ OTHER = [{"role": "user", "content": "something else"}]
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "_PAUSE", 0.001)
+    monkeypatch.setattr(flow_control, "_PAUSE", 0.001)
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
 
 

@@ -54,7 +54,7 @@ def test_what_cannot_be_told_is_no_failure(server: Any) -> None:
 
 
 def test_a_server_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cybersecqwen.engines.http._PAUSE", 0.001)
+    monkeypatch.setattr("cybersecqwen.engines.flow_control._PAUSE", 0.001)
     code, out, err = run("http://127.0.0.1:9", "--model", "tiny")
     assert (code, out) == (1, "")
     assert err.startswith("cybersecqwen: http://127.0.0.1:9/v1: ")

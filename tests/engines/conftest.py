@@ -87,6 +87,7 @@ class Server:
         self.crowd: list[dict[str, Any]] = []  # the requests since it was last idle
         self.root: dict[str, Any] = {}  # answers of paths outside /v1
         self.asked: list[tuple[str, Any]] = []  # the posts to them
+        self.listed = 200
         self.listing = json.dumps({"object": "list", "data": [entry]})
         self.url = ""
         self.close: Callable[[], object]  # for good, from within a handler
@@ -129,7 +130,7 @@ class Server:
         return web.json_response(self.model(body))
 
     async def models(self, _: web.Request) -> web.Response:
-        return web.json_response(text=self.listing)
+        return web.json_response(text=self.listing, status=self.listed)
 
     async def outside(self, http: web.Request) -> web.Response:
         if http.method == "POST":

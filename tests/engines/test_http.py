@@ -23,7 +23,13 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from cybersecqwen.engines import EngineOptions, failure_reason, http, open_model
+from cybersecqwen.engines import (
+    EngineOptions,
+    failure_reason,
+    flow_control,
+    http,
+    open_model,
+)
 from cybersecqwen.engines.http import HttpEngine
 from cybersecqwen.errors import EngineError, InputError
 from cybersecqwen.records import Request, Response
@@ -35,7 +41,7 @@ Ask = Callable[..., Request]
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten the pause between attempts, and hide a key of whoever runs the tests."""
-    monkeypatch.setattr(http, "_PAUSE", 0.001)
+    monkeypatch.setattr(flow_control, "_PAUSE", 0.001)
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
 
 
@@ -456,6 +462,12 @@ def test_a_refused_key_is_told_by_the_name_of_its_variable(
         list(HttpEngine(server.url, "tiny", **options).generate([ask(0, "q")]))
 
 
+def test_a_key_that_is_refused_for_the_list_of_models_is_told_too(server: Any) -> None:
+    server.listed = 401
+    with pytest.raises(EngineError, match=r"HTTP 401 from /models .*OPENAI_API_KEY is not set"):
+        open_model(server.url)
+
+
 def test_a_variable_that_is_named_and_not_set_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MY_KEY", raising=False)
     with pytest.raises(InputError, match="MY_KEY is not set"):
@@ -498,7 +510,7 @@ def test_a_server_that_is_starting_is_waited_for(
             engine._base = server.url
 
     engine = HttpEngine(url, "")
-    monkeypatch.setattr(http, "_PAUSE", 0.5)
+    monkeypatch.setattr(flow_control, "_PAUSE", 0.5)
     monkeypatch.setattr(http.asyncio, "sleep", sleep)
     assert engine.only_model() == "tiny"
     assert len(waits) <= 8
@@ -509,8 +521,10 @@ def test_a_server_that_is_starting_is_waited_for(
 def test_the_retries_last_for_the_minute_of_a_start_or_a_rate_limit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(http, "_PAUSE", 0.5)
-    assert 60 < sum(http._pause(retry) for retry in range(1, EngineOptions().retries + 1)) < 180
+    monkeypatch.setattr(flow_control, "_PAUSE", 0.5)
+    assert (
+        60 < sum(flow_control.pause(retry) for retry in range(1, EngineOptions().retries + 1)) < 180
+    )
 
 
 def test_a_failure_of_tls_says_so(server: Any, ask: Ask) -> None:

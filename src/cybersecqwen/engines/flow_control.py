@@ -12,6 +12,7 @@ little.
 from __future__ import annotations
 
 import asyncio
+import random
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,6 +21,11 @@ from time import monotonic
 from typing import Generic, TypeVar
 
 _Outcome = TypeVar("_Outcome")
+
+# Seconds before the first retry, doubled for each further one. Eight of them wait 90 seconds: so
+# long a server may take to start, or to let the minute of a rate limit pass.
+_PAUSE = 0.5
+_LONGEST_PAUSE = 30.0
 
 
 class ConcurrencyLimit:
@@ -112,6 +118,11 @@ class RetryPolicy:
         self.waits += failure.mute and not others
         self.away = failure.after + (0 if others else self.away)
         return self.spent > self.retries or self.waits > 1 or self.away > self.longest
+
+
+def pause(retry: int) -> float:
+    """Return how many seconds to wait before a retry; clients should not come back in step."""
+    return min(_PAUSE * 2.0 ** (retry - 1), _LONGEST_PAUSE) * random.uniform(1, 1.5)
 
 
 class BoundedChannel(Generic[_Outcome]):

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -36,6 +35,7 @@ from cybersecqwen.engines.flow_control import (
     ConcurrencyLimit,
     RetryPolicy,
     TransientError,
+    pause,
 )
 from cybersecqwen.engines.interface import EngineOptions, Model, empty_response
 from cybersecqwen.errors import EngineError, InputError, clean, keep_secret
@@ -52,10 +52,6 @@ _RETRIED = {408, 409, 425, 429}
 _BUSY = {429, 503, 529}
 _TIMEOUT = 600.0  # seconds of one attempt
 _CONNECT = 10.0  # seconds; a server that is up accepts at once
-# Seconds before the first retry, doubled for each further one. Eight of them wait 90 seconds: so
-# long a server may take to start, or to let the minute of a rate limit pass.
-_PAUSE = 0.5
-_LONGEST_PAUSE = 30.0
 _PATIENCE = 3  # attempts of one request, after which the user is told
 
 # A request that the server will not answer, whoever asks: malformed, too long, not allowed.
@@ -173,7 +169,11 @@ class HttpEngine:
 
     def only_model(self) -> str:
         """Return the name of the only model that the server lists."""
-        self.wait()
+        status = self.wait()
+        if status in (401, 403):
+            raise EngineError(
+                f"HTTP {status} from /models", where=self._base, tip=self._tip(status)
+            )
         names = self._query(lambda session: server_metadata.served_models(session, self._base))
         if not names:
             raise EngineError(
@@ -190,11 +190,14 @@ class HttpEngine:
             )
         return names[0]
 
-    def wait(self) -> None:
-        """Wait for a server that is starting, as long as the retries last; raises EngineError."""
-        self._query(self._answers)
+    def wait(self) -> int:
+        """Wait for a server that is starting, as long as the retries last; raises EngineError.
 
-    async def _answers(self, session: aiohttp.ClientSession) -> None:
+        Returns the status with which it lists its models, or does not.
+        """
+        return self._query(self._answers)
+
+    async def _answers(self, session: aiohttp.ClientSession) -> int:
         import aiohttp
 
         timeout = aiohttp.ClientTimeout(_CONNECT)
@@ -203,13 +206,13 @@ class HttpEngine:
             try:
                 async with session.get(url, timeout=timeout, allow_redirects=False) as reply:
                     if reply.status != 503:
-                        return
+                        return reply.status
                     failure = "HTTP 503"
             except (aiohttp.ClientError, TimeoutError) as error:
                 failure = str(self._connection_failure(error))
             self._warn(f"{failure}; waiting for it")
             if attempt <= self._options.retries:
-                await asyncio.sleep(_pause(attempt))
+                await asyncio.sleep(pause(attempt))
         raise EngineError(f"{failure}, attempt {attempt}", where=self._base, tip=_UP)
 
     def _warn(self, what: str) -> None:
@@ -310,7 +313,7 @@ class HttpEngine:
             if attempt == _PATIENCE:
                 self._warn(f"{failure}; trying again")
             limit.close(failure.after)
-            await asyncio.sleep(_pause(retry.spent))
+            await asyncio.sleep(pause(retry.spent))
             began, attempt = await limit.enter(), attempt + 1
         refused = isinstance(failure.__cause__, aiohttp.ClientConnectorError)
         kind = GoneError if refused else _SpentError
@@ -393,8 +396,3 @@ def _drive(
     loop.run_until_complete(asyncio.wait([task]))
     loop.run_until_complete(loop.shutdown_default_executor())
     outcomes.end()
-
-
-def _pause(retry: int) -> float:
-    """Return how many seconds to wait before a retry; clients should not come back in step."""
-    return min(_PAUSE * 2.0 ** (retry - 1), _LONGEST_PAUSE) * random.uniform(1, 1.5)
