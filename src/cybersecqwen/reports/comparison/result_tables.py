@@ -49,7 +49,8 @@ def legend(comparison: Json) -> str:
     """Explain the marks and the spreads of a table."""
     rows = [row for part in comparison["tables"] for row in part["rows"]]
     counts = {
-        "comparisons": sum(row["against"] is not None for row in rows),
+        "comparisons": sum(bool(row["against"] and row["against"]["verdict"]) for row in rows),
+        "withheld": any(row["against"] and not row["against"]["verdict"] for row in rows),
         "models": len(comparison["models"]),
     }
     return " ".join(
