@@ -147,6 +147,17 @@ def test_metadata_beside_a_text_is_read_and_changes_nothing(tmp_path: Path) -> N
     assert {"cve", "references[]", "tags[]"} <= set(rich.reading.columns)
 
 
+def test_a_phrase_in_a_small_column_is_no_share_of_the_row(tmp_path: Path) -> None:
+    phrase = " ".join(COPY.split()[:15])
+    row = {"prompt": f"{HARMLESS} " * 9, "completion": "No."}
+    write_jsonl(tmp_path / "quoted.jsonl", [row | {"support": [phrase, "another phrase"]}])
+    write_jsonl(tmp_path / "copied.jsonl", [row | {"support": [COPY]}])
+    write_jsonl(tmp_path / "alone.jsonl", [{"support": phrase}])
+    assert audited(tmp_path / "quoted.jsonl").verdict == "clean"
+    assert {"exact", "ngram"} <= rules(audited(tmp_path / "copied.jsonl"))
+    assert "ngram" in rules(audited(tmp_path / "alone.jsonl"))
+
+
 ROWS = [{"prompt": HARMLESS, "completion": "No."}, {"prompt": COPY, "completion": ITEM.gold}]
 JSONL = "".join(json.dumps(row) + "\n" for row in ROWS).encode()
 CELLS = [[row["prompt"], row["completion"]] for row in ROWS]

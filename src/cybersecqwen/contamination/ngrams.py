@@ -9,7 +9,7 @@ import numpy as np
 
 from cybersecqwen.contamination.hashing import Hashes, Integers, scrambled, span_hashes
 from cybersecqwen.contamination.passages import Postings
-from cybersecqwen.contamination.words import Texts
+from cybersecqwen.contamination.words import Flags, Texts
 
 _FILTER = 22  # bits: a table of 4 MB, in which one place of thirty is taken
 
@@ -47,16 +47,21 @@ class Grams:
         rows, passages, _ = self._count(*_runs(texts, self._n))
         yield from zip(rows.tolist(), passages.tolist(), strict=True)
 
-    def containment(self, texts: Texts, least: float) -> Iterator[tuple[int, int, float]]:
+    def containment(
+        self, texts: Texts, least: float, is_part: Flags | None = None
+    ) -> Iterator[tuple[int, int, float]]:
         """Yield pairs and the share of the text's or of the passage's n-grams that both have.
 
-        The larger share counts, and only where it is at least `least`.
+        The larger share counts, of a text that is part of a row that of the passage, and only
+        where it is at least `least`.
         """
         row, hashes = _runs(texts, self._n)
         rows, passages, counts = self._count(row, hashes)
         concerned = np.isin(row, rows)
         own = _distinct(row[concerned], hashes[concerned], texts.size)
-        shares = counts / np.minimum(self._sizes[passages], own[rows])
+        sizes = self._sizes[passages]
+        smaller = np.minimum(sizes, own[rows])
+        shares = counts / (smaller if is_part is None else np.where(is_part[rows], sizes, smaller))
         enough = shares >= least
         rows, passages, shares = rows[enough], passages[enough], shares[enough]
         yield from zip(rows.tolist(), passages.tolist(), shares.tolist(), strict=True)

@@ -19,11 +19,15 @@ T = TypeVar("T")
 
 
 class Row(NamedTuple):
-    """A text to judge, with the CVE ids it is about and the answer it teaches, "" if none."""
+    """A text to judge, with the CVE ids it is about and the answer it teaches, "" if none.
+
+    Where it is the smaller part of a row, a phrase that an item has too is no share of the row.
+    """
 
     text: str
     cve_ids: tuple[str, ...] = ()
     answer: str = ""
+    is_part: bool = False
 
 
 class Hit(NamedTuple):

@@ -140,11 +140,15 @@ def _judged(fields: Json, columns: Mapping[str, str]) -> list[_Text]:
     others = {column: text for column, text in columns.items() if column not in of_form}
     long = {column: text for column, text in others.items() if is_readable(text)}
     short = [text for column, text in others.items() if column not in long]
+    length = len(text) + sum(map(len, long.values()))
     for column, own in long.items():
-        beside = [text for other, text in long.items() if other != column] if not turns else []
         is_said = any(name in _SAID for name in _NAME.findall(column))
         ids = _ids(fields, "" if is_said else own)
-        judged.append((form, Row(own, ids, "\n".join((*beside, *short, answer))), column))
+        beside = [text for other, text in long.items() if other != column]
+        is_part = 2 * len(own) < length
+        # Beside a form, the answer is to what the form asks.
+        taught = ("" if is_part else answer) if turns else "\n".join((*beside, *short, answer))
+        judged.append((form, Row(own, ids, taught, is_part), column))
     if not judged and any(columns[name].strip() for name in others if name not in _ABOUT):
         text = "\n".join(short)
         judged = [(form, Row(text, _ids(fields, text), text), _SHORT)]

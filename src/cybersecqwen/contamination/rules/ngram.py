@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from cybersecqwen.config import Contamination
 from cybersecqwen.contamination.ngrams import Grams
 from cybersecqwen.contamination.rule import Batch, ItemIndex, Match, Rule, matches
@@ -20,7 +22,9 @@ def item_ngrams(items: ItemIndex) -> Grams:
 
 def _look(batch: Batch, items: ItemIndex) -> Iterator[Match]:
     grams = items.prepared(item_ngrams)
-    return matches(grams.containment(batch.texts.worded(), items.settings.containment), items)
+    is_part = np.array([row.is_part for row in batch.rows])
+    shared = grams.containment(batch.texts.worded(), items.settings.containment, is_part)
+    return matches(shared, items)
 
 
 def _limits(settings: Contamination) -> dict[str, object]:
