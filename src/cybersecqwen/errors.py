@@ -24,14 +24,15 @@ _KEYS: dict[str, re.Pattern[str]] = {}
 def keep_secret(key: str) -> None:
     """Have a key replaced by `redact` from now on, also as JSON may escape it."""
     if len(key) >= _SHORTEST_KEY:
-        forms = (rf"(?:\\?{re.escape(c)}|\\u(?i:{ord(c):04x}))" for c in key)
+        forms = (rf"(?:\\{re.escape(c)}|{re.escape(c)}|\\u(?i:{ord(c):04x}))" for c in key)
         _KEYS[key] = re.compile("".join(forms))
 
 
 def redact(text: str) -> str:
     """Replace every key that is in use."""
-    for pattern in _KEYS.values():
-        text = pattern.sub("[key]", text)
+    for key, escaped in _KEYS.items():
+        text = text.replace(key, "[key]")
+        text = escaped.sub("[key]", text) if "\\" in text else text
     return text
 
 

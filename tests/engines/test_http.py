@@ -372,14 +372,14 @@ def test_a_key_that_a_server_repeats_is_neither_kept_nor_shown(
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     server.faults["refuse"] = [status(400, f'{{"error": {{"message": "{echo} is none"}}}}')]
     text = f'{{"content": "CWE-79 {echo}", "reasoning": "{echo}"}}'
-    server.faults["echo"] = [status(200, CHOICE % (text, "stop"))]
+    server.faults["echo"] = [status(200, CHOICE % (text, echo))]
     server.faults["filter"] = [
         status(400, f'{{"error": {{"code": "content_filter", "message": "{echo}"}}}}')
     ]
     server.listing = json.dumps({"data": [{"id": "tiny", "root": KEY}]})
     engine = HttpEngine(server.url, "tiny", allow_failed=1)
     answers = answers_to(engine, [ask(0, "refuse"), ask(1, "echo"), ask(2, "filter")])
-    assert answers[1].text == "CWE-79 [key]"
+    assert (answers[1].text, answers[1].finish_reason) == ("CWE-79 [key]", "other")
     assert answers[2].refusal == "[key]"
     shown = f"{answers}{engine.describe()}"
     assert KEY not in shown

@@ -95,14 +95,14 @@ def call(model: str, request: Request, fields: Mapping[str, Any]) -> tuple[str, 
 
 
 async def read_body(reply: aiohttp.ClientResponse) -> str:
-    """Read a body as UTF-8, unpacked and without our keys; raises ValueError for an endless one."""
+    """Read a body as UTF-8, unpacked; raises ValueError for an endless one."""
     content = bytearray()
     async for piece in reply.content.iter_any():
         content += piece
         if len(content) > _LARGEST:
             reply.close()
             raise ValueError(f"the reply has more than {_LARGEST >> 20} MB, unpacked")
-    return redact(content.decode("utf-8-sig", errors="replace"))
+    return content.decode("utf-8-sig", errors="replace")
 
 
 def parse(body: str) -> Any:
@@ -179,7 +179,7 @@ def response(request: Request, answer: Any) -> Response:
         text, thoughts, refusal = _content(message.get("text" if message is choice else "content"))
         thoughts = thoughts or next(filter(None, map(message.get, _REASONING)), "")
         refusal = refusal or message.get("refusal") or ""
-        reason = str(choice.get("finish_reason") or "")
+        reason = redact(str(choice.get("finish_reason") or ""))
         calls = message.get("tool_calls") or message.get("function_call")
     except UNREADABLE as error:
         raise ValueError("HTTP 200 without a completion") from error
@@ -224,10 +224,10 @@ def tokens(count: object) -> int:
 
 
 def _storable(text: str) -> str:
-    """Replace a character that was cut in two: half of a surrogate pair is no UTF-8."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    """Replace a key, and a character that was cut in two: half of a surrogate pair is no UTF-8."""
+    return redact(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
 
 
 def excerpt(content: str) -> str:
-    """Return the first 200 characters of what came back."""
-    return content[:200] or "an empty body"
+    """Return the first 200 characters of what came back, without a key that begins there."""
+    return redact(content[:2000])[:200] or "an empty body"

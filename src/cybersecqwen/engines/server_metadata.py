@@ -93,7 +93,7 @@ async def _fetch(session: aiohttp.ClientSession, url: str, body: Any = None) -> 
             header, content = redact(reply.headers.get("Server", "")), await read_body(reply)
     except (aiohttp.ClientError, TimeoutError, ValueError):
         return "", None
-    return header, parse(content) if reply.status == 200 else None
+    return header, parse(redact(content)) if reply.status == 200 else None
 
 
 def _served(models: Any, model: str) -> dict[str, Any]:
