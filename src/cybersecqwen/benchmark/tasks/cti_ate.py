@@ -24,9 +24,9 @@ _LIST = re.compile(r"\*\*List of All MITRE (\w+) technique IDs\*\*(.*)", re.DOTA
 _ENTRY = re.compile(r"(T\d{4})\s*:\s*(.*?)\s*(?=T\d{4}\s*:|\Z)", re.DOTALL)
 
 _TECHNIQUE = re.compile(r"\bT(\d{4})(?:\.\d{3})?\b", re.IGNORECASE)
-# A line of a list that names one technique, at its beginning or in brackets at its end.
+# A line of a list names its technique at the beginning, or in brackets at the end.
 _LISTED = re.compile(
-    r"^(?=\W*(?:\d+[.)])?\W*T\d{4}|.*\(T\d{4}(?:\.\d{3})?\)\W*$)(?!.*T\d{4}.*T\d{4})", re.IGNORECASE
+    r"^\W{0,9}(?:\d{1,2}[.)])?\W{0,9}T\d{4}|\(T\d{4}(?:\.\d{3})?\)\W{0,9}$", re.IGNORECASE
 )
 _MAIN = re.compile(r"T\d{4}")
 _FAITH = re.compile(r"\banswer\s*:\s*((?:t\d+,\s*)*t\d+)\b", re.IGNORECASE)
@@ -50,10 +50,14 @@ def last_line(text: str) -> Extraction:
 def lenient(item: Item, text: str) -> Reading:
     """Read a list with a technique on each line, else as the last line says."""
     lines = [line for line in text.splitlines() if line.strip()]
-    listed = list(takewhile(_LISTED.search, reversed(lines)))
+    listed = list(takewhile(_is_listed, reversed(lines)))
     if len(listed) > 1:
         return Reading(", ".join(techniques("\n".join(listed))), "a line for each", stated=True)
     return Reading(last_line(text).answer, IN_RUNNING_TEXT)
+
+
+def _is_listed(line: str) -> bool:
+    return _LISTED.search(line) is not None and len(techniques(line)) == 1
 
 
 def unique_answer(text: str) -> Extraction:
