@@ -10,12 +10,13 @@ import pytest
 from click.testing import CliRunner
 
 from cybersecqwen.cli import main
-from cybersecqwen.cli.model import RequestField, one_model, take_engine_options
+from cybersecqwen.cli.model import one_model, read_fields, take_engine_options
 from cybersecqwen.cli.stages import take_inputs
 from cybersecqwen.files import read_json
 from cybersecqwen.sample import BENCHMARK
 
 URL = "http://localhost:8000/v1"
+NOWHERE: Any = (None, None)  # the context and the option of a value
 
 
 @pytest.mark.parametrize(
@@ -68,13 +69,13 @@ def test_two_models_or_none_at_all_are_refused(
     ],
 )
 def test_a_field_of_a_request_is_json_or_a_text_or_left_out(typed: str, field: Any) -> None:
-    assert RequestField().convert(typed, None, None) == field
+    assert read_fields(*NOWHERE, (typed,)) == dict([field])
 
 
 @pytest.mark.parametrize("typed", ["", "seed", "=1"])
 def test_what_is_no_field_is_refused(typed: str) -> None:
     with pytest.raises(click.BadParameter, match="is not KEY=VALUE"):
-        RequestField().convert(typed, None, None)
+        read_fields(*NOWHERE, (typed,))
 
 
 @pytest.mark.parametrize(
@@ -83,7 +84,7 @@ def test_what_is_no_field_is_refused(typed: str) -> None:
         ({"retries": 3}, "embedded", "--retries is of a server, and embedded is none"),
         ({"batch_size": 3}, URL, "--batch-size is of a model folder"),
         ({"ca_bundle": Path("ca.pem")}, None, "--ca-bundle is of a server, and none is named"),
-        ({"request": (("seed", None),)}, "answers.jsonl", "--request is of a server"),
+        ({"request": {"seed": None}}, "answers.jsonl", "--request is of a server"),
     ],
 )
 def test_an_option_without_an_effect_is_refused(given: Any, model: Any, message: str) -> None:
@@ -92,7 +93,7 @@ def test_an_option_without_an_effect_is_refused(given: Any, model: Any, message:
 
 
 def test_what_is_not_given_is_left_to_the_engine() -> None:
-    options = {"request": (("seed", None),), "timeout": 5.0, "retries": None, "top": 3}
+    options = {"request": {"seed": None}, "timeout": 5.0, "retries": None, "top": 3}
     assert take_engine_options(options, URL) == {"request": {"seed": None}, "timeout": 5.0}
     assert options == {"top": 3}
 
@@ -166,7 +167,7 @@ def test_every_command_sets_fields_of_the_requests(server: Any, command: list[st
 
 
 def test_a_teacher_is_opened_with_the_same_options() -> None:
-    given = {"request": (("top_k", 5),), "timeout": None, "retries": 2}
+    given = {"request": {"top_k": 5}, "timeout": None, "retries": 2}
     inputs = take_inputs({"teacher": f"m@{URL}", **given})
     assert inputs.teacher_options == {"request": {"top_k": 5}, "retries": 2}
     with pytest.raises(click.UsageError, match="--request is of a server, and none is named"):

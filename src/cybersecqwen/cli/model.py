@@ -20,28 +20,25 @@ import click
 
 from cybersecqwen.cli.group import FILE, add_options
 from cybersecqwen.errors import InputError
+from cybersecqwen.files import Json
 
 METAVAR = "MODEL"
 HELP = "embedded, a model folder, a file of recordings, a server's URL, or NAME@URL."
 OLDER = "An older way to name a model."
 
 
-class RequestField(click.ParamType[tuple[str, Any]]):
-    """A field of a request's body as KEY=VALUE: JSON, or a text where it is none; "" for none."""
-
-    name = "KEY=VALUE"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, Any]:
-        """Return the key and the value, None for a field to leave out."""
-        key, given, text = value.partition("=")
-        if not key or not given:
-            self.fail(f"{value!r} is not KEY=VALUE, as reasoning_effort=low", param, ctx)
+def read_fields(_context: click.Context, _option: click.Parameter, typed: tuple[str, ...]) -> Json:
+    """Read fields of a request, each KEY=VALUE: JSON, or a text where it is none; None for ""."""
+    fields: Json = {}
+    for one in typed:
+        key, equals, text = one.partition("=")
+        if not key or not equals:
+            raise click.BadParameter(f"{one!r} is not KEY=VALUE, as reasoning_effort=low")
         try:
-            return key, json.loads(text) if text else None
+            fields[key] = json.loads(text) if text else None
         except (ValueError, RecursionError):
-            return key, text
+            fields[key] = text
+    return fields
 
 
 # By the engine that they are of; the names are those of EngineOptions.
@@ -53,7 +50,8 @@ _seconds = click.FloatRange(min=0, min_open=True)
 server_options = add_options(
     click.option(
         "--request",
-        type=RequestField(),
+        callback=read_fields,
+        metavar="KEY=VALUE",
         multiple=True,
         help="Set a field of a server's requests; KEY= leaves it out, the name of a setting "
         "(max_completion_tokens=max_tokens) renames it. Repeated.",
@@ -87,7 +85,7 @@ def take_engine_options(options: dict[str, Any], model: str | None) -> dict[str,
     Raises UsageError for an option that is of no effect on such a model.
     """
     names = [name for group in _OPTIONS.values() for name in group if name in options]
-    given = {name: value for name in names if (value := options.pop(name)) not in (None, ())}
+    given = {name: value for name in names if (value := options.pop(name)) not in (None, {})}
     if not given:
         return {}
     from cybersecqwen.engines import engine_of
@@ -98,7 +96,7 @@ def take_engine_options(options: dict[str, Any], model: str | None) -> dict[str,
             kind = "a server" if name in _OPTIONS["http"] else "a model folder"
             known = f"{model} is none" if model else "none is named"
             raise click.UsageError(f"--{name.replace('_', '-')} is of {kind}, and {known}")
-    return given | ({"request": dict(given["request"])} if "request" in given else {})
+    return given
 
 
 def one_model(model: str | None, **older: str | None) -> str | None:
