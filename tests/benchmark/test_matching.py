@@ -332,6 +332,12 @@ def test_an_answer_without_a_text_says_why_it_ended(reason: str, tmp_path: Path)
     assert recording.responses[0] == (Response(0, 0, "", reason, reasoning="CWE-79?"),)
 
 
+def test_a_sheet_may_hold_the_reasoning_in_a_column_of_its_own(tmp_path: Path) -> None:
+    rows = [["item", "answer", "reasoning"], ["0", "CWE-79", "It may be CWE-80."]]
+    [recording] = match_recordings(sheet(tmp_path / "a.csv", rows), ITEMS)
+    assert recording.responses[0] == (Response(0, 0, "CWE-79", reasoning="It may be CWE-80."),)
+
+
 def test_partial_leaves_out_what_was_not_answered(tmp_path: Path) -> None:
     rows = [{"item": 0, "text": "a"}, {"item": 1, "text": None}, {"item": 2, "error": "timed out"}]
     path = jsonl(tmp_path / "a.jsonl", rows)
@@ -396,6 +402,9 @@ def test_inspect_says_more_than_a_text(tmp_path: Path) -> None:
         Response(1, 0, "", "length", 7, 3),
         Response(3, 0, "x", "stop", 7, 3),
     )
+    named = samples[2] | {"id": "9f", "metadata": {"URL": ITEMS[1].url}, "target": ITEMS[1].gold}
+    [recording] = match_recordings(inspect_json(tmp_path / "b.json", [named]), ITEMS)
+    assert recording.responses[0] == (Response(1, 0, "x", "stop", 7, 3),)
     samples[0]["error"] = {"message": "the sandbox died"}
     with pytest.raises(InputError, match="the request failed: the sandbox died"):
         match_recordings(inspect_json(tmp_path / "a.json", samples), ITEMS)

@@ -48,7 +48,8 @@ def lm_eval_rows(row: Json, where: str) -> list[Json]:
     shared |= {"gold": gold if isinstance(gold, str) else None, "task": known.get("task")}
     first = known.get("trial")
     first = first if isinstance(first, int) else 0
-    return [shared | {"trial": first + n, "text": text} for n, text in enumerate(texts)]
+    rows = ({"trial": first + n, "text": text} for n, text in enumerate(texts))
+    return [_stated(shared | row) for row in rows]
 
 
 def inspect_rows(path: Path) -> list[tuple[str, Json]]:
@@ -60,8 +61,13 @@ def inspect_rows(path: Path) -> list[tuple[str, Json]]:
     offset = int(1 in numbers and 0 not in numbers)  # Inspect numbers samples without an id from 1
     for _, row in rows:
         number = row.pop("number")
-        row["item"] = number - offset if row["item"] is None and number is not None else row["item"]
-    return rows
+        if row["item"] is None and number is not None:
+            row["item"] = number - offset
+    return [(where, _stated(row)) for where, row in rows]
+
+
+def _stated(row: Json) -> Json:
+    return {name: value for name, value in row.items() if value is not None or name == "text"}
 
 
 def _plain(path: Path) -> Iterator[tuple[str, Json]]:

@@ -5,7 +5,7 @@ r"""Keep a model's reasoning and a server's special tokens apart from the answer
 
 Reasoning stands in the text where a server has no reasoning parser, between tags or in a channel
 of its own. Chat templates that open the tag in the prompt leave only the closing one. Special
-tokens stand at the end where a server does not skip them.
+tokens stand around the answer where a server does not skip them.
 """
 
 from __future__ import annotations

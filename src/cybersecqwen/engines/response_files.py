@@ -35,7 +35,10 @@ _INTEGERS = ("item", "trial", *_COUNTS)
 _DIGITS = re.compile("[0-9]{1,18}")
 _QUOTED = re.compile('"[^"]*"')
 # The columns that are read beside that of the answers.
-_READ = {*_INTEGERS, "url", "task", "finish_reason", "error", "gt", "gold"}
+_READ = {
+    *(*_INTEGERS, "url", "task", "finish_reason", "error", "gt", "gold"),
+    *("reasoning", "reasoning_content"),
+}
 # Columns of a task file or of a sheet of answers that hold none.
 _NOT_ANSWERS = {
     *_READ,
