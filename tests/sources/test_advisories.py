@@ -157,10 +157,11 @@ def test_flaws_of_a_cyclonedx_document(tmp_path: Path) -> None:
 
 def test_kev_is_read_as_records_too(tmp_path: Path) -> None:
     short = {"cveID": CVE, "shortDescription": "Falls."}
-    listed = test_kev.catalogue(test_kev.entry("CVE-2024-0002"), {"cveID": "CVE-1"}, short)
+    entries = (test_kev.entry(CVE, cwes=[]), short, test_kev.entry("CVE-2024-0002"))
+    listed = test_kev.catalogue(*entries)
     errors: list[InputError] = []
     path = write(tmp_path, listed)
-    one, two = read_vulnerabilities(path, errors.append)
+    two, one = read_vulnerabilities(path, errors.append)
     assert (one.cve_id, one.description, one.cwe_cisa_adp) == (
         "CVE-2024-0002", "Falls.", ("CWE-787",)
     )  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cybersecqwen.errors import InputError
-from cybersecqwen.sources.kev import KnownExploited, read_kev
+from cybersecqwen.sources.kev import read_kev
 
 
 def entry(cve_id: str, **changes: Any) -> dict[str, Any]:
@@ -48,33 +48,34 @@ def test_an_entry_is_read_whole(tmp_path: Path) -> None:
     listed = entry("CVE-2025-48384", knownRansomwareCampaignUse="Known")
     kev = read_kev(write(tmp_path, catalogue(listed)))
     assert kev.version == "2026.01.05"
-    assert kev.entries == (
-        KnownExploited(
-            cve_id="CVE-2025-48384",
-            name="Acme Anvil Buffer Overflow",
-            vendor="Acme",
-            product="Anvil",
-            date_added="2026-01-05",
-            due_date="2026-01-26",
-            action="Apply updates.",
-            ransomware=True,
-            cwes=("CWE-787",),
-        ),
-    )
+    assert [one.model_dump() for one in kev.entries] == [
+        {
+            "cve_id": "CVE-2025-48384",
+            "name": "Acme Anvil Buffer Overflow",
+            "vendor": "Acme",
+            "product": "Anvil",
+            "date_added": "2026-01-05",
+            "due_date": "2026-01-26",
+            "action": "Apply updates.",
+            "ransomware": True,
+            "cwes": ["CWE-787"],
+            "description": "Falls.",
+        }
+    ]
 
 
 def test_the_real_catalogue_is_read(shared: Path) -> None:
     kev = read_kev(shared / "kev" / "known_exploited_vulnerabilities.json")
     assert (kev.version, len(kev.entries)) == ("2025.08.25", 1404)
     assert 200 < sum(e.ransomware for e in kev.entries) < 700
-    assert kev.entries[0].cwes == ("CWE-59", "CWE-436")
+    assert kev.entries[0].cwes == ["CWE-59", "CWE-436"]
 
 
 @pytest.mark.parametrize(
     ("value", "message"),
     [
         ({**catalogue(entry("CVE-2025-48384")), "count": 2}, "holds 1 entries, not 2"),
-        (catalogue(entry("CVE-1")), r"vulnerabilities\.0\.cveID"),
+        (catalogue(entry("CVE-1")), r"kev\.json:1: cveID"),
         (catalogue(entry("CVE-2025-48384", dateAdded="soon")), "'soon' is not an ISO date"),
         ({"vulnerabilities": []}, "catalogVersion: Field required"),
         ([], "KEV"),

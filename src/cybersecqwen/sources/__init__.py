@@ -42,7 +42,6 @@ from cybersecqwen.sources import (
     nvd_api,
     osv,
     record_table,
-    vulnrichment,
 )
 from cybersecqwen.sources.feed import Feed
 from cybersecqwen.sources.recordstore import database, query
@@ -66,7 +65,7 @@ FEEDS: dict[str, Feed] = {
     "nvd": nvd.FEED,
     "nvd-api": nvd_api.FEED,
     "cvelist": cvelist.FEED,
-    "vulnrichment": vulnrichment.FEED,
+    "vulnrichment": cvelist.VULNRICHMENT,
     "cwe": cwe.FEED,
     "attack-enterprise": attack.ENTERPRISE,
     "attack-mobile": attack.MOBILE,

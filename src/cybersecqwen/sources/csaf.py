@@ -11,6 +11,7 @@ The labels count as a CNA's, which most vendors are.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from pydantic import ConfigDict, Field
@@ -22,12 +23,12 @@ from cybersecqwen.formats.rows import Report
 from cybersecqwen.records import Vulnerability
 from cybersecqwen.sources.feed import advisory_feed
 from cybersecqwen.sources.schema import (
-    Cvss,
+    IsoTime,
     Schema,
     Text,
     each,
     english,
-    iso_time,
+    inside,
     labels_of,
     parse,
     validated,
@@ -41,72 +42,46 @@ class _Note(Schema):
     text: str
 
 
-class _Weakness(Schema):
-    id: str
-
-
-class _Other(Schema):
-    text: str
-
-
-class _Score(Schema):
-    v3: Cvss | None = Field(default=None, alias="cvss_v3")
-
-
 class _Flaw(Schema):
     model_config = ConfigDict(title="CSAF")
 
     cve: str = ""
-    ids: list[_Other] = Field(default=[])
+    other_id: str = inside("ids", 0, "text")
     title: str = ""
     notes: list[_Note] = Field(default=[])
-    cwe: _Weakness | None = None
-    cwes: list[_Weakness] = Field(default=[])  # since CSAF 2.1
-    scores: list[_Score] = Field(default=[])
-
-
-class _Tracking(Schema):
-    current: str = Field(default="", alias="current_release_date")
-
-
-class _Document(Schema):
-    version: str = Field(alias="csaf_version")
-    lang: str = "en"
-    tracking: _Tracking = _Tracking()
+    cwe: str = inside("cwe", "id")
+    cwe_21: str = inside("cwes", 0, "id")  # since CSAF 2.1
+    vector: str | None = inside("scores", 0, "cvss_v3", "vectorString", default=None)
 
 
 class _Advisory(Schema):
     model_config = ConfigDict(title="CSAF")
 
-    document: _Document
+    version: str = inside("document", "csaf_version")
+    lang: str = inside("document", "lang", default="en")
+    modified: IsoTime = inside("document", "tracking", "current_release_date")
     vulnerabilities: list[Any] = Field(default=[])
 
 
 def _records(data: bytes, where: str, report: Report) -> Iterator[Vulnerability]:
     advisory = parse(_Advisory, data, where)
-
-    def record(item: Any, place: str) -> Vulnerability:
-        return _record(validated(_Flaw, item, place), advisory.document, place)
-
-    return each(advisory.vulnerabilities, record, where, report)
+    return each(advisory.vulnerabilities, partial(_record, advisory), where, report)
 
 
-def _record(flaw: _Flaw, document: _Document, where: str) -> Vulnerability:
-    cve_id = normalise_cve(flaw.cve) or next((other.text for other in flaw.ids), "")
+def _record(advisory: _Advisory, item: Any, where: str) -> Vulnerability:
+    flaw = validated(_Flaw, item, where)
+    cve_id = normalise_cve(flaw.cve) or flaw.other_id
     if not cve_id:
         raise InputError("has neither a CVE id nor another", where=where, tip="fix the advisory")
     texts = [n.text for name in _NOTES for n in flaw.notes if n.category == name]
-    spoken = [Text(lang=document.lang, value=text) for text in (*texts, flaw.title)]
-    scores = [score.v3 for score in flaw.scores if score.v3]
-    modified = document.tracking.current
     return Vulnerability(
         cve_id=cve_id,
         published="",
-        description=english(spoken),
-        cwe_cna=labels_of([w.id for w in (*filter(None, [flaw.cwe]), *flaw.cwes)]),
-        cvss3_vector=scores[0].vector if scores else None,
+        description=english(Text(lang=advisory.lang, value=t) for t in (*texts, flaw.title)),
+        cwe_cna=labels_of([flaw.cwe, flaw.cwe_21]),
+        cvss3_vector=flaw.vector,
         description_source="csaf",
-        modified=iso_time(modified, where) if modified else "",
+        modified=advisory.modified,
         where=where,
     )
 

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import AliasPath, ConfigDict, Field
 
 from cybersecqwen.cwe.identifiers import CVE_SYNTAX
 from cybersecqwen.errors import InputError
@@ -26,12 +27,12 @@ from cybersecqwen.records import Vulnerability
 from cybersecqwen.sources.schema import (
     CISA_ADP,
     CveId,
-    Cvss,
+    IsoDate,
+    IsoTime,
     Schema,
     Text,
     english,
-    iso_date,
-    iso_time,
+    inside,
     labels_of,
     parse,
     reported,
@@ -44,11 +45,6 @@ RECORD_FILE = re.compile(rf"(^|/){CVE_SYNTAX}\.json(\.gz)?$", re.IGNORECASE)
 _CISA_TITLE = "CISA ADP Vulnrichment"
 
 
-class _Provider(Schema):
-    org: str = Field(alias="orgId")
-    updated: str = Field(default="", alias="dateUpdated")
-
-
 class _ProblemText(Schema):
     cwe: str | None = Field(default=None, alias="cweId")
     description: str | None = None
@@ -59,29 +55,25 @@ class _Problem(Schema):
 
 
 class _Metric(Schema):
-    v31: Cvss | None = Field(default=None, alias="cvssV3_1")
-    v30: Cvss | None = Field(default=None, alias="cvssV3_0")
+    v31: str = inside("cvssV3_1", "vectorString")
+    v30: str = inside("cvssV3_0", "vectorString")
 
 
 class _Container(Schema):
     title: str = ""
-    provider: _Provider = Field(alias="providerMetadata")
+    org: str = inside("providerMetadata", "orgId")
+    updated: IsoTime = inside("providerMetadata", "dateUpdated")
     # A rejected record gives rejectedReasons in place of descriptions.
     descriptions: list[Text] = Field(default=[])
     problems: list[_Problem] = Field(default=[], alias="problemTypes")
     metrics: list[_Metric] = Field(default=[])
 
 
-class _Containers(Schema):
-    cna: _Container
-    adp: list[_Container] = Field(default=[])
-
-
 class _Metadata(Schema):
     id: CveId = Field(alias="cveId")
     state: Literal["PUBLISHED", "REJECTED"]
-    published: str | None = Field(default=None, alias="datePublished")
-    updated: str = Field(default="", alias="dateUpdated")
+    published: IsoDate | None = Field(default=None, alias="datePublished")
+    updated: IsoTime = Field(default="", alias="dateUpdated")
     assigner: str | None = Field(default=None, alias="assignerShortName")
 
 
@@ -91,7 +83,8 @@ class _Record(Schema):
     type: Literal["CVE_RECORD"] = Field(alias="dataType")
     version: str = Field(alias="dataVersion", pattern=r"^5\.")
     metadata: _Metadata = Field(alias="cveMetadata")
-    containers: _Containers
+    cna: _Container = Field(validation_alias=AliasPath("containers", "cna"))
+    adps: list[_Container] = inside("containers", "adp", default=[])
 
 
 def recognise(head: Head) -> bool:
@@ -121,13 +114,11 @@ def read_record(data: bytes, where: str) -> Vulnerability:
 
 
 def _vulnerability(record: _Record, where: str) -> Vulnerability:
-    cna, metadata = record.containers.cna, record.metadata
-    cisa = [
-        a for a in record.containers.adp if a.title == _CISA_TITLE or a.provider.org == CISA_ADP
-    ]
+    cna, adps, metadata = record.cna, record.adps, record.metadata
+    cisa = [a for a in adps if a.title == _CISA_TITLE or a.org == CISA_ADP]
     return Vulnerability(
         cve_id=metadata.id,
-        published=iso_date(metadata.published, where) if metadata.published else "",
+        published=metadata.published or "",
         description=english(cna.descriptions),
         cwe_cna=_labels([cna]),
         cwe_cisa_adp=_labels(cisa),
@@ -135,16 +126,10 @@ def _vulnerability(record: _Record, where: str) -> Vulnerability:
         assigner=metadata.assigner,
         description_source="cvelist",
         rejected=metadata.state == "REJECTED",
-        modified=_modified(record, where),
+        # Each part has a date of its own.
+        modified=max(metadata.updated, *(c.updated for c in (cna, *adps))),
         where=where,
     )
-
-
-def _modified(record: _Record, where: str) -> str:
-    """Take the latest date of the record and its containers, each of which has its own."""
-    containers = (record.containers.cna, *record.containers.adp)
-    dates = (record.metadata.updated, *(c.provider.updated for c in containers))
-    return max((iso_time(text, where) for text in dates if text), default="")
 
 
 def _labels(containers: Iterable[_Container]) -> tuple[str, ...]:
@@ -155,9 +140,5 @@ def _labels(containers: Iterable[_Container]) -> tuple[str, ...]:
 
 def _vector(containers: list[_Container]) -> str | None:
     """Take the CVSS 3.1 vector, else 3.0, of the first container that has one."""
-    for container in containers:
-        scores = [m.v31 for m in container.metrics] + [m.v30 for m in container.metrics]
-        for score in scores:
-            if score:
-                return score.vector
-    return None
+    vectors = ([*(m.v31 for m in c.metrics), *(m.v30 for m in c.metrics)] for c in containers)
+    return next(filter(None, chain.from_iterable(vectors)), None)

@@ -189,6 +189,15 @@ def _reach(session: Session, time: str) -> None:
     save(session.connection, replace(state, cursor=cursor, checked=session.options.timestamp()))
 
 
+# CISA's copy of the list, with a container of its own (CWE, CVSS, SSVC) in each record. Its
+# records are recognised as those of the list.
+VULNRICHMENT = Feed(
+    "vulnrichment",
+    "CVE JSON 5 with CISA's labels",
+    url="https://github.com/cisagov/vulnrichment/archive/refs/heads/develop.zip",
+    read=cve_json.read,
+    fetch=fetch_file,
+)
 FEED = Feed(
     CVE_LIST,
     "CVE JSON 5 (the CVE List and CISA's Vulnrichment)",

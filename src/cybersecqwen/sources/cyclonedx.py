@@ -18,11 +18,16 @@ from cybersecqwen.formats.archives import Head
 from cybersecqwen.formats.rows import Report
 from cybersecqwen.records import Vulnerability
 from cybersecqwen.sources.feed import advisory_feed
-from cybersecqwen.sources.schema import Schema, each, iso_date, iso_time, parse, validated
-
-
-class _Rating(Schema):
-    vector: str = ""
+from cybersecqwen.sources.schema import (
+    IsoDate,
+    IsoTime,
+    Schema,
+    cvss3,
+    each,
+    inside,
+    parse,
+    validated,
+)
 
 
 class _Flaw(Schema):
@@ -32,9 +37,9 @@ class _Flaw(Schema):
     description: str = ""
     detail: str = ""
     cwes: list[int] = Field(default=[])
-    ratings: list[_Rating] = Field(default=[])
-    published: str = ""
-    updated: str = ""
+    vector: str | None = inside("ratings", 0, "vector", default=None)
+    published: IsoDate = ""
+    updated: IsoTime = ""
 
 
 class _Document(Schema):
@@ -49,15 +54,14 @@ def _records(data: bytes, where: str, report: Report) -> Iterator[Vulnerability]
 
 def _record(item: Any, where: str) -> Vulnerability:
     flaw = validated(_Flaw, item, where)
-    vectors = (rating.vector for rating in flaw.ratings)
     return Vulnerability(
         cve_id=normalise_cve(flaw.id) or flaw.id,
-        published=iso_date(flaw.published, where) if flaw.published else "",
+        published=flaw.published,
         description="\n\n".join(filter(None, (flaw.description, flaw.detail))),
         cwe_cna=tuple(f"CWE-{number}" for number in dict.fromkeys(flaw.cwes)),
-        cvss3_vector=next((v for v in vectors if v.startswith("CVSS:3")), None),
+        cvss3_vector=cvss3(flaw.vector),
         description_source="cyclonedx",
-        modified=iso_time(flaw.updated, where) if flaw.updated else "",
+        modified=flaw.updated,
         where=where,
     )
 

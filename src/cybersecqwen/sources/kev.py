@@ -13,63 +13,55 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import astuple, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NamedTuple
 
-from pydantic import ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 
 from cybersecqwen.errors import InputError
 from cybersecqwen.formats.archives import Head, read_only
-from cybersecqwen.formats.rows import Report
+from cybersecqwen.formats.rows import Report, refuse
 from cybersecqwen.records import Vulnerability
 from cybersecqwen.sources.feed import advisory_feed, fetch_file
 from cybersecqwen.sources.recordstore.session import Session, update_release
 from cybersecqwen.sources.recordstore.versions import Changes
 from cybersecqwen.sources.schema import (
     CveId,
+    IsoDate,
     Schema,
     each,
-    iso_date,
     labels_of,
     parse,
     validated,
 )
 
+_IsKnown = Annotated[bool, BeforeValidator(lambda text: text == "Known")]
 
-@dataclass(frozen=True, slots=True)
-class KnownExploited:
+
+class KnownExploited(Schema):
     """One vulnerability that is exploited in the wild, as CISA lists it; dates are ISO."""
 
-    cve_id: str
-    name: str
-    vendor: str
-    product: str
-    date_added: str
-    due_date: str  # by when US federal agencies must have acted
-    action: str
-    ransomware: bool  # known to be used in ransomware campaigns
-    cwes: tuple[str, ...] = ()
+    model_config = ConfigDict(title="CISA's KEV catalogue")
 
-
-@dataclass(frozen=True, slots=True)
-class Catalogue:
-    """A release of the catalogue, its entries in upstream's order."""
-
-    version: str
-    entries: tuple[KnownExploited, ...]
-
-
-class _Entry(Schema):
     cve_id: CveId = Field(alias="cveID")
     name: str = Field(alias="vulnerabilityName")
     vendor: str = Field(alias="vendorProject")
     product: str
-    date_added: str = Field(alias="dateAdded")
-    due_date: str = Field(alias="dueDate")
+    date_added: IsoDate = Field(alias="dateAdded")
+    due_date: IsoDate = Field(alias="dueDate")  # by when US federal agencies must have acted
     action: str = Field(alias="requiredAction")
-    ransomware: str = Field(default="Unknown", alias="knownRansomwareCampaignUse")
+    # Known to be used in ransomware campaigns.
+    ransomware: _IsKnown = Field(default=False, alias="knownRansomwareCampaignUse")
     cwes: list[str] = Field(default=[])
+    description: str = Field(alias="shortDescription")
+
+
+class Catalogue(NamedTuple):
+    """A release of the catalogue, its entries in upstream's order."""
+
+    version: str
+    entries: tuple[KnownExploited, ...]
 
 
 class _Catalogue(Schema):
@@ -77,14 +69,6 @@ class _Catalogue(Schema):
 
     version: str = Field(alias="catalogVersion")
     count: int
-    vulnerabilities: list[_Entry]
-
-
-class _Listed(Schema):
-    """The catalogue, whose entries are validated one by one."""
-
-    model_config = ConfigDict(title="CISA's KEV catalogue")
-
     vulnerabilities: list[Any]
 
 
@@ -100,36 +84,16 @@ def read_kev(path: Path) -> Catalogue:
             where=path,
             tip="the file may be truncated; download it again",
         )
-    entries = enumerate(catalogue.vulnerabilities, start=1)
-    return Catalogue(catalogue.version, tuple(_entry(e, f"{path}:{n}") for n, e in entries))
-
-
-def _entry(entry: _Entry, where: str) -> KnownExploited:
-    changed = {
-        "date_added": iso_date(entry.date_added, where),
-        "due_date": iso_date(entry.due_date, where),
-        "ransomware": entry.ransomware == "Known",
-        "cwes": tuple(entry.cwes),
-    }
-    return KnownExploited(**dict(entry) | changed)
-
-
-class _Described(Schema):
-    """What an entry says of the flaw itself."""
-
-    model_config = ConfigDict(title="CISA's KEV catalogue")
-
-    cve_id: CveId = Field(alias="cveID")
-    description: str = Field(alias="shortDescription")
-    cwes: list[str] = Field(default=[])
+    read = partial(validated, KnownExploited)
+    return Catalogue(catalogue.version, tuple(each(catalogue.vulnerabilities, read, path, refuse)))
 
 
 def _records(data: bytes, where: str, report: Report) -> Iterator[Vulnerability]:
-    return each(parse(_Listed, data, where).vulnerabilities, _record, where, report)
+    return each(parse(_Catalogue, data, where).vulnerabilities, _record, where, report)
 
 
 def _record(item: Any, where: str) -> Vulnerability:
-    entry = validated(_Described, item, where)
+    entry = validated(KnownExploited, item, where)
     return Vulnerability(
         cve_id=entry.cve_id,
         published="",  # the catalogue has only the day on which an entry was added
@@ -161,7 +125,8 @@ def _replace(connection: sqlite3.Connection, catalogue: Catalogue) -> tuple[str,
 
 
 def _row(entry: KnownExploited) -> tuple[str | bool, ...]:
-    return (*astuple(entry)[:-1], json.dumps(entry.cwes))
+    values = entry.model_dump(exclude={"description"}) | {"cwes": json.dumps(entry.cwes)}
+    return (*values.values(),)
 
 
 _URL = "https://www.cisa.gov/sites/default/files/feeds/known_exploited_vulnerabilities.json"

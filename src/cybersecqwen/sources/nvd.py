@@ -11,6 +11,7 @@ next one.
 from __future__ import annotations
 
 import json
+import logging
 import re
 import sqlite3
 from collections.abc import Iterator
@@ -29,6 +30,8 @@ from cybersecqwen.sources.recordstore.database import transaction
 from cybersecqwen.sources.recordstore.session import Session, load, save
 from cybersecqwen.sources.recordstore.versions import NVD, Changes, apply
 from cybersecqwen.sources.schema import iso_time, parse
+
+_log = logging.getLogger(__name__)
 
 _STEP = WINDOW - timedelta(days=1)  # a window may begin and end in the middle of a day
 _OVERLAP = timedelta(hours=1)  # requested again: records may appear late in upstream's answers
@@ -148,10 +151,10 @@ def _check(page: Page, window: _Window, where: str) -> None:
 
 def _keep(session: Session, window: _Window, page: Page, where: str) -> tuple[_Window, Changes]:
     """Store a page and how far the window has come with it, both or neither."""
-    records = records_of(page, where)
+    records = records_of(page, where, lambda error: _log.warning("refused: %s", error))
     window = replace(
         window,
-        position=window.position + len(records),
+        position=window.position + len(page.vulnerabilities),
         total=page.total,
         latest=max([window.latest, *(record.modified for record in records)]),
         as_of=window.as_of or (iso_time(page.timestamp, where) if page.timestamp else ""),

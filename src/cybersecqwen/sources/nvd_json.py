@@ -28,13 +28,13 @@ from cybersecqwen.records import Vulnerability
 from cybersecqwen.sources.schema import (
     CISA_ADP,
     CveId,
-    Cvss,
+    IsoDate,
+    IsoTime,
     Schema,
     Text,
     each,
     english,
-    iso_date,
-    iso_time,
+    inside,
     labels_of,
     parse,
     reported,
@@ -53,7 +53,7 @@ class _Weakness(Schema):
 
 class _Metric(Schema):
     type: str
-    data: Cvss = Field(alias="cvssData")
+    vector: str = inside("cvssData", "vectorString")
 
 
 class _Metrics(Schema):
@@ -66,8 +66,8 @@ class _Cve(Schema):
 
     id: CveId
     assigner: str | None = Field(default=None, alias="sourceIdentifier")
-    published: str
-    modified: str = Field(default="", alias="lastModified")
+    published: IsoDate
+    modified: IsoTime = Field(default="", alias="lastModified")
     status: str = Field(default="", alias="vulnStatus")
     descriptions: list[Text]
     metrics: _Metrics = _Metrics()
@@ -188,14 +188,14 @@ def _record(item: Any, where: str) -> Vulnerability:
         labels[_OF_SOURCE.get(weakness.source, "cwe_cna")] += texts
     return Vulnerability(
         cve_id=cve.id,
-        published=iso_date(cve.published, where),
+        published=cve.published,
         description=english(cve.descriptions),
         **{column: labels_of(texts) for column, texts in labels.items()},
         cvss3_vector=_vector(cve.metrics),
         assigner=cve.assigner,
         description_source="nvd",
         rejected=cve.status == "Rejected",
-        modified=iso_time(cve.modified, where) if cve.modified else "",
+        modified=cve.modified,
         where=where,
     )
 
@@ -203,4 +203,4 @@ def _record(item: Any, where: str) -> Vulnerability:
 def _vector(metrics: _Metrics) -> str | None:
     """Take the CVSS 3.1 vector, else 3.0, NVD's own or the primary one before others."""
     metric = min(metrics.v31 or metrics.v30, key=lambda m: m.type != "Primary", default=None)
-    return metric.data.vector if metric else None
+    return metric.vector or None if metric else None

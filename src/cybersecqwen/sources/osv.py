@@ -21,23 +21,15 @@ from cybersecqwen.formats.archives import Head
 from cybersecqwen.formats.rows import Report
 from cybersecqwen.records import Vulnerability
 from cybersecqwen.sources.feed import advisory_feed
-from cybersecqwen.sources.schema import Schema, iso_date, iso_time, labels_of, parse
+from cybersecqwen.sources.schema import IsoDate, IsoTime, Schema, cvss3, inside, labels_of, parse
 
 
 def _either(osv: str, github: str) -> Any:
     return Field(default=None, validation_alias=AliasChoices(osv, github))
 
 
-class _Specific(Schema):
-    cwe_ids: list[str] | None = None
-
-
 class _Weakness(Schema):
     cwe_id: str
-
-
-class _Severity(Schema):
-    score: str = ""
 
 
 class _Advisory(Schema):
@@ -48,27 +40,26 @@ class _Advisory(Schema):
     aliases: list[str] | None = None
     summary: str | None = None
     details: str | None = _either("details", "description")
-    published: str | None = _either("published", "published_at")
-    modified: str | None = _either("modified", "updated_at")
+    published: IsoDate | None = _either("published", "published_at")
+    modified: IsoTime | None = _either("modified", "updated_at")
     withdrawn: str | None = _either("withdrawn", "withdrawn_at")
-    specific: _Specific = Field(default=_Specific(), alias="database_specific")
+    cwe_ids: list[str] | None = inside("database_specific", "cwe_ids", default=None)
     cwes: list[_Weakness] | None = None
-    severity: list[_Severity] | str | None = None  # GitHub's is a word
+    vector: str | None = inside("severity", 0, "score", default=None)
 
 
 def _records(data: bytes, where: str, _: Report) -> Iterator[Vulnerability]:
     one = parse(_Advisory, data, where)
     ids = (one.cve_id or "", one.id, *(one.aliases or ()))
-    scores = one.severity if isinstance(one.severity, list) else ()
     yield Vulnerability(
         cve_id=next(filter(None, map(normalise_cve, ids)), one.id),
-        published=iso_date(one.published, where) if one.published else "",
+        published=one.published or "",
         description="\n\n".join(filter(None, (one.summary, one.details))),
-        cwe_cna=labels_of([*(one.specific.cwe_ids or ()), *(w.cwe_id for w in one.cwes or ())]),
-        cvss3_vector=next((s.score for s in scores if s.score.startswith("CVSS:3")), None),
+        cwe_cna=labels_of([*(one.cwe_ids or ()), *(w.cwe_id for w in one.cwes or ())]),
+        cvss3_vector=cvss3(one.vector),
         description_source="osv",
         rejected=bool(one.withdrawn),
-        modified=iso_time(one.modified, where) if one.modified else "",
+        modified=one.modified or "",
         where=where,
     )
 

@@ -15,7 +15,15 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    AliasPath,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+)
 
 from cybersecqwen.cwe.identifiers import CVE_SYNTAX, entry_ids, normalise_cve, normalise_ids
 from cybersecqwen.errors import InputError
@@ -31,6 +39,28 @@ CveId = Annotated[
     Field(pattern=f"^{CVE_SYNTAX}$"),
 ]
 
+
+def _date(text: str) -> str:
+    try:
+        return date.fromisoformat(text[:10]).isoformat() if text else ""
+    except ValueError as error:
+        raise ValueError(f"{text!r} is not an ISO date") from error
+
+
+def _time(text: str) -> str:
+    try:
+        moment = datetime.fromisoformat(text) if text else None
+        if moment and moment.tzinfo:
+            moment = moment.astimezone(UTC).replace(tzinfo=None)
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"{text!r} is not an ISO timestamp") from error
+    return moment.isoformat(timespec="milliseconds") if moment else ""
+
+
+# The date of an ISO timestamp, and one in UTC to the millisecond; "" stays.
+IsoDate = Annotated[str, AfterValidator(_date)]
+IsoTime = Annotated[str, AfterValidator(_time)]
+
 _ENGLISH = re.compile(r"en(g|glish)?([-_].*)?", re.IGNORECASE)
 # Where a text states its label: at its start, in brackets, or at its end behind a sign.
 _STATED = re.compile(r"\ACWE-\d+\b|[(\[]CWE-\d+[)\]]|[-\u2013\u2014:,;|/] ?CWE-\d+\Z")
@@ -42,6 +72,11 @@ class Schema(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True)
 
 
+def inside(first: str, *path: str | int, default: Any = "") -> Any:
+    """Take a field from inside the parts of an object, where they are there."""
+    return Field(default=default, validation_alias=AliasPath(first, *path))
+
+
 _Schema = TypeVar("_Schema", bound=Schema)
 _Record = TypeVar("_Record")
 
@@ -51,12 +86,6 @@ class Text(Schema):
 
     lang: str
     value: str
-
-
-class Cvss(Schema):
-    """A CVSS score, of which the vector counts."""
-
-    vector: str = Field(alias="vectorString")
 
 
 def english(texts: Iterable[Text]) -> str:
@@ -79,6 +108,11 @@ def labels_of(texts: Iterable[str | None]) -> tuple[str, ...]:
     """List the CWE ids that labels state, each once; a label that states none stays as it is."""
     labels = (stated_label(text) or text or "" for text in texts)
     return tuple(dict.fromkeys(label for label in labels if not is_placeholder(label)))
+
+
+def cvss3(vector: str | None) -> str | None:
+    """Return a vector of CVSS 3, None in place of another."""
+    return vector if vector and vector.startswith("CVSS:3") else None
 
 
 @contextmanager
@@ -125,8 +159,9 @@ def invalid(error: ValidationError, where: object) -> InputError:
             tip="the file may be truncated; download it again",
         )
     field = ".".join(str(part) for part in first["loc"])
+    message = first["msg"].removeprefix("Value error, ")
     return InputError(
-        f"{field}: {first['msg']}" if field else first["msg"],
+        f"{field}: {message}" if field else message,
         where=where,
         tip=f"{error.title} is expected",
     )
@@ -134,12 +169,7 @@ def invalid(error: ValidationError, where: object) -> InputError:
 
 def iso_date(text: str, where: object) -> str:
     """Take the date of an ISO timestamp; raises InputError when there is none."""
-    try:
-        return date.fromisoformat(text[:10]).isoformat()
-    except ValueError as error:
-        raise InputError(
-            f"{text!r} is not an ISO date", where=where, tip="fix the record"
-        ) from error
+    return _converted(_date, text, where)
 
 
 def iso_time(text: str, where: object) -> str:
@@ -147,12 +177,11 @@ def iso_time(text: str, where: object) -> str:
 
     One without a zone is UTC already, as NVD's are. Raises InputError when it is none.
     """
+    return _converted(_time, text, where)
+
+
+def _converted(convert: Callable[[str], str], text: str, where: object) -> str:
     try:
-        moment = datetime.fromisoformat(text)
-        if moment.tzinfo:
-            moment = moment.astimezone(UTC).replace(tzinfo=None)
-    except (ValueError, OverflowError) as error:
-        raise InputError(
-            f"{text!r} is not an ISO timestamp", where=where, tip="fix the record"
-        ) from error
-    return moment.isoformat(timespec="milliseconds")
+        return convert(text)
+    except ValueError as error:
+        raise InputError(str(error), where=where, tip="fix the record") from error

@@ -137,6 +137,18 @@ def test_an_update_that_breaks_off_keeps_its_pages_and_goes_on_at_the_next(
     assert len(ids(store)) == 6
 
 
+def test_a_record_that_cannot_be_read_holds_no_other_up(
+    nvd: Nvd, run: Run, store: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    nvd.most = 2
+    for i in range(5):
+        nvd.put(f"CVE-2024-{1000 + i}", f"2026-02-0{i + 1}T00:00:00.000")
+    nvd.records["CVE-2024-1001"]["descriptions"] = "text"
+    assert run("nvd").cursor == "2026-02-05T00:00:00.000"
+    assert ids(store) == [f"CVE-2024-{1000 + i}" for i in (0, 2, 3, 4)]
+    assert [message.count("refused: ") for message in caplog.messages] == [1]
+
+
 def test_a_record_that_leaves_the_window_meanwhile_makes_it_begin_anew(
     nvd: Nvd, order: UpdateOptions, upstream: Upstream, run: Run, store: Path
 ) -> None:
