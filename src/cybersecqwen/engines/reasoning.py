@@ -13,9 +13,12 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-_TAG = r"(?:seed:)?(?:think(?:ing)?|thoughts?|reasoning|analysis|reflection|scratchpad)"
+_TAG = (
+    r"(?:\w{1,10}:)?(?:think(?:ing)?|ant_?thinking|thoughts?|thought_process|reason(?:ing)?|analysis"
+    r"|reflection|rationale|scratchpad|inner_monologue|chain_of_thought|cot)"
+)
 _OPEN = (
-    rf"<\|?\s*{_TAG}\s*\|?>",
+    rf"<\|?\s*{_TAG}(?:\s[^<>]{{0,80}})?\|?>",
     r"\[THINK\]",  # Magistral
     r"<\|(?:START_THINKING|begin_of_thought)\|>",  # Command, Sky-T1
     r"◁think▷",  # Kimi
@@ -47,6 +50,7 @@ _SPECIAL = "|".join(
         r"<(?:eos|bos|pad|unk|eod|eot|sep)>",
         r"<(?:start|end)_of_(?:turn|text|utterance|image)>",
         r"<(?:im_end|endoftext)>",
+        r"<0x[0-9A-F]{2}>",  # a byte
         r"\[(?:EOS|BOS|PAD|/?INST)\]",
     )
 )
