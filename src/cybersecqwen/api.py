@@ -128,10 +128,11 @@ def audit(
 ) -> Audit:
     """Hold every row of a training file or folder against every item of a benchmark.
 
-    `clean` of the result says whether nothing overlaps; `overlaps` and `counts` say what does, by
-    the `rules` named or by all. `benchmark` is a folder, by default the fetched one, and must hold
-    all tasks unless `allow_missing`. Raises InputError, also for a row without text unless
-    `allow_unreadable`: such rows are then listed, and the result is not clean.
+    `verdict` of the result is "clean", "contaminated", or "not proven clean" where something was
+    not read; `reading` says what was, column by column, and what was not. `overlaps` and `counts`
+    say what overlaps, by the `rules` named or by all. `benchmark` is a folder, by default the
+    fetched one, and must hold all tasks unless `allow_missing`. Raises InputError, also for a row
+    or file that is wrong unless `allow_unreadable`: it is then listed.
     """
     from cybersecqwen.benchmark.tasks import read_benchmark
     from cybersecqwen.contamination.audit import checked_rules, checked_settings, run_audit

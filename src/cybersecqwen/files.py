@@ -21,7 +21,7 @@ import os
 import tempfile
 import unicodedata
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -29,6 +29,7 @@ from typing import IO, Any
 from cybersecqwen.errors import CyberSecQwenError, InputError
 
 Json = dict[str, Any]
+Pairs = Callable[[list[tuple[str, Any]]], Json]
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _PARTIAL = ".partial"  # how the name of a file ends that is not whole yet
@@ -222,11 +223,14 @@ def read_jsonl(path: Path) -> Iterator[Json]:
                 yield parse_line(line, where=f"{path}:{number}")
 
 
-def parse_line(line: str | bytes, *, where: str) -> Json:
-    """Parse one JSONL line into an object; raises InputError at `where` on anything else."""
+def parse_line(line: str | bytes, *, where: str, pairs: Pairs | None = None) -> Json:
+    """Parse one JSONL line into an object; raises InputError at `where` on anything else.
+
+    `pairs` makes an object of its keys and values, where one of two with a key is not to be lost.
+    """
     try:
         line = line.decode() if isinstance(line, bytes) else line
-        row = json.loads(line)
+        row = json.loads(line, object_pairs_hook=pairs)
     except UnicodeDecodeError as error:
         raise InputError(f"is not UTF-8: {error.reason}", where=where) from error
     except json.JSONDecodeError as error:

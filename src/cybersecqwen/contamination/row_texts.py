@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
+from cybersecqwen.formats.rows import distinct
+
 _DEEPEST = 100  # levels
 _LONG_NAME = 12  # characters that five words have at least
 _TRIES = 100  # places in a text where JSON may begin, and does not
@@ -23,7 +25,7 @@ _SHORTEST = 5  # words: no rule finds less
 _WORD = re.compile(r"(?<!\S)\W*[^\W\d_]+\W*(?!\S)")
 _JSON_BEGINS = re.compile(r"\A\s*[\[{]|\\")
 _JSON = re.compile(r'[\[{]\s*[\[{"\]}]|\A\s*"')
-_DECODE = json.JSONDecoder().raw_decode
+_DECODE = json.JSONDecoder(object_pairs_hook=distinct).raw_decode
 _TOKEN_IDS = re.compile(r"(^|[._])(input|token)_ids(\[\])*$")
 
 

@@ -16,7 +16,7 @@ from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import IO
 
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json
@@ -38,6 +38,7 @@ from cybersecqwen.formats.rows import (
     arrow_rows,
     csv_rows,
     dialect,
+    distinct,
     jsonl_rows,
     parquet_rows,
     text_rows,
@@ -48,6 +49,7 @@ from cybersecqwen.sources.feed import Feed
 
 _ABOUT = {"dataset_info.json", "state.json", "dataset_dict.json", "dataset_infos.json"}
 _STEMS = {"readme", "license", "licence", "citation", "dataset_card"}
+_PROSE = ("", ".md", ".txt", ".rst", ".cff", ".bib")
 _LEDGER, _CERTIFICATE = "dropped.jsonl", "certificate.json"
 _PACKED = (".gz", ".bz2", ".xz", ".zst")
 _JSONL = (".jsonl", ".ndjson", ".jsonlines")
@@ -138,7 +140,8 @@ def training_files(path: Path, reading: Reading | None = None) -> list[Path]:
 
 def _is_about(file: Path) -> bool:
     is_ledger = file.name == _LEDGER and file.with_name(_CERTIFICATE).is_file()
-    return file.name in _ABOUT or file.stem.lower() in _STEMS or is_ledger
+    is_prose = file.stem.lower() in _STEMS and file.suffix.lower() in _PROSE
+    return file.name in _ABOUT or is_prose or is_ledger
 
 
 def file_rows(
@@ -199,10 +202,10 @@ def _member_rows(
             yield from _records(open_stream(stream, where)[1])
         elif head.startswith(b"PAR1"):
             with _seekable(member, stream) as source:
-                yield from parquet_rows(source, _every_column, where, reading.report)
+                yield from parquet_rows(source, None, where, reading.report)
         elif name.suffix in _ARROW or head.startswith(b"ARROW1"):
             with _seekable(member, stream) as source:
-                yield from arrow_rows(source, _every_column, where, reading.report)
+                yield from arrow_rows(source, where, reading.report)
         else:
             yield from _text_rows(Text(stream, where), name.suffix, reading, whole)
 
@@ -230,7 +233,8 @@ def _text_rows(text: Text, ending: str, reading: Reading, whole: Container[str])
     elif ending == ".json" or (ending in _JSONL and spread) or first.startswith("[{"):
         yield from json_rows(text, whole=whole, report=reading.report)
     elif ending in _JSONL or first.startswith('{"'):
-        yield from jsonl_rows(text.lines(reading.report), text.name, reading.report)
+        lines = text.lines(reading.report)
+        yield from jsonl_rows(lines, text.name, reading.report, pairs=distinct)
     else:
         yield from text_rows(text.lines(reading.report), text.name)
     if text.is_guessed:
@@ -247,7 +251,3 @@ def _table_rows(text: Text, reading: Reading) -> Rows:
         header=style.header,
         quoting=style.quoting,
     )
-
-
-def _every_column(schema: Any) -> list[str]:
-    return list(schema.names)

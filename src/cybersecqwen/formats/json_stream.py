@@ -19,13 +19,13 @@ from typing import Any
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json
 from cybersecqwen.formats.encoding import LINE, Text, too_long
-from cybersecqwen.formats.rows import Report, Rows, jsonl_rows, refuse
+from cybersecqwen.formats.rows import Report, Rows, distinct, jsonl_rows, refuse
 
 _CHUNK = 1 << 20
 _DEEPEST = 50  # objects within objects that are looked into for lists
 _AHEAD = 8
 _INK = re.compile(r"\S")
-_DECODE = json.JSONDecoder().raw_decode
+_DECODE = json.JSONDecoder(object_pairs_hook=distinct).raw_decode
 
 
 def json_rows(text: Text, *, whole: Container[str] = (), report: Report = refuse) -> Rows:
@@ -35,7 +35,8 @@ def json_rows(text: Text, *, whole: Container[str] = (), report: Report = refuse
         first = text.line()
     second = text.line() if _is_object(first) else ""
     if second.strip():
-        yield from jsonl_rows(chain((first, second), text.lines(report)), text.name, report)
+        lines = chain((first, second), text.lines(report))
+        yield from jsonl_rows(lines, text.name, report, pairs=distinct)
         return
     reader = _Reader(text, first + second, whole)
     try:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO, Any, NoReturn
 
 from cybersecqwen.errors import InputError, extra
-from cybersecqwen.files import Json, parse_line
+from cybersecqwen.files import Json, Pairs, parse_line
 from cybersecqwen.formats.archives import Head, readable
 
 Report = Callable[[InputError], None]
@@ -86,7 +86,13 @@ def is_jsonl(head: Head) -> bool:
     return named or (whole and {"cve_id", "description"} <= head.keys())
 
 
-def jsonl_rows(lines: Iterable[bytes | str], name: str, report: Report = refuse) -> Rows:
+def jsonl_rows(
+    lines: Iterable[bytes | str],
+    name: str,
+    report: Report = refuse,
+    *,
+    pairs: Pairs | None = None,
+) -> Rows:
     """Yield the object of each line that is not blank."""
     for number, line in enumerate(lines, start=1):
         if not line.strip():
@@ -95,11 +101,27 @@ def jsonl_rows(lines: Iterable[bytes | str], name: str, report: Report = refuse)
         if number == 1 and isinstance(line, bytes):
             line = line.removeprefix(_BOM)  # noqa: PLW2901
         try:
-            row = parse_line(line, where=where)
+            row = parse_line(line, where=where, pairs=pairs)
         except InputError as error:
             report(error)
         else:
             yield where, row
+
+
+def distinct(pairs: list[tuple[str, Any]]) -> Json:
+    """Name values; of two that have one name, the second is called `name (2)`.
+
+    >>> distinct([("text", "a"), ("text", "b")])
+    {'text': 'a', 'text (2)': 'b'}
+    """
+    named = dict(pairs)
+    if len(named) == len(pairs):
+        return named
+    named, counts = {}, Counter[str]()
+    for name, value in pairs:
+        counts[name] += 1
+        named[f"{name} ({counts[name]})" if counts[name] > 1 else name] = value
+    return named
 
 
 def text_rows(lines: Iterable[str], name: str) -> Rows:
@@ -148,7 +170,7 @@ def csv_rows(
         if row is None:
             return
         if not header:
-            header = [cell.removeprefix("\ufeff") for cell in row]
+            header = list(distinct([(cell.removeprefix("\ufeff"), None) for cell in row]))
         elif len(row) > len(header):
             tip = "put a text with commas into quotation marks"
             what = f"{len(row)} cells below a header of {len(header)}"
@@ -227,21 +249,22 @@ def _regularity(records: Sequence[Sequence[str]]) -> tuple[float, int]:
 
 
 def parquet_rows(
-    source: Path | IO[bytes], columns: Columns, name: str = "", report: Report = refuse
+    source: Path | IO[bytes],
+    columns: Columns | None = None,
+    name: str = "",
+    report: Report = refuse,
 ) -> Rows:
-    """Yield the rows of a Parquet file, with the columns that are chosen from its schema."""
+    """Yield the rows of a Parquet file, with all columns or those chosen from its schema."""
     name = name or str(source)
     with extra("parquet", where=name):
         from pyarrow import parquet
 
     with _arrow_errors(name, "Parquet"), readable(name), parquet.ParquetFile(source) as file:
-        names = columns(file.schema_arrow)
-        yield from _rows(file.iter_batches(batch_size=_BATCH, columns=names), names, name, report)
+        names = columns(file.schema_arrow) if columns else None
+        yield from _rows(file.iter_batches(batch_size=_BATCH, columns=names), name, report)
 
 
-def arrow_rows(
-    source: Path | IO[bytes], columns: Columns, name: str = "", report: Report = refuse
-) -> Rows:
+def arrow_rows(source: Path | IO[bytes], name: str = "", report: Report = refuse) -> Rows:
     """Yield the rows of an Arrow file: a stream, as `datasets` saves them, or of Feather's kind."""
     name = name or str(source)
     with extra("parquet", where=name):
@@ -257,13 +280,14 @@ def arrow_rows(
         with (ipc.open_file if is_feather else ipc.open_stream)(file) as reader:
             numbers = range(reader.num_record_batches) if is_feather else ()
             batches = map(reader.get_batch, numbers) if is_feather else reader
-            yield from _rows(batches, columns(reader.schema), name, report)
+            yield from _rows(batches, name, report)
 
 
-def _rows(batches: Iterable[Any], names: Sequence[str], label: str, report: Report) -> Rows:
+def _rows(batches: Iterable[Any], label: str, report: Report) -> Rows:
     number = 0
     for batch in batches:
-        for row in _checked(batch, names):
+        names = list(distinct([(name, None) for name in batch.schema.names]))
+        for row in _checked(batch):
             number += 1
             where = f"{label}:{number}"
             if isinstance(row, UnicodeDecodeError):
@@ -272,21 +296,21 @@ def _rows(batches: Iterable[Any], names: Sequence[str], label: str, report: Repo
                 yield where, dict(zip(names, row, strict=True))
 
 
-def _checked(batch: Any, names: Sequence[str]) -> Iterable[Any]:
+def _checked(batch: Any) -> Iterable[Any]:
     """Return the rows of a batch, after a check: reading a damaged one would end the process.
 
     A row with text that is not UTF-8 is an error in its place.
     """
     from pyarrow import ArrowInvalid
 
-    columns = [batch.column(name) for name in names]
+    columns = batch.columns
     try:
         batch.validate(full=True)
     except ArrowInvalid:
         for column in columns:  # of bytes it says nothing about UTF-8
             column.view(_as_bytes(column.type)).validate(full=True)
         return [_single_row(columns, number) for number in range(batch.num_rows)]
-    return zip(*(column.to_pylist() for column in columns), strict=True)
+    return zip(*(column.to_pylist() for column in columns), strict=True) if columns else ()
 
 
 def _single_row(columns: Sequence[Any], number: int) -> Any:
