@@ -177,8 +177,9 @@ def test_rows_of_other_data_are_no_advisories(row: Any) -> None:
     assert not any(f.recognise and f.recognise(Head("rows", data)) for f in FEEDS.values())
 
 
-def test_a_byte_order_mark_hides_no_feed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_a_byte_order_mark_hides_no_feed(tmp_path: Path, encoding: str) -> None:
     path = tmp_path / "feed.json"
-    path.write_bytes(b"\xef\xbb\xbf" + json.dumps(OSV).encode())
+    path.write_bytes(json.dumps(OSV, indent=1).encode(encoding))
     assert recognise(path) is FEEDS["osv"]
     assert [one.cve_id for one in read_vulnerabilities(path)] == [CVE]

@@ -18,6 +18,7 @@ A row that is wrong goes to `report`, and the others are read all the same.
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -28,7 +29,15 @@ from cybersecqwen.analyst.lookup import given_of, look_up_texts, parse_cve_id
 from cybersecqwen.cwe.identifiers import normalise_cve
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json
-from cybersecqwen.formats.archives import HEAD, Head, is_archive, readable, unpacked
+from cybersecqwen.formats.archives import (
+    HEAD,
+    Head,
+    is_archive,
+    marked_encoding,
+    readable,
+    unpacked,
+    utf8,
+)
 from cybersecqwen.formats.rows import Report, check_utf8, csv_rows, is_jsonl, jsonl_rows
 
 TEXT = ("text", "description")  # the first of these that a row has
@@ -36,6 +45,7 @@ ID = ("id", "cve_id")
 
 _TEXT_BYTES = 1 << 22  # of a plain text that are read at all
 _BOM = b"\xef\xbb\xbf"
+_CONVERTED = 1 << 28  # bytes that are converted to UTF-8
 _START = 64  # bytes by which plain text is told from JSON, XML and binary formats
 _FEED_START = re.compile(rb"\A[{<]|[\x00-\x08\x0e-\x1f]")
 _FEED_ENDINGS = (".json", ".json.gz", ".xml", ".xml.gz", ".parquet")
@@ -60,7 +70,7 @@ def read_stream(
     """Yield the texts of an open file or pipe; `where` is what errors and ids call it."""
     name = str(where)
     with readable(name):
-        stream = unpacked(packed)
+        stream = _in_utf8(unpacked(packed), name)
         head = Head(name, _read_head(stream))
         first = next(filter(None, map(bytes.strip, head.data.split(b"\n"))), b"")
         if not first:
@@ -77,6 +87,16 @@ def read_stream(
             raise InputError("is binary, not text", where=name, tip="give UTF-8 text or a feed")
         else:
             yield from _read_lines(stream, head, first, records, report)
+
+
+def _in_utf8(stream: io.BufferedReader, name: str) -> IO[bytes]:
+    """Convert a stream whose byte order mark says that it is in another encoding."""
+    if marked_encoding(stream.peek(4)) in ("", "utf-8-sig"):
+        return stream
+    data = stream.read(_CONVERTED + 1)
+    if len(data) > _CONVERTED:
+        raise InputError("is too long to be converted", where=name, tip="convert it to UTF-8")
+    return io.BytesIO(utf8(data))
 
 
 def _read_head(stream: IO[bytes]) -> bytes:

@@ -11,6 +11,7 @@ than its size is refused.
 from __future__ import annotations
 
 import bz2
+import codecs
 import gzip
 import io
 import lzma
@@ -36,6 +37,13 @@ _MOST = 1 << 30  # bytes of one file that are held at once
 _FREE = 1 << 28  # bytes that anything may unpack to
 _RATIO = 200  # times its size that a larger file may unpack to: text seldom exceeds 20
 _HIDDEN = {"__MACOSX", "Thumbs.db", "desktop.ini"}
+_MARKS = {  # the longer ones first: that of UTF-32 begins as that of UTF-16 does
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
 _TOKEN = re.compile(rb'"((?:[^"\\]|\\.)*)"(\s*:)?|[{}\[\]]', re.DOTALL)
 
 
@@ -52,7 +60,7 @@ class Head:
         >>> sorted(Head("", b'{"type": "bundle", "objects": [{"id": 1}, {"ty').keys())
         ['objects', 'type']
         """
-        data = self.data.removeprefix(b"\xef\xbb\xbf").lstrip()
+        data = utf8(self.data).lstrip()
         depth, keys = 0, set()
         for token in _TOKEN.finditer(data) if data.startswith(b"{") else ():
             if token[0] in (b"{", b"["):
@@ -64,6 +72,17 @@ class Head:
             elif depth == 1 and token[2]:
                 keys.add(token[1].decode(errors="replace"))
         return keys
+
+
+def marked_encoding(data: bytes) -> str:
+    """Name the encoding that a byte order mark tells, "" without one."""
+    return next((name for mark, name in _MARKS.items() if data.startswith(mark)), "")
+
+
+def utf8(data: bytes) -> bytes:
+    """Return text in UTF-8 and without a byte order mark, whatever that says it is in."""
+    encoding = marked_encoding(data)
+    return data.decode(encoding, "replace").encode() if encoding else data
 
 
 @dataclass(frozen=True, slots=True)

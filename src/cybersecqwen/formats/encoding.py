@@ -17,17 +17,10 @@ from collections.abc import Iterator
 from itertools import count
 
 from cybersecqwen.errors import InputError
-from cybersecqwen.formats.archives import HEAD
+from cybersecqwen.formats.archives import HEAD, marked_encoding
 from cybersecqwen.formats.rows import Report, refuse
 
 LINE = 64_000_000  # characters of a line, or of a value of JSON
-_MARKS = {  # the longer ones first: that of UTF-32 begins as that of UTF-16 does
-    codecs.BOM_UTF32_LE: "utf-32",
-    codecs.BOM_UTF32_BE: "utf-32",
-    codecs.BOM_UTF8: "utf-8-sig",
-    codecs.BOM_UTF16_LE: "utf-16",
-    codecs.BOM_UTF16_BE: "utf-16",
-}
 _GUESS = "cybersecqwen-guess"
 
 
@@ -37,7 +30,7 @@ class Text:
     def __init__(self, stream: io.BufferedReader, name: str) -> None:
         self.name = name
         head = stream.peek(HEAD)
-        self.encoding = next((e for mark, e in _MARKS.items() if head.startswith(mark)), "utf-8")
+        self.encoding = marked_encoding(head) or "utf-8"
         self.head = head.decode(self.encoding, "replace")  # the beginning
         self.is_guessed = False
         codecs.register_error(_GUESS, self._guess)

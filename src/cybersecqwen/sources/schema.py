@@ -8,7 +8,6 @@ InputError that names it.
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -27,6 +26,7 @@ from pydantic import (
 
 from cybersecqwen.cwe.identifiers import CVE_SYNTAX, entry_ids, normalise_cve, normalise_ids
 from cybersecqwen.errors import InputError
+from cybersecqwen.formats.archives import utf8
 from cybersecqwen.formats.rows import Report
 from cybersecqwen.records import is_placeholder
 
@@ -134,9 +134,9 @@ def each(
 
 
 def parse(schema: type[_Schema], data: bytes, where: object) -> _Schema:
-    """Parse JSON, with or without a byte order mark; raises InputError on the first wrong field."""
+    """Parse JSON, with any byte order mark or none; raises InputError on the first wrong field."""
     try:
-        return schema.model_validate_json(data.removeprefix(codecs.BOM_UTF8))
+        return schema.model_validate_json(utf8(data))
     except ValidationError as error:
         raise invalid(error, where) from error
 
