@@ -73,3 +73,10 @@ def test_run_without_scores_says_so(make_run: MakeRun) -> None:
 def test_verdict_against_the_baseline_follows_the_item_interval(mean: float, verdict: str) -> None:
     (line,) = against_baselines([Result.model_validate(scores("cti-rcm", 1_000, mean))])
     assert f"is {verdict} the 0.763" in line
+
+
+def test_a_baseline_is_not_beaten_by_leaving_hard_items_out() -> None:
+    over_all = {"mean": 0.56, "interval_95": [0.53, 0.59]}
+    row = scores("cti-rcm", 1_000, 0.8, protocol="cti-bench", metrics={"accuracy_of_all": over_all})
+    (line,) = against_baselines([Result.model_validate(row)])
+    assert "0.5600 is below the 0.763" in line

@@ -120,7 +120,10 @@ def _verdict(result: Result) -> str:
         return max(accuracy) if isinstance(accuracy, tuple) else accuracy or 0.0
 
     floor = max(BASELINES, key=figure)
-    score, (low, high), bar = result.strict_accuracy.mean, result.interval, figure(floor)
+    bar, score, (low, high) = figure(floor), result.strict_accuracy.mean, result.interval
+    over_all = result.metrics.get("accuracy_of_all")  # where unread answers are left out
+    if over_all and over_all.mean is not None:
+        score, low, high = over_all.mean, *(bound or 0.0 for bound in over_all.interval_95)
     verdict = "above" if low > bar else "below" if high < bar else "not distinguishable from"
     return (
         f"{result.task} ({result.protocol}): {score:.4f} is {verdict} the {bar:.3f} of "
