@@ -40,9 +40,9 @@ def classify(
 ) -> Classification | Iterator[Classification]:
     """Map a vulnerability description to its CWE, or many of them, one result for each.
 
-    `model` is "embedded", a model folder, a server's URL or NAME@URL. A result has up to `top`
-    candidates with their confidence, 0 to 1; below `threshold` it abstains and says why. Texts
-    are read in batches as the results are taken. Raises InputError for settings that make no
+    `model` is "embedded", "smollm2", a model folder, a server's URL or NAME@URL. A result has up to
+    `top` candidates with their confidence, 0 to 1; below `threshold` it abstains and says why.
+    Texts are read in batches as the results are taken. Raises InputError for settings that make no
     sense and EngineError where a model or server fails.
     """
     from cybersecqwen.analyst.classification import classify as classify_texts
@@ -97,9 +97,9 @@ def evaluate(
 ) -> list[Json]:
     """Measure a model on tasks of a benchmark under a protocol; one row of scores a task.
 
-    `model` is "embedded", a model folder, a file of recordings, a server's URL or NAME@URL;
-    `tasks` are cti-rcm and cti-mcq where none is named. Every response is kept in `out`, by
-    default `runs/<model>`, and a call that was killed goes on from there. The rows are those of
+    `model` is "embedded", "smollm2", a model folder, a file of recordings, a server's URL or
+    NAME@URL; `tasks` are cti-rcm and cti-mcq where none is named. Every response is kept in `out`,
+    by default `runs/<model>`, and a call that was killed goes on from there. The rows are those of
     `cybersecqwen evaluate --json`. Raises InputError, StageError or EngineError.
     """
     from cybersecqwen.benchmark.protocol import find_protocol

@@ -1,4 +1,4 @@
-"""What ships in the package: recipes, and artifacts with certificates to check them against.
+"""What ships: recipes, an adapter, and artifacts with certificates to check them against.
 
 >>> verified(FOLDER, "ranker.json")[:1]
 b'{'
@@ -13,7 +13,10 @@ from cybersecqwen.errors import CyberSecQwenError, InputError
 from cybersecqwen.files import Json, read_json, write_bytes, write_json
 
 FOLDER = Path(__file__).parent / "data"
-_RECIPES = (Path(__file__).parent / "recipes", Path(__file__).parents[2] / "recipes")
+# In an installed package and in a checkout.
+_PLACES = (Path(__file__).parent, Path(__file__).parents[2])
+_RECIPES = tuple(place / "recipes" for place in _PLACES)
+_MODELS = tuple(place / "models" for place in _PLACES)
 
 
 def shipped_recipes() -> dict[str, Path]:
@@ -24,6 +27,16 @@ def shipped_recipes() -> dict[str, Path]:
 def shipped_series() -> dict[str, Path]:
     """Return the series of runs that come with the package, by name."""
     return {p.stem: p for folder in _RECIPES for p in sorted(folder.glob("series/*.toml"))}
+
+
+def shipped_adapter(name: str) -> Path:
+    """Return the folder of an adapter that comes with the package; raises InputError without it."""
+    for folder in _MODELS:
+        if (folder / name / "adapter_model.safetensors").is_file():
+            return folder / name
+    raise InputError(
+        "this adapter is missing", where=_MODELS[0] / name, tip="reinstall the package"
+    )
 
 
 def save(folder: Path, name: str, data: bytes, facts: Json) -> Json:

@@ -18,6 +18,7 @@ import hashlib
 import json
 import logging
 import os
+import shutil
 import tempfile
 import unicodedata
 import zlib
@@ -32,6 +33,15 @@ Json = dict[str, Any]
 Pairs = Callable[[list[tuple[str, Any]]], Json]
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# How safetensors, tokenizers and torch, which raise no OSError, say that a write failed.
+_UNWRITTEN = (
+    "I/O error",
+    "(os error ",
+    "No space left on device",
+    "PytorchStreamWriter",
+    "inline_container",
+    "iostream error",
+)
 _PARTIAL = ".partial"  # how the name of a file ends that is not whole yet
 _MOST = 1 << 30  # bytes that are read whole
 _log = logging.getLogger(__name__)
@@ -276,3 +286,56 @@ def sha256_tree(path: Path) -> dict[str, str]:
         for name in relative
         if not any(part.startswith(".") for part in name.parts)
     }
+
+
+class DiskErrors:
+    """Turn a library's write into `folder` that the disk refuses into one line; other errors pass.
+
+    Each library reports a full disk in a way of its own. It is a class because `__exit__` sees
+    every error: tokenizers raises a plain Exception, which an `except` should not name.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, OSError):
+            reason = error.strerror or str(error)
+        elif any(sign in str(error) for sign in _UNWRITTEN):
+            reason = str(error).strip().splitlines()[0]
+        else:
+            return
+        if not isinstance(error, CyberSecQwenError):  # write_json says it in one line already
+            raise CyberSecQwenError(
+                f"cannot write: {reason}",
+                where=self.folder,
+                tip="free some space and run the same command again",
+            ) from error
+
+
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """Open a folder for libraries to fill, which takes its name when it is complete.
+
+    Where another process was faster, its folder stays. Raises CyberSecQwenError on a full disk.
+    """
+    with DiskErrors(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+        try:
+            yield partial
+            open_to_all(partial)
+            if not folder.exists():
+                partial.rename(folder)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def open_to_all(folder: Path) -> None:
+    """Make the files of a folder readable for all: safetensors writes them for the owner only."""
+    folder.chmod(0o755)
+    for path in folder.rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)

@@ -34,8 +34,8 @@ class Case(NamedTuple):
 @pytest.fixture(params=sorted(ENGINES))
 def case(request: pytest.FixtureRequest, ask: Any) -> Case:
     get = request.getfixturevalue
-    if request.param == "transformers":
-        engine = ENGINES["transformers"](get("model_folder"), kind="instruct", batch_size=8)
+    if request.param in ("transformers", "smollm2"):  # the second is a folder too, made once
+        engine = ENGINES[request.param](get("model_folder"), kind="instruct", batch_size=8)
         return Case(engine, ask(N, max_tokens=100_000), [])  # refused before any work
     if request.param == "http":
         server = get("server")
@@ -92,6 +92,7 @@ def strings(model_folder: Path, recording: Any) -> dict[str, list[str]]:
     urls = ["http://localhost:8000", "HTTPS://host/v1", "org/model@http://localhost:8000/v1"]
     return {
         "embedded": ["embedded"],
+        "smollm2": ["smollm2"],
         "http": [*urls, "http://host/answers.jsonl"],
         "transformers": [str(model_folder), str(model_folder.parent), "src"],
         "replay": [str(answers), str(answers.parent), "missing/answers.csv.gz"],
@@ -148,8 +149,8 @@ def test_what_is_no_model_says_what_is_one(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "model.gguf").write_bytes(b"GGUF")
     wrong = {
-        "embeded": "'embeded' is not a model (give embedded, a model folder, a file of recordings,",
-        f"{tmp_path}/none": "/none' is not a model (give embedded, a model folder,",
+        "embeded": "'embeded' is not a model (give embedded, smollm2, a model folder,",
+        f"{tmp_path}/none": "/none' is not a model (give embedded, smollm2, a model folder,",
         f"{tmp_path}/none.jsonl": "none.jsonl: no such file or folder",
         f"{tmp_path}/model.gguf": "model.gguf: 'model.gguf' is not a recording",
         f"{tmp_path}/empty": "empty: no config.json in this folder",

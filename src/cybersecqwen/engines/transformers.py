@@ -18,7 +18,7 @@ from __future__ import annotations
 import hashlib
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from importlib.metadata import version
@@ -43,16 +43,6 @@ if TYPE_CHECKING:
 # Batches sorted by length together: less padding, and a pace that holds for the rest of a run.
 _WINDOW = 4
 _TEMPLATE = 5.0  # seconds for the template of one chat, which takes a millisecond
-# What the library raises on damaged files, sizes that differ, a missing attention kernel.
-_UNLOADABLE = (
-    OSError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    RuntimeError,
-    ImportError,
-)
 
 
 class _Row(NamedTuple):
@@ -173,11 +163,8 @@ class TransformersEngine:
             device_map=_device(),
             attn_implementation=attention_of(self._config, self._attention),
         )
-        if info["missing_keys"]:  # the library would go on with random numbers
-            missing = sorted(info["missing_keys"])
-            raise EngineError(
-                f"{len(missing)} weights are missing, the first is {missing[0]}", where=self._folder
-            )
+        check_weights(info["missing_keys"], where=self._folder)
+        check_vocabulary(model, self._tokenizer, where=self._folder)
         limit_threads(model.num_parameters())
         # A model's own defaults (Qwen3: top_k 20, temperature 0.7; others a repetition
         # penalty) would be mixed into every request.
@@ -189,15 +176,10 @@ class TransformersEngine:
 
     def _load(self, loader: Any, **options: Any) -> Any:
         """Call a `from_pretrained` on the folder, offline, without running code from it."""
-        from huggingface_hub.errors import StrictDataclassError
-        from safetensors import SafetensorError
-        from transformers.utils import logging
-
-        if not sys.stderr.isatty():
-            logging.disable_progress_bar()
+        quiet_in_pipe()
         try:
             return loader(self._folder, local_files_only=True, trust_remote_code=False, **options)
-        except (*_UNLOADABLE, SafetensorError, StrictDataclassError) as error:
+        except load_errors() as error:
             raise EngineError(
                 f"the model cannot be loaded: {type(error).__name__} {error}",
                 where=self._folder,
@@ -335,6 +317,43 @@ def _parameters(weights: Path) -> int:
         from safetensors import safe_open
     with safe_open(weights, framework="np") as file:
         return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118  # no mapping
+
+
+def load_errors() -> tuple[type[Exception], ...]:
+    """Return what the library raises on damaged files, sizes that differ, a missing kernel."""
+    from huggingface_hub.errors import StrictDataclassError
+    from safetensors import SafetensorError
+
+    damaged = (OSError, ValueError, LookupError, TypeError, AttributeError)
+    return (*damaged, SafetensorError, StrictDataclassError, RuntimeError, ImportError)
+
+
+def check_weights(missing: Collection[str], *, where: object) -> None:
+    """Refuse a model without some of its weights: the library goes on with random numbers."""
+    if missing:
+        raise EngineError(
+            f"{len(missing)} weights are missing, the first is {min(missing)}", where=where
+        )
+
+
+def check_vocabulary(model: Any, tokenizer: Any, *, where: object) -> None:
+    """Refuse a tokenizer with tokens that the model has no embedding for."""
+    embedded = len(model.get_input_embeddings().weight)
+    last = max(tokenizer.get_vocab().values())
+    if last >= embedded:
+        raise EngineError(
+            f"the tokenizer counts to {last} and the model embeds {embedded} tokens",
+            where=where,
+            tip="are weights and tokenizer those of one model?",
+        )
+
+
+def quiet_in_pipe() -> None:
+    """Let transformers draw its progress bars on a terminal only."""
+    from transformers.utils import logging
+
+    if not sys.stderr.isatty():
+        logging.disable_progress_bar()
 
 
 def _device() -> str:

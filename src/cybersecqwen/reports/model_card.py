@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from cybersecqwen import templates
 from cybersecqwen.benchmark.protocol import PROTOCOLS, find_protocol
 from cybersecqwen.config import Recipe
+from cybersecqwen.engines import gguf
 from cybersecqwen.files import Json
 from cybersecqwen.prompts import CHAT_TEMPLATES, OWN_TEMPLATE, mcq_prompt, rcm_prompt
 from cybersecqwen.reports.markdown import document
@@ -67,6 +68,7 @@ def render(run: Path) -> str:
         certificate=evidence.certificate,
         front_matter=front_matter(evidence),
         on_hub=on_hub(recipe),
+        gguf_origin=gguf.origin(recipe.model.base) if gguf.is_gguf(recipe.model.base) else None,
         chat_template=_template_name(recipe),
         base_folder=Path(recipe.model.base).name,
         size=size,
@@ -100,7 +102,7 @@ def front_matter(evidence: Evidence) -> str:
         license=recipe.license,
         library_name="transformers",
         pipeline_tag="text-generation",
-        base_model=recipe.model.base if on_hub(recipe) else None,
+        base_model=recipe.model.base if on_hub(recipe) else gguf.hub_id(recipe.model.base),
         tags=[*_TAGS, "smoke-test"] if recipe.model.random else _TAGS,
         metrics=["accuracy"],
         model_name=recipe.name,
@@ -111,7 +113,9 @@ def front_matter(evidence: Evidence) -> str:
 
 def on_hub(recipe: Recipe) -> bool:
     """Return whether the base model has a Hub id; a folder of this machine has none."""
-    return recipe.model.random is None and _HUB_ID.fullmatch(recipe.model.base) is not None
+    base = recipe.model.base
+    local = recipe.model.random is not None or gguf.is_gguf(base)
+    return not local and _HUB_ID.fullmatch(base) is not None
 
 
 def _template_name(recipe: Recipe) -> str:

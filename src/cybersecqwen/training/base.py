@@ -7,7 +7,6 @@ rows = encode(recipe, tokenizer, run / "corpus" / "train.jsonl")
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,11 +14,18 @@ from typing import Any
 
 from cybersecqwen.config import Recipe
 from cybersecqwen.engines.threads import limit_threads
-from cybersecqwen.engines.transformers import attention_of
+from cybersecqwen.engines.transformers import (
+    attention_of,
+    check_weights,
+    load_errors,
+    quiet_in_pipe,
+)
 from cybersecqwen.errors import CyberSecQwenError, InputError, RecipeError, extra
 from cybersecqwen.files import Json, read_json, read_jsonl
 from cybersecqwen.prompts import CHAT_TEMPLATES
 from cybersecqwen.training.chat_template import chat_template, end_of_turn
+
+_LARGEST_FLASH_HEAD = 256
 
 
 def pin_revision(recipe: Recipe, source: str | Path) -> Recipe:
@@ -97,12 +103,16 @@ def load_model(
     check_attention(attention)
     with _loading(source):
         config = AutoConfig.from_pretrained(source, revision=recipe.model.revision)
-        model = AutoModelForCausalLM.from_pretrained(
+    _check_heads(config, attention, source)
+    with _loading(source):
+        model, info = AutoModelForCausalLM.from_pretrained(
             source,
             revision=recipe.model.revision,
             dtype=precision or recipe.model.precision,
             attn_implementation=attention_of(config, attention),
+            output_loading_info=True,
         )
+    check_weights(info["missing_keys"], where=source)
     limit_threads(model.num_parameters())
     return model
 
@@ -195,24 +205,31 @@ def check_attention(attention: str) -> None:
         )
 
 
+def _check_heads(config: Any, attention: str, source: str | Path) -> None:
+    """Refuse heads that fit neither one another nor the attention, before the first step does."""
+    sizes = config.get_text_config().to_dict()  # as a dict: of some, sizes differ by layer
+    heads = sizes.get("num_attention_heads") or 1
+    shared = sizes.get("num_key_value_heads") or heads
+    if heads % shared:
+        raise RecipeError(f"{heads} heads cannot share {shared} of keys and values", where=source)
+    usual = sizes.get("hidden_size", 0) // heads
+    largest = max(sizes.get(name) or usual for name in ("head_dim", "global_head_dim"))
+    if attention == "flash_attention_2" and largest > _LARGEST_FLASH_HEAD:
+        raise RecipeError(
+            f"flash_attention_2 runs heads of at most {_LARGEST_FLASH_HEAD}, and one has {largest}",
+            where=source,
+            tip='--set model.attention="sdpa"',
+        )
+
+
 @contextmanager
 def _loading(source: str | Path) -> Iterator[None]:
     try:
         yield
-    # What transformers raises: the first for the hub, the network and the disk, the second
-    # for files that are no model of a kind it knows.
-    except (OSError, ValueError) as error:
+    except load_errors() as error:
         raise CyberSecQwenError(
             f"cannot load the model: {str(error).strip().splitlines()[0]}",
             where=source,
             tip="check model.base, model.revision and the network, or give a folder: "
             '--set model.base="path/to/model"',
         ) from error
-
-
-def quiet_in_pipe() -> None:
-    """Let transformers draw its progress bars on a terminal only."""
-    from transformers.utils import logging
-
-    if not sys.stderr.isatty():
-        logging.disable_progress_bar()

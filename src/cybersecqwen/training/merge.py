@@ -15,7 +15,7 @@ from typing import Any
 
 from cybersecqwen.config import Recipe
 from cybersecqwen.errors import InputError, StageError, extra
-from cybersecqwen.files import read_json, write_json
+from cybersecqwen.files import DiskErrors, open_to_all, read_json, write_json
 from cybersecqwen.training.base import (
     end_of_turn_ids,
     keep_revision,
@@ -23,7 +23,6 @@ from cybersecqwen.training.base import (
     load_tokenizer,
     render_prompts,
 )
-from cybersecqwen.training.disk import DiskErrors, open_to_all
 
 # The largest difference of a logit that rounding in float32 explains, with room: 1e-6 is
 # seen on small models, 1e-4 can be expected of 36 layers.

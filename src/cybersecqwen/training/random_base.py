@@ -8,17 +8,16 @@ one. Another family is another function in _CONFIGS and its special tokens.
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from cybersecqwen.config import RandomModel, Recipe
+from cybersecqwen.engines import gguf
+from cybersecqwen.engines.transformers import quiet_in_pipe
 from cybersecqwen.errors import StageError, extra
-from cybersecqwen.files import read_json, read_jsonl, sha256_file, write_json
-from cybersecqwen.training.base import end_of_turn_ids, quiet_in_pipe
+from cybersecqwen.files import read_json, read_jsonl, sha256_file, whole_folder, write_json
+from cybersecqwen.training.base import end_of_turn_ids
 from cybersecqwen.training.chat_template import chat_template
-from cybersecqwen.training.disk import DiskErrors, open_to_all
 
 # The special tokens of a family: those with a role in the tokenizer, and the other ones.
 _ROLES = {
@@ -31,13 +30,14 @@ _ABSENT = {"qwen3": 0, "gemma4": 7}
 
 
 def prepare_base(recipe: Recipe, train: Path, folder: Path) -> str:
-    """Return what the base model loads from, made in `folder` where the recipe says `random`.
+    """Return what the base model loads from: a random one made in `folder`, a GGUF's in the cache.
 
     `train` holds the texts that a random base learns its tokenizer from. The same recipe
     and texts give the same bytes. Raises StageError where `folder` was made from others.
     """
+    base = recipe.model.base
     if recipe.model.random is None:
-        return recipe.model.base
+        return str(gguf.model_folder(base)) if gguf.is_gguf(base) else base
     made_from = {
         "random": recipe.model.random.model_dump(),
         "chat_template": recipe.model.chat_template,
@@ -74,18 +74,10 @@ def _make(
         bos_token_id=tokenizer.bos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
-    with DiskErrors(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-        try:
-            model.save_pretrained(partial)
-            tokenizer.save_pretrained(partial)
-            write_json(partial / "base.json", made_from)
-            open_to_all(partial)
-            if not folder.exists():  # another process of the same run may have been faster
-                partial.rename(folder)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
+    with whole_folder(folder) as partial:
+        model.save_pretrained(partial)
+        tokenizer.save_pretrained(partial)
+        write_json(partial / "base.json", made_from)
 
 
 def learn_tokenizer(sizes: RandomModel, texts: list[str]) -> Any:

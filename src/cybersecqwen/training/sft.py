@@ -21,8 +21,16 @@ from typing import Any, NamedTuple
 from tqdm import tqdm
 
 from cybersecqwen.config import Recipe
+from cybersecqwen.engines.transformers import check_vocabulary
 from cybersecqwen.errors import RecipeError, StageError, extra
-from cybersecqwen.files import read_json, sha256_tree, write_json, write_jsonl
+from cybersecqwen.files import (
+    DiskErrors,
+    open_to_all,
+    read_json,
+    sha256_tree,
+    write_json,
+    write_jsonl,
+)
 from cybersecqwen.training.base import (
     check_attention,
     encode,
@@ -31,7 +39,6 @@ from cybersecqwen.training.base import (
     load_tokenizer,
     pin_revision,
 )
-from cybersecqwen.training.disk import DiskErrors, open_to_all
 
 _log = logging.getLogger(__name__)
 
@@ -100,6 +107,7 @@ def make_trainer(recipe: Recipe, data: TrainingFiles, out: Path, *, base: str | 
     examples = encode(recipe, tokenizer, *data.train)
     validation = encode(recipe, tokenizer, *data.validation) if data.validation else None
     model = load_model(recipe, base)
+    check_vocabulary(model, tokenizer, where=base)
     settings = training_settings(recipe, parameters=model.num_parameters())
     set_seed(recipe.training.seed)  # the adapter begins at random
     try:
