@@ -169,6 +169,15 @@ def test_kev_is_read_as_records_too(tmp_path: Path) -> None:
     assert [str(error.where) for error in errors] == [f"{path}:2"]
 
 
+def test_a_file_that_is_not_read_hides_no_records_beside_it(tmp_path: Path) -> None:
+    write(tmp_path, {"version": "2.1.0", "runs": []}, "a.sarif.json")
+    write(tmp_path, {"type": "bundle", "objects": [{"source": "enterprise-attack"}]}, "b.json")
+    write(tmp_path, OSV, "c.json")
+    errors: list[InputError] = []
+    assert [one.cve_id for one in read_vulnerabilities(tmp_path, errors.append)] == [CVE]
+    assert [Path(str(error.where)).name for error in errors] == ["a.sarif.json", "b.json"]
+
+
 @pytest.mark.parametrize(
     "row", [{"id": 1, "summary": "S", "text": "T"}, {"id": 1, "details": "D"}, {"document": "D"}]
 )

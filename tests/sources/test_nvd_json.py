@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import gzip
 import json
+import lzma
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -195,7 +196,14 @@ def test_a_damaged_or_foreign_feed_says_what_and_where(
 
 @pytest.mark.parametrize(
     "layout",
-    ["CVE-2015/CVE-2015-00xx/{}.json", "CVE-2015.json", "{}.json.gz", "{}.JSON", "a/wrapped.json"],
+    [
+        "CVE-2015/CVE-2015-00xx/{}.json",
+        "CVE-2015.json",
+        "{}.json.gz",
+        "{}.json.xz",
+        "{}.JSON",
+        "a/wrapped.json",
+    ],
 )
 def test_bare_records_of_mirrors_are_read(tmp_path: Path, layout: str) -> None:
     bare = cve("CVE-2015-0001")
@@ -205,7 +213,8 @@ def test_bare_records_of_mirrors_are_read(tmp_path: Path, layout: str) -> None:
     path = tmp_path / layout.format("CVE-2015-0001")
     path.parent.mkdir(parents=True, exist_ok=True)
     data = json.dumps(content, indent=1).encode()
-    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+    pack = {".gz": gzip.compress, ".xz": lzma.compress}.get(path.suffix, bytes)
+    path.write_bytes(pack(data))
     for given in {path, tmp_path}:
         (record,) = read_vulnerabilities(given)
         assert (record.cve_id, record.description_source) == ("CVE-2015-0001", "nvd")

@@ -94,7 +94,7 @@ class Member:
     file: IO[bytes]
 
     def read(self) -> bytes:
-        """Read the whole content, unpacked where it is gzipped."""
+        """Read the whole content, unpacked where it is packed."""
         return self._read(-1)
 
     def head(self) -> bytes:
@@ -105,11 +105,13 @@ class Member:
         with readable(self.where):
             if self.file.tell():
                 self.file.seek(0)
-            packed = self.file.read(len(GZIP)) == GZIP or self.name.lower().endswith(".gz")
+            head = self.file.read(_MAGIC)
             self.file.seek(0)
-            data = (gzip.GzipFile(fileobj=self.file) if packed else self.file).read(
-                size if size >= 0 else _MOST + 1
-            )
+            opened = next((o for magic, o in _PACKED.items() if head.startswith(magic)), None)
+            if self.name.lower().endswith(".gz"):
+                opened = _PACKED[GZIP]
+            file = opened(self.file) if opened else self.file
+            data = file.read(size if size >= 0 else _MOST + 1)
             if len(data) > _MOST:
                 raise InputError("holds more than 1 GiB", where=self.where, tip="split the file")
             return data
@@ -173,8 +175,13 @@ def read_only(path: Path, ending: str) -> bytes:
 
 
 def is_json(name: str) -> bool:
-    """Tell a JSON file by its name, also a gzipped one."""
-    return name.lower().removesuffix(".gz").endswith(".json")
+    """Tell a JSON file by its name, also a packed one."""
+    return bare_name(name).endswith(".json")
+
+
+def bare_name(name: str) -> str:
+    """Return a file's name in lower case and without the ending of its packing."""
+    return re.sub(r"\.(gz|xz|bz2|zst)$", "", name.lower())
 
 
 def is_gzip(path: Path) -> bool:

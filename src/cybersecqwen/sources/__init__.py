@@ -21,6 +21,7 @@ from cybersecqwen.errors import InputError
 from cybersecqwen.formats.archives import (
     ZIP,
     Head,
+    bare_name,
     first_bytes,
     is_gzip,
     members,
@@ -91,7 +92,7 @@ ACCEPTED = (
     "tar), KEV, OSV, CSAF and CycloneDX in JSON, a .parquet or .jsonl table of records, and the "
     "record store"
 )
-_MEMBERS = (".json", ".xml")  # files of a folder or archive to look into, also gzipped
+_MEMBERS = (".json", ".xml")  # files of a folder or archive to look into, also packed
 _SEEKABLE = (ZIP, record_table.MAGIC, database.MAGIC)  # whose readers do not take a stream
 
 
@@ -103,14 +104,17 @@ def recognise_head(head: Head) -> Feed | None:
 def recognise(path: Path) -> Feed | None:
     """Return the feed that a file, folder or archive belongs to, or None.
 
-    Raises InputError when it is missing, truncated or damaged.
+    Of several in a folder one that holds CVE records comes first. Raises InputError when it is
+    missing, truncated or damaged.
     """
+    other = None
     for member in members(path):
-        if member.where == str(path) or member.name.lower().removesuffix(".gz").endswith(_MEMBERS):
+        if member.where == str(path) or bare_name(member.name).endswith(_MEMBERS):
             feed = recognise_head(Head(member.name, member.head()))
-            if feed:
+            if feed and feed.read and feed.kind is Vulnerability:
                 return feed
-    return None
+            other = other or feed
+    return other
 
 
 def read_vulnerabilities(path: Path, report: Report = refuse) -> Iterator[Vulnerability]:

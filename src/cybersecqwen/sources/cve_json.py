@@ -40,7 +40,7 @@ from cybersecqwen.sources.schema import (
 )
 
 # The repositories hold other JSON too: delta.json, recent_activities.json, settings.
-RECORD_FILE = re.compile(rf"(^|/){CVE_SYNTAX}\.json(\.gz)?$", re.IGNORECASE)
+RECORD_FILE = re.compile(rf"(^|/){CVE_SYNTAX}\.json(\.(gz|xz|bz2|zst))?$", re.IGNORECASE)
 
 _CISA_TITLE = "CISA ADP Vulnrichment"
 
