@@ -13,13 +13,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
 from cybersecqwen.formats.rows import distinct
 
 _DEEPEST = 100  # levels
-_LONG_NAME = 12  # characters that five words have at least
 _TRIES = 100  # places in a text where JSON may begin, and does not
 _SHORTEST = 5  # words: no rule finds less
 _WORD = re.compile(r"(?<!\S)\W*[^\W\d_]+\W*(?!\S)")
@@ -60,13 +60,19 @@ def _parts(column: str, value: Any) -> Iterator[tuple[str, Any]]:
         name = f"{column}[]"
         yield from ((name, part) for part in value)
         return
-    below = f"{column}." if column else ""
     for key, part in value.items():
-        name = f"{below}{key}"
-        if len(name) > _LONG_NAME and is_readable(str(key)):
-            name = f"{below}*"
-            yield name, str(key)
+        name, text = _named(column, str(key))
+        if text:
+            yield name, text
         yield name, part
+
+
+@lru_cache(maxsize=1024)
+def _named(column: str, key: str) -> tuple[str, str]:
+    """Name the column below a key; a key that is a sentence is a text of it."""
+    text = key if is_readable(key) else ""
+    name = "*" if text else key
+    return f"{column}.{name}" if column else name, text
 
 
 def _decoded(column: str, text: str) -> Iterator[tuple[str, Any]]:
@@ -102,7 +108,7 @@ def is_readable(text: str) -> bool:
     >>> [is_readable(text) for text in ("2021-01-01 CVE-2021-1", "XSS in the search of Foo 1.2")]
     [False, True]
     """
-    if len(text.split(maxsplit=_SHORTEST)) < _SHORTEST:
+    if len(text) < 2 * _SHORTEST - 1 or len(text.split(maxsplit=_SHORTEST)) < _SHORTEST:
         return False
     return len(list(islice(_WORD.finditer(text), 3))) == 3
 

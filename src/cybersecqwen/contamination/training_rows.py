@@ -169,11 +169,11 @@ def _nothing(fields: Json | Vulnerability, where: str) -> InputError:
 def _form(fields: Json) -> str:
     """Name the first form whose fields are there, and hold texts or messages."""
     for form, names in _NAMES.items():
-        values = [fields.get(name) for name in names]
-        if (
-            values[0] is not None
-            and all(v is not None or n in _OPTIONAL for n, v in zip(names, values, strict=True))
-            and all(map(_is_text, values))
+        if fields.get(names[0]) is None:
+            continue
+        values = {name: fields.get(name) for name in names}
+        if all(v is not None or name in _OPTIONAL for name, v in values.items()) and all(
+            map(_is_text, values.values())
         ):
             return form
     return OTHER
