@@ -204,6 +204,8 @@ FILES: dict[str, bytes] = {
     "pipe.csv": table("|", quoted=False),
     "tab.csv": table("\t", quoted=False),
     "headless.csv": table(";", header=False),
+    "quote.tsv": f'a\tb\n"{HARMLESS}" she said\tx\n{COPY}\t1\n"{HARMLESS}\tz\n'.encode(),
+    "open.csv": f'a;b\n"{HARMLESS};x\n{COPY};1\n'.encode(),
     "t.tsv": table("\t", quoted=False),
     "T.TSV": table("\t"),
     "t.txt": f"{HARMLESS}\n{COPY}\n".encode(),

@@ -250,4 +250,5 @@ def _table_rows(text: Text, reading: Reading) -> Rows:
         reading.report,
         header=style.header,
         quoting=style.quoting,
+        literal=True,
     )

@@ -145,25 +145,35 @@ def csv_rows(
     *,
     header: Sequence[str] = (),
     quoting: int = csv.QUOTE_MINIMAL,
+    literal: bool = False,
 ) -> Rows:
     """Yield each row below the header, by the names in it; one may lack cells at its end.
 
-    A `header` that is given stands in for the first line. What is no UTF-8 comes as halves of
-    surrogate pairs, which `check_utf8` refuses.
+    A `header` that is given stands in for the first line. With `literal`, a quotation mark that
+    would make a line invalid is a character like the rest, where the line then has as many cells
+    as the header. What is no UTF-8 comes as halves of surrogate pairs, which `check_utf8` refuses.
     """
     csv.field_size_limit(_CELL)
+    held: list[str] = []  # the lines of a record, for `literal`
     decoded = (
         line if isinstance(line, str) else line.decode("utf-8", "surrogateescape") for line in lines
     )
+    noted = _noted(decoded, held) if literal else decoded
     # Strict, for an odd quotation mark would otherwise join records without a word.
-    reader = csv.reader(decoded, delimiter=delimiter, strict=True, quoting=quoting)  # type: ignore[arg-type]
+    reader = csv.reader(noted, delimiter=delimiter, strict=True, quoting=quoting)  # type: ignore[arg-type]
     while True:
         first = reader.line_num + 1
         where = f"{name}:{first}"
+        held.clear()
         try:
             row = next(reader, None)
         except csv.Error as error:
             last = reader.line_num
+            cells = [line.rstrip("\r\n").split(delimiter) for line in held]
+            if cells and all(len(own) == len(header) for own in cells):
+                for number, own in enumerate(cells, start=first):
+                    yield f"{name}:{number}", dict(zip(header, own, strict=True))
+                continue
             tip = "fix the line" if last <= first else f"nothing up to line {last} was read"
             report(InputError(f"not valid CSV: {error}", where=where, tip=tip))
             continue
@@ -177,6 +187,12 @@ def csv_rows(
             report(InputError(what, where=where, tip=tip))
         elif row:
             yield where, dict(zip(header, row, strict=False))
+
+
+def _noted(lines: Iterable[str], held: list[str]) -> Iterator[str]:
+    for line in lines:
+        held.append(line)
+        yield line
 
 
 def check_utf8(where: str, *cells: str) -> None:
