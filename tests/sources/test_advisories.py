@@ -167,6 +167,10 @@ def test_kev_is_read_as_records_too(tmp_path: Path) -> None:
     )  # fmt: skip
     assert (two.cve_id, two.description, two.cwe_cisa_adp) == (CVE, "Falls.", ())
     assert [str(error.where) for error in errors] == [f"{path}:2"]
+    errors.clear()
+    path = write(tmp_path, test_kev.catalogue(short))
+    assert list(read_vulnerabilities(path, errors.append)) == []
+    assert [str(error.where) for error in errors] == [f"{path}:1"]
 
 
 def test_a_file_that_is_not_read_hides_no_records_beside_it(tmp_path: Path) -> None:

@@ -74,14 +74,21 @@ def advisory_feed(
     """
 
     def read(path: Path, report: Report = refuse) -> Iterator[Vulnerability]:
+        seen = 0
+
+        def counted(error: InputError) -> None:
+            nonlocal seen
+            seen += 1
+            report(error)
+
         for member in members(path):
             if is_json(member.name) or member.where == str(path):
+                seen = 0
                 with reported(report):
-                    empty = True
-                    for record in records(member.read(), member.where, report):
-                        empty = False
+                    for record in records(member.read(), member.where, counted):
+                        seen += 1
                         yield record
-                    if empty:
+                    if not seen:
                         raise InputError("names no vulnerability", where=member.where)
 
     return Feed(name, title, recognise=recognise, read=read, **parts)
