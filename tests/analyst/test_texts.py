@@ -100,6 +100,7 @@ def test_a_cell_of_megabytes_is_read() -> None:
         (b"A text, in which things are described", False, ""),
         (b"Description of the problem", False, ""),
         (b"SQL injection in Foo", False, ""),
+        (b"id,text\ra,XSS in Foo.\r", False, ","),  # lines as an old Mac ends them
     ],
 )
 def test_a_header_is_told_from_prose(header: bytes, forced: bool, delimiter: str) -> None:

@@ -114,6 +114,15 @@ def test_answers_that_were_changed_are_refused(evaluated: Evaluated) -> None:
         read_run(run)
 
 
+def test_inputs_of_a_manifest_that_are_no_object_name_no_benchmark(evaluated: Evaluated) -> None:
+    run = evaluated("cti-rcm", ["CWE-79"] * 8)
+    path = run / "evaluation" / "cti-rcm" / "model-card" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["made_from"]["inputs"] = []
+    path.write_text(json.dumps(manifest))
+    assert read_run(run)[0].benchmark_sha256 == ""
+
+
 def test_a_folder_that_is_no_trial_and_one_too_many_are_named(
     evaluated: Evaluated, six_tasks: Path
 ) -> None:

@@ -134,6 +134,13 @@ def test_bytes_that_are_no_index_are_refused(cut: int) -> None:
         KnowledgeIndex.from_bytes(SHIPPED.read_bytes()[:cut])
 
 
+def test_damage_to_what_is_named_is_told_when_the_index_is_opened() -> None:
+    data = bytearray(SHIPPED.read_bytes())
+    data[data.index(b"entries.npy") + 400] ^= 1
+    with pytest.raises(InputError, match="no knowledge index"):
+        KnowledgeIndex.from_bytes(bytes(data))
+
+
 def test_where_the_installed_one_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CYBERSECQWEN_KNOWLEDGE", str(tmp_path))
     assert knowledge_folder() == tmp_path

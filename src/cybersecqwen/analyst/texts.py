@@ -214,7 +214,9 @@ def csv_dialect(line: bytes, *, forced: bool, where: str) -> str:
 
 
 def _names(header: str, delimiter: str) -> list[str]:
-    return [_name(cell) for cell in next(csv.reader([header], delimiter=delimiter), [])]
+    return [
+        _name(cell) for cell in next(csv.reader(header.splitlines()[:1], delimiter=delimiter), [])
+    ]
 
 
 def _name(cell: str) -> str:

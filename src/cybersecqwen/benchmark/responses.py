@@ -145,6 +145,7 @@ def _read(run: Path, folder: Path) -> ResponseSet:
     if (folder / "manifest.json").is_file():
         finished(folder, tip="evaluate again")  # answers changed since are not the model's
     made_from = made_from_of(folder) or {}
+    inputs = made_from.get("inputs")
     paths = {_trial(path): path for path in folder.glob("trial-*/responses.jsonl")}
     scores = folder / "scores.json"
     about = read_json(scores) if scores.is_file() else {}
@@ -156,7 +157,7 @@ def _read(run: Path, folder: Path) -> ResponseSet:
         responses={trial: read_responses(paths[trial]) for trial in sorted(paths)},
         protocol=_read_protocol(folder),
         kind=str(made_from["config"].get("kind", "instruct")),
-        benchmark_sha256=str(made_from.get("inputs", {}).get("benchmark", "")),
+        benchmark_sha256=str(inputs.get("benchmark", "")) if isinstance(inputs, dict) else "",
     )
 
 

@@ -84,9 +84,14 @@ class KnowledgeIndex:
     def from_bytes(cls, data: bytes, *, where: object = None) -> KnowledgeIndex:
         """Open the bytes of an index file; raises InputError when they are none."""
         try:
-            return cls(np.load(io.BytesIO(data), allow_pickle=False), where=where)
-        except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            index = cls(np.load(io.BytesIO(data), allow_pickle=False), where=where)
+            len(index.entries)  # decoded here, where damage is told
+        except (
+            *(ValueError, TypeError, KeyError, EOFError),
+            *(zipfile.BadZipFile, zlib.error),
+        ) as error:
             raise InputError(f"no knowledge index: {error}", where=where, tip=_TIP) from error
+        return index
 
     def __len__(self) -> int:
         return len(self.passage_entry)

@@ -56,7 +56,8 @@ _SUMMARY, _BETWEEN, _COUNTED = (
     for use in ("summary", "between", "counted")
 )
 _DEFINE = re.compile(
-    r"\W*(?:(?:what|who)\s+(?:is|are)|describe|explain|define)\b(?:\s+(?:an?|the)\b)?",
+    # From the start of what is no word, for a long run of it would be tried from each character.
+    r"(?<!\W)\W*(?:(?:what|who)\s+(?:is|are)|describe|explain|define)\b(?:\s+(?:an?|the)\b)?",
     re.IGNORECASE,
 )
 _WHO = re.compile(r"\bwho\b|\bused by\b", re.IGNORECASE)  # asks for the subject of a fact
