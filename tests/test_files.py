@@ -117,11 +117,13 @@ def test_a_written_file_is_readable_by_others(tmp_path: Path) -> None:
 def test_what_a_killed_process_left_is_deleted_by_the_next_to_write_there(tmp_path: Path) -> None:
     write = atomic_write(tmp_path / "out" / "in" / "rows.jsonl")
     write.__enter__().write("half")
-    assert len(list(tmp_path.rglob("*.partial"))) == 1
+    with exclusive(tmp_path / "out", below=False):
+        assert len(list(tmp_path.rglob("*.partial"))) == 1  # a stage's own lock guards it
+    (tmp_path / "..out.begun.json.abcd1234.partial").write_text("half")
     own = tmp_path / "out" / ".own.partial"
     own.write_text("of the user")
     with exclusive(tmp_path / "out"):
-        assert list((tmp_path / "out").rglob("*.partial")) == [own]
+        assert list(tmp_path.rglob("*.partial")) == [own]
 
 
 def test_json_is_written_the_same_whatever_the_order_of_keys(tmp_path: Path) -> None:

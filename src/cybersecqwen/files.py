@@ -24,6 +24,7 @@ import unicodedata
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from glob import escape
 from pathlib import Path
 from typing import IO, Any
 
@@ -89,10 +90,16 @@ def atomic_write(path: Path) -> Iterator[IO[str]]:
 
 
 @contextmanager
-def exclusive(folder: Path) -> Iterator[None]:
-    """Hold the lock of a folder, and delete what killed processes left half-written in it."""
+def exclusive(folder: Path, *, below: bool = True) -> Iterator[None]:
+    """Hold the lock of a folder, and delete what killed processes left half-written in it.
+
+    `below` takes in the folders in it, which may have locks of their own. Hidden files beside the
+    folder that begin with its name are its own too.
+    """
+    partial = f".*.????????{_PARTIAL}"  # as `tempfile` names them
     with locked(folder):
-        for path in folder.rglob(f".*.????????{_PARTIAL}"):  # as `tempfile` names them
+        beside = folder.parent.glob(f"..{escape(folder.name)}{partial}")
+        for path in (*beside, *(folder.rglob(partial) if below else folder.glob(partial))):
             path.unlink()
         yield
 

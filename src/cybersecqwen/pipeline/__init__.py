@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cybersecqwen.errors import InputError
-from cybersecqwen.files import write_text
+from cybersecqwen.files import exclusive, write_text
 from cybersecqwen.pipeline.stage import Run, RunInputs, Stage, refuse_other_settings, run_stage
 from cybersecqwen.pipeline.stages import (
     CARD,
@@ -98,5 +98,6 @@ def open_run(
     opened = Run(loaded, out or Path("runs") / loaded.name, inputs or RunInputs())
     for stage in STAGES.values():
         refuse_other_settings(stage, opened)
-    write_text(opened.out / "recipe.toml", dump_recipe(loaded))
+    with exclusive(opened.out, below=False):
+        write_text(opened.out / "recipe.toml", dump_recipe(loaded))
     return opened
