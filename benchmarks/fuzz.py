@@ -78,6 +78,9 @@ _PATH = "FILE"
 def readers(work: Path) -> dict[str, Reader]:
     """Return every reader by its name; `work` is a folder for what they write."""
     feeds = mutations.feeds()
+    missing = [name for name, feed in FEEDS.items() if feed.read and name not in feeds]
+    if missing:
+        raise SystemExit(f"mutations.feeds has no file of {', '.join(missing)}")
     benchmark = ("--benchmark", str(BENCHMARK))
     known = {
         f"feed {name}": Reader(feeds[name], read=partial(_read_feed, feed))

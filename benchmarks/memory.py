@@ -127,7 +127,8 @@ _FILES: dict[str, tuple[Callable[[], Iterator[str]], str]] = {
     "nvd.json": (
         lambda: _lines(
             _nvd,
-            '{"startIndex": 0, "totalResults": TOTAL, "format": "NVD_CVE", "version": "2.0", '
+            '{"resultsPerPage": TOTALTOTAL, "startIndex": 0, "totalResults": TOTALTOTAL, '
+            '"format": "NVD_CVE", "version": "2.0", '
             '"vulnerabilities": [\n',
         ),
         "",
@@ -175,7 +176,7 @@ def _close_feed(path: Path) -> None:
         file.seek(0)
         head = file.readline()
         file.seek(0)
-        file.write(head.replace(b"TOTAL", str(total).rjust(5).encode()[:5]))
+        file.write(head.replace(b"TOTALTOTAL", str(total).rjust(10).encode()))
 
 
 def _peak(command: tuple[str, ...], path: Path, out: Path) -> tuple[float, float, int]:

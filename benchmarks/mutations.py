@@ -597,7 +597,7 @@ def _tree(data: bytes, rng: Random) -> bytes:
     for begin, whole in ((0, data), (place, lines[place])):
         try:
             value = json.loads(whole)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         changed = json.dumps(_changed(value, rng), ensure_ascii=rng.random() < 0.5)
         text = changed.encode("utf-8", "surrogatepass")
