@@ -391,9 +391,15 @@ def test_records_in_a_folder_hide_no_other_file(tmp_path: Path) -> None:
     shutil.copy(FEED, tmp_path / "feed.json")
     alone = audited(tmp_path)
     assert set(alone.forms) == {"record"}
-    (tmp_path / "notes.txt").write_text(COPY)
-    both = audited(tmp_path)
-    assert hit(both) and both.forms == alone.forms + Counter({"text": 1})
+    for name, content in (("notes.txt", COPY), ("zz.json", json.dumps([{"text": COPY}]))):
+        (tmp_path / name).write_text(content)
+        both = audited(tmp_path)
+        assert hit(both) and both.forms == alone.forms + Counter({"text": 1})
+        with zipfile.ZipFile(tmp_path.with_suffix(".zip"), "w") as archive:
+            for file in tmp_path.iterdir():
+                archive.write(file, file.name)
+        assert audited(tmp_path.with_suffix(".zip")).forms == both.forms
+        (tmp_path / name).unlink()
 
 
 def test_links_to_files_and_folders_are_followed(tmp_path: Path) -> None:

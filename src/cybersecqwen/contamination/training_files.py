@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import IO
 
 from cybersecqwen.errors import InputError
@@ -48,6 +48,7 @@ from cybersecqwen.sources import FEEDS, open_stream, read_vulnerabilities, recog
 from cybersecqwen.sources.feed import Feed
 
 _ABOUT = {"dataset_info.json", "state.json", "dataset_dict.json", "dataset_infos.json"}
+_ABOUT |= {"delta.json", "deltaLog.json", "recent_activities.json"}  # of the CVE list
 _STEMS = {"readme", "license", "licence", "citation", "dataset_card"}
 _PROSE = ("", ".md", ".txt", ".rst", ".cff", ".bib")
 _LEDGER, _CERTIFICATE = "dropped.jsonl", "certificate.json"
@@ -129,7 +130,7 @@ def training_files(path: Path, reading: Reading | None = None) -> list[Path]:
     files = []
     with readable(path):
         for file, _ in folder_files(path, skipped=reading.pass_over):
-            if _is_about(file):
+            if _is_about(file) or _is_ledger(file):
                 reading.pass_over(str(file), "is about the dataset")
             else:
                 files.append(file)
@@ -138,10 +139,18 @@ def training_files(path: Path, reading: Reading | None = None) -> list[Path]:
     return files
 
 
-def _is_about(file: Path) -> bool:
-    is_ledger = file.name == _LEDGER and file.with_name(_CERTIFICATE).is_file()
+def _is_about(file: PurePath) -> bool:
     is_prose = file.stem.lower() in _STEMS and file.suffix.lower() in _PROSE
-    return file.name in _ABOUT or is_prose or is_ledger
+    return file.name in _ABOUT or is_prose
+
+
+def _is_ledger(file: Path) -> bool:
+    return file.name == _LEDGER and file.with_name(_CERTIFICATE).is_file()
+
+
+def _is_inside(member: Member, file: Path) -> bool:
+    """Tell a file about a dataset within an archive."""
+    return member.where != str(file) and _is_about(PurePosixPath(member.name))
 
 
 def file_rows(
@@ -159,7 +168,10 @@ def file_rows(
                 yield from _records(read_vulnerabilities(file))
                 continue
             for member in members(file, skipped=reading.pass_over):
-                yield from _member_rows(member, reading, whole)
+                if _is_inside(member, file):
+                    reading.pass_over(member.where, "is about the dataset")
+                else:
+                    yield from _member_rows(member, reading, whole)
         except InputError as error:
             reading.report(error)
 
@@ -171,9 +183,11 @@ def is_records(path: Path, files: list[Path]) -> bool:
     if path.is_dir() and not all(file.name.lower().endswith(_RECORDS) for file in files):
         return False
     try:
-        return _holds_records(recognise(path)) and (
-            path.is_dir()
-            or all(m.where == str(path) or m.name.endswith(_RECORDS) for m in members(path))
+        return _holds_records(recognise(path)) and all(
+            _holds_records(recognise_head(Head(member.name, member.head())))
+            for file in files
+            for member in members(file)
+            if not _is_inside(member, file)
         )
     except InputError:  # damaged: said when its rows are read
         return False

@@ -6,7 +6,7 @@
 [('x.csv:2', {'id': 'a', 'text': 'XSS in Foo.'})]
 
 A row that is wrong goes to `report`, which raises it unless told otherwise. Parquet and Arrow
-need the extra "parquet". `json` reads JSON that is no JSONL, and `encoding` decodes files.
+need the extra "parquet". `json_stream` reads JSON that is no JSONL, and `encoding` decodes files.
 """
 
 from __future__ import annotations
