@@ -85,6 +85,18 @@ def test_a_request_without_a_text_is_given_up_and_asked_again_the_next_time(
     assert len(list(read_jsonl(tmp_path / "a.jsonl"))) == 4
 
 
+def test_reasoning_is_no_part_of_an_answer(
+    server: Any, teacher: Teacher, ask: Ask, tmp_path: Path
+) -> None:
+    for item, said in enumerate(("<think>It may be XSS.</think>CWE-79", "<think>It may be")):
+        reply = {"choices": [{"message": {"content": said}, "finish_reason": "stop"}]}
+        server.faults[f"question {item}"] = [lambda _, r=reply: web.json_response(r)] * 2
+    responses, _ = generate(teacher, [ask(0), ask(1)], tmp_path / "a.jsonl")
+    assert [r.text for r in responses] == ["CWE-79", ""]
+    assert responses[0].reasoning == "It may be XSS."
+    assert "<think>" in next(read_jsonl(tmp_path / "a.jsonl"))["text"]  # whole, as it came
+
+
 def test_a_teacher_that_has_no_text_for_anything_is_not_asked_for_ever(
     server: Any, teacher: Teacher, ask: Ask, tmp_path: Path
 ) -> None:

@@ -14,12 +14,13 @@ whose (item, trial) is asked twice would be answered once: number them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from cybersecqwen.engines import Model, failure_reason, open_model
 from cybersecqwen.engines.progress_bar import ProgressBar
+from cybersecqwen.engines.reasoning import read_answer
 from cybersecqwen.engines.response_log import generate_missing
 from cybersecqwen.errors import EngineError
 from cybersecqwen.files import Json
@@ -85,12 +86,20 @@ def generate(
 ) -> tuple[list[Response], Usage]:
     """Return the response to each request, by item and trial, and what they took.
 
+    The text of a response is its answer: reasoning in it stands apart, as in its field.
+
     Raises EngineError when the teacher fails, with every answer so far kept: the same call goes
     on from there. Raises StageError when the file holds answers to other requests.
     """
     meter = _Meter(label, len(requests), teacher.prices)
     responses = generate_missing(teacher.model, requests, path, progress=meter)
-    return responses, meter.usage(responses)
+    return [_answered(response) for response in responses], meter.usage(responses)
+
+
+def _answered(response: Response) -> Response:
+    answer = read_answer(response.text)
+    reasoning = response.reasoning or answer.reasoning
+    return replace(response, text=answer.text, reasoning=reasoning)
 
 
 class _Meter(ProgressBar):
