@@ -86,7 +86,7 @@ def take_engine_options(options: dict[str, Any], model: str | None) -> dict[str,
 
     Raises UsageError for an option that is of no effect on such a model.
     """
-    names = {name for group in _OPTIONS.values() for name in group if name in options}
+    names = dict.fromkeys(n for group in _OPTIONS.values() for n in group if n in options)
     given = {name: value for name in names if (value := options.pop(name)) not in (None, {})}
     if not given:
         return {}
