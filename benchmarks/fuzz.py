@@ -314,7 +314,7 @@ def _resume(path: Path) -> None:
 
 
 def _parsed(data: bytes) -> list[Any]:
-    return [json.loads(line) for line in data.splitlines()]
+    return [json.loads(line) for line in data.splitlines() if line.strip()]
 
 
 _RUN: list[Path] = []  # the run that is resumed

@@ -102,6 +102,19 @@ def test_a_damaged_answer_is_asked_for_again_and_named(
     assert path.read_bytes() == whole
 
 
+@pytest.mark.parametrize("order", [(3, 1, 0, 2), (0, 1, 1, 2, 3)])
+def test_one_that_was_killed_before_it_was_put_in_order_is_put_in_order(
+    answer: Any, tmp_path: Path, order: tuple[int, ...]
+) -> None:
+    path = tmp_path / "responses.jsonl"
+    answer()
+    whole = path.read_bytes()
+    lines = whole.splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[place] for place in order) + b"{damaged\n")
+    assert answer()[0] == []
+    assert path.read_bytes() == whole
+
+
 def test_a_file_without_checksums_goes_on(answer: Any, tmp_path: Path) -> None:
     path = tmp_path / "responses.jsonl"
     answer()

@@ -27,7 +27,7 @@ from cybersecqwen.engines.interface import Model, failure_reason
 from cybersecqwen.engines.openai_api import tokens
 from cybersecqwen.engines.progress_bar import ProgressBar
 from cybersecqwen.errors import CyberSecQwenError, InputError, StageError
-from cybersecqwen.files import Json, parse_line, read_jsonl, readable, write_jsonl
+from cybersecqwen.files import Json, parse_line, read_jsonl, readable, write_text
 from cybersecqwen.records import Request, Response
 
 _log = logging.getLogger(__name__)
@@ -59,10 +59,13 @@ def generate_missing(
                 append(_row(response, keys[place]))
                 answered[place] = response
                 progress.tell(response)
-    # Engines answer in the order of their convenience; what is whole is kept in one order.
+    # Engines answer in the order of their convenience; what is whole is kept in one order. A run
+    # that was killed right before this has nothing pending.
     ordered = [answered[place] for place in sorted(answered)]
-    if pending:
-        write_jsonl(path, (_row(r, keys[r.item, r.trial]) for r in ordered))
+    rows = (_row(response, keys[response.item, response.trial]) for response in ordered)
+    lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    if lines and path.read_bytes() != lines.encode():
+        write_text(path, lines)
     return ordered
 
 
