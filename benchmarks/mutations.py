@@ -347,7 +347,6 @@ def feeds() -> dict[str, Seeds]:
     rows = records()
     return {
         "nvd": {"nvdcve-2.0-2021.json": page, "nvdcve-2.0-2021.json.gz": gzip.compress(page)},
-        "nvd-api": {"0000000.json": page},
         "cvelist": {f"{_cve(0)}.json": cve_record(0), "main.zip": zipped(listed)},
         "vulnrichment": {f"{_cve(1)}.json": cve_record(1), "develop.zip": zipped(listed)},
         "cwe": {"cwec.xml": CWE, "cwec.xml.zip": zipped({"cwec.xml": CWE})},

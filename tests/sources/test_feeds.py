@@ -5,11 +5,13 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import random
 import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import mutations
 import pytest
 from click.testing import CliRunner
 
@@ -194,3 +196,12 @@ def test_parquet_without_its_extra_is_one_line(
             " (pip install 'cybersecqwen[parquet]')"
         )
     )
+
+
+def test_the_benchmark_of_damaged_files_has_some_of_every_feed() -> None:
+    seeds = mutations.feeds()
+    assert {name for name, feed in FEEDS.items() if feed.read} == set(seeds)
+    name, data = next(iter(seeds["nvd"].items()))
+    first, second = (mutations.mutate(name, data, random.Random(7)) for _ in range(2))
+    assert first == second
+    assert first[1] != data
