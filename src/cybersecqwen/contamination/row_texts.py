@@ -1,8 +1,8 @@
 """Find every text in a row, whatever it is nested in.
 
 >>> row = {"messages": [{"content": "Hi"}], "call": '{"city": "Ulm"}', "n": 1}
->>> sorted(column for column, _ in texts_of(row, print))
-['call', 'call{}.city', 'messages[].content']
+>>> texts_of(row, print)
+{'messages[].content': ['Hi'], 'call': ['{"city": "Ulm"}'], 'call{}.city': ['Ulm']}
 
 A column is named by its path: `[]` is an element of a list, `{}` is JSON inside of a text, and `*`
 is a key that is a sentence itself.
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from itertools import islice
 from typing import Any
@@ -23,48 +23,55 @@ _DEEPEST = 100  # levels
 _TRIES = 100  # places in a text where JSON may begin, and does not
 _SHORTEST = 5  # words: no rule finds less
 _WORD = re.compile(r"(?<!\S)\W*[^\W\d_]+\W*(?!\S)")
-_JSON_BEGINS = re.compile(r"\A\s*[\[{]|\\")
 _JSON = re.compile(r'[\[{]\s*[\[{"\]}]|\A\s*"')
 _DECODE = json.JSONDecoder(object_pairs_hook=distinct).raw_decode
+_HOLDS_TEXT = (str, dict, list, tuple, bytes)
 _TOKEN_IDS = re.compile(r"(^|[._])(input|token)_ids(\[\])*$")
 
 
-def texts_of(row: Any, report: Callable[[str], object]) -> Iterator[tuple[str, str]]:
-    """Yield each text with the name of its column, those of one column in their order.
+def texts_of(row: Any, report: Callable[[str], object]) -> dict[str, list[str]]:
+    """Return the texts of a row by the name of their column, each column's in their order.
 
     `report` is told what cannot be read: bytes, token ids, what is nested too deeply.
     """
-    stack: list[tuple[Iterable[tuple[str, Any]], int]] = [([("", row)], 0)]
-    while stack:
-        parts, depth = stack.pop()
-        inner: list[tuple[Iterable[tuple[str, Any]], int]] = []
-        for column, part in parts:
-            value = _text(part, column, report) if isinstance(part, bytes) else part
-            if isinstance(value, str):
-                yield column, value if value.isascii() else _whole(value)
-                if _JSON_BEGINS.search(value):
-                    inner.append((_decoded(column, value), depth + 1))
-            elif isinstance(value, (dict, list, tuple)):
-                if depth >= _DEEPEST:
-                    report(f"nested deeper than {_DEEPEST} levels: the column {column[:200]!r}")
-                    continue
-                inner.append((_parts(column, value), depth + 1))
-                if isinstance(value, list) and value and _TOKEN_IDS.search(column):
-                    _report_tokens(value[0], column, report)
-        stack += reversed(inner)
+    columns: dict[str, list[str]] = {}
+    _collect(row, "", columns, report, depth=0)
+    return columns
 
 
-def _parts(column: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """Yield what an object or a list holds, with the name of its column."""
-    if not isinstance(value, dict):
-        name = f"{column}[]"
-        yield from ((name, part) for part in value)
+def _collect(
+    value: Any,
+    column: str,
+    columns: dict[str, list[str]],
+    report: Callable[[str], object],
+    *,
+    depth: int,
+) -> None:
+    if isinstance(value, bytes):
+        value = _text(value, column, report)
+    if isinstance(value, str):
+        columns.setdefault(column, []).append(whole(value))
+        inner = f"{column}{{}}"
+        is_json = "\\" in value or value.lstrip().startswith(("{", "["))
+        parts = [(inner, part) for part in nested_json(value)] if is_json else []
+    elif isinstance(value, dict):
+        parts = []
+        for key, part in value.items():
+            name, text = _named(column, str(key))
+            parts += [(name, text), (name, part)] if text else [(name, part)]
+    elif isinstance(value, (list, tuple)):
+        inner = f"{column}[]"
+        parts = [(inner, part) for part in value]
+        if value and isinstance(value[0], int) and _TOKEN_IDS.search(column):
+            report(f"no text: token ids in the column {column!r}")
+    else:
         return
-    for key, part in value.items():
-        name, text = _named(column, str(key))
-        if text:
-            yield name, text
-        yield name, part
+    if depth >= _DEEPEST and parts:
+        report(f"nested deeper than {_DEEPEST} levels: the column {column[:200]!r}")
+        return
+    for name, part in parts:
+        if isinstance(part, _HOLDS_TEXT):
+            _collect(part, name, columns, report, depth=depth + 1)
 
 
 @lru_cache(maxsize=1024)
@@ -73,15 +80,6 @@ def _named(column: str, key: str) -> tuple[str, str]:
     text = key if is_readable(key) else ""
     name = "*" if text else key
     return f"{column}.{name}" if column else name, text
-
-
-def _decoded(column: str, text: str) -> Iterator[tuple[str, Any]]:
-    return ((f"{column}{{}}", value) for value in nested_json(text))
-
-
-def _report_tokens(first: Any, column: str, report: Callable[[str], object]) -> None:
-    if isinstance(first, int):
-        report(f"no text: token ids in the column {column!r}")
 
 
 def nested_json(text: str) -> Iterator[Any]:
@@ -124,6 +122,6 @@ def _text(data: bytes, column: str, report: Callable[[str], object]) -> str | No
     return None
 
 
-def _whole(text: str) -> str:
+def whole(text: str) -> str:
     """Return a text that can be written: half of a surrogate pair becomes a question mark."""
-    return text.encode("utf-8", "replace").decode()
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()

@@ -14,13 +14,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from cybersecqwen.contamination import Row
-from cybersecqwen.contamination.row_texts import is_readable, texts_of
+from cybersecqwen.contamination.row_texts import is_readable, texts_of, whole
 from cybersecqwen.contamination.training_files import Reading, file_rows
 from cybersecqwen.cwe.identifiers import cve_ids, normalise_cve
 from cybersecqwen.errors import InputError
@@ -53,9 +52,13 @@ _ANSWERS = {answered: bool(asked) for asked, answered in FORMS.values() if answe
 _OPTIONAL = {"input"}  # beside an instruction
 # Where a form's field has its text: in itself, or in messages.
 _PLACES = ("", "[].content", "[].content[]", "[].content[].text", "[].value")
-_PARTS = {"", "[]", "[].text"}  # where the content of a message has its text
+_COLUMNS = {
+    form: {f"{name}{place}" for name in names for place in _PLACES}
+    for form, names in _NAMES.items()
+}
 _IDS = ("cve_id", "cve", "cveId", "cve-id", "id")
 _LABELS = ("cwe", "cwe_id", "label", "cwe_nvd", "cwe_cna", "cwe_cisa_adp", "cvss3_vector")
+_LABEL_COLUMNS = [f"{name}{place}" for name in _LABELS for place in ("", "[]", "[].text")]
 # Columns whose text answers or thinks: the ids in it are not what the row is about.
 _SAID = {*(name for name, said in _ANSWERS.items() if said), "rejected", "thinking"}
 _SAID |= {"reasoning", "reasoning_content"}
@@ -109,13 +112,11 @@ def _texts(fields: Json | Vulnerability, where: str, reading: Reading) -> list[_
     def unread(what: str) -> None:
         reading.skip(InputError(what, where=where))
 
-    fields = {name: _messages(value) for name, value in fields.items()}
-    columns: dict[str, list[str]] = defaultdict(list)
-    for column, text in texts_of(fields, unread):
-        columns[column].append(text)
+    fields = {k: _messages(value) if k in _FIELDS else value for k, value in fields.items()}
+    columns = texts_of(fields, unread)
     for column, texts in columns.items():
         reading.count(column, texts)
-    return _judged(fields, {column: "\n".join(texts) for column, texts in columns.items()})
+    return _judged(fields, columns)
 
 
 def _of_record(record: Vulnerability) -> Row:
@@ -124,20 +125,20 @@ def _of_record(record: Vulnerability) -> Row:
     return Row(record.description, (record.cve_id,), answer)
 
 
-def _judged(fields: Json, columns: Mapping[str, str]) -> list[_Text]:
+def _judged(fields: Json, columns: Mapping[str, list[str]]) -> list[_Text]:
     """Put the texts of a form together, and every other column that a rule can look at."""
     form = _form(fields)
     names = _NAMES.get(form, ())
     turns = [turn for name in names for turn in _turns(fields.get(name), name)]
-    labels = [label for name in _LABELS for label in _strings(fields.get(name))][::-1]
-    answer = "\n".join((*labels, *(text for is_answer, text in turns if is_answer)))
+    labels = [label for name in _LABEL_COLUMNS for label in columns.get(name, ())]
+    answer = "\n".join((*labels[::-1], *(text for is_answer, text in turns if is_answer)))
     judged = []
-    text = "\n".join(text for _, text in turns if text)
+    text = whole("\n".join(text for _, text in turns if text))
     if text.strip():
         asked = " ".join(text for is_answer, text in turns if not is_answer)
         judged = [(form, Row(text, _ids(fields, asked), answer), "")]
-    of_form = {f"{name}{place}" for name in names for place in _PLACES}
-    others = {column: text for column, text in columns.items() if column not in of_form}
+    of_form = _COLUMNS.get(form, ())
+    others = {name: "\n".join(texts) for name, texts in columns.items() if name not in of_form}
     long = {column: text for column, text in others.items() if is_readable(text)}
     short = [text for column, text in others.items() if column not in long]
     length = len(text) + sum(map(len, long.values()))
@@ -149,7 +150,7 @@ def _judged(fields: Json, columns: Mapping[str, str]) -> list[_Text]:
         # Beside a form, the answer is to what the form asks.
         taught = ("" if is_part else answer) if turns else "\n".join((*beside, *short, answer))
         judged.append((form, Row(own, ids, taught, is_part), column))
-    if not judged and any(columns[name].strip() for name in others if name not in _ABOUT):
+    if not judged and any(own.strip() for name, own in others.items() if name not in _ABOUT):
         text = "\n".join(short)
         judged = [(form, Row(text, _ids(fields, text), text), _SHORT)]
     return judged
@@ -210,11 +211,12 @@ def _turns(value: Any, name: str) -> Iterator[tuple[bool, str]]:
         yield answers or role in ("assistant", "gpt", "model"), text
 
 
-def _strings(value: Any) -> list[str]:
-    """List the texts of a value: itself, or those of a list, also of its parts' `text`."""
-    if value is None or isinstance(value, str):
-        return [value] if value is not None else []
-    return [text for column, text in texts_of(value, lambda _: None) if column in _PARTS]
+def _strings(value: Any) -> Iterator[str]:
+    """Yield the texts of a message's content: itself, or those of its parts."""
+    if isinstance(value, str):
+        yield value
+    for part in value if isinstance(value, list) else ():
+        yield from _strings(part.get("text") if isinstance(part, dict) else part)
 
 
 def _ids(fields: Json, asked: str) -> tuple[str, ...]:
