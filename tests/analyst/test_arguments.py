@@ -120,7 +120,7 @@ def test_a_rejected_record_is_refused() -> None:
         (pretty(CVE5)[:-20], "stdin: not valid JSON"),
         (pretty({"dataType": "CVE_RECORD", **UNKNOWN}), "stdin: is JSON of no feed that is known"),
         (pretty({"a": [{"description": "x"}] * 9000}), "stdin: is JSON of no feed that is known"),
-        (pretty({"version": "2.1.0", "runs": []}), "stdin: is SARIF, the results of a code scan"),
+        (pretty({"version": "2.1.0", "runs": []}), "stdin: is a code scan in SARIF"),
         (pretty([UNKNOWN]), "stdin: is a JSON array"),
         (b"CVE-2021-0001\nCVE-20\n", "'CVE-20' is not a CVE id"),
     ],
@@ -234,6 +234,16 @@ def test_cve_ids_are_looked_up_from_an_argument_and_from_a_pipe(tmp_path: Path) 
     assert [g.id for g in given] == [known[1]] * 3
     pipe = io.BytesIO("\n".join(known).encode())
     assert [g.id for g in read_stream(pipe, "stdin", records=[feed], report=pytest.fail)] == known
+
+
+def test_where_nothing_can_be_looked_up_the_texts_are_still_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CYBERSECQWEN_CACHE", str(tmp_path))
+    bad: list[InputError] = []
+    given = list(read_arguments([TEXT, "CVE-2021-44228"], report=bad.append))
+    assert [g.text for g in given] == [TEXT]
+    assert "no records in which to look up CVE-2021-44228" in str(bad[0])
 
 
 def test_an_id_that_is_nowhere_is_reported_and_the_others_are_answered() -> None:

@@ -74,6 +74,19 @@ def test_a_damaged_cached_file_is_passed_over_and_a_given_one_is_an_error(
         look_up([ID], [damaged])
 
 
+def test_a_bad_record_does_not_hide_the_others(tmp_path: Path) -> None:
+    feed = json.loads(FEED.read_bytes())
+    feed["vulnerabilities"][0]["cve"].pop("published")
+    path = put(tmp_path / "feed.json", json.dumps(feed).encode())
+    last = feed["vulnerabilities"][-1]["cve"]["id"]
+    put(tmp_path / "cves" / "CVE-2021-0001.json", b"{")
+    put(tmp_path / "cves" / "cve-2021-0002.json", cve5("CVE-2021-0002", "XSS"))
+    bad: list[InputError] = []
+    wanted = [last, "CVE-2021-0001", "CVE-2021-0002"]
+    assert look_up(wanted, [path, tmp_path / "cves"], bad.append).keys() == {wanted[0], wanted[2]}
+    assert [Path(str(error.where)).name for error in bad] == ["feed.json:1", "CVE-2021-0001.json"]
+
+
 def test_the_first_of_several_records_that_has_it_is_taken(tmp_path: Path) -> None:
     first = put(tmp_path / "CVE-2021-0009.json", cve5("CVE-2021-0009", "other"))
     second = put(tmp_path / "a" / f"{ID}.json", cve5(ID, "ours"))

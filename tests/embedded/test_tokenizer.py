@@ -10,7 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cybersecqwen.embedded.tokenizer import LONG, LONGEST, NUMBER, Vocabulary, plain, spans, words
+from cybersecqwen.embedded.tokenizer import (
+    LONG,
+    LONGEST,
+    NUMBER,
+    Vocabulary,
+    plain,
+    shown,
+    spans,
+    words,
+)
 
 # What upsets a reader of text: markup and bits of it, what cannot be seen, lone surrogates,
 # NUL, right to left, full width, letters whose lower case is two.
@@ -121,7 +130,7 @@ def test_a_megabyte_of_anything_is_read_in_a_moment(unit: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"),
+    ("text", "expected"),
     [
         ("SQL injection in a < b", "SQL injection in a < b"),
         ("<p>An XSS\u200b flaw</p>", "An XSS flaw"),
@@ -130,8 +139,15 @@ def test_a_megabyte_of_anything_is_read_in_a_moment(unit: str) -> None:
         ("", ""),
     ],
 )
-def test_what_a_person_reads_is_left(text: str, shown: str) -> None:
-    assert plain(text).strip() == shown
+def test_what_a_person_reads_is_left(text: str, expected: str) -> None:
+    assert plain(text).strip() == expected
+
+
+@pytest.mark.parametrize("text", ["<" + "a" * LONGEST, "<a hidden " * 2000, "<b hidden>" * 2000])
+def test_markup_without_end_is_looked_through_at_once(text: str) -> None:
+    begin = time.perf_counter()
+    assert shown(text) == text
+    assert time.perf_counter() - begin < 5
 
 
 KNOWN = ("a", "b", "c", "d")

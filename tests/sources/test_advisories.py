@@ -157,7 +157,7 @@ def test_flaws_of_a_cyclonedx_document(tmp_path: Path) -> None:
 
 def test_kev_is_read_as_records_too(tmp_path: Path) -> None:
     short = {"cveID": CVE, "shortDescription": "Falls."}
-    entries = (test_kev.entry(CVE, cwes=[]), short, test_kev.entry("CVE-2024-0002"))
+    entries = (short, {"cveID": CVE}, test_kev.entry("CVE-2024-0002"))
     listed = test_kev.catalogue(*entries)
     errors: list[InputError] = []
     path = write(tmp_path, listed)
@@ -168,7 +168,7 @@ def test_kev_is_read_as_records_too(tmp_path: Path) -> None:
     assert (two.cve_id, two.description, two.cwe_cisa_adp) == (CVE, "Falls.", ())
     assert [str(error.where) for error in errors] == [f"{path}:2"]
     errors.clear()
-    path = write(tmp_path, test_kev.catalogue(short))
+    path = write(tmp_path, test_kev.catalogue({"cveID": CVE}))
     assert list(read_vulnerabilities(path, errors.append)) == []
     assert [str(error.where) for error in errors] == [f"{path}:1"]
 

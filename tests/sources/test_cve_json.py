@@ -87,6 +87,8 @@ def test_containers_stay_apart_and_only_cisas_counts_among_the_adps(tmp_path: Pa
         ({"cweId": None, "description": None}, ()),
         ({"cweId": "None", "description": "None"}, ()),
         ({"description": "CWE-352x"}, ()),
+        ({"description": "CWE-0: none"}, ()),
+        ({"description": "None (CWE-000)"}, ()),
         ({"description": "see CWE-352"}, ()),
         ({"description": "n/a"}, ()),
         ({"description": "Cross Site Scripting"}, ()),

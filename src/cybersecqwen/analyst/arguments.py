@@ -11,14 +11,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from cybersecqwen.analyst.classification import Given
 from cybersecqwen.cwe.identifiers import normalise_cve
 from cybersecqwen.errors import InputError
-
-if TYPE_CHECKING:
-    from cybersecqwen.formats.rows import Report
+from cybersecqwen.formats.rows import Report, reported
 
 _FILES = (
     *(".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".txt", ".parquet", ".sqlite"),
@@ -79,7 +76,8 @@ def _read(
     if cve_ids:
         from cybersecqwen.analyst.lookup import look_up_texts
 
-        texts_of = {given.id: given for given in look_up_texts(cve_ids, records, report)}
+        with reported(report):
+            texts_of = {given.id: given for given in look_up_texts(cve_ids, records, report)}
     for position, (kind, value) in enumerate(arguments, start=1):
         if kind == "text":
             yield Given(f"argument:{position}" if len(arguments) > 1 else "argument", value)
@@ -87,10 +85,8 @@ def _read(
             if value in texts_of:
                 yield texts_of[value]
         else:
-            try:
+            with reported(report):  # the inputs after it are read all the same
                 yield from _read_input(value, records, report)
-            except InputError as error:  # the inputs after it are read all the same
-                report(error)
 
 
 def _read_input(value: str, records: Sequence[Path], report: Report) -> Iterator[Given]:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from cybersecqwen.analyst.classification import Given
 from cybersecqwen.cwe.identifiers import CVE_SYNTAX, normalise_cve
 from cybersecqwen.errors import InputError
 from cybersecqwen.formats.archives import first_bytes, members
+from cybersecqwen.formats.rows import Report, refuse, reported
 from cybersecqwen.records import Vulnerability
 
 _log = logging.getLogger(__name__)
@@ -23,31 +24,35 @@ _log = logging.getLogger(__name__)
 _FIRST_FEED = 2002  # NVD's feed of that year holds the older records too
 
 
-def look_up(cve_ids: Sequence[str], records: Sequence[Path]) -> dict[str, Vulnerability]:
+def look_up(
+    cve_ids: Sequence[str], records: Sequence[Path], report: Report = refuse
+) -> dict[str, Vulnerability]:
     """Find records by their ids (in upper case), each in the first of `records` that has it.
 
-    An id that is nowhere is missing from the answer. Raises InputError when there is nothing
-    to search and when a given file cannot be read; a cached one is then passed over.
+    An id that is nowhere is missing from the answer. What cannot be read goes to `report`, and to
+    the log where it is cached. Raises InputError when there is nothing to search.
     """
+    if not records:
+        report = _pass_over
     vulnerabilities: dict[str, Vulnerability] = {}
     for path in places(cve_ids, records):
         missing = set(cve_ids) - set(vulnerabilities)
         if not missing:
             break
-        try:
-            vulnerabilities |= _find(path, missing)
-        except InputError as error:
-            if records:
-                raise
-            _log.warning("passed over: %s", error)
+        with reported(report):
+            vulnerabilities |= _find(path, missing, report)
     return vulnerabilities
 
 
+def _pass_over(error: InputError) -> None:
+    _log.warning("passed over: %s", error)
+
+
 def look_up_texts(
-    cve_ids: Sequence[str], records: Sequence[Path], report: Callable[[InputError], None]
+    cve_ids: Sequence[str], records: Sequence[Path], report: Report
 ) -> Iterator[Given]:
     """Yield the texts of CVE ids; one that is nowhere is reported with where it was looked for."""
-    vulnerabilities = look_up(cve_ids, records)
+    vulnerabilities = look_up(cve_ids, records, report)
     for cve_id in dict.fromkeys(cve_ids):
         if cve_id not in vulnerabilities:
             tip = "give other --records" if records else how_to_fetch(cve_id)
@@ -108,10 +113,10 @@ def _feed_year(cve_id: str) -> int:
     return max(int(cve_id.split("-")[1]), _FIRST_FEED)
 
 
-def _find(path: Path, wanted: Collection[str]) -> dict[str, Vulnerability]:
+def _find(path: Path, wanted: Collection[str], report: Report) -> dict[str, Vulnerability]:
     """Read a file up to the last of the wanted records; of each, the first one counts."""
     vulnerabilities: dict[str, Vulnerability] = {}
-    for vulnerability in _candidates(path, wanted):
+    for vulnerability in _candidates(path, wanted, report):
         if vulnerability.cve_id in wanted:
             vulnerabilities.setdefault(vulnerability.cve_id, vulnerability)
             if len(vulnerabilities) == len(wanted):
@@ -119,7 +124,7 @@ def _find(path: Path, wanted: Collection[str]) -> dict[str, Vulnerability]:
     return vulnerabilities
 
 
-def _candidates(path: Path, wanted: Collection[str]) -> Iterator[Vulnerability]:
+def _candidates(path: Path, wanted: Collection[str], report: Report) -> Iterator[Vulnerability]:
     """Yield the records of a file; only the wanted ones where it has an index or a file per id."""
     from cybersecqwen.sources import cve_json, read_vulnerabilities
     from cybersecqwen.sources.recordstore import query
@@ -133,7 +138,8 @@ def _candidates(path: Path, wanted: Collection[str]) -> Iterator[Vulnerability]:
         for member in members(path):
             if cve_json.RECORD_FILE.search(member.name):
                 by_name = True
-                if PurePosixPath(member.name).name.split(".")[0] in wanted:
-                    yield cve_json.read_record(member.read(), member.where)
+                if PurePosixPath(member.name).name.split(".")[0].upper() in wanted:
+                    with reported(report):
+                        yield cve_json.read_record(member.read(), member.where)
     if not by_name:
-        yield from read_vulnerabilities(path)
+        yield from read_vulnerabilities(path, report)

@@ -51,7 +51,7 @@ _TAG = (
 )
 # Elements whose content a page does not show, by their name or their style.
 _HIDDEN = re.compile(
-    r"<(?P<name>script|style|template|[a-z][a-z0-9]*(?=[^<>]*(?:\bhidden\b|display\s*:\s*none|"
+    r"<(?P<name>script|style|template|[a-z][a-z0-9]*+(?=[^<>]*(?:\bhidden\b|display\s*:\s*none|"
     r"font-size\s*:\s*0|opacity\s*:\s*0(?![.\d]))))\b[^<>]*>(?P<inside>.*?)</(?P=name)\s*>",
     re.DOTALL | re.IGNORECASE,
 )

@@ -48,6 +48,15 @@ def refuse(error: InputError) -> NoReturn:
     raise error
 
 
+@contextmanager
+def reported(report: Report) -> Iterator[None]:
+    """Give an InputError to `report`, so that only this is lost and what comes after it is read."""
+    try:
+        yield
+    except InputError as error:
+        report(error)
+
+
 @dataclass
 class Problems:
     """What is wrong with rows and files: the first few of each kind, and how many there are."""

@@ -47,19 +47,19 @@ from cybersecqwen.sources import (
 from cybersecqwen.sources.feed import Feed
 from cybersecqwen.sources.recordstore import database, query
 
-# Formats that are named where they are met, each with the keys that it begins with.
-_UNREAD = {
-    "sarif": ("SARIF, the results of a code scan", {"version", "runs"}),
-    "openvex": ("OpenVEX, which gives no texts", {"@context", "statements"}),
-    "spdx": ("SPDX, a bill of materials", {"spdxVersion"}),
-    "nvd-1": ("NVD JSON 1.1, an older format than 2.0", {"CVE_Items"}),
-    "cve-4": ("CVE JSON 4, an older format than 5", {"CVE_data_meta"}),
-}
+
+def _unread(name: str, title: str, *keys: str) -> Feed:
+    """Return the feed of a format that is named, not read, where a file begins with its keys."""
+    return Feed(name, title, recognise=lambda head: head.keys().issuperset(keys))
 
 
-def _unread(name: str, title: str, keys: set[str]) -> Feed:
-    return Feed(name, title, recognise=lambda head: keys <= head.keys())
-
+_UNREAD = (
+    _unread("sarif", "a code scan in SARIF", "version", "runs"),
+    _unread("openvex", "an OpenVEX document", "@context", "statements"),
+    _unread("spdx", "a bill of materials in SPDX", "spdxVersion"),
+    _unread("nvd-1", "NVD JSON 1.1, the format before 2.0", "CVE_Items"),
+    _unread("cve-4", "CVE JSON 4, the format before 5", "CVE_data_meta"),
+)
 
 # Where two recognise a file, the first one has it.
 FEEDS: dict[str, Feed] = {
@@ -76,7 +76,7 @@ FEEDS: dict[str, Feed] = {
     "osv": osv.FEED,
     "csaf": csaf.FEED,
     "cyclonedx": cyclonedx.FEED,
-    **{name: _unread(name, *told) for name, told in _UNREAD.items()},
+    **{feed.name: feed for feed in _UNREAD},
     "cti-bench": cti_bench_dataset.FEED,
     "recordstore": Feed(
         "recordstore",

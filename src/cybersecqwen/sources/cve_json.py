@@ -22,7 +22,7 @@ from pydantic import AliasPath, ConfigDict, Field
 from cybersecqwen.cwe.identifiers import CVE_SYNTAX
 from cybersecqwen.errors import InputError
 from cybersecqwen.formats.archives import Head, members
-from cybersecqwen.formats.rows import Report, refuse
+from cybersecqwen.formats.rows import Report, refuse, reported
 from cybersecqwen.records import Vulnerability
 from cybersecqwen.sources.schema import (
     CISA_ADP,
@@ -35,7 +35,6 @@ from cybersecqwen.sources.schema import (
     inside,
     labels_of,
     parse,
-    reported,
     stated_label,
 )
 

@@ -14,12 +14,11 @@ from typing import Any
 
 from cybersecqwen.errors import InputError
 from cybersecqwen.formats.archives import Head, is_json, members
-from cybersecqwen.formats.rows import Report, refuse
+from cybersecqwen.formats.rows import Report, refuse, reported
 from cybersecqwen.records import Knowledge, Vulnerability
 from cybersecqwen.sources.download import Check, RetryPolicy, download
 from cybersecqwen.sources.recordstore.session import Session, update_release
 from cybersecqwen.sources.recordstore.versions import Changes
-from cybersecqwen.sources.schema import reported
 
 
 @dataclass(frozen=True, slots=True)

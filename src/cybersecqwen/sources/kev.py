@@ -45,12 +45,13 @@ class KnownExploited(Schema):
     model_config = ConfigDict(title="CISA's KEV catalogue")
 
     cve_id: CveId = Field(alias="cveID")
-    name: str = Field(alias="vulnerabilityName")
-    vendor: str = Field(alias="vendorProject")
-    product: str
-    date_added: IsoDate = Field(alias="dateAdded")
-    due_date: IsoDate = Field(alias="dueDate")  # by when US federal agencies must have acted
-    action: str = Field(alias="requiredAction")
+    name: str = Field(default="", alias="vulnerabilityName")
+    vendor: str = Field(default="", alias="vendorProject")
+    product: str = ""
+    date_added: IsoDate = Field(default="", alias="dateAdded")
+    # By when US federal agencies must have acted.
+    due_date: IsoDate = Field(default="", alias="dueDate")
+    action: str = Field(default="", alias="requiredAction")
     # Known to be used in ransomware campaigns.
     ransomware: _IsKnown = Field(default=False, alias="knownRansomwareCampaignUse")
     cwes: list[str] = Field(default=[])

@@ -23,7 +23,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from cybersecqwen.errors import InputError
 from cybersecqwen.formats.archives import Head, Member, is_json, members
-from cybersecqwen.formats.rows import Report, refuse
+from cybersecqwen.formats.rows import Report, refuse, reported
 from cybersecqwen.records import Vulnerability
 from cybersecqwen.sources.schema import (
     CISA_ADP,
@@ -37,7 +37,6 @@ from cybersecqwen.sources.schema import (
     inside,
     labels_of,
     parse,
-    reported,
     validated,
 )
 

@@ -22,10 +22,10 @@ from cybersecqwen.cwe.identifiers import normalise_cve
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json
 from cybersecqwen.formats.archives import Head, first_bytes, readable, unpacked
-from cybersecqwen.formats.rows import Report, is_jsonl, jsonl_rows, parquet_rows, refuse
+from cybersecqwen.formats.rows import Report, is_jsonl, jsonl_rows, parquet_rows, refuse, reported
 from cybersecqwen.records import Vulnerability
 from cybersecqwen.sources.feed import Feed
-from cybersecqwen.sources.schema import Schema, iso_date, iso_time, reported, validated
+from cybersecqwen.sources.schema import Schema, iso_date, iso_time, validated
 
 if TYPE_CHECKING:
     import pyarrow

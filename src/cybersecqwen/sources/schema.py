@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, TypeVar
 
@@ -27,7 +26,7 @@ from pydantic import (
 from cybersecqwen.cwe.identifiers import CVE_SYNTAX, entry_ids, normalise_cve, normalise_ids
 from cybersecqwen.errors import InputError
 from cybersecqwen.formats.archives import utf8
-from cybersecqwen.formats.rows import Report
+from cybersecqwen.formats.rows import Report, reported
 from cybersecqwen.records import is_placeholder
 
 # The organisation id under which CISA adds its container to CVE records, in NVD too.
@@ -63,7 +62,9 @@ IsoTime = Annotated[str, AfterValidator(_time)]
 
 _ENGLISH = re.compile(r"en(g|glish)?([-_].*)?", re.IGNORECASE)
 # Where a text states its label: at its start, in brackets, or at its end behind a sign.
-_STATED = re.compile(r"\ACWE-\d+\b|[(\[]CWE-\d+[)\]]|[-\u2013\u2014:,;|/] ?CWE-\d+\Z")
+_STATED = re.compile(
+    r"\ACWE-[1-9]\d*\b|[(\[]CWE-[1-9]\d*[)\]]|[-\u2013\u2014:,;|/] ?CWE-[1-9]\d*\Z"
+)
 
 
 class Schema(BaseModel):
@@ -113,15 +114,6 @@ def labels_of(texts: Iterable[str | None]) -> tuple[str, ...]:
 def cvss3(vector: str | None) -> str | None:
     """Return a vector of CVSS 3, None in place of another."""
     return vector if vector and vector.startswith("CVSS:3") else None
-
-
-@contextmanager
-def reported(report: Report) -> Iterator[None]:
-    """Give an InputError to `report`, so that the record is lost and those after it are read."""
-    try:
-        yield
-    except InputError as error:
-        report(error)
 
 
 def each(

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from cybersecqwen.files import Json
-from cybersecqwen.formats.rows import Report, refuse
+from cybersecqwen.formats.rows import Report, refuse, reported
 from cybersecqwen.records import Vulnerability
 from cybersecqwen.sources.recordstore.database import open_for_reading
 from cybersecqwen.sources.recordstore.versions import (
@@ -25,7 +25,6 @@ from cybersecqwen.sources.recordstore.versions import (
     as_labels,
     as_vulnerability,
 )
-from cybersecqwen.sources.schema import reported
 
 _RECORDS = f"SELECT {', '.join(COLUMNS)} FROM records"
 

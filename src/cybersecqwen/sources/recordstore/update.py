@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 
 from cybersecqwen.errors import CyberSecQwenError, InputError
-from cybersecqwen.formats.rows import Report, refuse
+from cybersecqwen.formats.rows import Report, refuse, reported
 from cybersecqwen.sources import FEEDS, open_vulnerabilities
 from cybersecqwen.sources.recordstore.database import open_for_update, transaction
 from cybersecqwen.sources.recordstore.session import (
@@ -24,7 +24,7 @@ from cybersecqwen.sources.recordstore.session import (
     save,
 )
 from cybersecqwen.sources.recordstore.versions import CVE_LIST, NVD, TABLE, Changes, apply
-from cybersecqwen.sources.schema import iso_time, reported
+from cybersecqwen.sources.schema import iso_time
 
 _log = logging.getLogger(__name__)
 
