@@ -7,10 +7,12 @@ import gzip
 import io
 import json
 import lzma
+import pickle
 import shutil
+import sys
 import zipfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,9 @@ import pytest
 from cybersecqwen.benchmark.tasks import read_benchmark
 from cybersecqwen.config import Contamination
 from cybersecqwen.contamination.audit import Audit, run_audit
+from cybersecqwen.contamination.certificate import certify
 from cybersecqwen.contamination.training_rows import read_rows
-from cybersecqwen.errors import InputError
+from cybersecqwen.errors import CyberSecQwenError
 from cybersecqwen.files import write_jsonl
 from cybersecqwen.formats import archives, encoding, json_stream
 from cybersecqwen.sample import BENCHMARK, FEED
@@ -275,6 +278,16 @@ def binary(folder: Path) -> Path:
     return folder
 
 
+def pdf(folder: Path) -> Path:
+    (folder / "b.pdf").write_bytes(b"%PDF-1.4\n1 0 obj <</Filter /FlateDecode>> stream\nx\x9c\xed")
+    return folder
+
+
+def pickled(folder: Path) -> Path:
+    (folder / "b.pkl").write_bytes(pickle.dumps({"text": COPY}, 4).replace(b"\0", b"\1"))
+    return folder
+
+
 def token_ids(folder: Path) -> Path:
     write_jsonl(folder / "b.jsonl", [{"text": HARMLESS, "input_ids": [1, 2, 3]}])
     return folder
@@ -297,6 +310,11 @@ def endless_digits(folder: Path) -> Path:
 
 def ragged(folder: Path) -> Path:
     (folder / "b.csv").write_text(f"text,label\na,b\n{HARMLESS},2,3,4\n")
+    return folder
+
+
+def broken_link(folder: Path) -> Path:
+    (folder / "b.jsonl").symlink_to("nowhere.jsonl")
     return folder
 
 
@@ -323,7 +341,7 @@ def nothing(folder: Path) -> Path:
     return folder
 
 
-WRONG = (endless_brackets, endless_digits, ragged, truncated, encrypted, bomb)
+WRONG = (endless_brackets, endless_digits, ragged, truncated, encrypted, bomb, broken_link)
 
 
 @pytest.fixture(autouse=True)
@@ -331,7 +349,7 @@ def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archives, "_FREE", 1 << 20)
 
 
-@pytest.mark.parametrize("make", [binary, token_ids, too_deep, nothing, *WRONG])
+@pytest.mark.parametrize("make", [binary, pdf, pickled, token_ids, too_deep, nothing, *WRONG])
 def test_what_is_not_read_makes_it_not_proven_clean(
     make: Callable[[Path], Path], tmp_path: Path
 ) -> None:
@@ -341,6 +359,39 @@ def test_what_is_not_read_makes_it_not_proven_clean(
     lines = audit.reading.unreadable.lines()
     assert make is nothing or any("/b." in line or "model.bin" in line for line in lines)
     assert not any(str(tmp_path.parent) in line for line in lines)
+
+
+def test_a_file_whose_package_is_missing_is_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    write_jsonl(tmp_path / "a.jsonl", [{"text": HARMLESS}])
+    (tmp_path / "b.jsonl.zst").write_bytes(b"\x28\xb5\x2f\xfd")
+    with pytest.raises(CyberSecQwenError, match="pip install"):
+        run_audit(tmp_path, ITEMS, Contamination())
+    audit = audited(tmp_path)
+    assert (audit.verdict, audit.train_rows) == ("not proven clean", 1)
+
+
+def test_a_folder_that_may_not_be_read_is_listed_and_certified(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = Path.iterdir
+
+    def iterdir(folder: Path) -> Iterator[Path]:  # also for a user who may read everything
+        if folder.name == "b":
+            raise PermissionError(13, "Permission denied")
+        return listed(folder)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    write_jsonl(tmp_path / "a.jsonl", [{"text": HARMLESS}])
+    (tmp_path / "b").mkdir()
+    audit = audited(tmp_path)
+    assert (audit.verdict, len(audit.reading.unreadable)) == ("not proven clean", 1)
+    certificate = certify(
+        *(audit,), train=tmp_path, benchmark=ITEMS, settings=Contamination(), rules=(), outputs=()
+    )
+    assert certificate["inputs"]["train"]["b"] == "unreadable"
 
 
 def test_contamination_counts_before_what_is_not_read(tmp_path: Path) -> None:
@@ -382,7 +433,7 @@ def test_no_more_than_five_lines_of_a_kind_are_told(tmp_path: Path) -> None:
 def test_what_is_wrong_stops_an_audit_that_does_not_allow_it(
     make: Callable[[Path], Path], tmp_path: Path
 ) -> None:
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(CyberSecQwenError) as caught:
         run_audit(make(tmp_path), ITEMS, Contamination())
     assert "/b." in str(caught.value) and "\n" not in str(caught.value)
 

@@ -294,7 +294,15 @@ def _train_hashes(path: Path, *, known_as: Sequence[str] = ()) -> dict[str, str]
     with readable(path):
         if path.is_file():
             return {known_as[0] if len(known_as) == 1 else path.name: sha256_file(path)}
-        return {file.relative_to(path).as_posix(): sha256_file(file) for file in files}
+        return {file.relative_to(path).as_posix(): _hash(file) for file in files}
+
+
+def _hash(file: Path) -> str:
+    """Hash a file of a folder, and say so where it cannot be read: the audit lists it."""
+    try:
+        return sha256_file(file)
+    except OSError:
+        return "unreadable"
 
 
 def _benchmark_hashes(benchmark: Benchmark, *, gold: bool = True) -> dict[str, str]:

@@ -10,6 +10,7 @@ feed. A file is read by its content where its name does not tell.
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from collections.abc import Container, Iterator
@@ -18,7 +19,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePath, PurePosixPath
 from typing import IO
 
-from cybersecqwen.errors import InputError
+from cybersecqwen.errors import CyberSecQwenError, InputError
 from cybersecqwen.files import Json
 from cybersecqwen.formats.archives import (
     HEAD,
@@ -57,6 +58,7 @@ _JSONL = (".jsonl", ".ndjson", ".jsonlines")
 _TABLES = (".csv", ".tsv", ".tab", ".psv")
 _ARROW = (".arrow", ".feather")
 _RECORDS = (".json", ".json.gz", ".xml", ".xml.gz")
+_CONTROL = re.compile(r"[\x01-\x08\x0e-\x1a]")
 _MOST_COLUMNS = 1_000
 
 
@@ -80,13 +82,13 @@ class Reading:
     passed_over: Problems = field(default_factory=Problems)  # holds no text to train on
     notes: Problems = field(default_factory=Problems)
 
-    def report(self, error: InputError) -> None:
+    def report(self, error: CyberSecQwenError) -> None:
         """Put down what is wrong with a row or a file; raises it where that is not allowed."""
         if not self.allow_unreadable:
             raise error
         self.skip(error)
 
-    def skip(self, error: InputError) -> None:
+    def skip(self, error: CyberSecQwenError) -> None:
         """Put down what cannot be read, though nothing is wrong with it."""
         self.unreadable(self._placed(error))
 
@@ -115,7 +117,7 @@ class Reading:
         """Put down how a file was read."""
         self.notes(InputError(what, where=self.within(where)))
 
-    def _placed(self, error: InputError) -> InputError:
+    def _placed(self, error: CyberSecQwenError) -> InputError:
         where = self.within(error.where) if error.where else None
         return InputError(error.what, where=where, tip=error.tip)
 
@@ -172,7 +174,7 @@ def file_rows(
                     reading.pass_over(member.where, "is about the dataset")
                 else:
                     yield from _member_rows(member, reading, whole)
-        except InputError as error:
+        except CyberSecQwenError as error:  # a missing package is none of the input
             reading.report(error)
 
 
@@ -189,7 +191,7 @@ def is_records(path: Path, files: list[Path]) -> bool:
             for member in members(file)
             if not _is_inside(member, file)
         )
-    except InputError:  # damaged: said when its rows are read
+    except CyberSecQwenError:  # said when its rows are read
         return False
 
 
@@ -237,7 +239,7 @@ def _seekable(member: Member, stream: IO[bytes]) -> Iterator[Path | IO[bytes]]:
 
 
 def _text_rows(text: Text, ending: str, reading: Reading, whole: Container[str]) -> Rows:
-    if "\0" in text.head or is_archive(text.head.encode(errors="replace")):
+    if _is_binary(text.head) or is_archive(text.head.encode(errors="replace")):
         reading.skip(InputError("is no text that can be read", where=text.name))
         return
     first = text.head.lstrip().partition("\n")[0].strip()
@@ -253,6 +255,12 @@ def _text_rows(text: Text, ending: str, reading: Reading, whole: Container[str])
         yield from text_rows(text.lines(reading.report), text.name)
     if text.is_guessed:
         reading.note(text.name, "is not UTF-8, and was read as Windows-1252")
+
+
+def _is_binary(head: str) -> bool:
+    """Tell what is no text: a PDF, and what has control characters and is not UTF-8 besides."""
+    is_text = "\ufffd" not in head or not _CONTROL.search(head)
+    return "\0" in head or head.startswith("%PDF-") or not is_text
 
 
 def _table_rows(text: Text, reading: Reading) -> Rows:

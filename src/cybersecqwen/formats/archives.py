@@ -224,7 +224,7 @@ class _Unpacked(io.RawIOBase):
 
     def __init__(self, packed: IO[bytes], content: Any, where: object) -> None:
         self._packed, self._content, self._where = packed, content, where
-        self._size = self._read = 0
+        self._size = 0
 
     def readable(self) -> bool:
         """Say that it can be read."""
@@ -262,9 +262,17 @@ def folder_files(
 ) -> Iterator[tuple[Path, str]]:
     """Yield the files below a folder with their names in it, in the order of names.
 
-    Links are followed. What is hidden goes to `skipped`.
+    Links are followed. What is hidden goes to `skipped`. A folder that may not be read is yielded
+    like a file, which then cannot be opened.
     """
-    for path in sorted(folder.iterdir()):
+    try:
+        paths = sorted(folder.iterdir())
+    except OSError:
+        if not below:
+            raise
+        yield folder, below
+        return
+    for path in paths:
         name = f"{below}{path.name}"
         if is_hidden(path.name):
             skipped(str(path))
