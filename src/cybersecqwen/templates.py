@@ -5,8 +5,8 @@
 A template is named by its path inside the package. Markup in a value is escaped in `.html.jinja`
 and `.svg.jinja`; in Markdown tags are, and links to anything but a web address or a file. A value
 that a template names and nobody passes is an error, and `{{ items | number }}` or
-`{{ share | number(".1%") }}` formats a number as Python does. In a table of Markdown,
-`{{ name | cell }}` keeps a text within its cell.
+`{{ share | number(".1%") }}` formats a number as Python does, None as a dash. In a table of
+Markdown, `{{ name | cell }}` keeps a text within its cell.
 """
 
 from __future__ import annotations
@@ -67,8 +67,9 @@ def disarm(text: str) -> str:
     return _TAG.sub("&lt;", _LINK.sub(r"]\(", text))
 
 
-def _number(value: float, spec: str = ",") -> str:
-    return format(value, spec)
+def _number(value: float | None, spec: str = ",") -> str:
+    """Format a number; one that could not be measured is a dash."""
+    return "–" if value is None else format(value, spec)
 
 
 def cell(text: str) -> str:

@@ -170,3 +170,10 @@ def test_no_protocol_reads_reasoning_or_special_tokens(protocol: str) -> None:
         protocol=protocol,
     )
     assert found.predictions == (("CWE-79", "CWE-89", None),)
+
+
+def test_a_part_of_what_a_limit_asks_is_a_part_of_the_whole_task() -> None:
+    limited = find_protocol("model-card", trials=1, limit=2)
+    found = score(TASKS["cti-rcm"], limited, ITEMS, {0: responses("CWE-79")}, partial=True)
+    assert (len(found.items), found.of) == (1, len(ITEMS))
+    assert found.protocol.modified == ("trials=1", "limit=2", "partial: 1 of 2 items")

@@ -95,6 +95,11 @@ def test_what_nobody_can_read_is_named_by_its_reason(text: str, reason: str, for
     assert report["lenient"] == {"strict_accuracy": 0}
 
 
+@pytest.mark.parametrize("text", ["A: no\nB: yes\nC: no", "Neither A nor B", "A) or B)?"])
+def test_letters_that_are_gone_through_are_no_choice(text: str) -> None:
+    assert unread_report(scored("cti-mcq", "paper", text))["forms"] == {"several ids": 1}
+
+
 def test_reasoning_apart_without_a_text_is_cut_off_in_it() -> None:
     found = scored("cti-rcm", "faith", "", finish_reason="length", reasoning="CWE-89, or")
     assert unread_report(found)["forms"] == {"cut off in its reasoning": 1}

@@ -156,7 +156,7 @@ def test_protocols_are_listed_and_shown_whole() -> None:
     assert "population standard deviation (ddof 0)" in out
     result = shown("protocols", "show", "cti-bench", "--json")
     assert result["unparseable"] == "dropped"
-    assert result["rules"]["cti-rcm"] == "last `CWE-<digits>`, upper case"
+    assert result["rules"]["cti-rcm"] == "last `CWE-NUMBER`, upper case"
     code, _, err = run("protocols", "show", "fiath")
     assert code == 2
     assert "'fiath' is not one of" in err
@@ -199,3 +199,12 @@ def test_an_unfinished_run_is_scored_in_part(evaluated: Path) -> None:
     assert run("score", str(evaluated), *COMMON)[0] == 1
     result = shown("score", str(evaluated), *COMMON, "--partial", "--json")
     assert (result["n"], result["modified"][-1]) == (7, f"partial: 7 of {len(ITEMS)} items")
+
+
+@pytest.mark.parametrize("protocol", ["cti-bench", "model-card"])
+def test_answers_that_nobody_can_read_are_a_row_too(protocol: str, tmp_path: Path) -> None:
+    path = tmp_path / "answers.jsonl"
+    path.write_text("".join(f'{{"item": {item.index}, "text": "Hm."}}\n' for item in ITEMS))
+    code, out, err = run("score", str(path), "--task", "cti-rcm", "--protocol", protocol, *COMMON)
+    assert (code, "100.0%: no answer" in out) == (0, True), err
+    assert "CWE-NUMBER" in run("sensitivity", str(path), "--task", "cti-rcm", *COMMON)[1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cybersecqwen.engines.connection import authorization, base_url, endpoint, split_address
+from cybersecqwen.errors import InputError
 
 
 @pytest.mark.parametrize(
@@ -36,3 +37,9 @@ def test_a_deployment_of_azure_is_named_by_its_url_and_gets_its_own_header() -> 
     assert authorization("https://r.openai.azure.com/openai/v1", "k") == {"api-key": "k"}
     assert authorization("http://h/v1", "k") == {"Authorization": "Bearer k"}
     assert authorization("http://h/v1", "") == {}
+
+
+@pytest.mark.parametrize("url", ["http://h:99999/v1", "http://h:port", "http://[::1", "ftp://h"])
+def test_what_is_no_url_is_told_before_anything_is_asked(url: str) -> None:
+    with pytest.raises(InputError, match="is not a"):
+        base_url(url)

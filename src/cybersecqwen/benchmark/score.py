@@ -151,6 +151,7 @@ def score(
         )
     shown = [{i.index: i for i in trial_items(protocol, items, kind=kind, trial=t)} for t in trials]
     whole = len(set().union(*shown))
+    task_items = len(protocol_items(protocol, items)) if protocol.limit else whole
     if partial:
         given = [{response.item for response in responses[trial]} for trial in trials]
         lacking = set().union(*(rows.keys() - given[trial] for trial, rows in enumerate(shown)))
@@ -171,7 +172,7 @@ def score(
         (),
         tuple(tuple(answers.get(item.index) for item in asked) for answers in answered),
         {},
-        of=whole if len(asked) < whole else _whole(protocol, items, len(asked)),
+        of=task_items if len(asked) < task_items else 0,
     )
     rule = extractor(task, protocol)
     return read_by(unread, lambda item, response: rule.read(read_answer(response.text).text))
@@ -191,11 +192,6 @@ def read_by(scored: TaskScores, read: Callable[[Item, Response], Extraction]) ->
         for name, value in marked.items():
             marks[name][position, trial] = value
     return replace(scored, predictions=tuple(map(tuple, predictions)), marks=dict(marks))
-
-
-def _whole(protocol: Protocol, items: Sequence[Item], asked: int) -> int:
-    whole = len(protocol_items(protocol, items))
-    return whole if protocol.limit and asked < whole else 0
 
 
 def mark(

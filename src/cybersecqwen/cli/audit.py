@@ -15,6 +15,7 @@ from cybersecqwen.cli.group import (
     echo,
     help_text,
     json_option,
+    say,
 )
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def audit(
                 outputs=written,
             )
             write_json(out / "certificate.json", certificate)
-        click.echo(f"{out}: evidence, page and certificate written", err=True)
+        say(f"{out}: evidence, page and certificate written", err=True)
     echo(audit_summary(result), audit_table(result), as_json=as_json)
     click.get_current_context().exit(_STATUS[result.verdict])
 
@@ -143,19 +144,17 @@ def sign(certificate: Path, key: Path) -> None:
     from cybersecqwen.contamination.signature import sign as sign_file
 
     read_certificate(certificate)
-    click.echo(sign_file(certificate, key))
+    say(sign_file(certificate, key))
 
 
 def _text(result: Json) -> str:
-    from cybersecqwen.errors import clean
-
     if result["differences"]:
-        return clean("\n".join(["the certificate does not hold", *result["differences"]]))
+        return "\n".join(["the certificate does not hold", *result["differences"]])
     signed = f", signed by {result['signed_by']}" if result["signed_by"] else ""
     said = "clean" if result["clean"] else "not clean"
     rules = (f"  {name}{_limits(rule)}" for name, rule in result["rules"].items())
     rest = [f"not checked: {', '.join(result['not_checked'])}"] if result["not_checked"] else []
-    return clean("\n".join([f"the certificate holds{signed}: {said}, by the rules", *rules, *rest]))
+    return "\n".join([f"the certificate holds{signed}: {said}, by the rules", *rules, *rest])
 
 
 def _limits(rule: Json) -> str:

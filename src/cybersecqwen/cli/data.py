@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from cybersecqwen.cli.group import FILE, Group, RegistryChoice, echo, json_option
+from cybersecqwen.cli.group import FILE, Group, RegistryChoice, echo, json_option, say
 from cybersecqwen.errors import CyberSecQwenError
 
 
@@ -97,7 +97,7 @@ def _update(
     for outcome in update(options, only=only):
         outcomes.append(outcome)
         if outcome.error:
-            click.echo(f"cybersecqwen: {outcome.feed}: {outcome.error}", err=True)
+            say(f"cybersecqwen: {outcome.feed}: {outcome.error}", err=True)
     results = [(o.feed, o.cursor or o.version, o.changes) for o in outcomes]
     print_changes(results, as_json=as_json)
     if any(outcome.error for outcome in outcomes):
@@ -148,4 +148,4 @@ def embedded_build(
     if report and "classifier" in built:
         write_report(built["classifier"], report)
     for part, certificate in built.items():
-        click.echo(f"{part}: {certificate['bytes']} bytes, sha256 {certificate['sha256']}")
+        say(f"{part}: {certificate['bytes']} bytes, sha256 {certificate['sha256']}")

@@ -13,6 +13,7 @@ from cybersecqwen.cli.group import (
     TASK,
     Group,
     benchmark_option,
+    say,
     tasks_option,
 )
 
@@ -45,8 +46,8 @@ def dataset(run: Path, out: Path, form: str) -> None:
 
     for name, splits in write(run, out, form=form).items():
         counts = ", ".join(f"{rows:,} {split}" for split, rows in splits.items())
-        click.echo(f"{name}: {counts}")
-    click.echo(out)
+        say(f"{name}: {counts}")
+    say(out)
 
 
 @export.command("lm-eval")
@@ -88,7 +89,7 @@ def lm_eval(
     names = tasks or HEADLINE_TASKS
     asked = Trial(settings, benchmark, kind, trial)
     write_tasks(names, out, trial=asked)
-    click.echo(hint(names, out, trial=asked))
+    say(hint(names, out, trial=asked))
 
 
 @export.command()
@@ -123,4 +124,4 @@ def results(run: Path, form: str, benchmark: Path, out: Path, task: str | None) 
 
         written = write_results(evaluations, benchmark, out)
     for path in written:
-        click.echo(path)
+        say(path)

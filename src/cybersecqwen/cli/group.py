@@ -170,7 +170,12 @@ def add_options(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
 
 def echo(result: object, text: str, *, as_json: bool) -> None:
     """Print a result as JSON, or as text without what steers a terminal."""
-    click.echo(json.dumps(result, indent=2) if as_json else clean(text))
+    say(json.dumps(result, indent=2) if as_json else text)
+
+
+def say(text: object, *, err: bool = False) -> None:
+    """Print a text without what steers a terminal."""
+    click.echo(clean(str(text)), err=err)
 
 
 def coloured() -> bool:

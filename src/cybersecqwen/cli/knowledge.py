@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from cybersecqwen.cli.group import FILE, Group
+from cybersecqwen.cli.group import FILE, Group, say
 
 _ATTACK = ("attack-enterprise", "attack-mobile", "attack-ics")
 
@@ -62,11 +62,9 @@ def _tell(path: Path) -> None:
 
     index = KnowledgeIndex.load(path)
     texts = "with" if index.has_texts else "without"
-    click.echo(
-        f"{path}\n{len(index):,} passages {texts} their texts, {path.stat().st_size:,} bytes"
-    )
+    say(f"{path}\n{len(index):,} passages {texts} their texts, {path.stat().st_size:,} bytes")
     for source in index.sources:
-        click.echo(f"  {source['name']} {source['version']}")
+        say(f"  {source['name']} {source['version']}")
 
 
 def _local(given: str, folder: Path, kind: str) -> Path:

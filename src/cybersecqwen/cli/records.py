@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cybersecqwen.cli.group import FILE, Group, echo, json_option
+from cybersecqwen.cli.group import FILE, Group, echo, json_option, say
 from cybersecqwen.errors import CyberSecQwenError
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def since(date: str, counted: bool, store: Path | None, **wanted: Any) -> None:
     known = wanted.pop("kev")
     chosen = query.RecordFilter(since=iso_day(date), known_exploited=known, **wanted)
     if counted:
-        click.echo(query.count(_path(store), chosen))
+        say(query.count(_path(store), chosen))
     else:
         rows = query.rows(_path(store), chosen)
         write_lines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
@@ -71,13 +71,9 @@ def history(cve_id: str, store: Path | None, as_json: bool) -> None:
             "is not in the record store", where=cve_id, tip="update it: cybersecqwen fetch records"
         )
     changes = query.history(_path(store), cve_id)
-    if as_json:
-        click.echo(json.dumps(changes, ensure_ascii=False, indent=2))
-    elif not changes:
-        click.echo(f"{cve_id}: no change since it was first stored")
-    else:
-        header = ("modified", "seen", "from", "what", "old", "new")
-        click.echo(table(header, map(_change, changes)))
+    header = ("modified", "seen", "from", "what", "old", "new")
+    none = f"{cve_id}: no change since it was first stored"
+    echo(changes, table(header, map(_change, changes)) if changes else none, as_json=as_json)
 
 
 def _change(change: Json) -> tuple[str, ...]:
@@ -87,10 +83,8 @@ def _change(change: Json) -> tuple[str, ...]:
 
 
 def _shown(value: object) -> str:
-    from cybersecqwen.errors import clean
-
     text = ", ".join(value) if isinstance(value, list) else str(value)
-    return clean(text if len(text) <= 60 else f"{text[:59]}…") or "-"
+    return (text if len(text) <= 60 else f"{text[:59]}…") or "-"
 
 
 @records.command("status")
@@ -102,10 +96,7 @@ def status(store: Path | None, as_json: bool) -> None:
     from cybersecqwen.sources.recordstore import query
 
     state = query.status(_path(store))
-    if as_json:
-        click.echo(json.dumps(state, ensure_ascii=False, indent=2))
-        return
-    click.echo(
+    about = (
         f"{state['store']}: {state['records']:,} records, {state['bytes']:,} bytes\n"
         f"newest published {state['newest']['published'] or '-'}, "
         f"modified {state['newest']['modified'] or '-'}\n"
@@ -117,7 +108,8 @@ def status(store: Path | None, as_json: bool) -> None:
         (f["feed"], f["cursor"] or newest.get(f["feed"], "-"), f["checked"] or "-")
         for f in state["feeds"]
     ]
-    click.echo(table(("feed", "up to", "checked"), rows))
+    feeds = table(("feed", "up to", "checked"), rows)
+    echo(state, f"{about}\n{feeds}", as_json=as_json)
 
 
 @records.command("import")

@@ -17,8 +17,8 @@ from cybersecqwen.cli.group import (
     benchmark_option,
     echo,
     json_option,
+    say,
 )
-from cybersecqwen.errors import clean
 
 if TYPE_CHECKING:
     from cybersecqwen.benchmark.responses import ResponseSet
@@ -70,7 +70,7 @@ def score(
     rows = scores(_answers(responses, benchmark, **recording), protocol, benchmark)
     for row in rows:
         for note in row["notes"]:
-            click.echo(clean(f"{row['model']}, {row['task']}: {note}"), err=True)
+            say(f"{row['model']}, {row['task']}: {note}", err=True)
     echo(rows[0] if len(rows) == 1 else rows, scored_table(rows), as_json=as_json)
 
 
@@ -194,7 +194,7 @@ def protocols(ctx: click.Context) -> None:
     if ctx.invoked_subcommand is None:
         from cybersecqwen.reports.protocols import protocols_table
 
-        click.echo(protocols_table())
+        say(protocols_table())
 
 
 @protocols.command()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cybersecqwen.artifacts import shipped_series
-from cybersecqwen.cli.group import FILE, Command, add_options, echo, json_option
+from cybersecqwen.cli.group import FILE, Command, add_options, echo, json_option, say
 from cybersecqwen.cli.model import METAVAR, one_model, server_options, take_engine_options
 from cybersecqwen.pipeline import STAGES, Run, RunInputs, Stage, open_run, run_stage
 from cybersecqwen.pipeline import run as run_stages
@@ -102,7 +102,7 @@ def run(as_json: bool, **options: Any) -> None:
     out = run_stages(open_recipe(options)).out
     print_results(out, as_json=as_json)
     if not as_json:
-        click.echo(f"\nModel card: {out / 'report' / 'MODEL_CARD.md'}")
+        say(f"\nModel card: {out / 'report' / 'MODEL_CARD.md'}")
 
 
 @click.command()
@@ -209,7 +209,7 @@ def series(
     report = run_series(loaded, folder, inputs=inputs, overrides=overrides)
     echo(report, series_text(report), as_json=as_json)
     if not as_json and report["reference"]:
-        click.echo(f"\nWritten: {folder / 'series.md'}, {folder / 'comparison' / 'comparison.md'}")
+        say(f"\nWritten: {folder / 'series.md'}, {folder / 'comparison' / 'comparison.md'}")
     failed = [run["name"] for run in report["runs"] if run["error"]]
     if failed:
         what = f"{len(failed)} of {len(report['runs'])} runs failed: {', '.join(failed)}"

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cybersecqwen.cli.group import say
+
 if TYPE_CHECKING:
     from cybersecqwen.errors import InputError
 
@@ -41,7 +43,7 @@ class Repeats(logging.Filter):
         """Print how many more there were of each kind, and return how many there were in all."""
         for kind, count in self._kinds.items():
             if count > _SHOWN:
-                click.echo(f"cybersecqwen: {count - _SHOWN:,} more: {kind}", err=True)
+                say(f"cybersecqwen: {count - _SHOWN:,} more: {kind}", err=True)
         return self._kinds.total()
 
 

@@ -49,6 +49,7 @@ def base_url(url: str) -> str:
     try:
         parts = urlsplit(url.strip())
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
+        _ = parts.port  # checked only here
     except ValueError as error:
         raise InputError(f"{url!r} is not a URL: {error}") from error
     if (

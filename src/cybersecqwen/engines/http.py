@@ -210,8 +210,8 @@ class HttpEngine:
                     failure = "HTTP 503"
             except (aiohttp.ClientError, TimeoutError) as error:
                 failure = str(self._connection_failure(error))
-            self._warn(f"{failure}; waiting for it")
             if attempt <= self._options.retries:
+                self._warn(f"{failure}; waiting for it")
                 await asyncio.sleep(pause(attempt))
         raise EngineError(f"{failure}, attempt {attempt}", where=self._base, tip=_UP)
 
@@ -352,7 +352,8 @@ class HttpEngine:
             raise TransientError(f"{error}: {openai_api.excerpt(content)}") from error
         except ValueError as error:
             said = f"{error}: {openai_api.excerpt(content)}"
-            raise self._error(request, said, kind=_NoAnswerError) from error
+            tip = "does the URL lead to an OpenAI-compatible server?"
+            raise self._error(request, said, tip, kind=_NoAnswerError) from error
 
     def _connection_failure(self, error: Exception) -> TransientError:
         """Return the failure that an error of the client is; raises EngineError for one of TLS."""
@@ -369,6 +370,8 @@ class HttpEngine:
 
     def _tip(self, status: int) -> str:
         """Say what to look at after a refusal; of a key that was refused, where it came from."""
+        if status in _OWN_FAULT:
+            return "--request KEY= leaves a field out, KEY=VALUE sets or renames it"
         if status not in (401, 403):
             return "check URL, model and key"
         name = self._options.api_key_env or connection.KEY

@@ -25,7 +25,7 @@ _OPEN = (
     r"<\|channel>thought\b",  # Gemma 4
     r"<unused94>thought\b",  # MedGemma
     r"<\|channel\|>(?!final)\w+[^<]*(?:<\|constrain\|>\w+)?<\|message\|>",  # gpt-oss
-    r"\Aanalysis(?=[A-Z])",  # the same without its special tokens
+    r"\A(?-i:analysis(?=[A-Z]))",  # the same without its special tokens
 )
 _CLOSE = (
     rf"<\|?\s*/\s*{_TAG}\s*\|?>",

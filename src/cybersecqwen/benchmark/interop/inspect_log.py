@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from inspect_ai.model import ModelOutput
 
 _SCORER = "protocol_score"
-_STOP = {"stop": "stop", "length": "max_tokens"}
+_SAME = ("stop", "content_filter", "tool_calls")
+_STOP = {"length": "max_tokens"} | {reason: reason for reason in _SAME}
 
 
 def write_inspect_log(answers: ResponseSet, benchmark: Path, out: Path) -> Path:
@@ -88,10 +89,19 @@ def _sample(row: Json, response: Response, answers: ResponseSet, benchmark: Path
 
 
 def _output(model: str, response: Response) -> ModelOutput:
-    from inspect_ai.model import ChatCompletionChoice, ChatMessageAssistant, ModelOutput, ModelUsage
+    from inspect_ai.model import (
+        ChatCompletionChoice,
+        ChatMessageAssistant,
+        ContentReasoning,
+        ContentText,
+        ModelOutput,
+        ModelUsage,
+    )
 
     read, written = response.prompt_tokens, response.completion_tokens
-    message = ChatMessageAssistant(content=response.text, model=model, source="generate")
+    parts = [ContentReasoning(reasoning=response.reasoning), ContentText(text=response.text)]
+    content = parts if response.reasoning else response.text
+    message = ChatMessageAssistant(content=content, model=model, source="generate")
     stop = _STOP.get(response.finish_reason, "unknown")
     usage = ModelUsage(input_tokens=read, output_tokens=written, total_tokens=read + written)
     return ModelOutput(

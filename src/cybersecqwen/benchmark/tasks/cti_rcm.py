@@ -47,14 +47,14 @@ _FAITH_IMPROPER = re.compile(r"\b(?:cwe|id):\s+(\d+)\b", re.IGNORECASE)
 
 
 def last_cwe(text: str) -> str | None:
-    """Take the last `CWE-<digits>` anywhere in the response, any case."""
+    """Take the last `CWE-NUMBER` anywhere in the response, any case."""
     numbers = _CWE.findall(text)
     # Leading zeros name the same entry: CWE-079 is CWE-79.
     return f"CWE-{numbers[-1].lstrip('0') or '0'}" if numbers else None
 
 
 def last_upper_cwe(text: str) -> str | None:
-    """Take the last `CWE-<digits>` as the authors' notebook does, else a bare id of any case."""
+    """Take the last `CWE-NUMBER` as the authors' notebook does, else a bare id of any case."""
     named = _CWE_UPPER.findall(text)
     if named:
         return str(named[-1])
@@ -178,13 +178,13 @@ def _task(name: str, summary: str, published: str = "") -> Task:
         },
         extractors={
             "last-cwe": Extractor(
-                "last `CWE-<digits>` anywhere, any case",
+                "last `CWE-NUMBER` anywhere, any case",
                 plain(last_cwe),
                 every,
                 protocols=("model-card", "smoke"),
             ),
             "last-upper-cwe": Extractor(
-                "last `CWE-<digits>`, upper case",
+                "last `CWE-NUMBER`, upper case",
                 plain(last_upper_cwe),
                 every,
                 protocols=("paper", "cti-bench"),

@@ -91,8 +91,9 @@ def lenient_letter(letters: str) -> LenientReader:
         rf"(?:correct|right|best|most))"
         rf"|(?i:\b({'|'.join(_PLACES)})\s+(?:option|choice|answer|one)\b)"
         rf"|^\W{{0,4}}([{letters}])\)?\s?[:.)-]\s"
-        rf"|\b([{letters}])(?=\s*(?:or|and|/|&)\s*[{letters}]\b)"
-        rf"|(?:(?<=or )|(?<=and )|(?<=/)|(?<=& ))([{letters}])\b"
+        rf"|\b([{letters}])(?=\s*(?:n?or|and|/|&)\s*[{letters}]\b)"
+        rf"|(?:(?<=or )|(?<=and )|(?<=/)|(?<=& ))([{letters}])\b",
+        re.MULTILINE,
     )
 
     def words(item: Item, text: str) -> set[str]:
