@@ -472,7 +472,7 @@ def count_rows(name: str, data: bytes) -> int | None:
         return None
     if "\0" in text:
         return None
-    if ending in (".jsonl", ".ndjson"):
+    if ending in (".jsonl", ".ndjson") and not text.startswith(("{\n", "[")):  # JSON so named
         return sum(1 for line in text.split("\n") if line.strip())
     if ending == ".csv" and '"' not in text and "\r" not in text:
         with suppress(csv.Error):

@@ -87,6 +87,17 @@ def test_a_feed_of_records_is_read_too() -> None:
     assert [row.row.text for row in train_rows] == [record.description for record in records]
 
 
+def test_a_bad_record_hides_no_other_one_of_its_feed(tmp_path: Path) -> None:
+    feed = json.loads(FEED.read_text())
+    feed["vulnerabilities"][1]["cve"]["vulnStatus"] = 7
+    path = tmp_path / FEED.name
+    path.write_text(json.dumps(feed))
+    reading = Reading(path, allow_unreadable=True)
+    assert len(list(read_rows(path, reading))) == len(feed["vulnerabilities"]) - 1
+    [bad] = reading.unreadable.lines()
+    assert bad.startswith(f"{FEED.name}:2: vulnStatus")
+
+
 def test_a_row_without_text_is_named_or_listed(tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
     write_jsonl(path, [fields("text"), {"tokens": [1, 2]}, {"text": "  "}, fields("text")])

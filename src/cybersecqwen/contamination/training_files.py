@@ -167,7 +167,7 @@ def file_rows(
     for file in [path] if holds_records else files:
         try:
             if holds_records:
-                yield from _records(read_vulnerabilities(file))
+                yield from _records(read_vulnerabilities(file, reading.report))
                 continue
             for member in members(file, skipped=reading.pass_over):
                 if _is_inside(member, file):
