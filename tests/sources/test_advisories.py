@@ -151,7 +151,7 @@ def test_flaws_of_a_cyclonedx_document(tmp_path: Path) -> None:
         "Foo follows links out of its folder.",
         "CVSS:3.1/AV:N",
     )
-    with pytest.raises(InputError, match="names no vulnerability"):
+    with pytest.raises(InputError, match="vulnerabilities: Field required"):
         read(tmp_path, {"bomFormat": "CycloneDX", "components": []})
 
 

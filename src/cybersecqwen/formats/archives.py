@@ -174,9 +174,11 @@ def read_only(path: Path, ending: str) -> bytes:
     raise InputError(f"holds no {ending} file", where=path, tip="give the file as upstream serves")
 
 
-def is_json(name: str) -> bool:
-    """Tell a JSON file by its name, also a packed one."""
-    return bare_name(name).endswith(".json")
+def json_members(path: Path) -> Iterator[Member]:
+    """Yield the JSON files of a folder or archive, packed ones too, or the file itself."""
+    for member in members(path):
+        if bare_name(member.name).endswith(".json") or member.where == str(path):
+            yield member
 
 
 def bare_name(name: str) -> str:

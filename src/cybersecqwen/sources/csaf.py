@@ -55,12 +55,11 @@ class _Flaw(Schema):
 
 
 class _Advisory(Schema):
-    model_config = ConfigDict(title="CSAF")
+    model_config = ConfigDict(title="CSAF with vulnerabilities")
 
-    version: str = inside("document", "csaf_version")
     lang: str = inside("document", "lang", default="en")
     modified: IsoTime = inside("document", "tracking", "current_release_date")
-    vulnerabilities: list[Any] = Field(default=[])
+    vulnerabilities: list[Any] = Field(min_length=1)
 
 
 def _records(data: bytes, where: str, report: Report) -> Iterator[Vulnerability]:

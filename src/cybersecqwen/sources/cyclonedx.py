@@ -43,9 +43,9 @@ class _Flaw(Schema):
 
 
 class _Document(Schema):
-    model_config = ConfigDict(title="CycloneDX")
+    model_config = ConfigDict(title="CycloneDX with vulnerabilities")
 
-    vulnerabilities: list[Any] = Field(default=[])
+    vulnerabilities: list[Any] = Field(min_length=1)
 
 
 def _records(data: bytes, where: str, report: Report) -> Iterator[Vulnerability]:

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from cybersecqwen.errors import InputError
-from cybersecqwen.formats.archives import Head, is_json, members
+from cybersecqwen.formats.archives import Head, json_members
 from cybersecqwen.formats.rows import Report, refuse, reported
 from cybersecqwen.records import Knowledge, Vulnerability
 from cybersecqwen.sources.download import Check, RetryPolicy, download
@@ -73,22 +72,9 @@ def advisory_feed(
     """
 
     def read(path: Path, report: Report = refuse) -> Iterator[Vulnerability]:
-        seen = 0
-
-        def counted(error: InputError) -> None:
-            nonlocal seen
-            seen += 1
-            report(error)
-
-        for member in members(path):
-            if is_json(member.name) or member.where == str(path):
-                seen = 0
-                with reported(report):
-                    for record in records(member.read(), member.where, counted):
-                        seen += 1
-                        yield record
-                    if not seen:
-                        raise InputError("names no vulnerability", where=member.where)
+        for member in json_members(path):
+            with reported(report):
+                yield from records(member.read(), member.where, report)
 
     return Feed(name, title, recognise=recognise, read=read, **parts)
 

@@ -22,7 +22,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, model_validator
 
 from cybersecqwen.errors import InputError
-from cybersecqwen.formats.archives import Head, Member, is_json, members
+from cybersecqwen.formats.archives import Head, Member, json_members
 from cybersecqwen.formats.rows import Report, refuse, reported
 from cybersecqwen.records import Vulnerability
 from cybersecqwen.sources.schema import (
@@ -124,11 +124,9 @@ def read(path: Path, report: Report = refuse) -> Iterator[Vulnerability]:
     `where` is the file and the record's position in it, from 1. A record or file that is wrong
     goes to `report`. Raises InputError when pages do not cover their `totalResults`.
     """
-    pages = (
-        member for member in members(path) if is_json(member.name) or member.where == str(path)
-    )
     empty = True
-    for _, group in groupby(pages, key=lambda entry: PurePosixPath(entry.name).parent):
+    pages = groupby(json_members(path), key=lambda entry: PurePosixPath(entry.name).parent)
+    for _, group in pages:
         for record in _read_folder(group, report):
             empty = False
             yield record

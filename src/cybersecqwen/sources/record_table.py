@@ -25,7 +25,7 @@ from cybersecqwen.formats.archives import Head, first_bytes, readable, unpacked
 from cybersecqwen.formats.rows import Report, is_jsonl, jsonl_rows, parquet_rows, refuse, reported
 from cybersecqwen.records import Vulnerability
 from cybersecqwen.sources.feed import Feed
-from cybersecqwen.sources.schema import Schema, iso_date, iso_time, validated
+from cybersecqwen.sources.schema import IsoDate, IsoTime, Schema, validated
 
 if TYPE_CHECKING:
     import pyarrow
@@ -39,7 +39,7 @@ class _Columns(Schema):
     model_config = ConfigDict(title="a row of Vulnerability columns")
 
     cve_id: str
-    published: str | None
+    published: IsoDate | None
     description: str | None
     cwe_nvd: list[str] | None
     cwe_cna: list[str] | None
@@ -48,7 +48,7 @@ class _Columns(Schema):
     assigner: str | None
     description_source: str | None
     rejected: bool | None = None
-    modified: str | None = None
+    modified: IsoTime | None = None
 
 
 def recognise(head: Head) -> bool:
@@ -71,31 +71,26 @@ def read(path: Path, report: Report = refuse) -> Iterator[Vulnerability]:
     with readable(path), path.open("rb") as file:
         for where, row in jsonl_rows(unpacked(file), str(path), report):
             with reported(report):
-                validated(_Columns, row, where)
                 yield _record(row, where)
 
 
 def _record(row: Json, where: str) -> Vulnerability:
-    published = row["published"]
-    modified = row.get("modified")
-    if isinstance(published, date):  # a datetime is one too
-        published = published.isoformat()
-    if isinstance(modified, date):
-        modified = modified.isoformat()
-    if not row["cve_id"]:
+    dates = {name: value.isoformat() for name, value in row.items() if isinstance(value, date)}
+    one = validated(_Columns, row | dates, where)
+    if not one.cve_id:
         raise InputError("the cve_id is empty", where=where, tip="fix or remove the row")
     return Vulnerability(
-        cve_id=normalise_cve(row["cve_id"]) or row["cve_id"],
-        published=iso_date(published, where) if published else "",
-        description=row["description"] or "",
-        cwe_nvd=tuple(row["cwe_nvd"] or ()),
-        cwe_cna=tuple(row["cwe_cna"] or ()),
-        cwe_cisa_adp=tuple(row["cwe_cisa_adp"] or ()),
-        cvss3_vector=row["cvss3_vector"],
-        assigner=row["assigner"],
-        description_source=row["description_source"],
-        rejected=bool(row.get("rejected")),
-        modified=iso_time(modified, where) if modified else "",
+        cve_id=normalise_cve(one.cve_id) or one.cve_id,
+        published=one.published or "",
+        description=one.description or "",
+        cwe_nvd=tuple(one.cwe_nvd or ()),
+        cwe_cna=tuple(one.cwe_cna or ()),
+        cwe_cisa_adp=tuple(one.cwe_cisa_adp or ()),
+        cvss3_vector=one.cvss3_vector,
+        assigner=one.assigner,
+        description_source=one.description_source,
+        rejected=bool(one.rejected),
+        modified=one.modified or "",
         where=where,
     )
 

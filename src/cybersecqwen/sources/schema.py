@@ -159,21 +159,12 @@ def invalid(error: ValidationError, where: object) -> InputError:
     )
 
 
-def iso_date(text: str, where: object) -> str:
-    """Take the date of an ISO timestamp; raises InputError when there is none."""
-    return _converted(_date, text, where)
-
-
 def iso_time(text: str, where: object) -> str:
     """Take an ISO timestamp as UTC to the millisecond, as `2024-01-31T09:00:00.000`.
 
     One without a zone is UTC already, as NVD's are. Raises InputError when it is none.
     """
-    return _converted(_time, text, where)
-
-
-def _converted(convert: Callable[[str], str], text: str, where: object) -> str:
     try:
-        return convert(text)
+        return _time(text)
     except ValueError as error:
         raise InputError(str(error), where=where, tip="fix the record") from error

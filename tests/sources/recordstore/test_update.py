@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from pathlib import Path
 
-from cybersecqwen.sources import cve_json
+from cybersecqwen.errors import InputError
+from cybersecqwen.sources import cve_json, record_table
 from cybersecqwen.sources.recordstore import query
 from cybersecqwen.sources.recordstore.session import UpdateOptions
 from cybersecqwen.sources.recordstore.update import import_files
@@ -24,3 +27,15 @@ def test_real_files_are_imported_whole_and_once(shared: Path, order: UpdateOptio
     assert stored["CVE-2015-0361"].cwe_nvd == ("NVD-CWE-Other",)
     assert stored["CVE-2015-0361"].modified == "2025-04-12T10:46:40.837"
     assert [changes for _, changes in import_files(order, [sample])] == [Changes(received=400)]
+
+
+def test_of_a_truncated_file_what_came_before_is_kept(tmp_path: Path, order: UpdateOptions) -> None:
+    row = dict.fromkeys(record_table._Columns.model_fields) | {"description": "XSS"}
+    lines = (json.dumps(row | {"cve_id": f"CVE-2021-{n + 1000}"}) + "\n" for n in range(5000))
+    path = tmp_path / "table.jsonl.gz"
+    path.write_bytes(gzip.compress("".join(lines).encode())[:-200])
+    bad: list[InputError] = []
+    ((_, changes),) = import_files(order, [path], bad.append)
+    assert ["truncated" in error.what for error in bad] == [True]
+    assert 2500 < changes.new < 5000
+    assert changes.new % 2000  # the batch that the end cut short is kept too

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from pydantic import ValidationError
+
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import locked
 
@@ -98,12 +100,11 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
 def _row(cursor: sqlite3.Cursor, values: tuple[Any, ...], path: Path) -> sqlite3.Row:
     """Return a row; the store has text and numbers, so anything else is damage."""
     if bytes in map(type, values):
-        raise damaged(path, "bytes in place of text")
+        raise _damaged(path, "bytes in place of text")
     return sqlite3.Row(cursor, values)
 
 
-def damaged(path: object, what: str) -> InputError:
-    """Return the error for a store that holds what no update writes."""
+def _damaged(path: Path, what: str) -> InputError:
     return InputError(f"is damaged: {what}", where=path, tip="delete it and fill it again")
 
 
@@ -126,14 +127,16 @@ def _refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
 
 @contextmanager
 def _sqlite_errors(path: Path) -> Iterator[None]:
-    """Turn what SQLite says of the file and the disk into our errors, and nothing else."""
+    """Turn what SQLite says of the file and the disk, and damaged labels, into our errors."""
     try:
         yield
     except sqlite3.DatabaseError as error:
         if "UTF-8" in str(error):  # which has no code
-            raise damaged(path, str(error)) from error
+            raise _damaged(path, str(error)) from error
         code = getattr(error, "sqlite_errorcode", -1) & 0xFF  # without the extension
         if code not in _SQLITE_ERRORS:
             raise
         what, tip = _SQLITE_ERRORS[code]
         raise InputError(what, where=path, tip=tip) from error
+    except ValidationError as error:
+        raise _damaged(path, "labels that are no list") from error

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from cybersecqwen.files import Json
-from cybersecqwen.formats.rows import Report, refuse, reported
+from cybersecqwen.formats.rows import Report, refuse
 from cybersecqwen.records import Vulnerability
 from cybersecqwen.sources.recordstore.database import open_for_reading
 from cybersecqwen.sources.recordstore.versions import (
@@ -39,12 +39,11 @@ class RecordFilter:
     known_exploited: bool = False
 
 
-def read(path: Path, report: Report = refuse) -> Iterator[Vulnerability]:
+def read(path: Path, _: Report = refuse) -> Iterator[Vulnerability]:
     """Yield all records in the order of their ids; `where` is the file and the id."""
     with open_for_reading(path) as connection:
         for row in connection.execute(f"{_RECORDS} ORDER BY cve_id"):
-            with reported(report):
-                yield as_vulnerability(row, f"{path}:{row['cve_id']}")
+            yield as_vulnerability(row, f"{path}:{row['cve_id']}")
 
 
 def find(path: Path, cve_ids: Collection[str]) -> Iterator[Vulnerability]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from cybersecqwen.errors import CyberSecQwenError, InputError
 from cybersecqwen.formats.rows import Report, refuse, reported
+from cybersecqwen.records import Vulnerability
 from cybersecqwen.sources import FEEDS, open_vulnerabilities
 from cybersecqwen.sources.recordstore.database import open_for_update, transaction
 from cybersecqwen.sources.recordstore.session import (
@@ -92,6 +93,12 @@ def _update(session: Session, feed: str) -> Outcome:
     return Outcome(feed, changes, load(session.connection, feed).cursor, version, failure)
 
 
+def _up_to_error(records: Iterator[Vulnerability], report: Report) -> Iterator[Vulnerability]:
+    """Yield records as far as they can be read, so that a batch that an error ends is kept."""
+    with reported(report):
+        yield from records
+
+
 def import_files(
     options: UpdateOptions, paths: Sequence[Path], report: Report = refuse
 ) -> Iterator[tuple[Path, Changes]]:
@@ -109,7 +116,8 @@ def import_files(
             with reported(report):
                 feed, records = open_vulnerabilities(path, report)
                 source = feed.name if feed.name in (NVD, CVE_LIST) else TABLE
-                stream = iter(tqdm(records, path.name, unit=" records", disable=None))
+                read = _up_to_error(records, report)
+                stream = iter(tqdm(read, path.name, unit=" records", disable=None))
                 while batch := list(islice(stream, _BATCH)):
                     with transaction(connection):
                         changes += apply(connection, source, batch, seen=options.timestamp())

@@ -19,10 +19,9 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from cybersecqwen.records import Vulnerability
-from cybersecqwen.sources.recordstore.database import damaged
 
 NVD, CVE_LIST, TABLE = "nvd", "cvelist", "table"  # in the order in which they are preferred
 LABELS = ("cwe_nvd", "cwe_cna", "cwe_cisa_adp")
@@ -158,11 +157,8 @@ def _listed(labels: tuple[str, ...]) -> str:
 
 @lru_cache(maxsize=1 << 14)
 def as_labels(listed: str) -> tuple[str, ...]:
-    """Read a list of labels as the store writes it; raises InputError on anything else."""
-    try:
-        return tuple(_LABELS.validate_json(listed))
-    except ValidationError as error:
-        raise damaged(None, f"the labels {listed[:40]!r}") from error
+    """Read a list of labels as the store writes it; raises ValidationError on anything else."""
+    return tuple(_LABELS.validate_json(listed))
 
 
 def _write(connection: sqlite3.Connection, table: str, rows: Iterable[tuple[Any, ...]]) -> None:
