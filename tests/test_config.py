@@ -76,6 +76,8 @@ def write(tmp_path: Path, old: str, new: str) -> Path:
         ("years = [2021, 2021]", "years = [2022, 2021]", "run backwards"),
         ('base = "random"', 'base = "Qwen/Qwen3-0.6B"', "go together"),
         ("[corpus]", "[corpus", "not valid TOML"),
+        ("seed = 42", f"seed = {'9' * 5000}", "not valid TOML"),
+        ("seed = 42", f"seed = {'[' * 5000}", "not valid TOML"),
     ],
 )
 def test_a_bad_recipe_is_one_line_that_names_the_key(

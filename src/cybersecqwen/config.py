@@ -271,7 +271,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     """Read a TOML file; raises RecipeError where it is none."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+    except (ValueError, RecursionError, OSError) as error:  # endless digits, endless brackets
         raise RecipeError(f"not valid TOML: {error}", where=path) from error
 
 
@@ -311,7 +311,7 @@ def _apply(table: dict[str, Any], setting: str) -> None:
             raise RecipeError(f"--set {setting!r}: {part} is a value, not a table")
     try:
         table[last] = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         table[last] = text.strip()
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from cybersecqwen.artifacts import certificate_of
@@ -139,6 +141,18 @@ def test_damage_to_what_is_named_is_told_when_the_index_is_opened() -> None:
     data[data.index(b"entries.npy") + 400] ^= 1
     with pytest.raises(InputError, match="no knowledge index"):
         KnowledgeIndex.from_bytes(bytes(data))
+
+
+def test_damage_to_the_texts_is_told_when_one_is_shown() -> None:
+    held = np.load(SHIPPED)
+    file = io.BytesIO()
+    texts = np.frombuffer(json.dumps(["x" * 99] * len(KnowledgeIndex.load())).encode(), np.uint8)
+    np.savez(file, **{name: held[name] for name in held.files}, texts=texts)
+    data = bytearray(file.getvalue())
+    data[data.index(b"x" * 99)] ^= 1
+    index = KnowledgeIndex.from_bytes(bytes(data), where="index.npz")
+    with pytest.raises(InputError, match=r"index\.npz: damaged texts"):
+        index.evidence(0, 1.0)
 
 
 def test_where_the_installed_one_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,6 +43,7 @@ FORMAT = 1
 SHIPPED = FOLDER / "knowledge.npz"
 CURRENT = "current.json"  # names the installed index in its folder
 K1, B = 0.8, 0.6  # saturation of a repeated word, weight of a passage's length
+_DAMAGE = (ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 class KnowledgeIndex:
@@ -86,10 +87,7 @@ class KnowledgeIndex:
         try:
             index = cls(np.load(io.BytesIO(data), allow_pickle=False), where=where)
             len(index.entries)  # decoded here, where damage is told
-        except (
-            *(ValueError, TypeError, KeyError, EOFError),
-            *(zipfile.BadZipFile, zlib.error),
-        ) as error:
+        except _DAMAGE as error:
             raise InputError(f"no knowledge index: {error}", where=where, tip=_TIP) from error
         return index
 
@@ -270,7 +268,10 @@ class KnowledgeIndex:
 
     @cached_property
     def _texts(self) -> list[str]:
-        return list(json.loads(self._arrays["texts"].tobytes())) if self.has_texts else []
+        try:
+            return list(json.loads(self._arrays["texts"].tobytes())) if self.has_texts else []
+        except _DAMAGE as error:
+            raise InputError(f"damaged texts: {error}", where=self._where, tip=_TIP) from error
 
     def _postings(self) -> tuple[Positions, Numbers]:
         """Turn gaps into passages and counts into BM25 weights, once for all questions."""
