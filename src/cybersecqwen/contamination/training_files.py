@@ -15,7 +15,7 @@ import shutil
 import tempfile
 from collections.abc import Container, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath, PurePosixPath
 from typing import IO
 
@@ -63,21 +63,12 @@ _MOST_COLUMNS = 1_000
 
 
 @dataclass
-class Column:
-    """How much of one column was read: rows that have it, texts in them, and characters."""
-
-    rows: int = 0
-    texts: int = 0
-    characters: int = 0
-
-
-@dataclass
 class Reading:
     """What was read of training files, column by column, and what was not."""
 
     root: Path = Path()
     allow_unreadable: bool = False
-    columns: dict[str, Column] = field(default_factory=dict)
+    columns: dict[str, dict[str, int]] = field(default_factory=dict)  # rows, texts, characters
     unreadable: Problems = field(default_factory=Problems)
     passed_over: Problems = field(default_factory=Problems)  # holds no text to train on
     notes: Problems = field(default_factory=Problems)
@@ -90,7 +81,19 @@ class Reading:
 
     def skip(self, error: CyberSecQwenError) -> None:
         """Put down what cannot be read, though nothing is wrong with it."""
-        self.unreadable(self._placed(error))
+        self._put(self.unreadable, error)
+
+    def pass_over(self, where: str, why: str = "is hidden") -> None:
+        """Put down a file that holds nothing to train on."""
+        self._put(self.passed_over, InputError(why, where=where))
+
+    def note(self, where: str, what: str) -> None:
+        """Put down how a file was read."""
+        self._put(self.notes, InputError(what, where=where))
+
+    def _put(self, problems: Problems, error: CyberSecQwenError) -> None:
+        where = self.within(error.where) if error.where else None
+        problems(InputError(error.what, where=where, tip=error.tip))
 
     def within(self, where: object) -> str:
         """Name a place without the folder that the training file happens to lie in."""
@@ -98,28 +101,13 @@ class Reading:
 
     def count(self, column: str, texts: list[str]) -> None:
         """Count the texts of a row's column."""
-        if column not in self.columns and len(self.columns) >= _MOST_COLUMNS:
-            column = "(others)"
-        counts = self.columns.setdefault(column, Column())
-        counts.rows += 1
-        counts.texts += len(texts)
-        counts.characters += sum(map(len, texts))
-
-    def counts(self) -> dict[str, dict[str, int]]:
-        """Return what was read of each column."""
-        return {name: asdict(column) for name, column in self.columns.items()}
-
-    def pass_over(self, where: str, why: str = "is hidden") -> None:
-        """Put down a file that holds nothing to train on."""
-        self.passed_over(InputError(why, where=self.within(where)))
-
-    def note(self, where: str, what: str) -> None:
-        """Put down how a file was read."""
-        self.notes(InputError(what, where=self.within(where)))
-
-    def _placed(self, error: CyberSecQwenError) -> InputError:
-        where = self.within(error.where) if error.where else None
-        return InputError(error.what, where=where, tip=error.tip)
+        counts = self.columns.get(column)
+        if counts is None:
+            column = column if len(self.columns) < _MOST_COLUMNS else "(others)"
+            counts = self.columns.setdefault(column, {"rows": 0, "texts": 0, "characters": 0})
+        counts["rows"] += 1
+        counts["texts"] += len(texts)
+        counts["characters"] += sum(map(len, texts))
 
 
 def training_files(path: Path, reading: Reading | None = None) -> list[Path]:

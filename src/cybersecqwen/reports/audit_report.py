@@ -44,7 +44,7 @@ def audit_summary(audit: Audit) -> Json:
         "train_rows": audit.train_rows,
         "unreadable_rows": len(audit.reading.unreadable),
         **{name: problems.lines() for name, problems in _listed(audit).items()},
-        "columns": audit.reading.counts(),
+        "columns": audit.reading.columns,
         "tasks": audit.counts,
     }
 
