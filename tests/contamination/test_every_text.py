@@ -201,6 +201,7 @@ FILES: dict[str, bytes] = {
     "twice.json": f'[{{"text": {json.dumps(COPY)}, "text": "{HARMLESS}"}}]'.encode(),
     "twice.csv": f'text,text,\n"{COPY}","{HARMLESS}",\n'.encode(),
     "readme.jsonl": JSONL,
+    "half.json": json.dumps([{"text": f"{COPY} \ud83d"}]).encode(),
     "t.csv": table(","),
     "semicolon.csv": table(";"),
     "bare.csv": table(";", quoted=False),

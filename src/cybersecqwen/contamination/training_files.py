@@ -25,6 +25,7 @@ from cybersecqwen.formats.archives import (
     HEAD,
     Head,
     Member,
+    bare_name,
     folder_files,
     is_archive,
     members,
@@ -53,11 +54,10 @@ _ABOUT |= {"delta.json", "deltaLog.json", "recent_activities.json"}  # of the CV
 _STEMS = {"readme", "license", "licence", "citation", "dataset_card"}
 _PROSE = ("", ".md", ".txt", ".rst", ".cff", ".bib")
 _LEDGER, _CERTIFICATE = "dropped.jsonl", "certificate.json"
-_PACKED = (".gz", ".bz2", ".xz", ".zst")
 _JSONL = (".jsonl", ".ndjson", ".jsonlines")
 _TABLES = (".csv", ".tsv", ".tab", ".psv")
 _ARROW = (".arrow", ".feather")
-_RECORDS = (".json", ".json.gz", ".xml", ".xml.gz")
+_RECORDS = (".json", ".xml")
 _CONTROL = re.compile(r"[\x01-\x08\x0e-\x1a]")
 _MOST_COLUMNS = 1_000
 
@@ -170,7 +170,7 @@ def is_records(path: Path, files: list[Path]) -> bool:
     """Tell a feed of vulnerability records; nothing else may lie in its folder or archive."""
     if not (path.is_file() or path.is_dir()):
         return True  # a pipe
-    if path.is_dir() and not all(file.name.lower().endswith(_RECORDS) for file in files):
+    if path.is_dir() and not all(bare_name(file.name).endswith(_RECORDS) for file in files):
         return False
     try:
         return _holds_records(recognise(path)) and all(
@@ -194,11 +194,9 @@ def _records(records: Iterator[Vulnerability]) -> Iterator[tuple[str, Vulnerabil
 def _member_rows(
     member: Member, reading: Reading, whole: Container[str]
 ) -> Iterator[tuple[str, Json | Vulnerability]]:
-    name, where = PurePosixPath(member.name.lower()), member.where
+    name, where = PurePosixPath(bare_name(member.name)), member.where
     with readable(where):
         stream = unpacked(member.file, where)
-        while name.suffix in _PACKED:
-            name = name.with_suffix("")
         head = stream.peek(HEAD)
         if not head:
             reading.pass_over(where, "is empty")
@@ -233,7 +231,11 @@ def _text_rows(text: Text, ending: str, reading: Reading, whole: Container[str])
     first = text.head.lstrip().partition("\n")[0].strip()
     spread = first in ("{", "[") or first.startswith("[")
     if ending in _TABLES:
-        yield from _table_rows(text, reading)
+        delimiter, header = dialect(text.head)
+        lines = text.lines(reading.report)
+        yield from csv_rows(
+            lines, text.name, delimiter, reading.report, header=header, literal=True
+        )
     elif ending == ".json" or (ending in _JSONL and spread) or first.startswith("[{"):
         yield from json_rows(text, whole=whole, report=reading.report)
     elif ending in _JSONL or first.startswith('{"'):
@@ -249,16 +251,3 @@ def _is_binary(head: str) -> bool:
     """Tell what is no text: a PDF, and what has control characters and is not UTF-8 besides."""
     is_text = "\ufffd" not in head or not _CONTROL.search(head)
     return "\0" in head or head.startswith("%PDF-") or not is_text
-
-
-def _table_rows(text: Text, reading: Reading) -> Rows:
-    style = dialect(text.head)
-    return csv_rows(
-        text.lines(reading.report),
-        text.name,
-        style.delimiter,
-        reading.report,
-        header=style.header,
-        quoting=style.quoting,
-        literal=True,
-    )

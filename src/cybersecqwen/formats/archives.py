@@ -107,9 +107,7 @@ class Member:
                 self.file.seek(0)
             head = self.file.read(_MAGIC)
             self.file.seek(0)
-            opened = next((o for magic, o in _PACKED.items() if head.startswith(magic)), None)
-            if self.name.lower().endswith(".gz"):
-                opened = _PACKED[GZIP]
+            opened = _PACKED[GZIP] if self.name.lower().endswith(".gz") else _opener(head)
             file = opened(self.file) if opened else self.file
             data = file.read(size if size >= 0 else _MOST + 1)
             if len(data) > _MOST:
@@ -182,8 +180,8 @@ def json_members(path: Path) -> Iterator[Member]:
 
 
 def bare_name(name: str) -> str:
-    """Return a file's name in lower case and without the ending of its packing."""
-    return re.sub(r"\.(gz|xz|bz2|zst)$", "", name.lower())
+    """Return a file's name in lower case and without the endings of its packing."""
+    return re.sub(r"(\.(gz|xz|bz2|zst))+$", "", name.lower())
 
 
 def is_gzip(path: Path) -> bool:
@@ -198,11 +196,8 @@ def unpacked(stream: IO[bytes], where: object = None) -> io.BufferedReader:
     Raises InputError, while it is read, on what unpacks to far more than its size.
     """
     buffered = stream if isinstance(stream, io.BufferedReader) else _buffered(stream)
-    head = buffered.peek(_MAGIC)
-    for magic, opened in _PACKED.items():
-        if head.startswith(magic):
-            return _buffered(_Unpacked(buffered, opened(buffered), where))
-    return buffered
+    opened = _opener(buffered.peek(_MAGIC))
+    return _buffered(_Unpacked(buffered, opened(buffered), where)) if opened else buffered
 
 
 def _zstd(stream: IO[bytes]) -> Any:
@@ -219,6 +214,10 @@ _PACKED: dict[bytes, Callable[[IO[bytes]], Any]] = {
     b"\x28\xb5\x2f\xfd": _zstd,
 }
 _MAGIC = 6  # bytes by which they are told
+
+
+def _opener(head: bytes) -> Callable[[IO[bytes]], Any] | None:
+    return next((opened for magic, opened in _PACKED.items() if head.startswith(magic)), None)
 
 
 class _Unpacked(io.RawIOBase):

@@ -153,7 +153,6 @@ def csv_rows(
     report: Report = refuse,
     *,
     header: Sequence[str] = (),
-    quoting: int = csv.QUOTE_MINIMAL,
     literal: bool = False,
 ) -> Rows:
     """Yield each row below the header, by the names in it; one may lack cells at its end.
@@ -169,7 +168,7 @@ def csv_rows(
     )
     noted = _noted(decoded, held) if literal else decoded
     # Strict, for an odd quotation mark would otherwise join records without a word.
-    reader = csv.reader(noted, delimiter=delimiter, strict=True, quoting=quoting)  # type: ignore[arg-type]
+    reader = csv.reader(noted, delimiter=delimiter, strict=True)
     while True:
         first = reader.line_num + 1
         where = f"{name}:{first}"
@@ -212,59 +211,30 @@ def check_utf8(where: str, *cells: str) -> None:
         raise InputError("is not UTF-8", where=where, tip="convert the file") from error
 
 
-@dataclass(frozen=True)
-class Dialect:
-    """How a table of text is written: what stands between cells, and the names of its columns.
-
-    `header` is empty where the first line holds the names.
-    """
-
-    delimiter: str
-    quoting: int
-    header: tuple[str, ...] = ()
-
-
-def dialect(head: str) -> Dialect:
-    r"""Tell how a table is written by its beginning.
+def dialect(head: str) -> tuple[str, list[str]]:
+    r"""Tell what stands between the cells of a table by its beginning, and name its columns.
 
     The delimiter is the one by which most records have as many cells as the first. A first line
-    with a sentence in it is no header.
+    with a sentence in it is no header; where it is one, no names are returned.
 
-    >>> dialect("prompt;completion\nA, b and c;CWE-79\n").delimiter
-    ';'
-    >>> dialect("A flaw lets anyone read files|CWE-22\n").header
-    ('column 1', 'column 2')
+    >>> dialect("prompt;completion\nA, b and c;CWE-79\n")
+    (';', [])
+    >>> dialect("A flaw lets anyone read files|CWE-22\n")
+    ('|', ['column 1', 'column 2'])
     """
     lines = head.splitlines(keepends=True)
     lines = lines[:-1] or lines  # the last one may be cut
-    choices = [
-        (_regularity(records), -place, delimiter, quoting, records)
-        for place, delimiter in enumerate(_DELIMITERS)
-        for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_NONE)
-        if (records := _sample(lines, delimiter, quoting)) and len(records[0]) > 1
-        if quoting == csv.QUOTE_MINIMAL or delimiter == "\t"
-    ]
-    if not choices:
-        choices = [((0, 0), 0, _NO_DELIMITER, csv.QUOTE_MINIMAL, [[head.partition("\n")[0]]])]
-    _, _, delimiter, quoting, records = max(choices, key=lambda choice: choice[:2])
-    first = records[0]
-    named = not any(len(cell.split(maxsplit=_NAME)) >= _NAME for cell in first)
-    names = () if named else tuple(f"column {n}" for n in range(1, len(first) + 1))
-    return Dialect(delimiter, quoting, names)
-
-
-def _sample(lines: Sequence[str], delimiter: str, quoting: int) -> list[list[str]]:
-    """Read the first records; none where this is not how the table is written."""
     csv.field_size_limit(_CELL)
-    reader = csv.reader(lines, delimiter=delimiter, quoting=quoting, strict=True)  # type: ignore[arg-type]
-    records = []
-    try:
-        for record in islice(reader, _SAMPLE):
-            records += [record] if record else []
-    except csv.Error as error:
-        if "unexpected end" not in str(error):  # the sample may be cut within a cell
-            return []
-    return records
+    samples = {
+        delimiter: records
+        for delimiter in _DELIMITERS
+        if (records := list(filter(None, islice(csv.reader(lines, delimiter=delimiter), _SAMPLE))))
+        and len(records[0]) > 1
+    }
+    delimiter = max(samples, key=lambda d: _regularity(samples[d]), default=_NO_DELIMITER)
+    first = samples[delimiter][0] if samples else lines[:1]
+    named = not any(len(cell.split(maxsplit=_NAME)) >= _NAME for cell in first)
+    return delimiter, [] if named else [f"column {n}" for n in range(1, len(first) + 1)]
 
 
 def _regularity(records: Sequence[Sequence[str]]) -> tuple[float, int]:
