@@ -87,15 +87,27 @@ def test_a_feed_of_records_is_read_too() -> None:
     assert [row.row.text for row in train_rows] == [record.description for record in records]
 
 
-def test_a_bad_record_hides_no_other_one_of_its_feed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("beside", [False, True])
+def test_a_bad_record_hides_no_other_one_of_its_feed(tmp_path: Path, beside: bool) -> None:
     feed = json.loads(FEED.read_text())
     feed["vulnerabilities"][1]["cve"]["vulnStatus"] = 7
     path = tmp_path / FEED.name
     path.write_text(json.dumps(feed))
+    if beside:
+        (tmp_path / "notes.txt").write_text("Not of the feed.")
     reading = Reading(path, allow_unreadable=True)
-    assert len(list(read_rows(path, reading))) == len(feed["vulnerabilities"]) - 1
+    forms = [row.form for row in read_rows(tmp_path if beside else path, reading)]
+    assert forms.count("record") == len(feed["vulnerabilities"]) - 1
     [bad] = reading.unreadable.lines()
     assert bad.startswith(f"{FEED.name}:2: vulnStatus")
+
+
+def test_an_object_of_very_many_texts_is_read_without_copies_of_them(tmp_path: Path) -> None:
+    texts = {f"CVE-2021-{n}": f"A flaw in parser {n} lets anyone read files." for n in range(500)}
+    (tmp_path / "t.json").write_text(json.dumps(texts))
+    read = rows(tmp_path / "t.json")
+    assert [row.text for row in read] == list(texts.values())
+    assert sum(len(row.answer) for row in read) < len(json.dumps(texts))
 
 
 def test_a_row_without_text_is_named_or_listed(tmp_path: Path) -> None:

@@ -201,7 +201,7 @@ def _member_rows(
         if not head:
             reading.pass_over(where, "is empty")
         elif _holds_records(recognise_head(Head(str(name), head))):
-            yield from _records(open_stream(stream, where)[1])
+            yield from _records(open_stream(stream, where, reading.report)[1])
         elif head.startswith(b"PAR1"):
             with _seekable(member, stream) as source:
                 yield from parquet_rows(source, None, where, reading.report)

@@ -26,6 +26,7 @@ from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json
 from cybersecqwen.records import Vulnerability
 
+_MOST_BESIDE = 50  # columns of a row of which one may be the answer to another
 _MOST_READERS = 2  # CVE ids in a text that it may be about; more is a list
 
 # What is asked, and where the answer to learn stands; the first form whose fields are there.
@@ -145,10 +146,13 @@ def _judged(fields: Json, columns: Mapping[str, list[str]]) -> list[_Text]:
     for column, own in long.items():
         is_said = any(name in _SAID for name in _NAME.findall(column))
         ids = _ids(fields, "" if is_said else own)
-        beside = [text for other, text in long.items() if other != column]
         is_part = 2 * len(own) < length
-        # Beside a form, the answer is to what the form asks.
-        taught = ("" if is_part else answer) if turns else "\n".join((*beside, *short, answer))
+        taught = answer
+        if turns:  # the answer is to what the form asks
+            taught = "" if is_part else answer
+        elif len(others) <= _MOST_BESIDE:
+            beside = (text for other, text in long.items() if other != column)
+            taught = "\n".join((*beside, *short, answer))
         judged.append((form, Row(own, ids, taught, is_part), column))
     if not judged and any(own.strip() for name, own in others.items() if name not in _ABOUT):
         text = "\n".join(short)
