@@ -449,7 +449,7 @@ def _judged(reader: Reader, result: Result, name: str, data: bytes) -> Outcome:
     if reader.answered and expected is not None and not refused:
         named = sum(line.startswith("cybersecqwen:") for line in said)
         named += sum(int(more.replace(",", "")) for more in _MORE.findall(result.stderr))
-        whole = f"{name}: " in result.stderr  # an error of the file, and of no row in it
+        whole = f"{name}: " in result.output  # an error of the file, and of no row in it
         if answered + named < expected and not whole and not _UNREAD.search(result.output):
             return Outcome(LOST, f"{answered} answered and {named} named of {expected} rows")
     return Outcome(REFUSED if refused else READ, said[-1] if said else "")

@@ -111,3 +111,13 @@ def test_the_head_of_a_member_leaves_its_whole_to_be_read(tmp_path: Path) -> Non
     for member in members(tmp_path / "x.zip"):
         assert member.head() == (NOISE * 20)[:HEAD]
         assert member.read() == NOISE * 20
+
+
+def test_an_unknown_packing_within_a_zip_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    data = bytearray(zipped({"a/1.json": b"{}"}))
+    for header, method in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
+        data[data.rindex(header) + method] = 99
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=r"a\.zip: is truncated or damaged: .*method"):
+        read(path)

@@ -36,6 +36,8 @@ _USTAR = slice(257, 262)  # where a tar says that it is one
 _MOST = 1 << 30  # bytes of one file that are held at once
 _FREE = 1 << 28  # bytes that anything may unpack to
 _RATIO = 200  # times its size that a larger file may unpack to: text seldom exceeds 20
+# The last is a packing that Python's zipfile does not know.
+_DAMAGE = (zipfile.BadZipFile, tarfile.TarError, lzma.LZMAError, NotImplementedError)
 _HIDDEN = {"__MACOSX", "Thumbs.db", "desktop.ini"}
 _MARKS = {  # the longer ones first: that of UTF-32 begins as that of UTF-16 does
     codecs.BOM_UTF32_LE: "utf-32",
@@ -255,7 +257,7 @@ def _buffered(stream: Any) -> io.BufferedReader:
 
 def readable(where: object) -> AbstractContextManager[None]:
     """Turn the errors of the archive libraries and the disk into an InputError at `where`."""
-    return files.readable(where, damage=(zipfile.BadZipFile, tarfile.TarError, lzma.LZMAError))
+    return files.readable(where, damage=_DAMAGE)
 
 
 def folder_files(
