@@ -81,10 +81,10 @@ def test_what_is_no_field_is_refused(typed: str) -> None:
 @pytest.mark.parametrize(
     ("given", "model", "message"),
     [
-        ({"retries": 3}, "embedded", "--retries is of a server, and embedded is none"),
-        ({"batch_size": 3}, URL, "--batch-size is of a model folder"),
-        ({"ca_bundle": Path("ca.pem")}, None, "--ca-bundle is of a server, and none is named"),
-        ({"request": {"seed": None}}, "answers.jsonl", "--request is of a server"),
+        ({"retries": 3}, "embedded", "--retries is for a server, not for embedded"),
+        ({"batch_size": 3}, URL, "--batch-size is for a model folder"),
+        ({"ca_bundle": Path("ca.pem")}, None, "--ca-bundle is for a server, and none is named"),
+        ({"request": {"seed": None}}, "answers.jsonl", "--request is for a server"),
     ],
 )
 def test_an_option_without_an_effect_is_refused(given: Any, model: Any, message: str) -> None:
@@ -170,5 +170,5 @@ def test_a_teacher_is_opened_with_the_same_options() -> None:
     given = {"request": {"top_k": 5}, "timeout": None, "retries": 2}
     inputs = take_inputs({"teacher": f"m@{URL}", **given})
     assert inputs.teacher_options == {"request": {"top_k": 5}, "retries": 2}
-    with pytest.raises(click.UsageError, match="--request is of a server, and none is named"):
+    with pytest.raises(click.UsageError, match="--request is for a server, and none is named"):
         take_inputs({"teacher": None, **given})

@@ -153,8 +153,8 @@ def test_an_import_is_done_once(cache: Path, tmp_path: Path) -> None:
         (["records", "status"], 1, "make it: cybersecqwen fetch records"),
         (["fetch", "records", "--only", "nvdd"], 2, "'nvdd' is not one of 'nvd', 'cvelist'"),
         (["fetch", "records", "--since", "2999-01-01"], 1, "2999-01-01 lies in the future"),
-        (["fetch", "records", "--years", "2021"], 2, "--years is of nvd and nvd-api"),
-        (["fetch", "kev", "--only", "nvd"], 2, "--only is of records, not of kev"),
+        (["fetch", "records", "--years", "2021"], 2, "--years is for nvd and nvd-api"),
+        (["fetch", "kev", "--only", "nvd"], 2, "--only is for records, not for kev"),
     ],
 )
 def test_a_mistake_is_told(cache: Path, arguments: list[str], code: int, said: str) -> None:

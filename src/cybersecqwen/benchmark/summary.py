@@ -107,9 +107,10 @@ _SETTINGS = (
 )
 
 
-def caveats(items: int, of: int, failed: int) -> list[str]:
-    """Say where a score is over a part of its task, or counts requests that failed."""
-    said = [f"partial: {items:,} of {of:,} items, not the task's score"] if items < of else []
+def caveats(items: int, of: int, failed: int, warning: str = "") -> list[str]:
+    """Say where much was left unread, a part of the task was asked, or requests failed."""
+    said = [f"warning: {warning}"] if warning else []
+    said += [f"partial: {items:,} of {of:,} items, not the task's score"] if items < of else []
     return said + ([f"failed requests, counted as wrong: {failed:,}"] if failed else [])
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from cybersecqwen.benchmark.breakdown import part, refuses
 from cybersecqwen.benchmark.score import TaskScores, extractor, read_by
@@ -107,8 +107,13 @@ def _figure(scored: TaskScores, metric: str) -> float | None:
     return mean(values) if values else None
 
 
+def forms_text(forms: Mapping[str, int]) -> str:
+    """Write how many answers were left unread in each form."""
+    return ", ".join(f"{form} {n:,}" for form, n in forms.items())
+
+
 def _warning(report: Json, asked: int) -> str:
-    forms = ", ".join(f"{form} {n:,}" for form, n in report["forms"].items())
+    forms = forms_text(report["forms"])
     scores = ", ".join(
         f"{name} {'not measured' if value is None else f'{value:.4f}'}"
         for name, value in report["lenient"].items()

@@ -45,8 +45,8 @@ OpenAI-compatible server, or NAME@URL.
     context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
 )
 @click.version_option(__version__, prog_name="cybersecqwen")
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing but results and what is wrong.")
-@click.option("-v", "--verbose", is_flag=True, help="Say more of what is done.")
+@click.option("-q", "--quiet", is_flag=True, help="Print results and problems only.")
+@click.option("-v", "--verbose", is_flag=True, help="Say more about what is being done.")
 @click.pass_context
 def main(ctx: click.Context, quiet: bool, verbose: bool) -> None:
     """Set up what all commands share."""

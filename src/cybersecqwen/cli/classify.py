@@ -87,7 +87,7 @@ def _check(inputs: tuple[str, ...], model: str, *, threshold: float, samples: in
     if not 0 <= threshold <= 1:  # NaN too
         raise click.UsageError(f"--threshold is {threshold:g}; give a confidence from 0 to 1")
     if samples and model == "embedded":
-        raise click.UsageError("--samples is of a language model; give one as --model")
+        raise click.UsageError("--samples is for a language model; name one by --model")
     if not inputs and sys.stdin.isatty():
         raise click.UsageError(
             'nothing to classify; for example: cybersecqwen classify "SQL injection in login.php"'

@@ -72,7 +72,7 @@ def _refuse_options(source: str, given: dict[str, Any]) -> None:
     sources = {"years": ("nvd", "nvd-api"), "only": ("records",), "since": ("records",)}
     for name, its in sources.items():
         if given[name] and source not in its:
-            raise click.UsageError(f"--{name} is of {' and '.join(its)}, not of {source}")
+            raise click.UsageError(f"--{name} is for {' and '.join(its)}, not for {source}")
 
 
 def _update(

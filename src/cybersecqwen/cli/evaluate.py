@@ -49,7 +49,7 @@ _model_options = add_options(
         "--allow-failed",
         type=click.IntRange(min=0),
         metavar="N",
-        help="Let up to N requests of a trial fail at last; they count as wrong.  [default: 0]",
+        help="Let up to N requests of a trial fail for good; they count as wrong.  [default: 0]",
     ),
 )
 _deviation_options = add_options(
@@ -139,7 +139,7 @@ def _check_model(
     from cybersecqwen.errors import InputError
 
     if options["overrides"]:
-        raise click.UsageError("--set is a recipe's, and none is given")
+        raise click.UsageError("--set changes a recipe, and none is given")
     if model is None:
         raise InputError("no model to evaluate", tip="give a recipe, or --model MODEL")
     engine = engine_of(model)
@@ -148,7 +148,7 @@ def _check_model(
     if engine == "replay" and len(tasks) != 1:
         raise click.UsageError("recorded answers need the one --task that they answer")
     if save and engine != "embedded":
-        raise click.UsageError("--save is of --model embedded")
+        raise click.UsageError("--save goes with --model embedded")
 
 
 @click.command(help=help_text("probe"))

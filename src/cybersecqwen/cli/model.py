@@ -9,7 +9,7 @@
 
 Before, a server had an option of its own and --model the name: `--url URL --model NAME`.
 
-Beside it stand the options of how the model is opened, once for every command.
+The options that say how a model is opened stand here too, once for every command.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def read_fields(_context: click.Context, _option: click.Parameter, typed: tuple[
     return fields
 
 
-# By the engine that they are of; the names are those of EngineOptions.
+# By the engine that takes them; the names are those of EngineOptions.
 _OPTIONS = {
     "http": ("request", "timeout", "retries", "ca_bundle", "api_key_env", "allow_failed"),
     "transformers": ("batch_size",),
@@ -68,7 +68,7 @@ server_options = add_options(
     click.option(
         "--api-key-env",
         metavar="NAME",
-        help="Variable of the server's key.  [default: OPENAI_API_KEY]",
+        help="Environment variable with the server's key.  [default: OPENAI_API_KEY]",
     ),
 )
 model_options = add_options(
@@ -84,7 +84,7 @@ model_options = add_options(
 def take_engine_options(options: dict[str, Any], model: str | None) -> dict[str, Any]:
     """Take how a model is opened out of a command's options; no more than what is given.
 
-    Raises UsageError for an option that is of no effect on such a model.
+    Raises UsageError for an option that has no effect on such a model.
     """
     names = dict.fromkeys(n for group in _OPTIONS.values() for n in group if n in options)
     given = {name: value for name in names if (value := options.pop(name)) not in (None, {})}
@@ -96,8 +96,8 @@ def take_engine_options(options: dict[str, Any], model: str | None) -> dict[str,
     for name in given:
         if name not in fit:
             kind = "a server" if name in _OPTIONS["http"] else "a model folder"
-            known = f"{model} is none" if model else "none is named"
-            raise click.UsageError(f"--{name.replace('_', '-')} is of {kind}, and {known}")
+            known = f"not for {model}" if model else "and none is named"
+            raise click.UsageError(f"--{name.replace('_', '-')} is for {kind}, {known}")
     return given
 
 

@@ -85,7 +85,7 @@ class ConcurrencyLimit:
 class TransientError(Exception):
     """A failure worth another attempt, not before `after` seconds.
 
-    A server that is `busy` refused the attempt; one that is `mute` let it wait in vain.
+    A server that is `busy` refused the attempt; one that is `mute` did not answer in time.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class RetryPolicy:
     longest: float  # seconds that the server may ask to stay away, while it answers nothing
     spent: int = 0
     away: float = 0.0
-    waits: int = 0  # in vain, while it answered nothing
+    waits: int = 0  # timeouts, while it answered nothing
     since: float = field(default_factory=monotonic)
 
     def ends(self, failure: TransientError, limit: ConcurrencyLimit) -> bool:

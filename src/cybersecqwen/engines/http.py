@@ -65,7 +65,7 @@ _T = TypeVar("_T")
 
 
 class _NoAnswerError(EngineError):
-    """A request that the server did not answer, and would not another time."""
+    """A request that the server did not answer, and would not answer another time."""
 
 
 class _SpentError(EngineError):

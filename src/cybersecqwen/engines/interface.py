@@ -64,12 +64,12 @@ class Model:
 class EngineOptions:
     """How a model is opened; an engine ignores what does not concern it.
 
-    `batch_size` is of a model in this process, all else from `concurrency` on is of a server.
+    `batch_size` is for a model in this process, everything from `concurrency` on for a server.
     `timeout` is in seconds, for one attempt: by default 600, and 120 for a probe. `request` holds
     fields of the request's body: None leaves a field out, the name of a setting stands for its
-    value. The key is `api_key`, or what the variable `api_key_env` holds, by default
-    OPENAI_API_KEY's. `give_up` has a request that a server gives no text for answered by an empty
-    response, which says why; `allow_failed` so many requests that failed, of each call.
+    value. The key is `api_key`, else what the variable `api_key_env` holds, else OPENAI_API_KEY.
+    With `give_up`, a request for which a server has no text gets an empty response that says why;
+    so do up to `allow_failed` requests of each call that fail for good.
     """
 
     kind: Kind = "instruct"

@@ -145,8 +145,7 @@ def _scored(answers: ResponseSet, name: str | None, benchmark: Path) -> Json:
     said = notes(answers, protocol)
     said += [f"{left} responses to rows that {protocol.name} leaves out"] if left else []
     flat = result(scored, summarise(scored))
-    said += [f"warning: {flat['unread']['warning']}"] if flat["unread"]["warning"] else []
-    said += caveats(flat["items"], flat["of"], flat["failed"])
+    said += caveats(flat["items"], flat["of"], flat["failed"], flat["unread"]["warning"])
     return flat | {
         "model": answers.name,
         "responses": str(answers.where),

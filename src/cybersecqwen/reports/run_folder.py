@@ -117,10 +117,8 @@ class Result(BaseModel):
         remarks = [f"modified: {', '.join(self.modified)}"] if self.modified else []
         remarks += ["deterministic"] if self.engine.deterministic else []
         remarks += [f"weights fitted to {f.items:,} of these items" for f in self.fitted]
-        remarks += (
-            [f"warning: {self.unread.warning}"] if self.unread and self.unread.warning else []
-        )
-        remarks += caveats(self.items, self.of, self.failed)
+        warning = self.unread.warning if self.unread else ""
+        remarks += caveats(self.items, self.of, self.failed, warning)
         if self.benchmark.name != CTI_BENCH:
             remarks.append(f"benchmark: {self.benchmark.name}, not CTI-Bench")
         return remarks

@@ -213,8 +213,9 @@ def _row(entry: _Entry, against: _Entry | None, metric: str) -> Json:
         "notes": [
             *(["a recording: prompt and sampling as its maker says"] if recorded else []),
             *notes(entry.answers, entry.scored.protocol),
-            *([f"warning: {warning}"] if (warning := summary["unread"]["warning"]) else []),
-            *caveats(summary["items"], summary["of"], summary["failed"]),
+            *caveats(
+                summary["items"], summary["of"], summary["failed"], summary["unread"]["warning"]
+            ),
             *_not_paired(entry, against),
         ],
         "details": details(entry.scored),

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from cybersecqwen import templates
 from cybersecqwen.benchmark.tasks import TASKS
+from cybersecqwen.benchmark.unread import forms_text
 from cybersecqwen.files import Json
 from cybersecqwen.reports.markdown import document
 
@@ -105,7 +106,7 @@ def _four_decimals(value: float | None) -> str:
 
 def _unread(report: Json) -> str:
     """Write the share of answers that were left unread, and their forms."""
-    forms = ", ".join(f"{form} {n:,}" for form, n in report["forms"].items())
+    forms = forms_text(report["forms"])
     return f"{report['share']:.1%}: {forms}" if forms else _NONE
 
 
