@@ -295,32 +295,25 @@ def sha256_tree(path: Path) -> dict[str, str]:
     }
 
 
-class DiskErrors:
+@contextmanager
+def disk_errors(folder: Path) -> Iterator[None]:
     """Turn a library's write into `folder` that the disk refuses into one line; other errors pass.
 
-    Each library reports a full disk in a way of its own. It is a class because `__exit__` sees
-    every error: tokenizers raises a plain Exception, which an `except` should not name.
+    Each library reports a full disk in a way of its own, tokenizers by a plain Exception.
     """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, OSError):
-            reason = error.strerror or str(error)
-        elif any(sign in str(error) for sign in _UNWRITTEN):
-            reason = str(error).strip().splitlines()[0]
-        else:
-            return
-        if not isinstance(error, CyberSecQwenError):  # write_json says it in one line already
-            raise CyberSecQwenError(
-                f"cannot write: {reason}",
-                where=self.folder,
-                tip="free some space and run the same command again",
-            ) from error
+    try:
+        yield
+    except CyberSecQwenError:  # write_json says it in one line already
+        raise
+    except Exception as error:
+        if not isinstance(error, OSError) and not any(sign in str(error) for sign in _UNWRITTEN):
+            raise
+        reason = getattr(error, "strerror", None) or str(error).strip().partition("\n")[0]
+        raise CyberSecQwenError(
+            f"cannot write: {reason}",
+            where=folder,
+            tip="free some space and run the same command again",
+        ) from error
 
 
 @contextmanager
@@ -329,7 +322,7 @@ def whole_folder(folder: Path) -> Iterator[Path]:
 
     Where another process was faster, its folder stays. Raises CyberSecQwenError on a full disk.
     """
-    with DiskErrors(folder):
+    with disk_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
         try:

@@ -10,7 +10,7 @@ import pytest
 
 from cybersecqwen.config import load_recipe
 from cybersecqwen.errors import CyberSecQwenError, EngineError, InputError, RecipeError, StageError
-from cybersecqwen.files import DiskErrors, read_json, sha256_tree
+from cybersecqwen.files import disk_errors, read_json, sha256_tree
 from cybersecqwen.prompts import CHAT_TEMPLATES
 from cybersecqwen.training.base import encode, load_model, load_tokenizer
 from cybersecqwen.training.random_base import prepare_base
@@ -195,12 +195,12 @@ def test_a_tokenizer_that_the_disk_refuses_is_one_line(run: Path, tmp_path: Path
     """The library raises a plain Exception."""
     tokenizer = load_tokenizer(tiny(), run / "base")
     refused = pytest.raises(CyberSecQwenError, match="cannot write: File too large")
-    with full_disk(8_000), refused, DiskErrors(tmp_path):
+    with full_disk(8_000), refused, disk_errors(tmp_path):
         tokenizer.save_pretrained(tmp_path)
 
 
 @pytest.mark.parametrize("error", [ValueError("8 is no shape"), RuntimeError("out of memory")])
 def test_what_is_not_the_disks_keeps_its_traceback(tmp_path: Path, error: Exception) -> None:
-    with pytest.raises(type(error)) as caught, DiskErrors(tmp_path):
+    with pytest.raises(type(error)) as caught, disk_errors(tmp_path):
         raise error
     assert caught.value is error

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from cybersecqwen.cwe.identifiers import normalise_cve
 from cybersecqwen.errors import InputError
@@ -42,9 +42,7 @@ class _Note(Schema):
     text: str
 
 
-class _Flaw(Schema):
-    model_config = ConfigDict(title="CSAF")
-
+class _Flaw(Schema, title="CSAF"):
     cve: str = ""
     other_id: str = inside("ids", 0, "text")
     title: str = ""
@@ -54,9 +52,7 @@ class _Flaw(Schema):
     vector: str | None = inside("scores", 0, "cvss_v3", "vectorString", default=None)
 
 
-class _Advisory(Schema):
-    model_config = ConfigDict(title="CSAF with vulnerabilities")
-
+class _Advisory(Schema, title="CSAF with vulnerabilities"):
     lang: str = inside("document", "lang", default="en")
     modified: IsoTime = inside("document", "tracking", "current_release_date")
     vulnerabilities: list[Any] = Field(min_length=1)

@@ -17,7 +17,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Literal
 
-from pydantic import AliasPath, ConfigDict, Field
+from pydantic import AliasPath, Field
 
 from cybersecqwen.cwe.identifiers import CVE_SYNTAX
 from cybersecqwen.errors import InputError
@@ -76,9 +76,7 @@ class _Metadata(Schema):
     assigner: str | None = Field(default=None, alias="assignerShortName")
 
 
-class _Record(Schema):
-    model_config = ConfigDict(title="CVE JSON 5")
-
+class _Record(Schema, title="CVE JSON 5"):
     type: Literal["CVE_RECORD"] = Field(alias="dataType")
     version: str = Field(alias="dataVersion", pattern=r"^5\.")
     metadata: _Metadata = Field(alias="cveMetadata")

@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from cybersecqwen.errors import InputError
 from cybersecqwen.records import Vulnerability
@@ -59,9 +59,7 @@ class _Delta(Schema):
         return [*self.new, *self.updated, *self.error]
 
 
-class _Log(Schema):
-    model_config = ConfigDict(title="deltaLog.json")
-
+class _Log(Schema, title="deltaLog.json"):
     deltas: list[_Delta]
 
 

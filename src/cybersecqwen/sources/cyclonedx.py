@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from cybersecqwen.cwe.identifiers import normalise_cve
 from cybersecqwen.formats.archives import Head
@@ -30,9 +30,7 @@ from cybersecqwen.sources.schema import (
 )
 
 
-class _Flaw(Schema):
-    model_config = ConfigDict(title="CycloneDX")
-
+class _Flaw(Schema, title="CycloneDX"):
     id: str
     description: str = ""
     detail: str = ""
@@ -42,9 +40,7 @@ class _Flaw(Schema):
     updated: IsoTime = ""
 
 
-class _Document(Schema):
-    model_config = ConfigDict(title="CycloneDX with vulnerabilities")
-
+class _Document(Schema, title="CycloneDX with vulnerabilities"):
     vulnerabilities: list[Any] = Field(min_length=1)
 
 

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
 from cybersecqwen.errors import InputError
 from cybersecqwen.formats.archives import Head, read_only
@@ -39,10 +39,8 @@ from cybersecqwen.sources.schema import (
 _IsKnown = Annotated[bool, BeforeValidator(lambda text: text == "Known")]
 
 
-class KnownExploited(Schema):
+class KnownExploited(Schema, title="CISA's KEV catalogue"):
     """One vulnerability that is exploited in the wild, as CISA lists it; dates are ISO."""
-
-    model_config = ConfigDict(title="CISA's KEV catalogue")
 
     cve_id: CveId = Field(alias="cveID")
     name: str = Field(default="", alias="vulnerabilityName")
@@ -65,9 +63,7 @@ class Catalogue(NamedTuple):
     entries: tuple[KnownExploited, ...]
 
 
-class _Catalogue(Schema):
-    model_config = ConfigDict(title="CISA's KEV catalogue")
-
+class _Catalogue(Schema, title="CISA's KEV catalogue"):
     version: str = Field(alias="catalogVersion")
     count: int
     vulnerabilities: list[Any]

@@ -19,7 +19,7 @@ from itertools import groupby
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from cybersecqwen.errors import InputError
 from cybersecqwen.formats.archives import Head, Member, json_members
@@ -60,9 +60,7 @@ class _Metrics(Schema):
     v30: list[_Metric] = Field(default=[], alias="cvssMetricV30")
 
 
-class _Cve(Schema):
-    model_config = ConfigDict(title="NVD JSON 2.0")
-
+class _Cve(Schema, title="NVD JSON 2.0"):
     id: CveId
     assigner: str | None = Field(default=None, alias="sourceIdentifier")
     published: IsoDate
@@ -73,13 +71,11 @@ class _Cve(Schema):
     weaknesses: list[_Weakness] = Field(default=[])
 
 
-class Page(Schema):
+class Page(Schema, title="NVD JSON 2.0"):
     """One answer of the API, or a yearly feed, which is an answer of one page.
 
     `vulnerabilities` are validated one by one, by `records_of`.
     """
-
-    model_config = ConfigDict(title="NVD JSON 2.0")
 
     format: Literal["NVD_CVE"]
     version: Literal["2.0"]

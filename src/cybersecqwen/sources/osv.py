@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from pydantic import AliasChoices, ConfigDict, Field
+from pydantic import AliasChoices, Field
 
 from cybersecqwen.cwe.identifiers import normalise_cve
 from cybersecqwen.formats.archives import Head
@@ -32,9 +32,7 @@ class _Weakness(Schema):
     cwe_id: str
 
 
-class _Advisory(Schema):
-    model_config = ConfigDict(title="OSV")
-
+class _Advisory(Schema, title="OSV"):
     id: str = Field(validation_alias=AliasChoices("id", "ghsa_id"))
     cve_id: str | None = None
     aliases: list[str] | None = None

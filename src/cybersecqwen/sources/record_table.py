@@ -16,8 +16,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ConfigDict
-
 from cybersecqwen.cwe.identifiers import normalise_cve
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json
@@ -35,9 +33,7 @@ _TEXT = ("cve_id", "published", "description", "cvss3_vector", "assigner", "desc
 _LABELS = ("cwe_nvd", "cwe_cna", "cwe_cisa_adp")
 
 
-class _Columns(Schema):
-    model_config = ConfigDict(title="a row of Vulnerability columns")
-
+class _Columns(Schema, title="a row of Vulnerability columns"):
     cve_id: str
     published: IsoDate | None
     description: str | None

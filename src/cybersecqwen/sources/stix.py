@@ -15,7 +15,7 @@ import re
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from cybersecqwen.errors import InputError
 from cybersecqwen.formats.archives import Head, read_only
@@ -55,9 +55,7 @@ class StixObject(Schema):
     target: str = Field(default="", alias="target_ref")
 
 
-class _Bundle(Schema):
-    model_config = ConfigDict(title="a STIX bundle")
-
+class _Bundle(Schema, title="a STIX bundle"):
     type: str
     objects: list[dict[str, Any]]
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from cybersecqwen.config import Recipe
 from cybersecqwen.errors import InputError, StageError, extra
-from cybersecqwen.files import DiskErrors, open_to_all, read_json, write_json
+from cybersecqwen.files import disk_errors, open_to_all, read_json, write_json
 from cybersecqwen.training.base import (
     end_of_turn_ids,
     keep_revision,
@@ -52,7 +52,7 @@ def merge(
     partial = out.parent / f".{out.name}.partial"  # hidden: nothing that a later stage trusts
     for stale in (partial, out):
         shutil.rmtree(stale, ignore_errors=True)
-    with DiskErrors(out):
+    with disk_errors(out):
         partial.mkdir(parents=True)
     try:
         parity = _merge_into(recipe, adapter, prompts, partial, base, out)
@@ -85,7 +85,7 @@ def _merge_into(
         "cast": {"precision": recipe.model.precision, **_compare(merged, cast)},
     }
     processor = _processor_files(recipe, base)
-    with DiskErrors(out):
+    with disk_errors(out):
         _save(recipe, model, tokenizer, folder)
         for file in processor:
             shutil.copyfile(file, folder / file.name)

@@ -24,7 +24,7 @@ from cybersecqwen.config import Recipe
 from cybersecqwen.engines.transformers import check_vocabulary
 from cybersecqwen.errors import RecipeError, StageError, extra
 from cybersecqwen.files import (
-    DiskErrors,
+    disk_errors,
     open_to_all,
     read_json,
     sha256_tree,
@@ -84,7 +84,7 @@ def train(recipe: Recipe, data: TrainingFiles, out: Path, *, base: str | Path) -
     if checkpoint is not None:
         _log.warning("resuming from %s", checkpoint)
     trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
-    with DiskErrors(out):
+    with disk_errors(out):
         trainer.save_model(str(out))
     summary = _summary(trainer, seconds=time.monotonic() - started)
     if trainer.is_world_process_zero():
@@ -140,7 +140,7 @@ def _trainer_class(out: Path) -> Any:
 
     class Trainer(SFTTrainer):  # type: ignore[misc]
         def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
-            with DiskErrors(out):
+            with disk_errors(out):
                 super()._save_checkpoint(*args, **kwargs)
 
     return Trainer
