@@ -138,9 +138,13 @@ def _is_ledger(file: Path) -> bool:
     return file.name == _LEDGER and file.with_name(_CERTIFICATE).is_file()
 
 
-def _is_inside(member: Member, file: Path) -> bool:
-    """Tell a file about a dataset within an archive."""
-    return member.where != str(file) and _is_about(PurePosixPath(member.name))
+def _members(file: Path, reading: Reading) -> Iterator[Member]:
+    """Yield a file, or what is in it, without hidden files and those about a dataset."""
+    for member in members(file, skipped=reading.pass_over):
+        if member.where != str(file) and _is_about(PurePosixPath(member.name)):
+            reading.pass_over(member.where, "is about the dataset")
+        else:
+            yield member
 
 
 def file_rows(
@@ -157,11 +161,8 @@ def file_rows(
             if holds_records:
                 yield from _records(read_vulnerabilities(file, reading.report))
                 continue
-            for member in members(file, skipped=reading.pass_over):
-                if _is_inside(member, file):
-                    reading.pass_over(member.where, "is about the dataset")
-                else:
-                    yield from _member_rows(member, reading, whole)
+            for member in _members(file, reading):
+                yield from _member_rows(member, reading, whole)
         except CyberSecQwenError as error:  # a missing package is none of the input
             reading.report(error)
 
@@ -176,8 +177,7 @@ def is_records(path: Path, files: list[Path]) -> bool:
         return _holds_records(recognise(path)) and all(
             _holds_records(recognise_head(Head(member.name, member.head())))
             for file in files
-            for member in members(file)
-            if not _is_inside(member, file)
+            for member in _members(file, Reading())
         )
     except CyberSecQwenError:  # said when its rows are read
         return False
@@ -213,10 +213,10 @@ def _member_rows(
 
 
 @contextmanager
-def _seekable(member: Member, stream: IO[bytes]) -> Iterator[Path | IO[bytes]]:
-    """Return what a reader can seek in: the file where it lies, or a copy of it."""
-    if stream is member.file and Path(member.where).is_file():
-        yield Path(member.where)
+def _seekable(member: Member, stream: IO[bytes]) -> Iterator[IO[bytes]]:
+    """Return what a reader can seek in: the file itself, or a copy of what was packed."""
+    if stream is member.file:
+        yield stream
         return
     with tempfile.TemporaryFile() as copy:
         shutil.copyfileobj(stream, copy)

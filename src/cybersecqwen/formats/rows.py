@@ -259,20 +259,15 @@ def parquet_rows(
         yield from _rows(file.iter_batches(batch_size=_BATCH, columns=names), name, report)
 
 
-def arrow_rows(source: Path | IO[bytes], name: str = "", report: Report = refuse) -> Rows:
+def arrow_rows(source: IO[bytes], name: str, report: Report = refuse) -> Rows:
     """Yield the rows of an Arrow file: a stream, as `datasets` saves them, or of Feather's kind."""
-    name = name or str(source)
     with extra("parquet", where=name):
-        from pyarrow import OSFile, PythonFile, ipc
+        from pyarrow import ipc
 
-    with (
-        _arrow_errors(name, "Arrow file"),
-        readable(name),
-        OSFile(str(source)) if isinstance(source, Path) else PythonFile(source, "r") as file,
-    ):
-        is_feather = file.read(len(_FEATHER)) == _FEATHER
-        file.seek(0)
-        with (ipc.open_file if is_feather else ipc.open_stream)(file) as reader:
+    with _arrow_errors(name, "Arrow file"), readable(name):
+        is_feather = source.read(len(_FEATHER)) == _FEATHER
+        source.seek(0)
+        with (ipc.open_file if is_feather else ipc.open_stream)(source) as reader:
             numbers = range(reader.num_record_batches) if is_feather else ()
             batches = map(reader.get_batch, numbers) if is_feather else reader
             yield from _rows(batches, name, report)
