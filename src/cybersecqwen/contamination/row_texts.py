@@ -51,9 +51,10 @@ def _collect(
         value = _text(value, column, report)
     if isinstance(value, str):
         columns.setdefault(column, []).append(whole(value))
+        if "\\" not in value and not value.lstrip().startswith(("{", "[")):
+            return
         inner = f"{column}{{}}"
-        is_json = "\\" in value or value.lstrip().startswith(("{", "["))
-        parts = [(inner, part) for part in nested_json(value)] if is_json else []
+        parts = [(inner, part) for part in nested_json(value)]
     elif isinstance(value, dict):
         parts = []
         for key, part in value.items():

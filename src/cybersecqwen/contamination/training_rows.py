@@ -131,7 +131,7 @@ def _judged(fields: Json, columns: Mapping[str, list[str]]) -> list[_Text]:
     form = _form(fields)
     names = _NAMES.get(form, ())
     turns = [turn for name in names for turn in _turns(fields.get(name), name)]
-    labels = [label for name in _LABEL_COLUMNS for label in columns.get(name, ())]
+    labels = [label for name in _LABEL_COLUMNS if name in columns for label in columns[name]]
     answer = "\n".join((*labels[::-1], *(text for is_answer, text in turns if is_answer)))
     judged = []
     text = whole("\n".join(text for _, text in turns if text))
@@ -174,7 +174,7 @@ def _nothing(fields: Json | Vulnerability, where: str) -> InputError:
 def _form(fields: Json) -> str:
     """Name the first form whose fields are there, and hold texts or messages."""
     for form, names in _NAMES.items():
-        if fields.get(names[0]) is None:
+        if names[0] not in fields or fields[names[0]] is None:
             continue
         values = {name: fields.get(name) for name in names}
         if all(v is not None or name in _OPTIONAL for name, v in values.items()) and all(
