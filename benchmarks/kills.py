@@ -184,11 +184,16 @@ class _Upstream(BaseHTTPRequestHandler):
         pass
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, *_: object) -> None:
+        """Say nothing of clients that were killed."""
+
+
 def _serve(work: Path) -> tuple[int, str]:
     """Start the server in a process of its own; return its id and address."""
     _Upstream.log = work / "requests.jsonl"
     _Upstream.records = json.loads(FEED.read_text(encoding="utf-8"))["vulnerabilities"]
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Upstream)
+    server = _Server(("127.0.0.1", 0), _Upstream)
     server.daemon_threads = True
     child = os.fork()
     if not child:
