@@ -17,8 +17,19 @@ from contextlib import contextmanager
 
 # What steers a terminal, or turns the direction of what is read; a line break is neither.
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+_VARIABLE = re.compile(r"'[^']*'|\"[^\"]*\"|\d[\d,.]*")
+SHOWN = 5  # lines of one kind of error; behind them comes a count
 _SHORTEST_KEY = 8  # characters; servers without keys are given words such as "EMPTY"
 _KEYS: dict[str, re.Pattern[str]] = {}
+
+
+def kind_of(message: str) -> str:
+    """Return what messages of one kind have in common: no numbers, and nothing that is quoted.
+
+    >>> kind_of("3 cells below a header of 2")
+    '… cells below a header of …'
+    """
+    return _VARIABLE.sub("…", message)
 
 
 def keep_secret(key: str) -> None:

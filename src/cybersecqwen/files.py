@@ -100,7 +100,7 @@ def exclusive(folder: Path, *, below: bool = True) -> Iterator[None]:
     with locked(folder):
         beside = folder.parent.glob(f"..{escape(folder.name)}{partial}")
         for path in (*beside, *(folder.rglob(partial) if below else folder.glob(partial))):
-            path.unlink()
+            path.unlink(missing_ok=True)
         yield
 
 

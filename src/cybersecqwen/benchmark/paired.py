@@ -109,10 +109,10 @@ def compare(
         asked = len(answered[0])
         rows = both if len(both) else np.arange(asked)  # all, to say what each scored by itself
         pair = [(numerator[rows], denominator[rows]) for numerator, denominator in (first, second)]
-        found = compare(pair[0], pair[1], samples=samples, seed=seed, trials=trials)
+        compared = compare(pair[0], pair[1], samples=samples, seed=seed, trials=trials)
         shares = float(answered[0].mean()), float(answered[1].mean())
-        found = replace(found, asked=asked, answered=shares)
-        return found if len(both) else _without_items(found)
+        compared = replace(compared, asked=asked, answered=shares)
+        return compared if len(both) else _without_items(compared)
     drawn = paired_bootstrap(first, second, samples=samples, seed=seed, trials=trials)
     kept = drawn[~np.isnan(drawn)]
     scores = [_score(first), _score(second)]
@@ -133,10 +133,10 @@ def compare(
     )
 
 
-def _without_items(found: Comparison) -> Comparison:
+def _without_items(compared: Comparison) -> Comparison:
     """Return what is left of a comparison where no item was answered by both."""
     nan = math.nan
-    unknown = replace(found, difference=nan, interval=Interval(nan, nan), p_value=nan, items=0)
+    unknown = replace(compared, difference=nan, interval=Interval(nan, nan), p_value=nan, items=0)
     return replace(unknown, detectable=0.0, only_first=None, only_second=None)
 
 

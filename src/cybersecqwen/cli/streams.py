@@ -13,12 +13,10 @@ from typing import TYPE_CHECKING
 import click
 
 from cybersecqwen.cli.group import say
+from cybersecqwen.errors import SHOWN, kind_of
 
 if TYPE_CHECKING:
     from cybersecqwen.errors import InputError
-
-
-_SHOWN = 5  # lines of one kind
 
 
 class Repeats(logging.Filter):
@@ -31,7 +29,7 @@ class Repeats(logging.Filter):
     def is_shown(self, kind: str) -> bool:
         """Count one of a kind, and tell whether there were not enough of it yet."""
         self._kinds[kind] += 1
-        return self._kinds[kind] <= _SHOWN
+        return self._kinds[kind] <= SHOWN
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Tell whether a line of the log is written; progress always is."""
@@ -42,8 +40,8 @@ class Repeats(logging.Filter):
     def tell(self) -> int:
         """Print how many more there were of each kind, and return how many there were in all."""
         for kind, count in self._kinds.items():
-            if count > _SHOWN:
-                say(f"cybersecqwen: {count - _SHOWN:,} more: {kind}", err=True)
+            if count > SHOWN:
+                say(f"cybersecqwen: {count - SHOWN:,} more: {kind}", err=True)
         return self._kinds.total()
 
 
@@ -59,15 +57,6 @@ class Bad(Repeats):
         """Say how many more there were, and end the command with exit status 1 if any."""
         if self.tell():
             click.get_current_context().exit(1)
-
-
-def kind_of(message: str) -> str:
-    """Return what messages of one kind have in common: no numbers, and nothing that is quoted.
-
-    >>> kind_of("3 cells below a header of 2")
-    '… cells below a header of …'
-    """
-    return re.sub(r"'[^']*'|\"[^\"]*\"|\d[\d,.]*", "…", message)
 
 
 def write_lines(lines: Iterable[str]) -> None:

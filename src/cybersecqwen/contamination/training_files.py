@@ -229,7 +229,7 @@ def _text_rows(text: Text, ending: str, reading: Reading, whole: Container[str])
         reading.skip(InputError("is no text that can be read", where=text.name))
         return
     first = text.head.lstrip().partition("\n")[0].strip()
-    spread = first in ("{", "[") or first.startswith("[")
+    spread = first == "{" or first.startswith("[")
     if ending in _TABLES:
         delimiter, header = dialect(text.head)
         lines = text.lines(reading.report)

@@ -27,7 +27,7 @@ from cybersecqwen.files import Json
 from cybersecqwen.records import Vulnerability
 
 _MOST_BESIDE = 50  # columns of a row of which one may be the answer to another
-_MOST_READERS = 2  # CVE ids in a text that it may be about; more is a list
+_MOST_IDS = 2  # CVE ids in a text that it may be about; more is a list
 
 # What is asked, and where the answer to learn stands; the first form whose fields are there.
 FORMS: dict[str, tuple[tuple[str, ...], str]] = {
@@ -231,4 +231,4 @@ def _ids(fields: Json, asked: str) -> tuple[str, ...]:
         if cve_id:
             return (cve_id,)
     named = tuple(cve_ids(asked))
-    return named if len(named) <= _MOST_READERS else ()
+    return named if len(named) <= _MOST_IDS else ()

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 from time import monotonic
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 _Outcome = TypeVar("_Outcome")
 
@@ -165,3 +165,12 @@ class BoundedChannel(Generic[_Outcome]):
         if self._batch:
             self._queue.put(self._batch)
             self._batch = []
+
+
+def drive(
+    loop: asyncio.AbstractEventLoop, task: asyncio.Task[None], outcomes: BoundedChannel[Any]
+) -> None:
+    """Run the loop until its task has ended, however it ended; the reader looks at it."""
+    loop.run_until_complete(asyncio.wait([task]))
+    loop.run_until_complete(loop.shutdown_default_executor())
+    outcomes.end()

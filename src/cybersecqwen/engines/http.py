@@ -35,6 +35,7 @@ from cybersecqwen.engines.flow_control import (
     ConcurrencyLimit,
     RetryPolicy,
     TransientError,
+    drive,
     pause,
 )
 from cybersecqwen.engines.interface import EngineOptions, Model, empty_response
@@ -134,7 +135,7 @@ class HttpEngine:
         outcomes: BoundedChannel[_Outcome] = BoundedChannel(loop, 2 * self._options.concurrency)
         task = loop.create_task(self._answer_all(requests, outcomes))
         # A daemon, so that a reader which dies without closing does not hold up the exit.
-        thread = threading.Thread(target=_drive, args=(loop, task, outcomes), daemon=True)
+        thread = threading.Thread(target=drive, args=(loop, task, outcomes), daemon=True)
         thread.start()
         failure: EngineError | None = None
         try:
@@ -390,12 +391,3 @@ class HttpEngine:
         return kind(
             f"item {request.item}, trial {request.trial}: {what}", where=self._base, tip=tip
         )
-
-
-def _drive(
-    loop: asyncio.AbstractEventLoop, task: asyncio.Task[None], outcomes: BoundedChannel[_Outcome]
-) -> None:
-    """Run the loop until its task has ended, however it ended; the reader looks at it."""
-    loop.run_until_complete(asyncio.wait([task]))
-    loop.run_until_complete(loop.shutdown_default_executor())
-    outcomes.end()

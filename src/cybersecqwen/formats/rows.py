@@ -12,7 +12,6 @@ need the extra "parquet". `json_stream` reads JSON that is no JSONL, and `encodi
 from __future__ import annotations
 
 import csv
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
-from cybersecqwen.errors import InputError, extra
+from cybersecqwen.errors import SHOWN, InputError, extra, kind_of
 from cybersecqwen.files import Json, Pairs, parse_line
 from cybersecqwen.formats.archives import Head, readable
 
@@ -30,8 +29,7 @@ Rows = Iterator[tuple[str, Json]]
 # Chooses the columns to read from a schema of Arrow's.
 Columns = Callable[[Any], Sequence[str]]
 
-_SHOWN, _KINDS = 5, 100  # lines of a kind of error, and kinds
-_VARIABLE = re.compile(r"\d[\d,.]*|'[^']*'")
+_KINDS = 100  # of errors that are told apart
 _BOM = b"\xef\xbb\xbf"
 _BATCH = 1024  # rows held as Python objects at once
 _BLOCK, _OVERLAP = 1 << 18, 1 << 15  # characters of a text
@@ -66,12 +64,12 @@ class Problems:
 
     def __call__(self, error: InputError) -> None:
         """Put down an error; it is of the kind of others that differ in numbers and names."""
-        kind = _VARIABLE.sub("…", error.what.partition(":")[0])
+        kind = kind_of(error.what.partition(":")[0])
         if kind not in self.counts and len(self.counts) >= _KINDS:
             kind = "of other kinds"
         self.counts[kind] += 1
         lines = self.first.setdefault(kind, [])
-        if len(lines) < _SHOWN:
+        if len(lines) < SHOWN:
             lines.append(str(error))
 
     def __len__(self) -> int:
