@@ -254,3 +254,39 @@ def test_real_feed_counts_and_labels(shared: Path, table: dict[str, Vulnerabilit
     ]
     assert len(both) == 8101
     assert all(same)
+
+
+def test_a_feed_is_read_no_further_than_its_records_are_taken(tmp_path: Path) -> None:
+    text = [{"lang": "en", "value": "One. " * 2000}]
+    records = [cve(f"CVE-2015-{n:04}", descriptions=text) for n in range(1, 401)]  # 4 MB
+    path = tmp_path / "nvdcve-2.0-2015.json"
+    path.write_bytes(page(records)[:-2000])  # the last record is cut off
+    vulnerabilities = nvd_json.read(path)
+    assert next(vulnerabilities).cve_id == "CVE-2015-0001"
+    with pytest.raises(InputError, match="not valid JSON"):
+        list(vulnerabilities)
+    errors: list[InputError] = []
+    assert len(list(nvd_json.read(path, errors.append))) == 399
+    assert len(errors) == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (b'"totalResults": 2', b'"totalResults": 3', "do not continue at record 2 of 3"),
+        (b'": 2, ', b'": 3, ', "do not continue at record 2 of 3"),
+        (b'"resultsPerPage": 2', b'"resultsPerPage": 3', ""),  # the total is what counts
+        (b"One.", b"O\xffe.", "UTF-8"),
+        (b'"2.0"', b'"2.1"', "version"),
+    ],
+)
+def test_what_a_feed_says_of_itself_is_held_against_its_records(
+    tmp_path: Path, old: bytes, new: bytes, message: str
+) -> None:
+    path = tmp_path / "f.json"
+    path.write_bytes(page([cve("CVE-2015-0001"), cve("CVE-2015-0002")]).replace(old, new))
+    if message:
+        with pytest.raises(InputError, match=message):
+            list(nvd_json.read(path))
+    else:
+        assert len(list(nvd_json.read(path))) == 2

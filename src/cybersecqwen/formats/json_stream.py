@@ -17,7 +17,7 @@ from itertools import chain
 from typing import Any
 
 from cybersecqwen.errors import InputError
-from cybersecqwen.files import Json
+from cybersecqwen.files import Json, Pairs
 from cybersecqwen.formats.encoding import LINE, Text, too_long
 from cybersecqwen.formats.rows import Report, Rows, distinct, jsonl_rows, refuse
 
@@ -25,7 +25,6 @@ _CHUNK = 1 << 20
 _DEEPEST = 50  # objects within objects that are looked into for lists
 _AHEAD = 8
 _INK = re.compile(r"\S")
-_DECODE = json.JSONDecoder(object_pairs_hook=distinct).raw_decode
 
 
 def json_rows(text: Text, *, whole: Container[str] = (), report: Report = refuse) -> Rows:
@@ -38,11 +37,15 @@ def json_rows(text: Text, *, whole: Container[str] = (), report: Report = refuse
         lines = chain((first, second), text.lines(report))
         yield from jsonl_rows(lines, text.name, report, pairs=distinct)
         return
-    reader = _Reader(text, first + second, whole)
     try:
-        yield from reader.rows()
+        yield from _Reader(text, first + second, whole, distinct).rows()
     except InputError as error:
         report(error)
+
+
+def list_rows(text: Text) -> Rows:
+    """Yield the elements of the lists in a JSON object, and at its end what stands beside them."""
+    return _Reader(text).rows()
 
 
 def _is_object(line: str) -> bool:
@@ -55,8 +58,11 @@ def _is_object(line: str) -> bool:
 class _Reader:
     """A text that is decoded value by value, and read no further than each needs."""
 
-    def __init__(self, text: Text, begun: str, whole: Container[str]) -> None:
+    def __init__(
+        self, text: Text, begun: str = "", whole: Container[str] = (), pairs: Pairs | None = None
+    ) -> None:
         self._source, self._text, self._whole = text, begun, whole
+        self._decode = json.JSONDecoder(object_pairs_hook=pairs).raw_decode
         self._place, self._line, self._row = 0, 1, 0
 
     def rows(self) -> Rows:
@@ -121,7 +127,7 @@ class _Reader:
         self._next()
         while True:
             try:
-                value, end = _DECODE(self._text, self._place)
+                value, end = self._decode(self._text, self._place)
             except json.JSONDecodeError as error:
                 if not self._more():
                     raise self._invalid(error.msg) from error

@@ -19,10 +19,12 @@ from itertools import groupby
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from cybersecqwen.errors import InputError
-from cybersecqwen.formats.archives import Head, Member, json_members
+from cybersecqwen.formats import encoding
+from cybersecqwen.formats.archives import Head, Member, json_members, readable, unpacked, utf8
+from cybersecqwen.formats.json_stream import list_rows
 from cybersecqwen.formats.rows import Report, refuse, reported
 from cybersecqwen.records import Vulnerability
 from cybersecqwen.sources.schema import (
@@ -81,6 +83,7 @@ class Page(Schema, title="NVD JSON 2.0"):
     version: Literal["2.0"]
     start: int = Field(alias="startIndex", ge=0)
     total: int = Field(alias="totalResults", ge=0)
+    size: int | None = Field(default=None, alias="resultsPerPage")
     timestamp: str = ""  # upstream's clock
     vulnerabilities: list[Any]
 
@@ -137,6 +140,9 @@ def _read_folder(pages: Iterable[Member], report: Report) -> Iterator[Vulnerabil
     parts = []
     for entry in pages:
         with reported(report):
+            if envelope := _whole_feed(entry.head()):
+                yield from _streamed(entry, envelope.total, report)
+                continue
             page = parse(Page, entry.read(), entry.where)
             records = records_of(page, entry.where, report)
             if page.start == 0 and page.total == len(page.vulnerabilities):
@@ -144,6 +150,33 @@ def _read_folder(pages: Iterable[Member], report: Report) -> Iterator[Vulnerabil
             else:
                 parts.append(_Part(page, records, entry.where))
     yield from _joined(sorted(parts, key=lambda part: part.page.start))
+
+
+def _whole_feed(head: bytes) -> Page | None:
+    """Return the envelope of an answer of one page, where that stands before its records."""
+    begun, records, _ = utf8(head).partition(b'"vulnerabilities"')
+    try:
+        page = Page.model_validate_json(begun.rstrip(b", \t\r\n") + b"," + records + b":[]}")
+    except ValidationError:
+        return None
+    return page if page.start == 0 and page.size == page.total else None
+
+
+def _streamed(entry: Member, total: int, report: Report) -> Iterator[Vulnerability]:
+    """Yield the records of an answer of one page as it is read: a year has hundreds of MB."""
+    count = 0
+    with readable(entry.where):
+        entry.file.seek(0)
+        text = encoding.Text(unpacked(entry.file, entry.where), entry.where)
+        for where, item in list_rows(text):
+            if text.is_guessed:
+                raise InputError("is not UTF-8", where=where, tip="download it again")
+            if where != entry.where:  # the rest of the envelope has no number
+                count += 1
+                with reported(report):
+                    yield _record(item, where)
+    if count != total:
+        raise _uncovered(entry.where, count, total)
 
 
 def _joined(parts: list[_Part]) -> Iterator[Vulnerability]:
