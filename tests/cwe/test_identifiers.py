@@ -26,6 +26,8 @@ def test_ids_with_any_dash(dash: str) -> None:
     [
         ("cve-2014-0160", ["CVE-2014-0160"]),
         ("CVE 2014-0160", ["CVE-2014-0160"]),
+        ("CVE 2014 0160 and CVE\u00a02021\u00a044228", ["CVE-2014-0160", "CVE-2021-44228"]),
+        ("CVE 2021 100 times", []),
         ("CVE-2014-00160", ["CVE-2014-0160"]),
         ("https://nvd.nist.gov/vuln/detail/CVE-2021-44228", ["CVE-2021-44228"]),
         ("poc_CVE-2021-44228.py", ["CVE-2021-44228"]),

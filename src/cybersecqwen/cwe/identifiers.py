@@ -29,7 +29,7 @@ _FOLDED: dict[int, int | str] = {
     **dict.fromkeys([0xA0, 0x2007, 0x202F, 0x3000], " "),
 }
 
-_CVE = "CVE[-_ ]?(?P<year>[0-9]{4})[-_](?P<number>[0-9]+)"
+_CVE = "CVE[-_ ]?(?P<year>[0-9]{4})(?:[-_]| (?=[0-9]{4}))(?P<number>[0-9]+)"
 _CVE_ID = re.compile(rf"(?<![A-Z0-9]){_CVE}", re.IGNORECASE)
 _ADDRESS = r"https?://(?:[^\s<>\"]{0,200}[/=])?"
 _ID = re.compile(
