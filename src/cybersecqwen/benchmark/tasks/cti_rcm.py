@@ -108,7 +108,7 @@ def _names() -> dict[str, dict[str, str]]:
     return names
 
 
-_NAMED = r"CWE-([1-9][0-9]*)|(?i:CWE\s*(?:ID|number)?\s*[:#]\s*0*([1-9][0-9]*))"
+_NAMED = r"CWE-([1-9][0-9]*)|(?i:CWE\s*(?:(?:ID|number)\b\s*[:#]?|[:#])\s*0*([1-9][0-9]*))"
 _LENIENT = LenientReader(
     _NAMED,
     lambda digits: f"CWE-{digits}",

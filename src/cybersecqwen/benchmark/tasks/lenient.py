@@ -23,8 +23,8 @@ STATED = {
     "boxed": r"\\(?:boxed|fbox)\s*\{(?:\\\w+\s*\{)?\W{0,8}ANSWER",
     "tagged": r"<\|?(?:final_?)?(?:answer|response)\|?>\W{0,8}ANSWER",
     "JSON": rf'"(?:{_KEY})"\s*:\s*[\["]{{0,2}}\s?ANSWER[^"\n]{{0,80}}"?\s*[,\]}}}}]',
-    "stated": r"\b(?:ans(?:wer)?|choice|correct|mapping|classification|cwe(?: id)?"
-    r"|vector(?: string)?)"
+    "stated": r"\b(?:ans(?:wer)?|choice|correct(?: (?:option|letter))?|mapping|classification"
+    r"|cwe(?: id)?|vector(?: string)?)"
     r"\W{0,4}(?:\s(?:is|would be|should be)\b|:|=)[^\w\n]{0,12}(?:(?:option|letter)\s+)?ANSWER",
 }
 # Forms in which an answer is clear only where it is the only one.
