@@ -8,6 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+
+from cybersecqwen.cli import main
+from sources.conftest import Upstream
 
 ASK = [sys.executable, "-m", "cybersecqwen.cli", "ask"]
 QUESTION = "Which mitigation addresses the abuse of PowerShell (T1059.001)?"
@@ -81,3 +85,16 @@ def test_the_installed_knowledge_is_quoted(shared: Path, tmp_path: Path) -> None
     answer = run("What is CWE-502?", "--json", env=environment)
     [row] = [json.loads(line) for line in answer.stdout.splitlines()]
     assert "untrusted data" in row["evidence"][0]["passage"]
+
+
+@pytest.mark.parametrize("kind", ["attack", "capec", "cwe"])
+def test_a_login_page_in_place_of_a_bundle_is_refused_by_its_address(
+    kind: str, upstream: Upstream, tmp_path: Path
+) -> None:
+    upstream.files["/portal/login"] = b"<html><title>Sign in to the network</title></html>"
+    address = f"{upstream.url}/portal/login"
+    place = ["--folder", str(tmp_path / "knowledge")]
+    done = CliRunner().invoke(main, ["knowledge", "install", f"--{kind}", address, *place])
+    assert done.exit_code == 1
+    assert done.stderr.startswith(f"cybersecqwen: {address}: ")
+    assert not (tmp_path / "knowledge").exists()

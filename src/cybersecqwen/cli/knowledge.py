@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 
 from cybersecqwen.cli.group import FILE, Group, say
+from cybersecqwen.records import Knowledge
 
 _ATTACK = ("attack-enterprise", "attack-mobile", "attack-ics")
 
@@ -31,15 +33,20 @@ def install(
     """
     from cybersecqwen.embedded_build.indexing import KnowledgeFiles
     from cybersecqwen.embedded_build.indexing import install as build
+    from cybersecqwen.sources.attack import read_attack
+    from cybersecqwen.sources.capec import read_capec
+    from cybersecqwen.sources.cwe import read_weaknesses
 
     with tempfile.TemporaryDirectory() as downloads:
         place = Path(downloads)
         if attack or capec or cwe:
-            bundles = tuple(_local(one, place, f"{i}-attack") for i, one in enumerate(attack))
+            bundles = tuple(
+                _local(one, place / str(i), read_attack) for i, one in enumerate(attack)
+            )
             sources = KnowledgeFiles(
                 bundles,
-                _local(capec, place, "capec") if capec else None,
-                _local(cwe, place, "cwe") if cwe else None,
+                _local(capec, place / "capec", read_capec) if capec else None,
+                _local(cwe, place / "cwe", read_weaknesses) if cwe else None,
             )
         else:
             bundles = tuple(map(_fetched, _ATTACK))
@@ -67,8 +74,11 @@ def _tell(path: Path) -> None:
         say(f"  {source['name']} {source['version']}")
 
 
-def _local(given: str, folder: Path, kind: str) -> Path:
-    """Return the path of a file, downloaded first where it is named by a URL."""
+def _local(given: str, folder: Path, read: Callable[[Path], Knowledge]) -> Path:
+    """Return the path of a file, downloaded first where it is named by a URL.
+
+    What comes is read at once, so that a login page is refused under its address.
+    """
     if not given.lower().startswith(("http://", "https://")):
         return Path(given)
     from urllib.parse import urlsplit
@@ -76,8 +86,8 @@ def _local(given: str, folder: Path, kind: str) -> Path:
     from cybersecqwen.sources.download import download
 
     # The reader knows an archive by its ending.
-    name = Path(urlsplit(given).path).name
-    return download(given, folder / f"{kind}-{name}")
+    name = Path(urlsplit(given).path).name or "index"
+    return download(given, folder / name, check=read)
 
 
 def _fetched(source: str) -> Path:
