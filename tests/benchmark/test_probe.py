@@ -254,11 +254,14 @@ def test_a_server_that_refuses_everything_is_an_error(server: Any) -> None:
     assert len(server.bodies) == 2
 
 
-def test_a_server_that_never_answers_is_an_error_after_two_prompts(server: Any) -> None:
+@pytest.mark.parametrize(("retries", "requests"), [(8, 4), (0, 2)])  # each is waited for twice
+def test_a_server_that_never_answers_is_an_error_after_two_prompts(
+    server: Any, retries: int, requests: int
+) -> None:
     server.faults = {prompt: ["wait"] for prompt in PROMPTS}
     with pytest.raises(EngineError, match="TimeoutError"):
-        tried(server, timeout=0.1)
-    assert len(server.bodies) == 4  # each waited for twice
+        probe(open_model(f"tiny@{server.url}", retries=retries), PROMPTS, timeout=0.1)
+    assert len(server.bodies) == requests
 
 
 def test_a_server_that_dies_under_the_probe_is_one_error(

@@ -42,6 +42,13 @@ def bundle_of(source: str) -> bytes:
     return text.replace("enterprise-attack", f"{domain}-attack").encode()
 
 
+def zipped(name: str, content: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(name, content)
+    return buffer.getvalue()
+
+
 def put_feed(upstream: Upstream, year: int, count: int) -> bytes:
     content = page([cve(f"CVE-{year}-{1000 + i}") for i in range(count)])
     digest = hashlib.sha256(content).hexdigest().upper()
@@ -219,13 +226,11 @@ def test_api_answer_that_is_no_page_is_never_saved(
 def test_archives_keep_the_name_their_reader_knows(
     upstream: Upstream, tmp_path: Path, retry: RetryPolicy, source: str
 ) -> None:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        if source == "cwe":
-            archive.writestr("cwec_v4.16.xml", CATALOGUE)
-        else:
-            archive.writestr("cves/CVE-2024-0001.json", json.dumps(test_cve_json.record()))
-    upstream.files["/mirror/x"] = buffer.getvalue()
+    if source == "cwe":
+        upstream.files["/mirror/x"] = zipped("cwec_v4.16.xml", CATALOGUE.encode())
+    else:
+        record = json.dumps(test_cve_json.record()).encode()
+        upstream.files["/mirror/x"] = zipped("cves/CVE-2024-0001.json", record)
     (file,) = fetch(source, tmp_path, url=f"{upstream.url}/mirror/x", retry=retry)
     assert file.parent == tmp_path / source
     assert file.name == FEEDS[source].url.rpartition("/")[2]
@@ -281,10 +286,7 @@ def test_what_is_not_the_feed_takes_no_good_files_place(
 def test_an_archive_of_something_else_is_refused(
     upstream: Upstream, tmp_path: Path, retry: RetryPolicy, source: str
 ) -> None:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("cves/index.html.xml", LOGIN)
-    for body in (buffer.getvalue(), LOGIN):
+    for body in (zipped("cves/index.html.xml", LOGIN), LOGIN):
         upstream.files["/x"] = body
         with pytest.raises(InputError):
             fetch(source, tmp_path, url=f"{upstream.url}/x", retry=retry)
@@ -304,7 +306,7 @@ def test_a_reply_that_is_packed_for_the_way_is_unpacked(
     assert file.read_bytes() == KEV
 
 
-def test_two_processes_that_fetch_one_file_both_have_it(
+def test_several_that_fetch_one_file_at_once_all_have_it(
     upstream: Upstream, tmp_path: Path, retry: RetryPolicy
 ) -> None:
     upstream.files["/kev.json"] = KEV

@@ -58,7 +58,11 @@ server_options = add_options(
         help="Set a field of a server's requests; KEY= leaves it out, the name of a setting "
         "(max_completion_tokens=max_tokens) renames it. Repeated.",
     ),
-    click.option("--timeout", type=_seconds, help="Seconds for one request.  [default: 600]"),
+    click.option(
+        "--timeout",
+        type=_seconds,
+        help="Seconds for one request.  [default: 600; 120 for one of a probe]",
+    ),
     click.option(
         "--retries",
         type=click.IntRange(min=0),

@@ -117,9 +117,10 @@ class HttpEngine:
         return Model(clean(label), cls(url, name, options), options.kind)
 
     def for_probe(self, *, timeout: float, retries: int) -> HttpEngine:
-        """Return this engine with fewer retries, and a timeout of its own where none is set."""
+        """Return this engine with no more retries, and this timeout where none is set."""
         engine = copy(self)
         engine._timeout = self._options.timeout or timeout
+        retries = min(retries, self._options.retries)
         engine._options = replace(self._options, retries=retries, allow_failed=0)
         return engine
 
