@@ -109,6 +109,8 @@ class Corpus(Section):
     label_sources: tuple[Literal["nvd", "cna", "cisa_adp"], ...] = ("nvd", "cna", "cisa_adp")
     categories: Literal["drop", "keep"] = "drop"
     discouraged: Literal["drop", "keep"] = "keep"
+    contaminated: Literal["drop", "keep"] = "drop"
+    completion: Literal["rationale", "id"] = "rationale"
     min_words: int = Field(default=5, ge=1)
     max_examples: int | None = Field(default=None, ge=1)
     validation_fraction: float = Field(default=0.02, gt=0, lt=1)

@@ -72,7 +72,7 @@ def _gold_is_perfect(name: str, protocol: str, folder: Path) -> None:
         for trial in range(len(found.seeds))
     }
     scored = score(task, found, items, responses)
-    assert scored.marks["correct"].sum() == scored.marks["asked"].sum()
+    assert scored.marks["correct"].sum() == scored.marks["asked"].sum() > 0
     for metric in scored.metrics.keys() - {"improper_rate"}:
         about = scored.metrics[metric]
         numerator, denominator = scored.ratio(metric)

@@ -10,10 +10,11 @@ import pytest
 from cybersecqwen.benchmark.tasks import read_benchmark
 from cybersecqwen.config import Recipe, load_recipe
 from cybersecqwen.contamination import BenchmarkIndex, normalised
+from cybersecqwen.contamination.certificate import recheck
 from cybersecqwen.corpus.build import CorpusInputs, build
 from cybersecqwen.cwe.catalogue import load_catalogue
 from cybersecqwen.errors import InputError
-from cybersecqwen.files import read_json, read_jsonl, sha256_file
+from cybersecqwen.files import read_json, read_jsonl, sha256_file, write_json
 from cybersecqwen.prompts import rcm_prompt
 from cybersecqwen.records import Vulnerability
 from cybersecqwen.sample import BENCHMARK, FEED
@@ -127,6 +128,34 @@ def test_the_limit_draws_from_the_whole_cohort(tmp_path: Path) -> None:
     assert counts["train"] + counts["validation"] == 100
     ids = sorted(r["cve_id"] for r in read_jsonl(tmp_path / "train.jsonl"))
     assert ids[-1] > "CVE-2021-9000200"  # not the first hundred
+
+
+def test_a_completion_may_be_the_id_alone(corpus: Path, tmp_path: Path) -> None:
+    make(tmp_path, recipe=load_recipe("smoke", overrides=("corpus.completion=id",)))
+    rows = list(read_jsonl(tmp_path / "train.jsonl"))
+    assert all(row["completion"] == row["cwe"] for row in rows)
+    assert [r["prompt"] for r in rows] == [r["prompt"] for r in read_jsonl(corpus / "train.jsonl")]
+    assert "the CWE id alone" in (tmp_path / "DATASET_CARD.md").read_text()
+
+
+def test_a_corpus_that_keeps_what_overlaps_says_so_everywhere(tmp_path: Path) -> None:
+    recipe = load_recipe("smoke", overrides=("corpus.contaminated=keep",))
+    certificate = make(tmp_path, recipe=recipe)
+    dropped = Counter(row["reason"] for row in read_jsonl(tmp_path / "dropped.jsonl"))
+    assert not any(reason.startswith("contaminated") for reason in dropped)
+    counts = read_json(tmp_path / "certificate.json")["counts"]
+    assert counts["overlapping"] > 0
+    assert not certificate["clean"]
+    card = (tmp_path / "DATASET_CARD.md").read_text()
+    assert f"**{counts['overlapping']} of them overlap with a benchmark item: not clean.**" in card
+    assert "Nothing was removed" in card
+    benchmark = read_benchmark(BENCHMARK)
+    [line] = recheck(tmp_path / "certificate.json", benchmark=benchmark)
+    assert line.startswith("inputs benchmark: stated nothing")  # the test states none
+    stated = read_json(tmp_path / "certificate.json")
+    write_json(tmp_path / "certificate.json", stated | {"clean": True})
+    lines = recheck(tmp_path / "certificate.json", benchmark=benchmark)
+    assert "clean: stated true, found false" in lines
 
 
 def test_a_cohort_without_records_says_what_to_look_at(tmp_path: Path) -> None:

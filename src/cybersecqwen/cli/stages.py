@@ -118,6 +118,8 @@ def corpus(as_json: bool, **options: Any) -> None:
         f"{counts['train']} training and {counts['validation']} validation examples, "
         f"{sum(counts['dropped'].values())} records dropped; {folder}"
     )
+    if overlapping := counts.get("overlapping"):
+        text += f"\n{overlapping} examples overlap with the benchmark, as the recipe wants it"
     echo(counts, text, as_json=as_json)
 
 

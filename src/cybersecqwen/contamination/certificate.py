@@ -204,20 +204,21 @@ def _audited(stated: Json, train: Path, benchmark: Benchmark) -> Json:
 def _judged(stated: Json, folder: Path, benchmark: Benchmark) -> Json:
     """Judge the rows of a corpus again, as `corpus` does: by description, id and label."""
     settings = _limits(stated["rules"], folder)
-    index, counts, clean = BenchmarkIndex(benchmark, settings), Counter[str](), True
+    index, counts, overlapping = BenchmarkIndex(benchmark, settings), Counter[str](), 0
     for part in _PARTS:
         path = folder / f"{part}.jsonl"
         rows = [_row(fields, path) for fields in read_jsonl(path)]
         counts[part] = len(rows)
-        clean = clean and not any(index.hits_of(rows))
+        overlapping += sum(map(bool, index.hits_of(rows)))
     ledger = list(read_jsonl(folder / _LEDGER))
     known = {"records": stated["counts"].get("records")}  # told by the records alone
+    known |= {"overlapping": overlapping} if overlapping else {}
     return {
         "tool": _TOOL,
         "rules": describe_rules(settings),
         "benchmark_items": {task: len(of_task) for task, of_task in benchmark.items()},
         "counts": known | counts | {"cohort": counts.total() + len(ledger)} | _dropped(ledger),
-        "clean": clean,
+        "clean": not overlapping,
     }
 
 

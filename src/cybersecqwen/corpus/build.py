@@ -48,7 +48,9 @@ def build(recipe: Recipe, inputs: CorpusInputs, out: Path) -> Json:
     candidates, read = _cohort(inputs, recipe, ledger)
     candidates = _deduplicate(candidates, ledger)
     index = BenchmarkIndex(inputs.benchmark, recipe.contamination)
-    candidates, contaminated = _decontaminate(candidates, index, ledger)
+    contaminated: dict[str, dict[str, int]] = {rule: {} for rule in RULES}
+    if recipe.corpus.contaminated == "drop":
+        candidates, contaminated = _decontaminate(candidates, index, ledger)
     candidates = _limit(candidates, recipe, ledger)
     if len(candidates) < 2:
         raise InputError(
@@ -56,7 +58,7 @@ def build(recipe: Recipe, inputs: CorpusInputs, out: Path) -> Json:
             where=recipe.name,
             tip=f"most were dropped as {_commonest(ledger)}; look at the cohort's filters",
         )
-    train, validation = _split(_examples(candidates, inputs.catalogue), recipe)
+    train, validation = _split(_examples(candidates, recipe, inputs.catalogue), recipe)
     rows = {"train": list(map(asdict, train)), "validation": list(map(asdict, validation))}
     files = {name: f"{name}.jsonl" for name in SPLITS}
     for name, file in files.items():
@@ -137,14 +139,19 @@ def _limit(candidates: list[Candidate], recipe: Recipe, ledger: list[Dropped]) -
     return [candidate for i, candidate in enumerate(candidates) if i in drawn]
 
 
-def _examples(candidates: list[Candidate], catalogue: Mapping[str, Weakness]) -> list[Example]:
+def _examples(
+    candidates: list[Candidate], recipe: Recipe, catalogue: Mapping[str, Weakness]
+) -> list[Example]:
     labelled = [(c.vulnerability.description, c.cwe) for c in candidates]
     phrases = Phrases.learn(labelled, catalogue)
+    terse = recipe.corpus.completion == "id"
     return [
         Example(
             cve_id=vulnerability.cve_id,
             prompt=rcm_prompt(vulnerability.description),
-            completion=completion(vulnerability.description, catalogue[cwe], phrases),
+            completion=cwe
+            if terse
+            else completion(vulnerability.description, catalogue[cwe], phrases),
             cwe=cwe,
             label_source=label_source,
             published=vulnerability.published,
@@ -164,19 +171,21 @@ def _split(examples: list[Example], recipe: Recipe) -> tuple[list[Example], list
 
 def _certificate(recipe: Recipe, inputs: CorpusInputs, out: Path, index: BenchmarkIndex) -> Json:
     """Check the written files again, row by row, and state what was checked with what."""
-    counts = {}
+    counts, overlapping = {}, 0
     for name in SPLITS:
         path = out / f"{name}.jsonl"
         rows = list(read_jsonl(path))
         counts[name] = len(rows)
         overlaps = index.hits_of(Row(r["description"], (r["cve_id"],), r["cwe"]) for r in rows)
         for row, hits in zip(rows, overlaps, strict=True):
-            if hits:
+            if hits and recipe.corpus.contaminated == "drop":
                 raise StageError(f"{row['cve_id']} overlaps with the benchmark", where=path)
+            overlapping += bool(hits)
+    counts |= {"overlapping": overlapping} if overlapping else {}
     return provenance(recipe, inputs.benchmark, inputs.checksums) | {
         "outputs": {name: sha256_file(out / name) for name in _OUTPUTS},
         "counts": counts,
-        "clean": True,
+        "clean": not overlapping,
     }
 
 

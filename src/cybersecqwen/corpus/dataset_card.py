@@ -61,6 +61,7 @@ def dataset_card(
         recipe=recipe,
         corpus=recipe.corpus,
         counts=certificate["counts"],
+        overlap=_overlap(certificate["counts"]),
         benchmark_items=certificate["benchmark_items"],
         cwe=cwe,
         synthetic=synthetic,
@@ -76,6 +77,12 @@ def dataset_card(
         words=sorted(len(row["description"].split()) for row in rows),
         kinds={part.name: _kinds(part) for part in synthetic},
     )
+
+
+def _overlap(counts: Json) -> str:
+    if overlapping := counts.get("overlapping"):
+        return f"**{overlapping:,} of them overlap with a benchmark item: not clean.**"
+    return "None overlaps with a benchmark item by the rules below."
 
 
 def _size_category(rows: int) -> str:
