@@ -1,12 +1,16 @@
 """Each published rule against an independent reading of it, in a few lines, on messy answers.
 
 The answers are drawn from the forms that models use; the scores have to agree to the digit. Over
-CTI-Bench's own items the figures that docs/evaluation.md cites come out as well.
+CTI-Bench's own items the figures that docs/evaluation.md cites come out as well. So do those of the
+answers that its authors recorded, where CTI_BENCH_RESPONSES names their folder: a clone of
+github.com/xashru/cti-bench has it at evaluation/responses.
 """
 
 from __future__ import annotations
 
 import csv
+import math
+import os
 import random
 import re
 from collections.abc import Callable
@@ -17,6 +21,7 @@ from cvss import CVSS3
 from cvss.exceptions import CVSS3Error
 
 from cybersecqwen.benchmark.protocol import find_protocol
+from cybersecqwen.benchmark.responses import read_recordings, rescore
 from cybersecqwen.benchmark.score import score
 from cybersecqwen.benchmark.summary import result, summarise
 from cybersecqwen.benchmark.tasks import open_task, read_items
@@ -190,3 +195,35 @@ def test_always_c_scores_as_the_docs_say(protocol: str, shared: Path) -> None:
     scored = score(task, find_protocol(protocol, trials=1), items, responses)
     found = summarise(scored, samples=10)["strict_accuracy"]["mean"]
     assert found == golds.count("C") / len(golds) == pytest.approx(0.371, abs=5e-4)
+
+
+# Of each model, as their table prints them: accuracy, mean absolute deviation, correct, plausible.
+PUBLISHED = {
+    "ChatGPT-4": {"cti-mcq": 71.0, "cti-rcm": 72.0, "cti-vsp": 1.31, "cti-taa": (52, 86)},
+    "ChatGPT-3.5": {"cti-mcq": 54.1, "cti-rcm": 67.2, "cti-vsp": 1.57, "cti-taa": (44, 62)},
+    "Gemini-1.5": {"cti-mcq": 65.4, "cti-rcm": 66.6, "cti-vsp": 1.09, "cti-taa": (38, 74)},
+    "LLAMA3-70B": {"cti-mcq": 65.7, "cti-rcm": 65.9, "cti-vsp": 1.83, "cti-taa": (52, 80)},
+    "LLAMA3-8B": {"cti-mcq": 61.3, "cti-rcm": 44.7, "cti-vsp": 1.91, "cti-taa": (28, 36)},
+}
+
+
+@pytest.mark.parametrize("task", ["cti-mcq", "cti-rcm", "cti-vsp", "cti-taa"])
+@pytest.mark.parametrize("model", PUBLISHED)
+def test_the_recorded_answers_of_the_authors_score_as_published(
+    model: str, task: str, shared: Path
+) -> None:
+    path = Path(os.environ.get("CTI_BENCH_RESPONSES", "")) / f"{task}-responses.tsv"
+    if not path.is_file():
+        pytest.skip("the recorded answers are not here: CTI_BENCH_RESPONSES names their folder")
+    (answers,) = read_recordings(path, task, shared / "cti-bench", column=model, partial=False)
+    scored = rescore(answers, find_protocol("cti-bench"), shared / "cti-bench")
+    flat = result(scored, summarise(scored, samples=10))
+    published = PUBLISHED[model][task]
+    if isinstance(published, tuple):
+        assert (flat["strict_accuracy"], flat["plausible_rate"]) == tuple(
+            n / 100 for n in published
+        )
+    elif task == "cti-vsp":
+        assert round(flat["mad"], 2) == published
+    else:  # the table truncates after the first decimal: 1,644 of 2,500 are 65.7
+        assert math.floor(flat["strict_accuracy"] * 1000 + 1e-9) / 10 == published
