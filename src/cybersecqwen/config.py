@@ -137,12 +137,12 @@ class Contamination(Section):
 class Shares(Section):
     """How the pairs are shared out among the kinds of question, as weights."""
 
-    weakness: float = Field(default=0.2, ge=0)
-    consequence: float = Field(default=0.15, ge=0)
-    mitigation: float = Field(default=0.15, ge=0)
-    technique: float = Field(default=0.2, ge=0)
-    cvss: float = Field(default=0.15, ge=0)
-    component: float = Field(default=0.15, ge=0)
+    weakness: float = Field(default=0.25, ge=0)
+    consequence: float = Field(default=0.1, ge=0)
+    mitigation: float = Field(default=0.2, ge=0)
+    technique: float = Field(default=0.3, ge=0)
+    cvss: float = Field(default=0.1, ge=0)
+    component: float = Field(default=0.05, ge=0)
 
     @model_validator(mode="after")
     def _something_is_asked(self) -> Self:
@@ -155,7 +155,7 @@ class Synthesis(Section):
     """How many question-and-answer pairs are made beside the corpus, and of which kinds."""
 
     pairs: int = Field(ge=1)
-    choices: float = Field(default=0.5, ge=0, le=1)  # share of the pairs with four options
+    choices: float = Field(default=0.7, ge=0, le=1)  # share of the pairs with four options
     min_words: int = Field(default=5, ge=1)  # of a question
     max_words: int = Field(default=300, ge=20)  # of a question, and of an answer
     validation_fraction: float = Field(default=0.02, ge=0, lt=1)

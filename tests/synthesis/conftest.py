@@ -38,9 +38,8 @@ def base() -> FactBase:
 
 @pytest.fixture(scope="session")
 def recipe() -> Recipe:
-    return load_recipe(
-        "smoke", overrides=("synthesis.pairs=120", "training.max_length=2048", "corpus.seed=42")
-    )
+    settings = ("synthesis.pairs=120", "synthesis.choices=0.5", "synthesis.shares.component=0.2")
+    return load_recipe("smoke", overrides=(*settings, "training.max_length=2048", "corpus.seed=42"))
 
 
 @pytest.fixture(scope="session")

@@ -54,7 +54,8 @@ def test_every_topic_is_right_by_the_equations() -> None:
     assert len(makers) == 7
     for (_, topic, _), make in makers.items():
         drafts = list(make())
-        assert len(drafts) > 40
+        # Of the severities, as many as the rarest one allows are asked about.
+        assert len(drafts) > (10 if topic == "severity" else 40), topic
         for draft in drafts:
             reading = read_vector(draft.subject)
             assert reading is not None

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from cybersecqwen.files import Json, read_json
 from cybersecqwen.reports.markdown import document
+from cybersecqwen.synthesis.giveaways import GUESSES
 from cybersecqwen.synthesis.pair_card import letters_text
 
 _SHOWN = 15  # classes, the most frequent first
@@ -25,7 +26,8 @@ def load_synthesis(folder: Path) -> Json:
 
 def synthesis_text(synthesis: Json) -> str:
     """Write the number of pairs, their kinds and variety, and the reasons of what was rejected."""
-    values = {"usage": None} | synthesis | {"letters": letters_text(synthesis, ",")}
+    values: Json = {"usage": None, "giveaways": None} | synthesis
+    values |= {"letters": letters_text(synthesis, ","), "guesses": GUESSES}
     return document("reports/synthesis.md.jinja", by_count=_by_count, **values).strip()
 
 

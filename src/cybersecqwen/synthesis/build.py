@@ -28,6 +28,7 @@ from cybersecqwen.synthesis.checks import OFFENSIVE_DESCRIPTIONS, Checks, Length
 from cybersecqwen.synthesis.cvss import vector_drafts
 from cybersecqwen.synthesis.facts import FactBase
 from cybersecqwen.synthesis.generation import DraftSource, Subjects, generate_drafts
+from cybersecqwen.synthesis.giveaways import giveaways
 from cybersecqwen.synthesis.leakage import BenchmarkFacts
 from cybersecqwen.synthesis.pair import LETTERS, Makers, Pair, arranged, draft_of
 from cybersecqwen.synthesis.pair_card import bare_question, diversity, synthesis_card
@@ -191,6 +192,7 @@ def _certificate(recipe: Recipe, inputs: SynthesisInputs, out: Path, checks: Che
             name: _counted(p.letter for p in part if p.letter) for name, part in parts.items()
         },
         "diversity": dict(_diversity(pairs)),
+        "giveaways": giveaways(pairs),
         "clean": True,
     }
 

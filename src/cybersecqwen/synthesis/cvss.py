@@ -19,8 +19,9 @@ from functools import lru_cache
 from typing import Any
 
 from cybersecqwen.errors import InputError
+from cybersecqwen.synthesis.distractors import Distractors
 from cybersecqwen.synthesis.pair import Draft, Grounding, Maker, Makers
-from cybersecqwen.synthesis.wording import fill, lead, load_templates, say
+from cybersecqwen.synthesis.wording import fill, load_templates, say
 
 SOURCE = "CVSS v3.1 specification"
 _PREFIX = "CVSS:3.1/"
@@ -96,18 +97,21 @@ def vector_drafts(vectors: Sequence[str], rng: random.Random) -> Makers:
     readings = sorted(
         {r for r in map(read_vector, vectors) if r is not None}, key=lambda r: r.vector
     )
-    drafts: dict[str, Callable[[Reading], Draft]] = {
-        "score": lambda r: _score(r, readings, rng),
-        "severity": lambda r: _severity(r, rng),
-        "metric": lambda r: _metric(r, rng),
+    scores, ratings, metrics = (Distractors(rng) for _ in range(3))
+    drafts: dict[str, Callable[[Reading], Draft | None]] = {
+        "score": lambda r: _score(r, readings, scores, rng),
+        "severity": lambda r: _severity(r, ratings, rng),
+        "metric": lambda r: _metric(r, metrics, rng),
         "more severe": lambda r: _more_severe(r, readings, rng),
         "reading": lambda r: _reading(r, rng),
         "what if": lambda r: _what_if(r, rng),
         "rating": lambda r: _rating(r, rng),
     }
 
-    def over(make: Callable[[Reading], Draft]) -> Maker:
-        return lambda: map(make, rng.sample(readings, len(readings)))
+    def over(make: Callable[[Reading], Draft | None]) -> Maker:
+        return lambda: (
+            draft for r in rng.sample(readings, len(readings)) if (draft := make(r)) is not None
+        )
 
     return {("cvss", topic, "choice" in _WORDS[topic]): over(of) for topic, of in drafts.items()}
 
@@ -134,47 +138,47 @@ def _draft(
         kind="cvss",
         topic=topic,
         subject=reading.vector,
-        question=lead(rng, say(rng, words["question"], **values)),
+        question=say(rng, words["question"], **values),
         answer=answer or say(rng, words["answer"], **values),
         grounding=(reading.grounding(),),
         support=(reading.score, reading.severity),
     )
 
 
-def _score(reading: Reading, readings: Sequence[Reading], rng: random.Random) -> Draft:
-    scores = sorted({r.score for r in readings} | {"3.1", "5.4", "7.5", "9.8"})
-    scores.remove(reading.score)
+def _score(
+    reading: Reading, readings: Sequence[Reading], scores: Distractors, rng: random.Random
+) -> Draft | None:
+    others = {r.score for r in readings} | {"3.1", "5.4", "7.5", "9.8"}
     # Those next to the right score: a guess at the severity is not enough.
-    near = sorted(scores, key=lambda s: (abs(float(s) - float(reading.score)), s))[:8]
+    near = sorted(others, key=lambda s: (abs(float(s) - float(reading.score)), s))[1:9]
     draft = _draft(reading, "score", rng)
-    return replace(draft, options=(reading.score, *rng.sample(near, 3)))
+    wrong = scores.draw(draft.question, reading.score, near)
+    return replace(draft, options=(reading.score, *wrong)) if wrong else None
 
 
-def _severity(reading: Reading, rng: random.Random) -> Draft:
-    ratings = _WORDS["ratings"]
-    others = [name for name in ratings if name != reading.severity]
+def _severity(reading: Reading, ratings: Distractors, rng: random.Random) -> Draft | None:
+    names = _WORDS["ratings"]
+    others = [name for name in names if name not in ("None", reading.severity)]
     draft = _draft(reading, "severity", rng)
-    options = (reading.severity, *rng.sample(others, 3))
-    return replace(
-        draft,
-        support=(reading.severity, reading.score),
-        options=tuple(ratings[name] for name in options),
-    )
+    wrong = ratings.draw(draft.question, reading.severity, others, names.__getitem__)
+    options = tuple(names[name] for name in (reading.severity, *wrong))
+    support = (reading.severity, reading.score)
+    return replace(draft, support=support, options=options) if wrong else None
 
 
-def _metric(reading: Reading, rng: random.Random) -> Draft:
+def _metric(reading: Reading, metrics: Distractors, rng: random.Random) -> Draft | None:
     """Ask what one metric says; the wrong options are other values of this vector's metrics."""
-    metric = rng.choice(list(METRICS))
-    wrong = [
-        f"{METRICS[m]['name']}: {METRICS[m][v]['name']}"
-        for m, value in reading.metrics
-        for v in _VALUES[m]
-        if v != value
-    ]
-    right = reading.label(metric)
-    draft = _draft(reading, "metric", rng, metric=right, meaning=reading.meaning(metric))
-    options = (right.partition(" (")[0], *rng.sample(wrong, 3))
-    return replace(draft, support=(right,), options=options)
+
+    def value(metric: str, key: str) -> str:
+        return f"{METRICS[metric]['name']}: {METRICS[metric][key]['name']}"
+
+    held = {value(m, key): m for m, key in rng.sample(reading.metrics, len(reading.metrics))}
+    right = min(held, key=metrics.owed)  # what was right least often where it was shown
+    wrong = [value(m, key) for m, own in reading.metrics for key in _VALUES[m] if key != own]
+    label, meaning = reading.label(held[right]), reading.meaning(held[right])
+    draft = _draft(reading, "metric", rng, metric=label, meaning=meaning)
+    drawn = metrics.draw(draft.question, right, wrong)
+    return replace(draft, support=(label,), options=(right, *drawn)) if drawn else None
 
 
 def _more_severe(reading: Reading, readings: Sequence[Reading], rng: random.Random) -> Draft:

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Sequence
 from cybersecqwen import templates
 from cybersecqwen.contamination import tokens
 from cybersecqwen.files import Json
+from cybersecqwen.synthesis.giveaways import GUESSES
 from cybersecqwen.synthesis.pair import CVE_TEXT, Pair
 
 _OPENING = 4  # words
@@ -23,9 +24,8 @@ _OPENING = 4  # words
 
 def synthesis_card(certificate: Json) -> str:
     """Render DATASET_CARD.md for the pairs that a certificate is about."""
-    return templates.render(
-        "synthesis/pair_card.md.jinja", **certificate | {"letters": letters_text(certificate)}
-    )
+    values = {"letters": letters_text(certificate), "guesses": GUESSES}
+    return templates.render("synthesis/pair_card.md.jinja", **certificate | values)
 
 
 def letters_text(certificate: Json, spec: str = "") -> str:

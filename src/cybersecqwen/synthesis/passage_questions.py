@@ -13,11 +13,13 @@ import random
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from cybersecqwen.records import Fact
+from cybersecqwen.synthesis.distractors import Distractors
 from cybersecqwen.synthesis.facts import FactBase
 from cybersecqwen.synthesis.pair import Draft, Maker, Makers
-from cybersecqwen.synthesis.wording import lead, load_templates, say
+from cybersecqwen.synthesis.wording import load_templates, say
 
 _WORDS = load_templates("passages.toml")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z(])")
@@ -97,15 +99,37 @@ class _PassageWriter:
     base: FactBase
     rng: random.Random
 
+    @cached_property
+    def _entries(self) -> Distractors:
+        return Distractors(self.rng)
+
+    @cached_property
+    def _measures(self) -> Distractors:
+        return Distractors(self.rng)
+
     def definition_choice(self, one: _Passage, others: Sequence[_Passage]) -> Draft | None:
         """Ask which entry a sentence defines; wrong options are of its kind, neighbours first."""
         base, right = self.base, one.entry_id
-        wrong = self._other_entries(one, others)
-        if len(wrong) < 3:
-            return None
+        kin, places = base.kin(right), {*base.places(right)}
+        taken = base.label(right).casefold()
+        wrong = [
+            other.entry_id
+            for other in others
+            if other.kind == one.kind
+            and other.entry_id not in kin
+            and base.label(other.entry_id).casefold() != taken
+        ]
         label = base.label if self.rng.random() < 0.5 else base.name
         draft = self.draft(one, "definition", "choice")
-        return replace(draft, support=(label(right),), options=(label(right), *map(label, wrong)))
+        drawn = self._entries.draw(
+            draft.question,
+            right,
+            wrong,
+            label,
+            near=lambda entry_id: bool(places & {*base.places(entry_id)}),
+        )
+        options = tuple(map(label, (right, *drawn)))
+        return replace(draft, support=options[:1], options=options) if drawn else None
 
     def measure_choice(self, one: _Passage, others: Sequence[_Passage]) -> Draft | None:
         """Ask which measure is listed; a wrong one is of an entry that is no kin, and unlisted."""
@@ -115,35 +139,19 @@ class _PassageWriter:
             for entry_id in kin
             for text in texts.get((entry_id, "mitigation"), ())
         }
-        drawn = self.rng.sample(others, min(40, len(others)))
-        unlisted = (
+        unlisted = [
             other.sentence
-            for other in drawn
+            for other in others
             if other.entry_id not in kin and not any(other.sentence in text for text in listed)
-        )
-        wrong = list(dict.fromkeys(unlisted))[:3]
-        if len(wrong) < 3 or one.sentence in wrong:
-            return None
-        return replace(self.draft(one, "measure", "choice"), options=(one.sentence, *wrong))
-
-    def _other_entries(self, one: _Passage, others: Sequence[_Passage]) -> list[str]:
-        """Draw up to three entries of the same kind, none of them kin or of the same name."""
-        base, rng = self.base, self.rng
-        kin, places = base.kin(one.entry_id), {*base.places(one.entry_id)}
-        same = [o.entry_id for o in others if o.kind == one.kind and o.entry_id not in kin]
-        near = [entry_id for entry_id in same if places & {*base.places(entry_id)}]
-        drawn = [*rng.sample(near, min(2, len(near))), *rng.sample(same, min(9, len(same)))]
-        names = {base.label(one.entry_id).casefold(): one.entry_id}
-        for entry_id in drawn:
-            names.setdefault(base.label(entry_id).casefold(), entry_id)
-        return list(names.values())[1:4]
+        ]
+        draft = self.draft(one, "measure", "choice")
+        wrong = self._measures.draw(draft.question, one.sentence, unlisted)
+        return replace(draft, options=(one.sentence, *wrong)) if wrong else None
 
     def draft(self, one: _Passage, topic: str, style: str) -> Draft:
         """Write a question about a passage; of a multiple choice the options are still missing."""
         words, rng, name = _WORDS[topic][style], self.rng, self.base.name(one.entry_id)
         question = say(rng, words["question"], name=name, kind=one.kind, text=one.sentence)
-        if (topic, style) != ("definition", "choice"):  # which begins with a quotation
-            question = lead(rng, question)
         return Draft(
             kind=_KINDS.get(one.kind, "technique") if topic == "definition" else "mitigation",
             topic=topic,

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import random
 import re
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -21,6 +21,7 @@ from cybersecqwen.corpus.phrases import Phrases
 from cybersecqwen.cwe.rationale import STOP_WORDS, rationale
 from cybersecqwen.records import Weakness
 from cybersecqwen.synthesis.cvss import metric_lines, read_vector
+from cybersecqwen.synthesis.distractors import Distractors
 from cybersecqwen.synthesis.facts import FactBase
 from cybersecqwen.synthesis.pair import Draft, Maker, Makers
 from cybersecqwen.synthesis.record_facts import EFFECTS, RecordFacts, effects
@@ -28,10 +29,8 @@ from cybersecqwen.synthesis.wording import framed, load_templates, say
 
 _WORDS = load_templates("records.toml")
 _COMMON = 60  # weaknesses that wrong options are drawn from, the most frequent of the cohort
-_DRAWN = 12  # names that are looked at for three which a text does not hold
 _TELLING = 5  # phrases that speak for a weakness without sharing a word with its name
 _SPEAKING = 15  # phrases by which a wrong weakness might be meant after all
-_NEAR = 2  # of the three wrong weaknesses
 _PARTS = re.compile(r"\w+")
 _BROAD = ("Discouraged", "Prohibited")
 _RELATED = ("part of", "peer", "can precede", "requires", "starts with")
@@ -69,11 +68,10 @@ class QuestionWriter:
             support=support,
         )
 
-    def absent(self, record: RecordFacts, names: Sequence[str]) -> list[str]:
-        """Draw up to three names that a description does not hold."""
-        text = record.text.casefold()
-        drawn = self.rng.sample(names, min(_DRAWN, len(names)))
-        return [name for name in drawn if name.casefold() not in text][:3]
+    def with_options(self, draft: Draft, right: str, wrong: Iterable[str]) -> Draft | None:
+        """Give a draft the right option and three of the wrong ones; None where guessing helps."""
+        drawn = self._distractors[draft.topic].draw(draft.question, right, wrong)
+        return replace(draft, options=(right, *drawn)) if drawn else None
 
     @cached_property
     def _labelled(self) -> list[tuple[str, str]]:
@@ -90,18 +88,8 @@ class QuestionWriter:
         return [cwe for cwe, _ in Counter(cwe for _, cwe in self._labelled).most_common(_COMMON)]
 
     @cached_property
-    def names(self) -> dict[str, list[str]]:
-        """The names of parts by what they are: functions, files, parameters."""
-        names: dict[str, set[str]] = defaultdict(set)
-        for record in self.records:
-            if record.component:
-                names[record.component.noun].add(record.component.name)
-        return {noun: sorted(of) for noun, of in names.items()}
-
-    @cached_property
-    def products(self) -> list[str]:
-        """The products that these records name."""
-        return sorted({record.fix.product for record in self.records if record.fix})
+    def _distractors(self) -> dict[str, Distractors]:
+        return {topic: Distractors(self.rng) for _, topic, _ in TOPICS}
 
 
 def _form(choice: bool) -> str:
@@ -115,12 +103,12 @@ def weakness(record: RecordFacts, writer: QuestionWriter, choice: bool) -> Draft
         return None
     topic = "weakness of a record"
     if choice:
-        wrong = [] if of.usage in _BROAD else _other_weaknesses(record, writer)
-        if len(wrong) < 3:
+        if of.usage in _BROAD:
             return None  # a broad entry is not the best of four
         right = f"{of.cwe_id} {of.name}"
         draft = writer.draft(record, topic, choice, right, quote, quote=quote, right=right)
-        return replace(draft, options=(right, *wrong), grounding=(*draft.grounding, record.label()))
+        draft = replace(draft, grounding=(*draft.grounding, record.label()))
+        return writer.with_options(draft, right, _other_weaknesses(record, writer))
     answer = writer.answer(topic, choice, quote=quote, cwe=of.cwe_id, name=of.name)
     if of.usage == "Discouraged":
         answer += say(writer.rng, _WORDS[topic]["open"]["discouraged"])
@@ -163,24 +151,15 @@ def effect(record: RecordFacts, writer: QuestionWriter, choice: bool) -> Draft |
     draft = writer.draft(record, "effect", choice, sentence, **values)
     if not choice:
         return draft
-    others = sorted(EFFECTS.keys() - effects(record.text))
-    options = map(_capitalised, (name, *writer.rng.sample(others, 3)))
-    return replace(draft, options=tuple(options))
+    others = map(_capitalised, sorted(EFFECTS.keys() - effects(record.text)))
+    return writer.with_options(draft, _capitalised(name), others)
 
 
 def fix(record: RecordFacts, writer: QuestionWriter, choice: bool) -> Draft | None:
-    """Ask which version remedies it, the one named as the limit; or the first not affected."""
+    """Ask which version remedies it, the one named as the limit."""
     if not record.fix:
         return None
-    values = record.fix._asdict()
-    if not choice:
-        return writer.draft(record, "fix", choice, *record.fix, **values)
-    product, version = record.fix
-    wrong = _other_versions(version)
-    if len(wrong) < 3 or any(one in record.text for one in wrong):
-        return None
-    draft = writer.draft(record, "fix", choice, version, product, **values)
-    return replace(draft, options=(version, *writer.rng.sample(wrong, 3)))
+    return writer.draft(record, "fix", choice, *record.fix, **record.fix._asdict())
 
 
 def vector(record: RecordFacts, _writer: QuestionWriter, _choice: bool) -> Draft | None:
@@ -202,26 +181,18 @@ def vector(record: RecordFacts, _writer: QuestionWriter, _choice: bool) -> Draft
 
 
 def component(record: RecordFacts, writer: QuestionWriter, choice: bool) -> Draft | None:
-    """Ask for the part that a description names, or for one of four of its sort."""
+    """Ask for the part that a description names."""
     if not record.component:
         return None
     noun, name = record.component
-    wrong = writer.absent(record, writer.names[noun]) if choice else []
-    if choice and len(wrong) < 3:
-        return None
-    draft = writer.draft(record, "component", choice, name, noun=noun, name=name)
-    return replace(draft, options=(name, *wrong) if choice else ())
+    return writer.draft(record, "component", choice, name, noun=noun, name=name)
 
 
 def product(record: RecordFacts, writer: QuestionWriter, choice: bool) -> Draft | None:
-    """Ask which product is affected, and up to where; or which of four."""
+    """Ask which product is affected, and up to where."""
     if not record.fix:
         return None
-    wrong = writer.absent(record, writer.products) if choice else []
-    if choice and len(wrong) < 3:
-        return None
-    draft = writer.draft(record, "product", choice, *record.fix, **record.fix._asdict())
-    return replace(draft, options=(record.fix.product, *wrong) if choice else ())
+    return writer.draft(record, "product", choice, *record.fix, **record.fix._asdict())
 
 
 Topic = Callable[[RecordFacts, QuestionWriter, bool], Draft | None]
@@ -233,12 +204,9 @@ TOPICS: dict[tuple[str, str, bool], Topic] = {
     ("weakness", "label", False): label,
     ("consequence", "effect", True): effect,
     ("consequence", "effect", False): effect,
-    ("mitigation", "fix", True): fix,
     ("mitigation", "fix", False): fix,
     ("cvss", "vector", False): vector,
-    ("component", "component", True): component,
     ("component", "component", False): component,
-    ("component", "product", True): product,
     ("component", "product", False): product,
 }
 # Turns that a topic has before another of its kind comes: records carry more of the pairs.
@@ -271,25 +239,22 @@ def _quote(record: RecordFacts, writer: QuestionWriter) -> str:
 
 
 def _other_weaknesses(record: RecordFacts, writer: QuestionWriter) -> list[str]:
-    """Draw weaknesses that are not related to the label, two of them from its neighbourhood."""
-    base, cwe, rng = writer.base, record.cwe, writer.rng
+    """List weaknesses that are no relatives of the label, and that the text does not speak for."""
+    base, cwe = writer.base, record.cwe
     if cwe not in base.entries:
         return []
     related = base.kin(cwe)
     for relation in _RELATED:
         related |= {*base.related(cwe, relation), *base.related(cwe, relation, inverse=True)}
     text = record.text.lower()
-    fitting = [
-        one
+    return [
+        f"{one} {writer.catalogue[one].name}"
         for one in writer.common
         # A broad entry may hold the right one.
         if one not in related
         and writer.catalogue[one].usage not in _BROAD
         and not _speaks(one, text, writer)
     ]
-    near = [one for one in fitting if _above(one, writer) & _above(cwe, writer)]
-    drawn = rng.sample(near, min(_NEAR, len(near))) + rng.sample(fitting, min(4, len(fitting)))
-    return [f"{one} {writer.catalogue[one].name}" for one in dict.fromkeys(drawn)][:3]
 
 
 def _speaks(cwe: str, text: str, writer: QuestionWriter) -> bool:
@@ -297,29 +262,8 @@ def _speaks(cwe: str, text: str, writer: QuestionWriter) -> bool:
     return any(phrase in text for phrase in writer.phrases.ranked.get(cwe, ())[:_SPEAKING])
 
 
-def _above(cwe: str, writer: QuestionWriter) -> set[str]:
-    """Collect what a weakness is part of, two steps up, but for pillars, which hold everything."""
-    ancestors: set[str] = set()
-    level = {cwe}
-    for _ in range(2):
-        level = {p for one in level for p in writer.base.related(one, "part of")}
-        ancestors |= level
-    entries = (writer.catalogue[one] for one in ancestors if one in writer.catalogue)
-    return {e.cwe_id for e in entries if e.kind == "weakness" and e.abstraction != "Pillar"}
-
-
 def _stems(text: str) -> set[str]:
     return {w[:5] for w in _PARTS.findall(text.lower()) if w not in STOP_WORDS}
-
-
-def _other_versions(version: str) -> list[str]:
-    """Make versions like this one, earlier and later; none where its last part is no number."""
-    head, _, last = version.rpartition(".")
-    if not last.isdigit():
-        return []
-    number = int(last)
-    earlier = [f"{head}.{n}" for n in range(max(0, number - 3), number)]
-    return [*earlier, *(f"{head}.{n}" for n in range(number + 1, number + 4))]
 
 
 def _capitalised(text: str) -> str:

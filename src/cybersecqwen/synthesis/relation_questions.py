@@ -4,8 +4,8 @@
     next(questions.choices()).options         # the right one first, then three of the same kind
 
 A wrong option is an entry of the same kind that the release lists neither for the subject nor for
-anything that the subject is part of or made of. Where possible, two of three are near the right
-one.
+anything that the subject is part of or made of. Of those that serve alike one that is near the
+right one is taken.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json
 from cybersecqwen.records import Fact
+from cybersecqwen.synthesis.distractors import Distractors
 from cybersecqwen.synthesis.facts import FactBase, domain
 from cybersecqwen.synthesis.pair import Draft, Kind
 from cybersecqwen.synthesis.wording import (
     PLACEHOLDERS,
     TEMPLATES,
     check_templates,
-    lead,
     listed,
     read_templates,
     say,
 )
 
 _Given = TypeVar("_Given")
-_NEAR = 2  # of the three wrong options
+_ROUNDS = 3  # over the facts that guessing would tell
 _EMPTY = {"Other", "Unknown", "Varies by Context", "None"}  # words that answer nothing
 
 
@@ -102,14 +102,23 @@ class RelationQuestions:
             pools[domain(entry_id)].update(targets)
         self._pools = {where: sorted(pool) for where, pool in pools.items()}
         self._groups = {where: _groups(base, pool) for where, pool in self._pools.items()}
+        self._distractors = Distractors(rng)
 
     def choices(self) -> Iterator[Draft]:
-        """Yield a multiple choice for every fact, in a drawn order."""
-        facts = [(i, target) for i, targets in self._answers.items() for target in targets]
-        for entry_id, target in self._shuffled(facts):
-            wrong = self._wrong(entry_id, target)
-            if len(wrong) == 3 and self._told(entry_id, target):
-                yield self._choice(entry_id, target, wrong)
+        """Yield a multiple choice for every fact that guessing does not tell, in a drawn order.
+
+        What could not be asked at first comes again, since other answers were right meanwhile.
+        """
+        waiting = self._shuffled([(i, t) for i, targets in self._answers.items() for t in targets])
+        for _ in range(_ROUNDS):
+            left = []
+            for entry_id, target in waiting:
+                draft = self._choice(entry_id, target) if self._asks(entry_id, target) else None
+                if draft:
+                    yield draft
+                else:
+                    left.append((entry_id, target))
+            waiting = left
 
     def lists(self) -> Iterator[Draft]:
         """Yield an open question for every entry, answered with all that is listed."""
@@ -132,35 +141,27 @@ class RelationQuestions:
             return not kinds and target not in _EMPTY
         return entry.kind in kinds
 
-    def _wrong(self, entry_id: str, target: str) -> list[str]:
-        """Draw three that are not right, by id, by kinship or by name."""
-        base, where = self._base, domain(entry_id)
+    def _candidates(self, entry_id: str, target: str) -> list[str]:
+        """List what is not right, by id, by kinship or by name, one of each name."""
+        base = self._base
         right = {t for one in _kin(base, entry_id) for t in self._targets(one)} | {entry_id}
         right |= {t for one in (target, *self._answers[entry_id]) for t in _kin(base, one)}
         names = {base.label(one).casefold() for one in right}
-        pool, near = self._pools[where], self._near(target, where)
-        drawn = self._rng.sample(near, min(len(right) + _NEAR, len(near)))
-        wrong = self._distinct((t for t in drawn if t not in right), names, _NEAR)
-        drawn = self._rng.sample(pool, min(len(right) + 12, len(pool)))
-        return wrong + self._distinct((t for t in drawn if t not in right), names, 3 - len(wrong))
+        return [
+            one
+            for one in self._pools[domain(entry_id)]
+            if one not in right and base.label(one).casefold() not in names
+        ]
 
-    def _distinct(self, drawn: Iterable[str], names: set[str], wanted: int) -> list[str]:
-        """Take options whose name is none of those that are taken already."""
-        distinct: list[str] = []
-        for one in drawn:
-            name = self._base.label(one).casefold()
-            if name not in names and len(distinct) < wanted:
-                names.add(name)
-                distinct.append(one)
-        return distinct
-
-    def _near(self, target: str, where: str) -> list[str]:
-        """List what shares a tactic or a parent with a right option; any two words are near."""
-        if target not in self._base.entries:
-            return self._pools[where]
+    def _near(self, target: str, where: str) -> frozenset[str]:
+        """Collect what shares a tactic or a parent with a right option; of words none is near."""
         groups = self._groups[where]
-        places = self._base.places(target)
-        return sorted({one for place in places for one in groups.get(place, ())})
+        return frozenset(
+            one for place in self._base.places(target) for one in groups.get(place, ())
+        )
+
+    def _asks(self, entry_id: str, target: str) -> bool:
+        return self._distractors.owed(target) <= 0 and self._told(entry_id, target)
 
     def _told(self, *ids: str) -> bool:
         """Tell whether names without ids say which entries are meant, and not one another."""
@@ -171,18 +172,20 @@ class RelationQuestions:
             first in second or second in first
         )
 
-    def _choice(self, entry_id: str, target: str, wrong: Sequence[str]) -> Draft:
+    def _choice(self, entry_id: str, target: str) -> Draft | None:
         relation, base, rng = self._relation, self._base, self._rng
         if relation.plain:
             label, subject = self._plain, self._plain(entry_id)
         else:
             label = base.label if rng.random() < 0.5 else base.name
             subject = base.name(entry_id)
-        right = label(target)
-        draft = self._draft(relation.choice, entry_id, subject, right=base.name(target))
-        options = (right, *map(label, wrong))
+        draft = self._draft(relation.choice, entry_id, subject, right=label(target))
+        near = self._near(target, domain(entry_id)).__contains__
+        candidates = self._candidates(entry_id, target)
+        wrong = self._distractors.draw(draft.question, target, candidates, label, near=near)
+        options = tuple(map(label, (target, *wrong)))
         facts = (relation.fact(entry_id, target),)
-        return replace(draft, support=(right,), options=options, facts=facts)
+        return replace(draft, support=options[:1], options=options, facts=facts) if wrong else None
 
     def _plain(self, one: str) -> str:
         return self._base.entries[one].name
@@ -201,7 +204,7 @@ class RelationQuestions:
             kind=relation.kind,
             topic=relation.topic,
             subject=entry_id,
-            question=lead(rng, say(rng, words["question"], subject=subject)),
+            question=say(rng, words["question"], subject=subject),
             answer=say(rng, words["answer"], subject=base.name(entry_id), **answer),
             grounding=(base.ground(entry_id, relation.grounding, self._answers[entry_id]),),
             support=(),

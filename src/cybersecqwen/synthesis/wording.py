@@ -28,7 +28,6 @@ Sentences = str | Sequence[str]
 _ONE = "one: "  # before the placeholders of a text that is never a list
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
-_LED = 0.3  # share of the questions with a lead
 
 
 def load_templates(name: str) -> Json:
@@ -108,11 +107,6 @@ def say(rng: random.Random, sentences: Sentences, /, **values: str) -> str:
 
 PLACEHOLDERS = tomllib.loads(Path(__file__).with_name("placeholders.toml").read_text("utf-8"))
 _FRAMES = load_templates("frames.toml")
-
-
-def lead(rng: random.Random, question: str) -> str:
-    """Put who asks before some of the questions."""
-    return say(rng, _FRAMES["leads"]) + question if rng.random() < _LED else question
 
 
 def framed(rng: random.Random, ask: str, text: str, cve_id: str, *, inline: bool) -> str:
