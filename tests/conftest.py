@@ -5,7 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# How long an example takes is the machine's affair.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 # Two OpenMP threads on a loaded two-core machine can collapse to a tenth of one's speed.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -105,6 +105,13 @@ def test_overrides_take_numbers_lists_and_bare_words() -> None:
     assert recipe.model.attention == "eager"
 
 
+def test_false_leaves_an_optional_table_out() -> None:
+    assert load_recipe("cybersecqwen-4b").synthesis
+    assert load_recipe("cybersecqwen-4b", overrides=("synthesis=false",)).synthesis is None
+    with pytest.raises(RecipeError, match="corpus"):
+        load_recipe("cybersecqwen-4b", overrides=("corpus=false",))
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [

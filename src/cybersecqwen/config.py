@@ -25,6 +25,7 @@ from cybersecqwen.errors import RecipeError
 from cybersecqwen.files import read_text
 from cybersecqwen.prompts import CHAT_TEMPLATES, OWN_TEMPLATE
 
+_OPTIONAL = ("synthesis", "distillation")  # tables that a setting of `false` leaves out
 _TEMPLATE_NAMES = (*CHAT_TEMPLATES, OWN_TEMPLATE)
 FolderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
@@ -251,8 +252,8 @@ class Recipe(Section):
 def load_recipe(reference: Recipe | str | Path, *, overrides: tuple[str, ...] = ()) -> Recipe:
     """Load a recipe file, or one shipped under that name, and apply `key.path=value` overrides.
 
-    A recipe that is loaded already takes the overrides too. Raises RecipeError that names the file,
-    the key and the nearest known key.
+    A recipe that is loaded already takes the overrides too; `synthesis=false` leaves a table out.
+    Raises RecipeError that names the file, the key and the nearest known key.
     """
     where: str | Path
     if isinstance(reference, Recipe):
@@ -262,6 +263,7 @@ def load_recipe(reference: Recipe | str | Path, *, overrides: tuple[str, ...] = 
         table = read_toml(where)
     for setting in overrides:
         _apply(table, setting)
+    table = {k: v for k, v in table.items() if not (k in _OPTIONAL and v is False)}
     _read_chat_template(table, Path(where).parent)
     try:
         return Recipe.model_validate(table)

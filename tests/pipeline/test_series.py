@@ -232,6 +232,13 @@ def test_a_missing_series_and_a_recipe_beside_the_file(tmp_path: Path) -> None:
     assert load_series(path).recipe == str(tmp_path / "mine.toml")
 
 
+def test_another_recipe_takes_the_place_of_the_series_own() -> None:
+    series = load_series("smoke", recipe="smollm2-135m-cpu")
+    assert series.recipe == "smollm2-135m-cpu"
+    with pytest.raises(RecipeError, match="no such recipe"):
+        load_series("smoke", recipe="smol")
+
+
 @pytest.mark.parametrize("name", sorted(shipped_series()))
 def test_every_shipped_series_loads(name: str) -> None:
     series = load_series(name)

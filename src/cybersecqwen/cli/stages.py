@@ -186,12 +186,16 @@ A run that fails is told at the end, with exit status 1; the others are made all
 @click.argument("series")
 @click.option("--out", type=FILE, help="Folder of the runs.  [default: runs/<name>]")
 @input_options(*STAGES)
+@click.option(
+    "--recipe", metavar="RECIPE", help="Another recipe in place of the one that the series names."
+)
 @_SET
 @click.option("--dry-run", is_flag=True, help="List the runs and what they override, and stop.")
 @json_option
 def series(
     series: str,
     out: Path | None,
+    recipe: str | None,
     overrides: tuple[str, ...],
     dry_run: bool,
     as_json: bool,
@@ -203,7 +207,7 @@ def series(
     from cybersecqwen.reports.series_table import series_text
 
     inputs = take_inputs(options)
-    loaded = load_series(series, overrides=overrides)
+    loaded = load_series(series, recipe=recipe, overrides=overrides)
     folder = out or Path("runs") / loaded.name
     if dry_run:
         _echo_plan(loaded, folder, overrides, as_json=as_json)

@@ -82,8 +82,12 @@ class Series(Section):
         return tuple(override(k, v) for k, v in {**self.set, **cell.set}.items())
 
 
-def load_series(reference: str | Path, *, overrides: tuple[str, ...] = ()) -> Series:
+def load_series(
+    reference: str | Path, *, recipe: str | None = None, overrides: tuple[str, ...] = ()
+) -> Series:
     """Load a series file, or one shipped under that name, and every recipe of its runs.
+
+    `recipe` takes the place of the one that the file names.
 
     Raises RecipeError that names the file and the key, or the run whose recipe is none.
     """
@@ -101,7 +105,7 @@ def load_series(reference: str | Path, *, overrides: tuple[str, ...] = ()) -> Se
         tip = f"there are {', '.join(names)}"
         raise RecipeError(f"reference: no run {chosen!r}", where=path, tip=tip)
     beside = path.parent / series.recipe
-    recipe = str(beside) if beside.is_file() else series.recipe
+    recipe = recipe or (str(beside) if beside.is_file() else series.recipe)
     series = series.model_copy(update={"reference": chosen, "recipe": recipe})
     for cell in series.cells:
         try:
