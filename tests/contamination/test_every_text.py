@@ -7,9 +7,11 @@ import gzip
 import io
 import json
 import lzma
+import os
 import pickle
 import shutil
 import sys
+import tarfile
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -96,6 +98,11 @@ COLUMNS: dict[str, tuple[dict[str, Any], str]] = {
         {"text": f"So: <call>{json.dumps({'q': COPY.replace(' ', chr(10))})}</call> it is."},
         "text{}.q",
     ),
+    "JSON behind what looks like it": (
+        {"text": "{{ " * 500 + f"<call>{json.dumps({'q': COPY.replace(' ', chr(10))})}</call>"},
+        "text{}.q",
+    ),
+    "soft hyphens": ({"text": COPY.replace("e", "e\u00ad")}, "text"),
 }
 
 
@@ -182,6 +189,15 @@ def zipped(name: str, data: bytes) -> bytes:
     return buffer.getvalue()
 
 
+def tarred(name: str, data: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        member = tarfile.TarInfo(name)
+        member.size = len(data)
+        archive.addfile(member, io.BytesIO(data))
+    return buffer.getvalue()
+
+
 PRETTY = json.dumps(ROWS, indent=2).encode()
 FILES: dict[str, bytes] = {
     "t.jsonl": JSONL,
@@ -225,6 +241,13 @@ FILES: dict[str, bytes] = {
     "utf16.jsonl": JSONL.decode().encode("utf-16"),
     "utf16.csv": table(";").decode().encode("utf-16"),
     "utf32.txt": COPY.encode("utf-32"),
+    "joined.jsonl": b"\xef\xbb\xbf".join((b"", JSONL[: JSONL.index(b"\n") + 1], JSONL)),
+    **{
+        f"{name}.csv": table(";").decode().encode(name)
+        for name in ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
+    },
+    "t.tbz2": bz2.compress(tarred("data/t.jsonl", JSONL)),
+    "t.txz": lzma.compress(tarred("data/t.jsonl", JSONL)),
 }
 
 
@@ -294,6 +317,28 @@ def token_ids(folder: Path) -> Path:
     return folder
 
 
+def lfs_pointer(folder: Path) -> Path:
+    (folder / "b.parquet").write_text(
+        f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 7\n"
+    )
+    return folder
+
+
+def pipe(folder: Path) -> Path:
+    os.mkfifo(folder / "b.jsonl")
+    return folder
+
+
+def device(folder: Path) -> Path:
+    (folder / "b.jsonl").symlink_to("/dev/zero")
+    return folder
+
+
+def endless_looks(folder: Path) -> Path:
+    write_jsonl(folder / "b.jsonl", [{"text": "\\" + "[" * 20_000}])
+    return folder
+
+
 def too_deep(folder: Path) -> Path:
     (folder / "b.jsonl").write_text('{"a": ' + "[" * 300 + '"x"' + "]" * 300 + ', "text": "b"}\n')
     return folder
@@ -350,7 +395,10 @@ def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archives, "_FREE", 1 << 20)
 
 
-@pytest.mark.parametrize("make", [binary, pdf, pickled, token_ids, too_deep, nothing, *WRONG])
+UNREAD = (binary, pdf, pickled, token_ids, lfs_pointer, pipe, device, endless_looks, too_deep)
+
+
+@pytest.mark.parametrize("make", [*UNREAD, nothing, *WRONG])
 def test_what_is_not_read_makes_it_not_proven_clean(
     make: Callable[[Path], Path], tmp_path: Path
 ) -> None:
@@ -461,6 +509,7 @@ def test_links_to_files_and_folders_are_followed(tmp_path: Path) -> None:
     snapshot.mkdir()
     (snapshot / "data").symlink_to(tmp_path / "blobs")
     (snapshot / "again").symlink_to(snapshot)
+    (tmp_path / "blobs" / "round").symlink_to(snapshot)
     audit = audited(snapshot)
     assert hit(audit) and audit.train_rows == 1
 

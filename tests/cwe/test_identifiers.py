@@ -12,6 +12,7 @@ from cybersecqwen.cwe.identifiers import (
     unread_ids,
 )
 
+LOG4J, HEARTBLEED = ["CVE-2021-44228", "CVE-2021-45046"], "CVE-2014-0160"
 DASHES = ["-", "_", "\u2010", "\u2011", "\u2012", "\u2013", "\u2014", "\u2212", "\uff0d"]
 
 
@@ -28,6 +29,13 @@ def test_ids_with_any_dash(dash: str) -> None:
         ("CVE 2014-0160", ["CVE-2014-0160"]),
         ("CVE 2014 0160 and CVE\u00a02021\u00a044228", ["CVE-2014-0160", "CVE-2021-44228"]),
         ("CVE 2021 100 times", []),
+        (
+            "CVE: 2021-44228, CVE ID 2014-0160 and CVE#2021-45046",
+            [*LOG4J[:1], HEARTBLEED, LOG4J[1]],
+        ),
+        ("CVE - 2021 - 44228 and CVE-2021-\n45046", LOG4J),
+        ("CVE\u00ad-2021-44228 and CVE-\u200b2021-\u200b45046", LOG4J),
+        ("CVE 2021 - 2022 in numbers", []),
         ("CVE-2014-00160", ["CVE-2014-0160"]),
         ("https://nvd.nist.gov/vuln/detail/CVE-2021-44228", ["CVE-2021-44228"]),
         ("poc_CVE-2021-44228.py", ["CVE-2021-44228"]),

@@ -20,7 +20,9 @@ from typing import Any
 from cybersecqwen.formats.rows import distinct
 
 _DEEPEST = 100  # levels
-_TRIES = 100  # places in a text where JSON may begin, and does not
+_TRIES = 5_000  # places in a text where JSON may begin, and does not
+_ENDLESS_BRACKETS = 50  # tries that one place takes as long as
+_TOO_MANY = "too much that looks like JSON and is none, in the column "
 _SHORTEST = 5  # words: no rule finds less
 _WORD = re.compile(r"(?<!\S)\W*[^\W\d_]+\W*(?!\S)")
 _JSON = re.compile(r'[\[{]\s*[\[{"\]}]|\A\s*"')
@@ -54,7 +56,9 @@ def _collect(
         if "\\" not in value and not value.lstrip().startswith(("{", "[")):
             return
         inner = f"{column}{{}}"
-        parts = [(inner, part) for part in nested_json(value)]
+        parts = [
+            (inner, part) for part in nested_json(value, lambda: report(_TOO_MANY + repr(column)))
+        ]
     elif isinstance(value, dict):
         parts = []
         for key, part in value.items():
@@ -83,20 +87,27 @@ def _named(column: str, key: str) -> tuple[str, str]:
     return f"{column}.{name}" if column else name, text
 
 
-def nested_json(text: str) -> Iterator[Any]:
+def nested_json(text: str, give_up: Callable[[], object] = lambda: None) -> Iterator[Any]:
     r"""Yield the objects and lists in a text that is JSON, or in which some is escaped.
 
     >>> list(nested_json('<call>{"q": "a \\"b\\" c"}</call>'))
     [{'q': 'a "b" c'}]
+
+    Where too many places only look as if JSON began there, it calls `give_up` and stops.
     """
     end = tries = 0
     for start in _JSON.finditer(text):
-        if start.start() < end or tries == _TRIES:
+        if start.start() < end:
             continue
+        if tries >= _TRIES:
+            give_up()
+            return
         try:
             value, end = _DECODE(text, start.start() + start[0].index(start[0].lstrip()[0]))
-        except (ValueError, RecursionError):
+        except ValueError:
             tries += 1
+        except RecursionError:
+            tries += _ENDLESS_BRACKETS
         else:
             yield value
 

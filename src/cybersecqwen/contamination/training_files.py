@@ -28,8 +28,10 @@ from cybersecqwen.formats.archives import (
     bare_name,
     folder_files,
     is_archive,
+    is_special,
     members,
     readable,
+    special,
     unpacked,
 )
 from cybersecqwen.formats.encoding import Text
@@ -58,6 +60,7 @@ _JSONL = (".jsonl", ".ndjson", ".jsonlines")
 _TABLES = (".csv", ".tsv", ".tab", ".psv")
 _ARROW = (".arrow", ".feather")
 _RECORDS = (".json", ".xml")
+_LFS = b"version https://git-lfs.github.com/spec/"
 _CONTROL = re.compile(r"[\x01-\x08\x0e-\x1a]")
 _MOST_COLUMNS = 1_000
 
@@ -120,7 +123,9 @@ def training_files(path: Path, reading: Reading | None = None) -> list[Path]:
     files = []
     with readable(path):
         for file, _ in folder_files(path, skipped=reading.pass_over):
-            if _is_about(file) or _is_ledger(file):
+            if is_special(file):
+                reading.skip(special(file))
+            elif _is_about(file) or _is_ledger(file):
                 reading.pass_over(str(file), "is about the dataset")
             else:
                 files.append(file)
@@ -200,6 +205,8 @@ def _member_rows(
         head = stream.peek(HEAD)
         if not head:
             reading.pass_over(where, "is empty")
+        elif head.startswith(_LFS):
+            reading.skip(InputError("is a Git LFS pointer", where=where, tip="run git lfs pull"))
         elif _holds_records(recognise_head(Head(str(name), head))):
             yield from _records(open_stream(stream, where, reading.report)[1])
         elif head.startswith(b"PAR1"):

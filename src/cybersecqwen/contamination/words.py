@@ -20,6 +20,9 @@ import numpy.typing as npt
 from cybersecqwen.contamination.hashing import Hashes, Integers, span_hashes
 
 _WORD = re.compile(r"[^\W_]+")
+_JOINED = dict.fromkeys(
+    [0xAD, 0x200C, 0x200D, 0x2060, 0xFEFF]
+)  # unseen within a word: soft hyphens
 _BLANK = ord(" ")
 # What each byte of a text becomes: letters of ASCII are folded, all that is no word is a blank,
 # and so a text that is not ASCII has to come as words already.
@@ -62,8 +65,8 @@ def worded(words: Iterable[str]) -> tuple[str, ...]:
 
 
 def composed(text: str) -> str:
-    """Return a text in NFKC; ASCII is that already."""
-    return text if text.isascii() else unicodedata.normalize("NFKC", text)
+    """Return a text in NFKC and without soft hyphens; ASCII is that already."""
+    return text if text.isascii() else unicodedata.normalize("NFKC", text.translate(_JOINED))
 
 
 class Texts(NamedTuple):
@@ -167,6 +170,10 @@ def word_spans(text: str) -> list[tuple[int, int]]:
 
 def _clusters(text: str) -> Iterable[tuple[int, str]]:
     """Cut a text before each character that starts a new one, and compose each piece."""
-    starts = [i for i, c in enumerate(text) if i == 0 or not unicodedata.combining(c)]
+    starts = [
+        i
+        for i, c in enumerate(text)
+        if i == 0 or not (unicodedata.combining(c) or ord(c) in _JOINED)
+    ]
     for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
         yield start, composed(text[start:end])

@@ -29,12 +29,19 @@ _FOLDED: dict[int, int | str] = {
     **dict.fromkeys([0xA0, 0x2007, 0x202F, 0x3000], " "),
 }
 
-_CVE = "CVE[-_ ]?(?P<year>[0-9]{4})(?:[-_]| (?=[0-9]{4}))(?P<number>[0-9]+)"
+# Characters that no reader sees: soft hyphens, zero-width spaces and joiners.
+_UNSEEN = dict.fromkeys([0xAD, *range(0x200B, 0x200E), 0x2060, 0xFEFF])
+
+# Blanks around a dash, or a line's end behind it, only where both dashes are there.
+_CVE = (
+    r"CVE(?:(?P<dash>\s?[-_]\s?)|(?:[-\x20]ID)?[:\x23]?\x20?)(?P<year>[0-9]{4})"
+    r"(?:[-_]|\x20(?=[0-9]{4})|(?(dash)\s?[-_]\s?|(?!)))(?P<number>[0-9]+)"
+)
 _CVE_ID = re.compile(rf"(?<![A-Z0-9]){_CVE}", re.IGNORECASE)
 _ADDRESS = r"https?://(?:[^\s<>\"]{0,200}[/=])?"
 _ID = re.compile(
     rf"""(?<![A-Z0-9])(?:{_ADDRESS})?(?:
-        {_CVE.replace(" ", "[ ]")}
+        {_CVE}
         | (?P<base>CWE|CAPEC)(?:[-_ ]|\.mitre\.org/data/definitions/)?
           0*(?P<entry>[1-9][0-9]*)(?:\.html)?
         | (?P<attack>{_ATTACK}[0-9]{{4}})(?:[./_-](?P<part>[0-9]{{3}}))?(?![./_-][0-9])
@@ -54,18 +61,18 @@ def cve_ids(text: str) -> list[str]:
 
     One with letters behind its number counts too, so that an audit misses none.
     """
-    return list(dict.fromkeys(_usual(match) for match in _CVE_ID.finditer(_folded(text))))
+    return list(dict.fromkeys(_usual(match) for match in _CVE_ID.finditer(_seen(text))))
 
 
 def entry_ids(text: str) -> list[str]:
     """List the CWE, CAPEC and ATT&CK ids in a text in their order, each once."""
-    matches = _ID.finditer(_folded(text))
+    matches = _ID.finditer(_seen(text))
     return list(dict.fromkeys(_usual(match) for match in matches if not match["year"]))
 
 
 def normalise_cve(text: str) -> str:
     """Return the CVE id that a text consists of, as "CVE-2021-44228"; "" where it is none."""
-    match = _ID.fullmatch(_folded(text.strip()))
+    match = _ID.fullmatch(_seen(text.strip()))
     return _usual(match) if match and match["year"] else ""
 
 
@@ -95,6 +102,10 @@ def cve_year(cve_id: str) -> str:
 
 def _folded(text: str) -> str:
     return text if text.isascii() else text.translate(_FOLDED)
+
+
+def _seen(text: str) -> str:
+    return text if text.isascii() else _folded(text).translate(_UNSEEN)
 
 
 def _is_whole(word: str) -> bool:

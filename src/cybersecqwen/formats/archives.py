@@ -33,6 +33,7 @@ from cybersecqwen.errors import InputError, extra
 HEAD = 1 << 16  # bytes by which a format is recognised
 GZIP, ZIP = b"\x1f\x8b", b"PK\x03\x04"
 _USTAR = slice(257, 262)  # where a tar says that it is one
+_TARS = [[".tgz"], [".tbz"], [".tbz2"], [".txz"]]
 _MOST = 1 << 30  # bytes of one file that are held at once
 _FREE = 1 << 28  # bytes that anything may unpack to
 _RATIO = 200  # times its size that a larger file may unpack to: text seldom exceeds 20
@@ -128,6 +129,8 @@ def members(
     with readable(path):
         if path.is_dir():
             for inner, name in folder_files(path, skipped=skipped):
+                if is_special(inner):
+                    raise special(inner)
                 yield from _in_file(inner, name)
         elif path.suffix.lower() == ".zip" or first_bytes(path).startswith(ZIP):
             with path.open("rb") as file:
@@ -146,10 +149,20 @@ def is_hidden(name: str) -> bool:
     )
 
 
+def is_special(path: Path) -> bool:
+    """Tell a pipe, a socket or a device, which may block or never end."""
+    return path.exists() and not (path.is_file() or path.is_dir())
+
+
+def special(path: Path) -> InputError:
+    """Return the error of a pipe, a socket or a device in a folder."""
+    return InputError("is no regular file", where=path, tip="take it out of the folder")
+
+
 def is_tar(path: Path) -> bool:
     """Tell a tar, packed or not, by its name or its first bytes."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
-    return ".tar" in suffixes or ".tgz" in suffixes[-1:] or is_archive(first_bytes(path))
+    return ".tar" in suffixes or suffixes[-1:] in _TARS or is_archive(first_bytes(path))
 
 
 def is_archive(data: bytes) -> bool:
@@ -261,12 +274,16 @@ def readable(where: object) -> AbstractContextManager[None]:
 
 
 def folder_files(
-    folder: Path, *, skipped: Callable[[str], object] = lambda name: None, below: str = ""
+    folder: Path,
+    *,
+    skipped: Callable[[str], object] = lambda name: None,
+    below: str = "",
+    above: frozenset[Path] = frozenset(),
 ) -> Iterator[tuple[Path, str]]:
     """Yield the files below a folder with their names in it, in the order of names.
 
-    Links are followed. What is hidden goes to `skipped`. A folder that may not be read is yielded
-    like a file, which then cannot be opened.
+    Links are followed, but not to a folder `above`. What is hidden goes to `skipped`. A folder that
+    may not be read is yielded like a file, which then cannot be opened.
     """
     try:
         paths = sorted(folder.iterdir())
@@ -280,9 +297,10 @@ def folder_files(
         if is_hidden(path.name):
             skipped(str(path))
         elif path.is_dir():
-            if path.is_symlink() and folder.resolve().is_relative_to(path.resolve()):
-                continue  # a link to a folder that it lies in
-            yield from folder_files(path, skipped=skipped, below=f"{name}/")
+            within = above | {folder.resolve(), *folder.resolve().parents}
+            if path.is_symlink() and path.resolve() in within:
+                continue
+            yield from folder_files(path, skipped=skipped, below=f"{name}/", above=within)
         else:
             yield path, name
 

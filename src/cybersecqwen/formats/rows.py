@@ -105,10 +105,10 @@ def jsonl_rows(
         if not line.strip():
             continue
         where = f"{name}:{number}"
-        if number == 1 and isinstance(line, bytes):
-            line = line.removeprefix(_BOM)  # noqa: PLW2901
+        # A mark may also stand within, where files were joined.
+        bare = line.removeprefix(_BOM) if isinstance(line, bytes) else line.removeprefix("\ufeff")
         try:
-            row = parse_line(line, where=where, pairs=pairs)
+            row = parse_line(bare, where=where, pairs=pairs)
         except InputError as error:
             report(error)
         else:
