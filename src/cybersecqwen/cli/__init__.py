@@ -25,6 +25,7 @@ from cybersecqwen.cli import (
     knowledge,
     records,
     scoring,
+    serving,
     stages,
 )
 from cybersecqwen.cli.group import CleanFormatter, Group
@@ -100,7 +101,7 @@ _SECTIONS = {
         scoring.protocols,
         evaluate.probe,
     ),
-    "Ecosystem": (export.export,),
+    "Ecosystem": (export.export, serving.serve_model),
 }
 for _title, _commands in _SECTIONS.items():
     main.add_section(_title, _commands)

@@ -35,7 +35,7 @@ class SmolLM2Engine(TransformersEngine):
     @classmethod
     def open(cls, model: str, options: EngineOptions) -> Model:
         """Open the model; raises CyberSecQwenError that says what to install."""
-        engine = cls(_folder(), kind=options.kind, batch_size=options.batch_size)
+        engine = cls(folder(), kind=options.kind, batch_size=options.batch_size)
         return Model(model, engine, options.kind)
 
     def describe(self) -> dict[str, Any]:
@@ -43,7 +43,8 @@ class SmolLM2Engine(TransformersEngine):
         return super().describe() | {"adapter": _ADAPTER, "base": gguf.origin(_BASE)}
 
 
-def _folder() -> Path:
+def folder() -> Path:
+    """Return the folder of base and adapter merged; the first call makes it."""
     adapter = shipped_adapter(_ADAPTER)
     checksum = sha256_file(adapter / "adapter_model.safetensors")
     return gguf.cached_folder(f"{_ADAPTER}-{checksum[:12]}", lambda: _merge(adapter))
