@@ -19,7 +19,7 @@ from cybersecqwen.contamination import RULES, BenchmarkIndex, Hit, Row, decontam
 from cybersecqwen.contamination.certificate import provenance
 from cybersecqwen.corpus.cohort import Candidate, by_text, select
 from cybersecqwen.corpus.dataset_card import SPLITS, Part, dataset_card
-from cybersecqwen.corpus.phrases import Phrases, completion
+from cybersecqwen.cwe.cause import argue
 from cybersecqwen.errors import InputError, StageError
 from cybersecqwen.files import Json, read_jsonl, sha256_file, write_json, write_jsonl, write_text
 from cybersecqwen.prompts import rcm_prompt
@@ -142,16 +142,12 @@ def _limit(candidates: list[Candidate], recipe: Recipe, ledger: list[Dropped]) -
 def _examples(
     candidates: list[Candidate], recipe: Recipe, catalogue: Mapping[str, Weakness]
 ) -> list[Example]:
-    labelled = [(c.vulnerability.description, c.cwe) for c in candidates]
-    phrases = Phrases.learn(labelled, catalogue)
     terse = recipe.corpus.completion == "id"
     return [
         Example(
             cve_id=vulnerability.cve_id,
             prompt=rcm_prompt(vulnerability.description),
-            completion=cwe
-            if terse
-            else completion(vulnerability.description, catalogue[cwe], phrases),
+            completion=cwe if terse else argue(vulnerability.description, catalogue[cwe]),
             cwe=cwe,
             label_source=label_source,
             published=vulnerability.published,

@@ -1,4 +1,4 @@
-"""Learn from a cohort the phrases that point to each weakness, for a completion to quote.
+"""Learn from a cohort the phrases that point to each weakness, for a question to quote.
 
 A phrase is telling when it is frequent in records of that CWE and rare elsewhere.
 
@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from cybersecqwen.cwe.rationale import STOP_WORDS, rationale
+from cybersecqwen.cwe.rationale import STOP_WORDS
 from cybersecqwen.records import Weakness
 
 _WORD = re.compile(r"[A-Za-z][\w'/-]*[A-Za-z0-9]|[A-Za-z]")
@@ -97,7 +97,7 @@ def _rank(weights: Mapping[str, float], name: str) -> tuple[str, ...]:
 @cache
 def _whole_words(phrase: str) -> re.Pattern[str]:
     """Match a phrase where it is no part of a word: "rce" is in "source" too."""
-    return re.compile(rf"(?<!\w){re.escape(phrase)}(?!\w)", re.IGNORECASE)
+    return re.compile(rf"(?<![\w-]){re.escape(phrase)}(?![\w-])", re.IGNORECASE)
 
 
 def _phrases(description: str) -> Iterator[str]:
@@ -113,8 +113,3 @@ def _phrases(description: str) -> Iterator[str]:
             previous = end
             if last not in STOP_WORDS:
                 yield description[start:end]
-
-
-def completion(description: str, weakness: Weakness, phrases: Phrases) -> str:
-    """Write the answer to learn: what the text says, what it maps to, last the bare CWE id."""
-    return rationale(description, weakness, phrases.quote(description, weakness.cwe_id))

@@ -1,11 +1,13 @@
 """Argue for a CWE from the text itself, in the model card's answer form.
 
-The corpus writes the completions to learn with it and the embedded model its answers: what
-the text says, where it lies, how it is reached and what it leads to, and last the bare id.
+The corpus writes the completions to learn with it and the embedded model its answers: what the text
+says of the cause, where that lies, how it is reached and what it leads to, in the text's own order,
+and last the bare id. How a cause is introduced depends on what its words tell: a step that is
+missing or done wrongly, an error at run time, an attack, the weakness's own name, or none of these.
 
 >>> weakness = Weakness("CWE-79", "Cross-site Scripting", "weakness")
 >>> print(rationale("A script flaw in Foo.", weakness, "script"))
-The description reports "script flaw in Foo". This corresponds to CWE-79, Cross-site Scripting.
+The attack is "script flaw in Foo". What it exploits is CWE-79, Cross-site Scripting.
 <BLANKLINE>
 CWE-79
 """
@@ -13,7 +15,12 @@ CWE-79
 from __future__ import annotations
 
 import re
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
 
+from cybersecqwen.files import Json
 from cybersecqwen.records import Weakness
 
 # Words that tell nothing about a weakness, wherever they stand.
@@ -31,19 +38,50 @@ STOP_WORDS = frozenset(
 )
 
 _WHERE = re.compile(
-    r"\b(?:in|of) (?:the )?((?:`[^`]{2,60}`|[\w.:/$-]{2,60}(?:\(\))?) "
+    r"\b(?:in|of) (?:the )?(?!the |an? )((?:`[^`]{2,60}`|[\w.:/$-]{2,60}(?:\(\))?) "
     r"(?:function|method|component|module|plugin|parameter|endpoint|driver|handler|library|page|"
     r"subsystem|parser|interface|service|script|field))\b"
     r"|\bin ((?:[\w-]+/)*[\w-]+\.(?:c|cc|cpp|h|go|php|py|js|java|rb|asp|aspx|jsp|cgi|so|dll|sys))\b"
 )
-_VIA = re.compile(r"\bvia ((?:a |an |the )?[^,.;()]{3,70})")
+_VIA = re.compile(r"\bvia (?!unspecified|unknown)((?:a |an |the )?\S.*)", re.DOTALL)
 _IMPACT = re.compile(
-    r"\b((?:allow(?:s|ed|ing)?|enabl(?:es|ed|ing)|could|can be|may|might|lead(?:s|ing)? to|"
-    r"result(?:s|ed|ing)? in|caus(?:es|ed|ing)|lets) "
-    r"[^.;]{0,80}?\b(?:execut|obtain|gain|caus|bypass|read|writ|inject|disclos|escalat|access|"
-    r"crash|overwrit|modif|delet|upload|hijack|impersonat|steal|perform|trigger|conduct|denial|"
-    r"arbitrary code|information|privilege)(?:[^.;]|\.(?=\S)){2,90})(?=[\s.;]|$)"
+    r"\b(?:allow(?:s|ed|ing)?|enabl(?:es|ed|ing)|could|can be|may|might|lead(?:s|ing)? to|"
+    r"result(?:s|ed|ing)? in|caus(?:es|ed|ing)|lets) (?!be exploited (?!to))"
 )
+# Where a clause ends, and what is told of it: a quotation goes no further.
+_END = re.compile(
+    r"""[.;:!?](?=\s|$)|(?<=[a-z])\.(?=[A-Z][a-z]+\s)|,|[()\[\]{}<>"“”`]|"""
+    r"""\s(?:via|when|while|if|because|due to|by|which|that|"""
+    r"""as demonstrated|and then|with no)\s|\s-\s"""
+)
+_SHORTEST, _LONGEST = 2, 18  # words of a quotation
+
+
+class _Reading(NamedTuple):
+    """A way to read some words: what they match, and how a sentence says so and concludes."""
+
+    pattern: re.Pattern[str]
+    opening: str
+    named: str = ""
+    conclusion: str = ""
+
+
+def _readings(tables: Json) -> dict[str, _Reading]:
+    return {
+        name: _Reading(
+            re.compile("|".join(table.get("words", ()))),
+            table["opening"],
+            table.get("named", ""),
+            table.get("so", ""),
+        )
+        for name, table in tables.items()
+    }
+
+
+_TABLES = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+_CAUSES, _STAKES = _readings(_TABLES["cause"]), _readings(_TABLES["stake"])
+_SO_NAMED = "That is"
+_SHARED = 0.5  # of the words of a name, so that a quotation that holds them names it
 
 
 def rationale(
@@ -55,11 +93,13 @@ def rationale(
     opening words are quoted. `better` is the neighbour to name where MITRE does not want the
     weakness mapped to.
     """
-    sentences = [_evidence(description, quote)]
-    impact = _first(_IMPACT, description)
-    if impact:
-        sentences.append(f'The stated consequence: "{impact.rstrip(",")}".')
-    sentences.append(f"This corresponds to {weakness.cwe_id}, {weakness.name}.")
+    description = " ".join(description.split())
+    quote = _widen(description, " ".join(quote.split()))
+    cause = _cause(quote, weakness)
+    # Without a telling phrase the opening words of the record are the evidence there is.
+    quote = quote or " ".join(description.split(None, 10)[:10]).rstrip(".,;:")
+    sentences = _told(description, quote, cause.opening)
+    sentences.append(f"{cause.conclusion} {weakness.cwe_id}, {weakness.name}.")
     if better:
         sentences.append(f"MITRE advises against this entry; {better.cwe_id}, {better.name}, fits")
         sentences.append("better where it applies.")
@@ -68,23 +108,73 @@ def rationale(
     return f"{' '.join(sentences)}\n\n{weakness.cwe_id}"
 
 
-def _evidence(description: str, quote: str) -> str:
-    """Say what in the text points to the weakness, where it lies and how it is reached."""
-    quote = _widen(description, quote)
-    # Without a telling phrase the opening words of the record are the evidence there is.
-    quote = quote or " ".join(description.split(None, 10)[:10]).rstrip(".,;:")
-    where, via = _first(_WHERE, description), _first(_VIA, description)
-    sentence = f'The description reports "{quote}"'
-    if where and where.lower() not in quote.lower():
-        sentence += f" in {where}"
+def _cause(quote: str, weakness: Weakness) -> _Reading:
+    """Tell what the words of a quotation say of the cause."""
+    if not quote:
+        return _CAUSES["none"]
+    cause = _first(_CAUSES.values(), quote) or _CAUSES["other"]
+    name, words = _words(weakness.name), _words(quote)
+    if len(name & words) <= _SHARED * min(len(name), len(words) + 1):
+        return cause
+    return cause._replace(opening=cause.named, conclusion=_SO_NAMED)
+
+
+def _first(readings: Iterable[_Reading], text: str) -> _Reading | None:
+    low = text.lower()
+    return next((r for r in readings if r.pattern.pattern and r.pattern.search(low)), None)
+
+
+def _words(text: str) -> set[str]:
+    return {word[:5] for word in re.findall(r"\w+", text.lower()) if word not in STOP_WORDS}
+
+
+def _told(description: str, quote: str, opening: str) -> list[str]:
+    """Say what points to the weakness, where and how, and what follows, in the text's order."""
+    at = description.find(quote)
+    where, via, impact = _WHERE.search(description), _way(description), _consequence(description)
+    sentence = opening.format(quote=quote)
+    if where and (place := _group(where)).lower() not in quote.lower():
+        before = where.start() < at
+        sentence = (
+            f"In {place}, {sentence[0].lower()}{sentence[1:]}"
+            if before
+            else f"{sentence} in {place}"
+        )
     if via and via.lower() not in quote.lower():
         sentence += f", reached via {via}"
-    return f"{sentence}."
+    sentences = [f"{sentence}."]
+    if impact and quote not in impact and impact not in quote:
+        stake = _first(_STAKES.values(), impact)
+        told = [f"{stake.opening.format(quote=impact)}."] if stake else []
+        sentences = told + sentences if description.find(impact) < at else sentences + told
+    return sentences
 
 
-def _first(pattern: re.Pattern[str], text: str) -> str:
-    match = pattern.search(text)
-    return " ".join(next(filter(None, match.groups())).split()) if match else ""
+def _group(match: re.Match[str]) -> str:
+    return " ".join(next(filter(None, match.groups())).split())
+
+
+def _way(description: str) -> str:
+    """Find how the weakness is reached; "" where that is not told in so many words."""
+    match = _VIA.search(description)
+    return _clause(match.group(1)) if match else ""
+
+
+def _consequence(description: str) -> str:
+    """Find the clause that tells what follows; "" where none does, or at too great length."""
+    for match in _IMPACT.finditer(description):
+        clause = _clause(description[match.start() :])
+        if clause and _first(_STAKES.values(), clause):
+            return clause
+    return ""
+
+
+def _clause(text: str) -> str:
+    """Return a text's first clause, whole; "" where it is too long to quote, or breaks off."""
+    end = _END.search(text)
+    words = text[: end.start() if end else len(text)].split()
+    whole = _SHORTEST <= len(words) <= _LONGEST and words[-1].lower() not in STOP_WORDS
+    return " ".join(words) if whole else ""
 
 
 # Up to three words and their spaces, right before a place or right after one.
@@ -94,8 +184,8 @@ _REACH = 200  # characters in which the three words before are looked for
 
 
 def _widen(description: str, phrase: str) -> str:
-    """Add up to three words on either side of a one-word phrase, within its clause."""
-    if not phrase or " " in phrase:
+    """Add up to three words on either side of a word, within its clause; "XSS" says enough."""
+    if not phrase or " " in phrase or (phrase.isupper() and phrase.isalpha()):
         return phrase
     words = [phrase]
     start = _find_word(description, phrase)

@@ -18,7 +18,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from cybersecqwen.corpus.phrases import Phrases
-from cybersecqwen.cwe.rationale import STOP_WORDS, rationale
+from cybersecqwen.cwe.cause import argue
+from cybersecqwen.cwe.rationale import STOP_WORDS
 from cybersecqwen.records import Weakness
 from cybersecqwen.synthesis.cvss import metric_lines, read_vector
 from cybersecqwen.synthesis.distractors import Distractors
@@ -128,7 +129,7 @@ def label(record: RecordFacts, writer: QuestionWriter, _choice: bool) -> Draft |
     quote = _quote(record, writer)
     if not quote or record.weakness is None:
         return None
-    answer, _, last = rationale(record.text, record.weakness, quote).rpartition("\n\n")
+    answer, _, last = argue(record.text, record.weakness).rpartition("\n\n")
     return Draft(
         kind="weakness",
         topic="label",
