@@ -13,6 +13,15 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 
+class Cvss(NamedTuple):
+    """A severity in CVSS, as one source gives it."""
+
+    source: str  # nvd, cna or cisa_adp; "" where the record does not say
+    version: str  # 2.0, 3.0, 3.1 or 4.0
+    vector: str
+    score: float | None = None  # 0 to 10
+
+
 @dataclass(frozen=True, slots=True)
 class Vulnerability:
     """One CVE record, its weakness labels kept apart by who gave them.
@@ -31,9 +40,28 @@ class Vulnerability:
     assigner: str | None = None
     description_source: str | None = None
     rejected: bool = False
+    status: str = ""  # upstream's own word: Analyzed, Deferred, PUBLISHED, …
+    cvss: tuple[Cvss, ...] = ()  # the newest version of CVSS first
     # When upstream last changed it, UTC to the millisecond; "" where the record does not say.
     modified: str = field(default="", compare=False)
     where: str = field(default="", compare=False)  # file:position it was read from
+
+
+class KnownExploitation(NamedTuple):
+    """The entry of a CVE in CISA's catalogue of what is exploited in the wild; dates are ISO."""
+
+    name: str
+    date_added: str
+    due_date: str  # by when US federal agencies must have acted
+    action: str  # that they must take
+    ransomware: bool  # known to be used in ransomware campaigns
+
+
+class EpssScore(NamedTuple):
+    """How likely a CVE is to be exploited within 30 days, by FIRST's EPSS."""
+
+    score: float  # probability, 0 to 1
+    percentile: float  # share of CVEs that score no higher, 0 to 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,7 +128,9 @@ def test_vector_is_the_cnas_31_before_30_and_cisas_last(tmp_path: Path) -> None:
     both = record(containers={"cna": cna, "adp": [cisa]})
     late = record(containers={"cna": container(), "adp": [cisa]})
     assert [r.cvss3_vector for r in cve_json.read(write(tmp_path / "a.json", both))] == ["cna31"]
-    assert [r.cvss3_vector for r in cve_json.read(write(tmp_path / "b.json", late))] == ["cisa31"]
+    (one,) = cve_json.read(write(tmp_path / "b.json", late))
+    assert (one.cvss3_vector, one.status) == ("cisa31", "PUBLISHED")
+    assert one.cvss == (("cisa_adp", "3.1", "cisa31", None),)
 
 
 def test_a_rejected_record_has_no_description(tmp_path: Path) -> None:

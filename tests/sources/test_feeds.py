@@ -35,6 +35,7 @@ from . import (
     test_capec,
     test_cve_json,
     test_cwe,
+    test_epss,
     test_kev,
     test_nvd_json,
 )
@@ -75,6 +76,7 @@ FILES: dict[str, bytes | Callable[[Path], None]] = {
     },
     "capec": bundle(test_capec.INJECTION),
     "kev": json.dumps(test_kev.catalogue(test_kev.entry(CVE))).encode(),
+    "epss": test_epss.scores(f"{CVE},0.5,0.9"),
     "osv": json.dumps(test_advisories.OSV).encode(),
     "csaf": json.dumps(test_advisories.CSAF).encode(),
     "cyclonedx": json.dumps(test_advisories.CYCLONEDX).encode(),

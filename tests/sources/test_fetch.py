@@ -377,7 +377,7 @@ def test_cti_bench_cut_on_the_way_arrives_whole(upstream: Upstream, tmp_path: Pa
 
 def test_unknown_source_names_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(
-        InputError, match=r"vulnrichment, cwe, attack-enterprise, .*, capec, kev, cti-bench"
+        InputError, match=r"vulnrichment, cwe, attack-enterprise, .*, capec, kev, epss, cti-bench"
     ):
         fetch("nvdd", tmp_path)
 

@@ -101,6 +101,29 @@ def test_vector_is_31_before_30_and_primary_before_secondary(
     assert record.cvss3_vector == vector
 
 
+def test_severities_are_kept_by_version_and_source_with_their_scores(tmp_path: Path) -> None:
+    def scored(source: str, kind: str, vector: str, score: float) -> dict[str, Any]:
+        one = metric(kind, vector)
+        return {**one, "source": source, "cvssData": {**one["cvssData"], "baseScore": score}}
+
+    metrics = {
+        "cvssMetricV2": [scored("nvd@nist.gov", "Primary", "AV:N", 10)],
+        "cvssMetricV31": [
+            scored(CISA, "Secondary", "CVSS:3.1/b", 5.5),
+            scored("nvd@nist.gov", "Primary", "CVSS:3.1/a", 9.8),
+        ],
+        "cvssMetricV40": [metric("Secondary", "CVSS:4.0/c")],
+    }
+    (record,) = nvd_json.read(write(tmp_path / "f.json.gz", cve("CVE-2015-0001", metrics=metrics)))
+    assert record.status == "Analyzed"
+    assert record.cvss == (
+        ("cna", "4.0", "CVSS:4.0/c", None),
+        ("nvd", "3.1", "CVSS:3.1/a", 9.8),
+        ("cisa_adp", "3.1", "CVSS:3.1/b", 5.5),
+        ("nvd", "2.0", "AV:N", 10.0),
+    )
+
+
 def test_the_other_fields(tmp_path: Path) -> None:
     spanish = [{"lang": "es", "value": "Una."}]
     feed = write(

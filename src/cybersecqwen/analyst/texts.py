@@ -47,7 +47,7 @@ _TEXT_BYTES = 1 << 22  # of a plain text that are read at all
 _BOM = b"\xef\xbb\xbf"
 _CONVERTED = 1 << 28  # bytes that are converted to UTF-8
 _START = 64  # bytes by which plain text is told from JSON, XML and binary formats
-_FEED_START = re.compile(rb"\A[{<]|[\x00-\x08\x0e-\x1f]")
+_FEED_START = re.compile(rb"\A[{<#]|[\x00-\x08\x0e-\x1f]")
 _FEED_ENDINGS = (".json", ".json.gz", ".xml", ".xml.gz", ".parquet")
 # A first line of names and nothing else can only be a header.
 _HEADER = re.compile(r'"?[A-Za-z_][\w.-]*"?([,;\t]"?[A-Za-z_][\w.-]*"?)+')

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from itertools import chain
+from operator import attrgetter
 from pathlib import Path
 from typing import Literal
 
@@ -23,7 +23,7 @@ from cybersecqwen.cwe.identifiers import CVE_SYNTAX
 from cybersecqwen.errors import InputError
 from cybersecqwen.formats.archives import Head, members
 from cybersecqwen.formats.rows import Report, refuse, reported
-from cybersecqwen.records import Vulnerability
+from cybersecqwen.records import Cvss, Vulnerability
 from cybersecqwen.sources.schema import (
     CISA_ADP,
     CveId,
@@ -53,9 +53,16 @@ class _Problem(Schema):
     descriptions: list[_ProblemText]
 
 
+class _Severity(Schema):
+    vector: str = Field(default="", alias="vectorString")
+    score: float | None = Field(default=None, alias="baseScore")
+
+
 class _Metric(Schema):
-    v31: str = inside("cvssV3_1", "vectorString")
-    v30: str = inside("cvssV3_0", "vectorString")
+    v40: _Severity | None = Field(default=None, alias="cvssV4_0")
+    v31: _Severity | None = Field(default=None, alias="cvssV3_1")
+    v30: _Severity | None = Field(default=None, alias="cvssV3_0")
+    v2: _Severity | None = Field(default=None, alias="cvssV2_0")
 
 
 class _Container(Schema):
@@ -113,16 +120,19 @@ def read_record(data: bytes, where: str) -> Vulnerability:
 def _vulnerability(record: _Record, where: str) -> Vulnerability:
     cna, adps, metadata = record.cna, record.adps, record.metadata
     cisa = [a for a in adps if a.title == _CISA_TITLE or a.org == CISA_ADP]
+    severities = [*_severities("cna", [cna]), *_severities("cisa_adp", cisa)]
     return Vulnerability(
         cve_id=metadata.id,
         published=metadata.published or "",
         description=english(cna.descriptions),
         cwe_cna=_labels([cna]),
         cwe_cisa_adp=_labels(cisa),
-        cvss3_vector=_vector([cna, *cisa]),
+        cvss3_vector=next((one.vector for one in severities if one.version[0] == "3"), None),
         assigner=metadata.assigner,
         description_source="cvelist",
         rejected=metadata.state == "REJECTED",
+        status=metadata.state,
+        cvss=tuple(sorted(severities, key=attrgetter("version"), reverse=True)),
         # Each part has a date of its own.
         modified=max(metadata.updated, *(c.updated for c in (cna, *adps))),
         where=where,
@@ -135,7 +145,16 @@ def _labels(containers: Iterable[_Container]) -> tuple[str, ...]:
     return labels_of(stated_label(t.cwe) or stated_label(t.description) or t.cwe for t in texts)
 
 
-def _vector(containers: list[_Container]) -> str | None:
-    """Take the CVSS 3.1 vector, else 3.0, of the first container that has one."""
-    vectors = ([*(m.v31 for m in c.metrics), *(m.v30 for m in c.metrics)] for c in containers)
-    return next(filter(None, chain.from_iterable(vectors)), None)
+def _severities(source: str, containers: Iterable[_Container]) -> Iterator[Cvss]:
+    """Yield what the containers give, of each the newest version of CVSS first."""
+    for metrics in (container.metrics for container in containers):
+        versions = {
+            "4.0": [m.v40 for m in metrics],
+            "3.1": [m.v31 for m in metrics],
+            "3.0": [m.v30 for m in metrics],
+            "2.0": [m.v2 for m in metrics],
+        }
+        for version, given in versions.items():
+            for one in filter(None, given):
+                if one.vector:
+                    yield Cvss(source, version, one.vector, one.score)

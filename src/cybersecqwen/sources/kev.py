@@ -22,7 +22,7 @@ from pydantic import BeforeValidator, Field
 from cybersecqwen.errors import InputError
 from cybersecqwen.formats.archives import Head, read_only
 from cybersecqwen.formats.rows import Report, refuse
-from cybersecqwen.records import Vulnerability
+from cybersecqwen.records import KnownExploitation, Vulnerability
 from cybersecqwen.sources.feed import advisory_feed, fetch_file
 from cybersecqwen.sources.recordstore.session import Session, update_release
 from cybersecqwen.sources.recordstore.versions import Changes
@@ -54,6 +54,12 @@ class KnownExploited(Schema, title="CISA's KEV catalogue"):
     ransomware: _IsKnown = Field(default=False, alias="knownRansomwareCampaignUse")
     cwes: list[str] = Field(default=[])
     description: str = Field(alias="shortDescription")
+
+    def exploitation(self) -> KnownExploitation:
+        """Return the entry as the record store has it."""
+        return KnownExploitation(
+            self.name, self.date_added, self.due_date, self.action, self.ransomware
+        )
 
 
 class Catalogue(NamedTuple):

@@ -26,7 +26,7 @@ from cybersecqwen.formats import encoding
 from cybersecqwen.formats.archives import Head, Member, json_members, readable, unpacked, utf8
 from cybersecqwen.formats.json_stream import list_rows
 from cybersecqwen.formats.rows import Report, refuse, reported
-from cybersecqwen.records import Vulnerability
+from cybersecqwen.records import Cvss, Vulnerability
 from cybersecqwen.sources.schema import (
     CISA_ADP,
     CveId,
@@ -44,7 +44,7 @@ from cybersecqwen.sources.schema import (
 
 _NVD = "nvd@nist.gov"
 _BARE = {"cve", "sourceIdentifier", "vulnStatus"}  # keys of a record without its envelope
-_OF_SOURCE = {_NVD: "cwe_nvd", CISA_ADP: "cwe_cisa_adp"}  # any other source is a CNA
+_SOURCES = {_NVD: "nvd", CISA_ADP: "cisa_adp"}  # any other source is a CNA
 
 
 class _Weakness(Schema):
@@ -53,13 +53,17 @@ class _Weakness(Schema):
 
 
 class _Metric(Schema):
+    source: str = ""
     type: str
     vector: str = inside("cvssData", "vectorString")
+    score: float | None = inside("cvssData", "baseScore", default=None)
 
 
 class _Metrics(Schema):
+    v40: list[_Metric] = Field(default=[], alias="cvssMetricV40")
     v31: list[_Metric] = Field(default=[], alias="cvssMetricV31")
     v30: list[_Metric] = Field(default=[], alias="cvssMetricV30")
+    v2: list[_Metric] = Field(default=[], alias="cvssMetricV2")
 
 
 class _Cve(Schema, title="NVD JSON 2.0"):
@@ -211,7 +215,7 @@ def _record(item: Any, where: str) -> Vulnerability:
     labels: dict[str, list[str]] = {"cwe_nvd": [], "cwe_cna": [], "cwe_cisa_adp": []}
     for weakness in cve.weaknesses:
         texts = [text.value for text in weakness.description]
-        labels[_OF_SOURCE.get(weakness.source, "cwe_cna")] += texts
+        labels[f"cwe_{_SOURCES.get(weakness.source, 'cna')}"] += texts
     return Vulnerability(
         cve_id=cve.id,
         published=cve.published,
@@ -221,6 +225,8 @@ def _record(item: Any, where: str) -> Vulnerability:
         assigner=cve.assigner,
         description_source="nvd",
         rejected=cve.status == "Rejected",
+        status=cve.status,
+        cvss=tuple(_severities(cve.metrics)),
         modified=cve.modified,
         where=where,
     )
@@ -230,3 +236,11 @@ def _vector(metrics: _Metrics) -> str | None:
     """Take the CVSS 3.1 vector, else 3.0, NVD's own or the primary one before others."""
     metric = min(metrics.v31 or metrics.v30, key=lambda m: m.type != "Primary", default=None)
     return metric.vector or None if metric else None
+
+
+def _severities(metrics: _Metrics) -> Iterator[Cvss]:
+    versions = {"4.0": metrics.v40, "3.1": metrics.v31, "3.0": metrics.v30, "2.0": metrics.v2}
+    for version, given in versions.items():
+        for metric in sorted(given, key=lambda m: m.type != "Primary"):
+            source = _SOURCES.get(metric.source, "cna")
+            yield Cvss(source, version, metric.vector, metric.score)

@@ -7,16 +7,17 @@ import subprocess
 import sys
 import textwrap
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from cybersecqwen.errors import CyberSecQwenError, InputError
-from cybersecqwen.records import Vulnerability
+from cybersecqwen.records import Cvss, Vulnerability
 from cybersecqwen.sources import read_vulnerabilities
 from cybersecqwen.sources.recordstore import database, query
 from cybersecqwen.sources.recordstore.database import open_for_update, transaction
-from cybersecqwen.sources.recordstore.versions import NVD, apply
+from cybersecqwen.sources.recordstore.versions import NVD, Changes, apply
 
 RECORDS = [Vulnerability(f"CVE-2024-{i}", "2024-01-01", "text " * 20) for i in range(1000, 1400)]
 
@@ -50,13 +51,28 @@ def test_what_is_missing_foreign_or_of_another_schema_is_one_line(
     with pytest.raises(InputError, match="SQLite file of another program"), open_for_update(other):
         pass
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA user_version = 2")
-    with pytest.raises(InputError, match="has the schema 2, not 1"):
+        connection.execute("PRAGMA user_version = 3")
+    with pytest.raises(InputError, match="has the schema 3, not 2"):
         list(query.read(path))
     text = tmp_path / "text.sqlite"
     text.write_text("no database at all " * 100)
     with pytest.raises(InputError, match="is not an SQLite file"), open_for_update(text):
         pass
+
+
+def test_a_store_of_the_schema_before_is_brought_to_this_one(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        for table in ("versions", "records"):
+            connection.execute(f"ALTER TABLE {table} DROP COLUMN status")
+            connection.execute(f"ALTER TABLE {table} DROP COLUMN cvss")
+        connection.executescript("DROP TABLE epss; PRAGMA user_version = 1")
+    assert list(query.read(path)) == RECORDS
+    assert query.epss(path, ["CVE-2024-1000"]) == ("", {})
+    scored = replace(RECORDS[0], status="Analyzed", cvss=(Cvss("nvd", "3.1", "CVSS:3.1/…", 9.8),))
+    with open_for_update(path) as connection, transaction(connection):
+        changes = apply(connection, NVD, [scored, *RECORDS[1:]], seen="2026-01-02T00:00:00")
+    assert changes == Changes(len(RECORDS), changed=1)
+    assert next(query.read(path)) == scored
 
 
 def test_a_truncated_store_is_called_damaged(path: Path) -> None:

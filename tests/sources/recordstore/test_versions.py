@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cybersecqwen.records import Vulnerability
+from cybersecqwen.records import Cvss, Vulnerability
 from cybersecqwen.sources.recordstore.database import open_for_update, transaction
 from cybersecqwen.sources.recordstore.versions import (
     CVE_LIST,
@@ -91,6 +91,15 @@ def test_labels_are_those_of_their_giver_and_the_rest_is_nvds() -> None:
     without_list = merge({NVD: nvd, TABLE: table})
     assert (without_list.cwe_cna, without_list.cwe_cisa_adp) == (("CWE-1",), ("CWE-3",))
     assert merge({CVE_LIST: cna, TABLE: table}).cwe_nvd == ("CWE-20",)
+
+
+def test_severities_are_those_of_all_the_newest_version_first_and_each_once() -> None:
+    own, passed_on = Cvss("nvd", "3.1", "a", 9.8), Cvss("cna", "4.0", "b", 8.7)
+    nvd = replace(ONE, cvss=(passed_on, own), status="Analyzed")
+    cna = replace(ONE, cvss=(passed_on, Cvss("cna", "3.1", "c", 7.0)), status="PUBLISHED")
+    one = merge({CVE_LIST: cna, NVD: nvd})
+    assert one.cvss == (passed_on, own, Cvss("cna", "3.1", "c", 7.0))
+    assert one.status == "Analyzed"
 
 
 def test_a_record_that_nvd_does_not_describe_has_the_text_of_the_list() -> None:

@@ -25,8 +25,9 @@ from cybersecqwen.files import locked
 NAME = "records.sqlite"  # in the cache
 
 _SCHEMA = Path(__file__).with_name("schema.sql")
+_UPGRADE = Path(__file__).with_name("upgrade.sql")
 _APPLICATION = int.from_bytes(b"CSQW")
-_VERSION = 1  # of the schema, which says both
+_VERSION = 2  # of the schema, which says both
 MAGIC = b"SQLite format 3\0"
 _PATIENCE = 30.0  # seconds that a reader and a writer wait for each other
 
@@ -53,8 +54,8 @@ def open_for_reading(path: Path) -> Iterator[sqlite3.Connection]:
         )
     with _sqlite_errors(path), closing(_connect(path, "rw")) as connection:
         # Open to be written, for what a killed update left half-done has to be taken back.
+        _check_schema(connection, path)
         connection.execute("PRAGMA query_only = ON")
-        _refuse_foreign(connection, path)
         yield connection
 
 
@@ -72,7 +73,7 @@ def open_for_update(path: Path) -> Iterator[sqlite3.Connection]:
         if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             schema = _SCHEMA.read_text(encoding="utf-8")
             connection.executescript(f"BEGIN IMMEDIATE; {schema} COMMIT;")
-        _refuse_foreign(connection, path)
+        _check_schema(connection, path)
         yield connection
 
 
@@ -108,7 +109,7 @@ def _damaged(path: Path, what: str) -> InputError:
     return InputError(f"is damaged: {what}", where=path, tip="delete it and fill it again")
 
 
-def _refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
+def _check_schema(connection: sqlite3.Connection, path: Path) -> None:
     application, version = (
         connection.execute(f"PRAGMA {name}").fetchone()[0]
         for name in ("application_id", "user_version")
@@ -117,12 +118,22 @@ def _refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
         raise InputError(
             "is an SQLite file of another program", where=path, tip="give a record store"
         )
-    if version != _VERSION:
+    if version == _VERSION - 1:
+        _upgrade(connection)
+    elif version != _VERSION:
         raise InputError(
             f"has the schema {version}, not {_VERSION}",
             where=path,
             tip="use the version of cybersecqwen that made it, or fill a new store",
         )
+
+
+def _upgrade(connection: sqlite3.Connection) -> None:
+    """Bring a store of the schema before this one to this one, unless another process just did."""
+    with transaction(connection):
+        if connection.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
+            for statement in _UPGRADE.read_text(encoding="utf-8").split(";"):
+                connection.execute(statement)
 
 
 @contextmanager

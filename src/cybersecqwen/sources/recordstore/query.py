@@ -17,8 +17,9 @@ from typing import Literal
 
 from cybersecqwen.files import Json
 from cybersecqwen.formats.rows import Report, refuse
-from cybersecqwen.records import Vulnerability
+from cybersecqwen.records import EpssScore, KnownExploitation, Vulnerability
 from cybersecqwen.sources.recordstore.database import open_for_reading
+from cybersecqwen.sources.recordstore.session import latest_release
 from cybersecqwen.sources.recordstore.versions import (
     COLUMNS,
     LABELS,
@@ -27,6 +28,7 @@ from cybersecqwen.sources.recordstore.versions import (
 )
 
 _RECORDS = f"SELECT {', '.join(COLUMNS)} FROM records"
+_WANTED = "cve_id IN (SELECT value FROM json_each(?))"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +52,37 @@ def find(path: Path, cve_ids: Collection[str]) -> Iterator[Vulnerability]:
     """Yield the records of some CVEs, as far as the store holds them."""
     with open_for_reading(path) as connection:
         for row in connection.execute(
-            f"{_RECORDS} WHERE cve_id IN (SELECT value FROM json_each(?))",
+            f"{_RECORDS} WHERE {_WANTED}",
             (json.dumps(list(cve_ids)),),
         ):
             yield as_vulnerability(row, f"{path}:{row['cve_id']}")
+
+
+def known_exploited(
+    path: Path, cve_ids: Collection[str]
+) -> tuple[str, dict[str, KnownExploitation]]:
+    """Return the version of KEV in the store, "" without one, and its entries of some CVEs."""
+    with open_for_reading(path) as connection:
+        entries = connection.execute(
+            f"SELECT cve_id, {', '.join(KnownExploitation._fields)} FROM kev WHERE {_WANTED}",
+            (json.dumps(list(cve_ids)),),
+        )
+        found = {
+            cve_id: KnownExploitation._make((*texts, bool(flag)))
+            for cve_id, *texts, flag in entries
+        }
+        return latest_release(connection, "kev")[0], found
+
+
+def epss(path: Path, cve_ids: Collection[str]) -> tuple[str, dict[str, EpssScore]]:
+    """Return the date and version of EPSS in the store, "" without it, and scores of some CVEs."""
+    with open_for_reading(path) as connection:
+        scores = connection.execute(
+            f"SELECT cve_id, score, percentile FROM epss WHERE {_WANTED}",
+            (json.dumps(list(cve_ids)),),
+        )
+        found = {cve_id: EpssScore(*score) for cve_id, *score in scores}
+        return latest_release(connection, "epss")[0], found
 
 
 def rows(path: Path, wanted: RecordFilter) -> Iterator[Json]:
@@ -62,7 +91,7 @@ def rows(path: Path, wanted: RecordFilter) -> Iterator[Json]:
     `known_exploited` is the date on which KEV took the record in, or null.
     """
     where, values = _condition(wanted)
-    columns = ", ".join(f"records.{name}" for name in COLUMNS)
+    columns = ", ".join(f"records.{name}" for name in COLUMNS if name not in ("status", "cvss"))
     query = (
         f"SELECT {columns}, kev.date_added AS known_exploited FROM records"
         f" LEFT JOIN kev USING (cve_id) WHERE {where} ORDER BY records.{wanted.by}, records.cve_id"

@@ -12,6 +12,8 @@ CREATE TABLE versions (           -- the latest that each source gave
     rejected INTEGER NOT NULL,
     modified TEXT NOT NULL,       -- by upstream, UTC to the millisecond
     source TEXT NOT NULL,         -- nvd, cvelist or table
+    status TEXT NOT NULL DEFAULT '',
+    cvss TEXT NOT NULL DEFAULT '[]',  -- a JSON list of [source, version, vector, score]
     PRIMARY KEY (cve_id, source)
 );
 
@@ -28,6 +30,8 @@ CREATE TABLE records (            -- what follows from the versions
     rejected INTEGER NOT NULL,
     modified TEXT NOT NULL,       -- by upstream, UTC to the millisecond
     sources TEXT NOT NULL,        -- a JSON list
+    status TEXT NOT NULL DEFAULT '',
+    cvss TEXT NOT NULL DEFAULT '[]',  -- as in versions
     PRIMARY KEY (cve_id)
 );
 
@@ -74,6 +78,12 @@ CREATE TABLE kev (
     cwes TEXT NOT NULL
 );
 
+CREATE TABLE epss (
+    cve_id TEXT PRIMARY KEY,
+    score REAL NOT NULL,          -- probability, 0 to 1
+    percentile REAL NOT NULL      -- share of CVEs that score no higher
+) WITHOUT ROWID;
+
 CREATE TABLE refused (            -- records that upstream lists and that could not be read
     feed TEXT NOT NULL,
     cve_id TEXT NOT NULL,
@@ -83,4 +93,4 @@ CREATE TABLE refused (            -- records that upstream lists and that could 
 );
 
 PRAGMA application_id = 1129533783;
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;

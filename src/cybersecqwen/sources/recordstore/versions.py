@@ -21,18 +21,19 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from cybersecqwen.records import Vulnerability
+from cybersecqwen.records import Cvss, Vulnerability
 
 NVD, CVE_LIST, TABLE = "nvd", "cvelist", "table"  # in the order in which they are preferred
 LABELS = ("cwe_nvd", "cwe_cna", "cwe_cisa_adp")
 COLUMNS = (
     *("cve_id", "published", "description", *LABELS, "cvss3_vector", "assigner"),
-    *("description_source", "rejected", "modified"),
+    *("description_source", "rejected", "modified", "status", "cvss"),
 )
 _values = attrgetter(*COLUMNS)
 _WATCHED = (*LABELS, "description", "cvss3_vector", "rejected")  # whose changes are history
 
 _LABELS = TypeAdapter(list[str])
+_CVSS = TypeAdapter(list[Cvss])
 
 Versions = Mapping[str, Vulnerability]
 
@@ -67,6 +68,7 @@ def merge(versions: Versions) -> Vulnerability:
     home = versions.get(CVE_LIST)
     told = next((v for v in ranked if v.description), ranked[0])
     others = [home] if home else ranked
+    severities = sorted((c for v in ranked for c in v.cvss), key=lambda c: c.version, reverse=True)
     return Vulnerability(
         cve_id=told.cve_id,
         published=next((v.published for v in ranked if v.published), ""),
@@ -78,6 +80,8 @@ def merge(versions: Versions) -> Vulnerability:
         assigner=next((v.assigner for v in ranked if v.assigner), None),
         description_source=told.description_source,
         rejected=(home or ranked[0]).rejected,
+        status=next((v.status for v in ranked if v.status), ""),
+        cvss=tuple(dict.fromkeys(severities)),
         modified=max(v.modified for v in ranked),
     )
 
@@ -142,7 +146,8 @@ def as_vulnerability(row: sqlite3.Row, where: str = "") -> Vulnerability:
     """Turn a row with COLUMNS into a record."""
     values = {name: row[name] for name in COLUMNS}
     values |= {name: as_labels(values[name]) for name in LABELS}
-    return Vulnerability(**values | {"rejected": bool(values["rejected"]), "where": where})
+    values |= {"cvss": _as_cvss(values["cvss"]), "rejected": bool(values["rejected"])}
+    return Vulnerability(**values, where=where)
 
 
 def _row(record: Vulnerability) -> tuple[Any, ...]:
@@ -151,8 +156,8 @@ def _row(record: Vulnerability) -> tuple[Any, ...]:
 
 # A million records share a few thousand lists of labels.
 @lru_cache(maxsize=1 << 14)
-def _listed(labels: tuple[str, ...]) -> str:
-    return _json(labels)
+def _listed(values: tuple[Any, ...]) -> str:
+    return _json(values)
 
 
 @lru_cache(maxsize=1 << 14)
@@ -161,9 +166,18 @@ def as_labels(listed: str) -> tuple[str, ...]:
     return tuple(_LABELS.validate_json(listed))
 
 
+@lru_cache(maxsize=1 << 14)
+def _as_cvss(listed: str) -> tuple[Cvss, ...]:
+    return tuple(_CVSS.validate_json(listed))
+
+
 def _write(connection: sqlite3.Connection, table: str, rows: Iterable[tuple[Any, ...]]) -> None:
-    places = ", ".join("?" * (len(COLUMNS) + 1))
-    connection.executemany(f"INSERT OR REPLACE INTO {table} VALUES ({places})", rows)
+    # Those that an upgrade added stand at the end of the table.
+    names = (*COLUMNS, "source" if table == "versions" else "sources")
+    places = ", ".join("?" * len(names))
+    connection.executemany(
+        f"INSERT OR REPLACE INTO {table} ({', '.join(names)}) VALUES ({places})", rows
+    )
 
 
 def _history(
