@@ -22,6 +22,7 @@ from cybersecqwen.cli import (
     dataset,
     evaluate,
     export,
+    hub,
     knowledge,
     records,
     scoring,
@@ -101,7 +102,7 @@ _SECTIONS = {
         scoring.protocols,
         evaluate.probe,
     ),
-    "Ecosystem": (export.export, serving.serve_model),
+    "Ecosystem": (export.export, serving.serve_model, hub.push, hub.pull),
 }
 for _title, _commands in _SECTIONS.items():
     main.add_section(_title, _commands)

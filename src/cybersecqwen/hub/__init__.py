@@ -1,0 +1,1 @@
+"""Model repositories of a hub: what may go out, sending it, and fetching it checked."""
