@@ -110,6 +110,7 @@ class Corpus(Section):
     label_sources: tuple[Literal["nvd", "cna", "cisa_adp"], ...] = ("nvd", "cna", "cisa_adp")
     categories: Literal["drop", "keep"] = "drop"
     discouraged: Literal["drop", "keep"] = "keep"
+    contradicted: Literal["drop", "keep"] = "drop"  # records whose text names another CWE
     contaminated: Literal["drop", "keep"] = "drop"
     completion: Literal["rationale", "id"] = "rationale"
     min_words: int = Field(default=5, ge=1)

@@ -70,6 +70,16 @@ def test_categories_and_discouraged_weaknesses_are_kept_or_dropped_as_the_recipe
     assert outcome(drops, cwe_nvd=("CWE-20", "CWE-89"))[1] == "CWE-89"
 
 
+def test_a_label_other_than_the_cwe_that_the_text_names_is_not_taught() -> None:
+    text = "A CWE-23: relative path traversal flaw in Example Blog reads any file."
+    changes = {"description": text, "cwe_nvd": ("CWE-305",)}
+    dropped = outcome(**changes)
+    assert (dropped.reason, dropped.detail) == ("text-names-another-cwe", "CWE-305 CWE-23")
+    assert outcome(**changes, cwe_cna=("CWE-79", "CWE-23"))[1:] == ("CWE-23", "cna")
+    keeps = Corpus(years=(2021, 2021), contradicted="keep")
+    assert outcome(keeps, **changes)[1] == "CWE-305"
+
+
 def test_years_count_by_cve_id_or_by_publication() -> None:
     published = Corpus(years=(2021, 2021), year_by="published")
     assert in_cohort(GOOD, CORPUS)

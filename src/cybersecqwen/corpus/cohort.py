@@ -11,6 +11,7 @@ is left out in silence:
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple, TypeVar
@@ -23,6 +24,7 @@ from cybersecqwen.cwe.label import labels_of, primary_label
 from cybersecqwen.records import Dropped, Vulnerability, Weakness
 
 T = TypeVar("T")
+_CWE = re.compile(r"\bCWE[-: ]?0*([1-9]\d*)")
 
 
 class Candidate(NamedTuple):
@@ -46,7 +48,8 @@ def select(
     The label is the first usable one of the first source that has any, in the
     recipe's order of sources: a weakness of the catalogue, and a category or a
     discouraged weakness only where the recipe keeps those. NVD's placeholders
-    and deprecated entries are never usable.
+    and deprecated entries are never usable. Where the text itself names a CWE by
+    its id, no other label is, unless the recipe keeps what contradicts its text.
     """
     if not in_cohort(vulnerability, corpus):
         return None
@@ -54,11 +57,20 @@ def select(
     if reason:
         return _drop(vulnerability, *reason)
     labels, sources = labels_of(vulnerability, placeholders=True), corpus.label_sources
+    named = _named(vulnerability.description) if corpus.contradicted == "drop" else frozenset()
+
+    def is_usable(cwe: str) -> bool:
+        return not _label_problem(cwe, corpus, catalogue)
+
     label = primary_label(
-        labels, sources=sources, usable=lambda cwe: not _label_problem(cwe, corpus, catalogue)
+        labels, sources=sources, usable=lambda cwe: is_usable(cwe) and (not named or cwe in named)
     )
     if label:
         return Candidate(vulnerability, label.cwe, label.source)
+    contradicted = primary_label(labels, sources=sources, usable=is_usable) if named else None
+    if contradicted:
+        detail = " ".join((contradicted.cwe, *sorted(named)))
+        return _drop(vulnerability, "text-names-another-cwe", detail)
     # The first refused label is the one the sources would have given.
     refused = primary_label(labels, sources=sources)
     if refused is None:
@@ -82,6 +94,11 @@ def by_text(records: Iterable[T], text_of: Callable[[T], str]) -> dict[str, list
     for record in records:
         groups[normalised(text_of(record))].append(record)
     return groups
+
+
+def _named(text: str) -> frozenset[str]:
+    """Collect the CWEs that a text names by their ids."""
+    return frozenset(f"CWE-{number}" for number in _CWE.findall(text))
 
 
 def _unfit(vulnerability: Vulnerability, corpus: Corpus) -> tuple[str, str] | None:
