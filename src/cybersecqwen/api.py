@@ -97,7 +97,7 @@ def evaluate(
 ) -> list[Json]:
     """Measure a model on tasks of a benchmark under a protocol; one row of scores a task.
 
-    `model` is "embedded", "smollm2", a model folder, a file of recordings, a server's URL or
+    `model` is "embedded", "smollm2", a model folder, a GGUF file, recordings, a server's URL or
     NAME@URL; `tasks` are cti-rcm and cti-mcq where none is named. Every response is kept in `out`,
     by default `runs/<model>`, and a call that was killed goes on from there. The rows are those of
     `cybersecqwen evaluate --json`. Raises InputError, StageError or EngineError.

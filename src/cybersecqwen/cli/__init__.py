@@ -36,7 +36,7 @@ from cybersecqwen.errors import keep_secret
 _HELP = f"""Turn public vulnerability data into a compact, measured CTI language model.
 
 RECIPE is a TOML file, or the name of one that ships: {", ".join(sorted(shipped_recipes()))}.
-MODEL is embedded, smollm2, a model folder, a file of recordings, the URL of an
+MODEL is embedded, smollm2, a model folder, a GGUF file, recordings, the URL of an
 OpenAI-compatible server, or NAME@URL.
 """
 

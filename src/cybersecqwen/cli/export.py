@@ -1,7 +1,8 @@
-"""The commands that write for other tools: corpora as datasets, tasks and results for harnesses."""
+"""The commands that write for other programs: models, datasets, tasks and results for harnesses."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -12,7 +13,10 @@ from cybersecqwen.cli.group import (
     PROTOCOL,
     TASK,
     Group,
+    RegistryChoice,
     benchmark_option,
+    echo,
+    json_option,
     say,
     tasks_option,
 )
@@ -20,9 +24,67 @@ from cybersecqwen.cli.group import (
 _OUT = click.option("--out", type=FILE, required=True, help="Folder to write into.")
 
 
-@click.group(cls=Group)
+class _ExportGroup(Group):
+    """Takes what is none of its commands as the run of `export model`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put the command in where the line begins with a run or an option of its own."""
+        if args and args[0] not in (*self.commands, *ctx.help_option_names):
+            args = ["model", *args]
+        return super().parse_args(ctx, args)
+
+
+def _formats() -> Iterable[str]:
+    from cybersecqwen.training.export import FORMATS
+
+    return FORMATS
+
+
+@click.group(cls=_ExportGroup)
 def export() -> None:
-    """Write corpora, tasks and results for other tools."""
+    """Write models, corpora, tasks and results for other programs.
+
+    `export RUN` is short for `export model RUN`.
+    """
+
+
+@export.command()
+@click.argument("run", type=FILE)
+@click.option(
+    "--format",
+    "forms",
+    type=RegistryChoice(_formats),
+    multiple=True,
+    default=("safetensors", "gguf-q8_0"),
+    help="May be repeated.",
+)
+@click.option(
+    "--quantizer",
+    type=FILE,
+    envvar="LLAMA_QUANTIZE",
+    help="llama.cpp's llama-quantize, for gguf-q4_k_m.  [default: the one on PATH]",
+)
+@json_option
+def model(run: Path, forms: tuple[str, ...], quantizer: Path | None, as_json: bool) -> None:
+    """Write a run's merged model for other programs.
+
+    Each format becomes a folder in RUN/exports: safetensors for the Hugging Face Hub, GGUF with a
+    Modelfile for llama.cpp and Ollama, int8 and int4 for vLLM. What is there already is kept.
+    """
+    from cybersecqwen.manifest import outputs_of
+    from cybersecqwen.pipeline.exports import export as write
+    from cybersecqwen.pipeline.exports import open_exports
+
+    opened, written = open_exports(run), []
+    for form in dict.fromkeys(forms):
+        folder = write(opened, form, quantizer=quantizer)
+        files = outputs_of(folder)
+        size = sum((folder / name).stat().st_size for name in files)
+        written.append({"format": form, "folder": str(folder), "bytes": size, "sha256": files})
+        if not as_json:
+            say(f"{form}: {folder}, {size / 1e6:,.1f} MB")
+    if as_json:
+        echo(written, "", as_json=True)
 
 
 @export.command()

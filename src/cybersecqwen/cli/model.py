@@ -3,6 +3,7 @@
     --model embedded                                       what ships inside
     --model smollm2                                        the small language model trained here
     --model runs/smoke/merged                              a model folder
+    --model model-Q8_0.gguf                                a GGUF file, or a folder with one
     --model answers.jsonl                                  a file of recordings, or a folder of them
     --model http://localhost:8000/v1                       a server, and the only model it serves
     --model CyberSecQwen-4B@http://localhost:8000/v1       a server's model by its name
@@ -24,7 +25,7 @@ from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json
 
 METAVAR = "MODEL"
-HELP = "embedded, smollm2, a model folder, a file of recordings, a server's URL, or NAME@URL."
+HELP = "embedded, smollm2, a model folder, a GGUF file, recordings, a server's URL, or NAME@URL."
 OLDER = "An older way to name a model."
 
 

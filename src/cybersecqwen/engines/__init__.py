@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from cybersecqwen.engines.embedded_model import EmbeddedEngine
+from cybersecqwen.engines.gguf_model import GgufEngine
 from cybersecqwen.engines.http import HttpEngine
 from cybersecqwen.engines.interface import (
     Engine,
@@ -49,12 +50,13 @@ ENGINES: dict[str, EngineType] = {
     "embedded": EmbeddedEngine,
     "smollm2": SmolLM2Engine,
     "http": HttpEngine,
+    "gguf": GgufEngine,
     "transformers": TransformersEngine,
     "replay": ReplayEngine,
 }
 
 _MODEL = (
-    "embedded, smollm2, a model folder, a file of recordings, a server's URL (http://…), "
+    "embedded, smollm2, a model folder, a GGUF file, recordings, a server's URL (http://…), "
     "or NAME@URL"
 )
 
@@ -62,8 +64,9 @@ _MODEL = (
 def open_model(model: str | Path, *, kind: Kind = "instruct", **options: Any) -> Model:
     """Open the model that a string names.
 
-    It is "embedded", "smollm2", a model folder, a file or folder of recordings, a server's URL or
-    NAME@URL. A server whose URL comes without a name is asked for the only model that it serves.
+    It is "embedded", "smollm2", a model folder, a GGUF file, a file or folder of recordings, a
+    server's URL or NAME@URL. A server whose URL comes without a name is asked for the only model
+    that it serves.
     `kind` "base" is a model that takes raw texts in place of chats; the other `options` are those
     of `EngineOptions`. Raises InputError for a string that is none of these, and EngineError for a
     model that cannot be opened.

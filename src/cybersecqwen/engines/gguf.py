@@ -118,7 +118,7 @@ def find_file(base: str) -> Path:
 def load(file: Path) -> tuple[Any, Any]:
     """Load a GGUF file's model, dequantised to float32, and its tokenizer."""
     with extra("smollm2"):
-        import gguf  # noqa: F401  # what transformers reads the file with
+        from gguf import GGUFReader  # transformers reads the file with this package too
     with extra("train"):
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -127,7 +127,11 @@ def load(file: Path) -> tuple[Any, Any]:
     try:
         tokenizer = AutoTokenizer.from_pretrained(file.parent, **where)
         read, info = AutoModelForCausalLM.from_pretrained(
-            file.parent, dtype=torch.float32, output_loading_info=True, **where
+            file.parent,
+            dtype=torch.float32,
+            output_loading_info=True,
+            **where,
+            **_sizes_left_out(GGUFReader(file)),
         )
     # A damaged file makes the readers fail in any way: counts, offsets and names are out of it.
     except Exception as error:
@@ -143,6 +147,13 @@ def load(file: Path) -> tuple[Any, Any]:
     model.load_state_dict(read.state_dict())
     model.generation_config = read.generation_config
     return model, tokenizer
+
+
+def _sizes_left_out(reader: Any) -> dict[str, int]:
+    """Return the size of a head where transformers 5 leaves the file's out, as for Qwen3's."""
+    architecture = reader.fields["general.architecture"].contents()
+    length = reader.fields.get(f"{architecture}.attention.key_length")
+    return {"head_dim": length.contents()} if architecture == "qwen3" and length else {}
 
 
 def _package(base: str) -> tuple[str, Package]:

@@ -30,10 +30,11 @@ _WITHOUT = """\
 {{{{- chat if asked else {start} + {opening} + chat.split({opening}, 1)[1] -}}}}"""
 
 
-class _Turns(NamedTuple):
+class Turns(NamedTuple):
     """What a template writes around the words of a chat: before, between and after them."""
 
     head: str
+    reply: str  # between a question and its answer
     between: str  # an answer and the next question
     closing: str  # behind the last answer
 
@@ -49,14 +50,14 @@ def chat_template(wanted: str, tokenizer: Any, *, where: object) -> str:
     own = tokenizer.chat_template
     if not isinstance(own, str):
         raise RecipeError("the model has no chat template of its own", where=where, tip=_TIP)
-    turns = _turns(tokenizer, own, where)
+    turns = turns_of(tokenizer, own, where)
     start, added, opening = _before_question(turns, tokenizer.bos_token or "", where)
     if not added:
         return own
     cut = _WITHOUT.format(
         template=own.removesuffix("\n"), start=json.dumps(start), opening=json.dumps(opening)
     )
-    if _turns(tokenizer, cut, where) != turns._replace(head=start + opening):
+    if turns_of(tokenizer, cut, where) != turns._replace(head=start + opening):
         raise _inseparable(added, where)
     _log.warning("%s: its chat template adds %r before every chat; taken out", where, added)
     return cut
@@ -69,15 +70,32 @@ def end_of_turn(wanted: str, tokenizer: Any, *, where: object = None) -> str:
     """
     if wanted in END_OF_TURN:
         return END_OF_TURN[wanted]
-    closing = _turns(tokenizer, tokenizer.chat_template, where).closing.strip()
+    closing = turns_of(tokenizer, tokenizer.chat_template, where).closing.strip()
     first = tokenizer.encode(closing, add_special_tokens=False)[:1]
     special = set(tokenizer.get_added_vocab().values())
     return str(tokenizer.decode(first)) if special.issuperset(first) else closing
 
 
-def _before_question(turns: _Turns, bos: str, where: object) -> tuple[str, str, str]:
+def opening_of(tokenizer: Any, *, where: object) -> tuple[str, str]:
+    """Return what begins a chat before its first turn, "" or the token for it, and a user's turn.
+
+    Raises RecipeError where a chat begins with something else.
+    """
+    turns = turns_of(tokenizer, tokenizer.chat_template, where)
+    for start in ("", tokenizer.bos_token or ""):  # SmolLM2's is what begins a turn too
+        opening = turns.head.removeprefix(start)
+        if turns.head.startswith(start) and turns.between == turns.closing + opening:
+            return start, opening
+    raise RecipeError(
+        f"the chat template begins a chat with {turns.head!r}, and not every question",
+        where=where,
+        tip='train with a template of user and assistant turns only, such as "chatml"',
+    )
+
+
+def _before_question(turns: Turns, bos: str, where: object) -> tuple[str, str, str]:
     """Part what stands before the first question: start of text, added text, opening of a turn."""
-    head, between, closing = turns
+    head, _, between, closing = turns
     start = bos if head.startswith(bos) else ""
     if between.endswith(head[len(start) :]):  # nothing but what opens a later turn too
         return start, "", head[len(start) :]
@@ -88,8 +106,11 @@ def _before_question(turns: _Turns, bos: str, where: object) -> tuple[str, str, 
     return start, added, opening
 
 
-def _turns(tokenizer: Any, template: str, where: object) -> _Turns:
-    """Render a chat of two questions, and see what stands around their words."""
+def turns_of(tokenizer: Any, template: str, where: object) -> Turns:
+    """Render a chat of two questions, and see what stands around their words.
+
+    Raises RecipeError where the template cannot render it.
+    """
     chat = [
         {"role": "user", "content": _FIRST},
         {"role": "assistant", "content": _ANSWER},
@@ -101,8 +122,8 @@ def _turns(tokenizer: Any, template: str, where: object) -> _Turns:
             for turns in (chat, chat[:2])
         )
         head, rest = whole.split(_FIRST)
-        between = rest.split(_ANSWER)[1].split(_SECOND)[0]
-        return _Turns(head, between, answered.split(_ANSWER)[1])
+        reply, rest = rest.split(_ANSWER)
+        return Turns(head, reply, rest.split(_SECOND)[0], answered.split(_ANSWER)[1])
     except Exception as error:  # a program that came with the model
         raise RecipeError(
             f"the chat template cannot render a question and its answer: {error}",
