@@ -346,6 +346,10 @@ def feeds() -> dict[str, Seeds]:
     page = nvd()
     rows = records()
     return {
+        "list": {
+            "many.jsonl": b"\n".join((cve_record(0), osv())),
+            "many.json": b"[" + osv() + b"]",
+        },
         "nvd": {"nvdcve-2.0-2021.json": page, "nvdcve-2.0-2021.json.gz": gzip.compress(page)},
         "cvelist": {f"{_cve(0)}.json": cve_record(0), "main.zip": zipped(listed)},
         "vulnrichment": {f"{_cve(1)}.json": cve_record(1), "develop.zip": zipped(listed)},

@@ -116,6 +116,8 @@ def test_a_rejected_record_is_refused() -> None:
         (b"caf\xe9 has an XSS", "stdin: is not UTF-8"),
         (gzip.compress(JSONL, mtime=0)[:-12], "stdin: is truncated or damaged"),
         (b'[{"text": "x"}]', "stdin: is a JSON array"),
+        (b'<?xml version="1.0"?><bom/>', "stdin: is XML of no feed that is known"),
+        (b"version https://git-lfs.github.com/spec/v1\nsize 7\n", "stdin: is a Git LFS pointer"),
         (b"cve,summary\nCVE-2021-1,XSS\n", "stdin: the header is cve,summary"),
         (pretty(CVE5)[:-20], "stdin: not valid JSON"),
         (pretty({"dataType": "CVE_RECORD", **UNKNOWN}), "stdin: is JSON of no feed that is known"),

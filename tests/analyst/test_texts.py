@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cybersecqwen.analyst.texts import csv_dialect, read_csv, read_jsonl
+from cybersecqwen.analyst.texts import csv_dialect, read_csv, read_file, read_jsonl
 from cybersecqwen.errors import InputError
 
 
@@ -130,3 +130,11 @@ def test_reading_plain_rows_loads_no_reader_of_a_feed(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert result.stdout.strip() == "['XSS'] False False"
+
+
+@pytest.mark.parametrize("content", ["<!DOCTYPE html><html>Log in</html>", "null", "5", "Log in"])
+def test_what_is_called_json_and_is_none_is_no_text(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "feed.json"
+    path.write_text(content)
+    with pytest.raises(InputError, match=r"feed\.json: is no JSON object"):
+        list(read_file(path, report=pytest.fail))

@@ -67,6 +67,7 @@ def table(path: Path) -> None:
 
 
 FILES: dict[str, bytes | Callable[[Path], None]] = {
+    "list": json.dumps([test_nvd_json.cve(CVE)]).encode(),
     "nvd": NVD_FEED,
     "cvelist": json.dumps(test_cve_json.record(CVE)).encode(),
     "cwe": test_cwe.CATALOGUE.encode(),
@@ -158,10 +159,31 @@ def test_every_command_takes_the_same_files(name: str, how: str, tmp_path: Path)
     (text,) = read_file(given(), report=pytest.fail)  # classify
     assert (text.id, text.text) == (CVE, record.description)
     (row,) = read_rows(given())  # audit
-    assert (row.row.text, row.row.cve_ids) == (record.description, (CVE,))
+    if name != "list":  # of which every text is read
+        assert (row.row.text, row.row.cve_ids) == (record.description, (CVE,))
     options = UpdateOptions(tmp_path / "store.sqlite", tmp_path)
     ((_, changes),) = import_files(options, [given()])  # records import
     assert changes.new == 1
+
+
+LISTED = ("nvd", "cvelist", "osv", "csaf", "cyclonedx")
+
+
+@pytest.mark.parametrize("ending", [".json", ".jsonl", ""])
+def test_records_of_any_feed_may_stand_one_a_line_or_in_a_list(ending: str, tmp_path: Path) -> None:
+    bare = test_nvd_json.cve(CVE)
+    records = [json.dumps(one).encode() for one in (bare, {"cve": bare})]
+    records += [FILES[name] for name in LISTED]  # type: ignore[misc]
+    broken = b'{"cve": {"id": 7}}'
+    for joined in (b"\n".join([*records, broken]), b"[" + b",\n".join([*records, broken]) + b"]"):
+        path, errors = put(tmp_path / f"many{ending}", joined), list[InputError]()
+        found = list(read_vulnerabilities(path, errors.append))
+        assert [record.cve_id for record in found] == [CVE] * 7
+        assert found[1].where.startswith(f"{path}:2")
+        assert len(errors) == 1
+        texts = list(read_file(path, report=errors.append))
+        assert [text.text for text in texts] == [record.description for record in found]
+        assert len(errors) == 2
 
 
 @pytest.mark.parametrize("name", [name for name in FILES if name not in OF_RECORDS])

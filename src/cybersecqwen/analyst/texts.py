@@ -35,6 +35,7 @@ from cybersecqwen.formats.archives import (
     is_archive,
     marked_encoding,
     readable,
+    refuse_pointer,
     unpacked,
     utf8,
 )
@@ -47,7 +48,7 @@ _TEXT_BYTES = 1 << 22  # of a plain text that are read at all
 _BOM = b"\xef\xbb\xbf"
 _CONVERTED = 1 << 28  # bytes that are converted to UTF-8
 _START = 64  # bytes by which plain text is told from JSON, XML and binary formats
-_FEED_START = re.compile(rb"\A[{<#]|[\x00-\x08\x0e-\x1f]")
+_FEED_START = re.compile(rb"\A[{<\[#]|[\x00-\x08\x0e-\x1f]")
 _FEED_ENDINGS = (".json", ".json.gz", ".xml", ".xml.gz", ".parquet")
 # A first line of names and nothing else can only be a header.
 _HEADER = re.compile(r'"?[A-Za-z_][\w.-]*"?([,;\t]"?[A-Za-z_][\w.-]*"?)+')
@@ -75,6 +76,7 @@ def read_stream(
         first = next(filter(None, map(bytes.strip, head.data.split(b"\n"))), b"")
         if not first:
             raise InputError("is empty", where=name, tip="give a text, JSONL, CSV or a feed")
+        refuse_pointer(first, name)
         if is_archive(head.data) or _is_feed(head):
             from cybersecqwen.sources import open_stream, open_vulnerabilities
 
@@ -106,7 +108,7 @@ def _read_head(stream: IO[bytes]) -> bytes:
         data = (data + line).removeprefix(_BOM)
         first = data.strip()
         one_object = first.endswith(b"}") and b"\n" not in first
-        spread = first.startswith((b"{", b"<?xml")) and not one_object
+        spread = first.startswith((b"{", b"[", b"<?xml")) and not one_object
         if first and (not spread or len(data) >= HEAD):
             break
     return data
@@ -114,11 +116,12 @@ def _read_head(stream: IO[bytes]) -> bytes:
 
 def _is_feed(head: Head) -> bool:
     """Tell a feed from rows of texts, which a table of records in JSONL is too."""
-    if is_jsonl(head) or _is_plain(head):
+    if _is_plain(head) or (is_jsonl(head) and set(TEXT) & head.keys()):
         return False
-    from cybersecqwen.sources import recognise_head
+    from cybersecqwen.sources import FEEDS, recognise_head
 
-    return recognise_head(head) is not None
+    feed = recognise_head(head)
+    return feed is not None and not (feed is FEEDS["table"] and is_jsonl(head))
 
 
 def _is_plain(head: Head) -> bool:
@@ -134,10 +137,17 @@ def _read_lines(
     """Yield the texts of JSONL or CSV, or the whole as one."""
     name, ending = head.name, Path(head.name.removesuffix(".gz")).suffix.lower()
     of_lines = ending in (".jsonl", ".ndjson")
-    if not of_lines and first.startswith(b"{") and first.endswith((b"{", b"[", b",")):
+    spread = first.startswith(b"{") and first.endswith((b"{", b"[", b","))
+    other = ending == ".json" and not first.startswith((b"{", b"["))
+    if (spread and not of_lines) or other or first.startswith(b"<?xml"):
         from cybersecqwen.sources import ACCEPTED
 
-        raise InputError("is JSON of no feed that is known", where=name, tip=ACCEPTED)
+        what = (
+            "is no JSON object"
+            if other
+            else f"is {'JSON' if spread else 'XML'} of no feed that is known"
+        )
+        raise InputError(what, where=name, tip=ACCEPTED)
     if of_lines or first.startswith(b"{"):
         yield from read_jsonl(_lines(head.data, stream), name, report)
     elif first.startswith(b"[") and (ending == ".json" or first[1:].lstrip()[:1] in (b"{", b"")):

@@ -31,6 +31,7 @@ from cybersecqwen.formats.archives import (
     is_special,
     members,
     readable,
+    refuse_pointer,
     special,
     unpacked,
 )
@@ -60,7 +61,6 @@ _JSONL = (".jsonl", ".ndjson", ".jsonlines")
 _TABLES = (".csv", ".tsv", ".tab", ".psv")
 _ARROW = (".arrow", ".feather")
 _RECORDS = (".json", ".xml")
-_LFS = b"version https://git-lfs.github.com/spec/"
 _CONTROL = re.compile(r"[\x01-\x08\x0e-\x1a]")
 _MOST_COLUMNS = 1_000
 
@@ -189,7 +189,8 @@ def is_records(path: Path, files: list[Path]) -> bool:
 
 
 def _holds_records(feed: Feed | None) -> bool:
-    return feed not in (None, FEEDS["table"]) and bool(feed.read) and feed.kind is Vulnerability
+    rows = (FEEDS["table"], FEEDS["list"])  # of which every column is read
+    return feed not in (None, *rows) and bool(feed.read) and feed.kind is Vulnerability
 
 
 def _records(records: Iterator[Vulnerability]) -> Iterator[tuple[str, Vulnerability]]:
@@ -203,10 +204,9 @@ def _member_rows(
     with readable(where):
         stream = unpacked(member.file, where)
         head = stream.peek(HEAD)
+        refuse_pointer(head, where)
         if not head:
             reading.pass_over(where, "is empty")
-        elif head.startswith(_LFS):
-            reading.skip(InputError("is a Git LFS pointer", where=where, tip="run git lfs pull"))
         elif _holds_records(recognise_head(Head(str(name), head))):
             yield from _records(open_stream(stream, where, reading.report)[1])
         elif head.startswith(b"PAR1"):

@@ -47,6 +47,7 @@ _MARKS = {  # the longer ones first: that of UTF-32 begins as that of UTF-16 doe
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
+_LFS = b"version https://git-lfs.github.com/spec/"
 _TOKEN = re.compile(rb'"((?:[^"\\]|\\.)*)"(\s*:)?|[{}\[\]]', re.DOTALL)
 
 
@@ -75,6 +76,12 @@ class Head:
             elif depth == 1 and token[2]:
                 keys.add(token[1].decode(errors="replace"))
         return keys
+
+
+def refuse_pointer(data: bytes, where: object) -> None:
+    """Raise InputError where a file of Git LFS was not fetched, and a pointer lies in its place."""
+    if data.startswith(_LFS):
+        raise InputError("is a Git LFS pointer", where=where, tip="run git lfs pull")
 
 
 def marked_encoding(data: bytes) -> str:

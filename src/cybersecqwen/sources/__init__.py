@@ -43,6 +43,7 @@ from cybersecqwen.sources import (
     nvd,
     nvd_api,
     osv,
+    record_list,
     record_table,
 )
 from cybersecqwen.sources.feed import Feed
@@ -64,6 +65,7 @@ _UNREAD = (
 
 # Where two recognise a file, the first one has it.
 FEEDS: dict[str, Feed] = {
+    "list": record_list.feed(nvd.FEED, cvelist.FEED, osv.FEED, csaf.FEED, cyclonedx.FEED),
     "nvd": nvd.FEED,
     "nvd-api": nvd_api.FEED,
     "cvelist": cvelist.FEED,
@@ -91,8 +93,8 @@ FEEDS: dict[str, Feed] = {
 
 ACCEPTED = (
     "accepted are NVD JSON 2.0 (feed, API pages or bare records), CVE JSON 5 (file, folder, zip, "
-    "tar), KEV, OSV, CSAF and CycloneDX in JSON, a .parquet or .jsonl table of records, and the "
-    "record store"
+    "tar), KEV, OSV, CSAF and CycloneDX in JSON, a list of these or one a line, a .parquet "
+    "or .jsonl table of records, and the record store"
 )
 _MEMBERS = (".json", ".xml")  # files of a folder or archive to look into, also packed
 _SEEKABLE = (ZIP, record_table.MAGIC, database.MAGIC)  # whose readers do not take a stream

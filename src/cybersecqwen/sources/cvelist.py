@@ -202,6 +202,7 @@ FEED = Feed(
     url=_URL,
     recognise=cve_json.recognise,
     read=cve_json.read,
+    parse=lambda data, where, _: iter((cve_json.read_record(data, where),)),
     fetch=fetch_file,
     update=_update,
 )

@@ -32,13 +32,17 @@ class FetchOptions:
     retry: RetryPolicy
 
 
+Parse = Callable[[bytes, str, Report], Iterator[Vulnerability]]
+
+
 @dataclass(frozen=True, slots=True)
 class Feed:
     """One source of upstream's; a part is None where it has none.
 
     `read` yields what the file holds, objects of `kind`. A record that it cannot read goes to
-    `report`, which raises it unless told otherwise. `fetch` lists the files that it brought.
-    `update` brings into the record store what is new, and yields what each part of it changed.
+    `report`, which raises it unless told otherwise. `parse` reads one JSON object of records.
+    `fetch` lists the files that it brought. `update` brings into the record store what is new, and
+    yields what each part of it changed.
     """
 
     name: str
@@ -47,6 +51,7 @@ class Feed:
     url: str = ""
     recognise: Callable[[Head], bool] | None = None
     read: Callable[[Path, Report], Iterator[Any]] | None = None
+    parse: Parse | None = None
     fetch: Callable[[FetchOptions], list[Path]] | None = None
     update: Callable[[Session], Iterator[Changes]] | None = None
 
@@ -63,7 +68,7 @@ def advisory_feed(
     title: str,
     *,
     recognise: Callable[[Head], bool],
-    records: Callable[[bytes, str, Report], Iterator[Vulnerability]],
+    records: Parse,
     **parts: Any,
 ) -> Feed:
     """Return the feed of advisories in JSON: one or more `records` in each file.
@@ -76,7 +81,7 @@ def advisory_feed(
             with reported(report):
                 yield from records(member.read(), member.where, report)
 
-    return Feed(name, title, recognise=recognise, read=read, **parts)
+    return Feed(name, title, recognise=recognise, read=read, parse=records, **parts)
 
 
 def knowledge_feed(

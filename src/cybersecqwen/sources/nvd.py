@@ -186,6 +186,7 @@ FEED = Feed(
     url="https://nvd.nist.gov/feeds/json/cve/2.0",
     recognise=nvd_json.recognise,
     read=nvd_json.read,
+    parse=nvd_json.read_object,
     fetch=_fetch_years,
     update=_update,
 )

@@ -13,7 +13,7 @@ record in a file (https://github.com/olbat/nvdcve), or those of a year as `cve_i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path, PurePosixPath
@@ -43,7 +43,8 @@ from cybersecqwen.sources.schema import (
 )
 
 _NVD = "nvd@nist.gov"
-_BARE = {"cve", "sourceIdentifier", "vulnStatus"}  # keys of a record without its envelope
+# Keys of a record without its envelope; either set tells one.
+_BARE = ({"sourceIdentifier", "vulnStatus"}, {"id", "descriptions", "lastModified"})
 _SOURCES = {_NVD: "nvd", CISA_ADP: "cisa_adp"}  # any other source is a CNA
 
 
@@ -97,7 +98,8 @@ class Page(Schema, title="NVD JSON 2.0"):
         """Put the envelope around records that have none."""
         if not isinstance(content, dict) or "format" in content:
             return content
-        bare = content.get("cve_items", [content] if _BARE & content.keys() else None)
+        is_bare = "cve" in content or _is_bare(content.keys())
+        bare = content.get("cve_items", [content] if is_bare else None)
         if not isinstance(bare, list):
             return content
         envelope = {"format": "NVD_CVE", "version": "2.0", "startIndex": 0}
@@ -116,9 +118,11 @@ class _Part:
 def recognise(head: Head) -> bool:
     """Tell a feed, a page or a bare record by its first keys."""
     keys = head.keys()
-    return (
-        bool({"resultsPerPage", "cve_items"} & keys) or keys == {"cve"} or _BARE - {"cve"} <= keys
-    )
+    return bool({"resultsPerPage", "cve_items"} & keys) or keys == {"cve"} or _is_bare(keys)
+
+
+def _is_bare(keys: Set[str]) -> bool:
+    return any(bare <= keys for bare in _BARE)
 
 
 def read(path: Path, report: Report = refuse) -> Iterator[Vulnerability]:
@@ -207,6 +211,11 @@ def _uncovered(where: str, covered: int, total: int) -> InputError:
 def records_of(page: Page, where: object, report: Report = refuse) -> list[Vulnerability]:
     """Turn a page into its records, each located by `where` and its position in the page."""
     return list(each(page.vulnerabilities, _record, where, report))
+
+
+def read_object(data: bytes, where: str, report: Report = refuse) -> Iterator[Vulnerability]:
+    """Yield the records of one page, or the one that lacks its envelope."""
+    return iter(records_of(parse(Page, data, where), where, report))
 
 
 def _record(item: Any, where: str) -> Vulnerability:
