@@ -219,6 +219,10 @@ class Training(Section):
     epochs: float = Field(gt=0)
     max_length: int = Field(ge=16)
     packing: bool
+    loss: Literal["completion", "all"] = "completion"  # the tokens that are learned
+    plan: Literal["auto", "plain"] = "auto"  # plain: as written here, by the libraries' own means
+    micro_batch: int | None = Field(default=None, ge=1)  # sequences at once; auto chooses
+    checkpointing: bool | None = None  # of activations; auto chooses
     checkpoint_steps: int = Field(default=100, ge=1)
     log_steps: int = Field(default=10, ge=1)
     tensorboard: bool = False

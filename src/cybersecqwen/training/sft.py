@@ -14,22 +14,18 @@ import logging
 import math
 import os
 import time
-from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tqdm import tqdm
-
 from cybersecqwen.config import Recipe
-from cybersecqwen.engines.transformers import check_vocabulary
+from cybersecqwen.engines.transformers import attention_of, check_vocabulary
 from cybersecqwen.errors import RecipeError, StageError, extra
 from cybersecqwen.files import (
     disk_errors,
     open_to_all,
     read_json,
-    sha256_tree,
     write_json,
-    write_jsonl,
 )
 from cybersecqwen.training.base import (
     check_attention,
@@ -39,22 +35,19 @@ from cybersecqwen.training.base import (
     load_tokenizer,
     pin_revision,
 )
+from cybersecqwen.training.journal import journal, log_rows, newest_checkpoint, tensorboard
+from cybersecqwen.training.packing import (
+    PACKED,
+    PackedBatch,
+    compile_layers,
+    predict_learned_only,
+    register_packed_attention,
+)
+from cybersecqwen.training.plan import Device, Plan, Rows, Size, make_plan
 
 _log = logging.getLogger(__name__)
 
-# From this size on a model's activations outgrow a GPU before its weights do.
-_LARGE = 1_000_000_000
-_PROOF = "complete.json"
 _CHECKPOINTS = ".checkpoints"  # hidden: a resume's, and no part of what a stage puts out
-_LOGGED = (
-    "epoch",
-    "loss",
-    "learning_rate",
-    "grad_norm",
-    "mean_token_accuracy",
-    "eval_loss",
-    "eval_mean_token_accuracy",
-)
 
 
 class TrainingFiles(NamedTuple):
@@ -104,11 +97,11 @@ def make_trainer(recipe: Recipe, data: TrainingFiles, out: Path, *, base: str | 
     check_attention(recipe.model.attention)
     datasets.disable_progress_bars()  # it shows some dozen short ones
     tokenizer = load_tokenizer(recipe, base)
+    device = Device.here()  # before the model takes its share
     examples = encode(recipe, tokenizer, *data.train)
     validation = encode(recipe, tokenizer, *data.validation) if data.validation else None
     model = load_model(recipe, base)
     check_vocabulary(model, tokenizer, where=base)
-    settings = training_settings(recipe, parameters=model.num_parameters())
     set_seed(recipe.training.seed)  # the adapter begins at random
     try:
         model = get_peft_model(model, lora_config(recipe, model))
@@ -117,20 +110,26 @@ def make_trainer(recipe: Recipe, data: TrainingFiles, out: Path, *, base: str | 
             f"the adapter does not fit the model: {error}",
             tip="check adapter.target_modules and adapter.modules_to_save",
         ) from error
+    plan = _plan(recipe, Size.of(model), _rows(recipe, examples), device, out)
     trainer = _trainer_class(out)(
         model=model,
         args=SFTConfig(
             output_dir=str(out / _CHECKPOINTS),
             eval_strategy="no" if validation is None else "steps",
-            **settings,
+            **training_settings(recipe, plan),
         ),
         train_dataset=examples,
         eval_dataset=validation,
         processing_class=tokenizer,
-        callbacks=[_journal(out), *_tensorboard(recipe, out)],
+        callbacks=[journal(out), *tensorboard(recipe, out)],
     )
     trainer.remove_callback(PrinterCallback)  # it prints to stdout, which is for data
+    # The mean over all learned tokens of a step, also of models that are taken not to ask for it.
+    trainer.model_accepts_loss_kwargs = True
+    if plan is not None:
+        _follow(plan, trainer)
     trainer.args.eval_steps = steps_per_epoch(trainer)
+    trainer.plan = plan
     return trainer
 
 
@@ -146,8 +145,48 @@ def _trainer_class(out: Path) -> Any:
     return Trainer
 
 
-def training_settings(recipe: Recipe, *, parameters: int) -> dict[str, Any]:
-    """Say the recipe's numbers in the words of TRL's SFTConfig."""
+def _plan(recipe: Recipe, size: Size, rows: Rows, device: Device, out: Path) -> Plan | None:
+    """Choose how to run the recipe here; a resumed training keeps to the way it began."""
+    from accelerate import PartialState
+    from accelerate.utils import broadcast_object_list
+
+    if recipe.training.plan == "plain":
+        return None
+    file = out / _CHECKPOINTS / "plan.json"
+    if file.is_file() and any(file.parent.glob("checkpoint-*")):
+        return Plan(**read_json(file))
+    plans = [make_plan(recipe, size, rows, device)]
+    broadcast_object_list(plans)  # what is free may differ, and all must do alike
+    if PartialState().is_main_process:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_json(file, asdict(plans[0]))
+    return plans[0]
+
+
+def _rows(recipe: Recipe, examples: Any) -> Rows:
+    training = recipe.training
+    longest = training.max_length if training.packing else max(map(len, examples["input_ids"]))
+    return Rows(training.per_device_batch_size * training.gradient_accumulation, longest)
+
+
+def _follow(plan: Plan, trainer: Any) -> None:
+    """Give the trainer the plan's attention, and logits where the loss is."""
+    model = trainer.model.get_base_model()
+    if plan.attention == PACKED:
+        register_packed_attention()
+    if plan.attention != "flash_attention_2":  # else it is loaded so
+        model.set_attn_implementation(attention_of(model.config, plan.attention))
+    trainer.data_collator = PackedBatch(trainer.data_collator)
+    predict_learned_only(model)
+    if plan.compiled:
+        compile_layers(model)
+    if trainer.is_world_process_zero():
+        for line in str(plan).splitlines():
+            _log.info("%s", line)
+
+
+def training_settings(recipe: Recipe, plan: Plan | None = None) -> dict[str, Any]:
+    """Say the numbers of a recipe, and of a plan for it, in the words of TRL's SFTConfig."""
     with extra("train"):
         import torch
     training = recipe.training
@@ -158,24 +197,28 @@ def training_settings(recipe: Recipe, *, parameters: int) -> dict[str, Any]:
             f"log_steps {training.log_steps}, so a resumed run could not log the same losses",
             tip=f"--set training.checkpoint_steps={training.log_steps * 10}",
         )
-    on_gpu = torch.cuda.is_available()
+    micro, times = training.per_device_batch_size, training.gradient_accumulation
+    if plan is not None:
+        micro, times = plan.micro_batch, plan.accumulation
     return {
         "learning_rate": training.learning_rate,
         "lr_scheduler_type": training.schedule,
         "warmup_steps": training.warmup_ratio,  # below 1: a share of all steps
         "weight_decay": training.weight_decay,
-        "per_device_train_batch_size": training.per_device_batch_size,
+        "per_device_train_batch_size": micro,
         "per_device_eval_batch_size": training.per_device_batch_size,
-        "gradient_accumulation_steps": training.gradient_accumulation,
+        "gradient_accumulation_steps": times,
         "num_train_epochs": training.epochs,
-        "max_length": training.max_length,
+        # Longer examples are refused, and a batch without padding takes no limit.
+        "max_length": training.max_length if training.packing else None,
+        "padding_free": plan is not None,
         "packing": training.packing,
         "packing_strategy": "bfd",
         "eval_packing": False,
-        "completion_only_loss": True,
+        "completion_only_loss": training.loss == "completion",
         "bf16": recipe.model.precision == "bfloat16",
-        "use_cpu": not on_gpu,
-        "activation_checkpointing": on_gpu and parameters >= _LARGE,
+        "use_cpu": not torch.cuda.is_available(),
+        "activation_checkpointing": plan is not None and plan.checkpointing,
         "seed": training.seed,
         "data_seed": training.seed,
         "save_strategy": "steps",
@@ -219,94 +262,6 @@ def steps_per_epoch(trainer: Any) -> int:
     return math.ceil(batches / accumulated)
 
 
-def newest_checkpoint(folder: Path) -> Path | None:
-    """Find the last checkpoint that was saved whole and is unchanged since; name the others."""
-    newest_first = sorted(
-        folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]), reverse=True
-    )
-    for checkpoint in newest_first:
-        if _is_whole(checkpoint):
-            return checkpoint
-        _log.warning("skipping %s: it is incomplete or damaged", checkpoint)
-    return None
-
-
-def _is_whole(checkpoint: Path) -> bool:
-    if not (checkpoint / _PROOF).is_file():
-        return False
-    hashes = sha256_tree(checkpoint)
-    del hashes[_PROOF]
-    return bool(hashes == read_json(checkpoint / _PROOF))
-
-
-def _journal(out: Path) -> Any:
-    """Make the callback that writes the log, proves checkpoints and shows progress."""
-    from accelerate import PartialState
-    from transformers import TrainerCallback
-
-    class Journal(TrainerCallback):  # type: ignore[misc]
-        """Keep training_log.jsonl, complete.json of every checkpoint and the progress bar."""
-
-        def on_train_begin(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
-            hidden = None if state.is_world_process_zero else True
-            self.bar = tqdm(
-                total=state.max_steps, initial=state.global_step, unit="step", disable=hidden
-            )
-
-        def on_step_end(self, _args: Any, state: Any, control: Any, **_: Any) -> None:
-            self.bar.update()
-            if state.global_step >= state.max_steps:
-                control.should_log = True  # the last loss, also between two log steps
-
-        def on_log(
-            self, _args: Any, state: Any, _control: Any, logs: dict[str, Any], **_: Any
-        ) -> None:
-            loss = logs.get("loss", 0.0)
-            if not math.isfinite(loss):
-                raise StageError(
-                    f"the loss became {loss} at step {state.global_step}",
-                    where=out,
-                    tip="lower training.learning_rate",
-                )
-            self.bar.set_postfix(loss=f"{loss:.3f}")
-            if state.is_world_process_zero:
-                # The whole history, which a checkpoint keeps: a resume cannot repeat a step.
-                write_jsonl(out / "training_log.jsonl", _log_rows(state.log_history))
-
-        def on_save(self, args: Any, state: Any, _control: Any, **_: Any) -> None:
-            PartialState().wait_for_everyone()  # each process saves its own random state
-            if state.is_world_process_zero:
-                folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-                (folder / _PROOF).unlink(missing_ok=True)
-                write_json(folder / _PROOF, sha256_tree(folder))
-
-        def on_train_end(self, *_: Any, **__: Any) -> None:
-            self.bar.close()
-
-    return Journal()
-
-
-def _tensorboard(recipe: Recipe, out: Path) -> list[Any]:
-    """Make the callback that logs for TensorBoard into `out`/tensorboard, if asked to."""
-    from accelerate import PartialState
-    from transformers.integrations import TensorBoardCallback
-
-    if not recipe.training.tensorboard or not PartialState().is_main_process:
-        return []
-    with extra("train"):
-        from torch.utils.tensorboard import SummaryWriter
-    return [TensorBoardCallback(SummaryWriter(log_dir=str(out / "tensorboard")))]
-
-
-def _log_rows(history: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Keep the rows of losses, and of each row what can be drawn."""
-    return [
-        {"step": row["step"]} | {key: row[key] for key in _LOGGED if key in row}
-        for row in history
-        if "loss" in row or "eval_loss" in row
-    ]
-
-
 def _check_distribution(trainer: Any) -> None:
     """Refuse a launch that silently became another one, and say on what the run runs."""
     accelerator = trainer.accelerator
@@ -326,7 +281,7 @@ def _summary(trainer: Any, *, seconds: float) -> dict[str, Any]:
     import transformers
     import trl
 
-    history = _log_rows(trainer.state.log_history)
+    history = log_rows(trainer.state.log_history)
     losses = [row["loss"] for row in history if "loss" in row]
     validation = [row["eval_loss"] for row in history if "eval_loss" in row]
     trainable, total = trainer.model.get_nb_trainable_parameters()
@@ -348,6 +303,7 @@ def _summary(trainer: Any, *, seconds: float) -> dict[str, Any]:
         "device": torch.cuda.get_device_name() if on_gpu else "cpu",
         "world_size": trainer.accelerator.num_processes,
         "distributed_type": trainer.accelerator.distributed_type.value,
+        "plan": asdict(trainer.plan) if trainer.plan else None,
         "runtime_seconds": round(seconds, 1),
     }
 

@@ -1,0 +1,215 @@
+"""How a recipe's training runs on the machine at hand: the same batches and losses, sooner.
+
+    plan = make_plan(recipe, Size.of(model), rows, Device.here())
+    print(plan)
+
+A recipe says how many sequences a step learns from. How many of them are computed at once, by
+which attention, and what is kept for the backward pass or computed again has no effect on what is
+learned, so the machine decides.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cybersecqwen.config import Recipe
+from cybersecqwen.errors import RecipeError
+from cybersecqwen.training.packing import PACKED
+
+_LARGEST_HEAD = 256  # of the kernels for sequences of varying length
+_ENOUGH = {"cuda": 16_384, "cpu": 2_048}  # tokens at once, beyond which nothing got faster
+_USABLE = 0.9  # of the memory that is free
+_FIXED = 1_500_000_000  # bytes of libraries, kernels and data
+_ADAM = 16  # bytes of a trained number: itself, its gradient and two moments in float32
+_TILE = (4_096, 32_768, 16)  # tokens and words that TRL's loss has logits of at once; bytes of each
+
+
+class Device(NamedTuple):
+    """Where a training runs, the bytes of memory that are free, and the kernels that are there."""
+
+    kind: str  # "cuda" or "cpu"
+    memory: int
+    kernels: tuple[str, ...] = ()
+
+    @classmethod
+    def here(cls) -> Device:
+        """Look at the machine."""
+        import torch
+
+        if torch.cuda.is_available():
+            free, _ = torch.cuda.mem_get_info()
+            return cls("cuda", free, ("varlen",) if find_spec("torch.nn.attention.varlen") else ())
+        return cls("cpu", free_memory() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+
+
+class Size(NamedTuple):
+    """The numbers of a model that memory depends on."""
+
+    parameters: int
+    trained: int
+    layers: int
+    hidden: int
+    intermediate: int
+    heads: int
+    head_size: int  # the largest
+
+    @classmethod
+    def of(cls, model: Any) -> Size:
+        """Read the numbers off a model with its adapter."""
+        trained, total = model.get_nb_trainable_parameters()
+        # As a dict: of some models, sizes differ by layer.
+        sizes = model.config.get_text_config().to_dict()
+        heads = sizes["num_attention_heads"]
+        usual = sizes["hidden_size"] // heads
+        head = max(sizes.get(name) or usual for name in ("head_dim", "global_head_dim"))
+        return cls(
+            total, trained, sizes["num_hidden_layers"], sizes["hidden_size"],
+            sizes["intermediate_size"], heads, head,
+        )  # fmt: skip
+
+
+class Rows(NamedTuple):
+    """The sequences of a step: how many a process has, and the tokens of the longest."""
+
+    step: int
+    longest: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the machine decides, why, and the memory it takes in bytes."""
+
+    micro_batch: int  # sequences computed at once
+    accumulation: int  # times that, for a step
+    attention: str
+    checkpointing: bool
+    compiled: bool
+    memory: int
+    available: int
+    reasons: dict[str, str]
+
+    def __str__(self) -> str:
+        """Say each decision in one line."""
+        words = {key: value for key, value in asdict(self).items() if key in self.reasons}
+        return "\n".join(f"{key} = {value}: {self.reasons[key]}" for key, value in words.items())
+
+
+def make_plan(recipe: Recipe, size: Size, rows: Rows, device: Device) -> Plan:
+    """Choose the quickest way to train that fits the memory; the recipe's own choices stand.
+
+    Raises RecipeError, with the numbers, where nothing fits.
+    """
+    ways = [False, True]
+    if recipe.training.checkpointing is not None:
+        ways = [recipe.training.checkpointing]
+    sizes = _micro_batches(recipe, rows, device)
+    room = int(device.memory * _USABLE)
+    needs = {
+        (micro, again): _memory(recipe, size, micro * rows.longest, again)
+        for again in ways
+        for micro in sizes
+    }
+    for (micro, checkpointing), memory in needs.items():
+        if memory <= room:
+            return _plan(recipe, size, device, rows, (micro, checkpointing, memory))
+    raise RecipeError(
+        f"training needs {min(needs.values()) / 1e9:.1f} GB of memory, estimated for "
+        f"{sizes[-1]} x {rows.longest} tokens at once, and {room / 1e9:.1f} GB can be used",
+        tip="free memory, or take a smaller model, adapter, training.micro_batch or "
+        "training.max_length; --set training.plan=plain tries all the same",
+    )
+
+
+def _micro_batches(recipe: Recipe, rows: Rows, device: Device) -> list[int]:
+    """List what a step divides into evenly, the largest first, or the recipe's own choice."""
+    own = recipe.training.micro_batch
+    even = [size for size in range(rows.step, 0, -1) if rows.step % size == 0]
+    if own is None:
+        enough = max(_ENOUGH[device.kind], rows.longest)
+        return [size for size in even if size * rows.longest <= enough]
+    if own not in even:
+        raise RecipeError(
+            f"training.micro_batch {own} does not divide the {rows.step} sequences of a step",
+            tip=f"choose one of {', '.join(map(str, reversed(even)))}",
+        )
+    return [own]
+
+
+def _plan(
+    recipe: Recipe, size: Size, device: Device, rows: Rows, choice: tuple[int, bool, int]
+) -> Plan:
+    """Write a choice of micro-batch and checkpointing out, with the reasons."""
+    micro, checkpointing, memory = choice
+    training = recipe.training
+    attention, reason = _attention(recipe, size, device)
+    fits = f"{memory / 1e9:.1f} of {device.memory / 1e9:.1f} GB"
+    chosen = f"the recipe's {rows.step} sequences of a step, {micro} at once take {fits}"
+    again = "without it memory is short" if checkpointing else "memory suffices without it"
+    on_gpu = device.kind == "cuda"
+    return Plan(
+        micro,
+        rows.step // micro,
+        attention,
+        checkpointing,
+        on_gpu,
+        memory,
+        device.memory,
+        {
+            "micro_batch": "set by the recipe" if training.micro_batch else chosen,
+            "attention": reason,
+            "checkpointing": again if training.checkpointing is None else "set by the recipe",
+            "compiled": "fewer, larger kernels" if on_gpu else "gained nothing on a CPU",
+        },
+    )
+
+
+def _attention(recipe: Recipe, size: Size, device: Device) -> tuple[str, str]:
+    """Choose what attends within each example only, without a mask over the whole row."""
+    own = recipe.model.attention
+    if own != "sdpa":
+        return own, "set by the recipe"
+    if device.kind == "cpu":
+        return PACKED, "example by example, so no mask over the whole row"
+    if size.head_size > _LARGEST_HEAD:
+        return own, f"heads of {size.head_size} fit no kernel for examples of varying length"
+    if "varlen" in device.kernels:
+        return PACKED, "PyTorch's kernel for examples of varying length"
+    return "flex_attention", "PyTorch has no kernel for examples of varying length here"
+
+
+def _memory(recipe: Recipe, size: Size, tokens: int, checkpointing: bool) -> int:
+    """Estimate the bytes that a step of `tokens` tokens at once takes at its highest.
+
+    What a layer keeps for the backward pass was counted on Llama and Qwen3 layers with LoRA on all
+    projections, see docs/lab/training.md.
+    """
+    width = 2 if recipe.model.precision == "bfloat16" else 4
+    dropped = (
+        recipe.adapter.dropout > 0
+    )  # each projection then keeps an input and a mask of its own
+    attended = size.heads * size.head_size
+    kept = (
+        (20 + 10 * width * dropped) * size.hidden
+        + (4 + 2 * dropped) * width * size.intermediate
+        + (5 + 2 * dropped) * width * attended
+    )
+    layers = size.layers * size.hidden * width + kept if checkpointing else size.layers * kept
+    rows, words, each = _TILE
+    head = min(tokens, rows) * words * each + tokens * size.hidden * 12
+    weights = (size.parameters - size.trained) * width + size.trained * _ADAM
+    return weights + tokens * layers + head + _FIXED
+
+
+def free_memory() -> int:
+    """Return the bytes that this process can still get: the machine's, or its container's limit."""
+    fields = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+    free = int(fields["MemAvailable"].split()[0]) * 1024
+    group = Path("/sys/fs/cgroup")
+    limit = (group / "memory.max").read_text().strip() if (group / "memory.max").is_file() else ""
+    if limit.isdigit():
+        free = min(free, int(limit) - int((group / "memory.current").read_text()))
+    return free
