@@ -112,7 +112,7 @@ def test_a_plan_changes_no_loss(
         f"training.packing={packing}",
         *("training.gradient_accumulation=2", "training.epochs=1", "adapter.dropout=0.0"),
         *("training.log_steps=1", "training.checkpoint_steps=50"),
-        "training.per_device_batch_size=2",
+        *("training.per_device_batch_size=2", "training.learning_rate=1e-3"),
     )
     plain = make(*settings, 'training.plan="plain"')
     auto = make(*settings, "training.micro_batch=4")
