@@ -298,6 +298,12 @@ def records() -> list[dict[str, Any]]:
     ]
 
 
+EPSS = (
+    b"#model_version:v2025.03.14,score_date:2025-03-30T00:00:00+0000\n"
+    b"cve,epss,percentile\n" + b"".join(b"CVE-2021-%04d,0.5,0.9\n" % n for n in range(9))
+)
+
+
 def parquet(rows: list[dict[str, Any]]) -> bytes:
     import pyarrow
     from pyarrow import parquet as writer
@@ -362,6 +368,7 @@ def feeds() -> dict[str, Seeds]:
         "osv": {"GHSA-2c4m-59x9-abcd.json": osv()},
         "csaf": {"acme-1.json": csaf()},
         "cyclonedx": {"bom.json": cyclonedx()},
+        "epss": {"epss_scores-current.csv": EPSS, "epss.csv.gz": gzip.compress(EPSS)},
         "recordstore": {"records.sqlite": store()},
         "table": {"records.jsonl": jsonl(rows), "records.parquet": parquet(rows)},
     }

@@ -108,11 +108,15 @@ def _names() -> dict[str, dict[str, str]]:
     return names
 
 
-_NAMED = r"CWE-([1-9][0-9]*)|(?i:CWE\s*(?:(?:ID|number)\b\s*[:#]?|[:#])\s*0*([1-9][0-9]*))"
+_NAMED = (
+    r"CWE-([1-9][0-9]*)|(?i:(?:CWE|Common Weakness Enumeration)(?:\s\(CWE\))?"
+    r"[\s-]*(?:(?:ID|number|no)\b\.?\s*[:#]?|[:#(-])?\s*0*([1-9][0-9]*))"
+)
+_LATEX_DASH = re.compile(r"\$-\$|\\text\{-\}|\\[-_]")  # CWE$-$79
 _LENIENT = LenientReader(
     _NAMED,
     lambda digits: f"CWE-{digits}",
-    stated=rf"{_NAMED}|0*([1-9][0-9]{{0,3}})(?=\W*$)",
+    stated=rf"{_NAMED}|0*([1-9][0-9]{{0,3}})(?=\W*(?:</\w+>\W*)?$)",
     mention=True,
     words=weaknesses,
 )
@@ -120,7 +124,7 @@ _LENIENT = LenientReader(
 
 def lenient(item: Item, text: str) -> Reading:
     """Read an id in any spelling, or a weakness that is named in words."""
-    return _LENIENT(item, normalise_ids(text))
+    return _LENIENT(item, normalise_ids(_LATEX_DASH.sub("-", text)))
 
 
 def faith_prompt(item: Item) -> str:

@@ -17,19 +17,31 @@ from unicodedata import normalize
 
 from cybersecqwen.records import Item
 
-_KEY = r"(?:final_?)?answer|choice|option|letter|label|cwe(?:[_ -]?id)?|vector|cvss\w*|\w*vector"
+_CHOSEN = r"(?:(?:final|correct|selected|chosen|predicted|best)_?)?"
+_KEY = (
+    rf"{_CHOSEN}(?:answer|choice|option|letter|label)(?:_?(?:letter|option|label|id))?"
+    r"|response|result|final|output|prediction|cwe(?:[_ -]?id)?|vector|cvss\w*|\w*vector"
+)
+_TAG = r"(?:final_?)?(?:answer|response)|ans|choice|option|solution|result|output|final"
+_LABEL = (
+    r"ans(?:wer)?|choice|correct(?: (?:option|letter))?|mapping|classification|solution|selected"
+    r"|selection|pick|verdict|output|result|response|conclusion|prediction|cwe(?: id)?"
+    r"|vector(?: string)?|respuesta(?: correcta)?|réponse|antwort|risposta|resposta|ответ"
+    r"|(?:正确)?答案|正解|정답"
+)
+_VERB = r"\s(?:is|would be|should be|must be|to be|es)\b|[是は:=]|\s[-\u2013\u2014]\s"
 # Forms that say: this is the answer. ANSWER is the pattern of the task's answers.
 STATED = {
     "boxed": r"\\(?:boxed|fbox)\s*\{(?:\\\w+\s*\{)?\W{0,8}ANSWER",
-    "tagged": r"<\|?(?:final_?)?(?:answer|response)\|?>\W{0,8}ANSWER",
-    "JSON": rf'"(?:{_KEY})"\s*:\s*[\["]{{0,2}}\s?ANSWER[^"\n]{{0,80}}"?\s*[,\]}}}}]',
-    "stated": r"\b(?:ans(?:wer)?|choice|correct(?: (?:option|letter))?|mapping|classification"
-    r"|cwe(?: id)?|vector(?: string)?)"
-    r"\W{0,4}(?:\s(?:is|would be|should be)\b|:|=)[^\w\n]{0,12}(?:(?:option|letter)\s+)?ANSWER",
+    "tagged": rf"<\|?(?:{_TAG})\|?>\W{{0,8}}ANSWER",
+    "JSON": rf"""["'](?:{_KEY})["']\s*:\s*[\["']{{0,2}}\s?ANSWER[^"\n]{{0,80}}?["']?\s*[,\]}}}}]""",
+    # Behind a backslash the name of a LaTeX command may stand: \\text{B}.
+    "stated": rf"\b(?:{_LABEL})\W{{0,4}}(?:{_VERB})[^\w\n]{{0,12}}(?:(?<=\\)\w+\s*\{{\W{{0,4}})?"
+    r"(?:(?:option|letter)\s+)?ANSWER",
 }
 # Forms in which an answer is clear only where it is the only one.
 UNSTATED = {
-    "bold": r"(?:\*\*|__)\W{0,8}ANSWER",
+    "bold": r"(?:\*\*|__|\\(?:text|math)\w*\s*\{|<(?:b|strong|em|i|p|code)>)\W{0,8}ANSWER",
     "on a line of its own": r"^[^\w\n]{0,12}ANSWER[^\w\n]{0,12}$",
 }
 IN_RUNNING_TEXT, IN_WORDS, SEVERAL = "in running text", "in words", "several ids"

@@ -83,7 +83,7 @@ _PLACES = ("first", "second", "third", "fourth", "fifth")
 
 def lenient_letter(letters: str) -> LenientReader:
     """Return the lenient reader of a letter, also where it or its option is named in words."""
-    upper = rf"\(?([{letters}])(?![\w'’-])"
+    upper = rf"\(?([{letters}])(?![^\W_]|['’-]\w)"
     lower = rf"\(?([{letters.lower()}])(?=[)*_`\"'.}}\]<\s]{{0,8}}(?:$|[<}},]))"
     chosen = re.compile(
         rf"(?i:\b(?:choose|select|pick|go with|opt for)\s+(?:option\s+)?)([{letters}])\b"
