@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, overload
 
 if TYPE_CHECKING:
     from cybersecqwen.analyst.classification import Classification
+    from cybersecqwen.analyst.lookup import Lookup
     from cybersecqwen.config import Recipe
     from cybersecqwen.contamination.audit import Audit
     from cybersecqwen.engines import Kind
     from cybersecqwen.files import Json
     from cybersecqwen.pipeline import Run
-    from cybersecqwen.records import Answer, Vulnerability
+    from cybersecqwen.records import Answer
 
 File = str | Path
 
@@ -64,25 +65,22 @@ def ask(question: str, options: Sequence[str] = (), *, guess: bool = False) -> A
     return answer_question(question, options, guess=guess)
 
 
-def lookup(cve_id: str, *, records: File | Sequence[File] = ()) -> Vulnerability:
-    """Find the record of a CVE id in files of records, or in what `fetch` left in its cache.
+def lookup(cve_id: str, *, records: File | Sequence[File] = ()) -> Lookup:
+    """Look up all that is at hand about a CVE: its record, and what other feeds say of it.
 
-    The id may be in lower case or with other dashes. Nothing is downloaded. Raises InputError
-    for a text that is not a CVE id, for an id without a record, and where there is nothing to
-    search.
+    The result is the record, with KEV, EPSS, a classification, mitigations, attack patterns and
+    techniques beside it; `missing` names what is not at hand. `records` are files of records, KEV
+    or EPSS, by default what `fetch` left in its cache. Nothing is downloaded. The id may be in
+    lower case or with other dashes. Raises InputError for a text that is not a CVE id, for an id
+    without a record, and where there is nothing to search.
     """
-    from cybersecqwen.analyst.lookup import how_to_fetch, look_up, parse_cve_id
-    from cybersecqwen.errors import InputError
+    from cybersecqwen.analyst.classification import Given
+    from cybersecqwen.analyst.local_records import parse_cve_id
+    from cybersecqwen.analyst.lookup import look_up
 
     files = [records] if isinstance(records, (str, Path)) else records
-    wanted = parse_cve_id(cve_id)
-    vulnerability = look_up([wanted], [Path(file) for file in files]).get(wanted)
-    if vulnerability is None:
-        tip = "give other records" if files else how_to_fetch(wanted)
-        raise InputError(
-            f"no record of {wanted}", where=", ".join(map(str, files)) or None, tip=tip
-        )
-    return vulnerability
+    given = Given(parse_cve_id(cve_id), "")
+    return next(look_up([given], records=[Path(file) for file in files]))
 
 
 def evaluate(

@@ -13,6 +13,7 @@ from cybersecqwen.analyst import classification
 from cybersecqwen.analyst.classification import Given, as_row, classify
 from cybersecqwen.embedded.tokenizer import LONGEST
 from cybersecqwen.errors import InputError
+from cybersecqwen.records import Vulnerability
 
 
 def test_candidates_carry_name_confidence_usage_and_abstraction(spelled: Any) -> None:
@@ -122,6 +123,15 @@ def test_what_a_page_would_show_is_read(spelled: Any, text: str) -> None:
     assert [c.cwe for c in result.candidates] == ["CWE-79"]
 
 
+def test_the_labels_of_a_record_stand_beside_the_answer_and_why_it_is_another(spelled: Any) -> None:
+    record = Vulnerability("CVE-2021-0001", "", "CWE-122 in Foo", cwe_nvd=("CWE-119",))
+    given = Given(record.cve_id, record.description, record=record)
+    [result] = classify([given], classifier=spelled)
+    assert result.difference.startswith("CWE-122 lies below NVD's CWE-119, to which mapping is Dis")
+    row = as_row(result)
+    assert [(label["source"], label["cwe"]) for label in row["labels"]] == [("nvd", "CWE-119")]
+
+
 def test_a_text_stuffed_with_the_name_of_its_weakness_is_for_review(spelled: Any) -> None:
     stuffing, described = (
         " deserialization" * 6,
@@ -143,7 +153,11 @@ def test_what_cannot_be_asked_for_is_refused_at_once(spelled: Any, wrong: dict[s
 
 def test_a_row_is_json_with_null_for_what_does_not_apply(spelled: Any) -> None:
     [first, out] = map(as_row, classify(["CWE-264 and CWE-79", "x"], classifier=spelled))
-    assert list(first) == ["id", "candidates", "abstain", "reason", "rationale", "evidence"]
+    assert list(first) == [
+        *("id", "candidates", "abstain", "reason", "rationale", "evidence"),
+        *("labels", "difference"),
+    ]
+    assert (first["labels"], first["difference"]) == ([], None)
     assert first["candidates"][0] == {
         "cwe": "CWE-264",
         "name": "Permissions, Privileges, and Access Controls",

@@ -1,26 +1,47 @@
-"""A CVE id is found where fetch left its feed, or in the records that are given."""
+"""One view of a CVE: from the record store or from files, and what is not at hand is said."""
 
 from __future__ import annotations
 
 import gzip
 import json
-import shutil
-import zipfile
+import os
 from pathlib import Path
 
 import pytest
 
-from cybersecqwen.analyst.lookup import look_up, places
+from cybersecqwen.analyst.classification import Given
+from cybersecqwen.analyst.lookup import as_row, look_up, record_files, severity
 from cybersecqwen.errors import InputError
-from cybersecqwen.sample import FEED
-from cybersecqwen.sources import read_vulnerabilities
+from cybersecqwen.records import Cvss, EpssScore, Vulnerability
+from cybersecqwen.sources.recordstore.database import NAME, open_for_update, transaction
+from cybersecqwen.sources.recordstore.versions import NVD, apply
+from sources.test_epss import scores
+from sources.test_kev import catalogue, entry
 
-KNOWN = {v.cve_id: v for v in read_vulnerabilities(FEED)}
-ID = next(iter(KNOWN))
-YEAR = ID.split("-")[1]
+RECORDS = (
+    Vulnerability(
+        "CVE-2021-0001",
+        "2021-02-03",
+        "Deserialization of untrusted data in Foo lets remote attackers execute arbitrary code.",
+        cwe_nvd=("CWE-502",),
+        cwe_cna=("CWE-20",),
+        status="Analyzed",
+        cvss=(Cvss("nvd", "3.1", "CVSS:3.1/AV:N", 9.8), Cvss("nvd", "2.0", "AV:N", 9.8)),
+    ),
+    Vulnerability(
+        "CVE-2021-0002",
+        "2021-02-04",
+        "** REJECT ** Not used.",
+        cwe_nvd=("CWE-798",),
+        rejected=True,
+        cvss3_vector="CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H",
+    ),
+)
+KEV = json.dumps(catalogue(entry("CVE-2021-0001", knownRansomwareCampaignUse="Known"))).encode()
+EPSS = scores("CVE-2021-0001,0.97,0.99")
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("CYBERSECQWEN_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
@@ -32,82 +53,107 @@ def put(path: Path, data: bytes) -> Path:
     return path
 
 
-def cve5(cve_id: str, text: str) -> bytes:
-    record = {
-        "dataType": "CVE_RECORD",
-        "dataVersion": "5.1",
-        "cveMetadata": {"cveId": cve_id, "state": "PUBLISHED"},
-        "containers": {
-            "cna": {
-                "providerMetadata": {"orgId": "x"},
-                "descriptions": [{"lang": "en", "value": text}],
-            }
-        },
+def store(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open_for_update(path) as connection, transaction(connection):
+        apply(connection, NVD, RECORDS, seen="2026-01-01T00:00:00")
+    return path
+
+
+def ids(*cve_ids: str) -> list[Given]:
+    return [Given(cve_id, "") for cve_id in cve_ids]
+
+
+def test_everything_of_a_record_in_one_view(tmp_path: Path) -> None:
+    files = [
+        put(tmp_path / "e.csv", EPSS),
+        put(tmp_path / "k.json", KEV),
+        store(tmp_path / "s.sqlite"),
+    ]
+    (view,) = look_up(ids("CVE-2021-0001"), records=files)
+    assert isinstance(view, Vulnerability)
+    assert (view.published, view.status, view.cvss) == ("2021-02-03", "Analyzed", RECORDS[0].cvss)
+    assert [label.cwe for label in view.classification.labels] == ["CWE-502", "CWE-20"]
+    assert view.conflict == "CNA's CWE-20 is unrelated to NVD's CWE-502"
+    assert view.classification.candidates[0].cwe == "CWE-502"
+    assert view.known_exploited
+    assert (view.known_exploited.due_date, view.known_exploited.ransomware) == ("2026-01-26", True)
+    assert (view.epss, view.epss_release) == (EpssScore(0.97, 0.99), "2026-01-05 v2025.03.14")
+    # Only CWE-502: MITRE advises against the other.
+    assert [m.cwe for m in view.related.mitigations] == ["CWE-502"]
+    assert view.related.mitigations[0].number > 0
+    assert [p.capec for p in view.related.patterns] == ["CAPEC-586"]
+    assert view.missing == (
+        "the texts of the mitigations are not at hand: cybersecqwen knowledge install",
+    )
+    row = json.loads(json.dumps(as_row(view)))
+    assert row["cvss"][1] == {
+        "source": "nvd",
+        "version": "2.0",
+        "vector": "AV:N",
+        "score": 9.8,
+        "severity": "High",
     }
-    return json.dumps(record).encode()
+    assert row["labels"][0]["usage"] == "Allowed"
+    assert row["known_exploited"]["action"] == "Apply updates."
 
 
-def test_the_cached_feed_of_its_year_is_searched(cache: Path) -> None:
-    put(cache / "nvd" / f"nvdcve-2.0-{YEAR}.json.gz", gzip.compress(FEED.read_bytes()))
-    found = look_up([ID], [])
-    assert found == {ID: KNOWN[ID]}
+def test_a_rejected_record_is_not_classified_and_a_bare_vector_gets_its_score(
+    cache: Path,
+) -> None:
+    store(cache / NAME)
+    (view,) = look_up(ids("CVE-2021-0002"))
+    assert view.classification.reason == "the CVE record is rejected"
+    assert [(one.version, one.score, severity(one)) for one in view.cvss] == [
+        ("3.1", 9.8, "Critical")
+    ]
+    assert view.missing[:2] == (
+        "KEV is not at hand: cybersecqwen fetch kev",
+        "EPSS is not at hand: cybersecqwen fetch epss",
+    )
+    assert ("T1552.001", "CAPEC-191") in {(t.technique, t.capec) for t in view.related.techniques}
 
 
-def test_of_the_cve_list_only_the_wanted_record_is_read(cache: Path) -> None:
-    path = cache / "cvelist" / "main.zip"
-    path.parent.mkdir(parents=True)
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("main/cves/2021/0xxx/CVE-2021-0001.json", "damaged")
-        archive.writestr("main/cves/2021/0xxx/CVE-2021-0002.json", cve5("CVE-2021-0002", "XSS"))
-    assert look_up(["CVE-2021-0002"], [])["CVE-2021-0002"].description == "XSS"
+def test_what_fetch_left_in_the_cache_is_used_and_read_again_when_it_changes(cache: Path) -> None:
+    store(cache / NAME)
+    put(cache / "kev" / "known_exploited_vulnerabilities.json", KEV)
+    path = put(cache / "epss" / "epss_scores-current.csv.gz", gzip.compress(EPSS))
+    (view, other) = look_up(ids("CVE-2021-0001", "CVE-2021-0002"))
+    assert view.epss == EpssScore(0.97, 0.99)
+    assert view.known_exploited
+    assert (other.epss, other.known_exploited, other.kev_release) == (None, None, "2026.01.05")
+    put(path, gzip.compress(scores("CVE-2021-0001,0.5,0.6")))
+    os.utime(path, (1, 1))
+    (view,) = look_up(ids("CVE-2021-0001"))
+    assert view.epss == EpssScore(0.5, 0.6)
 
 
-def test_a_damaged_cached_file_is_passed_over_and_a_given_one_is_an_error(
+def test_a_damaged_file_of_the_cache_is_passed_over_and_said_to_be_missing(
     cache: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    damaged = put(cache / "nvd" / f"nvdcve-2.0-{YEAR}.json.gz", b"no gzip")
-    with zipfile.ZipFile(put(cache / "cvelist" / "main.zip", b""), "w") as archive:
-        archive.writestr(f"{ID}.json", cve5(ID, "XSS"))
-    assert look_up([ID], [])[ID].description == "XSS"
+    store(cache / NAME)
+    put(cache / "epss" / "epss_scores-current.csv.gz", b"login page")
+    (view,) = look_up(ids("CVE-2021-0001"))
+    assert any("fetch epss" in line for line in view.missing)
     assert "passed over" in caplog.text
-    with pytest.raises(InputError, match="damaged"):
-        look_up([ID], [damaged])
 
 
-def test_a_bad_record_does_not_hide_the_others(tmp_path: Path) -> None:
-    feed = json.loads(FEED.read_bytes())
-    feed["vulnerabilities"][0]["cve"].pop("published")
-    path = put(tmp_path / "feed.json", json.dumps(feed).encode())
-    last = feed["vulnerabilities"][-1]["cve"]["id"]
-    put(tmp_path / "cves" / "CVE-2021-0001.json", b"{")
-    put(tmp_path / "cves" / "cve-2021-0002.json", cve5("CVE-2021-0002", "XSS"))
+def test_what_is_nowhere_in_the_future_or_no_cve_is_reported_and_the_others_are_shown(
+    cache: Path,
+) -> None:
+    store(cache / NAME)
     bad: list[InputError] = []
-    wanted = [last, "CVE-2021-0001", "CVE-2021-0002"]
-    assert look_up(wanted, [path, tmp_path / "cves"], bad.append).keys() == {wanted[0], wanted[2]}
-    assert [Path(str(error.where)).name for error in bad] == ["feed.json:1", "CVE-2021-0001.json"]
+    wanted = ids("CVE-2021-0009", "CVE-2021-0001", "CVE-9021-0001", "hello")
+    assert [view.cve_id for view in look_up(wanted, report=bad.append)] == ["CVE-2021-0001"]
+    said = [str(error) for error in bad]
+    assert any("CVE-2021-0009 is not in it (run: cybersecqwen fetch records" in s for s in said)
+    assert any("CVE-9021-0001" in s and "no CVE of 9021 is published yet" in s for s in said)
+    assert any("hello: is a text and no CVE record" in s for s in said)
 
 
-def test_the_first_of_several_records_that_has_it_is_taken(tmp_path: Path) -> None:
-    first = put(tmp_path / "CVE-2021-0009.json", cve5("CVE-2021-0009", "other"))
-    second = put(tmp_path / "a" / f"{ID}.json", cve5(ID, "ours"))
-    feed = Path(shutil.copy(FEED, tmp_path / "feed.json"))
-    assert look_up([ID], [first, second, feed])[ID].description == "ours"
-    assert look_up([ID, "CVE-2021-0009"], [feed, first]).keys() == {ID, "CVE-2021-0009"}
-
-
-def test_an_id_that_is_nowhere_is_missing(tmp_path: Path) -> None:
-    assert look_up(["CVE-1999-0001"], [FEED]) == {}
-
-
-def test_without_any_records_it_says_where_it_looked_and_how_to_fetch(cache: Path) -> None:
-    with pytest.raises(InputError) as caught:
-        look_up(["CVE-2021-44228"], [])
-    said = str(caught.value)
-    assert said.startswith(f"{cache}: no records in which to look up CVE-2021-44228")
-    assert "nvd/nvdcve-2.0-2021.json.gz" in said
-    assert "run: cybersecqwen fetch nvd --years 2021, or give --records FILE" in said
-
-
-def test_ids_before_2002_stand_in_the_feed_of_2002(cache: Path) -> None:
-    old = put(cache / "nvd" / "nvdcve-2.0-2002.json.gz", b"")
-    assert places(["CVE-1999-0001"], []) == [old]
+def test_kev_is_the_record_of_a_cve_only_where_no_other_file_is(tmp_path: Path) -> None:
+    files = [put(tmp_path / "k.json", KEV), put(tmp_path / "e.csv", EPSS)]
+    records = [*files, store(tmp_path / "s.sqlite")]
+    assert record_files(records) == [records[2], records[0]]
+    (view,) = look_up(ids("CVE-2021-0001"), records=files)
+    assert view.description == "Falls."

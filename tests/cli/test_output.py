@@ -10,6 +10,7 @@ import re
 import pytest
 
 from cybersecqwen.analyst.classification import Candidate, Classification
+from cybersecqwen.analyst.labels import RecordLabel
 from cybersecqwen.cli.output import csv_lines, json_lines, text_lines
 from cybersecqwen.records import Span
 
@@ -77,6 +78,15 @@ def test_one_result_is_a_paragraph_that_cautions_about_what_is_discouraged() -> 
     ]
     assert '  evidence: "writes"' in block
     assert block.splitlines()[-1] == "  CWE-787"
+
+
+def test_the_labels_of_a_record_are_shown_with_why_the_answer_is_another() -> None:
+    label = RecordLabel("cna", "CWE-119", "Memory Buffer", "weakness", "Class", "Discouraged")
+    result = SURE._replace(labels=(label,), difference="CWE-787 is a child of CNA's CWE-119")
+    [block] = text_lines([result], table=False)
+    assert "  labels: CNA CWE-119 (Discouraged)\n  differs: CWE-787 is a child of" in block
+    [row] = rows(result)
+    assert (row["labels"], row["difference"]) == ("CNA CWE-119 (Discouraged)", result.difference)
 
 
 def test_many_results_are_a_table_with_a_line_for_each() -> None:

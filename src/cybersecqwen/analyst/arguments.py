@@ -50,7 +50,7 @@ def _parse(argument: str) -> tuple[str, str]:
     if word.lower().endswith(_FILES) or word.startswith(("/", "./", "../", "~")):
         raise InputError("no such file", where=word, tip="check the path")
     if (word[:3].upper() == "CVE" and not word[3:4].isalpha()) or normalise_cve(argument):
-        from cybersecqwen.analyst.lookup import parse_cve_id
+        from cybersecqwen.analyst.local_records import parse_cve_id
 
         return "cve", parse_cve_id(argument.strip())
     try:
@@ -74,7 +74,7 @@ def _read(
     cve_ids = [value for kind, value in arguments if kind == "cve"]
     texts_of: dict[int | str, Given] = {}
     if cve_ids:
-        from cybersecqwen.analyst.lookup import look_up_texts
+        from cybersecqwen.analyst.local_records import look_up_texts
 
         with reported(report):
             texts_of = {given.id: given for given in look_up_texts(cve_ids, records, report)}

@@ -16,13 +16,14 @@ from itertools import islice
 from typing import NamedTuple
 
 from cybersecqwen.analyst.classifiers import Classifier, open_classifier
+from cybersecqwen.analyst.labels import RecordLabel, difference, record_labels
 from cybersecqwen.cwe.catalogue import load_catalogue
 from cybersecqwen.cwe.mapping import MappingAdvice, mapping_usage
 from cybersecqwen.cwe.rationale import STOP_WORDS, rationale
 from cybersecqwen.embedded.tokenizer import LONGEST, plain, shown, words
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json
-from cybersecqwen.records import Prediction, Span
+from cybersecqwen.records import Prediction, Span, Vulnerability
 
 _log = logging.getLogger(__name__)
 
@@ -35,11 +36,12 @@ _OFTEN, _SHARE, _DOUBT = 4, 0.08, 0.5
 
 
 class Given(NamedTuple):
-    """A text to classify and its id; `refused` says why it is not to be classified, if so."""
+    """A text to classify, and its id; `refused` says why it is not to be classified, if so."""
 
     id: str | int
     text: str
     refused: str = ""
+    record: Vulnerability | None = None  # whose description the text is
 
 
 class Candidate(NamedTuple):
@@ -60,6 +62,8 @@ class Classification(NamedTuple):
     candidates), where the first candidate's confidence is below the threshold, or where the text
     repeats the name of the first. The rationale is then "needs review: " and the reason, else an
     argument whose last line is the CWE id alone. `evidence` refers to the text as it was given.
+    `labels` are those that the CVE record has, if it is one, and `difference` says why the first
+    candidate is another.
     """
 
     id: str | int
@@ -68,6 +72,8 @@ class Classification(NamedTuple):
     reason: str
     rationale: str
     evidence: tuple[Span, ...]
+    labels: tuple[RecordLabel, ...] = ()
+    difference: str = ""
 
 
 def classify(
@@ -138,7 +144,12 @@ def _classification(
         argued = f"needs review: {reason}"
     else:
         argued = prediction.answer.strip() or _argue(text, candidates[0], evidence)
-    return Classification(given.id, candidates, bool(reason), reason, argued, evidence)
+    labels = record_labels(given.record) if given.record else ()
+    ranked = [(one.cwe, one.confidence) for one in candidates]
+    differs = difference(labels, ranked, [plain(span.text) for span in evidence])
+    return Classification(
+        given.id, candidates, bool(reason), reason, argued, evidence, labels, differs
+    )
 
 
 def _repeated(text: str, ranked: Sequence[tuple[str, float]]) -> str:
@@ -190,4 +201,9 @@ def as_row(result: Classification) -> Json:
         "reason": result.reason or None,
         "rationale": result.rationale,
         "evidence": [s._asdict() | {"weight": round(s.weight, 4)} for s in result.evidence],
+        "labels": [
+            {name: value or None for name, value in label._asdict().items()}
+            for label in result.labels
+        ],
+        "difference": result.difference or None,
     }

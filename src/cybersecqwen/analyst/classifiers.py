@@ -15,12 +15,12 @@ import logging
 import re
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from cybersecqwen.cwe.catalogue import load_catalogue
 from cybersecqwen.embedded.tokenizer import plain
-from cybersecqwen.engines.reasoning import read_answer
 from cybersecqwen.prompts import rcm_prompt
 from cybersecqwen.records import Prediction, Request, Response, Sampling, Span
 
@@ -51,12 +51,17 @@ def open_classifier(
     `open_model`. Raises InputError where the string names no model or what ships is damaged.
     """
     if model == "embedded":  # calibrated, which its answers as an engine are not
-        from cybersecqwen.embedded.classifier import CweClassifier
-
-        return CweClassifier.load()
+        return _embedded()
     from cybersecqwen.engines import open_model
 
     return LanguageModel(open_model(model, **options).engine, samples=samples or _SAMPLES)
+
+
+@cache
+def _embedded() -> Classifier:
+    from cybersecqwen.embedded.classifier import CweClassifier
+
+    return CweClassifier.load()
 
 
 class LanguageModel:
@@ -106,6 +111,8 @@ def _in_order(
     responses: Iterable[Response], items: Iterable[int], samples: int
 ) -> Iterator[list[str]]:
     """Gather the answers to each item, in the order of the items and of the samples."""
+    from cybersecqwen.engines.reasoning import read_answer
+
     answers: dict[int, dict[int, str]] = defaultdict(dict)
     waiting = deque(items)
     for response in responses:

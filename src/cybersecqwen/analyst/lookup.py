@@ -1,145 +1,189 @@
-"""Find the text of a CVE id in records that lie on this machine; nothing is fetched.
+"""All that is at hand about a CVE, in one view: its record, exploitation, weaknesses, defence.
 
-    look_up(["CVE-2021-44228"], [Path("nvdcve-2.0-2021.json.gz")])["CVE-2021-44228"].description
+    [view] = look_up([Given("CVE-2021-44228", "")], records=[Path("records.sqlite")])
+    view.description, view.cvss[0].score, view.known_exploited.due_date
+    print(json.dumps(as_row(view)))
 
-Without records given, what `cybersecqwen fetch` left in its cache is searched.
+What is not at hand is named in `missing`, with the command that fetches it.
 """
 
 from __future__ import annotations
 
-import logging
-import re
-from collections.abc import Collection, Iterator, Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, fields
+from itertools import islice
+from pathlib import Path
 
-from cybersecqwen.analyst.classification import Given
-from cybersecqwen.cwe.identifiers import CVE_SYNTAX, normalise_cve
+from cybersecqwen.analyst import exploitation, local_records
+from cybersecqwen.analyst.classification import Classification, Given, classify
+from cybersecqwen.analyst.classification import as_row as classification_row
+from cybersecqwen.analyst.labels import conflict
+from cybersecqwen.analyst.related import Related, relate
+from cybersecqwen.cwe.identifiers import normalise_cve
+from cybersecqwen.cwe.mapping import ADVISED_AGAINST
 from cybersecqwen.errors import InputError
-from cybersecqwen.formats.archives import first_bytes, members
-from cybersecqwen.formats.rows import Report, refuse, reported
-from cybersecqwen.records import Vulnerability
+from cybersecqwen.files import Json
+from cybersecqwen.formats.rows import Report, refuse
+from cybersecqwen.records import Cvss, EpssScore, KnownExploitation, Vulnerability
 
-_log = logging.getLogger(__name__)
+_BATCH = 1000  # records
+_FIELDS = tuple(field.name for field in fields(Vulnerability))
+# Lower bounds of severities, by the first digit of CVSS's version; version 2 has three.
+_SEVERITIES = {
+    "2": ((7.0, "High"), (4.0, "Medium"), (0.0, "Low")),
+    "3": ((9.0, "Critical"), (7.0, "High"), (4.0, "Medium"), (0.1, "Low"), (0.0, "None")),
+}
+_NO_KEV = "KEV is not at hand: cybersecqwen fetch kev"
+_NO_EPSS = "EPSS is not at hand: cybersecqwen fetch epss"
+_NO_TEXTS = "the texts of the mitigations are not at hand: cybersecqwen knowledge install"
 
-_FIRST_FEED = 2002  # NVD's feed of that year holds the older records too
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lookup(Vulnerability):
+    """A CVE record, and beside it what other feeds, the classifier and the knowledge base say.
+
+    `kev_release` and `epss_release` are "" where the feed is not at hand; where it is, None says
+    that the CVE is not in it. The labels stand in `classification`. `missing` has a line for
+    each part that is not at hand, with the command that fetches it.
+    """
+
+    conflict: str  # between the labels of the sources, in words
+    known_exploited: KnownExploitation | None
+    kev_release: str
+    epss: EpssScore | None
+    epss_release: str
+    classification: Classification
+    related: Related
+    missing: tuple[str, ...]
 
 
 def look_up(
-    cve_ids: Sequence[str], records: Sequence[Path], report: Report = refuse
-) -> dict[str, Vulnerability]:
-    """Find records by their ids (in upper case), each in the first of `records` that has it.
+    given: Iterable[Given], *, records: Sequence[Path] = (), report: Report = refuse
+) -> Iterator[Lookup]:
+    """Yield the view of each record; of one that is given without its record, the id is looked up.
 
-    An id that is nowhere is missing from the answer. What cannot be read goes to `report`, and to
-    the log where it is cached. Raises InputError when there is nothing to search.
+    `records` are files of records, of KEV and of EPSS; without them what `fetch` left in its cache
+    counts. What is no CVE, and a CVE that is nowhere, goes to `report`. Views come in the order of
+    what is given, some of which is read ahead.
     """
-    if not records:
-        report = _pass_over
-    vulnerabilities: dict[str, Vulnerability] = {}
-    for path in places(cve_ids, records):
-        missing = set(cve_ids) - set(vulnerabilities)
-        if not missing:
-            break
-        with reported(report):
-            vulnerabilities |= _find(path, missing, report)
-    return vulnerabilities
+    waiting = iter(given)
+    while batch := list(islice(waiting, _BATCH)):
+        found = list(_records(batch, record_files(records), report))
+        yield from _views(found, records)
 
 
-def _pass_over(error: InputError) -> None:
-    _log.warning("passed over: %s", error)
+def record_files(records: Sequence[Path]) -> list[Path]:
+    """List the files that hold CVE records; those of KEV, whose texts are short, come last."""
+    feeds = {path: exploitation.feed_name(path) for path in records}
+    holding = [path for path in records if feeds[path] != "epss"]
+    return sorted(holding, key=lambda path: feeds[path] == "kev")
 
 
-def look_up_texts(
-    cve_ids: Sequence[str], records: Sequence[Path], report: Report
-) -> Iterator[Given]:
-    """Yield the texts of CVE ids; one that is nowhere is reported with where it was looked for."""
-    vulnerabilities = look_up(cve_ids, records, report)
-    for cve_id in dict.fromkeys(cve_ids):
-        if cve_id not in vulnerabilities:
-            tip = "give other --records" if records else how_to_fetch(cve_id)
-            places_searched = ", ".join(map(str, places(cve_ids, records)))
-            report(InputError(f"{cve_id} is not in it", where=places_searched, tip=tip))
-    for cve_id in cve_ids:
-        if cve_id in vulnerabilities:
-            yield given_of(vulnerabilities[cve_id])
+def _records(
+    batch: Sequence[Given], records: Sequence[Path], report: Report
+) -> Iterator[Vulnerability]:
+    ids = {one.id: normalise_cve(str(one.id)) for one in batch if one.record is None}
+    wanted = list(dict.fromkeys(filter(None, ids.values())))
+    looked_up = local_records.look_up_texts(wanted, records, report) if wanted else ()
+    by_id = {one.id: one.record for one in looked_up}
+    for one in batch:
+        record = one.record or by_id.get(ids[one.id])
+        if record:
+            yield record
+        elif not ids[one.id]:
+            tip = "cybersecqwen classify reads texts"
+            report(InputError("is a text and no CVE record", where=one.id, tip=tip))
 
 
-def given_of(vulnerability: Vulnerability) -> Given:
-    """Return the description of a record as a text to classify."""
-    refused = "the CVE record is rejected" if vulnerability.rejected else ""
-    return Given(vulnerability.cve_id, vulnerability.description, refused)
-
-
-def parse_cve_id(word: str) -> str:
-    """Return a CVE id as "CVE-2021-44228"; raises InputError where the word is none."""
-    cve_id = normalise_cve(word)
-    if not re.fullmatch(CVE_SYNTAX, cve_id):
-        raise InputError(f"{word!r} is not a CVE id", tip="the form is CVE-2021-44228")
-    return cve_id
-
-
-def places(cve_ids: Sequence[str], records: Sequence[Path]) -> list[Path]:
-    """List where the ids are looked for; raises InputError when that is nowhere."""
-    if records:
-        return list(records)
-    from cybersecqwen.sources.fetch import default_cache
-    from cybersecqwen.sources.recordstore.database import NAME
-
-    cache = default_cache()
-    years = sorted({_feed_year(cve_id) for cve_id in cve_ids})
-    known = [
-        cache / NAME,
-        *(cache / "nvd" / f"nvdcve-2.0-{year}.json.gz" for year in years),
-        cache / "nvd-api",
-        cache / "cvelist" / "main.zip",
-        cache / "vulnrichment" / "develop.zip",
-    ]
-    there = [path for path in known if path.exists()]
-    if not there:
-        looked = ", ".join(str(path.relative_to(cache)) for path in known)
-        raise InputError(
-            f"no records in which to look up {cve_ids[0]}: none of {looked}",
-            where=cache,
-            tip=f"{how_to_fetch(cve_ids[0])}, or give --records FILE",
+def _views(found: Sequence[Vulnerability], records: Sequence[Path]) -> Iterator[Lookup]:
+    ids = [record.cve_id for record in found]
+    kev_release, kev = exploitation.known_exploited(ids, records)
+    epss_release, epss = exploitation.epss(ids, records)
+    for record, result in zip(found, classify(map(local_records.given_of, found)), strict=True):
+        related = relate(_weaknesses(result))
+        lacking = {
+            _NO_KEV: not kev_release,
+            _NO_EPSS: not epss_release,
+            _NO_TEXTS: bool(related.mitigations) and not related.has_texts,
+        }
+        values = {name: getattr(record, name) for name in _FIELDS} | {"cvss": _cvss(record)}
+        yield Lookup(
+            **values,
+            conflict=conflict(result.labels),
+            known_exploited=kev.get(record.cve_id),
+            kev_release=kev_release,
+            epss=epss.get(record.cve_id),
+            epss_release=epss_release,
+            classification=result,
+            related=related,
+            missing=tuple(line for line, lacks in lacking.items() if lacks),
         )
-    return there
 
 
-def how_to_fetch(cve_id: str) -> str:
-    """Return a tip with the command that fetches the feed of an id's year."""
-    return f"run: cybersecqwen fetch nvd --years {_feed_year(cve_id)}"
+def _weaknesses(result: Classification) -> list[str]:
+    """List the weaknesses of a record's labels, or else the one that it is mapped to.
+
+    Labels that MITRE advises against are so broad that what belongs to them does not help; they
+    count where there are no others.
+    """
+    labels = [label for label in result.labels if label.kind == "weakness"]
+    telling = [label for label in labels if label.usage not in ADVISED_AGAINST] or labels
+    if telling or result.abstain:
+        return list(dict.fromkeys(label.cwe for label in telling))
+    return [candidate.cwe for candidate in result.candidates[:1]]
 
 
-def _feed_year(cve_id: str) -> int:
-    return max(int(cve_id.split("-")[1]), _FIRST_FEED)
+def _cvss(record: Vulnerability) -> tuple[Cvss, ...]:
+    """Return the record's severities; of a table, which has a vector alone, with its score."""
+    if record.cvss or not record.cvss3_vector:
+        return record.cvss
+    from cvss import CVSS3
+    from cvss.exceptions import CVSS3Error
+
+    vector, score = record.cvss3_vector, None
+    with suppress(CVSS3Error):
+        score = float(CVSS3(vector).base_score)
+    return (Cvss("", vector.removeprefix("CVSS:").partition("/")[0], vector, score),)
 
 
-def _find(path: Path, wanted: Collection[str], report: Report) -> dict[str, Vulnerability]:
-    """Read a file up to the last of the wanted records; of each, the first one counts."""
-    vulnerabilities: dict[str, Vulnerability] = {}
-    for vulnerability in _candidates(path, wanted, report):
-        if vulnerability.cve_id in wanted:
-            vulnerabilities.setdefault(vulnerability.cve_id, vulnerability)
-            if len(vulnerabilities) == len(wanted):
-                break
-    return vulnerabilities
+def severity(cvss: Cvss) -> str:
+    """Return the word for a score: None, Low, Medium, High or Critical; "" without a score."""
+    if cvss.score is None:
+        return ""
+    bounds = _SEVERITIES.get(cvss.version[:1], _SEVERITIES["3"])
+    return next(word for least, word in bounds if cvss.score >= least)
 
 
-def _candidates(path: Path, wanted: Collection[str], report: Report) -> Iterator[Vulnerability]:
-    """Yield the records of a file; only the wanted ones where it has an index or a file per id."""
-    from cybersecqwen.sources import cve_json, read_vulnerabilities
-    from cybersecqwen.sources.recordstore import query
-    from cybersecqwen.sources.recordstore.database import MAGIC
-
-    if path.is_file() and first_bytes(path).startswith(MAGIC):
-        yield from query.find(path, wanted)
-        return
-    by_name = False
-    if path.is_dir() or path.is_file():
-        for member in members(path):
-            if cve_json.RECORD_FILE.search(member.name):
-                by_name = True
-                if PurePosixPath(member.name).name.split(".")[0].upper() in wanted:
-                    with reported(report):
-                        yield cve_json.read_record(member.read(), member.where)
-    if not by_name:
-        yield from read_vulnerabilities(path, report)
+def as_row(view: Lookup) -> Json:
+    """Return a view as JSON-able values; what does not apply or is not at hand is null."""
+    classified = classification_row(view.classification)
+    labels = classified.pop("labels")
+    classified.pop("id")
+    kev, epss, related = view.known_exploited, view.epss, view.related
+    return {
+        "id": view.cve_id,
+        "status": view.status or None,
+        "rejected": view.rejected,
+        "published": view.published or None,
+        "modified": view.modified or None,
+        "assigner": view.assigner,
+        "description": view.description,
+        "cvss": [
+            {**one._asdict(), "source": one.source or None, "severity": severity(one) or None}
+            for one in view.cvss
+        ],
+        "labels": labels,
+        "conflict": view.conflict or None,
+        "classification": classified,
+        "known_exploited": kev and kev._asdict(),
+        "kev_release": view.kev_release or None,
+        "epss": epss and epss._asdict(),
+        "epss_release": view.epss_release or None,
+        "mitigations": [one._asdict() for one in related.mitigations],
+        "attack_patterns": [one._asdict() for one in related.patterns],
+        "techniques": [one._asdict() for one in related.techniques],
+        "knowledge_releases": related.releases,
+        "missing": view.missing,
+        "where": view.where or None,
+    }

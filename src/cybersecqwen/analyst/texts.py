@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from cybersecqwen.analyst.classification import Given
-from cybersecqwen.analyst.lookup import given_of, look_up_texts, parse_cve_id
+from cybersecqwen.analyst.local_records import given_of, look_up_texts, parse_cve_id
 from cybersecqwen.cwe.identifiers import normalise_cve
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json

@@ -24,6 +24,7 @@ from cybersecqwen.cli import (
     export,
     hub,
     knowledge,
+    lookup,
     records,
     scoring,
     serving,
@@ -74,7 +75,7 @@ def main(ctx: click.Context, quiet: bool, verbose: bool) -> None:
 
 
 _SECTIONS = {
-    "Analyst": (classify.classify, ask.ask, knowledge.knowledge),
+    "Analyst": (lookup.lookup, classify.classify, ask.ask, knowledge.knowledge),
     "Data": (
         data.fetch,
         records.records,

@@ -24,7 +24,7 @@ from cybersecqwen.files import spreadsheet_cell
 
 _COLUMNS = (
     *("id", "cwe", "name", "confidence", "usage", "abstraction", "better", "abstain", "reason"),
-    *("alternatives", "evidence", "rationale"),
+    *("alternatives", "evidence", "rationale", "labels", "difference"),
 )
 _COMMON = re.compile(r"\('([^']+)'\)$")
 # What the eye is to find first on a terminal: cautions, and the ids of weaknesses.
@@ -67,6 +67,8 @@ def _cells(result: Classification) -> list[str]:
         "; ".join(f"{c.cwe} {c.confidence:g}" for c in result.candidates[1:]),
         "; ".join(span.text for span in result.evidence),
         result.rationale,
+        _givers(result),
+        result.difference,
     ]
     flat = (" ".join(cell.split()) if re.search(r"[\n\r\t]", cell) else cell for cell in cells)
     return [clean(spreadsheet_cell(cell)) for cell in flat]
@@ -107,8 +109,21 @@ def _block(result: Classification) -> str:
     if result.evidence:
         quoted = (f'"{span.text}"' for span in result.evidence)
         lines.append(f"  evidence: {', '.join(quoted)}")
+    if result.labels:
+        lines.append(f"  labels: {_givers(result)}")
+    if result.difference:
+        lines.append(f"  differs: {result.difference}")
     lines.append(indent(result.rationale, "  "))
     return terminal_text("\n".join(lines)) + "\n"
+
+
+def _givers(result: Classification) -> str:
+    """List the labels of a record: "NVD CWE-502; CNA CWE-20 (Discouraged)"."""
+    return "; ".join(
+        f"{label.giver} {label.cwe}"
+        + (f" ({label.usage})" if label.usage in ADVISED_AGAINST else "")
+        for label in result.labels
+    )
 
 
 def _candidate(candidate: Candidate) -> str:

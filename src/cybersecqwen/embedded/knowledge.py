@@ -257,6 +257,13 @@ class KnowledgeIndex:
         marked[[position + 1 for position in positions]] = True
         return np.asarray(marked[self.passage_entry + 1] | marked[self.passage_other])
 
+    def passages(self, position: int, section: str) -> list[int]:
+        """List the passages of a section of an entry, in the order of its page."""
+        if section not in self.sections:
+            return []
+        of_section = self.passage_section == self.sections.index(section)
+        return [int(i) for i in np.flatnonzero((self.passage_entry == position) & of_section)]
+
     def best_entry(self, scores: Numbers) -> int:
         """Return the position of the entry with the best passage."""
         return int(self.passage_entry[int(scores.argmax())])

@@ -41,6 +41,11 @@ class EpssScores(NamedTuple):
     date: str  # ISO
     lines: dict[bytes, bytes]
 
+    @property
+    def release(self) -> str:
+        """The day and the model, by which the record store tells one release from another."""
+        return f"{self.date} {self.model}"
+
     def find(self, cve_id: str) -> EpssScore | None:
         """Return the score of a CVE, None where it has none; raises InputError for a wrong one."""
         line = self.lines.get(cve_id.encode())
@@ -104,7 +109,7 @@ def _replace(connection: sqlite3.Connection, scores: EpssScores) -> tuple[str, C
     new = len(rows.keys() - old.keys())
     changed = sum(old[cve_id] != row for cve_id, row in rows.items() if cve_id in old)
     gone = len(old.keys() - rows.keys())
-    return f"{scores.date} {scores.model}", Changes(len(rows), new=new, changed=changed + gone)
+    return scores.release, Changes(len(rows), new=new, changed=changed + gone)
 
 
 FEED = Feed(
