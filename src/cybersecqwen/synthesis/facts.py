@@ -103,8 +103,8 @@ def family(entry_id: str) -> str:
 
 
 def domain(entry_id: str) -> str:
-    """Tell the ids of ICS from the others: their techniques and tactics never mix."""
-    return "ics" if entry_id.startswith(("T0", "TA01")) else "other"
+    """Tell the ids of ICS from the others: their techniques, tactics and mitigations never mix."""
+    return "ics" if entry_id.startswith(("T0", "TA01", "M08", "M09")) else "other"
 
 
 def _closure(start: str, step: Callable[[str], Iterable[str]]) -> set[str]:

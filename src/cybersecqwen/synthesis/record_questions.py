@@ -18,8 +18,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from cybersecqwen.corpus.phrases import Phrases
-from cybersecqwen.cwe.cause import argue
-from cybersecqwen.cwe.rationale import STOP_WORDS
+from cybersecqwen.cwe.cause import argue, cause, stems
 from cybersecqwen.records import Weakness
 from cybersecqwen.synthesis.cvss import metric_lines, read_vector
 from cybersecqwen.synthesis.distractors import Distractors
@@ -232,11 +231,16 @@ def _quote(record: RecordFacts, writer: QuestionWriter) -> str:
     """Find words that say which weakness it is to a reader too; "" where none do."""
     if record.weakness is None:
         return ""
+    name = record.weakness.name
+    told = cause(record.text, name)
+    if len(_PARTS.findall(told)) > 1 and stems(told) & stems(name):
+        return told
     quote = writer.phrases.quote(record.text, record.cwe)
     plain = quote.isupper() or len(_PARTS.findall(quote)) > 1
-    named = _stems(quote) & _stems(record.weakness.name)
     telling = writer.phrases.ranked.get(record.cwe, ())[:_TELLING]
-    return quote if plain and (named or quote.lower() in telling) else ""
+    # What follows from a weakness does not say which it is.
+    says = stems(quote) & stems(name) or (quote.lower() in telling and not effects(quote))
+    return quote if plain and says else ""
 
 
 def _other_weaknesses(record: RecordFacts, writer: QuestionWriter) -> list[str]:
@@ -261,10 +265,6 @@ def _other_weaknesses(record: RecordFacts, writer: QuestionWriter) -> list[str]:
 def _speaks(cwe: str, text: str, writer: QuestionWriter) -> bool:
     """Tell whether one of the most telling phrases of a weakness stands in a text."""
     return any(phrase in text for phrase in writer.phrases.ranked.get(cwe, ())[:_SPEAKING])
-
-
-def _stems(text: str) -> set[str]:
-    return {w[:5] for w in _PARTS.findall(text.lower()) if w not in STOP_WORDS}
 
 
 def _capitalised(text: str) -> str:

@@ -150,7 +150,9 @@ class RelationQuestions:
         return [
             one
             for one in self._pools[domain(entry_id)]
-            if one not in right and base.label(one).casefold() not in names
+            if one not in right
+            and domain(one) == domain(target)
+            and base.label(one).casefold() not in names
         ]
 
     def _near(self, target: str, where: str) -> frozenset[str]:
