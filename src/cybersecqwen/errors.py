@@ -52,6 +52,15 @@ def clean(text: str) -> str:
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", redact(text))
 
 
+def escape(text: str) -> str:
+    r"""Write what steers a terminal as JSON may, which leaves the values of JSON as they are.
+
+    >>> escape('{"id": "a\u009b2J"}')
+    '{"id": "a\\u009b2J"}'
+    """
+    return _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
 class CyberSecQwenError(Exception):
     """An error with a cause the user can remove; the command line prints it and exits 1."""
 

@@ -110,6 +110,9 @@ def test_a_name_that_ends_in_a_common_one_is_shown_by_it() -> None:
 
 def test_nothing_in_a_feed_steers_the_terminal() -> None:
     evil = "\x1b[2J\x9b2J\x07\u202e\u200b\r"
+    (line,) = json_lines([SURE._replace(id=evil)])
+    assert not set(evil) - set("[2J") & set(line)
+    assert json.loads(line)["id"] == evil
     result = SURE._replace(id=evil, rationale=evil, evidence=(Span(0, 1, evil, 1.0),))
     for lines in (text_lines([result], table=False), text_lines([result, result], table=True)):
         text = "".join(lines)

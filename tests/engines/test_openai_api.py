@@ -71,6 +71,7 @@ def test_an_answer_without_a_text_is_one_and_its_finish_reason_says_of_which_kin
         ([{"type": "text", "text": "CWE-"}, {"type": "text", "text": "79"}], "CWE-79", ""),
         (["CWE", "-79"], "CWE-79", ""),
         ([{"text": "CWE-79"}], "CWE-79", ""),
+        ({"type": "text", "text": "CWE-79"}, "CWE-79", ""),
         ([{"type": "output_text", "text": "CWE-79"}], "CWE-79", ""),
         (
             [{"type": "thinking", "thinking": [{"type": "text", "text": "CWE-20?"}]}, "CWE-79"],
@@ -183,6 +184,9 @@ def delta(reason: str | None = None, **fields: Any) -> dict[str, Any]:
         (stream(delta(content=None, tool_calls=TOOL), delta("tool_calls")), "", "tool_calls", ""),
         (stream(delta(refusal="I "), delta("stop", refusal="can't")), "", "refusal", ""),
         (stream(json.loads(choice({"content": "A"}))), "A", "stop", ""),
+        ("data: \n\ndata: null\n\n" + stream(delta("stop", content="A")), "A", "stop", ""),
+        ('{"choices": [{"text": "A", "finish_reason": "stop"}]}', "A", "stop", ""),
+        (stream({"choices": [{"text": "A", "finish_reason": "stop"}]}), "A", "stop", ""),
     ],
 )
 def test_a_stream_is_put_together(

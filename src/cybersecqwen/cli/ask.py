@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -43,9 +42,9 @@ def ask(
     given = _given(questions, options, items, bad)
     answers = ((q, answer(q.text, q.options, guess=guess)) for q in given)
     if as_json:
-        lines: Iterable[str] = (
-            json.dumps(as_answer(q, a, top=top), ensure_ascii=False) + "\n" for q, a in answers
-        )
+        from cybersecqwen.cli.output import json_line
+
+        lines: Iterable[str] = (json_line(as_answer(q, a, top=top)) for q, a in answers)
     else:
         lines = _texts(answers, top=top, several=items is not None or len(questions) != 1)
     write_lines(lines)

@@ -19,7 +19,7 @@ from cybersecqwen.analyst.classification import Candidate, Classification, as_ro
 from cybersecqwen.cli.group import coloured
 from cybersecqwen.cwe.catalogue import load_catalogue
 from cybersecqwen.cwe.mapping import ADVISED_AGAINST
-from cybersecqwen.errors import clean
+from cybersecqwen.errors import clean, escape
 from cybersecqwen.files import spreadsheet_cell
 
 _COLUMNS = (
@@ -35,10 +35,15 @@ _EMPHASIS = re.compile(
 _ID, _NAME = 20, 46  # columns of the table
 
 
+def json_line(row: object) -> str:
+    """Write a line of JSON that does not steer a terminal."""
+    return escape(json.dumps(row, ensure_ascii=False)) + "\n"
+
+
 def json_lines(results: Iterable[Classification]) -> Iterator[str]:
     """Yield one JSON object a line."""
     for result in results:
-        yield json.dumps(as_row(result), ensure_ascii=False) + "\n"
+        yield json_line(as_row(result))
 
 
 def csv_lines(results: Iterable[Classification]) -> Iterator[str]:

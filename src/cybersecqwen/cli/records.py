@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,6 +42,7 @@ def since(date: str, counted: bool, store: Path | None, **wanted: Any) -> None:
 
     The lines are a table that --records takes in every command.
     """
+    from cybersecqwen.cli.output import json_line
     from cybersecqwen.cli.streams import write_lines
     from cybersecqwen.sources.recordstore import query
 
@@ -52,7 +52,7 @@ def since(date: str, counted: bool, store: Path | None, **wanted: Any) -> None:
         say(query.count(_path(store), chosen))
     else:
         rows = query.rows(_path(store), chosen)
-        write_lines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        write_lines(map(json_line, rows))
 
 
 @records.command("history")

@@ -341,7 +341,7 @@ class HttpEngine:
 
             after = retry_after(reply.headers.get("Retry-After", "")) or 0.0
             raise TransientError(said, after=after, busy=status in _BUSY)
-        if status != 200:
+        if status not in (200, 201):
             if withheld := openai_api.filtered(request, answer):
                 return withheld
             to = reply.headers.get("Location")

@@ -32,6 +32,7 @@ _LARGEST = 32 << 20  # bytes of a body, unpacked; a long answer in a stream of e
 _MOST_TOKENS = 1 << 31
 _LINE_BREAK = re.compile("\r\n|\r|\n")  # not U+2028 and its like, which JSON may hold
 _DONE = "[DONE]"
+_EMPTY = ("", _DONE)
 _SETTINGS = ("temperature", "top_p", "max_tokens", "seed", "stop")
 _TRANSPORT = ("stream", "stream_options")
 _REASON = re.compile(r"[\w-]{1,40}")
@@ -114,8 +115,8 @@ def parse(body: str) -> Any:
     try:
         if not events:
             return json.loads(body, parse_int=_whole)
-        pieces = [json.loads(event, parse_int=_whole) for event in events if event != _DONE]
-        return _merged(pieces, done=_DONE in events)
+        pieces = [json.loads(event, parse_int=_whole) for event in events if event not in _EMPTY]
+        return _merged([piece for piece in pieces if piece is not None], done=_DONE in events)
     except UNREADABLE:
         return None
 
@@ -141,7 +142,8 @@ def _merged(pieces: Sequence[Json], *, done: bool) -> Json:
             calls = delta.get("tool_calls") or delta.get("function_call")
             held["tool_calls"] = held.get("tool_calls") or calls
             held["finish_reason"] = choice.get("finish_reason") or held["finish_reason"]
-    return {"choices": [held | {"message": held}], "usage": usage}
+    message = held | {"content": held["content"] or held.get("text")}
+    return {"choices": [held | {"message": message}], "usage": usage}
 
 
 def status_of(answer: Any, status: int) -> int:
@@ -175,7 +177,8 @@ def response(request: Request, answer: Any) -> Response:
     """
     try:
         choice = answer["choices"][0]
-        message = choice if isinstance(request.prompt, str) else choice.get("message") or {}
+        is_raw = isinstance(request.prompt, str) or "message" not in choice
+        message = choice if is_raw else choice["message"] or {}
         text, thoughts, refusal = _content(message.get("text" if message is choice else "content"))
         thoughts = thoughts or next(filter(None, map(message.get, _REASONING)), "")
         refusal = refusal or message.get("refusal") or ""
@@ -204,9 +207,11 @@ def response(request: Request, answer: Any) -> Response:
 
 
 def _content(content: Any) -> tuple[str, str, str]:
-    """Return the text, the reasoning and the refusal of a content, a string or a list of parts."""
+    """Return the text, the reasoning and the refusal of a content: a string, a part, or parts."""
     if content is None or isinstance(content, str):
         return content or "", "", ""
+    if isinstance(content, dict) and "text" in content:
+        content = [content]
     if not isinstance(content, list):
         raise TypeError("a content is a string or a list")
     held = {"text": "", "thinking": "", "refusal": ""}
