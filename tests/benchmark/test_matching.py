@@ -61,6 +61,22 @@ def test_jsonl_by_item_and_by_url_comes_in_in_the_order_of_the_items(tmp_path: P
     assert texts(tmp_path / "bom.jsonl") == expected
 
 
+def test_sheets_and_lines_are_read_as_programs_write_them(tmp_path: Path) -> None:
+    table = "item;text\r\n0;A|B|C\r\n1;CWE-79\r\n"
+    written = {
+        "excel.csv": f"sep=;\r\n{table}".encode(),
+        "unicode.csv": table.encode("utf-16"),
+        "blank.csv": table.replace("\r\n", "\r\r\n").encode(),
+        "bars.csv": b"item|text\n0|A;B;C\n1|CWE-79\n",
+        "joined.jsonl": b'{"item": 0, "text": "A"}\n\xef\xbb\xbf{"item": 1, "text": "CWE-79"}\n',
+        "unicode.jsonl": '{"item": 0, "text": "A"}\n{"item": 1, "text": "CWE-79"}'.encode("utf-16"),
+    }
+    for name, data in written.items():
+        (tmp_path / name).write_bytes(data)
+        [(_, (_, last))] = texts(tmp_path / name).items()
+        assert last == (1, "CWE-79"), name
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.text(max_size=30), min_size=1, max_size=4))
 def test_any_text_comes_in_to_the_character(

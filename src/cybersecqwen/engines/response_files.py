@@ -2,7 +2,7 @@ r"""Answers recorded by this project or by anyone else, row by row, as files hol
 
 JSONL (or a JSON array) of objects with `text`, and `item` (0-based position in the task file)
 or `url`; or CSV and TSV with the answers in a named column. A CSV may also be separated by
-semicolons or tabs, as spreadsheets write it. `trial` is 0 where it is absent. The logs of
+semicolons, tabs or bars, as spreadsheets write it. `trial` is 0 where it is absent. The logs of
 lm-evaluation-harness and Inspect are read too.
 
     {"item": 0, "trial": 2, "text": "The flaw is an out-of-bounds write.\nCWE-787"}
@@ -22,17 +22,20 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from io import StringIO
+from itertools import islice
 from pathlib import Path
 
 from cybersecqwen.engines.harness_logs import inspect_rows, is_lm_eval, lm_eval_rows
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json, parse_line, read_packed, readable
+from cybersecqwen.formats.archives import marked_encoding
 from cybersecqwen.formats.tsv import table_rows
 from cybersecqwen.records import Response
 
 _COUNTS = ("prompt_tokens", "completion_tokens")
 _INTEGERS = ("item", "trial", *_COUNTS)
 _DIGITS = re.compile("[0-9]{1,18}")
+_SEPARATOR = re.compile('"?sep=(.)"?\r?\n')  # the first line by which Excel is told
 _QUOTED = re.compile('"[^"]*"')
 # The columns that are read beside that of the answers.
 _READ = {
@@ -156,7 +159,7 @@ def file_ending(path: Path) -> str:
 def _text(path: Path) -> str:
     data = read_packed(path)
     with readable(path):
-        return data.decode("utf-8-sig")
+        return data.decode(marked_encoding(data) or "utf-8")
 
 
 def _jsonl_rows(text: str, path: Path) -> Iterator[tuple[str, Json]]:
@@ -164,7 +167,7 @@ def _jsonl_rows(text: str, path: Path) -> Iterator[tuple[str, Json]]:
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             where = f"{path}:{number}"
-            yield where, parse_line(line, where=where)
+            yield where, parse_line(line.removeprefix("\ufeff"), where=where)
 
 
 def _json_rows(text: str, path: Path) -> Iterator[tuple[str, Json]]:
@@ -189,7 +192,8 @@ def _of_object(row: Json, where: str, position: int, key: str) -> RecordedRespon
     row = {name.lower(): value for name, value in row.items()} | row
     item, trial = _whole(row, "item", where), _whole(row, "trial", where)
     url = (_string(row, "url", where) or "").strip() or None
-    name = f"{url if item is None else f'item {item}'}, trial {trial or 0}: {key}"
+    who = url or "the row" if item is None else f"item {item}"
+    name = f"{who}, trial {trial or 0}: {key}"
     _refuse_failure(row, key, where, name)
     text = "" if row[key] is None else row[key]
     if not isinstance(text, str):
@@ -263,6 +267,8 @@ def _read_table(text: str, path: Path, column: str | None) -> Iterator[tuple[str
     known = {name: i for i, name in enumerate(names) if name in _READ and i != answers}
     for number, cells in rows:
         where = f"{path}:{number}"
+        if not cells and len(header) > 1:
+            continue  # a blank line; in a sheet of one column it would be an empty answer
         if len(cells) != len(header):
             raise InputError(
                 f"{len(cells)} cells where the header has {len(header)}", where=where, tip=_TIP
@@ -286,14 +292,17 @@ def _cells(text: str, path: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def _csv_rows(text: str) -> Iterator[tuple[int, list[str]]]:
-    lines = csv.reader(StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
-    yield from ((lines.line_num, cells) for cells in lines)
+    stated = _SEPARATOR.match(text)
+    delimiter = stated[1] if stated else _delimiter(text)
+    lines = csv.reader(StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    rows = ((lines.line_num, cells) for cells in lines)
+    yield from islice(rows, 1 if stated else 0, None)
 
 
 def _delimiter(text: str) -> str:
-    """Return the delimiter of the header: the comma, unless there are more semicolons or tabs."""
+    """Return the delimiter of the header: the comma, unless there are more of another."""
     header = _QUOTED.sub("", text.partition("\n")[0])
-    return max(",;\t", key=header.count)
+    return max(",;\t|", key=header.count)
 
 
 def _column(header: Sequence[str], names: Sequence[str], wanted: str | None, where: str) -> int:
