@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 
@@ -36,3 +37,17 @@ class Spelled:
 @pytest.fixture
 def spelled() -> Spelled:
     return Spelled()
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a folder that is the cache, and is not there yet."""
+    monkeypatch.setenv("CYBERSECQWEN_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def put(path: Path, data: bytes) -> Path:
+    """Write a file, and the folder for it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return path

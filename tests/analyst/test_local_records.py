@@ -15,21 +15,11 @@ from cybersecqwen.errors import InputError
 from cybersecqwen.sample import FEED
 from cybersecqwen.sources import read_vulnerabilities
 
+from .conftest import put
+
 KNOWN = {v.cve_id: v for v in read_vulnerabilities(FEED)}
 ID = next(iter(KNOWN))
 YEAR = ID.split("-")[1]
-
-
-@pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("CYBERSECQWEN_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
-
-
-def put(path: Path, data: bytes) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
-    return path
 
 
 def cve5(cve_id: str, text: str) -> bytes:

@@ -18,6 +18,8 @@ from cybersecqwen.sources.recordstore.versions import NVD, apply
 from sources.test_epss import scores
 from sources.test_kev import catalogue, entry
 
+from .conftest import put
+
 RECORDS = (
     Vulnerability(
         "CVE-2021-0001",
@@ -40,17 +42,7 @@ RECORDS = (
 KEV = json.dumps(catalogue(entry("CVE-2021-0001", knownRansomwareCampaignUse="Known"))).encode()
 EPSS = scores("CVE-2021-0001,0.97,0.99")
 
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("CYBERSECQWEN_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
-
-
-def put(path: Path, data: bytes) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
-    return path
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 def store(path: Path) -> Path:
@@ -157,3 +149,31 @@ def test_kev_is_the_record_of_a_cve_only_where_no_other_file_is(tmp_path: Path) 
     assert record_files(records) == [records[2], records[0]]
     (view,) = look_up(ids("CVE-2021-0001"), records=files)
     assert view.description == "Falls."
+
+
+def test_a_store_that_is_being_written_shows_its_last_complete_state(cache: Path) -> None:
+    path = store(cache / NAME)
+    with open_for_update(path) as connection, transaction(connection):
+        connection.execute("UPDATE records SET description = 'half done'")
+        (view,) = look_up(ids("CVE-2021-0001"))
+    assert view.description == RECORDS[0].description
+
+
+EFFECTS = ("VC:H", "VI:H", "VA:H", "SC:N", "SI:N", "SA:N")
+
+
+@pytest.mark.parametrize(
+    ("cvss", "score"),
+    [
+        (
+            Cvss("cna", "4.0", "CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:H/VI:H/VA:H/SC:N/SI:N/SA:N"),
+            9.3,
+        ),
+        (Cvss("cna", "2.0", "AV:N/AC:L/Au:N/C:C/I:C/A:C"), 10.0),
+        (Cvss("cna", "3.1", "CVSS:3.1/AV:N"), None),
+    ],
+)
+def test_a_vector_without_a_score_gets_it_if_it_is_whole(cvss: Cvss, score: float | None) -> None:
+    record = Vulnerability("CVE-2021-0003", "", "XSS", cvss=(cvss,))
+    (view,) = look_up([Given(record.cve_id, record.description, record=record)])
+    assert view.cvss == (cvss._replace(score=score),)

@@ -139,6 +139,25 @@ def test_flaws_of_a_csaf_advisory(tmp_path: Path, changes: Any, expected: Any) -
     assert (one.cvss3_vector, one.modified) == ("CVSS:3.1/AV:L", "2024-02-01T10:00:00.000")
 
 
+def test_all_severities_of_an_advisory_are_kept_the_newest_version_first(tmp_path: Path) -> None:
+    v4, v3, v2 = "CVSS:4.0/AV:N", "CVSS:3.1/AV:N", "AV:N/Au:N"
+    ratings = [{"type": "Ubuntu", "score": "medium"}, {"score": v2}, {"score": v3}, {"score": v4}]
+    severities = {"cvss_v3": {"vector_string": v3}, "cvss_v4": {"vector_string": v4}}
+    scores = [{f"cvss_v{v[5] if v[0] == 'C' else 2}": {"vectorString": v}} for v in (v3, v4, v2)]
+    (flaw,) = CYCLONEDX["vulnerabilities"]
+    rated = flaw | {"ratings": [{"method": "other"}, *({"vector": v} for v in (v2, v3, v4))]}
+    for content, vectors in (
+        (OSV | {"severity": ratings}, [v4, v3, v2]),
+        (GITHUB | {"cvss_severities": severities}, [v4, v3]),
+        (CSAF | {"vulnerabilities": [FLAW | {"scores": scores}]}, [v4, v3, v2]),
+        (CYCLONEDX | {"vulnerabilities": [rated]}, [v4, v3, v2]),
+    ):
+        (one,) = read(tmp_path, content)
+        assert [c.vector for c in one.cvss] == vectors
+        assert {c.source for c in one.cvss} == {"cna"}
+        assert one.cvss3_vector == v3
+
+
 def test_a_csaf_advisory_in_german_has_no_english_text(tmp_path: Path) -> None:
     (one,) = read(tmp_path, CSAF | {"document": CSAF["document"] | {"lang": "de"}})
     assert (one.cve_id, one.description) == (CVE, "")

@@ -119,6 +119,7 @@ def _telling(labels: Sequence[RecordLabel]) -> list[RecordLabel]:
     return [label for label in labels if label.kind != "placeholder"]
 
 
+@cache
 def _relation(cwe: str, label: RecordLabel) -> str:
     """Say how a CWE is related to a label, or that one of them is no weakness."""
     graph, other = _graph(), f"{label.giver}'s {label.cwe}"

@@ -135,16 +135,24 @@ def _weaknesses(result: Classification) -> list[str]:
 
 
 def _cvss(record: Vulnerability) -> tuple[Cvss, ...]:
-    """Return the record's severities; of a table, which has a vector alone, with its score."""
-    if record.cvss or not record.cvss3_vector:
-        return record.cvss
-    from cvss import CVSS3
-    from cvss.exceptions import CVSS3Error
+    """Return the record's severities, each with a score; a table has a vector alone."""
+    vector = record.cvss3_vector
+    if not record.cvss and vector:
+        return (_scored(Cvss("", vector.removeprefix("CVSS:").partition("/")[0], vector)),)
+    return tuple(map(_scored, record.cvss))
 
-    vector, score = record.cvss3_vector, None
-    with suppress(CVSS3Error):
-        score = float(CVSS3(vector).base_score)
-    return (Cvss("", vector.removeprefix("CVSS:").partition("/")[0], vector, score),)
+
+def _scored(one: Cvss) -> Cvss:
+    """Compute a score that the source does not give; a vector that is not whole has none."""
+    if one.score is not None:
+        return one
+    from cvss import CVSS2, CVSS3, CVSS4
+    from cvss.exceptions import CVSSError
+
+    with suppress(CVSSError):
+        read = {"2": CVSS2, "3": CVSS3, "4": CVSS4}.get(one.version[:1], CVSS3)
+        return one._replace(score=float(read(one.vector).base_score))
+    return one
 
 
 def severity(cvss: Cvss) -> str:

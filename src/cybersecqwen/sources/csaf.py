@@ -26,11 +26,13 @@ from cybersecqwen.sources.schema import (
     IsoTime,
     Schema,
     Text,
+    cvss3,
     each,
     english,
     inside,
     labels_of,
     parse,
+    severities,
     validated,
 )
 
@@ -42,6 +44,12 @@ class _Note(Schema):
     text: str
 
 
+class _Score(Schema):
+    v4: str = inside("cvss_v4", "vectorString")
+    v3: str = inside("cvss_v3", "vectorString")
+    v2: str = inside("cvss_v2", "vectorString")
+
+
 class _Flaw(Schema, title="CSAF"):
     cve: str = ""
     other_id: str = inside("ids", 0, "text")
@@ -49,7 +57,7 @@ class _Flaw(Schema, title="CSAF"):
     notes: list[_Note] = Field(default=[])
     cwe: str = inside("cwe", "id")
     cwe_21: str = inside("cwes", 0, "id")  # since CSAF 2.1
-    vector: str | None = inside("scores", 0, "cvss_v3", "vectorString", default=None)
+    scores: list[_Score] = Field(default=[])
 
 
 class _Advisory(Schema, title="CSAF with vulnerabilities"):
@@ -68,13 +76,15 @@ def _record(advisory: _Advisory, item: Any, where: str) -> Vulnerability:
     cve_id = normalise_cve(flaw.cve) or flaw.other_id
     if not cve_id:
         raise InputError("has neither a CVE id nor another", where=where, tip="fix the advisory")
+    cvss = severities(v for one in flaw.scores for v in (one.v4, one.v3, one.v2))
     texts = [n.text for name in _NOTES for n in flaw.notes if n.category == name]
     return Vulnerability(
         cve_id=cve_id,
         published="",
         description=english(Text(lang=advisory.lang, value=t) for t in (*texts, flaw.title)),
         cwe_cna=labels_of([flaw.cwe, flaw.cwe_21]),
-        cvss3_vector=flaw.vector,
+        cvss3_vector=cvss3(cvss),
+        cvss=cvss,
         description_source="csaf",
         modified=advisory.modified,
         where=where,

@@ -24,10 +24,14 @@ from cybersecqwen.sources.schema import (
     Schema,
     cvss3,
     each,
-    inside,
     parse,
+    severities,
     validated,
 )
+
+
+class _Rating(Schema):
+    vector: str = ""
 
 
 class _Flaw(Schema, title="CycloneDX"):
@@ -35,7 +39,7 @@ class _Flaw(Schema, title="CycloneDX"):
     description: str = ""
     detail: str = ""
     cwes: list[int] = Field(default=[])
-    vector: str | None = inside("ratings", 0, "vector", default=None)
+    ratings: list[_Rating] = Field(default=[])
     published: IsoDate = ""
     updated: IsoTime = ""
 
@@ -50,12 +54,14 @@ def _records(data: bytes, where: str, report: Report) -> Iterator[Vulnerability]
 
 def _record(item: Any, where: str) -> Vulnerability:
     flaw = validated(_Flaw, item, where)
+    cvss = severities(one.vector for one in flaw.ratings)
     return Vulnerability(
         cve_id=normalise_cve(flaw.id) or flaw.id,
         published=flaw.published,
         description="\n\n".join(filter(None, (flaw.description, flaw.detail))),
         cwe_cna=tuple(f"CWE-{number}" for number in dict.fromkeys(flaw.cwes)),
-        cvss3_vector=cvss3(flaw.vector),
+        cvss3_vector=cvss3(cvss),
+        cvss=cvss,
         description_source="cyclonedx",
         modified=flaw.updated,
         where=where,

@@ -19,9 +19,18 @@ from pydantic import AliasChoices, Field
 from cybersecqwen.cwe.identifiers import normalise_cve
 from cybersecqwen.formats.archives import Head
 from cybersecqwen.formats.rows import Report
-from cybersecqwen.records import Vulnerability
+from cybersecqwen.records import Cvss, Vulnerability
 from cybersecqwen.sources.feed import advisory_feed
-from cybersecqwen.sources.schema import IsoDate, IsoTime, Schema, cvss3, inside, labels_of, parse
+from cybersecqwen.sources.schema import (
+    IsoDate,
+    IsoTime,
+    Schema,
+    cvss3,
+    inside,
+    labels_of,
+    parse,
+    severities,
+)
 
 
 def _either(osv: str, github: str) -> Any:
@@ -30,6 +39,10 @@ def _either(osv: str, github: str) -> Any:
 
 class _Weakness(Schema):
     cwe_id: str
+
+
+class _Rating(Schema):
+    score: str = ""
 
 
 class _Advisory(Schema, title="OSV"):
@@ -43,7 +56,14 @@ class _Advisory(Schema, title="OSV"):
     withdrawn: str | None = _either("withdrawn", "withdrawn_at")
     cwe_ids: list[str] | None = inside("database_specific", "cwe_ids", default=None)
     cwes: list[_Weakness] | None = None
-    vector: str | None = inside("severity", 0, "score", default=None)
+    severity: list[_Rating] | str | None = None  # GitHub's API has a word there
+    github_v4: str | None = inside("cvss_severities", "cvss_v4", "vector_string", default=None)
+    github_v3: str | None = inside("cvss_severities", "cvss_v3", "vector_string", default=None)
+
+    @property
+    def cvss(self) -> tuple[Cvss, ...]:
+        ratings = self.severity if isinstance(self.severity, list) else ()
+        return severities([*(one.score for one in ratings), self.github_v4, self.github_v3])
 
 
 def _records(data: bytes, where: str, _: Report) -> Iterator[Vulnerability]:
@@ -54,7 +74,8 @@ def _records(data: bytes, where: str, _: Report) -> Iterator[Vulnerability]:
         published=one.published or "",
         description="\n\n".join(filter(None, (one.summary, one.details))),
         cwe_cna=labels_of([*(one.cwe_ids or ()), *(w.cwe_id for w in one.cwes or ())]),
-        cvss3_vector=cvss3(one.vector),
+        cvss3_vector=cvss3(one.cvss),
+        cvss=one.cvss,
         description_source="osv",
         rejected=bool(one.withdrawn),
         modified=one.modified or "",

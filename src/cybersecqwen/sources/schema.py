@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime
+from operator import attrgetter
 from typing import Annotated, Any, TypeVar
 
 from pydantic import (
@@ -27,7 +28,7 @@ from cybersecqwen.cwe.identifiers import CVE_SYNTAX, entry_ids, normalise_cve, n
 from cybersecqwen.errors import InputError
 from cybersecqwen.formats.archives import utf8
 from cybersecqwen.formats.rows import Report, reported
-from cybersecqwen.records import is_placeholder
+from cybersecqwen.records import Cvss, is_placeholder
 
 # The organisation id under which CISA adds its container to CVE records, in NVD too.
 CISA_ADP = "134c704f-9b21-4f2e-91b3-4a467353bcc0"
@@ -60,6 +61,8 @@ def _time(text: str) -> str:
 IsoDate = Annotated[str, AfterValidator(_date)]
 IsoTime = Annotated[str, AfterValidator(_time)]
 
+# A vector names its version from 3.0 on.
+_VECTOR = re.compile(r"(?:CVSS:(?P<version>\d\.\d)/|(?=AV:))[A-Za-z:/]+")
 _ENGLISH = re.compile(r"en(g|glish)?([-_].*)?", re.IGNORECASE)
 # Where a text states its label: at its start, in brackets, or at its end behind a sign.
 _STATED = re.compile(
@@ -111,9 +114,19 @@ def labels_of(texts: Iterable[str | None]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(label for label in labels if not is_placeholder(label)))
 
 
-def cvss3(vector: str | None) -> str | None:
-    """Return a vector of CVSS 3, None in place of another."""
-    return vector if vector and vector.startswith("CVSS:3") else None
+def severities(vectors: Iterable[str | None]) -> tuple[Cvss, ...]:
+    """List the CVSS vectors of an advisory, which count as a CNA's; any other text is left out."""
+    given = [
+        Cvss("cna", match["version"] or "2.0", match[0])
+        for vector in vectors
+        if vector and (match := _VECTOR.fullmatch(vector.strip()))
+    ]
+    return tuple(sorted(given, key=attrgetter("version"), reverse=True))
+
+
+def cvss3(severities: Iterable[Cvss]) -> str | None:
+    """Return the first vector of CVSS 3, None where there is none."""
+    return next((one.vector for one in severities if one.version[0] == "3"), None)
 
 
 def each(
