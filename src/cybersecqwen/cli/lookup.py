@@ -103,7 +103,8 @@ def _parts(view: Lookup) -> dict[str, list[str]]:
         "model": list(_classification(view)),
         "KEV": list(_kev(view)),
         "EPSS": list(_epss(view)),
-        "mitigate": [line for one in view.related.mitigations for line in _mitigations(one)],
+        "mitigate": [line for one in view.related.mitigations for line in _mitigations(one)]
+        or ["no weakness is known, so neither mitigation nor attack pattern nor technique"],
         "CAPEC": _patterns(view),
         "ATT&CK": list(_techniques(view)),
         "missing": list(view.missing),
@@ -190,10 +191,12 @@ def _mitigations(one: Mitigations) -> Iterator[str]:
 
 
 def _patterns(view: Lookup) -> list[str]:
-    return [
+    lines = [
         f"{cwe}: {_listed([f'{p.capec} {p.name}' for p in patterns])}"
         for cwe, patterns in groupby(view.related.patterns, key=lambda p: p.cwe)
     ]
+    weaknesses = ", ".join(one.cwe for one in view.related.mitigations)
+    return lines or ([f"no attack pattern exploits {weaknesses}"] if weaknesses else [])
 
 
 def _listed(names: list[str]) -> str:
