@@ -96,7 +96,7 @@ def test_transformers_is_the_last_resort(model_folder: Path, tmp_path: Path, on_
     (on_path / "vllm").unlink()
     launch = plan(find_model(str(model_folder)), ServeOptions())
     assert launch.backend.name == "transformers"
-    assert "for want of vLLM" in launch.reasons[0]
+    assert "but no vLLM" in launch.reasons[0]
     assert launch.name == str(model_folder)
     with pytest.raises(InputError, match="no container image"):
         launch.docker()

@@ -104,6 +104,17 @@ def test_a_signal_ends_the_server_and_leaves_nothing(
         ("", "it printed nothing"),
         ("loading\nready\n", "ready"),
         ("E srv: error loading model: bad magic\nsrv: exiting due to model loading error", "bad"),
+        (
+            "x.ValidationError: 1 validation error for ModelConfig\n  Value error, too long\n"
+            "    For further information visit",
+            "1 validation error for ModelConfig: Value error, too long",
+        ),
+        (
+            "(Worker pid=9) ERROR 11-26 20:45:02 [x.py:9] a.SafetensorError: incomplete metadata\n"
+            "Exception: a worker failed. See stack trace for root cause.",
+            "a.SafetensorError: incomplete metadata",
+        ),
+        ("ValueError: x\nWARNING can cause `OSError: too many files`", "ValueError: x"),
         ("a.b.OtherError: x\nTraceback (most recent call last):\nKeyError: 'y'", "KeyError: 'y'"),
     ],
 )

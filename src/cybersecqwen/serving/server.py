@@ -35,10 +35,12 @@ START = 900.0  # seconds for a server to be ready: large weights from a slow dis
 _PAUSE = 0.2  # seconds between two looks at it
 _STOP = 10.0  # seconds to end by itself
 
-_EXCEPTION = re.compile(r"\b(?:\w+\.)*\w*(?:Error|Exception): .*")
+_EXCEPTION = re.compile(r"^(?:\w+\.)*\w*(?:Error|Exception): .*")
+_HEADING = re.compile(r"(validation errors? for \w+)\n\s*")  # pydantic's; what is wrong comes next
+_LONGEST = 300  # characters of a cause; some list all that would have been right
 _COMPLAINT = re.compile(r".*\b(?:error|fail(?:ed|ure)?|cannot|couldn't|unable)\b.*", re.IGNORECASE)
 # What a program says of itself when another part of it has told the cause.
-_CONSEQUENCE = re.compile(r"root cause above|exiting due to|cleaning up before exit|Traceback")
+_CONSEQUENCE = re.compile(r"root cause|exiting due to|cleaning up before exit|Traceback")
 # vLLM's processes put their name, the level, the time and the place before each line.
 _PREFIX = re.compile(r"^(?:\(\w+ pid=\d+\)\s*)?(?:[A-Z]+ \d\d-\d\d [\d:]+ \[[^\]]*\]\s*)?")
 
@@ -186,11 +188,11 @@ def cause(log: str) -> str:
     >>> cause("INFO ok\nValueError: no such file\nRuntimeError: failed, see root cause above")
     'ValueError: no such file'
     """
-    lines = [_PREFIX.sub("", line).strip() for line in log.splitlines()]
+    lines = [_PREFIX.sub("", line).strip() for line in _HEADING.sub(r"\1: ", log).splitlines()]
     telling = [line for line in lines if line and not _CONSEQUENCE.search(line)]
     for pattern in (_EXCEPTION, _COMPLAINT):
         if found := [match[0] for line in telling if (match := pattern.search(line))]:
-            return found[-1]
+            return found[-1][:_LONGEST]
     return telling[-1] if telling else "it printed nothing"
 
 

@@ -96,10 +96,11 @@ def opening_of(tokenizer: Any, *, where: object) -> tuple[str, str]:
 def _before_question(turns: Turns, bos: str, where: object) -> tuple[str, str, str]:
     """Part what stands before the first question: start of text, added text, opening of a turn."""
     head, _, between, closing = turns
-    start = bos if head.startswith(bos) else ""
+    opening = between.removeprefix(closing)
+    # SmolLM2's token for the start of a text is the one that opens every turn, and there once.
+    start = bos if head.startswith(bos) and not opening.startswith(bos) else ""
     if between.endswith(head[len(start) :]):  # nothing but what opens a later turn too
         return start, "", head[len(start) :]
-    opening = between.removeprefix(closing)
     added = head[len(start) :].removesuffix(opening)
     if not opening or not between.startswith(closing) or not head.endswith(opening):
         raise _inseparable(head, where)
