@@ -24,7 +24,7 @@ GB = 1_000_000_000
 
 def on_gpu(memory: int) -> Plan:
     recipe = load_recipe("cybersecqwen-4b", overrides=("model.attention='sdpa'",))
-    return make_plan(recipe, QWEN, Rows(16, 4096), Device("cuda", memory * GB, ("varlen",)))
+    return make_plan(recipe, QWEN, Rows(16, 4096, 4096), Device("cuda", memory * GB, ("varlen",)))
 
 
 def small(*overrides: str) -> Recipe:
@@ -44,11 +44,16 @@ def test_a_4b_model_on_gpus(memory: int, micro_batch: int, checkpointing: bool) 
 
 
 def test_a_small_model_on_a_cpu_with_8_gb() -> None:
-    plan = make_plan(small(), SMOL, Rows(8, 1024), Device("cpu", 8 * GB))
+    plan = make_plan(small(), SMOL, Rows(8, 1024, 1024), Device("cpu", 8 * GB))
     assert (plan.micro_batch, plan.accumulation, plan.checkpointing) == (2, 4, False)
     assert (plan.attention, plan.compiled) == (PACKED, False)
     assert set(plan.reasons) == {"micro_batch", "attention", "checkpointing", "compiled"}
     assert "micro_batch = 2: the recipe's 8 sequences of a step, 2 at once take" in str(plan)
+
+
+def test_examples_that_are_not_packed_count_by_their_mean_beside_one_long_one() -> None:
+    plan = make_plan(small(), SMOL, Rows(8, 1200, 190.0), Device("cpu", 16 * GB))
+    assert plan.micro_batch == 4  # 1,770 tokens; 8 may have 2,530
 
 
 def test_too_little_memory_is_refused_with_the_number() -> None:
@@ -58,17 +63,19 @@ def test_too_little_memory_is_refused_with_the_number() -> None:
 
 def test_a_recipe_decides_itself_where_it_wants() -> None:
     recipe = small("training.micro_batch=4", "training.checkpointing=true")
-    plan = make_plan(recipe, SMOL, Rows(8, 1024), Device("cpu", 16 * GB))
+    plan = make_plan(recipe, SMOL, Rows(8, 1024, 1024), Device("cpu", 16 * GB))
     assert (plan.micro_batch, plan.accumulation, plan.checkpointing) == (4, 2, True)
     assert plan.reasons["micro_batch"] == "set by the recipe"
     with pytest.raises(RecipeError, match="3 does not divide the 8 sequences of a step"):
-        make_plan(small("training.micro_batch=3"), SMOL, Rows(8, 1024), Device("cpu", 16 * GB))
+        make_plan(
+            small("training.micro_batch=3"), SMOL, Rows(8, 1024, 1024), Device("cpu", 16 * GB)
+        )
 
 
 def test_heads_that_no_kernel_fits_keep_the_usual_attention() -> None:
     recipe = load_recipe("cybersecqwen-4b", overrides=("model.attention='sdpa'",))
     wide = QWEN._replace(head_size=512)
-    plan = make_plan(recipe, wide, Rows(16, 4096), Device("cuda", 192 * GB, ("varlen",)))
+    plan = make_plan(recipe, wide, Rows(16, 4096, 4096), Device("cuda", 192 * GB, ("varlen",)))
     assert plan.attention == "sdpa"
     assert "heads of 512" in plan.reasons["attention"]
 

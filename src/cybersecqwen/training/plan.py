@@ -73,10 +73,15 @@ class Size(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """The sequences of a step: how many a process has, and the tokens of the longest."""
+    """The sequences of a step: how many a process has, and their tokens."""
 
     step: int
     longest: int
+    mean: float
+
+    def tokens(self, count: int) -> int:
+        """Return how many tokens `count` sequences at once may have, the longest among them."""
+        return self.longest + round((count - 1) * self.mean)
 
 
 @dataclass(frozen=True)
@@ -109,7 +114,7 @@ def make_plan(recipe: Recipe, size: Size, rows: Rows, device: Device) -> Plan:
     sizes = _micro_batches(recipe, rows, device)
     room = int(device.memory * _USABLE)
     needs = {
-        (micro, again): _memory(recipe, size, micro * rows.longest, again)
+        (micro, again): _memory(recipe, size, rows.tokens(micro), again)
         for again in ways
         for micro in sizes
     }
@@ -118,7 +123,7 @@ def make_plan(recipe: Recipe, size: Size, rows: Rows, device: Device) -> Plan:
             return _plan(recipe, size, device, rows, (micro, checkpointing, memory))
     raise RecipeError(
         f"training needs {min(needs.values()) / 1e9:.1f} GB of memory, estimated for "
-        f"{sizes[-1]} x {rows.longest} tokens at once, and {room / 1e9:.1f} GB can be used",
+        f"{rows.tokens(sizes[-1]):,} tokens at once, and {room / 1e9:.1f} GB can be used",
         tip="free memory, or take a smaller model, adapter, training.micro_batch or "
         "training.max_length; --set training.plan=plain tries all the same",
     )
@@ -130,7 +135,7 @@ def _micro_batches(recipe: Recipe, rows: Rows, device: Device) -> list[int]:
     even = [size for size in range(rows.step, 0, -1) if rows.step % size == 0]
     if own is None:
         enough = max(_ENOUGH[device.kind], rows.longest)
-        return [size for size in even if size * rows.longest <= enough]
+        return [size for size in even if rows.tokens(size) <= enough]
     if own not in even:
         raise RecipeError(
             f"training.micro_batch {own} does not divide the {rows.step} sequences of a step",

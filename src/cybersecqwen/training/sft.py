@@ -165,8 +165,9 @@ def _plan(recipe: Recipe, size: Size, rows: Rows, device: Device, out: Path) -> 
 
 def _rows(recipe: Recipe, examples: Any) -> Rows:
     training = recipe.training
-    longest = training.max_length if training.packing else max(map(len, examples["input_ids"]))
-    return Rows(training.per_device_batch_size * training.gradient_accumulation, longest)
+    lengths = [training.max_length] if training.packing else [*map(len, examples["input_ids"])]
+    step = training.per_device_batch_size * training.gradient_accumulation
+    return Rows(step, max(lengths), sum(lengths) / len(lengths))
 
 
 def _follow(plan: Plan, trainer: Any) -> None:
@@ -211,7 +212,7 @@ def training_settings(recipe: Recipe, plan: Plan | None = None) -> dict[str, Any
         "num_train_epochs": training.epochs,
         # Longer examples are refused, and a batch without padding takes no limit.
         "max_length": training.max_length if training.packing else None,
-        "padding_free": plan is not None,
+        "padding_free": plan is not None and not training.packing,  # packing implies it
         "packing": training.packing,
         "packing_strategy": "bfd",
         "eval_packing": False,
