@@ -14,7 +14,7 @@ from cybersecqwen.errors import InputError
 from cybersecqwen.reports.model_card import render
 from cybersecqwen.reports.results import results_table
 
-from .conftest import CERTIFICATE, SHA, SUMMARY, MakeRun, scores, write, write_scores
+from .conftest import CERTIFICATE, MERGED, SHA, SUMMARY, MakeRun, scores, write, write_scores
 
 
 def section(card: str, title: str) -> str:
@@ -290,3 +290,19 @@ def test_a_template_that_is_no_familys_is_shown_in_full(
     card = render(run)
     assert f"| {named}" in card.split("| Chat template ")[1].splitlines()[0]
     assert card.count("{{ 'a | b' }}") == 1
+
+
+def test_exports_are_shown_only_of_the_model_that_is_there(make_run: MakeRun) -> None:
+    run = make_run()
+    subject = {"name": "server of int4", "format": "int4", "address": "http://10.0.0.7:8000/v1"}
+    subject |= {"template": "identical", "tokens": None, "steps": 8, "max_abs_difference": 0.25}
+    subject |= {"agreement": 0.875, "equal_answers": 1, "passed": True, "failures": []}
+    report = {"prompts": 2, "length": 4, "subjects": [subject | {"first_difference": None}]}
+    report |= {"scores": [{"sentence": "int4 answers 2.0 points fewer."}], "model": MERGED}
+    write(run / "parity.json", report)
+    card = " ".join(render(run).split())
+    assert "| server of int4 | identical | not told | 1 of 2 | 87.5 % | 0.25 | passed |" in card
+    assert "- int4 answers 2.0 points fewer." in card
+    assert "10.0.0.7" not in card
+    write(run / "parity.json", report | {"model": {"model.safetensors": "0" * 64}})
+    assert "server of int4" not in render(run)

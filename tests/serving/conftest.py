@@ -14,9 +14,9 @@ import pytest
 from cybersecqwen.prompts import CHAT_TEMPLATES
 from cybersecqwen.serving.launch import Launch, ServeOptions, plan
 from cybersecqwen.serving.model import find_model
-from engines.conftest import model_folder
+from engines.conftest import model_folder, server
 
-__all__ = ["model_folder"]
+__all__ = ["model_folder", "server"]
 
 # A server that is called as llama.cpp's is. BEHAVIOUR says what it does.
 PROGRAM = """\

@@ -103,7 +103,7 @@ _SECTIONS = {
         scoring.protocols,
         evaluate.probe,
     ),
-    "Ecosystem": (export.export, serving.serve_model, hub.push, hub.pull),
+    "Ecosystem": (export.export, serving.serve_model, serving.parity, hub.push, hub.pull),
 }
 for _title, _commands in _SECTIONS.items():
     main.add_section(_title, _commands)

@@ -1,12 +1,15 @@
-"""The command that serves a model."""
+"""The commands that serve a model, and hold what is served against the model that was merged."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
 
-from cybersecqwen.cli.group import RegistryChoice, say
+from cybersecqwen.cli.group import FILE, RegistryChoice, echo, json_option, say
+
+_FAILED = 3  # exit status, as that of a probe; 1 is an error, 2 a wrong use
 
 
 def _backends() -> Any:
@@ -93,3 +96,71 @@ def serve_model(
         say(f"cybersecqwen evaluate --model {server.model}")
         say(f"the log is {server.log}; ctrl-C ends it", err=True)
         server.wait()
+
+
+def _read_servers(
+    _context: click.Context, _option: click.Parameter, typed: tuple[str, ...]
+) -> dict[str, str]:
+    """Read servers, each MODEL or FORMAT=MODEL: its address, and the format that it serves."""
+    from cybersecqwen.engines import engine_of
+    from cybersecqwen.errors import InputError
+    from cybersecqwen.serving.parity import TOLERANCES
+
+    servers = {}
+    for one in typed:
+        form, equals, address = one.partition("=")
+        form, address = (form, address) if equals and form in TOLERANCES else ("merged", one)
+        try:
+            known = engine_of(address) == "http"
+        except InputError:
+            known = False
+        if not known:
+            formats = ", ".join(TOLERANCES)
+            raise click.BadParameter(
+                f"{one} is no server: give URL, NAME@URL or FORMAT=URL, where "
+                f"FORMAT is one of {formats}"
+            )
+        servers[address] = form
+    return servers
+
+
+@click.command()
+@click.argument("run", type=FILE)
+@click.option(
+    "--server",
+    "servers",
+    multiple=True,
+    metavar="[FORMAT=]MODEL",
+    callback=_read_servers,
+    help="A server's URL or NAME@URL, and the format that it serves; may be repeated.  "
+    "[default format: merged]",
+)
+@click.option("--benchmark", type=FILE, help="Folder of CTI-Bench TSV files.")
+@click.option(
+    "--prompts", type=click.IntRange(min=1), default=16, help="Benchmark questions to ask, in all."
+)
+@click.option("--tokens", type=click.IntRange(min=1), default=64, help="Length of an answer.")
+@json_option
+def parity(
+    run: Path,
+    servers: dict[str, str],
+    benchmark: Path | None,
+    prompts: int,
+    tokens: int,
+    as_json: bool,
+) -> None:
+    """Hold exports and servers against the merged model.
+
+    Base and adapter, each export in RUN and each --server have to read the prompts as the same text
+    and tokens, and to answer greedily as the merged model within the tolerance of their format.
+    Writes RUN/parity.json. Exit status 3 says that one of them does not.
+    """
+    from cybersecqwen.pipeline.exports import open_exports
+    from cybersecqwen.pipeline.exports import parity as check
+    from cybersecqwen.reports.parity import parity_text
+
+    opened = open_exports(run, benchmark)
+    report = check(opened, servers, prompts=prompts, length=tokens)
+    echo(report, parity_text(report), as_json=as_json)
+    if not report["passed"]:
+        click.get_current_context().exit(_FAILED)

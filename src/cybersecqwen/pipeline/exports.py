@@ -8,15 +8,19 @@ the merged model.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cybersecqwen import __version__
 from cybersecqwen.errors import InputError
-from cybersecqwen.files import Json, read_jsonl, write_text
-from cybersecqwen.pipeline.stage import Run, Stage, run_stage
-from cybersecqwen.pipeline.stages import EXAMPLES, MODEL
+from cybersecqwen.files import Json, read_jsonl, write_json
+from cybersecqwen.manifest import MANIFEST, outputs_of
+from cybersecqwen.pipeline.inputs import benchmark_folder
+from cybersecqwen.pipeline.stage import Run, RunInputs, Stage, refuse_stale, run_stage
+from cybersecqwen.pipeline.stages import ADAPTER, EXAMPLES, MODEL, base_model, write_card_to
 
 if TYPE_CHECKING:
     from cybersecqwen.training.export import ExportSettings
@@ -24,14 +28,14 @@ if TYPE_CHECKING:
 _CALIBRATION = 32  # examples of the corpus
 
 
-def open_exports(folder: Path) -> Run:
+def open_exports(folder: Path, benchmark: Path | None = None) -> Run:
     """Open a run folder by the recipe in it; raises InputError where there is none."""
     from cybersecqwen.config import load_recipe
 
     recipe = folder / "recipe.toml"
     if not recipe.is_file():
         raise InputError("no recipe.toml here", where=folder, tip="give the folder of a run")
-    return Run(load_recipe(recipe), folder)
+    return Run(load_recipe(recipe), folder, RunInputs(benchmark=benchmark))
 
 
 def export(run: Run, form: str, *, quantizer: Path | None = None) -> Path:
@@ -39,12 +43,10 @@ def export(run: Run, form: str, *, quantizer: Path | None = None) -> Path:
 
     Raises StageError where the run is not merged, or the folder is of another model.
     """
-    from cybersecqwen.reports.model_card import render
-
     stage = export_stage(form, quantizer=quantizer)
     run_stage(stage, run)
     folder = run.out / stage.folder
-    write_text(folder / "README.md", render(run.out))  # no part of the proof: it is written anew
+    write_card_to(run, folder / "README.md")  # no part of the proof: it is written anew
     return folder
 
 
@@ -90,3 +92,61 @@ def _settings(run: Run, quantizer: Path | None, *, calibrated: bool) -> ExportSe
         examples=[(row["prompt"], row["completion"]) for row in rows] if calibrated else [],
         quantizer=quantizer,
     )
+
+
+def finished_exports(run: Run) -> list[Path]:
+    """List the folders of the exports that are finished, in the order of their formats."""
+    from cybersecqwen.training.export import FORMATS
+
+    folders = (run.out / "exports" / form for form in FORMATS)
+    return [folder for folder in folders if (folder / MANIFEST).is_file()]
+
+
+def parity(run: Run, servers: Mapping[str, str], *, prompts: int, length: int) -> Json:
+    """Hold base and adapter, every export and the servers against the merged model.
+
+    `servers` are addresses, each with the format that it serves; of the recipe's benchmark tasks as
+    many `prompts` are asked in all, for answers of `length` tokens. Writes parity.json into the
+    run's folder and returns it. Raises StageError where the run is not merged or an export is of
+    another model, and EngineError for a model that cannot be opened or asked.
+    """
+    from cybersecqwen.serving.loss import losses
+    from cybersecqwen.serving.observation import RemoteModel
+    from cybersecqwen.serving.parity import Subject, check_parity, open_adapter, open_folder
+
+    MODEL.checksums(run)
+    adapter, exports = ADAPTER.read(run), finished_exports(run)
+    for folder in exports:
+        refuse_stale(export_stage(folder.name), run)
+    questions = _prompts(run, prompts)
+    reference = open_folder(MODEL.read(run))
+    subjects = [Subject(f.name, f.name, partial(open_folder, f)) for f in exports]
+    if adapter.is_dir():
+        opened = partial(open_adapter, run.recipe, adapter, base_model(run))
+        subjects.insert(0, Subject("base and adapter", "adapter", opened))
+    ends = frozenset(reference.tokenizer.decode([end]) for end in reference.ends)
+    subjects += [
+        Subject(f"server of {form}", form, RemoteModel(url, ends)) for url, form in servers.items()
+    ]
+    report = check_parity(reference, subjects, questions, length=length)
+    report |= {"version": __version__, "model": outputs_of(MODEL.read(run))}
+    report |= {"scores": losses(run.out, exports, benchmark_folder(run))}
+    worse = [row["format"] for row in report["scores"] if row["verdict"] == "worse"]
+    for subject in report["subjects"]:
+        if subject["name"] in worse:
+            subject |= {"failures": [*subject["failures"], "score"], "passed": False}
+    report["passed"] = all(subject["passed"] for subject in report["subjects"])
+    write_json(run.out / "parity.json", report)
+    return report
+
+
+def _prompts(run: Run, count: int) -> list[str]:
+    """Take the first questions of each task that the recipe is evaluated on, as many of each."""
+    from cybersecqwen.benchmark.protocol import find_protocol
+    from cybersecqwen.benchmark.tasks import read_items
+    from cybersecqwen.benchmark.trial import chat_question
+
+    protocol, tasks = find_protocol(run.recipe.evaluation.protocol), run.recipe.evaluation.tasks
+    each = -(-count // len(tasks))
+    items = (item for t in tasks for item in read_items(benchmark_folder(run), t)[:each])
+    return [chat_question(protocol, item) for item in items][:count]

@@ -106,7 +106,7 @@ def _distill(run: Run, folder: Path, _checksums: Json) -> None:
     from cybersecqwen.training.distill import DistillationData, distill
 
     train = EXAMPLES.read(run) / _TRAIN
-    distill(run.recipe, DistillationData(train, _base(run), BENCHMARK.read(run)), folder)
+    distill(run.recipe, DistillationData(train, base_model(run), BENCHMARK.read(run)), folder)
 
 
 DISTILL = Stage(
@@ -131,7 +131,7 @@ def _train(run: Run, folder: Path, _checksums: Json) -> None:
     """Fine-tune the adapter; goes on from the last checkpoint after a kill."""
     from cybersecqwen.training.sft import train
 
-    train(run.recipe, training_files(run), folder, base=_base(run))
+    train(run.recipe, training_files(run), folder, base=base_model(run))
 
 
 TRAIN = Stage(
@@ -154,7 +154,7 @@ def _merge(run: Run, folder: Path, _checksums: Json) -> None:
     files = training_files(run).validation
     each = _PARITY_PROMPTS // len(files)
     prompts = [row["prompt"] for path in files for row in islice(read_jsonl(path), each)]
-    merge(run.recipe, ADAPTER.read(run), prompts, folder, base=_base(run))
+    merge(run.recipe, ADAPTER.read(run), prompts, folder, base=base_model(run))
 
 
 MERGE = Stage("merge", "merged", _merge, config=("model",), inputs=(ADAPTER,))
@@ -219,35 +219,42 @@ EVALUATE = Stage(
 def _write_card(run: Run, report: Path, _checksums: Json) -> None:
     """Write the model card, the loss plot and comparison.json from what the run folder holds.
 
-    The card is also the README.md of the merged folder. Raises StageError when a stage was
-    made from another one than now lies beside it.
+    The card is also the README.md of the merged folder and of each export. Raises StageError when a
+    stage was made from another one than now lies beside it.
     """
     from cybersecqwen.reports.embedded_scores import embedded_rows
-    from cybersecqwen.reports.model_card import render
     from cybersecqwen.reports.published import BASELINES, PUBLISHED
     from cybersecqwen.reports.results import rows
     from cybersecqwen.reports.run_folder import load_evidence
-    from cybersecqwen.reports.svg import loss_plot
 
     for stage in (SYNTHESIS, DISTILL, TRAIN, MERGE):
         refuse_stale(stage, run)
-    merged, log = MODEL.read(run), ADAPTER.read(run) / "training_log.jsonl"
-    folders = [report, merged] if merged.is_dir() else [report]
-    for folder in folders if log.is_file() else []:
-        loss_plot(log, folder / "plots" / "loss.svg")
-    text = render(run.out)
-    for path in (report / "MODEL_CARD.md", merged / "README.md")[: len(folders)]:
-        write_text(path, text)
-        _log.info("%s: written", path)
+    exports = (manifest.parent for manifest in sorted(run.out.glob("exports/*/manifest.json")))
+    write_card_to(run, report / "MODEL_CARD.md")
+    for folder in (MODEL.read(run), *exports):
+        if folder.is_dir():
+            write_card_to(run, folder / "README.md")
     published = [asdict(row) for row in (*embedded_rows(), *PUBLISHED, *BASELINES)]
     own = rows(load_evidence(run.out).results)
     write_json(report / "comparison.json", {"results": own, "published": published})
 
 
+def write_card_to(run: Run, path: Path) -> None:
+    """Write the model card to a file, with the loss plot that it shows beside it."""
+    from cybersecqwen.reports.model_card import render
+    from cybersecqwen.reports.svg import loss_plot
+
+    log = ADAPTER.read(run) / "training_log.jsonl"
+    if log.is_file():
+        loss_plot(log, path.parent / "plots" / "loss.svg")
+    write_text(path, render(run.out))
+    _log.info("%s: written", path)
+
+
 CARD = Stage("card", "report", _write_card, manifest=False)  # always written anew
 
 
-def _base(run: Run) -> str:
+def base_model(run: Run) -> str:
     """Return what the base model loads from, made in the run's folder where it is a random one."""
     from cybersecqwen.training.random_base import prepare_base
 

@@ -23,6 +23,7 @@ from cybersecqwen.engines import gguf
 from cybersecqwen.files import Json
 from cybersecqwen.prompts import CHAT_TEMPLATES, OWN_TEMPLATE, mcq_prompt, rcm_prompt
 from cybersecqwen.reports.markdown import document
+from cybersecqwen.reports.parity import parity_text
 from cybersecqwen.reports.results import (
     NO_EVALUATION,
     against_baselines,
@@ -86,6 +87,7 @@ def render(run: Path) -> str:
         synthesis=synthesized and synthesis_summary(synthesized.model_dump()),
         distillation=distilled and distillation_summary(distilled.model_dump(by_alias=True)),
         parity=_measures(evidence.parity or {}),
+        exports=evidence.exported and parity_text(evidence.exported, addresses=False),
         keys=partial(_settings, recipe),
         text=_text,
     )

@@ -209,11 +209,12 @@ class Evidence:
     recipe: Recipe
     certificate: Certificate | None
     summary: Json | None
-    parity: Json | None
+    parity: Json | None  # of the merge
     results: list[Result]  # of this run's merged model
     others: list[str]  # what else was evaluated into the folder, by task and protocol
     synthesized: Synthesized | None = None
     distilled: Distilled | None = None
+    exported: Json | None = None  # the parity of exports and servers with this merged model
     loss_plot: str = ""  # its path as the card links to it, "" where there is none
     own_template: str = ""  # the chat template that the adapter was trained with
 
@@ -236,10 +237,18 @@ def load_evidence(run: Path) -> Evidence:
         results=[read_model(Result, path) for path in own],
         synthesized=_certificate(Synthesized, run / "synthesis"),
         distilled=_certificate(Distilled, run / "distillation"),
+        exported=_exported(run),
         others=[f"{path.parts[-3]}/{path.parts[-2]}" for path in others],
         loss_plot=_LOSS_PLOT if (run / "report" / _LOSS_PLOT).is_file() else "",
         own_template=read_text(template) if template.is_file() else "",
     )
+
+
+def _exported(run: Path) -> Json | None:
+    parity, merged = _object(run / "parity.json"), run / "merged"
+    if parity is None or not (merged / "manifest.json").is_file():
+        return None
+    return parity if parity.get("model") == outputs_of(merged) else None
 
 
 def _certificate(model: type[Model], stage: Path) -> Model | None:

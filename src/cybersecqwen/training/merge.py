@@ -70,7 +70,7 @@ def _merge_into(
     tokenizer = load_tokenizer(recipe, adapter)
     texts = render_prompts(tokenizer, prompts)
     ids = tokenizer(texts, add_special_tokens=False)["input_ids"]
-    with_adapter = _load_adapted(recipe, adapter, base)
+    with_adapter = load_adapted(recipe, adapter, base)
     expected = _logits(with_adapter, ids)
     model = _merged(with_adapter, adapter)
     merged = _logits(model, ids)
@@ -96,7 +96,7 @@ def _merge_into(
     return parity
 
 
-def _load_adapted(recipe: Recipe, adapter: Path, base: str | Path) -> Any:
+def load_adapted(recipe: Recipe, adapter: Path, base: str | Path) -> Any:
     """Load base and adapter in float32, which FlashAttention does not run."""
     import torch
     from peft import PeftModel
