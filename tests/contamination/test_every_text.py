@@ -382,12 +382,30 @@ def bomb(folder: Path) -> Path:
     return folder
 
 
+def repeated(folder: Path) -> Path:
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    texts = pyarrow.DictionaryArray.from_arrays(pyarrow.array([0] * 500), [HARMLESS * 1_000])
+    parquet.write_table(pyarrow.table({"text": texts}), folder / "b.parquet")
+    return folder
+
+
 def nothing(folder: Path) -> Path:
     (folder / "a.jsonl").write_text("")
     return folder
 
 
-WRONG = (endless_brackets, endless_digits, ragged, truncated, encrypted, bomb, broken_link)
+WRONG = (
+    endless_brackets,
+    endless_digits,
+    ragged,
+    truncated,
+    encrypted,
+    bomb,
+    repeated,
+    broken_link,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -441,6 +459,20 @@ def test_a_folder_that_may_not_be_read_is_listed_and_certified(
         *(audit,), train=tmp_path, benchmark=ITEMS, settings=Contamination(), rules=(), outputs=()
     )
     assert certificate["inputs"]["train"]["b"] == "unreadable"
+
+
+def test_what_stands_behind_a_damaged_file_of_an_archive_is_read(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "t.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.jsonl", JSONL * 9)
+        archive.writestr("b.jsonl", JSONL)
+    data = bytearray((tmp_path / "t.zip").read_bytes())
+    data[60] ^= 255
+    (tmp_path / "t.zip").write_bytes(data)
+    audit = audited(tmp_path / "t.zip")
+    assert hit(audit)
+    assert [line.partition(": ")[0] for line in audit.reading.unreadable.lines()] == [
+        "t.zip:a.jsonl"
+    ]
 
 
 def test_contamination_counts_before_what_is_not_read(tmp_path: Path) -> None:

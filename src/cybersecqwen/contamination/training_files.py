@@ -167,7 +167,10 @@ def file_rows(
                 yield from _records(read_vulnerabilities(file, reading.report))
                 continue
             for member in _members(file, reading):
-                yield from _member_rows(member, reading, whole)
+                try:
+                    yield from _member_rows(member, reading, whole)
+                except CyberSecQwenError as error:  # what comes after it is read
+                    reading.report(error)
         except CyberSecQwenError as error:  # a missing package is none of the input
             reading.report(error)
 

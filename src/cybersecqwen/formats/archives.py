@@ -258,17 +258,18 @@ class _Unpacked(io.RawIOBase):
         data = self._content.read(len(buffer))
         buffer[: len(data)] = data
         self._size += len(data)
-        if self._size > _FREE and self._size > _RATIO * self._packed.tell():
-            raise _too_much(self._where)
+        check_size(self._size, self._packed.tell(), self._where)
         return len(data)
 
 
-def _too_much(where: object) -> InputError:
-    return InputError(
-        f"unpacks to more than {_RATIO} times its size",
-        where=where,
-        tip="unpack it if you trust it",
-    )
+def check_size(size: int, packed: int, where: object) -> None:
+    """Raise InputError for bytes that are far more than the packed ones that they came from."""
+    if size > _FREE and size > _RATIO * packed:
+        raise InputError(
+            f"unpacks to more than {_RATIO} times its size",
+            where=where,
+            tip="unpack it if you trust it",
+        )
 
 
 def _buffered(stream: Any) -> io.BufferedReader:
@@ -327,8 +328,7 @@ def _in_zip(file: IO[bytes], label: str, skipped: Callable[[str], object]) -> It
             if is_hidden(info.filename):
                 skipped(where)
                 continue
-            if info.file_size > max(_FREE, _RATIO * info.compress_size):
-                raise _too_much(where)
+            check_size(info.file_size, info.compress_size, where)
             if info.flag_bits & 1:
                 raise InputError("is encrypted", where=where, tip="unpack it first")
             with archive.open(info) as member:

@@ -12,6 +12,7 @@ need the extra "parquet". `json_stream` reads JSON that is no JSONL, and `encodi
 from __future__ import annotations
 
 import csv
+import io
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ from typing import IO, Any, NoReturn
 
 from cybersecqwen.errors import SHOWN, InputError, extra, kind_of
 from cybersecqwen.files import Json, Pairs, parse_line
-from cybersecqwen.formats.archives import Head, readable
+from cybersecqwen.formats.archives import Head, check_size, readable
 
 Report = Callable[[InputError], None]
 Rows = Iterator[tuple[str, Json]]
@@ -31,7 +32,7 @@ Columns = Callable[[Any], Sequence[str]]
 
 _KINDS = 100  # of errors that are told apart
 _BOM = b"\xef\xbb\xbf"
-_BATCH = 1024  # rows held as Python objects at once
+_BATCH = 256  # rows held as Python objects at once
 _BLOCK, _OVERLAP = 1 << 18, 1 << 15  # characters of a text
 _SAMPLE = 50  # records by which a delimiter is told
 _DELIMITERS = ",;\t|"
@@ -254,7 +255,8 @@ def parquet_rows(
 
     with _arrow_errors(name, "Parquet"), readable(name), parquet.ParquetFile(source) as file:
         names = columns(file.schema_arrow) if columns else None
-        yield from _rows(file.iter_batches(batch_size=_BATCH, columns=names), name, report)
+        batches = file.iter_batches(batch_size=_BATCH, columns=names)
+        yield from _rows(batches, name, report, size=_size_of(source))
 
 
 def arrow_rows(source: IO[bytes], name: str, report: Report = refuse) -> Rows:
@@ -268,12 +270,25 @@ def arrow_rows(source: IO[bytes], name: str, report: Report = refuse) -> Rows:
         with (ipc.open_file if is_feather else ipc.open_stream)(source) as reader:
             numbers = range(reader.num_record_batches) if is_feather else ()
             batches = map(reader.get_batch, numbers) if is_feather else reader
-            yield from _rows(batches, name, report)
+            yield from _rows(batches, name, report, size=_size_of(source))
 
 
-def _rows(batches: Iterable[Any], label: str, report: Report) -> Rows:
-    number = 0
-    for batch in batches:
+def _size_of(source: Path | IO[bytes]) -> int:
+    if isinstance(source, Path):
+        return source.stat().st_size
+    place = source.tell()
+    size = source.seek(0, io.SEEK_END)
+    source.seek(place)
+    return size
+
+
+def _rows(batches: Iterable[Any], label: str, report: Report, *, size: int) -> Rows:
+    """Yield the rows of batches; a text that stands in many rows may be stored once in `size`."""
+    number = unpacked = 0
+    for encoded in batches:
+        batch = _decoded(encoded)
+        unpacked += batch.nbytes
+        check_size(unpacked, size, label)
         names = list(distinct([(name, None) for name in batch.schema.names]))
         for row in _checked(batch):
             number += 1
@@ -282,6 +297,20 @@ def _rows(batches: Iterable[Any], label: str, report: Report) -> Rows:
                 report(InputError("is not UTF-8", where=where, tip="convert the file"))
             else:
                 yield where, dict(zip(names, row, strict=True))
+
+
+def _decoded(batch: Any) -> Any:
+    """Put the texts of dictionaries in the place of their numbers, after a check of these."""
+    from pyarrow import RecordBatch, types
+
+    columns = batch.columns
+    if not any(types.is_dictionary(column.type) for column in columns):
+        return batch
+    for place, column in enumerate(columns):
+        if types.is_dictionary(column.type):
+            column.validate(full=True)
+            columns[place] = column.dictionary_decode()
+    return RecordBatch.from_arrays(columns, names=batch.schema.names)
 
 
 def _checked(batch: Any) -> Iterable[Any]:
