@@ -15,6 +15,7 @@ from cybersecqwen.errors import InputError
         ("http://h/v1/chat/completions", "http://h/v1"),
         ("http://h/v1/completions/", "http://h/v1"),
         ("http://h/chat/completions", "http://h"),
+        ("http://h/v1/models", "http://h/v1"),
         ("https://openrouter.ai/api/v1", "https://openrouter.ai/api/v1"),
         ("https://r.openai.azure.com/openai/v1/", "https://r.openai.azure.com/openai/v1"),
         (

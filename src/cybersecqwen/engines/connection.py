@@ -18,7 +18,7 @@ from cybersecqwen.errors import InputError
 KEY = "OPENAI_API_KEY"  # the variable of a key where none is named
 
 _ADDRESS = re.compile("(?:(?P<name>.+)@)?(?P<url>https?://.*)", re.IGNORECASE)
-_ENDPOINT = re.compile("(?:/(?:chat/)?completions)?/*$")
+_ENDPOINT = re.compile("(?:/(?:chat/)?completions|(?<=/v1)/models)?/*$")
 _DEPLOYMENT = re.compile("/deployments/([^/]+)$")
 
 
@@ -43,7 +43,8 @@ def split_address(address: str) -> tuple[str, str]:
 def base_url(url: str) -> str:
     """Check a server's URL and return its base, the same however its end is written.
 
-    The end may name an endpoint (`/chat/completions`); of a query Azure's api-version is kept.
+    The end may name an endpoint (`/chat/completions`, `/v1/models`); of a query Azure's api-version
+    is kept.
     Raises InputError.
     """
     try:
