@@ -234,7 +234,7 @@ class Evaluation(Section):
 
     protocol: str
     tasks: tuple[str, ...] = Field(min_length=1)
-    batch_size: int = Field(default=32, ge=1)  # of the engine; no effect on the answers
+    batch_size: int | None = Field(default=None, ge=1)  # of the engine; no effect on the answers
 
 
 class Recipe(Section):

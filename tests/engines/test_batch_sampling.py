@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import random
 from collections import Counter
 from collections.abc import Callable
 
 import pytest
 
-from cybersecqwen.engines.batch_sampling import RowSampler
-from cybersecqwen.records import Request
+from cybersecqwen.engines.batch_sampling import draw_tokens, seed_of
+from cybersecqwen.records import Request, Sampling
 
 Ask = Callable[..., Request]
 
@@ -17,14 +18,14 @@ LOGITS = [2.0, 1.0, 0.5, 0.0, -0.5, -1.0, -3.0, -8.0]
 DRAWS = 20_000
 
 
-def draw(ask: Ask, **sampling: float) -> Counter[int]:
-    """Draw one token for each of many items and count them."""
+def draw(**sampling: float) -> Counter[int]:
+    """Draw many tokens for one row and count them."""
     import torch
 
-    requests = [ask(item, **sampling) for item in range(DRAWS)]
-    draws = RowSampler(requests, torch.device("cpu"))
-    scores = torch.tensor(LOGITS).repeat(DRAWS, 1)
-    tokens: list[int] = draws(torch.zeros(DRAWS, 1), scores).argmax(-1).tolist()
+    number = random.Random(0)
+    numbers = [number.random() for _ in range(DRAWS)]
+    setting = Sampling(**{"max_tokens": 8, "seed": 42} | sampling)
+    (tokens,) = draw_tokens(torch.tensor([LOGITS]), [setting], [numbers])
     return Counter(tokens)
 
 
@@ -49,10 +50,8 @@ def softmax(temperature: float, allowed: int) -> list[float]:
         (1.0, 0.0, 1),
     ],
 )
-def test_draws_follow_the_distribution(
-    ask: Ask, temperature: float, top_p: float, allowed: int
-) -> None:
-    counts = draw(ask, temperature=temperature, top_p=top_p)
+def test_draws_follow_the_distribution(temperature: float, top_p: float, allowed: int) -> None:
+    counts = draw(temperature=temperature, top_p=top_p)
     expected = [DRAWS * p for p in softmax(temperature, allowed)]
     assert set(counts) <= set(range(allowed))
     cells = [(counts[token], mean) for token, mean in enumerate(expected) if mean >= 5]
@@ -62,30 +61,29 @@ def test_draws_follow_the_distribution(
     assert statistic <= limit
 
 
-def test_seed_trial_and_item_each_change_the_draw_and_nothing_else_does(ask: Ask) -> None:
-    import torch
-
-    def tokens(*requests: Request) -> list[int]:
-        draws = RowSampler(list(requests), torch.device("cpu"))
-        # A thousand equal logits: two draws agree by chance once in a thousand.
-        steps = [draws(None, torch.zeros(len(requests), 1000)).argmax(-1) for _ in range(3)]
-        return torch.stack(steps, 1).tolist()
-
+def test_seed_trial_and_item_each_change_the_draws_and_nothing_else_does(ask: Ask) -> None:
     warm = {"temperature": 1.0, "seed": 42}
-    a = ask(1, **warm)
     others = [ask(2, **warm), ask(1, trial=1, **warm), ask(1, temperature=1.0, seed=43)]
-    rows = tokens(a, *others)
-    assert len({tuple(row) for row in rows}) == 4
-    # Alone, in another place, and next to rows that draw otherwise or not at all.
-    assert tokens(a) == rows[:1]
-    assert tokens(ask(9), others[0], ask(8, temperature=0.5, top_p=0.9), a)[3] == rows[0]
-    assert tokens(ask(1, "another text", max_tokens=3, **warm)) == rows[:1]
+    assert len({seed_of(request) for request in (ask(1, **warm), *others)}) == 4
+    assert seed_of(ask(1, "another text", max_tokens=3, **warm)) == seed_of(ask(1, **warm))
 
 
-def test_temperature_zero_leaves_the_scores_alone(ask: Ask) -> None:
+def test_a_row_is_drawn_alike_beside_any_others() -> None:
     import torch
 
-    scores = torch.tensor([LOGITS, LOGITS])
-    made = RowSampler([ask(0), ask(1, temperature=1.0)], torch.device("cpu"))(None, scores)
-    assert made[0].tolist() == LOGITS
-    assert made[1].tolist() != LOGITS
+    logits = torch.tensor([LOGITS, LOGITS[::-1], LOGITS])
+    greedy, warm = Sampling(0.0, 1.0, 8, 42), Sampling(1.0, 1.0, 8, 42)
+    numbers = [[0.9, 0.1], [0.3], [0.2, 0.999, 0.5]]
+    first, second, third = draw_tokens(logits, [greedy, warm, warm], numbers)
+    assert first == [0, 0]  # the likeliest, whatever the number
+    assert (len(second), len(third)) == (1, 3)
+    assert draw_tokens(logits[1:2], [warm], [numbers[1]]) == [second]
+    assert draw_tokens(logits[2:], [Sampling(1.0, 0.99, 8, 7)], [[0.2]])[0][0] == third[0]
+
+
+def test_the_ends_of_the_interval_draw_the_first_and_the_last_token_with_a_share() -> None:
+    import torch
+
+    logits = torch.tensor([[-math.inf, 1.0, 0.0, -math.inf]])
+    ends = [[0.0, 1 - 2**-53]]  # of random.Random.random()
+    assert draw_tokens(logits, [Sampling(1.0, 1.0, 8, 42)], ends) == [[1, 2]]

@@ -53,7 +53,8 @@ def answer(ask: Ask, tmp_path: Path) -> Callable[[], tuple[list[int], list[Respo
         engine, requests = Echo(), [ask(item) for item in range(4)]
         bar = Silent("echo", 4, unit="item")
         path = tmp_path / "responses.jsonl"
-        return engine.asked, generate_missing(Model("echo", engine), requests, path, progress=bar)
+        logs = {path: requests}
+        return engine.asked, generate_missing(Model("echo", engine), logs, progress=bar)[path]
 
     return run
 

@@ -28,6 +28,7 @@ from cybersecqwen.engines.http import HttpEngine
 from cybersecqwen.engines.openai_api import deviations
 from cybersecqwen.engines.progress_bar import ProgressBar
 from cybersecqwen.engines.response_log import generate_missing
+from cybersecqwen.engines.transformers import TransformersEngine
 from cybersecqwen.files import Json, sha256_file, write_json
 from cybersecqwen.manifest import made_from_of, make_stage
 from cybersecqwen.records import Item, Response
@@ -86,10 +87,12 @@ def evaluate(
         require_gold(items)  # now, not after every item was asked
         if try_server and isinstance(model.engine, HttpEngine):
             _probe(model, protocol, items, folder / "probe.json")
-        responses = {
-            trial: _trial(model, opened, items, protocol, trial=trial, folder=folder)
-            for trial in range(len(protocol.seeds))
-        }
+        trials = range(len(protocol.seeds))
+        # In this process, a prompt is read once for all its trials. Failures are counted by trial.
+        together = isinstance(model.engine, TransformersEngine)
+        responses: dict[int, list[Response]] = {}
+        for some in [trials] if together else [[trial] for trial in trials]:
+            responses |= _trials(model, opened, items, protocol, trials=some, folder=folder)
         scored = score(opened, protocol, items, responses, kind=model.kind)
         summary = summarise(scored)
         for row in summary["trials"]:
@@ -146,22 +149,31 @@ def benchmark_facts(folder: Path, *, suite: Suite | None = None) -> Json:
     return {"name": name, "sha256": {t.file: sha256_file(folder / t.file) for t in present}}
 
 
-def _trial(
+def _trials(
     model: Model,
     task: Task,
     items: Sequence[Item],
     protocol: Protocol,
     *,
-    trial: int,
+    trials: Sequence[int],
     folder: Path,
-) -> list[Response]:
-    """Ask a trial for what it does not hold yet, and return all its responses."""
-    wanted = trial_requests(protocol, items, kind=model.kind, trial=trial)
-    shown = {i.index: i for i in trial_items(protocol, items, kind=model.kind, trial=trial)}
+) -> dict[int, list[Response]]:
+    """Ask trials for what they do not hold yet, and return all their responses."""
+    path = {trial: folder / f"trial-{trial}" / "responses.jsonl" for trial in trials}
+    wanted = {
+        path[trial]: trial_requests(protocol, items, kind=model.kind, trial=trial)
+        for trial in trials
+    }
+    shown = {
+        (trial, item.index): item
+        for trial in trials
+        for item in trial_items(protocol, items, kind=model.kind, trial=trial)
+    }
+    which = "-".join(str(trial + 1) for trial in dict.fromkeys((trials[0], trials[-1])))
     progress = TrialProgress(
-        f"{task.name} trial {trial + 1}/{len(protocol.seeds)}",
-        len(wanted),
-        lambda response: is_correct(task, protocol, shown[response.item], response.text),
+        f"{task.name} trial {which}/{len(protocol.seeds)}",
+        len(shown),
+        lambda r: is_correct(task, protocol, shown[r.trial, r.item], r.text),
     )
-    path = folder / f"trial-{trial}" / "responses.jsonl"
-    return generate_missing(model, wanted, path, progress=progress)
+    responses = generate_missing(model, wanted, progress=progress)
+    return {trial: responses[path[trial]] for trial in trials}

@@ -47,6 +47,7 @@ def read_fields(_context: click.Context, _option: click.Parameter, typed: tuple[
 _OPTIONS = {
     "http": ("request", "timeout", "retries", "ca_bundle", "api_key_env", "allow_failed"),
     "transformers": ("batch_size",),
+    "gguf": ("batch_size",),
     "smollm2": ("batch_size",),
 }
 _seconds = click.FloatRange(min=0, min_open=True)
@@ -81,7 +82,8 @@ model_options = add_options(
     click.option(
         "--batch-size",
         type=click.IntRange(min=1),
-        help="Requests to a model folder at once.  [default: 32]",
+        help="Requests to a model folder at once.  [default: as many as memory allows, at most "
+        "128 on a CPU and 1,024 on a GPU]",
     ),
 )
 

@@ -1,15 +1,16 @@
-"""Draw and end the rows of one batch, each by its own request's sampling.
+"""Draw the next token of each row of a batch by the row's own sampling, and see where texts stop.
 
-The library's own sampling has one generator and one setting for a whole batch. These two
-objects go into its `generate(do_sample=False)` instead:
+    drawn = draw_tokens(logits, samplings, numbers)     # a list of tokens for each row
 
-    model.generate(..., logits_processor=[RowSampler(requests, device)],
-                   stopping_criteria=[StopCriteria(tokenizer, samplings, prompt_width)])
+A draw turns one uniform number into a token, so the same logits and number give the same token on
+any device and beside any neighbours. A generator for each request, seeded by `seed_of`, gives the
+numbers. Several numbers for one row are several draws of its distribution.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from cybersecqwen.records import Request, Sampling
@@ -21,86 +22,62 @@ if TYPE_CHECKING:
 _MARGIN = 8
 
 
-class RowSampler:
-    """A logits processor whose argmax is a draw from each row's own distribution.
+def draw_tokens(
+    logits: torch.Tensor, samplings: Sequence[Sampling], numbers: Sequence[Sequence[float]]
+) -> list[list[int]]:
+    """Draw a token for each number of each row; at temperature 0 it is the likeliest one.
 
-    Adding Gumbel noise to log-probabilities and taking the largest is an exact draw
-    (Maddison et al., arXiv:1411.0030, section 3); the noise is minus the log of an
-    exponential variate. Temperature comes first, then top-p; temperature 0 is untouched.
+    `logits` are rows by vocabulary, and `numbers` are uniform in [0, 1). Temperature comes first,
+    then top-p. A number falls into one token's share of the row's probability: inversion, which
+    is exact. The sums are made in double precision, in which no rare token is lost.
     """
-
-    def __init__(self, requests: list[Request], device: torch.device) -> None:
-        import torch
-
-        def column(values: list[float]) -> torch.Tensor:
-            return torch.tensor(values, device=device).unsqueeze(1)
-
-        self._temperature = column([request.sampling.temperature for request in requests])
-        self._top_p = column([request.sampling.top_p for request in requests])
-        self._generators = [
-            torch.Generator(device).manual_seed(_seed(request))
-            if request.sampling.temperature
-            else None
-            for request in requests
-        ]
-
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        """Turn scores, rows by vocabulary, into ones whose argmax is each row's next token."""
-        import torch
-
-        if not any(self._generators):
-            return scores
-        greedy = self._temperature == 0
-        warm = scores / self._temperature.masked_fill(greedy, 1.0)
-        if (self._top_p < 1).any():
-            warm = self._nucleus(warm)
-        noise = torch.ones_like(warm)
-        for row, generator in zip(noise, self._generators, strict=True):
-            if generator is not None:
-                row.exponential_(generator=generator)
-        noise.clamp_(min=torch.finfo(noise.dtype).tiny)  # the log of 0 would win whatever the score
-        return torch.where(greedy, scores, warm - noise.log())
-
-    def _nucleus(self, warm: torch.Tensor) -> torch.Tensor:
-        """Keep the likeliest tokens that reach top_p together, the one that crosses it included."""
-        probability, order = warm.softmax(-1).sort(descending=True)
-        before = probability.cumsum(-1) - probability
-        dropped = (before >= self._top_p) & (self._top_p < 1)
-        dropped[:, 0] = False
-        return warm.masked_fill(dropped.scatter(1, order, dropped), float("-inf"))
+    likeliest = logits.argmax(-1).tolist()
+    drawn = [[token] * len(row) for token, row in zip(likeliest, numbers, strict=True)]
+    warm = [row for row, sampling in enumerate(samplings) if sampling.temperature]
+    if warm:
+        tokens = _invert(logits[warm], [samplings[r] for r in warm], [numbers[r] for r in warm])
+        for row, of_row in zip(warm, tokens, strict=True):
+            drawn[row] = of_row[: len(numbers[row])]
+    return drawn
 
 
-class StopCriteria:
-    """A stopping criterion that ends each row at its own max_tokens and stop strings.
+def _invert(
+    logits: torch.Tensor, samplings: list[Sampling], numbers: list[Sequence[float]]
+) -> list[list[int]]:
+    """Draw a token for each number, and some to be ignored where a row has fewer than others."""
+    import torch
 
-    `lengths` holds, for the rows that ended so, how many tokens they had made.
-    """
+    def column(values: list[float]) -> torch.Tensor:
+        return torch.tensor(values, device=logits.device).unsqueeze(1)
 
-    def __init__(self, tokenizer: Any, samplings: list[Sampling], width: int) -> None:
-        self._tokenizer = tokenizer
-        self._samplings = samplings
-        self._width = width
-        self.lengths: dict[int, int] = {}
+    warm = logits.float() / column([sampling.temperature for sampling in samplings])
+    top_p = column([sampling.top_p for sampling in samplings])
+    if (top_p < 1).any():
+        warm = _nucleus(warm, top_p)
+    reached = warm.softmax(-1).cumsum(-1, dtype=torch.float64)
+    most = max(map(len, numbers))
+    padded = [[*row, *[0.0] * (most - len(row))] for row in numbers]
+    targets = torch.tensor(padded, device=logits.device, dtype=torch.float64) * reached[:, -1:]
+    tokens: list[list[int]] = torch.searchsorted(reached, targets, right=True).tolist()
+    return tokens
 
-    def __call__(self, input_ids: torch.Tensor, scores: object, **_: object) -> torch.Tensor:
-        """Return for each row whether it has ended."""
-        import torch
 
-        made = input_ids.shape[1] - self._width
-        for row, sampling in enumerate(self._samplings):
-            if row not in self.lengths and (
-                made >= sampling.max_tokens
-                or (sampling.stop and self._stopped(input_ids[row, self._width :], sampling.stop))
-            ):
-                self.lengths[row] = made
-        ended = [row in self.lengths for row in range(len(self._samplings))]
-        return torch.tensor(ended, device=input_ids.device)
+def _nucleus(warm: torch.Tensor, top_p: torch.Tensor) -> torch.Tensor:
+    """Keep the likeliest tokens that reach top_p together, the one that crosses it included."""
+    probability, order = warm.softmax(-1).sort(descending=True)
+    before = probability.cumsum(-1) - probability
+    dropped = (before >= top_p) & (top_p < 1)
+    dropped[:, 0] = False
+    return warm.masked_fill(dropped.scatter(1, order, dropped), float("-inf"))
 
-    def _stopped(self, made: torch.Tensor, stop: tuple[str, ...]) -> bool:
-        """Look for a stop string in the last tokens; one of n bytes spans n tokens at most."""
-        window = max(len(text.encode()) for text in stop) + _MARGIN
-        tail = decode(self._tokenizer, made[-window:].tolist())
-        return any(text in tail for text in stop)
+
+def stops(tokenizer: Any, made: list[int], stop: tuple[str, ...]) -> bool:
+    """Tell whether the last tokens hold a stop string; one of n bytes spans n tokens at most."""
+    if not stop:
+        return False
+    window = max(len(text.encode()) for text in stop) + _MARGIN
+    tail = decode(tokenizer, made[-window:])
+    return any(text in tail for text in stop)
 
 
 def decode(tokenizer: Any, tokens: list[int]) -> str:
@@ -111,7 +88,7 @@ def decode(tokenizer: Any, tokens: list[int]) -> str:
     return text
 
 
-def _seed(request: Request) -> int:
+def seed_of(request: Request) -> int:
     """Mix seed, trial and item into 63 bits, so that neighbours share nothing."""
     key = f"{request.sampling.seed}/{request.trial}/{request.item}"
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") >> 1

@@ -73,7 +73,7 @@ class EngineOptions:
     """
 
     kind: Kind = "instruct"
-    batch_size: int = 32  # requests at once
+    batch_size: int | None = None  # requests at once; None is as many as memory allows
     concurrency: int = 32  # requests at once
     timeout: float | None = None
     retries: int = 8

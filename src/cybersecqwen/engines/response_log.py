@@ -1,8 +1,8 @@
-"""A log of a model's responses: generate what it does not hold yet, and keep each as it comes.
+"""Logs of a model's responses: generate what they do not hold yet, and keep each as it comes.
 
-    responses = generate_missing(model, requests, path, progress=progress)
+    responses = generate_missing(model, {path: requests}, progress=progress)[path]
 
-The file is JSONL, one response a line with the key of its request and a checksum of the line. A
+A file is JSONL, one response a line with the key of its request and a checksum of the line. A
 killed or failed run leaves what was answered, and the same call goes on with the rest: what is
 damaged is asked for again, and a file of answers to other requests is refused. Lines of version 0.1
 have no checksum.
@@ -14,7 +14,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, fields, replace
 from pathlib import Path
@@ -40,33 +40,48 @@ _Place = tuple[int, int]  # item and trial
 
 
 def generate_missing(
-    model: Model, requests: Sequence[Request], path: Path, *, progress: ProgressBar
-) -> list[Response]:
-    """Generate the responses that `path` lacks, and return all by item and trial.
+    model: Model, logs: Mapping[Path, Sequence[Request]], *, progress: ProgressBar
+) -> dict[Path, list[Response]]:
+    """Generate the responses that files lack, and return all of each by item and trial.
 
-    Raises EngineError when the model fails, with every response so far kept; StageError when
-    the file answers other requests or another model's.
+    The requests of all files are one call of the engine, item by item; no two of them have the
+    same item and trial. Raises EngineError when the model fails, with every response so far kept;
+    StageError when a file answers other requests or another model's.
     """
-    keys = {(r.item, r.trial): request_key(model.identity, r) for r in requests}
-    answered = _stored(path, keys) if path.exists() else {}
-    pending = [r for r in requests if (r.item, r.trial) not in answered]
+    places = {(r.item, r.trial): path for path, requests in logs.items() for r in requests}
+    requested = sorted((r for rows in logs.values() for r in rows), key=lambda r: r.item)
+    keys = {(r.item, r.trial): request_key(model.identity, r) for r in requested}
+    answered: dict[_Place, Response] = {}
+    for path in logs:
+        if path.exists():
+            answered |= _stored(path, {p: key for p, key in keys.items() if places[p] == path})
+    pending = [r for r in requested if (r.item, r.trial) not in answered]
     if pending:
-        with progress, _appending(path) as append:
+        with progress, ExitStack() as files:
+            append = {path: files.enter_context(_appending(path)) for path in logs}
             for response in answered.values():
                 progress.count(response)
             for response in model.engine.generate(pending):
                 place = response.item, response.trial
-                append(_row(response, keys[place]))
+                append[places[place]](_row(response, keys[place]))
                 answered[place] = response
                 progress.tell(response)
-    # Engines answer in the order of their convenience; what is whole is kept in one order. A run
-    # that was killed right before this has nothing pending.
-    ordered = [answered[place] for place in sorted(answered)]
-    rows = (_row(response, keys[response.item, response.trial]) for response in ordered)
+    ordered: dict[Path, list[Response]] = {path: [] for path in logs}
+    for place in sorted(answered):
+        ordered[places[place]].append(answered[place])
+    for path, responses in ordered.items():
+        _put_in_order(path, [_row(r, keys[r.item, r.trial]) for r in responses])
+    return ordered
+
+
+def _put_in_order(path: Path, rows: list[Json]) -> None:
+    """Write a whole file by item: engines answer in the order of their convenience.
+
+    A run that was killed right before this finds nothing pending, and does it.
+    """
     lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     if lines and path.read_bytes() != lines.encode():
         write_text(path, lines)
-    return ordered
 
 
 def request_key(identity: Json, request: Request) -> str:

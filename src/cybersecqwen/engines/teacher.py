@@ -92,7 +92,7 @@ def generate(
     on from there. Raises StageError when the file holds answers to other requests.
     """
     meter = _Meter(label, len(requests), teacher.prices)
-    responses = generate_missing(teacher.model, requests, path, progress=meter)
+    responses = generate_missing(teacher.model, {path: requests}, progress=meter)[path]
     return [_answered(response) for response in responses], meter.usage(responses)
 
 

@@ -7,10 +7,9 @@
 The folder is what `save_pretrained` writes: config.json, *.safetensors, a tokenizer and,
 for an instruct model, a chat template. Nothing is fetched.
 
-Each row of a batch draws with a random generator of its own, seeded from (seed, trial,
-item). So an answer does not depend on which others share its batch, nor on where a run
-was resumed, up to the rounding of the arithmetic: batches of another shape can differ in
-the last bits, which bfloat16 has few of. CPU and GPU draw different numbers.
+An answer does not depend on which others are generated with it, nor on where a run was
+resumed, up to the rounding of the arithmetic: batches of another shape can differ in the
+last bits, which bfloat16 has few of.
 """
 
 from __future__ import annotations
@@ -25,9 +24,10 @@ from importlib.metadata import version
 from pathlib import Path
 from time import monotonic
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from cybersecqwen.engines.batch_sampling import RowSampler, StopCriteria, decode
+from cybersecqwen.engines.batch_sampling import decode
+from cybersecqwen.engines.decoding import MOST, Decoder, OutOfMemoryError, Prompt
 from cybersecqwen.engines.interface import EngineOptions, Kind, Model
 from cybersecqwen.engines.response_files import holds_recordings
 from cybersecqwen.engines.threads import limit_threads
@@ -40,16 +40,7 @@ from cybersecqwen.records import Request, Response
 if TYPE_CHECKING:
     from _typeshed import TraceFunction
 
-# Batches sorted by length together: less padding, and a pace that holds for the rest of a run.
-_WINDOW = 4
 _TEMPLATE = 5.0  # seconds for the template of one chat, which takes a millisecond
-
-
-class _Row(NamedTuple):
-    """A request and its tokens, ready for a batch."""
-
-    request: Request
-    tokens: list[int]
 
 
 class TransformersEngine:
@@ -66,7 +57,7 @@ class TransformersEngine:
         folder: Path | str,
         *,
         kind: Kind,
-        batch_size: int = 32,
+        batch_size: int | None = None,
         precision: str | None = None,
         attention: str | None = None,
     ) -> None:
@@ -91,17 +82,19 @@ class TransformersEngine:
         return Model(name, engine, options.kind)
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Response]:
-        """Yield the answers of each batch of `batch_size` requests when it is done.
+        """Yield each answer as soon as it is complete.
 
-        Requests of similar length share a batch. Raises EngineError, before anything is
-        generated, on a request that does not fit.
+        Up to `batch_size` requests are under way at once, by default as many as fit into half of
+        the free memory, and no more than 128 on a CPU and 1,024 on a GPU. Raises EngineError,
+        before anything is generated, on a request that does not fit into the context.
         """
-        rows = [_Row(request, self._encode(request)) for request in requests]
-        portion = self._batch_size * _WINDOW
-        for start in range(0, len(rows), portion):
-            # The longest first: if memory does not suffice, it shows at once.
-            window = sorted(rows[start : start + portion], key=lambda row: -len(row.tokens))
-            yield from self._in_batches(window)
+        prompts = [Prompt(request, self._encode(request)) for request in requests]
+        decoder = Decoder(self._model, self._tokenizer, batch_size=self._batch_size)
+        try:
+            for prompt, tokens in decoder.decode(prompts):
+                yield self._response(prompt, tokens)
+        except OutOfMemoryError as error:
+            raise self._error(error.prompt.request, "out of memory, even alone") from error
 
     def describe(self) -> dict[str, Any]:
         """Name the model with the sha256 of its files, and what it runs on. Loads no weights."""
@@ -117,6 +110,7 @@ class TransformersEngine:
             "dtype": self._precision or str(self._config.dtype).removeprefix("torch."),
             "attention": self._attention or "default",
             "device": _device(),
+            "batch_size": self._batch_size or f"as memory allows, at most {MOST[_device()]}",
             "versions": {name: version(name) for name in ("torch", "transformers")},
         }
 
@@ -234,62 +228,17 @@ class TransformersEngine:
             f"item {request.item}, trial {request.trial}: {what}", where=self._folder
         )
 
-    def _in_batches(self, rows: list[_Row]) -> Iterator[Response]:
-        """Answer batch by batch; where memory runs out, go on with half the batch size."""
-        import torch
-
-        while rows:
-            batch, answers = rows[: self._batch_size], None
-            try:
-                answers = self._answer(batch)
-            except torch.OutOfMemoryError as error:
-                if len(batch) == 1:
-                    raise self._error(batch[0].request, f"out of memory: {error}") from error
-            # After the handler, whose traceback keeps the tensors of the failed batch alive.
-            if answers is None:
-                torch.cuda.empty_cache()
-                self._batch_size = len(batch) // 2
-                continue
-            yield from answers
-            rows = rows[len(batch) :]
-
-    def _answer(self, batch: list[_Row]) -> list[Response]:
-        import torch
-
-        model, width = self._model, max(len(row.tokens) for row in batch)
-        pad = model.generation_config.pad_token_id
-        padded = [[pad] * (width - len(row.tokens)) + row.tokens for row in batch]
-        mask = [[0] * (width - len(row.tokens)) + [1] * len(row.tokens) for row in batch]
-        ends = StopCriteria(self._tokenizer, [row.request.sampling for row in batch], width)
-        output = model.generate(
-            input_ids=torch.tensor(padded, device=model.device),
-            attention_mask=torch.tensor(mask, device=model.device),
-            do_sample=False,  # the argmax of what RowSampler makes of the scores
-            max_new_tokens=max(row.request.sampling.max_tokens for row in batch),
-            logits_processor=[RowSampler([row.request for row in batch], model.device)],
-            stopping_criteria=[ends],
-        )
-        made = output[:, width:].tolist()
-        return [
-            self._response(row, tokens[: ends.lengths.get(i, len(tokens))])
-            for i, (row, tokens) in enumerate(zip(batch, made, strict=True))
-        ]
-
-    def _response(self, row: _Row, tokens: list[int]) -> Response:
-        """Cut what a row made at its first end; the token that ends it counts as generated."""
-        ends = set(self._model.generation_config.eos_token_id or ())
-        closing = next((i for i, token in enumerate(tokens) if token in ends), None)
-        tokens = tokens if closing is None else tokens[: closing + 1]
-        text = decode(self._tokenizer, tokens)
-        cut = min(
-            (at for s in row.request.sampling.stop if (at := text.find(s)) >= 0), default=None
-        )
+    def _response(self, prompt: Prompt, tokens: list[int]) -> Response:
+        """Cut an answer at its first stop string; the token that ends it counts as generated."""
+        request, text = prompt.request, decode(self._tokenizer, tokens)
+        cut = min((at for s in request.sampling.stop if (at := text.find(s)) >= 0), default=None)
+        closed = tokens[-1] in (self._model.generation_config.eos_token_id or ())
         return Response(
-            row.request.item,
-            row.request.trial,
+            request.item,
+            request.trial,
             text[:cut],
-            "length" if closing is None and cut is None else "stop",
-            len(row.tokens),
+            "stop" if closed or cut is not None else "length",
+            len(prompt.tokens),
             len(tokens),
         )
 

@@ -13,10 +13,10 @@ from __future__ import annotations
 import os
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from cybersecqwen.config import Recipe
+from cybersecqwen.engines.memory import free_memory
 from cybersecqwen.errors import RecipeError
 from cybersecqwen.training.packing import PACKED
 
@@ -41,9 +41,9 @@ class Device(NamedTuple):
         import torch
 
         if torch.cuda.is_available():
-            free, _ = torch.cuda.mem_get_info()
+            free = free_memory("cuda")
             return cls("cuda", free, ("varlen",) if find_spec("torch.nn.attention.varlen") else ())
-        return cls("cpu", free_memory() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+        return cls("cpu", free_memory("cpu") // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
 
 class Size(NamedTuple):
@@ -207,14 +207,3 @@ def _memory(recipe: Recipe, size: Size, tokens: int, checkpointing: bool) -> int
     head = min(tokens, rows) * words * each + tokens * size.hidden * 12
     weights = (size.parameters - size.trained) * width + size.trained * _ADAM
     return weights + tokens * layers + head + _FIXED
-
-
-def free_memory() -> int:
-    """Return the bytes that this process can still get: the machine's, or its container's limit."""
-    fields = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
-    free = int(fields["MemAvailable"].split()[0]) * 1024
-    group = Path("/sys/fs/cgroup")
-    limit = (group / "memory.max").read_text().strip() if (group / "memory.max").is_file() else ""
-    if limit.isdigit():
-        free = min(free, int(limit) - int((group / "memory.current").read_text()))
-    return free
