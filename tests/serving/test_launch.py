@@ -92,6 +92,10 @@ def test_a_gguf_file_is_llama_cpps(gguf: Path, on_path: Path) -> None:
     assert int(given["--ctx-size"]) == 512 * int(given["--parallel"])
 
 
+def test_the_folder_of_a_gguf_file_is_the_file(gguf: Path) -> None:
+    assert find_model(str(gguf.parent)) == find_model(str(gguf))
+
+
 def test_transformers_is_the_last_resort(model_folder: Path, tmp_path: Path, on_path: Path) -> None:
     (on_path / "vllm").unlink()
     launch = plan(find_model(str(model_folder)), ServeOptions())

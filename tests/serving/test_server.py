@@ -81,7 +81,7 @@ def test_a_port_in_use_is_refused_before_anything_is_loaded(
     assert not (tmp_path / "pids").exists()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_ends_the_server_and_leaves_nothing(
     gguf: Path, program: Callable[[str], Path], tmp_path: Path, number: int
 ) -> None:

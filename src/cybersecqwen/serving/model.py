@@ -54,11 +54,14 @@ class ServedModel:
 
 
 def find_model(model: str) -> ServedModel:
-    """Find what a string names: a run folder, a model folder, a GGUF file, or "smollm2".
+    """Find what a string names: a run, a model folder, a GGUF file or its folder, or "smollm2".
 
     Raises InputError for a run that is not merged, and EngineError for a folder that is incomplete.
     """
     path = smollm2.folder() if model == "smollm2" else Path(model)
+    files = list(path.glob("*.gguf"))
+    if len(files) == 1 and not (path / "config.json").is_file():  # the folder of an export
+        path = files[0]
     if path.suffix.lower() == ".gguf":
         if not path.is_file():
             raise InputError("no such file", where=path, tip="give the path of a GGUF file")

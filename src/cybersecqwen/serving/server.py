@@ -219,7 +219,10 @@ def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """Take SIGTERM as ctrl-C, which unwinds; only the main thread is told of signals."""
+    """Take SIGTERM and the end of a terminal as ctrl-C, which unwinds.
+
+    Only the main thread is told of signals, and what is ignored stays so.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -227,8 +230,12 @@ def _terminable() -> Iterator[None]:
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
