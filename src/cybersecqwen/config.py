@@ -109,7 +109,8 @@ class Corpus(Section):
     year_by: Literal["cve_id", "published"] = "cve_id"
     label_sources: tuple[Literal["nvd", "cna", "cisa_adp"], ...] = ("nvd", "cna", "cisa_adp")
     categories: Literal["drop", "keep"] = "drop"
-    discouraged: Literal["drop", "keep"] = "keep"
+    # "named": only where the text names the weakness and the record has no other label
+    discouraged: Literal["drop", "named", "keep"] = "keep"
     contradicted: Literal["drop", "keep"] = "drop"  # records whose text names another CWE
     contaminated: Literal["drop", "keep"] = "drop"
     completion: Literal["rationale", "id"] = "rationale"

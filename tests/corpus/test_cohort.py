@@ -70,6 +70,15 @@ def test_categories_and_discouraged_weaknesses_are_kept_or_dropped_as_the_recipe
     assert outcome(drops, cwe_nvd=("CWE-20", "CWE-89"))[1] == "CWE-89"
 
 
+def test_a_discouraged_weakness_may_be_kept_where_the_text_names_it() -> None:
+    named = Corpus(years=(2021, 2021), discouraged="named")
+    text = "Improper input validation in Example Blog lets users crash the server."
+    assert outcome(named, cwe_nvd=("CWE-20",)).reason == "discouraged-label"
+    assert outcome(named, cwe_nvd=("CWE-20",), description=text)[1] == "CWE-20"
+    both = {"cwe_nvd": ("CWE-20",), "cwe_cna": ("CWE-400", "CWE-674")}
+    assert outcome(named, description=text, **both)[1] == "CWE-674"
+
+
 def test_a_label_other_than_the_cwe_that_the_text_names_is_not_taught() -> None:
     text = "A CWE-23: relative path traversal flaw in Example Blog reads any file."
     changes = {"description": text, "cwe_nvd": ("CWE-305",)}

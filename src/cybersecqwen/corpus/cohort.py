@@ -19,8 +19,9 @@ from typing import NamedTuple, TypeVar
 from cybersecqwen.config import Corpus
 from cybersecqwen.contamination import Row, normalised
 from cybersecqwen.cwe.catalogue import PLACEHOLDERS
+from cybersecqwen.cwe.cause import names
 from cybersecqwen.cwe.identifiers import cve_year, normalise_cve
-from cybersecqwen.cwe.label import labels_of, primary_label
+from cybersecqwen.cwe.label import Label, labels_of, primary_label
 from cybersecqwen.records import Dropped, Vulnerability, Weakness
 
 T = TypeVar("T")
@@ -47,7 +48,8 @@ def select(
 
     The label is the first usable one of the first source that has any, in the
     recipe's order of sources: a weakness of the catalogue, and a category or a
-    discouraged weakness only where the recipe keeps those. NVD's placeholders
+    discouraged weakness only where the recipe keeps those; with `named`, where the
+    record has no other label and its text names the weakness. NVD's placeholders
     and deprecated entries are never usable. Where the text itself names a CWE by
     its id, no other label is, unless the recipe keeps what contradicts its text.
     """
@@ -57,17 +59,28 @@ def select(
     if reason:
         return _drop(vulnerability, *reason)
     labels, sources = labels_of(vulnerability, placeholders=True), corpus.label_sources
-    named = _named(vulnerability.description) if corpus.contradicted == "drop" else frozenset()
+    text = vulnerability.description
+    named = _named(text) if corpus.contradicted == "drop" else frozenset()
+
+    def first(usable: Callable[[str], bool]) -> Label | None:
+        return primary_label(labels, sources=sources, usable=usable)
+
+    def agrees(cwe: str) -> bool:
+        return not named or cwe in named
 
     def is_usable(cwe: str) -> bool:
         return not _label_problem(cwe, corpus, catalogue)
 
-    label = primary_label(
-        labels, sources=sources, usable=lambda cwe: is_usable(cwe) and (not named or cwe in named)
-    )
+    def is_told(cwe: str) -> bool:
+        problem = _label_problem(cwe, corpus, catalogue)
+        return problem == "discouraged-label" and names(text, catalogue[cwe])
+
+    label = first(lambda cwe: agrees(cwe) and is_usable(cwe))
+    if label is None and corpus.discouraged == "named":
+        label = first(lambda cwe: agrees(cwe) and is_told(cwe))
     if label:
         return Candidate(vulnerability, label.cwe, label.source)
-    contradicted = primary_label(labels, sources=sources, usable=is_usable) if named else None
+    contradicted = first(is_usable) if named else None
     if contradicted:
         detail = " ".join((contradicted.cwe, *sorted(named)))
         return _drop(vulnerability, "text-names-another-cwe", detail)
@@ -125,7 +138,7 @@ def _label_problem(label: str, corpus: Corpus, catalogue: Mapping[str, Weakness]
         return "deprecated-label"
     if entry.kind == "category":
         return "category-label" if corpus.categories == "drop" else ""
-    if entry.usage == "Discouraged" and corpus.discouraged == "drop":
+    if entry.usage == "Discouraged" and corpus.discouraged != "keep":
         return "discouraged-label"
     return ""
 

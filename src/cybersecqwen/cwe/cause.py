@@ -18,7 +18,7 @@ from itertools import islice, takewhile
 from pathlib import Path
 from typing import NamedTuple
 
-from cybersecqwen.cwe.rationale import STOP_WORDS, rationale
+from cybersecqwen.cwe.rationale import STOP_WORDS, is_name, rationale
 from cybersecqwen.records import Weakness
 
 WEIGHTS = Path(__file__).with_name("cause_words.json")
@@ -65,6 +65,16 @@ def cause(description: str, name: str = "") -> str:
     """Return the words that tell the cause, verbatim, of a weakness of that name; "" if none do."""
     run = best_run(tokens(description), _weights(), stems(name))
     return description[run[0] : run[1]] if run else ""
+
+
+def names(description: str, weakness: Weakness) -> bool:
+    """Tell whether the words of the cause are those of a weakness's name.
+
+    >>> name = "Improper Input Validation"
+    >>> names("Improper validation of input in Foo.", Weakness("CWE-20", name, "weakness"))
+    True
+    """
+    return is_name(cause(description, weakness.name), weakness)
 
 
 def argue(description: str, weakness: Weakness) -> str:

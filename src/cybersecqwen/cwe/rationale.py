@@ -113,10 +113,15 @@ def _cause(quote: str, weakness: Weakness) -> _Reading:
     if not quote:
         return _CAUSES["none"]
     cause = _first(_CAUSES.values(), quote) or _CAUSES["other"]
-    name, words = _words(weakness.name), _words(quote)
-    if len(name & words) <= _SHARED * min(len(name), len(words) + 1):
+    if not is_name(quote, weakness):
         return cause
     return cause._replace(opening=cause.named, conclusion=_SO_NAMED)
+
+
+def is_name(quote: str, weakness: Weakness) -> bool:
+    """Tell whether a quotation holds the words of a weakness's name, or consists of them."""
+    name, words = _words(weakness.name), _words(quote)
+    return len(name & words) > _SHARED * min(len(name), len(words) + 1)
 
 
 def _first(readings: Iterable[_Reading], text: str) -> _Reading | None:
