@@ -47,7 +47,8 @@ def test_a_small_model_on_a_cpu_with_8_gb() -> None:
     plan = make_plan(small(), SMOL, Rows(8, 1024, 1024), Device("cpu", 8 * GB))
     assert (plan.micro_batch, plan.accumulation, plan.checkpointing) == (2, 4, False)
     assert (plan.attention, plan.compiled) == (PACKED, False)
-    assert set(plan.reasons) == {"micro_batch", "attention", "checkpointing", "compiled"}
+    assert plan.shared_openings
+    assert set(plan.reasons) < {*plan.__dataclass_fields__}
     assert "micro_batch = 2: the recipe's 8 sequences of a step, 2 at once take" in str(plan)
 
 
@@ -126,15 +127,18 @@ def test_a_plan_changes_no_loss(
     expected = losses(plain, corpus, tmp_path / "plain", base)
     assert losses(auto, corpus, tmp_path / "auto", base) == pytest.approx(expected, abs=1e-5)
     assert len(expected) >= 3
+    assert read_json(tmp_path / "auto" / ".checkpoints" / "plan.json")["shared_openings"]
     assert not (tmp_path / "plain" / ".checkpoints" / "plan.json").exists()
 
 
 def test_the_loss_can_cover_everything(run: Path, corpus: Path, tmp_path: Path) -> None:
-    recipe = tiny('training.loss="all"')
+    recipe = tiny('training.loss="all"', "adapter.dropout=0.0")
     trainer = make_trainer(recipe, files_of(corpus), tmp_path, base=run / "base")
     batch = next(iter(trainer.get_train_dataloader()))
     learned = int((batch["labels"] != -100).sum())
-    assert learned == batch["input_ids"].numel() - 4  # nothing predicts an example's first token
+    assert (
+        learned == batch["input_ids"].numel() - 4
+    )  # all but each example's first token; nothing is shared
 
 
 def test_the_plan_is_in_the_summary(run: Path) -> None:

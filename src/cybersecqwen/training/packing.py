@@ -22,24 +22,71 @@ if TYPE_CHECKING:
 
 PACKED = "packed"  # the name that transformers knows the attention by
 _IGNORED = -100
+_SHORTEST_OPENING = 16  # tokens
 
 
 @dataclass(frozen=True)
 class PackedBatch:
     """Add to a collator's packed row which of its positions predict, and what.
 
-    `predicting` are positions, (n,); `shift_labels` the next tokens there, (1, n).
+    `predicting` are positions, (n,); `shift_labels` the next tokens there, (1, n). `segments`,
+    (m, 4), say where each example begins and ends, and where the opening does that it continues.
+    With `share_openings` a row has the words once with which several of its prompts begin: their
+    states are the same in each, as long as nothing is dropped at random.
     """
 
     collator: Any
+    share_openings: bool = False
 
     def __call__(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
         """Collate examples as the collator does."""
+        from torch.nn.functional import pad
+
         batch: dict[str, Any] = self.collator(examples)
-        targets = batch["labels"][:, 1:]
-        batch["predicting"] = (targets[0] != _IGNORED).nonzero().flatten()
-        batch["shift_labels"] = targets[:, batch["predicting"]]
+        targets = pad(batch["labels"][0, 1:], (0, 1), value=_IGNORED)
+        kept, batch["segments"] = _segments(
+            batch["input_ids"][0], targets, batch["cu_seq_lens_q"].tolist(), self.share_openings
+        )
+        for name in ("input_ids", "position_ids", "labels"):
+            batch[name] = batch[name][:, kept]
+        batch["predicting"] = (targets[kept] != _IGNORED).nonzero().flatten()
+        batch["shift_labels"] = targets[kept][batch["predicting"]][None]
         return batch
+
+
+def _segments(
+    ids: Tensor, targets: Tensor, bounds: list[int], share: bool
+) -> tuple[Tensor, Tensor]:
+    """Choose the positions of a row to keep, and say which of them make an example."""
+    import torch
+
+    alike: dict[tuple[int, ...], list[tuple[int, int]]] = {}
+    for start, end in pairwise(bounds):
+        opening = ids[start : start + _SHORTEST_OPENING].tolist() if share else [start]
+        alike.setdefault(tuple(opening), []).append((start, end))
+    kept: list[int] = []
+    segments = []
+    for spans in alike.values():
+        shared = _opening(ids, targets, spans) if len(spans) > 1 else 0
+        first = len(kept)
+        last = first + shared
+        if shared:
+            kept += range(spans[0][0], spans[0][0] + shared)
+            segments.append((first, last, first, first))
+        for start, end in spans:
+            segments.append((len(kept), len(kept) + end - start - shared, first, last))
+            kept += range(start + shared, end)
+    return torch.tensor(kept), torch.tensor(segments)
+
+
+def _opening(ids: Tensor, targets: Tensor, spans: list[tuple[int, int]]) -> int:
+    """Count the tokens that all the examples begin with, before the first that predicts."""
+    import torch
+
+    learned = [(targets[start:end] != _IGNORED).nonzero() for start, end in spans]
+    length = min(int(places[0]) if len(places) else 0 for places in learned)
+    rows = torch.stack([ids[start : start + length] for start, _ in spans])
+    return int((rows == rows[0]).all(dim=0).cumprod(dim=0).sum())
 
 
 def predict_learned_only(model: Any) -> None:
@@ -74,7 +121,7 @@ def register_packed_attention() -> None:
 
 
 def _varlen(
-    module: Any, query: Tensor, key: Tensor, value: Tensor, _mask: Any, **options: Any
+    _module: Any, query: Tensor, key: Tensor, value: Tensor, _mask: Any, **options: Any
 ) -> tuple[Tensor, None]:
     """Attend by PyTorch's kernel for sequences of varying length.
 
@@ -105,28 +152,32 @@ def _parameters(function: Any) -> Any:
 
 
 def _by_example(
-    module: Any, query: Tensor, key: Tensor, value: Tensor, _mask: Any, **options: Any
+    _module: Any, query: Tensor, key: Tensor, value: Tensor, _mask: Any, **options: Any
 ) -> tuple[Tensor, None]:
     """Attend example by example; shapes as for `_varlen`."""
     import torch
     from torch.nn.functional import scaled_dot_product_attention
 
-    shared = query.shape[1] // key.shape[1]
-    key, value = (x.repeat_interleave(shared, dim=1) for x in (key, value))
+    copies = query.shape[1] // key.shape[1]
+    key, value = (x.repeat_interleave(copies, dim=1) for x in (key, value))
     window = options.get("sliding_window")
     parts = []
-    for start, end in pairwise(options["cu_seq_lens_q"].tolist()):
+    for start, end, first, last in options["segments"].tolist():
         q, k, v = (x[:, :, start:end] for x in (query, key, value))
-        mask = _window_mask(end - start, window) if window and end - start > window else None
+        if first < last:
+            k, v = (torch.cat([x[:, :, first:last], y], dim=2) for x, y in ((key, k), (value, v)))
+        plain = first == last and not (window and window < end - start)
+        mask = None if plain else _seen(q.shape[2], k.shape[2], window)
         out = scaled_dot_product_attention(
-            q, k, v, attn_mask=mask, is_causal=mask is None, scale=options.get("scaling")
+            q, k, v, attn_mask=mask, is_causal=plain, scale=options.get("scaling")
         )
         parts.append(out)
     return torch.cat(parts, dim=2).transpose(1, 2), None
 
 
-def _window_mask(length: int, window: int) -> Tensor:
+def _seen(queries: int, keys: int, window: int | None) -> Tensor:
+    """Say which keys the last `queries` tokens see: those before each, within a window if any."""
     import torch
 
-    allowed = torch.ones(length, length, dtype=torch.bool).tril()
-    return allowed.triu(1 - window)
+    allowed = torch.ones(queries, keys, dtype=torch.bool).tril(keys - queries)
+    return allowed.triu(keys - queries + 1 - window) if window else allowed

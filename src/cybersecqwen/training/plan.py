@@ -93,6 +93,7 @@ class Plan:
     attention: str
     checkpointing: bool
     compiled: bool
+    shared_openings: bool  # what prompts begin with alike is computed once for a row
     memory: int
     available: int
     reasons: dict[str, str]
@@ -155,18 +156,23 @@ def _plan(
     chosen = f"the recipe's {rows.step} sequences of a step, {micro} at once take {fits}"
     again = "without it memory is short" if checkpointing else "memory suffices without it"
     on_gpu = device.kind == "cuda"
+    shared = not on_gpu and attention == PACKED and not recipe.adapter.dropout
     return Plan(
         micro,
         rows.step // micro,
         attention,
         checkpointing,
         on_gpu,
+        shared,
         memory,
         device.memory,
         {
             "micro_batch": "set by the recipe" if training.micro_batch else chosen,
             "attention": reason,
             "checkpointing": again if training.checkpointing is None else "set by the recipe",
+            "shared_openings": "what prompts begin with alike, once for a row"
+            if shared
+            else "by the attention on a CPU alone, and without dropout",
             "compiled": "fewer, larger kernels" if on_gpu else "gained nothing on a CPU",
         },
     )

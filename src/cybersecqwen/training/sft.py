@@ -177,7 +177,7 @@ def _follow(plan: Plan, trainer: Any) -> None:
         register_packed_attention()
     if plan.attention != "flash_attention_2":  # else it is loaded so
         model.set_attn_implementation(attention_of(model.config, plan.attention))
-    trainer.data_collator = PackedBatch(trainer.data_collator)
+    trainer.data_collator = PackedBatch(trainer.data_collator, plan.shared_openings)
     predict_learned_only(model)
     if plan.compiled:
         compile_layers(model)
