@@ -115,6 +115,22 @@ def test_a_server_of_the_model_is_in_parity(server: Any, reference: LocalModel) 
     assert (asked["model"], asked["temperature"], asked["logprobs"]) == ("tiny", 0, True)
 
 
+def test_of_tokens_with_one_text_the_likeliest_is_compared(
+    server: Any, reference: LocalModel
+) -> None:
+    remote = serve(server, reference)
+    told = server.model
+
+    def answer(body: Json) -> Json:
+        answered = told(body)
+        for step in answered["choices"][0]["logprobs"]["content"]:  # llama.cpp's special tokens
+            step["top_logprobs"].append({"token": step["token"], "logprob": -20.0})
+        return dict(answered)
+
+    server.model = answer
+    assert check(reference, remote, prompts=1)["max_abs_difference"] == 0
+
+
 def test_a_server_that_reads_other_tokens_is_named_by_the_first(
     server: Any, reference: LocalModel
 ) -> None:

@@ -60,19 +60,17 @@ class LocalModel:
 
     def answer(self, prompt: str, length: int) -> list[int]:
         """Write at most `length` tokens greedily, without the one that ends them."""
-        import torch
+        from transformers import GenerationConfig
 
-        inputs = self._tensor(self._tokens(self._render(prompt)))
-        cache, written = None, list[int]()
-        with torch.inference_mode():
-            while len(written) < length:
-                output = self.model(input_ids=inputs, past_key_values=cache, use_cache=True)
-                token = int(output.logits[0, -1].argmax())
-                if token in self.ends:
-                    break
-                written.append(token)
-                cache, inputs = output.past_key_values, self._tensor([token])
-        return written
+        inputs, ends = self._tensor(self._tokens(self._render(prompt))), sorted(self.ends)
+        settings = GenerationConfig(  # in place of the model's own, which may hold penalties
+            do_sample=False, max_new_tokens=length, eos_token_id=ends or None, pad_token_id=0
+        )
+        output = self.model.generate(
+            inputs, attention_mask=inputs.new_ones(inputs.shape), generation_config=settings
+        )
+        written: list[int] = output[0, inputs.shape[1] :].tolist()
+        return written[:-1] if written and written[-1] in self.ends else written
 
     def observe(self, prompt: str, answer: Sequence[int]) -> Observation:
         """Return what the model would write at each token of an answer, and behind the last."""
@@ -84,7 +82,7 @@ class LocalModel:
             logits = self.model(input_ids=self._tensor([*tokens, *answer])).logits[0]
         top = logits[len(tokens) - 1 :].float().log_softmax(-1).topk(LIKELIEST)
         steps = [
-            {self.spelled(token): value for token, value in zip(*step, strict=True)}
+            _by_text([(self.spelled(token), value) for token, value in zip(*step, strict=True)])
             for step in zip(top.indices.tolist(), top.values.tolist(), strict=True)
         ]
         likeliest = [self.spelled(token) for token in top.indices[:, 0].tolist()]
@@ -154,7 +152,7 @@ class RemoteModel:
         answered = await _post(session, endpoint(base, "chat/completions"), body)
         choice = answered["choices"][0]
         steps = [
-            {self._spelled(one): one["logprob"] for one in step["top_logprobs"]}
+            _by_text([(self._spelled(one), one["logprob"]) for one in step["top_logprobs"]])
             for step in (choice.get("logprobs") or {}).get("content") or []
         ]
         written = [self._spelled(s) for s in (choice.get("logprobs") or {}).get("content") or []]
@@ -168,6 +166,11 @@ class RemoteModel:
 
     def _spelled(self, token: Mapping[str, Any]) -> str:
         return END if token["token"] in self.ends else str(token["token"])
+
+
+def _by_text(likeliest: Sequence[tuple[str, float]]) -> dict[str, float]:
+    """Map texts to log-probabilities; of tokens with one text, as special ones, the likeliest."""
+    return dict(reversed(likeliest))
 
 
 async def _tokens(

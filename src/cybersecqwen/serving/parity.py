@@ -44,7 +44,7 @@ TOLERANCES = {
     "gguf-f16": Tolerance(0.3, 0.97),
     "gguf-q8_0": Tolerance(0.6, 0.95),
     "gguf-q4_k_m": Tolerance(3.0, 0.8),
-    "int8": Tolerance(1.5, 0.9),
+    "int8": Tolerance(3.0, 0.9),
     "int4": Tolerance(4.0, 0.7),
 }
 
