@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -14,7 +15,7 @@ from cybersecqwen.hub import push as push_module
 from cybersecqwen.hub.contents import SUMS, collect
 from cybersecqwen.hub.push import push
 
-from .conftest import REPO, TOKEN, Hub
+from .conftest import REPO, TOKEN, Handler, Hub
 
 NAMES = [
     *("README.md", "config.json", "corpus/DATASET_CARD.md", "corpus/certificate.json"),
@@ -125,6 +126,19 @@ def test_a_file_that_changes_on_the_way_is_not_committed(hub: Hub, run: Path, na
     with pytest.raises(CyberSecQwenError, match=f"changed while it was sent: {name}"):
         push(files, REPO, endpoint=hub.url)
     assert len(hub.commits) == 1
+
+
+def test_what_the_hub_loses_is_told(hub: Hub, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = Handler.entry
+
+    def other(self: Handler, name: str, content: bytes) -> dict[str, Any]:
+        return honest(self, name, content[::-1] if name.startswith("model-00001") else content)
+
+    monkeypatch.setattr(Handler, "entry", other)
+    with pytest.raises(
+        CyberSecQwenError, match=r"does not have model-00001\.safetensors as it was"
+    ):
+        push(collect(run), REPO, endpoint=hub.url)
 
 
 def test_a_public_repository_has_to_be_meant(hub: Hub, run: Path) -> None:

@@ -88,12 +88,20 @@ def _check_unchanged(files: Sequence[HubFile]) -> None:
 
 
 def _check_arrival(api: HfApi, repo: str, commit: str, files: Sequence[HubFile]) -> None:
-    """Compare the repository with what was to be sent, by name and size."""
+    """Compare the repository with what was to be sent: names, sizes, and checksums of weights."""
+    from huggingface_hub.hf_api import RepoFile
+
+    entries = list(api.list_repo_tree(repo, recursive=True, revision=commit))
     there = {
-        entry.path: getattr(entry, "size", None)
-        for entry in api.list_repo_tree(repo, recursive=True, revision=commit)
+        e.path: (e.size, e.lfs.sha256 if e.lfs else None)
+        for e in entries
+        if isinstance(e, RepoFile)
     }
-    lost = [file.name for file in files if there.get(file.name) != file.size]
+    lost = [
+        file.name
+        for file in files
+        if there.get(file.name) not in ((file.size, None), (file.size, file.sha256))
+    ]
     if lost:
         what = f"the hub does not have {', '.join(lost)} as it was sent, at commit {commit}"
         raise CyberSecQwenError(what, where=repo, tip="run the same command again")
