@@ -77,7 +77,7 @@ class Distractors:
 
 
 def _at_rank(rank: str, own: int, ordered: Sequence[str], shared: dict[str, int]) -> list[str]:
-    """Take wrong options beside which one that shares `own` words has a rank."""
+    """Take what gives an option that shares `own` words its rank; too few where nothing does."""
     more = [one for one in ordered if shared[one] > own]
     fewer = [one for one in ordered if shared[one] < own]
     if rank == "none":
@@ -86,6 +86,4 @@ def _at_rank(rank: str, own: int, ordered: Sequence[str], shared: dict[str, int]
         return fewer[:WRONG]
     if rank == "fewest":
         return more[:WRONG]
-    if not more:
-        return []
-    return [*more[:1], *[one for one in ordered if one in set(fewer)][: WRONG - 1]]
+    return [*more[:1], *fewer[: WRONG - 1]] if more else []
