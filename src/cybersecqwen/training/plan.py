@@ -157,6 +157,9 @@ def _plan(
     again = "without it memory is short" if checkpointing else "memory suffices without it"
     on_gpu = device.kind == "cuda"
     shared = not on_gpu and attention == PACKED and not recipe.adapter.dropout
+    openings = "what prompts begin with alike is computed once for a row"
+    if not shared:
+        openings = "only by the attention of a CPU, and without dropout"
     return Plan(
         micro,
         rows.step // micro,
@@ -170,9 +173,7 @@ def _plan(
             "micro_batch": "set by the recipe" if training.micro_batch else chosen,
             "attention": reason,
             "checkpointing": again if training.checkpointing is None else "set by the recipe",
-            "shared_openings": "what prompts begin with alike, once for a row"
-            if shared
-            else "by the attention on a CPU alone, and without dropout",
+            "shared_openings": openings,
             "compiled": "fewer, larger kernels" if on_gpu else "gained nothing on a CPU",
         },
     )
@@ -199,9 +200,7 @@ def _memory(recipe: Recipe, size: Size, tokens: int, checkpointing: bool) -> int
     projections, see docs/lab/training.md.
     """
     width = 2 if recipe.model.precision == "bfloat16" else 4
-    dropped = (
-        recipe.adapter.dropout > 0
-    )  # each projection then keeps an input and a mask of its own
+    dropped = recipe.adapter.dropout > 0  # each projection then keeps an input of its own
     attended = size.heads * size.head_size
     kept = (
         (20 + 10 * width * dropped) * size.hidden

@@ -199,8 +199,9 @@ def training_settings(recipe: Recipe, plan: Plan | None = None) -> dict[str, Any
             tip=f"--set training.checkpoint_steps={training.log_steps * 10}",
         )
     micro, times = training.per_device_batch_size, training.gradient_accumulation
+    checkpointing = bool(training.checkpointing)
     if plan is not None:
-        micro, times = plan.micro_batch, plan.accumulation
+        micro, times, checkpointing = plan.micro_batch, plan.accumulation, plan.checkpointing
     return {
         "learning_rate": training.learning_rate,
         "lr_scheduler_type": training.schedule,
@@ -219,7 +220,7 @@ def training_settings(recipe: Recipe, plan: Plan | None = None) -> dict[str, Any
         "completion_only_loss": training.loss == "completion",
         "bf16": recipe.model.precision == "bfloat16",
         "use_cpu": not torch.cuda.is_available(),
-        "activation_checkpointing": plan is not None and plan.checkpointing,
+        "activation_checkpointing": checkpointing,
         "seed": training.seed,
         "data_seed": training.seed,
         "save_strategy": "steps",
