@@ -2,7 +2,7 @@
 
     python benchmarks/generation.py smollm2 --benchmark cti-bench --items 32
 
-One trial through `model.generate` in batches of 32, then the trials of the protocol through the
+Two trials through `model.generate` in batches of 32, then the trials of the protocol through the
 engine, in the same process, both as often as --rounds says. The clock is the processor time of all
 threads, so a busy machine changes it little. Prints, for each, the seconds and the tokens of an
 answer, and their ratio.
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -72,14 +73,16 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--batch-size", type=int)
+    parser.add_argument("--max-tokens", type=int, help="of an answer, in place of the protocol's")
     options = parser.parse_args()
     engine: Any = open_model(options.model, batch_size=options.batch_size).engine
     protocol, items = find_protocol("model-card"), read_items(options.benchmark, options.task)
+    protocol = replace(protocol, max_tokens=options.max_tokens or protocol.max_tokens)
     items = items[:: max(1, len(items) // options.items)][: options.items]
     trials = [trial_requests(protocol, items, kind="instruct", trial=t) for t in range(5)]
     together = [request for asked in zip(*trials, strict=True) for request in asked]
     ways = [
-        (f"generate, batch {_BATCH}, one trial", library, trials[0]),
+        (f"generate, batch {_BATCH}, two trials", library, trials[0] + trials[1]),
         ("engine, one trial", ours, trials[0]),
         ("engine, five trials", ours, together),
     ]
