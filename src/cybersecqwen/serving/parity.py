@@ -36,16 +36,17 @@ class Tolerance(NamedTuple):
     agreement: float
 
 
-# By what is stored. A server computes in a precision of its own, which "merged" allows for.
+# By what is stored, about twice what was seen of SmolLM2-135M through transformers, llama.cpp and
+# vLLM: a server computes in a precision of its own, which "merged" allows for.
 TOLERANCES = {
-    "merged": Tolerance(0.3, 0.97),
+    "merged": Tolerance(1.0, 0.97),
     "adapter": Tolerance(0.3, 0.97),
     "safetensors": Tolerance(1e-3, 1.0),
     "gguf-f16": Tolerance(0.3, 0.97),
-    "gguf-q8_0": Tolerance(0.6, 0.95),
-    "gguf-q4_k_m": Tolerance(3.0, 0.8),
-    "int8": Tolerance(3.0, 0.9),
-    "int4": Tolerance(4.0, 0.7),
+    "gguf-q8_0": Tolerance(1.5, 0.95),
+    "gguf-q4_k_m": Tolerance(7.0, 0.8),
+    "int8": Tolerance(4.0, 0.9),
+    "int4": Tolerance(7.0, 0.7),
 }
 
 
