@@ -42,7 +42,7 @@ TOLERANCES = {
     "merged": Tolerance(1.0, 0.97),
     "adapter": Tolerance(0.3, 0.97),
     "safetensors": Tolerance(1e-3, 1.0),
-    "gguf-f16": Tolerance(0.3, 0.97),
+    "gguf-f16": Tolerance(0.1, 0.99),
     "gguf-q8_0": Tolerance(1.5, 0.95),
     "gguf-q4_k_m": Tolerance(7.0, 0.8),
     "int8": Tolerance(4.0, 0.9),
