@@ -62,7 +62,10 @@ PAIR = [("a", "XSS in Foo."), (7, "SQL injection.")]
         (gzip.compress(JSONL, mtime=0), PAIR),
         (JSONL.strip(), PAIR),
         (JSONL.decode().encode("utf-16"), PAIR),
-        (gzip.compress(CSV.decode().encode("utf-32")), [("a", PAIR[0][1]), ("7", PAIR[1][1])]),
+        (
+            gzip.compress(CSV.decode().encode("utf-32"), mtime=0),
+            [("a", PAIR[0][1]), ("7", PAIR[1][1])],
+        ),
         (pretty(CVE5).decode().encode("utf-16"), [("CVE-2021-0001", "XSS in Foo.")]),
         (CSV, [("a", "XSS in Foo."), ("7", "SQL injection.")]),
         (b"\xef\xbb\xbf" + CSV.replace(b"\n", b"\r\n"), [("a", PAIR[0][1]), ("7", PAIR[1][1])]),

@@ -44,6 +44,12 @@ SUMMARY = {
     "total_parameters": 4_154_588_672,
     "packed_sequences": None,
     "final_train_loss": 0.6123,
+    "plan": {
+        "micro_batch": 2,
+        "checkpointing": False,
+        "memory": 9,
+        "reasons": {"checkpointing": "it fits"},
+    },
     "world_size": 2,
     "device": "a test device",
     "versions": {"torch": "2.13.0", "trl": "1.16.0"},

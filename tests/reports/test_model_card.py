@@ -135,9 +135,10 @@ def test_every_training_number_of_the_recipe_is_on_the_card(make_run: MakeRun) -
     recipe = load_recipe("cybersecqwen-4b")
     training = section(render(make_run()), "Training")
     for part in ("adapter", "training"):
-        for key in getattr(recipe, part).model_dump():
+        for key in getattr(recipe, part).model_dump(exclude_none=True):
             assert f"`{part}.{key}`" in training
     assert "| 5e-05 " in training
+    assert "| plan: checkpointing | no " in " ".join(training.split())
     assert "32 (batch × accumulation × world size 2)" in training
 
 

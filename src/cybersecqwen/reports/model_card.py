@@ -206,7 +206,10 @@ def _trained(summary: Json) -> dict[str, str]:
         key.replace("_", " "): f"{value:,}" if isinstance(value, int) else _text(value)
         for key, value in values.items()
     }
-    return measures | {f"version of {k}": str(v) for k, v in summary.get("versions", {}).items()}
+    plan = summary.get("plan") or {}
+    chosen = {f"plan: {k.replace('_', ' ')}": _text(plan[k]) for k in plan.get("reasons", ())}
+    versions = {f"version of {k}": str(v) for k, v in summary.get("versions", {}).items()}
+    return measures | chosen | versions
 
 
 def _measures(value: Json, path: str = "") -> dict[str, str]:
