@@ -131,9 +131,13 @@ def test_several_files_are_learned_from_together(run: Path, corpus: Path, tmp_pa
     assert len(trainer.eval_dataset) == 2 * len(alone.eval_dataset)
 
 
-def test_losses_that_a_resume_would_change_are_refused(corpus: Path, run: Path) -> None:
+def test_losses_that_a_resume_would_change_are_refused(
+    corpus: Path, run: Path, tmp_path: Path
+) -> None:
+    recipe, out = tiny("training.log_steps=3"), tmp_path / "adapter"
     with pytest.raises(RecipeError, match="not a multiple of log_steps"):
-        training_settings(tiny("training.log_steps=3"))
+        make_trainer(recipe, files_of(corpus), out, base=run / "base")
+    assert not out.exists()
 
 
 def test_targets_that_are_not_in_the_model_are_refused(

@@ -18,7 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cybersecqwen.config import Recipe
+from cybersecqwen.config import Recipe, Training
 from cybersecqwen.engines.transformers import attention_of, check_vocabulary
 from cybersecqwen.errors import RecipeError, StageError, extra
 from cybersecqwen.files import (
@@ -95,6 +95,7 @@ def make_trainer(recipe: Recipe, data: TrainingFiles, out: Path, *, base: str | 
         from transformers.trainer_callback import PrinterCallback
         from trl import SFTConfig
     check_attention(recipe.model.attention)
+    _check_log_steps(recipe.training)
     datasets.disable_progress_bars()  # it shows some dozen short ones
     tokenizer = load_tokenizer(recipe, base)
     device = Device.here()  # before the model takes its share
@@ -131,6 +132,16 @@ def make_trainer(recipe: Recipe, data: TrainingFiles, out: Path, *, base: str | 
     trainer.args.eval_steps = steps_per_epoch(trainer)
     trainer.plan = plan
     return trainer
+
+
+def _check_log_steps(training: Training) -> None:
+    """Refuse what could not be resumed: a logged loss is the mean of the steps since the last."""
+    if training.checkpoint_steps % training.log_steps:
+        raise RecipeError(
+            f"checkpoint_steps {training.checkpoint_steps} is not a multiple of "
+            f"log_steps {training.log_steps}, so a resumed run could not log the same losses",
+            tip=f"--set training.checkpoint_steps={training.log_steps * 10}",
+        )
 
 
 def _trainer_class(out: Path) -> Any:
@@ -191,13 +202,6 @@ def training_settings(recipe: Recipe, plan: Plan | None = None) -> dict[str, Any
     with extra("train"):
         import torch
     training = recipe.training
-    if training.checkpoint_steps % training.log_steps:
-        # A logged loss is the mean since the last one; a resume begins such a mean anew.
-        raise RecipeError(
-            f"checkpoint_steps {training.checkpoint_steps} is not a multiple of "
-            f"log_steps {training.log_steps}, so a resumed run could not log the same losses",
-            tip=f"--set training.checkpoint_steps={training.log_steps * 10}",
-        )
     micro, times = training.per_device_batch_size, training.gradient_accumulation
     checkpointing = bool(training.checkpointing)
     if plan is not None:
