@@ -15,6 +15,7 @@ from cybersecqwen.engines import ENGINES, Engine, engine_of, open_model
 from cybersecqwen.errors import CyberSecQwenError, EngineError, InputError
 from cybersecqwen.prompts import rcm_prompt
 from cybersecqwen.records import Request
+from cybersecqwen.training.gguf_writer import About, write_gguf
 
 N = 70
 
@@ -37,6 +38,12 @@ def case(request: pytest.FixtureRequest, ask: Any) -> Case:
     if request.param in ("transformers", "smollm2"):  # the second is a folder too, made once
         engine = ENGINES[request.param](get("model_folder"), kind="instruct", batch_size=8)
         return Case(engine, ask(N, max_tokens=100_000), [])  # refused before any work
+    if request.param == "gguf":
+        pytest.importorskip("gguf")
+        get("monkeypatch").setenv("CYBERSECQWEN_CACHE", str(get("tmp_path") / "cache"))
+        file = get("tmp_path") / "tiny.gguf"
+        write_gguf(get("model_folder"), file, weights="f16", about=About("tiny", "mit", "none"))
+        return Case(open_model(file).engine, ask(N, max_tokens=100_000), [])
     if request.param == "http":
         server = get("server")
         server.faults["fails"] = ["wait"]
@@ -86,14 +93,18 @@ def test_the_description_is_json_and_stable(case: Case) -> None:
 
 
 @pytest.fixture
-def strings(model_folder: Path, recording: Any) -> dict[str, list[str]]:
+def strings(model_folder: Path, recording: Any, tmp_path: Path) -> dict[str, list[str]]:
     """List, by the engine that opens them, strings that name a model."""
+    gguf = tmp_path / "exported" / "tiny.gguf"
+    gguf.parent.mkdir()
+    gguf.write_bytes(b"GGUF")
     answers = recording([{"item": 0, "text": "CWE-79"}], "recorded/answers.jsonl")
     urls = ["http://localhost:8000", "HTTPS://host/v1", "org/model@http://localhost:8000/v1"]
     return {
         "embedded": ["embedded"],
         "smollm2": ["smollm2"],
         "http": [*urls, "http://host/answers.jsonl"],
+        "gguf": [str(gguf)],
         "transformers": [str(model_folder), str(model_folder.parent), "src"],
         "replay": [str(answers), str(answers.parent), "missing/answers.csv.gz"],
     }
@@ -147,12 +158,10 @@ def test_what_is_no_model_says_what_is_one(tmp_path: Path) -> None:
     (run / "merged" / "config.json").write_text("{}")
     (run / "train.jsonl").write_text("{}\n")
     (tmp_path / "empty").mkdir()
-    (tmp_path / "model.gguf").write_bytes(b"GGUF")
     wrong = {
         "embeded": "'embeded' is not a model (give embedded, smollm2, a model folder,",
         f"{tmp_path}/none": "/none' is not a model (give embedded, smollm2, a model folder,",
         f"{tmp_path}/none.jsonl": "none.jsonl: no such file or folder",
-        f"{tmp_path}/model.gguf": "model.gguf: 'model.gguf' is not a recording",
         f"{tmp_path}/empty": "empty: no config.json in this folder",
         str(run): f"run: this is a run folder, not a model (its model is {run / 'merged'})",
         "http://user:secret@localhost/v1": "a server URL may hold no password",

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
+import lzma
 import os
 import random
 import tarfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 import pytest
 
 from cybersecqwen.errors import InputError
-from cybersecqwen.formats.archives import HEAD, members
+from cybersecqwen.formats import archives
+from cybersecqwen.formats.archives import HEAD, members, unpacked
 
 NOISE = random.Random(3).randbytes(5000)
 FILES = {"a/1.json": b'{"n": 1}', "b/2.json": b'{"n": 2}', "b/3.json": NOISE}
@@ -128,3 +133,22 @@ def test_a_pipe_in_a_folder_is_named_and_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.json")
     with pytest.raises(InputError, match=r"a\.json: is no regular file"):
         list(members(tmp_path))
+
+
+@pytest.mark.parametrize("packed", [gzip.compress, bz2.compress, lzma.compress])
+def test_what_a_pipe_unpacks_to_is_bounded_too(
+    packed: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archives, "_FREE", 10_000)
+    text = random.Random(1).randbytes(15_000)
+    assert unpacked(pipe(packed(text))).read() == text
+    with pytest.raises(InputError, match="unpacks to more than 200 times its size"):
+        unpacked(pipe(packed(bytes(10_000_000)))).read()
+
+
+def pipe(data: bytes) -> IO[bytes]:
+    """Return a pipe that holds less than 64 kB."""
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "wb") as end:
+        end.write(data)
+    return os.fdopen(reading, "rb")

@@ -87,13 +87,22 @@ def test_a_signal_ends_the_server_and_leaves_nothing(
 ) -> None:
     command = (sys.executable, "-m", "cybersecqwen.cli", "serve-model", str(gguf))
     options = ("--executable", str(program("serves")), "--port", str(free_port()))
-    with subprocess.Popen((*command, *options), stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        url, line = process.stdout.readline(), process.stdout.readline()
-        assert line == f"cybersecqwen evaluate --model tiny-q8_0@{url}"
-        pids = processes(tmp_path)
-        os.kill(process.pid, number)
-        assert process.wait(20) == 130
+    with subprocess.Popen(
+        (*command, *options),
+        stdout=subprocess.PIPE,
+        text=True,
+        # Under nohup the tests ignore a hang-up, and what they start would too.
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # noqa: PLW1509  # no threads
+    ) as process:
+        try:
+            assert process.stdout is not None
+            url, line = process.stdout.readline(), process.stdout.readline()
+            assert line == f"cybersecqwen evaluate --model tiny-q8_0@{url}"
+            pids = processes(tmp_path)
+            os.kill(process.pid, number)
+            assert process.wait(20) == 130
+        finally:
+            process.kill()
     assert not any(map(alive, pids))
     assert not list((tmp_path / "cache").rglob("*.log"))
 

@@ -59,6 +59,8 @@ class ReplayEngine:
         path = Path(model)
         if path.is_dir():
             return holds_recordings(path)
+        if path.suffix.lower() == ".gguf":
+            return False
         return path.is_file() or (file_ending(path) in ENDINGS and not is_address(model))
 
     @classmethod

@@ -219,6 +219,8 @@ def unpacked(stream: IO[bytes], where: object = None) -> io.BufferedReader:
     """
     buffered = stream if isinstance(stream, io.BufferedReader) else _buffered(stream)
     opened = _opener(buffered.peek(_MAGIC))
+    if opened and not buffered.seekable():
+        buffered = io.BufferedReader(_Counted(buffered))
     return _buffered(_Unpacked(buffered, opened(buffered), where)) if opened else buffered
 
 
@@ -240,6 +242,28 @@ _MAGIC = 6  # bytes by which they are told
 
 def _opener(head: bytes) -> Callable[[IO[bytes]], Any] | None:
     return next((opened for magic, opened in _PACKED.items() if head.startswith(magic)), None)
+
+
+class _Counted(io.RawIOBase):
+    """A pipe, which cannot tell by itself how far it has been read."""
+
+    def __init__(self, pipe: io.BufferedReader) -> None:
+        self._pipe, self._size = pipe, 0
+
+    def readable(self) -> bool:
+        """Say that it can be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read what is there, up to the length of a buffer."""
+        data = self._pipe.read1(len(buffer))
+        buffer[: len(data)] = data
+        self._size += len(data)
+        return len(data)
+
+    def tell(self) -> int:
+        """Return how many bytes have been read."""
+        return self._size
 
 
 class _Unpacked(io.RawIOBase):

@@ -4,8 +4,8 @@
         print(vulnerability.cve_id)
 
 Columns: cve_id, published, description, cwe_nvd, cwe_cna, cwe_cisa_adp (lists),
-cvss3_vector, assigner, description_source, and rejected and modified (an ISO timestamp)
-where the table has them.
+cvss3_vector, assigner, description_source, and where the table has them rejected, modified (an
+ISO timestamp), status, and cvss (a list of source, version, vector and score).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json
 from cybersecqwen.formats.archives import Head, first_bytes, readable, unpacked
 from cybersecqwen.formats.rows import Report, is_jsonl, jsonl_rows, parquet_rows, refuse, reported
-from cybersecqwen.records import Vulnerability
+from cybersecqwen.records import Cvss, Vulnerability
 from cybersecqwen.sources.feed import Feed
 from cybersecqwen.sources.schema import IsoDate, IsoTime, Schema, validated
 
@@ -45,6 +45,8 @@ class _Columns(Schema, title="a row of Vulnerability columns"):
     description_source: str | None
     rejected: bool | None = None
     modified: IsoTime | None = None
+    status: str | None = None
+    cvss: list[Cvss] | None = None
 
 
 def recognise(head: Head) -> bool:
@@ -87,6 +89,8 @@ def _record(row: Json, where: str) -> Vulnerability:
         description_source=one.description_source,
         rejected=bool(one.rejected),
         modified=one.modified or "",
+        status=one.status or "",
+        cvss=tuple(one.cvss or ()),
         where=where,
     )
 
@@ -120,6 +124,8 @@ def _wanted_type(name: str, kind: Any) -> str:
         listed = types.is_list(kind) or types.is_large_list(kind)
         listed = types.is_null(kind) or (listed and _is_text(kind.value_type))
         return "" if listed else "a list of text"
+    if name == "cvss":
+        return "" if types.is_list(kind) or types.is_null(kind) else "a list"
     if name == "rejected":
         return "" if types.is_boolean(kind) else "boolean"
     if name in ("published", "modified") and (types.is_date(kind) or types.is_timestamp(kind)):

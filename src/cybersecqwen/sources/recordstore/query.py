@@ -23,6 +23,7 @@ from cybersecqwen.sources.recordstore.session import latest_release
 from cybersecqwen.sources.recordstore.versions import (
     COLUMNS,
     LABELS,
+    as_cvss,
     as_labels,
     as_vulnerability,
 )
@@ -91,7 +92,7 @@ def rows(path: Path, wanted: RecordFilter) -> Iterator[Json]:
     `known_exploited` is the date on which KEV took the record in, or null.
     """
     where, values = _condition(wanted)
-    columns = ", ".join(f"records.{name}" for name in COLUMNS if name not in ("status", "cvss"))
+    columns = ", ".join(f"records.{name}" for name in COLUMNS)
     query = (
         f"SELECT {columns}, kev.date_added AS known_exploited FROM records"
         f" LEFT JOIN kev USING (cve_id) WHERE {where} ORDER BY records.{wanted.by}, records.cve_id"
@@ -99,7 +100,8 @@ def rows(path: Path, wanted: RecordFilter) -> Iterator[Json]:
     with open_for_reading(path) as connection:
         for row in connection.execute(query, values):
             labels = {name: list(as_labels(row[name])) for name in LABELS}
-            yield {**dict(row), **labels, "rejected": bool(row["rejected"])}
+            cvss = [severity._asdict() for severity in as_cvss(row["cvss"])]
+            yield {**dict(row), **labels, "rejected": bool(row["rejected"]), "cvss": cvss}
 
 
 def count(path: Path, wanted: RecordFilter) -> int:

@@ -146,7 +146,7 @@ def as_vulnerability(row: sqlite3.Row, where: str = "") -> Vulnerability:
     """Turn a row with COLUMNS into a record."""
     values = {name: row[name] for name in COLUMNS}
     values |= {name: as_labels(values[name]) for name in LABELS}
-    values |= {"cvss": _as_cvss(values["cvss"]), "rejected": bool(values["rejected"])}
+    values |= {"cvss": as_cvss(values["cvss"]), "rejected": bool(values["rejected"])}
     return Vulnerability(**values, where=where)
 
 
@@ -167,7 +167,8 @@ def as_labels(listed: str) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=1 << 14)
-def _as_cvss(listed: str) -> tuple[Cvss, ...]:
+def as_cvss(listed: str) -> tuple[Cvss, ...]:
+    """Read a list of severities likewise."""
     return tuple(_CVSS.validate_json(listed))
 
 
