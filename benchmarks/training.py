@@ -6,7 +6,8 @@
 Each way runs in a process of its own, on whatever device is there, and its first step is not
 timed. The loop is what one writes oneself: PEFT, AdamW, batches padded to their longest example,
 and the loss of the model. The other two are `cybersecqwen train` with training.plan = "plain" and
-"auto". On a shared machine read the tokens for a second of the processor, and of those the ratios.
+"auto"; the latter's rate is too low by what the prompts of a row share, which is computed and
+counted once. On a shared machine read the tokens for a second of the processor, and the ratios.
 """
 
 from __future__ import annotations

@@ -59,9 +59,9 @@ def prompts_of(**sampling: Any) -> list[Prompt]:
 
     random = torch.Generator().manual_seed(1)
     prompts = []
-    for item, length in enumerate((30, 5, 17, 1, 40, 22, 9)):
+    for item, length in enumerate((30, 5, 1, 17, 40)):
         tokens = torch.randint(4, 120, (length,), generator=random).tolist()
-        settings = {"temperature": 0.0, "top_p": 1.0, "max_tokens": (20, 5, 33)[item % 3]}
+        settings = {"temperature": 0.0, "top_p": 1.0, "max_tokens": (12, 4, 20)[item % 3]}
         for trial in range(2):
             asked = Sampling(**settings | sampling, seed=42 + trial)
             prompts.append(Prompt(Request(item, trial, "", asked), tokens))
@@ -79,13 +79,13 @@ def test_greedy_tokens_are_the_librarys_own(family: str) -> None:
 
     model, prompts = model_of(family), prompts_of()
     expected = {}
-    for prompt in prompts:
+    for prompt in prompts[::2]:  # the trials of an item are alike
         tokens, most = torch.tensor([prompt.tokens]), prompt.request.sampling.max_tokens
         made = model.generate(tokens, max_new_tokens=most, do_sample=False)[0, tokens.shape[1] :]
-        expected[prompt.request.item, prompt.request.trial] = made.tolist()
+        expected |= {(prompt.request.item, trial): made.tolist() for trial in range(2)}
     assert len({len(made) for made in expected.values()}) > 1
     assert decoded(model, prompts, None) == expected
-    assert decoded(model, prompts, 3) == expected
+    assert decoded(model, prompts, 4) == expected  # two items; where one ends, the next joins
 
 
 @pytest.mark.parametrize("family", ["llama", "lfm2"])
@@ -93,7 +93,7 @@ def test_draws_do_not_depend_on_the_batch(family: str) -> None:
     model, prompts = model_of(family), prompts_of(temperature=2.0, top_p=0.95)
     together = decoded(model, prompts, None)
     assert decoded(model, prompts, 1) == together
-    assert decoded(model, prompts[5:], 4).items() <= together.items()
+    assert decoded(model, prompts[3:], 4).items() <= together.items()
     assert together[0, 0] != together[0, 1]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,7 +21,7 @@ from cybersecqwen.training.gguf_writer import About
 from cybersecqwen.training.modelfile import go_template, modelfile
 from cybersecqwen.training.random_base import learn_tokenizer
 
-from .conftest import KINDS, row, tiny
+from .conftest import KINDS, full_disk, row, tiny
 
 needs_gguf = pytest.mark.skipif(find_spec("gguf") is None, reason="the package gguf is not there")
 needs_compressed_tensors = pytest.mark.skipif(
@@ -316,11 +315,9 @@ def test_a_template_that_strips_blanks_is_told(
     assert rendered == "<|turn>user\none<turn|>\n<|turn>model\n"
 
 
+@needs_gguf
 def test_a_folder_is_not_left_half_written(merged: Merged, tmp_path: Path) -> None:
-    from .conftest import full_disk
-
     folder = merged()
-    shutil.rmtree(tmp_path / "out", ignore_errors=True)
     with full_disk(20_000), pytest.raises(CyberSecQwenError, match="cannot write"):
         FORMATS["gguf-f16"].write(folder, tmp_path / "out", SETTINGS)
     assert not list((tmp_path / "out").iterdir())

@@ -136,9 +136,8 @@ def test_the_loss_can_cover_everything(run: Path, corpus: Path, tmp_path: Path) 
     trainer = make_trainer(recipe, files_of(corpus), tmp_path, base=run / "base")
     batch = next(iter(trainer.get_train_dataloader()))
     learned = int((batch["labels"] != -100).sum())
-    assert (
-        learned == batch["input_ids"].numel() - 4
-    )  # all but each example's first token; nothing is shared
+    # All but each example's first token, and nothing is shared.
+    assert learned == batch["input_ids"].numel() - 4
 
 
 def test_the_plan_is_in_the_summary(run: Path) -> None:

@@ -270,7 +270,6 @@ from cybersecqwen.config import load_recipe
 from cybersecqwen.files import read_json
 from cybersecqwen.training.journal import newest_checkpoint
 from cybersecqwen.training.merge import merge
-from cybersecqwen.training.journal import newest_checkpoint
 from cybersecqwen.training.sft import TrainingFiles, train
 
 recipe, corpus, folder, branch, moved = sys.argv[1:]

@@ -91,8 +91,8 @@ def _squared_inputs(layers: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
     def watch(name: str) -> Any:
         def add(_layer: Any, inputs: tuple[Any, ...]) -> None:
-            found = inputs[0].float().flatten(0, -2).square().sum(0)
-            squares[name] = squares.get(name, 0) + found
+            squared = inputs[0].float().flatten(0, -2).square().sum(0)
+            squares[name] = squares.get(name, 0) + squared
 
         return add
 

@@ -82,14 +82,14 @@ def _gguf_q4_k_m(merged: Path, folder: Path, settings: ExportSettings) -> None:
 
 def find_quantizer(program: Path | None) -> str:
     """Return the path of llama.cpp's quantiser; raises CyberSecQwenError where there is none."""
-    found = shutil.which(program or _QUANTIZER)
-    if found is None:
+    path = shutil.which(program or _QUANTIZER)
+    if path is None:
         raise CyberSecQwenError(
             f"{_QUANTIZER} of llama.cpp, which makes this format, is not found",
             where=program,
             tip="put it on PATH, or give --quantizer FILE; gguf-q8_0 needs no llama.cpp",
         )
-    return found
+    return path
 
 
 def _quantize(program: str, source: Path, target: Path) -> None:

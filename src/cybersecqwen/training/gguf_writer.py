@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -80,7 +79,7 @@ def write_gguf(merged: Path, file: Path, *, weights: Weights, about: About) -> N
         _add_tokenizer(writer, tokenizer, config.vocab_size, merged)
         tensors = _tensors(merged, config, family)
         try:
-            _write(writer, tensors, partial, lambda tensor: _kind(tensor.shape, weights))
+            _write(writer, tensors, partial, weights)
             partial.replace(file)
         finally:
             partial.unlink(missing_ok=True)
@@ -222,20 +221,20 @@ def _kind(shape: tuple[int, ...], weights: Weights) -> Any:
     return GGMLQuantizationType.Q8_0 if blocks else GGMLQuantizationType.F16
 
 
-def _write(writer: Any, tensors: list[_Tensor], file: Path, kind_of: Callable[..., Any]) -> None:
+def _write(writer: Any, tensors: list[_Tensor], file: Path, weights: Weights) -> None:
     """Write the head of a file, which lists all tensors, and then one after another."""
     import numpy as np
     from gguf.quants import quant_shape_to_byte_shape
 
     for tensor in tensors:
-        kind = kind_of(tensor)
+        kind = _kind(tensor.shape, weights)
         size = math.prod(quant_shape_to_byte_shape(tensor.shape, kind))
         writer.add_tensor_info(tensor.name, tensor.shape, np.dtype("float32"), size, kind)
     writer.write_header_to_file(file)
     writer.write_kv_data_to_file()
     writer.write_ti_data_to_file()
     for tensor in tensors:
-        writer.write_tensor_data(_stored(tensor, kind_of(tensor)))
+        writer.write_tensor_data(_stored(tensor, _kind(tensor.shape, weights)))
     writer.close()
 
 

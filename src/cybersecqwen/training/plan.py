@@ -11,7 +11,7 @@ learned, so the machine decides.
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 
@@ -100,8 +100,8 @@ class Plan:
 
     def __str__(self) -> str:
         """Say each decision in one line."""
-        words = {key: value for key, value in asdict(self).items() if key in self.reasons}
-        return "\n".join(f"{key} = {value}: {self.reasons[key]}" for key, value in words.items())
+        lines = (f"{key} = {getattr(self, key)}: {reason}" for key, reason in self.reasons.items())
+        return "\n".join(lines)
 
 
 def make_plan(recipe: Recipe, size: Size, rows: Rows, device: Device) -> Plan:

@@ -63,7 +63,7 @@ def train(recipe: Recipe, data: TrainingFiles, out: Path, *, base: str | Path) -
     `out` then holds adapter_model.safetensors, adapter_config.json, the tokenizer with its
     chat_template.jinja, training_log.jsonl, .checkpoints/ and, written last, summary.json.
     Adapter and summary record the commit of a base that came from a hub. Losses are
-    mean negative log-likelihoods per completion token, in nats.
+    mean negative log-likelihoods per learned token, in nats.
 
     Raises InputError for a bad example, RecipeError where the recipe cannot run here,
     StageError when the loss is no longer finite, CyberSecQwenError when the disk is full.
