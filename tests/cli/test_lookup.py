@@ -38,17 +38,22 @@ def test_ids_of_a_pipe_are_looked_up_and_no_line_is_too_long() -> None:
     assert result.stdout.count("KEV is not at hand: cybersecqwen fetch kev") == len(wanted)
 
 
-def test_a_record_without_a_weakness_says_so(tmp_path: Path) -> None:
-    row = {"cve_id": "CVE-2021-0001", "published": "2021-01-01", "description": "Unspecified."}
+@pytest.mark.parametrize("given", [["CVE-2021-0001", "--records"], []])
+def test_a_record_of_a_table_without_a_weakness_says_so(given: list[str], tmp_path: Path) -> None:
+    text = "Unspecified\u009b."
+    row = {"cve_id": "CVE-2021-0001", "published": "2021-01-01", "description": text}
     empty: dict[str, object] = dict.fromkeys(("cvss3_vector", "assigner", "description_source"))
     labels = {f"cwe_{source}": ["NVD-CWE-noinfo"] for source in ("nvd", "cna", "cisa_adp")}
     table = tmp_path / "t.jsonl"
     table.write_text(json.dumps(row | empty | labels) + "\n")
-    result = CliRunner().invoke(main, ["lookup", "CVE-2021-0001", "--records", str(table)])
+    result = CliRunner().invoke(main, ["lookup", *given, str(table)])
     assert "NVD-CWE-noinfo Insufficient Information (placeholder): NVD, CNA" in result.stdout
     assert "none in the record" in result.stdout
     assert "no weakness is known" in result.stdout
     assert "modified not stated, status not stated" in result.stdout
+    line = CliRunner().invoke(main, ["lookup", *given, str(table), "--json"]).stdout
+    assert "\u009b" not in line
+    assert json.loads(line)["description"] == text
 
 
 def test_what_is_nowhere_is_one_line_and_exit_status_1() -> None:

@@ -157,7 +157,7 @@ def test_every_command_takes_the_same_files(name: str, how: str, tmp_path: Path)
     assert record.cve_id == CVE
     assert record.where.startswith(str(path))
     (text,) = read_file(given(), report=pytest.fail)  # classify
-    assert (text.id, text.text) == (CVE, record.description)
+    assert (text.id, text.text, text.record) == (CVE, record.description, record)
     (row,) = read_rows(given())  # audit
     if name != "list":  # of which every text is read
         assert (row.row.text, row.row.cve_ids) == (record.description, (CVE,))

@@ -5,7 +5,8 @@
 
 The format is recognised by the content:
 
-    {"text": "…", "id": "…"}           JSONL: `text` or `description`, `id` or `cve_id`
+    {"text": "…", "id": "…"}           JSONL: `text` or `description`, `id` or `cve_id`; or a
+                                       table of records
     id,text                            CSV: the same names in its header; also ; and tab
     NVD JSON 2.0, CVE JSON 5, parquet  as `sources` recognises and reads them; archives and
                                        folders too, and the record store
@@ -115,7 +116,7 @@ def _read_head(stream: IO[bytes]) -> bytes:
 
 
 def _is_feed(head: Head) -> bool:
-    """Tell a feed from rows of texts, which a table of records in JSONL is too."""
+    """Tell a feed from rows, which are read line by line; a table of records in JSONL is too."""
     if _is_plain(head) or (is_jsonl(head) and set(TEXT) & head.keys()):
         return False
     from cybersecqwen.sources import FEEDS, recognise_head
@@ -149,7 +150,7 @@ def _read_lines(
         )
         raise InputError(what, where=name, tip=ACCEPTED)
     if of_lines or first.startswith(b"{"):
-        yield from read_jsonl(_lines(head.data, stream), name, report)
+        yield from _read_rows(_lines(head.data, stream), head, report)
     elif first.startswith(b"[") and (ending == ".json" or first[1:].lstrip()[:1] in (b"{", b"")):
         raise InputError(
             "is a JSON array, not one object a line", where=name, tip="jq -c '.[]' converts it"
@@ -167,6 +168,17 @@ def _lines(data: bytes, stream: IO[bytes]) -> Iterator[bytes]:
     if open_end:
         yield open_end + stream.readline()
     yield from stream
+
+
+def _read_rows(lines: Iterable[bytes], head: Head, report: Report) -> Iterator[Given]:
+    """Yield the rows of JSONL: records where the first one has their columns, otherwise texts."""
+    if "cwe_nvd" in (keys := head.keys()):
+        from cybersecqwen.sources.record_table import COLUMNS, read_lines
+
+        if keys.issuperset(COLUMNS):
+            yield from map(given_of, read_lines(lines, head.name, report))
+            return
+    yield from read_jsonl(lines, head.name, report)
 
 
 def read_jsonl(lines: Iterable[bytes], name: str, report: Report) -> Iterator[Given]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
@@ -45,12 +44,13 @@ def lookup(inputs: tuple[str, ...], as_json: bool, records: tuple[Path, ...]) ->
         raise click.UsageError("no CVE id; for example: cybersecqwen lookup CVE-2021-44228")
     from cybersecqwen.analyst.arguments import read_arguments
     from cybersecqwen.analyst.lookup import as_row, look_up, record_files
+    from cybersecqwen.cli.output import json_line
 
     bad = Bad()
     given = read_arguments(inputs or ("-",), records=record_files(records), report=bad.report)
     views = look_up(given, records=records, report=bad.report)
     if as_json:
-        lines: Iterable[str] = (json.dumps(as_row(v), ensure_ascii=False) + "\n" for v in views)
+        lines: Iterable[str] = map(json_line, map(as_row, views))
     else:
         lines = _texts(views)
     write_lines(lines)

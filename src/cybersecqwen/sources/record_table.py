@@ -10,7 +10,7 @@ ISO timestamp), status, and cvss (a list of source, version, vector and score).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 MAGIC = b"PAR1"
 _TEXT = ("cve_id", "published", "description", "cvss3_vector", "assigner", "description_source")
 _LABELS = ("cwe_nvd", "cwe_cna", "cwe_cisa_adp")
+COLUMNS = (*_TEXT, *_LABELS)  # that every table has
 
 
 class _Columns(Schema, title="a row of Vulnerability columns"):
@@ -67,9 +68,14 @@ def read(path: Path, report: Report = refuse) -> Iterator[Vulnerability]:
                 yield _record(row, where)
         return
     with readable(path), path.open("rb") as file:
-        for where, row in jsonl_rows(unpacked(file), str(path), report):
-            with reported(report):
-                yield _record(row, where)
+        yield from read_lines(unpacked(file, path), str(path), report)
+
+
+def read_lines(lines: Iterable[bytes], name: str, report: Report) -> Iterator[Vulnerability]:
+    """Yield the records of a table in JSONL, line by line; `name` is what errors call it."""
+    for where, row in jsonl_rows(lines, name, report):
+        with reported(report):
+            yield _record(row, where)
 
 
 def _record(row: Json, where: str) -> Vulnerability:
@@ -97,12 +103,12 @@ def _record(row: Json, where: str) -> Vulnerability:
 
 def _columns(path: Path, schema: pyarrow.Schema) -> list[str]:
     """Check the columns and their types and list those to read."""
-    for name in (*_TEXT, *_LABELS):
+    for name in COLUMNS:
         if name not in schema.names:
             raise InputError(
                 f"the column {name!r} is missing",
                 where=path,
-                tip=f"expected are {', '.join((*_TEXT, *_LABELS))}",
+                tip=f"expected are {', '.join(COLUMNS)}",
             )
     names = [name for name in schema.names if name in _Columns.model_fields]
     for name in names:
