@@ -159,9 +159,6 @@ def test_a_store_that_is_being_written_shows_its_last_complete_state(cache: Path
     assert view.description == RECORDS[0].description
 
 
-EFFECTS = ("VC:H", "VI:H", "VA:H", "SC:N", "SI:N", "SA:N")
-
-
 @pytest.mark.parametrize(
     ("cvss", "score"),
     [

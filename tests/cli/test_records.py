@@ -52,7 +52,8 @@ def test_feeds_that_are_there_are_updated_though_others_fail(
     told = {row["name"]: row for row in json.loads(result.stdout)}
     assert (told["nvd"]["new"], told["cvelist"]["changed"], told["kev"]["new"]) == (1, 1, 1)
     assert told["kev"]["state"] == "2026.01.05"
-    assert result.stderr.count("HTTP 404") == 6
+    failing = {name for name, feed in FEEDS.items() if feed.update} - {"nvd", "cvelist", "kev"}
+    assert result.stderr.count("HTTP 404") == len(failing)
     (line,) = run("records", "since", "2024-02-01", "--kev").stdout.splitlines()
     row = json.loads(line)
     assert (row["cwe_nvd"], row["cwe_cna"]) == (["CWE-79"], ["CWE-80"])

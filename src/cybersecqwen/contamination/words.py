@@ -20,9 +20,8 @@ import numpy.typing as npt
 from cybersecqwen.contamination.hashing import Hashes, Integers, span_hashes
 
 _WORD = re.compile(r"[^\W_]+")
-_JOINED = dict.fromkeys(
-    [0xAD, 0x200C, 0x200D, 0x2060, 0xFEFF]
-)  # unseen within a word: soft hyphens
+# Unseen within a word: soft hyphens, joiners.
+_JOINED = dict.fromkeys((0xAD, 0x200C, 0x200D, 0x2060, 0xFEFF))
 _BLANK = ord(" ")
 # What each byte of a text becomes: letters of ASCII are folded, all that is no word is a blank,
 # and so a text that is not ASCII has to come as words already.

@@ -219,9 +219,13 @@ def unpacked(stream: IO[bytes], where: object = None) -> io.BufferedReader:
     """
     buffered = stream if isinstance(stream, io.BufferedReader) else _buffered(stream)
     opened = _opener(buffered.peek(_MAGIC))
-    if opened and not buffered.seekable():
-        buffered = io.BufferedReader(_Counted(buffered))
-    return _buffered(_Unpacked(buffered, opened(buffered), where)) if opened else buffered
+    if opened is None:
+        return buffered
+    packed = _Counted(buffered.read1, where)
+    content = opened(_buffered(packed))
+    return _buffered(
+        _Counted(content.read, where, lambda size: check_size(size, packed.size, where))
+    )
 
 
 def _zstd(stream: IO[bytes]) -> Any:
@@ -245,33 +249,16 @@ def _opener(head: bytes) -> Callable[[IO[bytes]], Any] | None:
 
 
 class _Counted(io.RawIOBase):
-    """A pipe, which cannot tell by itself how far it has been read."""
+    """A stream that knows how much was read of it, which a pipe does not, and has that checked."""
 
-    def __init__(self, pipe: io.BufferedReader) -> None:
-        self._pipe, self._size = pipe, 0
-
-    def readable(self) -> bool:
-        """Say that it can be read."""
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        """Read what is there, up to the length of a buffer."""
-        data = self._pipe.read1(len(buffer))
-        buffer[: len(data)] = data
-        self._size += len(data)
-        return len(data)
-
-    def tell(self) -> int:
-        """Return how many bytes have been read."""
-        return self._size
-
-
-class _Unpacked(io.RawIOBase):
-    """What comes out of a packed stream, as long as that is not far more than went in."""
-
-    def __init__(self, packed: IO[bytes], content: Any, where: object) -> None:
-        self._packed, self._content, self._where = packed, content, where
-        self._size = 0
+    def __init__(
+        self,
+        read: Callable[[int], bytes],
+        name: object,
+        check: Callable[[int], object] = lambda size: None,
+    ) -> None:
+        self.name, self.size = name, 0
+        self._read, self._check = read, check
 
     def readable(self) -> bool:
         """Say that it can be read."""
@@ -279,10 +266,10 @@ class _Unpacked(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         """Read on, up to the length of a buffer."""
-        data = self._content.read(len(buffer))
+        data = self._read(len(buffer))
         buffer[: len(data)] = data
-        self._size += len(data)
-        check_size(self._size, self._packed.tell(), self._where)
+        self.size += len(data)
+        self._check(self.size)
         return len(data)
 
 

@@ -135,7 +135,7 @@ def open_vulnerabilities(
     """Recognise what `read_vulnerabilities` reads, and return its feed beside its records."""
     if _is_stream(path):
         with readable(path), path.open("rb") as stream:
-            return open_stream(unpacked(stream), str(path), report)
+            return open_stream(unpacked(stream, path), str(path), report)
     feed = recognise(path)
     if feed and feed.read and feed.kind is Vulnerability:
         return feed, feed.read(path, report)

@@ -31,6 +31,7 @@ _COMMENT = re.compile(
     rb"#model_version:(?P<model>[^,\s]+),score_date:(?P<date>\d{4}-\d\d-\d\d)[^\n]*\s+" + _HEADER
 )
 _CVE_ID = re.compile(CVE_SYNTAX.encode())
+_TIP = "download it again"
 
 
 class EpssScores(NamedTuple):
@@ -68,9 +69,6 @@ class EpssScores(NamedTuple):
             what = f"{cve_id}: {line.decode(errors='replace')!r} is no score and percentile"
             raise InputError(what, where=self.where, tip=_TIP)
         return EpssScore(score, percentile)
-
-
-_TIP = "download it again"
 
 
 def read_epss(path: Path) -> EpssScores:
