@@ -23,7 +23,8 @@ from cybersecqwen.pipeline.exports import export, open_exports
 from cybersecqwen.sample import BENCHMARK
 from cybersecqwen.serving.loss import losses
 from cybersecqwen.serving.observation import LocalModel, RemoteModel
-from cybersecqwen.serving.parity import Subject, check_parity, open_folder
+from cybersecqwen.serving.parity import TOLERANCES, Subject, check_parity, open_folder
+from cybersecqwen.training.export import FORMATS
 
 PROMPTS = ["a buffer overflow in the parser", "remote attackers write past an array"]
 
@@ -73,6 +74,7 @@ def test_a_system_prompt_is_a_difference_of_the_text(
 
     it = check(reference, instructed)
     assert it["failures"][:2] == ["template", "tokens"]
+    assert it["equal_answers"] == 0  # it says of the answers too that they differ
     first = it["first_difference"]
     assert (first["in"], first["position"]) == ("template", 0)
     assert first["reference"].startswith("<|im_start|>user")
@@ -94,7 +96,7 @@ def serve(server: Any, reference: LocalModel, *, told: bool = True) -> RemoteMod
             }
             for token, step in zip(seen.written, seen.steps, strict=True)
         ][: body["max_tokens"]]
-        text = reference.tokenizer.decode(written)
+        text = reference.tokenizer.decode(written, skip_special_tokens=True)
         choice: Json = {"finish_reason": "stop" if len(written) < body["max_tokens"] else "length"}
         choice |= {"message": {"role": "assistant", "content": text}}
         choice |= {"logprobs": {"content": content}} if told else {}
@@ -152,6 +154,12 @@ def test_a_server_is_held_to_its_answers_where_it_tells_no_more(
     assert it["passed"] and it["template"] is None and it["steps"] == 0
     assert it["tokens"] == "identical"  # their number, which every server counts
     told = server.model
+    for text in ("CWE-1", ""):
+        message = {"message": {"role": "assistant", "content": text}}
+        server.model = lambda body, new=message: told(body) | {"choices": [new]}
+        it = check(reference, RemoteModel(server.url, frozenset()))
+        assert it["failures"] == ["answers"] and it["equal_answers"] == 0
+        assert it["first_difference"]["in"] == "answer"
     server.model = lambda body: told(body) | {"usage": {"prompt_tokens": 99}}
     it = check(reference, RemoteModel(server.url, frozenset()))
     assert it["failures"] == ["tokens"]
@@ -190,17 +198,15 @@ def test_the_command_writes_parity_and_its_exit_status_says_it(
     assert report["passed"] and report["scores"] == []
     monkeypatch.setattr(
         "cybersecqwen.serving.parity.TOLERANCES",
-        {"safetensors": report_tolerance(agreement=1.1)},
+        {"safetensors": TOLERANCES["safetensors"]._replace(agreement=1.1)},
     )
     result = CliRunner().invoke(main, [*line, "--json"])
     assert result.exit_code == 3
     assert json.loads(result.stdout)["subjects"][0]["failures"] == ["agreement"]
 
 
-def report_tolerance(**changes: float) -> Any:
-    from cybersecqwen.serving.parity import TOLERANCES
-
-    return TOLERANCES["safetensors"]._replace(**changes)
+def test_every_format_has_its_tolerance() -> None:
+    assert TOLERANCES.keys() == {"merged", "adapter", *FORMATS}
 
 
 @pytest.mark.parametrize("server", ["embedded", "gguf-q9=http://localhost:1/v1", "answers.jsonl"])

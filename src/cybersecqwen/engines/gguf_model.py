@@ -26,12 +26,12 @@ class GgufEngine(TransformersEngine):
     @staticmethod
     def recognises(model: str) -> bool:
         """Tell whether a string is the path of a GGUF file, or of a folder that holds one."""
-        return _file(model) is not None
+        return gguf_file(model) is not None
 
     @classmethod
     def open(cls, model: str, options: EngineOptions) -> Model:
         """Open the file; raises InputError for one that is damaged or cannot be read."""
-        file = _file(model) or Path(model)
+        file = gguf_file(model) or Path(model)
         engine = cls(gguf.model_folder(str(file)), kind=options.kind, batch_size=options.batch_size)
         engine._file = file
         return Model(file.stem, engine, options.kind)
@@ -49,7 +49,8 @@ class GgufEngine(TransformersEngine):
         return sha256_file(self._file)
 
 
-def _file(model: str) -> Path | None:
+def gguf_file(model: str) -> Path | None:
+    """Return the GGUF file that a path names, or the only one in a folder; None for another."""
     path = Path(model)
     if path.suffix.lower() == ".gguf" and path.is_file():
         return path

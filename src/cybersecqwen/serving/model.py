@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from cybersecqwen.engines import EngineOptions, smollm2
+from cybersecqwen.engines.gguf_model import gguf_file
 from cybersecqwen.engines.transformers import TransformersEngine, load_errors
 from cybersecqwen.errors import InputError, extra
 from cybersecqwen.files import Json, read_json, read_text, write_text
@@ -59,13 +60,10 @@ def find_model(model: str) -> ServedModel:
     Raises InputError for a run that is not merged, and EngineError for a folder that is incomplete.
     """
     path = smollm2.folder() if model == "smollm2" else Path(model)
-    files = list(path.glob("*.gguf"))
-    if len(files) == 1 and not (path / "config.json").is_file():  # the folder of an export
-        path = files[0]
+    if file := gguf_file(str(path)):
+        return ServedModel(file.absolute(), file.stem, {})
     if path.suffix.lower() == ".gguf":
-        if not path.is_file():
-            raise InputError("no such file", where=path, tip="give the path of a GGUF file")
-        return ServedModel(path.absolute(), path.stem, {})
+        raise InputError("no such file", where=path, tip="give the path of a GGUF file")
     if (path / "recipe.toml").is_file():
         path = path / "merged"
         if not (path / "manifest.json").is_file():

@@ -38,8 +38,8 @@ class Observation:
 
     `rendered` is the text of the chat, `tokens` are its ids and `length` their number; None where a
     server does not tell. `written` are the likeliest tokens as texts and `steps` the
-    log-probabilities of the likeliest ones, both empty where a server does not tell; `text` is what
-    a server wrote.
+    log-probabilities of the likeliest ones, both empty where a server does not tell; `text` is the
+    answer, which a server is asked for with one token more.
     """
 
     rendered: str | None
@@ -47,7 +47,7 @@ class Observation:
     length: int | None
     written: list[str]
     steps: Sequence[Mapping[str, float]]
-    text: str = ""
+    text: str
 
 
 @dataclass(frozen=True)
@@ -85,8 +85,9 @@ class LocalModel:
             _by_text([(self.spelled(token), value) for token, value in zip(*step, strict=True)])
             for step in zip(top.indices.tolist(), top.values.tolist(), strict=True)
         ]
-        likeliest = [self.spelled(token) for token in top.indices[:, 0].tolist()]
-        return Observation(rendered, tokens, len(tokens), likeliest, steps)
+        written = [self.spelled(token) for token in top.indices[:, 0].tolist()]
+        text = self.tokenizer.decode(list(answer), skip_special_tokens=True)
+        return Observation(rendered, tokens, len(tokens), written, steps, text)
 
     def spelled(self, token: int) -> str:
         """Return the text of a token."""

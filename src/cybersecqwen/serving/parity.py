@@ -4,7 +4,7 @@
     report["passed"], report["subjects"][0]["first_difference"]
 
 Each of them must read every prompt as the same text and the same tokens as the merged model. The
-log-probabilities of its answer may differ as far as the format explains, which TOLERANCES says.
+log-probabilities of its answer may differ within the TOLERANCES of its format.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from typing import Any, NamedTuple
 
 from cybersecqwen.config import Recipe
 from cybersecqwen.engines import gguf
+from cybersecqwen.engines.gguf_model import gguf_file
 from cybersecqwen.engines.transformers import load_errors, quiet_in_pipe
 from cybersecqwen.errors import EngineError, extra
 from cybersecqwen.files import Json
-from cybersecqwen.serving.observation import END, LocalModel, Observation, RemoteModel
+from cybersecqwen.serving.observation import LocalModel, Observation, RemoteModel
 
 _PROBABLE = math.log(0.01)  # tokens that the reference finds rarer are not compared
 _SHOWN = 40  # characters of each text at the first difference
@@ -36,8 +37,9 @@ class Tolerance(NamedTuple):
     agreement: float
 
 
-# By what is stored, about twice what was seen of SmolLM2-135M through transformers, llama.cpp and
-# vLLM: a server computes in a precision of its own, which "merged" allows for.
+# By what is stored, set after the runs in docs/lab/serving.md, at 1.4 to 3 times the differences
+# seen there of SmolLM2-135M through transformers, llama.cpp and vLLM: a server computes in a
+# precision of its own, which "merged" allows for.
 TOLERANCES = {
     "merged": Tolerance(1.0, 0.97),
     "adapter": Tolerance(0.3, 0.97),
@@ -66,8 +68,8 @@ def open_folder(folder: Path) -> LocalModel:
     with extra("train"):
         from transformers import AutoModelForCausalLM, AutoTokenizer
     quiet_in_pipe()
-    files = sorted(folder.glob("*.gguf"))
-    source = gguf.model_folder(str(files[0])) if files else folder
+    file = gguf_file(str(folder))
+    source = gguf.model_folder(str(file)) if file else folder
     try:
         model = AutoModelForCausalLM.from_pretrained(source, dtype="float32", local_files_only=True)
         return local_model(model, AutoTokenizer.from_pretrained(source, local_files_only=True))
@@ -127,7 +129,8 @@ def _judged(
     pairs = list(zip(expected, seen, strict=True))
     differences = [_first_difference(one, other, reference) for one, other in pairs]
     first = next((d | {"prompt": i} for i, d in enumerate(differences) if d), None)
-    compared = [_compare(one, other) for one, other in pairs]
+    server = isinstance(subject.open, RemoteModel)
+    compared = [_compare(one, other, server=server) for one, other in pairs]
     steps = sum(len(agreed) for _, agreed in compared)
     tolerance = TOLERANCES[subject.form]
     result: Json = {
@@ -140,11 +143,11 @@ def _judged(
         "steps": steps,
         "max_abs_difference": max((d for d, _ in compared), default=None) if steps else None,
         "agreement": sum(sum(agreed) for _, agreed in compared) / steps if steps else None,
-        "equal_answers": sum(d is None or d["in"] != "answer" for d in differences),
+        "equal_answers": sum(one == other for one, other in map(_answers, expected, seen)),
         "tolerance": tolerance._asdict(),
         "first_difference": first,
     }
-    result["failures"] = _failures(result, tolerance)
+    result["failures"] = _failures(result, tolerance, len(pairs))
     return result | {"passed": not result["failures"]}
 
 
@@ -154,7 +157,7 @@ def _same(pairs: Sequence[tuple[object, object]]) -> str | None:
     return None if not told else "identical" if all(told) else "different"
 
 
-def _compare(expected: Observation, seen: Observation) -> tuple[float, list[bool]]:
+def _compare(expected: Observation, seen: Observation, *, server: bool) -> tuple[float, list[bool]]:
     """Return the largest difference of a log-probability, and which likeliest tokens are the same.
 
     A server's answer is compared up to the first token that differs: behind it each reads another
@@ -165,7 +168,7 @@ def _compare(expected: Observation, seen: Observation) -> tuple[float, list[bool
         common = [token for token, p in one.items() if p >= _PROBABLE and token in other]
         largest = max([largest, *(abs(one[token] - other[token]) for token in common)])
         agreed.append(expected.written[place] == seen.written[place])
-        if seen.text and not agreed[-1]:
+        if server and not agreed[-1]:
             break
     return largest, agreed
 
@@ -184,12 +187,15 @@ def _first_difference(
         return _difference("tokens", *spelled)
     if seen.length is not None and seen.length != expected.length:
         return _difference("number of tokens", [str(expected.length)], [str(seen.length)])
-    if seen.written and seen.written != expected.written:
-        return _difference("answer", expected.written, seen.written)
-    text = "".join(token for token in expected.written if token != END)
-    if seen.text and not seen.written and not text.startswith(seen.text):
-        return _difference("answer", text, seen.text)
-    return None
+    one, other = _answers(expected, seen)
+    return None if one == other else _difference("answer", one, other)
+
+
+def _answers(expected: Observation, seen: Observation) -> tuple[Sequence[str], Sequence[str]]:
+    """Return both answers as tokens, or as texts where a server tells no tokens."""
+    if seen.written:
+        return expected.written, seen.written
+    return expected.text, seen.text[: len(expected.text)]
 
 
 def _difference(where: str, one: Sequence[str], other: Sequence[str]) -> Json:
@@ -203,10 +209,10 @@ def _difference(where: str, one: Sequence[str], other: Sequence[str]) -> Json:
     return {"in": where, "position": place, "reference": shown[0], "other": shown[1]}
 
 
-def _failures(result: Json, tolerance: Tolerance) -> list[str]:
+def _failures(result: Json, tolerance: Tolerance, prompts: int) -> list[str]:
     failures = [name for name in ("template", "tokens") if result[name] == "different"]
-    if not result["steps"]:
-        return failures
+    if not result["steps"]:  # then the answers are all that is told
+        return failures + ["answers"] * (result["equal_answers"] < prompts)
     if not result["max_abs_difference"] <= tolerance.difference:
         failures.append("max_abs_difference")
     if result["agreement"] < tolerance.agreement:
