@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,15 @@ def test_an_export_of_another_model_or_a_damaged_one_is_refused(run: Path) -> No
     (run / "merged" / "model.safetensors").write_text("other")
     with pytest.raises(StageError, match=r"merged/model\.safetensors: missing or changed"):
         export(open_exports(run), "gguf-f16")
+
+
+def test_the_length_that_a_modelfile_names_is_part_of_the_proof(run: Path) -> None:
+    export(open_exports(run), "safetensors")
+    recipe = open_exports(run).recipe
+    training = recipe.training.model_copy(update={"max_length": recipe.training.max_length + 1})
+    other = replace(open_exports(run), recipe=recipe.model_copy(update={"training": training}))
+    with pytest.raises(StageError, match="max_length"):
+        export(other, "safetensors")
 
 
 def test_a_run_without_a_merged_model_says_what_to_run(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def export_stage(form: str, *, quantizer: Path | None = None) -> Stage:
         "export",
         f"exports/{form}",
         partial(_export, form, quantizer),
-        config=("name", "license", "model.base", "evaluation.protocol"),
+        config=("name", "license", "model.base", "training.max_length", "evaluation.protocol"),
         inputs=(MODEL, EXAMPLES) if FORMATS[form].calibrated else (MODEL,),
     )
 

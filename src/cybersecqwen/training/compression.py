@@ -46,8 +46,9 @@ def compress(merged: Path, folder: Path, *, scheme: Scheme, examples: Examples) 
     tokenizer = AutoTokenizer.from_pretrained(merged, local_files_only=True)
     layers = dict(_linear_layers(model))
     with _squared_inputs(layers) as squares:
-        _read(model.eval().float(), tokenizer, examples)  # few CPUs compute in bfloat16 as fast
-    model.to(precision)
+        if examples:
+            _read(model.eval().float(), tokenizer, examples)  # few CPUs compute in bfloat16 as fast
+            model.to(precision)
     apply_quantization_config(model, _config(scheme, layers, merged), show_progress=False)
     for name, layer in layers.items():
         _set_scales(layer, squares.get(name))
@@ -108,7 +109,7 @@ def _read(model: Any, tokenizer: Any, examples: Examples) -> None:
     import torch
 
     with torch.inference_mode():
-        for _, tokens in tokenize(tokenizer, examples) if examples else ():
+        for _, tokens in tokenize(tokenizer, examples):
             model(input_ids=torch.tensor([tokens], device=model.device))
 
 

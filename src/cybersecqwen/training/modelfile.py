@@ -32,7 +32,7 @@ def modelfile(gguf: str, tokenizer: Any, parameters: Mapping[str, object], *, wh
     """Write the Modelfile of a GGUF file that lies beside it under that name.
 
     Its template renders the bytes of the tokenizer's chat template, without the token that begins a
-    text, which Ollama adds. Raises InputError where the template cannot be said in Go's language.
+    text, which Ollama adds. Raises RecipeError where a chat begins with more than that token.
     """
     settings = [f"PARAMETER {name} {value}" for name, value in parameters.items()]
     template = go_template(tokenizer, where=where)
