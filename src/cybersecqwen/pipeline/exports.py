@@ -17,10 +17,17 @@ from typing import TYPE_CHECKING
 from cybersecqwen import __version__
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json, read_jsonl, write_json
-from cybersecqwen.manifest import MANIFEST, outputs_of
+from cybersecqwen.manifest import outputs_of
 from cybersecqwen.pipeline.inputs import benchmark_folder
 from cybersecqwen.pipeline.stage import Run, RunInputs, Stage, refuse_stale, run_stage
-from cybersecqwen.pipeline.stages import ADAPTER, EXAMPLES, MODEL, base_model, write_card_to
+from cybersecqwen.pipeline.stages import (
+    ADAPTER,
+    EXAMPLES,
+    MODEL,
+    base_model,
+    finished_exports,
+    write_card_to,
+)
 
 if TYPE_CHECKING:
     from cybersecqwen.training.export import ExportSettings
@@ -92,14 +99,6 @@ def _settings(run: Run, quantizer: Path | None, *, calibrated: bool) -> ExportSe
         examples=[(row["prompt"], row["completion"]) for row in rows] if calibrated else [],
         quantizer=quantizer,
     )
-
-
-def finished_exports(run: Run) -> list[Path]:
-    """List the folders of the exports that are finished, in the order of their formats."""
-    from cybersecqwen.training.export import FORMATS
-
-    folders = (run.out / "exports" / form for form in FORMATS)
-    return [folder for folder in folders if (folder / MANIFEST).is_file()]
 
 
 def parity(run: Run, servers: Mapping[str, str], *, prompts: int, length: int) -> Json:

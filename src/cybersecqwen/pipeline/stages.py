@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from cybersecqwen.errors import InputError, StageError
 from cybersecqwen.files import Json, read_jsonl, write_json, write_text
-from cybersecqwen.manifest import outputs_of
+from cybersecqwen.manifest import MANIFEST, outputs_of
 from cybersecqwen.pipeline.inputs import (
     BENCHMARK,
     CWE_CATALOGUE,
@@ -229,14 +229,21 @@ def _write_card(run: Run, report: Path, _checksums: Json) -> None:
 
     for stage in (SYNTHESIS, DISTILL, TRAIN, MERGE):
         refuse_stale(stage, run)
-    exports = (manifest.parent for manifest in sorted(run.out.glob("exports/*/manifest.json")))
     write_card_to(run, report / "MODEL_CARD.md")
-    for folder in (MODEL.read(run), *exports):
+    for folder in (MODEL.read(run), *finished_exports(run)):
         if folder.is_dir():
             write_card_to(run, folder / "README.md")
     published = [asdict(row) for row in (*embedded_rows(), *PUBLISHED, *BASELINES)]
     own = rows(load_evidence(run.out).results)
     write_json(report / "comparison.json", {"results": own, "published": published})
+
+
+def finished_exports(run: Run) -> list[Path]:
+    """List the folders of the exports that are finished, in the order of their formats."""
+    from cybersecqwen.training.export import FORMATS
+
+    folders = (run.out / "exports" / form for form in FORMATS)
+    return [folder for folder in folders if (folder / MANIFEST).is_file()]
 
 
 def write_card_to(run: Run, path: Path) -> None:
