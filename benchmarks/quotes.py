@@ -28,7 +28,8 @@ from cybersecqwen.config import Contamination
 from cybersecqwen.contamination import BenchmarkIndex, Row, decontaminate, normalised
 from cybersecqwen.corpus.phrases import Phrases
 from cybersecqwen.cwe.catalogue import load_catalogue
-from cybersecqwen.cwe.cause import WEIGHTS, Weights, best_run, stems, tokens, word_of
+from cybersecqwen.cwe.cause import WEIGHTS, Weights, best_run, tokens, word_of
+from cybersecqwen.cwe.rationale import STEM, stems
 from cybersecqwen.files import sha256_file, write_text
 from cybersecqwen.sources import read_vulnerabilities
 
@@ -82,7 +83,7 @@ def learn(quoted: Sequence[Quoted]) -> Weights:
         named = stems(names[one.cwe].name) if one.cwe in names else frozenset()
         for token in tokens(one.text):
             word = word_of(token)
-            words.append((word, word[:5] in named))
+            words.append((word, word[:STEM] in named))
             seen[word] += 1
             inside.append(any(a <= token.start < b for a, b in one.spans))
     vectorizer = DictVectorizer()

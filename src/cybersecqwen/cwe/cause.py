@@ -18,7 +18,7 @@ from itertools import islice, takewhile
 from pathlib import Path
 from typing import NamedTuple
 
-from cybersecqwen.cwe.rationale import STOP_WORDS, is_name, rationale
+from cybersecqwen.cwe.rationale import STEM, STOP_WORDS, is_name, rationale, stems
 from cybersecqwen.records import Weakness
 
 WEIGHTS = Path(__file__).with_name("cause_words.json")
@@ -37,7 +37,6 @@ _OPEN = _NEGATIONS | {
     "lacks",
 }
 _FINISH = 4
-_STEM = 5  # letters
 
 
 class Token(NamedTuple):
@@ -82,13 +81,6 @@ def argue(description: str, weakness: Weakness) -> str:
     return rationale(description, weakness, cause(description, weakness.name))
 
 
-def stems(name: str) -> frozenset[str]:
-    """Return the beginnings of the words of a name."""
-    return frozenset(
-        word[:_STEM] for word in re.findall(r"\w+", name.lower()) if word not in STOP_WORDS
-    )
-
-
 class Weights(NamedTuple):
     """What each word weighs, one that is not known, and a word of the weakness's name besides."""
 
@@ -98,7 +90,7 @@ class Weights(NamedTuple):
 
     def of(self, word: str, named: frozenset[str]) -> float:
         """Weigh a word where these are the stems of the weakness's name."""
-        return self.words.get(word, self.unknown) + (word[:_STEM] in named) * self.named
+        return self.words.get(word, self.unknown) + (word[:STEM] in named) * self.named
 
 
 def best_run(

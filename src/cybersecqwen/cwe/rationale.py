@@ -37,6 +37,8 @@ STOP_WORDS = frozenset(
     )
 )
 
+STEM = 5  # letters of a word that are compared
+
 _WHERE = re.compile(
     r"\b(?:in|of) (?:the )?(?!the |an? )((?:`[^`]{2,60}`|[\w.:/$-]{2,60}(?:\(\))?) "
     r"(?:function|method|component|module|plugin|parameter|endpoint|driver|handler|library|page|"
@@ -120,7 +122,7 @@ def _cause(quote: str, weakness: Weakness) -> _Reading:
 
 def is_name(quote: str, weakness: Weakness) -> bool:
     """Tell whether a quotation holds the words of a weakness's name, or consists of them."""
-    name, words = _words(weakness.name), _words(quote)
+    name, words = stems(weakness.name), stems(quote)
     return len(name & words) > _SHARED * min(len(name), len(words) + 1)
 
 
@@ -129,14 +131,16 @@ def _first(readings: Iterable[_Reading], text: str) -> _Reading | None:
     return next((r for r in readings if r.pattern.pattern and r.pattern.search(low)), None)
 
 
-def _words(text: str) -> set[str]:
-    return {word[:5] for word in re.findall(r"\w+", text.lower()) if word not in STOP_WORDS}
+def stems(text: str) -> frozenset[str]:
+    """Return the beginnings of the words of a text; words that tell nothing are out."""
+    words = re.findall(r"\w+", text.lower())
+    return frozenset(word[:STEM] for word in words if word not in STOP_WORDS)
 
 
 def _told(description: str, quote: str, opening: str) -> list[str]:
     """Say what points to the weakness, where and how, and what follows, in the text's order."""
     at = description.find(quote)
-    where, via, impact = _WHERE.search(description), _way(description), _consequence(description)
+    where, via = _WHERE.search(description), _way(description)
     sentence = opening.format(quote=quote)
     if where and (place := _group(where)).lower() not in quote.lower():
         before = where.start() < at
@@ -148,10 +152,9 @@ def _told(description: str, quote: str, opening: str) -> list[str]:
     if via and via.lower() not in quote.lower():
         sentence += f", reached via {via}"
     sentences = [f"{sentence}."]
+    impact, stake = _consequence(description)
     if impact and quote not in impact and impact not in quote:
-        stake = _first(_STAKES.values(), impact)
-        told = [f"{stake.opening.format(quote=impact)}."] if stake else []
-        sentences = told + sentences if description.find(impact) < at else sentences + told
+        sentences.insert(0 if description.find(impact) < at else 1, f"{stake}.")
     return sentences
 
 
@@ -165,13 +168,13 @@ def _way(description: str) -> str:
     return _clause(match.group(1)) if match else ""
 
 
-def _consequence(description: str) -> str:
-    """Find the clause that tells what follows; "" where none does, or at too great length."""
+def _consequence(description: str) -> tuple[str, str]:
+    """Find the clause that tells what follows, and say what is at stake; "" where none does."""
     for match in _IMPACT.finditer(description):
         clause = _clause(description[match.start() :])
-        if clause and _first(_STAKES.values(), clause):
-            return clause
-    return ""
+        if stake := _first(_STAKES.values(), clause):
+            return clause, stake.opening.format(quote=clause)
+    return "", ""
 
 
 def _clause(text: str) -> str:

@@ -15,6 +15,8 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from itertools import islice
 
 from cybersecqwen.contamination import normalised
 from cybersecqwen.synthesis.giveaways import stems
@@ -54,9 +56,9 @@ class Distractors:
         named = {label(one).casefold(): one for one in candidates}
         ordered = self._ordered(named.values(), near)
         asked = stems(question)
-        shared = {one: len(asked & stems(label(one))) for one in (right, *ordered)}
+        shared = cache(lambda one: len(asked & stems(label(one))))
         for rank in self._open_ranks():
-            drawn = _at_rank(rank, shared[right], ordered, shared)
+            drawn = _at_rank(rank, shared(right), ordered, shared)
             if len(drawn) == WRONG:
                 self._ranks[rank] += rank != "none"
                 self._owed.update(dict.fromkeys(drawn, -1) | {right: WRONG})
@@ -76,14 +78,17 @@ class Distractors:
         return ["none", *sorted(behind, key=lambda rank: -missing[rank])]
 
 
-def _at_rank(rank: str, own: int, ordered: Sequence[str], shared: dict[str, int]) -> list[str]:
+def _at_rank(
+    rank: str, own: int, ordered: Sequence[str], shared: Callable[[str], int]
+) -> list[str]:
     """Take what gives an option that shares `own` words its rank; too few where nothing does."""
-    more = [one for one in ordered if shared[one] > own]
-    fewer = [one for one in ordered if shared[one] < own]
+    # No further than needed: there are hundreds of candidates.
+    more = (one for one in ordered if shared(one) > own)
+    fewer = (one for one in ordered if shared(one) < own)
     if rank == "none":
-        return [one for one in ordered if shared[one] == 0][:WRONG] if own == 0 else []
+        return [] if own else list(islice((one for one in ordered if not shared(one)), WRONG))
     if rank == "most":
-        return fewer[:WRONG]
+        return list(islice(fewer, WRONG))
     if rank == "fewest":
-        return more[:WRONG]
-    return [*more[:1], *fewer[: WRONG - 1]] if more else []
+        return list(islice(more, WRONG))
+    return [*islice(more, 1), *islice(fewer, WRONG - 1)]

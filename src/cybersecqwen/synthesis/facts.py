@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.records import Entry, Fact, Knowledge
@@ -53,16 +54,21 @@ class FactBase:
 
     def label(self, one: str) -> str:
         """Name an entry without its id, a sub-technique with its parent as ATT&CK does."""
-        entry = self.entries.get(one)
-        if entry is None:
-            return one
-        parent = self.entries.get(one.partition(".")[0]) if "." in one else None
-        return f"{parent.name}: {entry.name}" if parent else " ".join(entry.name.split())
+        return self._labels.get(one, one)
 
     def name(self, one: str) -> str:
         """Name an entry with its id, "T1055 Process Injection"; a mere word stays as it is."""
         label = self.label(one)
         return label if label == one else f"{one} {label}"
+
+    @cached_property
+    def _labels(self) -> dict[str, str]:
+        return {one: self._label(entry) for one, entry in self.entries.items()}
+
+    def _label(self, entry: Entry) -> str:
+        head, dot, _ = entry.entry_id.partition(".")
+        parent = self.entries.get(head) if dot else None
+        return f"{parent.name}: {entry.name}" if parent else " ".join(entry.name.split())
 
     def kin(self, entry_id: str) -> set[str]:
         """Collect an entry with all that it is part of and all that is part of it."""

@@ -18,7 +18,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from cybersecqwen.corpus.phrases import Phrases
-from cybersecqwen.cwe.cause import argue, cause, stems
+from cybersecqwen.cwe.cause import argue, cause
+from cybersecqwen.cwe.rationale import stems
 from cybersecqwen.records import Weakness
 from cybersecqwen.synthesis.cvss import metric_lines, read_vector
 from cybersecqwen.synthesis.distractors import Distractors
@@ -243,23 +244,20 @@ def _quote(record: RecordFacts, writer: QuestionWriter) -> str:
     return quote if plain and says else ""
 
 
-def _other_weaknesses(record: RecordFacts, writer: QuestionWriter) -> list[str]:
-    """List weaknesses that are no relatives of the label, and that the text does not speak for."""
+def _other_weaknesses(record: RecordFacts, writer: QuestionWriter) -> Iterator[str]:
+    """Yield weaknesses that are no relatives of the label, and that the text does not speak for."""
     base, cwe = writer.base, record.cwe
     if cwe not in base.entries:
-        return []
+        return
     related = base.kin(cwe)
     for relation in _RELATED:
         related |= {*base.related(cwe, relation), *base.related(cwe, relation, inverse=True)}
     text = record.text.lower()
-    return [
-        f"{one} {writer.catalogue[one].name}"
-        for one in writer.common
+    for one in writer.common:
+        of = writer.catalogue[one]
         # A broad entry may hold the right one.
-        if one not in related
-        and writer.catalogue[one].usage not in _BROAD
-        and not _speaks(one, text, writer)
-    ]
+        if one not in related and of.usage not in _BROAD and not _speaks(one, text, writer):
+            yield f"{one} {of.name}"
 
 
 def _speaks(cwe: str, text: str, writer: QuestionWriter) -> bool:

@@ -142,7 +142,7 @@ class RelationQuestions:
         return entry.kind in kinds
 
     def _candidates(self, entry_id: str, target: str) -> list[str]:
-        """List what is not right, by id, by kinship or by name, one of each name."""
+        """List what is not right, by id, by kinship or by name."""
         base = self._base
         right = {t for one in _kin(base, entry_id) for t in self._targets(one)} | {entry_id}
         right |= {t for one in (target, *self._answers[entry_id]) for t in _kin(base, one)}
