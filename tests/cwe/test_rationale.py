@@ -39,3 +39,13 @@ def test_the_last_line_is_the_bare_id_also_where_a_better_one_is_named() -> None
 )
 def test_no_text_breaks_it(text: str) -> None:
     assert rationale(text, XSS, "").endswith("\n\nCWE-79")
+
+
+@pytest.mark.parametrize("first", ["check", "code"])
+def test_cause_and_consequence_are_told_in_the_order_of_the_text(first: str) -> None:
+    cause, consequence = "The cause is a missing check.", "Attackers could execute any code."
+    text = f"{cause} {consequence}" if first == "check" else f"{consequence} {cause}"
+    written = rationale(text, XSS, "missing check")
+    told = written.find('"missing check"'), written.find('"could execute any code"')
+    assert min(told) > -1
+    assert told[0] < told[1] if first == "check" else told[1] < told[0]
