@@ -91,6 +91,11 @@ def test_facts_both_ways(index: KnowledgeIndex) -> None:
     assert "Implementation" in [index.label(t) for t in index.related(weakness, "phase")]
 
 
+def test_an_entry_without_a_gloss_has_empty_words(index: KnowledgeIndex) -> None:
+    nowhere = len(index.entries)
+    assert index.definition(nowhere) == index.fix(nowhere) == index.differs(nowhere) == ""
+
+
 @pytest.mark.parametrize(
     ("text", "entry_id"),
     [

@@ -43,6 +43,7 @@ FORMAT = 1
 SHIPPED = FOLDER / "knowledge.npz"
 CURRENT = "current.json"  # names the installed index in its folder
 K1, B = 0.8, 0.6  # saturation of a repeated word, weight of a passage's length
+_NO_GLOSS = ("", "", "")
 _DAMAGE = (ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
@@ -179,6 +180,25 @@ class KnowledgeIndex:
             entry = self.entries[target]  # some campaigns are called by their id
             return entry.entry_id + (f" {entry.name}" if entry.name != entry.entry_id else "")
         return self.facts_words[target - len(self.entries)]
+
+    def definition(self, position: int) -> str:
+        """Return our own sentence on what an entry is, or "" where the glossary has none."""
+        return self._glossary.get(position, _NO_GLOSS)[0]
+
+    def fix(self, position: int) -> str:
+        """Return our own words on what prevents a weakness, or "" where the glossary has none."""
+        return self._glossary.get(position, _NO_GLOSS)[1]
+
+    def differs(self, position: int) -> str:
+        """Return our own words on how an entry differs from its neighbours, or ""."""
+        return self._glossary.get(position, _NO_GLOSS)[2]
+
+    @cached_property
+    def _glossary(self) -> dict[int, tuple[str, str, str]]:
+        if "glossary" not in self._arrays:
+            return {}
+        rows = json.loads(self._arrays["glossary"].tobytes())
+        return {position: (text, fix, differs) for position, text, fix, differs in rows}
 
     def postings(self, text_terms: Sequence[str]) -> list[tuple[Positions, Numbers] | None]:
         """Return for each term the passages that hold it and its BM25 weight in them, or None."""
