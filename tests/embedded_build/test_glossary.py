@@ -71,3 +71,23 @@ def test_neighbours_are_told_apart_by_id() -> None:
     for entry in entries(FOLDER / "cwe.jsonl"):
         if "differs" in entry:
             assert re.search(r"CWE-\d+", entry["differs"]), entry["id"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "term"),
+    [
+        ("T1003.001", "lsass.exe"),
+        ("T1003.006", "DRSUAPI"),
+        ("T1558.003", "offline"),
+        ("T1102.001", "address of the real C2 server"),
+        ("M1020", "Decrypt TLS"),
+        ("T0855", "open breakers"),
+    ],
+)
+def test_a_definition_of_attack_has_the_telling_term(entry: str, term: str) -> None:
+    texts = {row["id"]: row["text"] for row in entries(FOLDER / "attack.jsonl")}
+    assert term in texts[entry]
+
+
+def test_definitions_of_attack_are_plain_ascii() -> None:
+    assert all(row["text"].isascii() for row in entries(FOLDER / "attack.jsonl"))
