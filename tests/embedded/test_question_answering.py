@@ -33,9 +33,9 @@ def index() -> KnowledgeIndex:
         ("What is CWE-502?", "CWE-502 Deserialization of Untrusted Data is a weakness of CWE."),
         ("T1086", "T1059.001 PowerShell is a technique of ATT&CK."),
         ("what is mimikatz", "S0002 Mimikatz is a tool of ATT&CK."),
-        ("explain SQL injection", "CAPEC-66 SQL Injection is an attack pattern of CAPEC."),
+        ("explain the SQL injection attack", "CAPEC-66 SQL Injection"),
         ("Where does malware store itself to run at each logon by a Run key of the registry?",
-         "The closest entry: T1547.001 Registry Run Keys / Startup Folder"),
+         "T1547.001 Registry Run Keys / Startup Folder"),
     ],
 )  # fmt: skip
 def test_what_is_known_is_said(index: KnowledgeIndex, question: str, says: str) -> None:

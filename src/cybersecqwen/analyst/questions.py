@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from cybersecqwen.cwe.identifiers import entry_ids, normalise_ids, unread_ids
 from cybersecqwen.embedded.knowledge import KnowledgeIndex, open_knowledge
 from cybersecqwen.embedded.option_ranker import MOST, answer_multiple_choice
-from cybersecqwen.embedded.question_answering import NOT_COVERED, answer_question
+from cybersecqwen.embedded.question_answering import NOT_COVERED, not_covered, reply
 from cybersecqwen.embedded.tokenizer import plain
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json, parse_line, readable
@@ -49,6 +49,26 @@ class Question(NamedTuple):
     options: tuple[str, ...] = ()
 
 
+class Conversation:
+    """Questions one after the other, of which each may point back to what the one before was about.
+
+    >>> talk = Conversation()
+    >>> talk.ask("What is T1110.003?").evidence[0].id
+    'T1110.003'
+    >>> talk.ask("and its mitigations?").answer.partition(" M1")[0]
+    'T1110.003 Password Spraying is mitigated by'
+    """
+
+    def __init__(self) -> None:
+        self._about: tuple[int, ...] = ()
+
+    def ask(self, question: str) -> Answer:
+        """Answer a free question as `ask` does."""
+        answer, about = _answered(question, self._about)
+        self._about = about or self._about
+        return answer
+
+
 def ask(question: str, options: Sequence[str] = (), *, guess: bool = False) -> Answer:
     """Answer a free question, or with `options` (2 to 26) choose one of them by its letter.
 
@@ -57,16 +77,11 @@ def ask(question: str, options: Sequence[str] = (), *, guess: bool = False) -> A
     made all the same, and `covered` says that it is one. Raises InputError for an empty question
     and for too few or too many options.
     """
-    if not question.strip():
-        raise InputError("the question is empty", tip="ask something")
-    if len(question) > LONGEST:
-        _log.warning("the first %d of %d characters count", LONGEST, len(question))
-    index, text = _knowledge(), normalise_ids(plain(question[:LONGEST]))
-    understood = _understood(index, text)
     if not options:
-        return answer_question(index, text) if understood else Answer(NOT_COVERED, 0.0, False)
+        return _answered(question)[0]
+    index, text, unread = _read(question)
     answer = answer_multiple_choice(index, text, [o[:LONGEST] for o in options])
-    if answer.covered and understood:
+    if answer.covered and not unread:
         return answer
     if guess:
         return replace(answer, covered=False, evidence=())
@@ -75,15 +90,40 @@ def ask(question: str, options: Sequence[str] = (), *, guess: bool = False) -> A
     )
 
 
-def _understood(index: KnowledgeIndex, text: str) -> bool:
-    """Warn of ids that are none, and of ids that nothing is known of; true without any."""
+def _answered(question: str, before: Sequence[int] = ()) -> tuple[Answer, tuple[int, ...]]:
+    """Answer a free question, and say which entries the answer is about."""
+    index, text, unread = _read(question)
+    if unread:
+        return not_covered(unread), ()
+    answered = reply(index, text, before=before)
+    return answered.answer, answered.about
+
+
+def _read(question: str) -> tuple[KnowledgeIndex, str, str]:
+    """Return the index, the text that counts, and which ids in it are not understood."""
+    if not question.strip():
+        raise InputError("the question is empty", tip="ask something")
+    if len(question) > LONGEST:
+        _log.warning("the first %d of %d characters count", LONGEST, len(question))
+    index, text = _knowledge(), normalise_ids(plain(question[:LONGEST]))
+    return index, text, _unread(index, text)
+
+
+def _unread(index: KnowledgeIndex, text: str) -> str:
+    """Say, and warn, which ids are none and of which nothing is known; "" without any."""
     unread = unread_ids(text)
     unknown = [entry_id for entry_id in entry_ids(text) if index.position(entry_id) is None]
-    if unread:
-        _log.warning("not understood as an id: %s", ", ".join(unread))
-    if unknown:
-        _log.warning("not in the knowledge base: %s", ", ".join(unknown))
-    return not unread and not unknown
+    reasons = [
+        f"{what}: {', '.join(ids)}"
+        for what, ids in (
+            ("not understood as an id", unread),
+            ("not in the knowledge base", unknown),
+        )
+        if ids
+    ]
+    for reason in reasons:
+        _log.warning("%s", reason)
+    return "; ".join(reasons)
 
 
 @cache

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 @click.argument("questions", nargs=-1, metavar="[QUESTION]...")
 @click.option("--option", "options", multiple=True, help="An option to choose from; repeated.")
 @click.option("--items", type=FILE, help="TSV or CSV with Question, Option A, …; or JSONL.")
+@click.option("--chat", is_flag=True, help="Each question may point back to the one before.")
 @click.option("--guess", is_flag=True, help="Choose an option also where nothing supports it.")
 @click.option("--top", type=click.IntRange(min=0), default=3, help="Evidence.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
@@ -29,18 +30,23 @@ def ask(
     questions: tuple[str, ...],
     options: tuple[str, ...],
     items: Path | None,
+    chat: bool,
     guess: bool,
     top: int,
     as_json: bool,
 ) -> None:
     """Answer questions."""
-    _check(questions, options, items)
-    from cybersecqwen.analyst.questions import as_answer
+    _check(questions, options, items, chat=chat)
+    from cybersecqwen.analyst.questions import Conversation, as_answer
     from cybersecqwen.analyst.questions import ask as answer
 
     bad = Bad()
     given = _given(questions, options, items, bad)
-    answers = ((q, answer(q.text, q.options, guess=guess)) for q in given)
+    if chat:
+        talk = Conversation()
+        answers = ((q, talk.ask(q.text)) for q in given)
+    else:
+        answers = ((q, answer(q.text, q.options, guess=guess)) for q in given)
     if as_json:
         from cybersecqwen.cli.output import json_line
 
@@ -51,8 +57,12 @@ def ask(
     bad.finish()
 
 
-def _check(questions: tuple[str, ...], options: tuple[str, ...], items: Path | None) -> None:
+def _check(
+    questions: tuple[str, ...], options: tuple[str, ...], items: Path | None, *, chat: bool
+) -> None:
     """Refuse what has no meaning, before anything is loaded."""
+    if chat and options:
+        raise click.UsageError("--chat takes free questions, without --option")
     if items and (questions or options):
         raise click.UsageError("give --items, or a question, not both")
     if options and len(questions) != 1:
@@ -63,7 +73,7 @@ def _check(questions: tuple[str, ...], options: tuple[str, ...], items: Path | N
         raise click.UsageError("the question is empty")
     if "-" in questions and questions != ("-",):
         raise click.UsageError("- is standard input, and comes alone")
-    if not questions and not items and sys.stdin.isatty():
+    if not questions and not items and not chat and sys.stdin.isatty():
         raise click.UsageError('nothing is asked; for example: cybersecqwen ask "What is CWE-79?"')
 
 

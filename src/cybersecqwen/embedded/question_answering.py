@@ -1,221 +1,272 @@
-"""Answer a free question from the knowledge index: by its facts, else by its best passages.
+"""Answer a free question from the knowledge index: link its subjects, read what it asks, say it.
 
 >>> from cybersecqwen.embedded.knowledge import KnowledgeIndex
 >>> index = KnowledgeIndex.load()
 >>> answer_question(index, "In which phase is CWE-502 introduced?").answer
 'CWE-502 Deserialization of Untrusted Data is introduced in the phase Architecture and Design \
 and Implementation.'
+>>> answer_question(index, "Does volt typhoon use cobalt strike?").answer.partition(":")[0]
+'No'
 >>> answer_question(index, "What is the capital of France?").covered
 False
 
-The sentences are made here of names and facts: no text of upstream is needed.
+The sentences are made here of names and facts, and of the glossary's own sentences: no text of
+upstream is needed.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
-from itertools import product
-from typing import NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
+from cybersecqwen.embedded import comparison, facts, linking, refusal, situation, statements
+from cybersecqwen.embedded.confidence import confidence
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
-from cybersecqwen.embedded.lexicon import LEXICON
-from cybersecqwen.embedded.mentions import Mention, is_certain
-from cybersecqwen.embedded.option_ranker import COVERED
-from cybersecqwen.embedded.terms import terms, words
-from cybersecqwen.records import Answer, Entry
+from cybersecqwen.embedded.linking import Subject
+from cybersecqwen.embedded.terms import terms
+from cybersecqwen.embedded.understanding import Question, understand
+from cybersecqwen.records import Answer, Evidence
 
 NOT_COVERED = "not covered"
-ENOUGH = 18.0  # score of a passage that holds several telling words
-NAMED = 0.4  # share of the words that a passage about a named entry holds, if that is meant
-_FACT = 0.95  # confidence in a fact of an entry that is named by its id
-_BY_NAME = 0.9  # ... by its name, which may be another's alias
-_DESCRIBED = 0.7  # ... in its description, where the question asks for none of its facts
-_FOUND = 0.5  # ... in what a search finds: the closest entry is often not the one that is meant
-_TINY = 1e-6
-_LISTED = 25  # entries that a sentence names
 _EVIDENCE = 5
+_SEVERAL = 3  # entries that one answer speaks of
+_ENOUGH = 0.45  # score from which a situation is linked to an entry
+_PLENTY = 0.9  # the same, where no word of the question is one of security
+_DESCRIBING = 2  # words that tell, from which a question describes something
+_MUCH = 1.5  # times what a name weighs, from which the rest of a question counts more
+_LEANING = 0.15  # weight of a word that is a sign of code or of an attack
+_TINY = 1e-6
+_WAYS = ("id", "name", "alias", "order", "fuzzy", "part", "situation")  # the surest first
+# The kinds of entries that a description of a situation is linked to, and those only if asked for.
+_DESCRIBED = ("technique", "weakness")
+_ASKED_FOR = ("attack pattern", "malware", "tool", "group", "campaign")
 
 
-class _Relation(NamedTuple):
-    """How a fact reads, from its subject and from its target."""
+@dataclass(frozen=True)
+class Reply:
+    """An answer, and the entries that it is about, to which the next question may point back."""
 
-    name: str
-    forward: str
-    inverse: str = ""
-
-
-_RELATIONS = {name: _Relation(name, *phrases) for name, phrases in LEXICON["relations"].items()}
-# Patterns of what a question may ask for, and the relations that answer it.
-_ASKED = tuple(
-    (re.compile(kind["pattern"], re.IGNORECASE), [_RELATIONS[name] for name in kind["relations"]])
-    for kind in LEXICON["questions"]
-)
-_SUMMARY, _BETWEEN, _COUNTED = (
-    [_RELATIONS[name] for name in LEXICON["answers"][use]]
-    for use in ("summary", "between", "counted")
-)
-_DEFINE = re.compile(
-    # From the start of what is no word, for a long run of it would be tried from each character.
-    r"(?<!\W)\W*(?:(?:what|who)\s+(?:is|are)|describe|explain|define)\b(?:\s+(?:an?|the)\b)?",
-    re.IGNORECASE,
-)
-_WHO = re.compile(r"\bwho\b|\bused by\b", re.IGNORECASE)  # asks for the subject of a fact
-_ALIAS = re.compile(r"alias|also known|other name|\bcalled\b", re.IGNORECASE)
+    answer: Answer
+    about: tuple[int, ...] = ()
 
 
-def answer_question(index: KnowledgeIndex, question: str) -> Answer:
-    """Answer in a sentence or two; where nothing is known the answer is "not covered".
+def answer_question(index: KnowledgeIndex, text: str) -> Answer:
+    """Answer in a sentence or two; where nothing is known the answer begins with "not covered".
 
-    The confidence in a fact is fixed; that in a search's result is the share of the
-    question's words, weighed by rarity, that the best passage holds, and never high. The
-    score of a piece of evidence is such a share too.
+    The confidence is the probability that the answer answers the question, as measured for
+    questions that were answered the same way. The score of a piece of evidence is the share of the
+    question's words that it holds.
     """
-    by_id = index.ids_in(question)
-    names = _named(index, question)
-    mentions = [*((position,) for position in by_id), *(name.positions for name in names)]
-    asked = _official(index, question, names)
-    about = index.about([position for mention in mentions for position in mention])
-    held = float((index.scores(asked) * about).max(initial=0)) / (index.rarity(asked) + _TINY)
-    if not mentions or (not by_id and held < NAMED and not _DEFINE.match(question)):
-        return _searched(index, asked)
-    sentences = list(_related(index, mentions)) or list(_asked(index, mentions, question))
-    sure = _FACT if by_id else _BY_NAME
-    if not sentences and _is_unstated(index, mentions[0], question):
-        return Answer(NOT_COVERED, 0.0, covered=False)
+    return reply(index, text).answer
+
+
+def reply(index: KnowledgeIndex, text: str, *, before: Sequence[int] = ()) -> Reply:
+    """Answer a question, which may point back to the entries that the one before was about."""
+    if refusal.is_harmful(text):
+        return Reply(Answer(refusal.DECLINED, 0.0, covered=False), tuple(before))
+    question = understand(index, text, before=before)
+    for way in (_compared, _of_subjects, _of_platform, _unclear, _of_situation, _of_mention):
+        answered = way(question)
+        if answered is not None:
+            return answered
+    return Reply(not_covered(_language(question)))
+
+
+def not_covered(reason: str = "") -> Answer:
+    """Return the answer where nothing known answers, with the reason if there is one."""
+    text = f"{NOT_COVERED}: {reason}" if reason else NOT_COVERED
+    return Answer(text, 0.0, covered=False)
+
+
+def _compared(question: Question) -> Reply | None:
+    """Answer a question about two entries: whether, which, what in common, how they differ."""
+    subjects = question.subjects
+    way = max((subject.way for subject in subjects), key=_WAYS.index, default="id")
+    positions = [subject.positions[0] for subject in subjects[:2]]
+    sentences = comparison.whether(question)
+    if sentences:
+        return _reply(question, sentences, positions, confidence(way, "whether"))
+    if len(positions) == 2:
+        for mode, compare in comparison.MODES.items():
+            sentences = compare(question)
+            if sentences:
+                return _reply(question, sentences, positions, confidence(way, mode))
+    return None
+
+
+def _of_subjects(question: Question) -> Reply | None:
+    """Say what is asked for of the entries that the question names."""
+    request = question.request
+    if not question.subjects:
+        return None
+    for asked in (request.asked, *request.others):
+        served = _served(question, asked)
+        if served:
+            return served
+    if request.certain and any(map(partial(_is_aside, question), question.subjects)):
+        return None
+    return _nothing_recorded(question) or (None if request.certain else _of_mention(question))
+
+
+def _of_mention(question: Question) -> Reply | None:
+    """Say what the entry is that a question names first, whatever it asks of it."""
+    if not question.subjects:
+        return None
+    subject = question.subjects[0]
+    position = statements.preferred(question, subject.positions)[0]
+    sentences = facts.summary(question.index, position)
+    mode = "instead" if question.request.certain else "definition"
+    return _reply(question, sentences, [position], confidence(subject.way, mode))
+
+
+def _served(question: Question, asked: str) -> Reply | None:
+    """Say what is asked for of each entry of which it can be said, and most directly."""
+    index = question.index
+    found: list[tuple[int, Subject, int, list[str]]] = []
+    for subject in question.subjects:
+        for position in statements.preferred(question, subject.positions):
+            sentences = statements.said(question, asked, position)
+            if sentences and not (_is_aside(question, subject)):
+                hops = max(
+                    (facts.hops(p) for p, _ in statements.paths(index, asked, position)), default=1
+                )
+                found.append((hops, subject, position, sentences))
+                break
+    if not found:
+        return None
+    least = min(hops for hops, *_ in found)
+    found = [one for one in found if one[0] == least][:_SEVERAL]
+    sentences = [sentence for *_, said in found for sentence in said]
+    sure = confidence(found[0][1].way, asked)
+    return _reply(question, sentences, [position for _, _, position, _ in found], sure)
+
+
+def _nothing_recorded(question: Question) -> Reply | None:
+    """Say that nothing is recorded of what was asked for; None where that is of no such kind."""
+    index, asked = question.index, question.request.asked
+    for subject in question.subjects:
+        for position in subject.positions:
+            found = statements.paths(index, asked, position)
+            if found:
+                if index.is_unstated(
+                    position, {r for path, _ in found for r in facts.relations(path)}
+                ):
+                    return Reply(not_covered(), (position,))
+                base = facts.base(index.entries[position].entry_id)
+                text = f"{base} records no {asked} for {index.label(position)}."
+                return _reply(question, [text], [position], confidence(subject.way, "none"))
+    return None
+
+
+def _is_aside(question: Question, subject: Subject) -> bool:
+    """Tell whether a question says much more than a name that it mentions by the way."""
+    index = question.index
+    if subject.way == "id" or subject.end - subject.start > 1 or not subject.end:
+        return False
+    described = question.request.asked in ("weakness", "mitigation", "detection", "attack pattern")
+    named = index.rarity(list(dict.fromkeys(terms(subject.said))))
+    rest = [term for term in question.rest if index.postings([term])[0] is not None]
+    return described and index.rarity(rest) > _MUCH * named
+
+
+def _of_platform(question: Question) -> Reply | None:
+    """List the techniques of a platform, where the question is about nothing else."""
+    index, request = question.index, question.request
+    if not request.platforms or not {"technique", "platform"} & {request.asked, *request.others}:
+        return None
+    if any(index.entries[s.positions[0]].kind != "tactic" for s in question.subjects):
+        return None
+    word = len(index.entries) + index.facts_words.index(request.platforms[0])
+    targets = facts.follow(index, word, "<platform:technique")
+    targets.sort(key=lambda t: len(index.related(t, "platform")))  # those of no other first
+    kept, about = statements.restricted(question, word, targets)
+    names = facts.listed([index.label(t) for t in kept])
+    text = f"ATT&CK has {len(kept)} techniques {about}on {request.platforms[0]}: {names}."
+    return _reply(question, [text], kept[:_SEVERAL], confidence("name", "platform"))
+
+
+def _unclear(question: Question) -> Reply | None:
+    """Ask back where a question is vague or may mean several entries; name what nothing is."""
+    index, rest = question.index, question.rest
+    if question.subjects:
+        return None
+    if question.cut and refusal.is_vague(question.cut):
+        text = "Please say more: which technique, group, software, weakness or CVE is it about?"
+        return Reply(Answer(text, 0.0, covered=False))
+    name = linking.unknown_name(index, question.text)
+    if name and question.request.certain and len(rest) <= len(name.split()) + 1:
+        return Reply(not_covered(f"nothing that is known here is called {name}"))
+    part = linking.part_of_name(index, question.cut) if len(rest) <= 1 else None
+    if part is None:
+        return None
+    if len(part.positions) == 1:
+        return _of_subjects(replace(question, subjects=(part,)))
+    names = facts.listed([index.label(position) for position in part.positions])
+    return Reply(Answer(f'Which one do you mean by "{part.said}": {names}?', 0.0, covered=False))
+
+
+def _of_situation(question: Question) -> Reply | None:
+    """Link what the question describes to the entry that it fits, and answer for that."""
+    if len(question.rest) < _DESCRIBING:
+        return None
+    fit = _fit(question)
+    if fit is None or fit.score < (_ENOUGH if _is_of_the_field(question) else _PLENTY):
+        return None
+    described = replace(question, subjects=(Subject("", (fit.position,), "situation"),))
+    asked = question.request.asked
+    sentences = statements.said(described, asked, fit.position)
     if not sentences:
-        sentences = [_description(index, mentions[0][0])]
-        # A description is less sure an answer where something else was asked for.
-        if not _DEFINE.match(question) and len(terms(question)) > 3:
-            sure = _DESCRIBED
-        asked += terms("description")
-    # The ids too: a question may name an entry by an id that it had before.
-    asked += [index.entries[position].entry_id.lower() for position in mentions[0]]
-    most = index.rarity(asked) + _TINY
-    evidence = index.best(index.scores(asked) * about, _EVIDENCE, most=most)
-    return Answer(" ".join(sentences), sure, covered=True, evidence=tuple(evidence))
+        first, *more = facts.summary(question.index, fit.position)
+        sentences = [f"The closest entry: {first}", *more]
+    return _reply(question, sentences, [fit.position], confidence("situation", asked, fit.score))
 
 
-def _official(index: KnowledgeIndex, question: str, names: Sequence[Mention]) -> list[str]:
-    """List the question's terms, an alias as the name that the passages use."""
-    asked = terms(question)
-    for name in names:
-        official, said = terms(index.entries[name.positions[0]].name), terms(name.name)
-        if not set(said) & set(official):
-            asked = [term for term in asked if term not in said] + official
-    return list(dict.fromkeys(asked))
+def _is_of_the_field(question: Question) -> bool:
+    """Tell whether a word of the question is one of security."""
+    return bool(question.request.kinds or question.signs("code") or question.signs("attack"))
 
 
-def _named(index: KnowledgeIndex, question: str) -> list[Mention]:
-    """List the entries that the question names, without everyday words that may be no name."""
-    subject = _DEFINE.sub("", question).strip(" \t\r\n?!.,:;'\"")
-    whole = [m for m in index.mentions(subject) if m.name == " ".join(words(subject))]
-    # A question about nothing else than a name means it; an everyday word in lower case does not.
-    if whole and (subject != subject.lower() or is_certain(whole[0].name, subject)):
-        return whole[:1]
-    return [m for m in index.mentions(question, strict=True) if is_certain(m.name, question)]
+def _fit(question: Question) -> situation.Fit | None:
+    """Find the entry that a description fits best, of the kind asked for or that leads there."""
+    asked = question.request.kinds
+    own = [kind for kind in (*_DESCRIBED, *_ASKED_FOR) if kind in asked]
+    lean = _LEANING * (question.signs("code") - question.signs("attack"))
+    groups = [(own, 1.2)] if own else []
+    if own != ["weakness"]:
+        groups += [(["weakness"], 1.0 + lean), (["technique"], 1.0 - lean)]
+    fits = [
+        situation.Fit(fit.position, fit.score * factor)
+        for kinds, factor in groups
+        for fit in situation.fitting(question.index, question.description, kinds, limit=1)
+    ]
+    return max(fits, key=lambda fit: fit.score, default=None)
 
 
-def _related(index: KnowledgeIndex, mentions: Sequence[tuple[int, ...]]) -> Iterator[str]:
-    """State the facts between the first two entries that a question names."""
-    if len(mentions) < 2:
-        return
-    ways = (*product(mentions[0], mentions[1]), *product(mentions[1], mentions[0]))
-    for subject, target in ways:
-        for relation in _BETWEEN:
-            if target in index.related(subject, relation.name):
-                yield f"{index.label(subject)} {relation.forward} {index.label(target)}."
-
-
-def _asked(
-    index: KnowledgeIndex, mentions: Sequence[tuple[int, ...]], question: str
-) -> Iterator[str]:
-    """State the facts that the question asks for, of the entry that has any."""
-    for position in mentions[0]:
-        entry = index.entries[position]
-        if _ALIAS.search(question) and entry.aliases:
-            yield f"{index.label(position)} is also known as {_listed(entry.aliases)}."
-            return
-        rest = re.sub(re.escape(entry.name), " ", question, flags=re.IGNORECASE)
-        for pattern, relations in _ASKED:
-            if pattern.search(rest):
-                sentences = [s for r in relations for s in _sentences(index, position, r, rest)]
-                if sentences:
-                    yield from sentences
-                    return
-
-
-def _is_unstated(index: KnowledgeIndex, positions: Sequence[int], question: str) -> bool:
-    """Tell whether the question asks for what upstream has only a placeholder for."""
-    asked = {r.name for pattern, kinds in _ASKED if pattern.search(question) for r in kinds}
-    return any(index.is_unstated(position, asked) for position in positions)
-
-
-def _sentences(
-    index: KnowledgeIndex, position: int, relation: _Relation, question: str
-) -> Iterator[str]:
-    ways = ((False, relation.forward), (True, relation.inverse))
-    for inverse, phrase in ways[1:] if _WHO.search(question) and relation.inverse else ways:
-        targets = index.related(position, relation.name, inverse=inverse) if phrase else []
-        kept = _of_kinds(index, targets, question)
-        if kept:
-            names = sorted(index.label(target) for target in kept)
-            yield f"{index.label(position)} {phrase} {_listed(names)}."
-
-
-def _of_kinds(index: KnowledgeIndex, targets: Sequence[int], question: str) -> list[int]:
-    """Keep the entries of the kinds that the question names, or all where it names none."""
-    lower = question.lower()
-    kinds = {kind for word, names in LEXICON["kinds"].items() if word in lower for kind in names}
-    size = len(index.entries)
-    kept = [t for t in targets if t >= size or index.entries[t].kind in kinds]
-    return kept or list(targets)
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = len(names) - _LISTED
-    if more > 0:
-        return f"{', '.join(names[:_LISTED])} and {more} more"
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
-
-
-def _description(index: KnowledgeIndex, position: int) -> str:
-    """Say what an entry is: its kind, its names, and its facts."""
-    entry = index.entries[position]
-    parts = [f"{index.label(position)} is {_article(entry)} {entry.kind} of {_base(entry)}."]
-    if entry.aliases:
-        parts.append(f"It is also known as {_listed(entry.aliases)}.")
-    for relation in _SUMMARY:
-        targets = index.related(position, relation.name)
-        if targets:
-            parts.append(f"It {relation.forward} {_listed([index.label(t) for t in targets])}.")
-    for relation in _COUNTED:
-        for inverse, phrase in ((False, relation.forward), (True, relation.inverse)):
-            count = len(index.related(position, relation.name, inverse=inverse))
-            if count:
-                parts.append(f"It {phrase} {count} {'entry' if count == 1 else 'entries'}.")
-    return " ".join(parts)
-
-
-def _article(entry: Entry) -> str:
-    return "an" if entry.kind[0] in "aeiou" else "a"
-
-
-def _base(entry: Entry) -> str:
-    prefix = entry.entry_id.partition("-")[0]
-    return prefix if prefix in ("CWE", "CAPEC") else "ATT&CK"
-
-
-def _searched(index: KnowledgeIndex, asked: Sequence[str]) -> Answer:
-    """Name the entry whose passage holds most of the question, if that is enough."""
-    scores, most = index.scores(asked), index.rarity(asked) + _TINY
-    score = float(scores.max(initial=0))
-    share = min(score / most, 1.0)
-    if share < COVERED or score < ENOUGH:
-        return Answer(NOT_COVERED, 0.0, covered=False)
-    return Answer(
-        answer=f"The closest entry: {_description(index, index.best_entry(scores))}",
-        confidence=round(min(share, _FOUND), 4),
-        covered=True,
-        evidence=tuple(index.best(scores, _EVIDENCE, most=most)),
+def _language(question: Question) -> str:
+    name = refusal.language(question.text)
+    return (
+        f"the question is in {name}, of which only ids, names and some words are read"
+        if name
+        else ""
     )
+
+
+def _reply(
+    question: Question, sentences: Sequence[str], positions: Sequence[int], sure: float
+) -> Reply:
+    text = " ".join(sentence for sentence in sentences if sentence)
+    evidence = _evidence(question, positions)
+    return Reply(Answer(text, sure, covered=True, evidence=evidence), tuple(positions))
+
+
+def _evidence(question: Question, positions: Sequence[int]) -> tuple[Evidence, ...]:
+    """Return the passages about the entries that hold most of the question's words."""
+    index = question.index
+    asked = list(dict.fromkeys(terms(question.text[:_LONGEST])))
+    asked += [index.entries[position].entry_id.lower() for position in positions]
+    scores = index.scores(asked) * index.about(list(positions))
+    return tuple(index.best(scores, _EVIDENCE, most=index.rarity(asked) + _TINY))
+
+
+_LONGEST = 2_000  # characters whose words the evidence is chosen by

@@ -42,7 +42,7 @@ def stem(word: str) -> str:
     """
     if len(word) < 4 or not word.isalpha():
         return word
-    word = _without_ending(_singular(word))
+    word = _without_ending(singular(word))
     if len(word) > 3 and word[-1] == word[-2] and word[-1] not in "ls":
         word = word[:-1]  # running
     if len(word) > 3 and word[-1] in "eiy":
@@ -51,7 +51,8 @@ def stem(word: str) -> str:
     return word[:-2] if word.endswith("at") and len(word) > 5 else word
 
 
-def _singular(word: str) -> str:
+def singular(word: str) -> str:
+    """Cut the ending of a plural, or of a verb in the third person."""
     if word.endswith("ies") and len(word) > 4:
         return word[:-3] + "y"
     if word.endswith("sses"):

@@ -1,0 +1,169 @@
+"""Compare entries: whether one relates to the other, what both have, how they differ.
+
+answer_question(index, "Is T1003.001 a sub-technique of T1003?")
+answer_question(index, "Which software do FIN6 and FIN7 both use?")
+answer_question(index, "What is the difference between CWE-77 and CWE-78?")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import product
+
+from cybersecqwen.embedded import facts, situation
+from cybersecqwen.embedded.knowledge import KnowledgeIndex
+from cybersecqwen.embedded.statements import paths
+from cybersecqwen.embedded.understanding import Question
+
+_TELLING = 3  # words beside the two from which a question describes a situation
+
+
+def whether(question: Question) -> list[str]:
+    """Say whether one entry has a platform or a tactic, or is of a kind, that is asked about."""
+    index, request = question.index, question.request
+    if not request.yes_no or not question.subjects:
+        return []
+    if len(question.names) == 2 and len(question.subjects) == 1:
+        one, other = question.names
+        return [f"Yes: {one.said} and {other.said} are both {index.label(one.positions[0])}."]
+    entries = [
+        s.positions[0] for s in question.subjects if index.entries[s.positions[0]].kind != "tactic"
+    ]
+    if len(entries) != 1:
+        return []
+    for relation, wanted in (("platform", set(request.platforms)), ("tactic", question.tactics)):
+        held = [
+            index.label(t).removeprefix(_id(index, t)) for t in index.related(entries[0], relation)
+        ]
+        if wanted and held:
+            yes = sorted(wanted & set(held))
+            says = {"platform": "runs on", "tactic": "serves"}[relation]
+            if yes:
+                return [f"Yes: {index.label(entries[0])} {says} {facts.listed(yes)}."]
+            wish = facts.listed(sorted(wanted))
+            return [f"No: {index.label(entries[0])} {says} {facts.listed(held)}, not {wish}."]
+    return []
+
+
+def _id(index: KnowledgeIndex, target: int) -> str:
+    return index.entries[target].entry_id + " " if target < len(index.entries) else ""
+
+
+def _chosen(question: Question) -> list[str]:
+    """Choose between two entries of a kind by the situation that is described."""
+    index, pair = question.index, _pair(question)
+    kinds = {index.entries[p].kind for p in pair}
+    if not question.request.either or len(kinds) > 1 or len(question.rest) < _TELLING:
+        return []
+    described = " ".join(question.rest)
+    fits = situation.fitting(index, question.description, kinds, among=set(pair))
+    if not fits or not described:
+        return []
+    best = fits[0].position
+    other = next(p for p in pair if p != best)
+    return [
+        f"{index.label(best)} fits better than {index.label(other)}.",
+        *(text for p in (best, other) if (text := index.definition(p))),
+    ]
+
+
+def _differing(question: Question) -> list[str]:
+    """Say what each of two entries is, and how they are related."""
+    index, pair = question.index, _pair(question)
+    alike = index.entries[pair[0]].kind == index.entries[pair[1]].kind
+    asked = question.request.asked == "difference"
+    if not asked and not (
+        alike and question.request.asked == "definition" and not question.request.yes_no
+    ):
+        return []
+    told = [text for p in pair if (text := index.differs(p))]
+    related = [f"{text}." for text in facts.stated_between(index, *pair)]
+    each = [sentence for p in pair for sentence in facts.summary(index, p)[:3]]
+    return [*told[:1], *each, *related] if asked else [*each, *related]
+
+
+def _common(question: Question) -> list[str]:
+    """Name what two entries both have: techniques, software, groups."""
+    index, request, pair = question.index, question.request, _pair(question)
+    joined = request.both or ({"and"} & question.words and request.asked in _SHARED)
+    if not joined:
+        return []
+    for asked in dict.fromkeys((request.asked, "technique", "software", "group", "mitigation")):
+        each = [_reached(index, asked, p) for p in pair]
+        if not all(each):
+            continue
+        shared = sorted(set(each[0]) & set(each[1]), key=index.label)
+        names = facts.listed([index.label(p) for p in pair])
+        if shared:
+            targets = facts.listed([index.label(t) for t in shared])
+            return [f"{names} have {len(shared)} of the kind {asked} in common: {targets}."]
+        if asked == request.asked:
+            return [f"{names} have nothing of the kind {asked} in common that is on record."]
+    return []
+
+
+_SHARED = ("group", "software", "technique")
+
+
+def _reached(index: KnowledgeIndex, asked: str, position: int) -> list[int]:
+    return [
+        t for path, _ in paths(index, asked, position) for t in facts.follow(index, position, path)
+    ]
+
+
+def _related(question: Question) -> list[str]:
+    """Say whether one of two entries relates to the other, in the direction in which it does."""
+    index, request = question.index, question.request
+    if not request.yes_no and request.asked not in ("parent", "child"):
+        return []
+    first, second = question.subjects[:2]
+    for one, other in product(first.positions, second.positions):
+        stated = facts.stated_between(index, one, other)
+        if stated:
+            return [f"Yes: {'; '.join(stated)}."]
+    one, other = _pair(question)
+    indirect = _through(index, one, other)
+    if indirect:
+        return indirect
+    if not request.yes_no:
+        return []
+    return [
+        f"No: there is no record that {index.label(one)} {_verb(question)} {index.label(other)}."
+    ]
+
+
+def _verb(question: Question) -> str:
+    kinds = [question.index.entries[p].kind for p in _pair(question)]
+    if kinds[0] in ("group", "campaign", "malware", "tool") and kinds[1] != "group":
+        return "uses"
+    return "is a part of" if question.request.asked in ("parent", "child") else "relates to"
+
+
+def _through(index: KnowledgeIndex, one: int, other: int) -> list[str]:
+    """Say how two entries are related by a campaign of the first or a part of the second."""
+    campaigns = facts.follow(index, one, "<attributed to:campaign")
+    used = [c for c in campaigns if other in index.related(c, "uses")]
+    if used:
+        names = facts.listed([index.label(c) for c in used])
+        return [
+            f"Yes: in {names}, attributed to {index.label(one)}, {index.label(other)} was used."
+        ]
+    parts = facts.follow(index, other, "<part of:technique")
+    used = [p for p in parts if p in index.related(one, "uses")]
+    if used:
+        names = facts.listed([index.label(p) for p in used])
+        return [f"Yes: {index.label(one)} uses {names}, part of {index.label(other)}."]
+    return []
+
+
+def _pair(question: Question) -> Sequence[int]:
+    return [subject.positions[0] for subject in question.subjects[:2]]
+
+
+# The ways to answer a question about two entries, in the order in which they are tried.
+MODES: dict[str, Callable[[Question], list[str]]] = {
+    "choice": _chosen,
+    "common": _common,
+    "relation": _related,
+    "difference": _differing,
+}

@@ -1,0 +1,137 @@
+"""Tell questions that are declined, too vague to answer, or in a language that is not read.
+
+>>> is_harmful("Write me ransomware that avoids detection")
+True
+>>> is_harmful("Write me a rule to detect ransomware")
+False
+>>> language("Wie kann man das verhindern?")
+'German'
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cache
+from typing import NamedTuple
+
+from cybersecqwen.embedded.lexicon import question_lexicon, word_set
+from cybersecqwen.embedded.phrases import Match, Phrases, Token, tokens
+
+DECLINED = (
+    "I decline: this only serves defence, and does not help to build or run an attack; "
+    "ask how it is detected or prevented."
+)
+_REACH = 9  # tokens from the verb of a request to what it asks for
+_ASKING = frozenset(
+    {
+        "me",
+        "you",
+        "please",
+        "pls",
+        "to",
+        "i",
+        "we",
+        "and",
+        "just",
+        "then",
+        "now",
+        "hey",
+        "hi",
+        "mir",
+        "moi",
+    }
+)
+_ENGLISH = word_set("framing") | word_set("english")
+_SCRIPTS = (
+    (re.compile(r"[\u3040-\u30ff]"), "Japanese"),
+    (re.compile(r"[\u4e00-\u9fff]"), "Chinese"),
+    (re.compile(r"[\u0400-\u04ff]"), "Russian"),
+    (re.compile(r"[\uac00-\ud7af]"), "Korean"),
+    (re.compile(r"[\u0600-\u06ff]"), "Arabic"),
+)
+
+
+class _Words(NamedTuple):
+    make: Phrases
+    weapon: Phrases
+    attack: Phrases
+    evade: Phrases
+    defend: Phrases
+    first: Phrases
+
+
+@cache
+def _words() -> _Words:
+    harmful = question_lexicon()["harmful"]
+    return _Words(*(Phrases({name: harmful[name]}) for name in _Words._fields))
+
+
+def is_harmful(text: str) -> bool:
+    """Tell whether somebody asks for something to attack with, or how to attack.
+
+    A word of defence between the verb and what it asks for makes it a defender's question, unless
+    the defence is what the attack is to get past.
+    """
+    cut = tokens(text)[:400]
+    words = _words()
+    defence = [m.start for m in words.defend.find(cut) if not _is_evaded(cut, m.start)]
+    asks = [m for m in words.make.find(cut) if _is_request(cut, m)]
+    for ask in asks:
+        for weapon in words.weapon.find(cut):
+            between = range(ask.end, weapon.end + 2)
+            if 0 <= weapon.start - ask.end < _REACH and not any(d in between for d in defence):
+                return True
+    for how in words.first.find(cut):
+        for attack in words.attack.find(cut):
+            between = range(how.end, attack.end + 1)
+            if 0 <= attack.start - how.end <= 1 and not any(d in between for d in defence):
+                return True
+    return False
+
+
+def _is_evaded(cut: Sequence[Token], place: int) -> bool:
+    evade = _words().evade.find(cut[max(0, place - 3) : place])
+    return bool(evade)
+
+
+def _is_request(cut: Sequence[Token], match: Match) -> bool:
+    """Tell whether a verb asks somebody to do something, and does not say what somebody does."""
+    return match.start == 0 or cut[match.start - 1].word in _ASKING
+
+
+def is_vague(cut: Sequence[Token]) -> bool:
+    """Tell whether every word of a question is a general one."""
+    return not any(token.stem not in _generic() and token.word not in _ENGLISH for token in cut)
+
+
+@cache
+def _generic() -> frozenset[str]:
+    return frozenset(
+        t.stem for word in question_lexicon()["vague"]["generic"] for t in tokens(word)
+    )
+
+
+@cache
+def back_words() -> frozenset[str]:
+    """Return the words that point back to the subject of the question before."""
+    return frozenset(question_lexicon()["vague"]["back"])
+
+
+def language(text: str) -> str:
+    """Name the language of a text other than English; "" for English, or where it is not clear."""
+    for script, name in _SCRIPTS:
+        if script.search(text):
+            return name
+    cut = [token.word for token in tokens(text)]
+    english = sum(word in _ENGLISH for word in cut)
+    counts = {name: sum(word in words for word in cut) for name, words in _common().items()}
+    best = max(counts, key=lambda name: counts[name])
+    return best if counts[best] >= max(2, english + 1) else ""
+
+
+@cache
+def _common() -> dict[str, frozenset[str]]:
+    return {
+        name: frozenset(words.split()) for name, words in question_lexicon()["languages"].items()
+    }

@@ -1,0 +1,100 @@
+"""Link the description of a situation, which names no entry, to the entries it fits.
+
+>>> from cybersecqwen.embedded.knowledge import KnowledgeIndex
+>>> index = KnowledgeIndex.load()
+>>> best = fitting(index, "users upload .php files and run them", ["weakness"])[0]
+>>> index.label(best.position)
+'CWE-434 Unrestricted Upload of File with Dangerous Type'
+
+An entry's score is the share of the description's words, weighed by rarity, that its passages hold.
+For weaknesses the probability that the CWE classifier gives is added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from cybersecqwen.embedded.knowledge import KnowledgeIndex
+from cybersecqwen.embedded.terms import terms
+
+if TYPE_CHECKING:
+    from cybersecqwen.embedded.classifier import CweClassifier
+
+_TINY = 1e-6
+_TOP = 3  # passages of an entry that count
+_LATER = 0.3  # what the second and third passage count
+_CLASSIFIER = 1.0  # weight of the classifier's probability beside the share of words
+_CANDIDATES = 20
+_HELD = 2  # words of the description that a passage has to hold
+
+
+class Fit(NamedTuple):
+    """An entry that a description fits, and how well."""
+
+    position: int
+    score: float
+
+
+def fitting(
+    index: KnowledgeIndex,
+    text: str,
+    kinds: Collection[str],
+    *,
+    among: Collection[int] | None = None,
+    limit: int = 5,
+) -> list[Fit]:
+    """Return the entries of some kinds that a description fits, the best first.
+
+    `among` restricts them to some positions.
+    """
+    scores = _shares(index, terms(text))
+    if "weakness" in kinds:
+        for position, chance in _classified(index, text).items():
+            scores[position] += _CLASSIFIER * chance
+    allowed = _of_kinds(index, frozenset(kinds))
+    if among is not None:
+        allowed = allowed & np.isin(np.arange(len(allowed)), list(among))
+    scores = np.where(allowed, scores, 0.0)
+    order = np.argsort(-scores, kind="stable")[:limit]
+    return [Fit(int(i), round(float(scores[i]), 4)) for i in order if scores[i] > 0]
+
+
+def _shares(index: KnowledgeIndex, asked: Sequence[str]) -> np.ndarray:
+    """Return for each entry the share of the words that its best passages hold."""
+    asked = list(dict.fromkeys(asked))
+    held = np.zeros(len(index), dtype=np.int16)
+    for posting in index.postings(asked):
+        if posting is not None:
+            held[posting[0]] += 1
+    # A passage that holds one of the words only is about something else.
+    passages = index.scores(asked) * (held >= _HELD) / (index.rarity(asked) + _TINY)
+    hit = np.flatnonzero(passages > 0)
+    order = hit[np.lexsort((-passages[hit], index.passage_entry[hit]))]
+    entries = index.passage_entry[order]
+    starts = np.flatnonzero(np.r_[True, entries[1:] != entries[:-1]]) if len(entries) else entries
+    rank = np.arange(len(entries)) - np.repeat(starts, np.diff(np.r_[starts, len(entries)]))
+    weights = np.where(rank == 0, 1.0, np.where(rank < _TOP, _LATER, 0.0))
+    return np.bincount(entries, passages[order] * weights, minlength=len(index.entries))
+
+
+@cache
+def _of_kinds(index: KnowledgeIndex, kinds: frozenset[str]) -> np.ndarray:
+    return np.array([entry.kind in kinds for entry in index.entries])
+
+
+def _classified(index: KnowledgeIndex, text: str) -> dict[int, float]:
+    """Return what the CWE classifier makes of a text, by position."""
+    [prediction] = _classifier().predict([text], top=_CANDIDATES)
+    ranked = ((index.position(cwe), chance) for cwe, chance in prediction.ranked)
+    return {position: chance for position, chance in ranked if position is not None}
+
+
+@cache
+def _classifier() -> CweClassifier:
+    from cybersecqwen.embedded.classifier import CweClassifier
+
+    return CweClassifier.load()

@@ -1,0 +1,241 @@
+"""Say of one entry what a question asks for.
+
+>>> from cybersecqwen.embedded.knowledge import KnowledgeIndex
+>>> from cybersecqwen.embedded.understanding import understand
+>>> index = KnowledgeIndex.load()
+>>> question = understand(index, "exfil methods of Wizard Spider")
+>>> said(question, "technique", index.position("G0102"))[0].partition(" T")[0]
+'G0102 Wizard Spider uses for Exfiltration'
+
+Where the relations of an entry lead is in questions.toml, by its kind and by what is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+
+from cybersecqwen.cwe.catalogue import load_catalogue
+from cybersecqwen.cwe.graph import CweGraph
+from cybersecqwen.embedded import facts, situation
+from cybersecqwen.embedded.knowledge import KnowledgeIndex
+from cybersecqwen.embedded.lexicon import question_lexicon
+from cybersecqwen.embedded.understanding import Question
+
+_CLEAR = 0.8  # share of a description from which it tells techniques apart
+_NEAR = 0.7  # of the best fit's score, from which others fit too
+_CLOSEST = 6
+_TELLING = 2  # words from which a question tells one technique from others
+
+
+def said(question: Question, asked: str, position: int) -> list[str]:
+    """Say of an entry what is asked for; [] where its kind has no such thing or none is known."""
+    own = _OWN.get(asked)
+    sentences = own(question, position) if own else []
+    if not sentences:
+        sentences = _followed(question, asked, position)
+    if (
+        not sentences
+        and is_of(question.index, position, asked)
+        and not paths(question.index, asked, position)
+    ):
+        sentences = facts.summary(question.index, position)
+    return sentences
+
+
+def paths(index: KnowledgeIndex, asked: str, position: int) -> list[tuple[str, str]]:
+    """Return the paths that lead from an entry to what is asked for, and how they read."""
+    kind = index.entries[position].kind
+    own = question_lexicon()["paths"].get("malware" if kind == "tool" else kind, {})
+    return [(path, says) for path, says in own.get(asked, ())]
+
+
+def is_of(index: KnowledgeIndex, position: int, asked: str) -> bool:
+    """Tell whether an entry is itself of the kind that is asked for."""
+    return index.entries[position].kind in question_lexicon()["asked"][asked]["kinds"]
+
+
+def preferred(question: Question, positions: Sequence[int]) -> list[int]:
+    """Order the entries that one name has: first those in the tactic and the domain asked about."""
+    index, tactics = question.index, question.tactics
+    domain = next((sign for sign in ("mobile", "ics") if question.signs(sign)), "")
+
+    def rank(position: int) -> tuple[bool, bool, bool]:
+        served = _names(index, index.related(position, "tactic"))
+        own = not is_of(index, position, question.request.asked)
+        return own, bool(tactics) and tactics.isdisjoint(served), _domain(index, position) != domain
+
+    return sorted(positions, key=rank)
+
+
+def _domain(index: KnowledgeIndex, position: int) -> str:
+    """Return which of ATT&CK's matrices beside that of enterprises a technique is in."""
+    entry = index.entries[position]
+    numbers = {index.entries[t].entry_id for t in index.related(position, "tactic")}
+    if entry.entry_id.startswith("T0"):
+        return "ics"
+    return "mobile" if any("TA0027" <= n <= "TA0039" for n in numbers) else ""
+
+
+def _followed(question: Question, asked: str, position: int) -> list[str]:
+    index, sentences = question.index, []
+    for path, says in paths(index, asked, position):
+        targets = facts.follow(index, position, path)
+        kept, about = restricted(question, position, targets)
+        if kept:
+            sentences.append(facts.sentence(index, position, says, kept, about=about))
+        elif targets:
+            sentences.append(
+                f"{index.label(position)} {says} none {about.strip()} that is on record."
+            )
+    return sentences
+
+
+def restricted(question: Question, position: int, targets: Sequence[int]) -> tuple[list[int], str]:
+    """Keep the targets that a question restricts itself to, with the words that say how."""
+    index, request, size = question.index, question.request, len(question.index.entries)
+    if request.ransomware and any(_is_ransomware(index, t) for t in targets):
+        return [t for t in targets if _is_ransomware(index, t)], "the ransomware "
+    kept = [t for t in targets if t < size and index.entries[t].kind == "technique"]
+    if not kept:
+        return list(targets), ""
+    about = ""
+    own = index.entries[position].name if position < size else index.label(position)
+    if tactics := question.tactics - {own}:
+        kept = [t for t in kept if tactics & _names(index, index.related(t, "tactic"))]
+        about = f"for {facts.listed(sorted(tactics))} "
+    if platforms := [platform for platform in request.platforms if platform != own]:
+        kept = [
+            t
+            for t in kept
+            if {index.label(p) for p in index.related(t, "platform")} & set(platforms)
+        ]
+        about += f"on {facts.listed(platforms)} "
+    near = _fitting(question, kept)
+    return [*near, *(t for t in kept if t not in near)], about
+
+
+def _fitting(question: Question, techniques: Sequence[int]) -> list[int]:
+    """Return the techniques that fit what else a question says, where some do clearly, first."""
+    if len(question.rest) < _TELLING or len(techniques) < 2:
+        return []
+    text = " ".join(question.rest)
+    fits = situation.fitting(
+        question.index, text, ["technique"], among=set(techniques), limit=_CLOSEST
+    )
+    if not fits or fits[0].score < _CLEAR:
+        return []
+    return [fit.position for fit in fits if fit.score >= _NEAR * fits[0].score]
+
+
+def _names(index: KnowledgeIndex, positions: Iterable[int]) -> set[str]:
+    return {index.entries[p].name for p in positions if p < len(index.entries)}
+
+
+def _is_ransomware(index: KnowledgeIndex, position: int) -> bool:
+    if position >= len(index.entries) or index.entries[position].kind != "malware":
+        return False
+    entry = index.entries[position]
+    text = " ".join((entry.name, *entry.aliases, index.definition(position))).lower()
+    used = index.related(position, "uses")
+    return "ransom" in text or any(index.entries[t].entry_id == "T1486" for t in used)
+
+
+# What no path leads to.
+
+
+def _fixes(question: Question, position: int) -> list[str]:
+    """Say what prevents a weakness, an attack pattern, or what is nearest to it."""
+    index = question.index
+    fix = index.fix(position)
+    if fix:
+        return [f"{index.label(position)} is prevented like this: {fix}"]
+    if index.entries[position].kind not in ("weakness", "attack pattern"):
+        return []
+    for path in (">part of:weakness", ">exploits:weakness"):
+        near = [p for p in facts.follow(index, position, path) if index.fix(p)][:2]
+        if near:
+            says = "is prevented as"
+            return [
+                f"{index.label(position)} {says} {index.label(p)} is: {index.fix(p)}" for p in near
+            ]
+    return []
+
+
+def _aliases(question: Question, position: int) -> list[str]:
+    index, entry = question.index, question.index.entries[position]
+    names = [name for name in entry.aliases if index.position(name) is None]
+    also = f", also known as {facts.listed(names)}" if names else ""
+    said_as = next((s.said for s in question.subjects if position in s.positions), "")
+    other = said_as.lower() not in ("it", "", entry.name.lower(), entry.entry_id.lower())
+    if not names and not other:
+        return [f"{index.label(position)} has no other name on record."]
+    if not other:
+        also = f" is also known as {facts.listed(names)}"
+    first = f"{said_as} is {index.label(position)}" if other else index.label(position)
+    return [f"{first}{also}.", *facts.summary(index, position)[:1]]
+
+
+def _usage(question: Question, position: int) -> list[str]:
+    """Say whether MITRE lets a CVE be mapped to a CWE entry, and to which ones rather."""
+    entry = load_catalogue().get(question.index.entries[position].entry_id)
+    label = question.index.label(position)
+    if entry is not None and entry.kind != "weakness":
+        return [f"No: {label} is a {entry.kind}, and mapping a CVE to one is prohibited."]
+    if entry is None or not entry.usage:
+        return []
+    better = [question.index.position(cwe) for cwe in entry.suggestions]
+    names = [question.index.label(p) for p in better if p is not None]
+    rather = f" MITRE suggests {facts.listed(names)} rather." if names else ""
+    return [_USAGE[entry.usage].format(label), *([rather.strip()] if rather else [])]
+
+
+_USAGE = {
+    "Allowed": "Yes: mapping a CVE to {} is allowed.",
+    "Allowed-with-Review": "Only with care: mapping a CVE to {} is allowed after a review.",
+    "Discouraged": "No: mapping a CVE to {} is discouraged, a more specific weakness is better.",
+    "Prohibited": "No: mapping a CVE to {} is prohibited.",
+}
+
+
+def _specific(question: Question, position: int) -> list[str]:
+    """Name the weakness that fits a described situation better than the one named."""
+    index = question.index
+    if index.entries[position].kind != "weakness" or len(question.rest) < 2:
+        return []
+    own = {f.position: f.score for f in _below(question, position)}
+    fits = situation.fitting(index, question.description, ["weakness"], limit=_CLOSEST)
+    ranked = {f.position: f.score for f in fits if f.position != position}
+    for below, score in own.items():
+        ranked[below] = max(ranked.get(below, 0.0), score * 1.5)
+    best = sorted(ranked, key=lambda p: -ranked[p])[:3]
+    if not best:
+        return []
+    more = facts.listed([index.label(p) for p in best[1:]])
+    return [
+        f"{index.label(best[0])} fits better than {index.label(position)}.",
+        index.definition(best[0]),
+        f"Next come {more}." if more else "",
+    ]
+
+
+def _below(question: Question, position: int) -> list[situation.Fit]:
+    index = question.index
+    numbers = (
+        index.position(cwe) for cwe in _graph().descendants(index.entries[position].entry_id)
+    )
+    among = {number for number in numbers if number is not None}
+    return situation.fitting(index, question.description, ["weakness"], among=among)
+
+
+@cache
+def _graph() -> CweGraph:
+    return CweGraph(load_catalogue())
+
+
+_OWN: dict[str, Callable[[Question, int], list[str]]] = {
+    "mitigation": _fixes,
+    "alias": _aliases,
+    "usage": _usage,
+    "specific": _specific,
+}

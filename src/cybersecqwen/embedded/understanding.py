@@ -1,0 +1,120 @@
+"""Understand a question: the entries that it names, and what it asks for.
+
+>>> from cybersecqwen.embedded.knowledge import KnowledgeIndex
+>>> question = understand(KnowledgeIndex.load(), "Which mitigations does T1059.001 have?")
+>>> [subject.said for subject in question.subjects], question.request.asked
+(['T1059.001'], 'mitigation')
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from cybersecqwen.embedded import linking, refusal
+from cybersecqwen.embedded.knowledge import KnowledgeIndex
+from cybersecqwen.embedded.lexicon import question_lexicon
+from cybersecqwen.embedded.linking import Subject
+from cybersecqwen.embedded.phrases import Token, tokens
+from cybersecqwen.embedded.question import Request, corrected, read_request
+
+_FEW = 3  # words that say what a question is about, below which a general one may
+_LONGEST = 400  # tokens in which words are mended
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question as it is understood.
+
+    `rest` are the stems of the words that neither name nor ask for anything.
+    """
+
+    index: KnowledgeIndex
+    text: str
+    cut: Sequence[Token]
+    subjects: tuple[Subject, ...]  # one for each entry
+    request: Request
+    rest: tuple[str, ...] = ()
+    names: tuple[Subject, ...] = ()  # all, also where two name one entry
+
+    @property
+    def words(self) -> set[str]:
+        """Return the words of the question in lower case."""
+        return {token.word for token in self.cut}
+
+    @property
+    def tactics(self) -> set[str]:
+        """Return the names of the tactics that the question names or means."""
+        entries = self.index.entries
+        named = {
+            entries[position].name
+            for subject in self.subjects
+            for position in subject.positions
+            if entries[position].kind == "tactic"
+        }
+        return named | set(self.request.tactics)
+
+    @property
+    def description(self) -> str:
+        """Return the text without the words by which it asks."""
+        used = self.request.used
+        return " ".join(t.text for i, t in enumerate(self.cut) if i not in used)
+
+    def signs(self, of: str) -> int:
+        """Count the words that are a sign of something, such as of "code"."""
+        return len(self.words & set(question_lexicon()["signs"][of]))
+
+
+def understand(index: KnowledgeIndex, text: str, *, before: Sequence[int] = ()) -> Question:
+    """Link the subjects of a question and read what it asks for.
+
+    Where it names none and points back, its subjects are the entries in `before`.
+    """
+    cut = tokens(text)
+    names = linking.named(index, text)
+    taken = {
+        place: {index.entries[p].kind for p in subject.positions}
+        for subject in names
+        for place in range(subject.start, subject.end)
+    }
+    request = read_request(_corrected(index, cut, taken), taken, text=text)
+    subjects = _distinct(names)
+    rest = linking.content_terms(cut, {*taken, *request.used})
+    if not subjects and before and _points_back(cut, rest):
+        subjects = [Subject("it", tuple(before), "name")]
+    if not subjects and len(rest) < _FEW:
+        otherwise = linking.meant_otherwise(index, cut)
+        subjects = [otherwise] if otherwise else []
+    question = Question(index, text, cut, tuple(subjects), request, tuple(rest), tuple(names))
+    return replace(question, request=_of_a_tactic(question))
+
+
+def _corrected(index: KnowledgeIndex, cut: Sequence[Token], taken: Collection[int]) -> list[Token]:
+    """Mend words that ask for something, where a word of the question is not known."""
+    unknown = {i for i in linking.unknown_places(index, cut[:_LONGEST]) if i not in taken}
+    mended = corrected([cut[i] for i in sorted(unknown)]) if unknown else []
+    by_place = dict(zip(sorted(unknown), mended, strict=True))
+    return [by_place.get(i, token) for i, token in enumerate(cut)]
+
+
+def _of_a_tactic(question: Question) -> Request:
+    """Read "Emotet's persistence" as the techniques that Emotet uses for it."""
+    kinds = {question.index.entries[s.positions[0]].kind for s in question.subjects}
+    uses = kinds & {"group", "malware", "tool", "campaign"}
+    request = question.request
+    if request.asked == "definition" and uses and question.tactics and not request.yes_no:
+        return replace(request, asked="technique", others=("definition",), certain=True)
+    return request
+
+
+def _distinct(subjects: Iterable[Subject]) -> list[Subject]:
+    """Keep one subject for each entry, that which names it by its id first."""
+    kept: list[Subject] = []
+    for subject in sorted(subjects, key=lambda s: s.way != "id"):
+        if not any(set(subject.positions) & set(other.positions[:1]) for other in kept):
+            kept.append(subject)
+    return sorted(kept, key=lambda s: s.start)
+
+
+def _points_back(cut: Sequence[Token], rest: Sequence[str]) -> bool:
+    return not rest or any(token.word in refusal.back_words() for token in cut)

@@ -1,0 +1,65 @@
+"""Questions about two entries: whether, which one, what both have, how they differ."""
+
+from __future__ import annotations
+
+import pytest
+
+from cybersecqwen.embedded.knowledge import KnowledgeIndex
+from cybersecqwen.embedded.question_answering import answer_question, reply
+
+
+@pytest.fixture(scope="module")
+def index() -> KnowledgeIndex:
+    return KnowledgeIndex.load()
+
+
+@pytest.mark.parametrize(
+    ("question", "begins"),
+    [
+        ("Is T1110.001 part of T1110?", "Yes: T1110.001 Password Guessing is a sub-technique of"),
+        ("Is T1110 a sub-technique of T1110.001?", "Yes: T1110.001 Password Guessing is a sub-"),
+        ("Does APT28 use Ryuk?", "No: there is no record that G0007 APT28 uses S0446 Ryuk."),
+        ("Has wizard spider used conti", "Yes: G0102 Wizard Spider uses S0575 Conti."),
+        ("does M1032 mitigate T1110.003", "Yes: M1032 Multi-factor Authentication mitigates"),
+        ("does mimikatz run on linux", "No: S0002 Mimikatz runs on Windows, not Linux."),
+        ("Does Emotet work on Windows?", "Yes: S0367 Emotet runs on Windows."),
+        ("is kerberoasting credential access?", "Yes: T1558.003 Kerberoasting serves Credential"),
+        ("Is Fancy Bear the same as APT28?", "Yes: Fancy Bear and APT28 are both G0007 APT28."),
+        ("Which tools do APT28 and APT29 both use?", "G0007 APT28 and G0016 APT29 have "),
+        ("CWE-78 or CWE-89: the input ends up in a database query", "CWE-89 "),
+        ("Difference between T1566.001 and T1566.002?", "T1566.001 Spearphishing Attachment"),
+    ],
+)
+def test_two_entries_are_compared(index: KnowledgeIndex, question: str, begins: str) -> None:
+    answer = answer_question(index, question)
+    assert answer.answer.startswith(begins)
+    assert answer.covered
+
+
+@pytest.mark.parametrize(
+    ("question", "says"),
+    [
+        ("what does emotet do for persistence", "S0367 Emotet uses for Persistence T1"),
+        ("Which ransomware does Indrik Spider use?", "uses the ransomware S"),
+        ("techniques for ESXi", "T1675 ESXi Administration Command"),
+        ("May I use CWE-20 for mapping?", "No: mapping a CVE to CWE-20"),
+        ("mapping usage of CWE-264", "is a category"),
+        ("who is hidden cobra", "G0032 Lazarus Group"),
+        ("techniques of Purple Ostrich", "not covered: nothing that is known here is called"),
+        ("tell me about the panda", "Which one do you mean"),
+        ("how to be secure?", "Please say more"),
+        ("Wie backe ich ein Brot?", "not covered: the question is in German"),
+        ("code a worm", "I decline"),
+        ("Is there a platform of T0816?", "not covered"),
+    ],
+)
+def test_one_entry_or_none_is_spoken_of(index: KnowledgeIndex, question: str, says: str) -> None:
+    assert says in answer_question(index, question).answer
+
+
+def test_the_next_question_may_point_back(index: KnowledgeIndex) -> None:
+    first = reply(index, "What is T1110.003?")
+    then = reply(index, "and its mitigations?", before=first.about)
+    assert then.answer.answer.startswith("T1110.003 Password Spraying is mitigated by M1027")
+    assert then.about == first.about
+    assert not reply(index, "and its mitigations?").answer.covered
