@@ -98,3 +98,10 @@ def test_a_login_page_in_place_of_a_bundle_is_refused_by_its_address(
     assert done.exit_code == 1
     assert done.stderr.startswith(f"cybersecqwen: {address}: ")
     assert not (tmp_path / "knowledge").exists()
+
+
+def test_a_chat_keeps_its_subject() -> None:
+    done = run("--chat", "--json", data="What is T1110.003?\nand which mitigations has it?\n")
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert rows[1]["answer"].startswith("T1110.003 Password Spraying is mitigated by")
+    assert run("--chat", "Who?", "--option", "x", "--option", "y").returncode == 2
