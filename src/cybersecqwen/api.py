@@ -30,39 +30,72 @@ File = str | Path
 
 @overload
 def classify(  # type: ignore[overload-overlap] # a text is an iterable of texts, too
-    text: str, *, model: File = ..., top: int = ..., threshold: float = ...
+    text: str,
+    *,
+    model: File = ...,
+    grounded: bool = ...,
+    top: int = ...,
+    threshold: float = ...,
 ) -> Classification: ...
 @overload
 def classify(
-    text: Iterable[str], *, model: File = ..., top: int = ..., threshold: float = ...
+    text: Iterable[str],
+    *,
+    model: File = ...,
+    grounded: bool = ...,
+    top: int = ...,
+    threshold: float = ...,
 ) -> Iterator[Classification]: ...
 def classify(
-    text: str | Iterable[str], *, model: File = "embedded", top: int = 3, threshold: float = 0.3
+    text: str | Iterable[str],
+    *,
+    model: File = "embedded",
+    grounded: bool = False,
+    top: int = 3,
+    threshold: float = 0.3,
 ) -> Classification | Iterator[Classification]:
     """Map a vulnerability description to its CWE, or many of them, one result for each.
 
     `model` is "embedded", "smollm2", a model folder, a server's URL or NAME@URL. A result has up to
     `top` candidates with their confidence, 0 to 1; below `threshold` it abstains and says why.
+    With `grounded` the model chooses among the embedded candidates, and they stand where it fails.
     Texts are read in batches as the results are taken. Raises InputError for settings that make no
     sense and EngineError where a model or server fails.
     """
     from cybersecqwen.analyst.classification import classify as classify_texts
     from cybersecqwen.analyst.classifiers import open_classifier
 
-    results = classify_texts(text, classifier=open_classifier(model), top=top, threshold=threshold)
+    classifier = open_classifier(model, grounded=grounded)
+    results = classify_texts(text, classifier=classifier, top=top, threshold=threshold)
     return next(results) if isinstance(text, str) else results
 
 
-def ask(question: str, options: Sequence[str] = (), *, guess: bool = False) -> Answer:
+def ask(
+    question: str,
+    options: Sequence[str] = (),
+    *,
+    guess: bool = False,
+    engine: File | None = None,
+) -> Answer:
     """Answer a CTI question from ATT&CK, CWE and CAPEC, with the entries that it rests on.
 
     With 2 to 26 `options` the answer is the letter of one. What nothing known supports is not
-    covered (`covered` is false); with `guess` an option is chosen all the same. Raises InputError
-    for an empty question or a wrong number of options.
+    covered (`covered` is false); with `guess` an option is chosen all the same. A language model
+    `engine`, named as for `classify`, writes the answer from the passages that were found;
+    `grounding` says which of its sentences they bear out, and where it fails or none is left the
+    answer stays as it was. Raises InputError for an empty question, a wrong number of options or
+    a string that names no model.
     """
+    from cybersecqwen.analyst.questions import Question
     from cybersecqwen.analyst.questions import ask as answer_question
 
-    return answer_question(question, options, guess=guess)
+    answer = answer_question(question, options, guess=guess)
+    if engine in (None, "embedded"):
+        return answer
+    from cybersecqwen.analyst.grounded_answers import write_answers
+
+    [(_, written)] = write_answers([(Question(0, question, tuple(options)), answer)], engine)
+    return written
 
 
 def lookup(cve_id: str, *, records: File | Sequence[File] = ()) -> Lookup:

@@ -207,14 +207,17 @@ class Prediction:
     """A classifier's ranking for one text, before any threshold.
 
     `ranked` are (CWE id, confidence) pairs, best first, of confidences from 0 to 1. Where
-    `out_of_scope` says why the text is none to classify, `ranked` is empty. `answer` is the raw
-    text of a language model.
+    `out_of_scope` says why the text is none to classify, `ranked` is empty. `doubt` says why the
+    first is not to be relied on, whatever its confidence. `answer` is the raw text of a language
+    model, `grounding` what became of its answers where it was to choose among given entries.
     """
 
     ranked: tuple[tuple[str, float], ...]
     evidence: tuple[Span, ...] = ()
     out_of_scope: str = ""
     answer: str = ""
+    doubt: str = ""
+    grounding: Grounding | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,7 +307,8 @@ class Answer:
 
     `covered` is false where nothing known supports an answer; that of a multiple choice is
     then the best guess. `choice` is the position of the chosen option and `scores` are
-    the options' probabilities; None and () for a free question.
+    the options' probabilities; None and () for a free question. `grounding` says what became of
+    what a language model wrote, None where none was asked.
     """
 
     answer: str
@@ -313,3 +317,40 @@ class Answer:
     evidence: tuple[Evidence, ...] = ()
     choice: int | None = None
     scores: tuple[float, ...] = ()
+    grounding: Grounding | None = None
+
+
+class Quotation(NamedTuple):
+    """A passage as a language model is given it, by the number that it is to be cited by.
+
+    `id` and `url` are those of its entry, "" where it is what the embedded model answered.
+    """
+
+    number: int
+    id: str
+    name: str
+    url: str
+    text: str
+
+
+class Refusal(NamedTuple):
+    """A sentence or an answer of a language model that was not taken, and why."""
+
+    text: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Grounding:
+    """What became of what a language model wrote from quoted passages.
+
+    `written` counts its sentences, or its answers where it was to choose. Where none was `kept` the
+    embedded answer stands; `failure` says so of a model that gave no text.
+    """
+
+    model: str
+    written: int = 0
+    kept: int = 0
+    refused: tuple[Refusal, ...] = ()
+    passages: tuple[Quotation, ...] = ()
+    failure: str = ""

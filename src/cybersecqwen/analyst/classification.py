@@ -23,7 +23,7 @@ from cybersecqwen.cwe.rationale import STOP_WORDS, rationale
 from cybersecqwen.embedded.tokenizer import LONGEST, plain, shown, words
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json
-from cybersecqwen.records import Prediction, Span, Vulnerability
+from cybersecqwen.records import Grounding, Prediction, Span, Vulnerability
 
 _log = logging.getLogger(__name__)
 
@@ -63,7 +63,8 @@ class Classification(NamedTuple):
     repeats the name of the first. The rationale is then "needs review: " and the reason, else an
     argument whose last line is the CWE id alone. `evidence` refers to the text as it was given.
     `labels` are those that the CVE record has, if it is one, and `difference` says why the first
-    candidate is another.
+    candidate is another. `grounding` says what became of the answers of a language model that chose
+    among candidates, None where none did.
     """
 
     id: str | int
@@ -74,6 +75,7 @@ class Classification(NamedTuple):
     evidence: tuple[Span, ...]
     labels: tuple[RecordLabel, ...] = ()
     difference: str = ""
+    grounding: Grounding | None = None
 
 
 def classify(
@@ -140,6 +142,7 @@ def _classification(
         reason = (
             f"the text repeats {repeated!r} as descriptions do not, so the confidence is halved"
         )
+    reason = reason or prediction.doubt
     if reason:
         argued = f"needs review: {reason}"
     else:
@@ -148,7 +151,15 @@ def _classification(
     ranked = [(one.cwe, one.confidence) for one in candidates]
     differs = difference(labels, ranked, [plain(span.text) for span in evidence])
     return Classification(
-        given.id, candidates, bool(reason), reason, argued, evidence, labels, differs
+        given.id,
+        candidates,
+        bool(reason),
+        reason,
+        argued,
+        evidence,
+        labels,
+        differs,
+        prediction.grounding,
     )
 
 
@@ -190,7 +201,10 @@ def _advice() -> MappingAdvice:
 
 
 def as_row(result: Classification) -> Json:
-    """Return a classification as JSON-able values; what does not apply is null."""
+    """Return a classification as JSON-able values; what does not apply is null.
+
+    `grounding` is there where a language model chose among the candidates.
+    """
     return {
         "id": result.id,
         "candidates": [
@@ -206,4 +220,14 @@ def as_row(result: Classification) -> Json:
             for label in result.labels
         ],
         "difference": result.difference or None,
+    } | ({"grounding": _grounding(result.grounding)} if result.grounding else {})
+
+
+def _grounding(grounding: Grounding) -> Json:
+    return {
+        "model": grounding.model,
+        "answers": grounding.written,
+        "kept": grounding.kept,
+        "refused": [{"answer": r.text, "reason": r.reason} for r in grounding.refused],
+        "failure": grounding.failure or None,
     }

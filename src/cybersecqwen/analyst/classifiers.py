@@ -1,37 +1,42 @@
-"""Classifiers of texts by CWE: the embedded one, or a language model whose answers vote.
+"""Classifiers of texts by CWE: the embedded one, a language model whose answers vote, or both.
 
     open_classifier()                                            # what ships
     open_classifier("CyberSecQwen-4B@http://localhost:8000/v1")  # or any other MODEL
+    open_classifier("smollm2", grounded=True)                    # on top of what ships
     [prediction] = open_classifier("runs/smoke/merged").predict(["SQL injection in a form."], top=3)
 
 A language model answers several times, and its answers vote: the confidence is the share of them
 that end in the CWE, which is not calibrated. The prompt, the sampling and the extractor are those
 of the model card's protocol.
+
+A grounded one is shown the embedded candidates, with what they mean and MITRE's mapping usage, and
+its answers vote among them. The confidence is then the mean of that share and of the embedded
+model's own.
 """
 
 from __future__ import annotations
 
 import logging
-import re
-from collections import Counter, defaultdict, deque
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from cybersecqwen.analyst.fallible_model import FallibleModel, Tell
+from cybersecqwen.analyst.voting import answers, quotes
 from cybersecqwen.cwe.catalogue import load_catalogue
 from cybersecqwen.embedded.tokenizer import plain
 from cybersecqwen.prompts import rcm_prompt
-from cybersecqwen.records import Prediction, Request, Response, Sampling, Span
+from cybersecqwen.records import Prediction
 
 if TYPE_CHECKING:
+    from cybersecqwen.embedded.classifier import CweClassifier
     from cybersecqwen.engines import Engine
 
 _log = logging.getLogger(__name__)
 
 _SAMPLES = 5  # answers of a language model per text, as many as the model card's trials
-# What an answer puts into quotation marks, of any kind.
-_QUOTED = re.compile(r'"([^"\n]{3,200})"|“([^”\n]{3,200})”|`([^`\n]{3,200})`|\'([^\'\n]{3,200})\'')
 
 
 class Classifier(Protocol):
@@ -43,22 +48,34 @@ class Classifier(Protocol):
 
 
 def open_classifier(
-    model: str | Path = "embedded", *, samples: int | None = None, **options: Any
+    model: str | Path = "embedded",
+    *,
+    samples: int | None = None,
+    grounded: bool = False,
+    failed: Tell | None = None,
+    **options: Any,
 ) -> Classifier:
     """Open any model, named as for `engines.open_model`, as a classifier.
 
     `samples` is how many answers of a language model vote, by default 5; `options` are those of
-    `open_model`. Raises InputError where the string names no model or what ships is damaged.
+    `open_model`. A `grounded` one is opened when it is first asked, and where it fails `failed`, by
+    default the log, is told of it. Raises InputError where the string names no model or what ships
+    is damaged.
     """
     if model == "embedded":  # calibrated, which its answers as an engine are not
         return _embedded()
+    if grounded:
+        from cybersecqwen.analyst.grounded_classifier import GroundedClassifier
+
+        chooser = FallibleModel(str(model), failed=failed, **options)
+        return GroundedClassifier(chooser, _embedded(), samples=samples or _SAMPLES)
     from cybersecqwen.engines import open_model
 
     return LanguageModel(open_model(model, **options).engine, samples=samples or _SAMPLES)
 
 
 @cache
-def _embedded() -> Classifier:
+def _embedded() -> CweClassifier:
     from cybersecqwen.embedded.classifier import CweClassifier
 
     return CweClassifier.load()
@@ -79,53 +96,21 @@ class LanguageModel:
         Only an empty text is out of scope. `answer` is the first one that argues for the
         winner. Raises EngineError when the model or the server fails.
         """
-        asked = [i for i, text in enumerate(texts) if text.strip()]
-        answered = _in_order(
-            self._engine.generate([r for i in asked for r in self._requests(i, texts[i])]),
-            asked,
-            len(self._protocol.seeds),
-        )
+        prompts = {i: rcm_prompt(plain(text)) for i, text in enumerate(texts) if text.strip()}
+        answered = answers(self._engine.generate, self._protocol, prompts)
         for text in texts:
             if text.strip():
                 yield _prediction(text, next(answered), top)
             else:
                 yield Prediction((), out_of_scope="the text is empty")
-        # Only an exhausted engine has told of every failure and closed what it had open.
         for _ in answered:
             pass
 
-    def _requests(self, item: int, text: str) -> list[Request]:
-        settings = self._protocol
-        return [
-            Request(
-                item,
-                trial,
-                (("user", rcm_prompt(plain(text))),),
-                Sampling(settings.temperature, settings.top_p, settings.max_tokens, seed),
-            )
-            for trial, seed in enumerate(settings.seeds)
-        ]
 
-
-def _in_order(
-    responses: Iterable[Response], items: Iterable[int], samples: int
-) -> Iterator[list[str]]:
-    """Gather the answers to each item, in the order of the items and of the samples."""
-    from cybersecqwen.engines.reasoning import read_answer
-
-    answers: dict[int, dict[int, str]] = defaultdict(dict)
-    waiting = deque(items)
-    for response in responses:
-        answers[response.item][response.trial] = read_answer(response.text).text
-        while waiting and len(answers[waiting[0]]) == samples:
-            by_trial = answers.pop(waiting.popleft())
-            yield [by_trial[trial] for trial in sorted(by_trial)]
-
-
-def _prediction(text: str, answers: Sequence[str], top: int) -> Prediction:
+def _prediction(text: str, given: Sequence[str], top: int) -> Prediction:
     from cybersecqwen.benchmark.tasks.cti_rcm import last_cwe
 
-    votes = [last_cwe(answer) for answer in answers]
+    votes = [last_cwe(answer) for answer in given]
     catalogue = load_catalogue()
     unknown = sorted({vote for vote in votes if vote and vote not in catalogue})
     if unknown:
@@ -133,17 +118,7 @@ def _prediction(text: str, answers: Sequence[str], top: int) -> Prediction:
     # Equal votes stand in the order in which they were cast.
     ranked = Counter(vote for vote in votes if vote and vote in catalogue).most_common(top)
     if not ranked:
-        return Prediction((), answer=answers[0])
-    answer = answers[votes.index(ranked[0][0])]
-    shares = tuple((cwe, count / len(answers)) for cwe, count in ranked)
-    return Prediction(shares, _quoted(answer, text), answer=answer)
-
-
-def _quoted(answer: str, text: str) -> tuple[Span, ...]:
-    """List the places that the answer quotes from the text, each with the same weight."""
-    lower = text.lower()
-    if len(lower) != len(text):  # a letter whose lower case is two would shift the places
-        lower = text
-    quotes = dict.fromkeys(next(filter(None, m.groups())) for m in _QUOTED.finditer(answer))
-    places = [(at, at + len(q)) for q in quotes if (at := lower.find(q.lower())) >= 0]
-    return tuple(Span(start, end, text[start:end], 1 / len(places)) for start, end in places)
+        return Prediction((), answer=given[0])
+    answer = given[votes.index(ranked[0][0])]
+    shares = tuple((cwe, count / len(given)) for cwe, count in ranked)
+    return Prediction(shares, quotes(answer, text), answer=answer)

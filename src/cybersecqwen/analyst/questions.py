@@ -29,7 +29,7 @@ from cybersecqwen.embedded.question_answering import NOT_COVERED, not_covered, r
 from cybersecqwen.embedded.tokenizer import plain
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json, parse_line, readable
-from cybersecqwen.records import Answer
+from cybersecqwen.records import Answer, Grounding
 
 if TYPE_CHECKING:
     from cybersecqwen.formats.rows import Report
@@ -105,7 +105,7 @@ def _read(question: str) -> tuple[KnowledgeIndex, str, str]:
         raise InputError("the question is empty", tip="ask something")
     if len(question) > LONGEST:
         _log.warning("the first %d of %d characters count", LONGEST, len(question))
-    index, text = _knowledge(), normalise_ids(plain(question[:LONGEST]))
+    index, text = knowledge(), normalise_ids(plain(question[:LONGEST]))
     return index, text, _unread(index, text)
 
 
@@ -127,7 +127,8 @@ def _unread(index: KnowledgeIndex, text: str) -> str:
 
 
 @cache
-def _knowledge() -> KnowledgeIndex:
+def knowledge() -> KnowledgeIndex:
+    """Open the knowledge base, once: the one that is installed, else the one that ships."""
     return open_knowledge()
 
 
@@ -135,9 +136,10 @@ def as_answer(question: Question, answer: Answer, *, top: int = 3) -> Json:
     """Return an answer as JSON-able values.
 
     `passage` is null where no text is installed, `other` (a second entry that a passage is
-    about, such as the mitigation of a technique) where there is none.
+    about, such as the mitigation of a technique) where there is none. `grounding` is there where a
+    language model was asked.
     """
-    return {
+    row: Json = {
         "id": question.id,
         "answer": answer.answer,
         "confidence": round(answer.confidence, 4),
@@ -157,6 +159,19 @@ def as_answer(question: Question, answer: Answer, *, top: int = 3) -> Json:
             }
             for e in answer.evidence[:top]
         ],
+    }
+    return row | ({"grounding": _grounding(answer.grounding)} if answer.grounding else {})
+
+
+def _grounding(grounding: Grounding) -> Json:
+    return {
+        "model": grounding.model,
+        "answer_of": "model" if grounding.kept else "embedded",
+        "sentences": grounding.written,
+        "kept": grounding.kept,
+        "refused": [{"sentence": r.text, "reason": r.reason} for r in grounding.refused],
+        "passages": [passage._asdict() for passage in grounding.passages],
+        "failure": grounding.failure or None,
     }
 
 

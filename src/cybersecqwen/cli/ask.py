@@ -6,11 +6,12 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from textwrap import fill
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cybersecqwen.cli.group import FILE, help_text
+from cybersecqwen.cli.model import HELP, METAVAR, model_options, one_model, take_engine_options
 from cybersecqwen.cli.streams import Bad, write_lines
 
 if TYPE_CHECKING:
@@ -26,6 +27,14 @@ if TYPE_CHECKING:
 @click.option("--guess", is_flag=True, help="Choose an option also where nothing supports it.")
 @click.option("--top", type=click.IntRange(min=0), default=3, help="Evidence.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+@click.option(
+    "--engine",
+    "--model",
+    metavar=METAVAR,
+    help="A language model that writes the answer from the passages found, each sentence checked "
+    f"against them: {HELP}  [default: none, the answer is the embedded model's]",
+)
+@model_options
 def ask(
     questions: tuple[str, ...],
     options: tuple[str, ...],
@@ -34,19 +43,28 @@ def ask(
     guess: bool,
     top: int,
     as_json: bool,
+    **engine: Any,
 ) -> None:
     """Answer questions."""
     _check(questions, options, items, chat=chat)
+    model = one_model(engine.pop("engine"))
+    opening = take_engine_options(engine, model)
     from cybersecqwen.analyst.questions import Conversation, as_answer
     from cybersecqwen.analyst.questions import ask as answer
 
     bad = Bad()
     given = _given(questions, options, items, bad)
+    answers: Iterable[tuple[Question, Answer]]
     if chat:
         talk = Conversation()
         answers = ((q, talk.ask(q.text)) for q in given)
     else:
         answers = ((q, answer(q.text, q.options, guess=guess)) for q in given)
+    if model and model != "embedded":
+        from cybersecqwen.analyst.grounded_answers import AHEAD, write_answers
+
+        ahead = 1 if chat or sys.stdin.isatty() else AHEAD
+        answers = write_answers(answers, model, ahead=ahead, failed=bad.report, **opening)
     if as_json:
         from cybersecqwen.cli.output import json_line
 
@@ -91,7 +109,7 @@ def _given(
 
 
 def _texts(answers: Iterable[tuple[Question, Answer]], *, top: int, several: bool) -> Iterator[str]:
-    from cybersecqwen.cli.output import terminal_text
+    from cybersecqwen.cli.output import grounding_lines, terminal_text
 
     for question, answer in answers:
         shown = answer.answer
@@ -100,6 +118,7 @@ def _texts(answers: Iterable[tuple[Question, Answer]], *, top: int, several: boo
             shown += "" if answer.covered else " (a guess: nothing known supports it)"
         lines = [f"{question.id}: {question.text[:200]}"] if several else []
         lines.append(fill(f"{shown}  [{answer.confidence:.0%}]", 100))
+        lines += grounding_lines(answer.grounding, answer.answer)
         for evidence in answer.evidence[:top]:
             lines.append(
                 f"  {evidence.id:10} {evidence.name} "

@@ -45,13 +45,18 @@ if TYPE_CHECKING:
 @click.option(
     "--samples", type=click.IntRange(min=1), help="Answers of a language model.  [default: 5]"
 )
+@click.option(
+    "--grounded",
+    is_flag=True,
+    help="Have the language model choose among the embedded candidates, and nothing else.",
+)
 @model_options
 def classify(inputs: tuple[str, ...], as_json: bool, as_csv: bool, **options: Any) -> None:
     """Classify texts, CVE ids, files or a pipe."""
     if as_json and as_csv:
         raise click.UsageError("--json and --csv exclude each other")
     model = one_model(options["model"], engine=options["engine"]) or "embedded"
-    _check(inputs, model, threshold=options["threshold"], samples=options["samples"])
+    _check(inputs, model, options)
     opening = take_engine_options(options, model)
     from cybersecqwen.analyst.arguments import names_file, read_arguments
     from cybersecqwen.analyst.classification import classify as classified
@@ -60,7 +65,13 @@ def classify(inputs: tuple[str, ...], as_json: bool, as_csv: bool, **options: An
 
     bad = Bad()
     given = read_arguments(inputs or ("-",), records=options["records"], report=bad.report)
-    classifier = open_classifier(model, samples=options["samples"], **opening)
+    classifier = open_classifier(
+        model,
+        samples=options["samples"],
+        grounded=options["grounded"],
+        failed=bad.report,
+        **opening,
+    )
     many = not inputs or any(names_file(text) or text == "-" for text in inputs)
     results = classified(
         _progress(given) if many else given,
@@ -82,12 +93,14 @@ def classify(inputs: tuple[str, ...], as_json: bool, as_csv: bool, **options: An
     bad.finish()
 
 
-def _check(inputs: tuple[str, ...], model: str, *, threshold: float, samples: int | None) -> None:
+def _check(inputs: tuple[str, ...], model: str, options: dict[str, Any]) -> None:
     """Refuse what has no meaning or no effect, before anything is loaded."""
+    threshold = options["threshold"]
     if not 0 <= threshold <= 1:  # NaN too
         raise click.UsageError(f"--threshold is {threshold:g}; give a confidence from 0 to 1")
-    if samples and model == "embedded":
-        raise click.UsageError("--samples is for a language model; name one by --model")
+    for name in ("samples", "grounded"):
+        if options[name] and model == "embedded":
+            raise click.UsageError(f"--{name} is for a language model; name one by --model")
     if not inputs and sys.stdin.isatty():
         raise click.UsageError(
             'nothing to classify; for example: cybersecqwen classify "SQL injection in login.php"'

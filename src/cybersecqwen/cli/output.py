@@ -11,20 +11,22 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
-from textwrap import indent
+from textwrap import indent, shorten
 
 import click
 
 from cybersecqwen.analyst.classification import Candidate, Classification, as_row
+from cybersecqwen.analyst.grounding import cited
 from cybersecqwen.cli.group import coloured
 from cybersecqwen.cwe.catalogue import load_catalogue
 from cybersecqwen.cwe.mapping import ADVISED_AGAINST
 from cybersecqwen.errors import clean, escape
 from cybersecqwen.files import spreadsheet_cell
+from cybersecqwen.records import Grounding
 
 _COLUMNS = (
     *("id", "cwe", "name", "confidence", "usage", "abstraction", "better", "abstain", "reason"),
-    *("alternatives", "evidence", "rationale", "labels", "difference"),
+    *("alternatives", "evidence", "rationale", "labels", "difference", "grounding"),
 )
 _COMMON = re.compile(r"\('([^']+)'\)$")
 # What the eye is to find first on a terminal: cautions, and the ids of weaknesses.
@@ -74,6 +76,7 @@ def _cells(result: Classification) -> list[str]:
         result.rationale,
         _givers(result),
         result.difference,
+        _grounded(result.grounding) if result.grounding else "",
     ]
     flat = (" ".join(cell.split()) if re.search(r"[\n\r\t]", cell) else cell for cell in cells)
     return [clean(spreadsheet_cell(cell)) for cell in flat]
@@ -95,6 +98,8 @@ def text_lines(results: Iterable[Classification], *, table: bool) -> Iterator[st
 def _line(result: Classification) -> str:
     best = result.candidates[0] if result.candidates else None
     note = result.rationale if result.abstain else _caution(best)
+    if result.grounding and not result.grounding.kept:
+        note = "; ".join(filter(None, (note, _grounded(result.grounding))))
     if best:
         shown = f"{best.cwe:9} {best.confidence:5.0%}  {_clipped(best.name):{_NAME}}"
     else:
@@ -118,6 +123,7 @@ def _block(result: Classification) -> str:
         lines.append(f"  labels: {_givers(result)}")
     if result.difference:
         lines.append(f"  differs: {result.difference}")
+    lines += grounding_lines(result.grounding)
     lines.append(indent(result.rationale, "  "))
     return terminal_text("\n".join(lines)) + "\n"
 
@@ -147,6 +153,28 @@ def _caution(candidate: Candidate | None) -> str:
     if not candidate.better:
         return f"{candidate.usage}: no better entry is known"
     return f"{candidate.usage}: better {candidate.better} {load_catalogue()[candidate.better].name}"
+
+
+def grounding_lines(grounding: Grounding | None, answer: str = "") -> Iterator[str]:
+    """Yield what became of a language model's text, and the passages that an answer cites."""
+    if grounding is None:
+        return
+    yield f"  {_grounded(grounding)}"
+    for text, reason in grounding.refused:
+        yield f"    refused, for it {reason}: {shorten(text, 200)!r}"
+    for passage in grounding.passages:
+        if passage.number in cited(answer):
+            name = " ".join(filter(None, (passage.id, passage.name, passage.url)))
+            yield f"  [{passage.number}] {name}"
+
+
+def _grounded(grounding: Grounding) -> str:
+    if grounding.failure:
+        return f"{grounding.model} gave no answer, this is the embedded one"
+    if not grounding.kept:
+        return f"nothing that {grounding.model} wrote was kept, this is the embedded answer"
+    what = "sentences" if grounding.passages else "answers"
+    return f"{grounding.kept} of {grounding.written} {what} of {grounding.model} kept"
 
 
 def terminal_text(text: str) -> str:

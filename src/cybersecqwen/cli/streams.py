@@ -16,7 +16,7 @@ from cybersecqwen.cli.group import say
 from cybersecqwen.errors import SHOWN, kind_of
 
 if TYPE_CHECKING:
-    from cybersecqwen.errors import InputError
+    from cybersecqwen.errors import CyberSecQwenError
 
 
 class Repeats(logging.Filter):
@@ -48,7 +48,7 @@ class Repeats(logging.Filter):
 class Bad(Repeats):
     """Tells of the records that cannot be read."""
 
-    def report(self, error: InputError) -> None:
+    def report(self, error: CyberSecQwenError) -> None:
         """Print one in a line, or count it where there were enough of its kind."""
         if self.is_shown(kind_of(error.what)):
             click.echo(f"cybersecqwen: {error}", err=True)

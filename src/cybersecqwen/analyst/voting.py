@@ -1,0 +1,61 @@
+"""Ask a language model for several answers to each of many texts, and gather them in order.
+
+asked = requests(protocol, 7, prompt)                   # one for each seed of the protocol
+for answers in in_order(engine.generate(asked), [7], samples=5):
+print(answers)                                      # the 5 answers to item 7
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from cybersecqwen.engines.reasoning import read_answer
+from cybersecqwen.records import Request, Response, Sampling, Span
+
+if TYPE_CHECKING:
+    from cybersecqwen.benchmark.protocol import Protocol
+
+# What an answer puts into quotation marks, of any kind.
+_QUOTED = re.compile(r'"([^"\n]{3,200})"|“([^”\n]{3,200})”|`([^`\n]{3,200})`|\'([^\'\n]{3,200})\'')
+
+
+def answers(
+    generate: Callable[[Sequence[Request]], Iterable[Response]],
+    settings: Protocol,
+    prompts: Mapping[int, str],
+) -> Iterator[list[str]]:
+    """Yield the answers to each prompt, in the order of the prompts and of the protocol's seeds.
+
+    It ends early where `generate` does. Taken to its end, so is `generate`: only then has an engine
+    told of every failure and closed what it had open.
+    """
+    requests = [
+        Request(
+            item,
+            trial,
+            (("user", prompt),),
+            Sampling(settings.temperature, settings.top_p, settings.max_tokens, seed),
+        )
+        for item, prompt in prompts.items()
+        for trial, seed in enumerate(settings.seeds)
+    ]
+    texts: dict[int, dict[int, str]] = defaultdict(dict)
+    waiting = deque(prompts)
+    for response in generate(requests):
+        texts[response.item][response.trial] = read_answer(response.text).text
+        while waiting and len(texts[waiting[0]]) == len(settings.seeds):
+            by_trial = texts.pop(waiting.popleft())
+            yield [by_trial[trial] for trial in sorted(by_trial)]
+
+
+def quotes(answer: str, text: str) -> tuple[Span, ...]:
+    """List the places that the answer quotes from the text, each with the same weight."""
+    lower = text.lower()
+    if len(lower) != len(text):  # a letter whose lower case is two would shift the places
+        lower = text
+    quotes = dict.fromkeys(next(filter(None, m.groups())) for m in _QUOTED.finditer(answer))
+    places = [(at, at + len(q)) for q in quotes if (at := lower.find(q.lower())) >= 0]
+    return tuple(Span(start, end, text[start:end], 1 / len(places)) for start, end in places)
