@@ -275,6 +275,14 @@ class Fact(NamedTuple):
     target: str
 
 
+class Procedure(NamedTuple):
+    """By which software a group or campaign carried out a technique; all three are ids."""
+
+    actor: str
+    technique: str
+    software: str
+
+
 class Knowledge(NamedTuple):
     """The entries and relations of one release of a knowledge base, in the order of its file."""
 
@@ -283,6 +291,7 @@ class Knowledge(NamedTuple):
     entries: tuple[Entry, ...]
     passages: tuple[Passage, ...]
     facts: tuple[Fact, ...]
+    procedures: tuple[Procedure, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,6 +91,54 @@ def test_facts_both_ways(index: KnowledgeIndex) -> None:
     assert "Implementation" in [index.label(t) for t in index.related(weakness, "phase")]
 
 
+@pytest.mark.parametrize(
+    ("entry_id", "path", "labels"),
+    [
+        ("T1558.003", ("^detects", "analytic", "event id"), {"4769"}),
+        ("T1070.001", ("^detects", "analytic", "event id"), {"1102"}),
+        ("AN0444", ("log source",), {"WinEventLog:Security EventCode=4769"}),
+        ("DET0240", ("detects",), {"T1649 Steal or Forge Authentication Certificates"}),
+        ("S0446", ("type",), {"ransomware"}),
+        ("G0007", ("country",), {"Russia"}),
+        ("C0058", ("vulnerability",), {"CVE-2025-53770"}),
+        ("C0022", ("first seen",), {"2019-09"}),
+        ("CAPEC-98", ("likelihood",), {"High"}),
+        ("CAPEC-98", ("severity",), {"Very High"}),
+        ("CWE-119", ("mapping usage",), {"Discouraged"}),
+        ("CWE-352", ("requires",), {"CWE-613 Insufficient Session Expiration"}),
+        ("CWE-426", ("parent in CWE-1003",), {"CWE-668 Exposure of Resource to Wrong Sphere"}),
+        ("CWE-92", ("status",), {"Deprecated"}),
+    ],
+)  # fmt: skip
+def test_facts_that_analysts_ask_for(
+    index: KnowledgeIndex, entry_id: str, path: tuple[str, ...], labels: set[str]
+) -> None:
+    position = index.position(entry_id)
+    assert position is not None
+    assert labels <= {index.label(target) for target in index.follow(position, *path)}
+
+
+def test_a_word_leads_back_to_the_entries_that_have_it(index: KnowledgeIndex) -> None:
+    ransomware, event = index.word("Ransomware"), index.word("4769")
+    assert ransomware is not None
+    assert event is not None
+    ryuk, kerberoasting = index.position("S0446"), index.position("T1558.003")
+    assert ryuk in index.related(ransomware, "type", inverse=True)
+    assert kerberoasting in index.follow(event, "^event id", "^analytic", "detects")
+    assert index.word("no such word") is None
+
+
+def test_our_own_words_are_returned_and_found_by(index: KnowledgeIndex) -> None:
+    forgery = index.position("CWE-352")
+    assert forgery is not None
+    assert "request" in index.definition(forgery)
+    assert "token" in index.fix(forgery)
+    found = index.search(index.definition(forgery), limit=1)
+    assert [(e.id, e.section) for e in found] == [("CWE-352", "definition")]
+    # What ranks options never sees them.
+    assert "definition" not in [e.section for e in index.of_sources().search("forged", limit=50)]
+
+
 def test_an_entry_without_a_gloss_has_empty_words(index: KnowledgeIndex) -> None:
     nowhere = len(index.entries)
     assert index.definition(nowhere) == index.fix(nowhere) == index.differs(nowhere) == ""

@@ -15,14 +15,16 @@ from cybersecqwen.config import Contamination
 from cybersecqwen.contamination import BenchmarkIndex
 from cybersecqwen.embedded.knowledge import K1, B, KnowledgeIndex, installed_index
 from cybersecqwen.embedded.terms import terms
+from cybersecqwen.embedded_build.glossary import Gloss, gloss_passages, read_glossary
 from cybersecqwen.embedded_build.indexing import (
     KnowledgeFiles,
+    clean_facts,
     clean_passages,
     install,
     pack,
 )
 from cybersecqwen.errors import CyberSecQwenError, InputError
-from cybersecqwen.records import Entry, Fact, Item, Knowledge, Passage
+from cybersecqwen.records import Entry, Fact, Item, Knowledge, Passage, Procedure
 
 SHELL = Entry("T1059", "Command Interpreter", "technique", "https://a/T1059", ("T1086",))
 GROUP = Entry("G0016", "APT29", "group", "https://a/G0016", ("Cozy Bear (old)",))
@@ -114,6 +116,70 @@ def test_what_overlaps_with_the_benchmark_is_left_out() -> None:
     assert clean.hit_counts() == {"exact": {"cti-mcq": 1}}
 
 
+def test_a_fact_that_names_the_vulnerability_of_an_item_is_left_out() -> None:
+    item = Item("cti-rcm", 0, "", "CWE-79", text="Of CVE-2024-0001.")
+    benchmark = BenchmarkIndex(benchmark_of({"cti-rcm": (item,)}), Contamination())
+    facts = [Fact("CWE-79", "vulnerability", f"CVE-2024-000{i}") for i in (1, 2)]
+    clean = clean_facts([*facts, Fact("CWE-79", "phase", "Implementation")], benchmark)
+    assert clean.kept == [facts[1], Fact("CWE-79", "phase", "Implementation")]
+    assert clean.hit_counts() == {"cve-id": {"cti-rcm": 1}}
+
+
+GLOSSARY = {"T1059": Gloss("Somebody types orders at a prompt.", "Lock the keyboard.", "No macro.")}
+
+
+def test_our_own_words_find_an_entry_and_are_returned() -> None:
+    passages = [*PASSAGES, *gloss_passages(GLOSSARY, (SHELL, GROUP))]
+    index = KnowledgeIndex.from_bytes(
+        pack([KNOWLEDGE], passages, SOURCES, glossary=GLOSSARY, texts=True)
+    )
+    [best, *_] = index.search("locking a keyboard")
+    assert (best.id, best.section) == ("T1059", "definition")
+    assert best.passage == ""  # a quotation is upstream's
+    assert (index.definition(0), index.fix(0), index.differs(0)) == tuple(GLOSSARY["T1059"])
+    assert index.definition(1) == ""
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        ('{"id": "T1"}', "is no gloss"),
+        ('{"id": "T1", "text": 1}', "is no gloss"),
+        ('{"id": "T1", "text": "a", "note": "b"}', "has 'note'"),
+        ('{"id": "T0", "text": "a"}', "T0 stands there twice"),
+        ("T1", "not valid JSON"),
+    ],
+)
+def test_a_glossary_with_a_bad_row_is_refused_with_its_line(
+    tmp_path: Path, row: str, says: str
+) -> None:
+    (tmp_path / "attack.jsonl").write_text('{"id": "T0", "text": "a"}\n' + row)
+    with pytest.raises(InputError, match=rf"attack\.jsonl:2.*{says}"):
+        read_glossary(tmp_path)
+
+
+def test_relations_in_a_row_and_procedures_are_followed() -> None:
+    knowledge = KNOWLEDGE._replace(
+        facts=(
+            Fact("G0016", "uses", "T1059"),
+            Fact("T1059", "platform", "Linux"),
+            Fact("T1059", "platform", "None"),
+        ),
+        procedures=(Procedure("G0016", "T1059", "T1059"),),
+    )
+    index = KnowledgeIndex.from_bytes(pack([knowledge], PASSAGES, SOURCES))
+    linux = index.word("linux")
+    assert linux is not None
+    assert index.follow(1, "uses", "platform") == [linux]
+    assert index.follow(linux, "^platform", "^uses") == [1]
+    assert index.follow(0, "no such relation") == []
+    assert index.word("Windows") is None
+    none = index.word("none")
+    assert none is not None
+    assert index.related(none, "platform", inverse=True) == []
+    assert index.procedures(1) == [(1, 0, 0)]
+
+
 def write_bundle(folder: Path, text: str = "Shells run commands.") -> Path:
     technique = {
         "type": "attack-pattern",
@@ -160,7 +226,7 @@ def test_a_failed_install_leaves_what_was_there(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no file is given"):
         install(KnowledgeFiles(), folder=folder)
     assert sorted(folder.iterdir()) == before
-    assert len(KnowledgeIndex.load(path)) == 1
+    assert len(KnowledgeIndex.load(path).of_sources()) == 1
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cybersecqwen.errors import InputError
-from cybersecqwen.records import Entry, Fact, Knowledge
+from cybersecqwen.records import Entry, Fact, Knowledge, Procedure
 from cybersecqwen.sources.attack import read_attack
 
 Json = dict[str, Any]
@@ -155,6 +155,87 @@ def test_entries_that_replace_each_other_in_a_circle_do_not_hang(tmp_path: Path)
 def test_a_bundle_without_techniques_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no ATT&CK technique"):
         read(tmp_path, [GROUP])
+
+
+LISTENER = thing(
+    "x-mitre-analytic",
+    "AN0007",
+    "Analytic 0007",
+    description="A sentence about shells.",
+    x_mitre_platforms=["Windows"],
+    x_mitre_log_source_references=[
+        {
+            "x_mitre_data_component_ref": COMPONENT["id"],
+            "name": "WinEventLog:Security",
+            "channel": "EventCode=4688, 4689",
+        },
+        {"name": "auditd:SYSCALL", "channel": "a whole sentence on what to look for there"},
+    ],
+)
+WATCH = thing(
+    "x-mitre-detection-strategy", "DET0007", "Watch", x_mitre_analytic_refs=[LISTENER["id"]]
+)
+BEAR = thing(
+    "intrusion-set",
+    "G0099",
+    "Bear",
+    description="[Bear](https://x) is a Russia-based group that attacks Chinese banks.",
+)
+LOCKER = thing(
+    "malware", "S0099", "Locker", description="[Locker](https://x) is ransomware used by a loader."
+)
+RAID = thing(
+    "campaign",
+    "C0099",
+    "Raid",
+    first_seen="2024-03-01T05:00:00.000Z",
+    last_seen="2024-05-01T05:00:00.000Z",
+    description="It began with CVE-2024-0001.",
+)
+TELLING = [
+    SHELL, COMPONENT, LISTENER, WATCH, BEAR, LOCKER, RAID,
+    relation("detects", WATCH, SHELL),
+    relation("attributed-to", RAID, BEAR),
+    relation("uses", RAID, LOCKER),
+    relation(
+        "uses",
+        BEAR,
+        SHELL,
+        "[Bear](https://x) ran [Locker](https://attack.mitre.org/software/S0099) by CVE-2024-0002.",
+    ),
+]  # fmt: skip
+
+
+def test_a_strategy_leads_to_its_logs_and_the_numbers_of_their_events(tmp_path: Path) -> None:
+    knowledge = read(tmp_path, TELLING)
+    facts = {(s, r, t) for s, r, t in knowledge.facts}
+    assert {
+        ("DET0007", "analytic", "AN0007"),
+        ("AN0007", "reads", "DC0032"),
+        ("AN0007", "platform", "Windows"),
+        ("AN0007", "log source", "WinEventLog:Security EventCode=4688, 4689"),
+        ("AN0007", "log source", "auditd:SYSCALL"),
+        ("AN0007", "event id", "4688"),
+        ("AN0007", "event id", "4689"),
+    } <= facts
+    # Its text stands with the technique, once.
+    told = [p for p in knowledge.passages if "A sentence about shells" in p.text]
+    assert [p.entry_id for p in told] == ["T1059"]
+
+
+def test_single_words_that_texts_tell_are_facts(tmp_path: Path) -> None:
+    knowledge = read(tmp_path, TELLING)
+    assert {
+        Fact("G0099", "country", "Russia"),
+        Fact("G0099", "vulnerability", "CVE-2024-0002"),
+        Fact("S0099", "type", "ransomware"),
+        Fact("C0099", "vulnerability", "CVE-2024-0001"),
+        Fact("C0099", "first seen", "2024-03"),
+        Fact("C0099", "last seen", "2024-05"),
+        Fact("C0099", "attributed to", "G0099"),
+    } <= set(knowledge.facts)
+    assert not [f for f in knowledge.facts if f.target in ("China", "loader")]
+    assert knowledge.procedures == (Procedure("G0099", "T1059", "S0099"),)
 
 
 @pytest.mark.shared

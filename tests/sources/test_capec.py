@@ -103,6 +103,8 @@ def test_patterns_their_passages_and_facts(tmp_path: Path) -> None:
         Fact("CAPEC-66", "scope", "Access Control"),
         Fact("CAPEC-66", "impact", "Gain Privileges"),
         Fact("CAPEC-66", "impact", "Bypass"),
+        Fact("CAPEC-66", "consequence", "Access Control: Gain Privileges"),
+        Fact("CAPEC-66", "consequence", "Access Control: Bypass"),
         Fact("CAPEC-66", "skill", "Low"),
     }
 

@@ -150,6 +150,12 @@ WEAKNESS = """<Weakness_Catalog xmlns="http://cwe.mitre.org/cwe-7" Version="4.16
   <Potential_Mitigations><Mitigation><Phase>Implementation</Phase><Strategy>Encoding</Strategy>
     <Description>Encode it.</Description></Mitigation></Potential_Mitigations>
   <Related_Attack_Patterns><Related_Attack_Pattern CAPEC_ID="63"/></Related_Attack_Patterns>
+  <Detection_Methods><Detection_Method><Method>Fuzzing</Method></Detection_Method>
+  </Detection_Methods>
+  <Observed_Examples><Observed_Example><Reference>CVE-2024-0001</Reference></Observed_Example>
+  </Observed_Examples>
+  <Mapping_Notes><Usage>Discouraged</Usage><Reasons><Reason Type="Abstraction"/></Reasons>
+    <Suggestions><Suggestion CWE_ID="80"/></Suggestions></Mapping_Notes>
 </Weakness>
 <Weakness ID="1" Name="Gone" Status="Deprecated"><Description>Was.</Description></Weakness>
 </Weaknesses>
@@ -167,7 +173,12 @@ def test_what_is_said_about_a_weakness(tmp_path: Path) -> None:
     assert [(e.entry_id, e.kind, e.url, e.aliases) for e in knowledge.entries[:1]] == [
         ("CWE-79", "weakness", url, ("XSS",))
     ]
-    assert [entry.entry_id for entry in knowledge.entries] == ["CWE-79", "CWE-310"]
+    # Of a deprecated one only the id and the name are kept.
+    assert [(entry.entry_id, entry.kind) for entry in knowledge.entries] == [
+        ("CWE-79", "weakness"),
+        ("CWE-1", "deprecated weakness"),
+        ("CWE-310", "category"),
+    ]
     assert [(p.entry_id, p.section, p.text) for p in knowledge.passages] == [
         ("CWE-79", "description", "Text about <script>."),
         ("CWE-79", "description", "First block."),
@@ -175,7 +186,9 @@ def test_what_is_said_about_a_weakness(tmp_path: Path) -> None:
         ("CWE-79", "alternate term", "XSS"),
         ("CWE-79", "introduction", "Implementation"),
         ("CWE-79", "consequence", "Integrity Availability Modify Memory: It may run."),
+        ("CWE-79", "detection", "Fuzzing"),
         ("CWE-79", "mitigation", "Implementation Encoding: Encode it."),
+        ("CWE-79", "observed example", "CVE-2024-0001"),
         ("CWE-310", "description", "Keys."),
     ]
     assert set(knowledge.facts) == {
@@ -189,6 +202,19 @@ def test_what_is_said_about_a_weakness(tmp_path: Path) -> None:
         Fact("CWE-79", "scope", "Availability"),
         Fact("CWE-79", "impact", "Modify Memory"),
         Fact("CWE-79", "abstraction", "Base"),
+        Fact("CWE-79", "parent in CWE-1000", "CWE-74"),
+        Fact("CWE-79", "parent in CWE-1003", "CWE-74"),
+        Fact("CWE-79", "consequence", "Integrity: Modify Memory"),
+        Fact("CWE-79", "consequence", "Availability: Modify Memory"),
+        Fact("CWE-79", "mitigation strategy", "Encoding"),
+        Fact("CWE-79", "detection method", "Fuzzing"),
+        Fact("CWE-79", "vulnerability", "CVE-2024-0001"),
+        Fact("CWE-79", "mapping usage", "Discouraged"),
+        Fact("CWE-79", "mapping reason", "Abstraction"),
+        Fact("CWE-79", "suggested instead", "CWE-80"),
+        Fact("CWE-79", "status", "Stable"),
+        Fact("CWE-1", "status", "Deprecated"),
+        Fact("CWE-310", "status", "Draft"),
     }
 
 

@@ -18,7 +18,7 @@ import re
 # The syntax that the CVE Program gives ids, for schemas: four digits or more.
 CVE_SYNTAX = "CVE-[0-9]{4}-[0-9]{4,}"
 # The prefixes of ATT&CK's ids, before four digits.
-_ATTACK = "(?:TA|T|G|S|C|M|DS|DC|DET|A)"
+_ATTACK = "(?:TA|T|G|S|C|M|DS|DC|DET|AN|A)"
 ATTACK_SYNTAX = rf"{_ATTACK}[0-9]{{4}}(?:\.[0-9]{{3}})?"
 
 # One character for one, so that places stay: dashes and the minus sign, small and full-width

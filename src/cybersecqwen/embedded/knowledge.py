@@ -21,7 +21,9 @@ import os
 import zipfile
 import zlib
 from collections.abc import Collection, Iterable, Sequence
+from copy import copy
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +41,9 @@ from cybersecqwen.records import Entry, Evidence, is_placeholder
 Numbers = NDArray[np.float32]
 Positions = NDArray[np.uint32]
 
-FORMAT = 1
+FORMAT = 2
 SHIPPED = FOLDER / "knowledge.npz"
+GLOSS = "definition"  # the section of our own words on an entry; its passages are the last
 CURRENT = "current.json"  # names the installed index in its folder
 K1, B = 0.8, 0.6  # saturation of a repeated word, weight of a passage's length
 _NO_GLOSS = ("", "", "")
@@ -66,11 +69,16 @@ class KnowledgeIndex:
         self.passage_entry: NDArray[np.uint16] = arrays["passage_entry"]
         self.passage_other: NDArray[np.uint16] = arrays["passage_other"]
         self.passage_section: NDArray[np.uint8] = arrays["passage_section"]
-        self.facts: NDArray[np.uint16] = arrays["facts"]  # rows: subject, relation, target
+        # Rows: subject, relation, target; sorted.
+        self.facts: NDArray[np.uint16] = np.ascontiguousarray(arrays["facts"].T)
         self._terms: NDArray[np.uint32] = arrays["terms"]
-        self._frequencies: NDArray[np.int64] = arrays["frequencies"].astype(np.int64)
-        self._starts = np.concatenate([[0], np.cumsum(self._frequencies)])
-        self._passages, self._weights = self._postings()
+        held = arrays["frequencies"].astype(np.int64)
+        self._starts = np.concatenate([[0], np.cumsum(held)])
+        self._passages = self._unpacked(held)
+        # What is rare, and how long a passage is, is judged by upstream's passages alone.
+        own = self._passages >= self._size_of_sources
+        self._frequencies = held - np.add.reduceat(own, self._starts[:-1], dtype=np.int64)
+        self._weights = self._weighed(held)
         self._names = Names(arrays["names"], arrays["name_entries"], self.rarity)
 
     @classmethod
@@ -94,6 +102,20 @@ class KnowledgeIndex:
 
     def __len__(self) -> int:
         return len(self.passage_entry)
+
+    @cached_property
+    def _size_of_sources(self) -> int:
+        own = self.sections.index(GLOSS) if GLOSS in self.sections else len(self.sections)
+        return int((self.passage_section != own).sum()) or len(self)
+
+    def of_sources(self) -> KnowledgeIndex:
+        """Return the index without the passages of our own glossary, which stand last."""
+        index = copy(self)
+        size = self._size_of_sources
+        index.passage_entry = self.passage_entry[:size]
+        index.passage_other = self.passage_other[:size]
+        index.passage_section = self.passage_section[:size]
+        return index
 
     @cached_property
     def entries(self) -> tuple[Entry, ...]:
@@ -151,28 +173,77 @@ class KnowledgeIndex:
 
         A target from `len(entries)` on is a word; see `label`. Upstream's placeholders are none.
         """
-        here, there = (2, 0) if inverse else (0, 2)
-        wanted = self.facts[:, here] == position
+        if relation is not None and relation not in self.relations:
+            return []
+        rows = self._rows(position, inverse=inverse)
         if relation is not None:
-            if relation not in self.relations:
-                return []
-            wanted &= self.facts[:, 1] == self.relations.index(relation)
-        wanted &= ~np.isin(self.facts[:, 2], self._placeholders)
-        return [int(other) for other in self.facts[np.flatnonzero(wanted), there]]
+            rows = rows[rows[:, 1] == self.relations.index(relation)]
+        others = rows[:, 0 if inverse else 2].tolist()
+        if inverse:
+            return others if position not in self._placeholders else []
+        return [other for other in others if other not in self._placeholders]
+
+    def follow(self, position: int, *path: str) -> list[int]:
+        """List what several relations in a row lead to, each once; `^` turns one round.
+
+        The event ids of the analytics of what detects a technique:
+        `index.follow(technique, "^detects", "analytic", "event id")`.
+        """
+        reached = [position]
+        for step in path:
+            relation, inverse = step.removeprefix("^"), step.startswith("^")
+            nexts = (self.related(one, relation, inverse=inverse) for one in reached)
+            reached = list(dict.fromkeys(chain.from_iterable(nexts)))
+        return reached
+
+    def word(self, text: str) -> int | None:
+        """Return the number of a word that facts have as a target, in any case, or None."""
+        return self._words.get(text.lower())
+
+    @cached_property
+    def _words(self) -> dict[str, int]:
+        size = len(self.entries)
+        return {word.lower(): size + i for i, word in enumerate(self.facts_words)}
+
+    def procedures(self, position: int) -> list[tuple[int, int, int]]:
+        """List by which software who carried out what, where an entry is any of the three.
+
+        The positions of a group or campaign, of a technique, and of the software.
+        """
+        rows = self._procedures[(self._procedures == position).any(axis=1)]
+        return [(actor, technique, software) for actor, technique, software in rows.tolist()]
+
+    @cached_property
+    def _procedures(self) -> NDArray[np.uint16]:
+        empty = np.zeros((0, 3), dtype=np.uint16)
+        return self._arrays["procedures"].T if "procedures" in self._arrays else empty
+
+    def _rows(self, position: int, *, inverse: bool) -> NDArray[np.uint16]:
+        """Return the facts of an entry, or with `inverse` those about it."""
+        if inverse:
+            order, targets = self._by_target
+            return self.facts[order[slice(*np.searchsorted(targets, [position, position + 1]))]]
+        return self.facts[slice(*np.searchsorted(self.facts[:, 0], [position, position + 1]))]
+
+    @cached_property
+    def _by_target(self) -> tuple[NDArray[np.int64], NDArray[np.uint16]]:
+        order = np.argsort(self.facts[:, 2], kind="stable")
+        return order, self.facts[order, 2]
 
     def is_unstated(self, position: int, relations: Collection[str]) -> bool:
         """Tell whether upstream has a placeholder for one of an entry's relations."""
-        rows = self.facts[self.facts[:, 0] == position]
         return any(
             target in self._placeholders and self.relations[relation] in relations
-            for _, relation, target in rows.tolist()
+            for _, relation, target in self._rows(position, inverse=False).tolist()
         )
 
     @cached_property
-    def _placeholders(self) -> list[int]:
-        """List the targets that are words with which upstream says nothing, such as "None"."""
+    def _placeholders(self) -> frozenset[int]:
+        """Collect the targets that are words with which upstream says nothing, such as "None"."""
         size = len(self.entries)
-        return [size + i for i, word in enumerate(self.facts_words) if is_placeholder(word)]
+        return frozenset(
+            size + i for i, word in enumerate(self.facts_words) if is_placeholder(word)
+        )
 
     def label(self, target: int) -> str:
         """Name the target of a fact: "T1059 Command and Scripting Interpreter", or the word."""
@@ -203,11 +274,16 @@ class KnowledgeIndex:
     def postings(self, text_terms: Sequence[str]) -> list[tuple[Positions, Numbers] | None]:
         """Return for each term the passages that hold it and its BM25 weight in them, or None."""
         places, known = self._places(text_terms)
-        spans = [slice(*self._starts[place : place + 2]) for place in places]
         return [
-            (self._passages[span], self._weights[span]) if here else None
-            for span, here in zip(spans, known, strict=True)
+            self._posting(place) if here else None
+            for place, here in zip(places.tolist(), known, strict=True)
         ]
+
+    def _posting(self, place: int) -> tuple[Positions, Numbers]:
+        start, end = self._starts[place : place + 2]
+        passages = self._passages[start:end]
+        size = np.searchsorted(passages, len(self))
+        return passages[:size], self._weights[start : start + size]
 
     def _places(self, text_terms: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """Return where each term stands among the index's, and whether it does."""
@@ -223,7 +299,7 @@ class KnowledgeIndex:
         """Return the inverse document frequency of each term."""
         places, known = self._places(text_terms)
         counts = np.where(known, self._frequencies[places], 0)
-        return [float(x) for x in _idf(counts, len(self))]
+        return [float(x) for x in _idf(counts, self._size_of_sources)]
 
     def scores(self, text_terms: Iterable[str]) -> Numbers:
         """Score every passage by BM25 for the terms, each counted once; shape (passages,)."""
@@ -300,20 +376,25 @@ class KnowledgeIndex:
         except _DAMAGE as error:
             raise InputError(f"damaged texts: {error}", where=self._where, tip=_TIP) from error
 
-    def _postings(self) -> tuple[Positions, Numbers]:
-        """Turn gaps into passages and counts into BM25 weights, once for all questions."""
+    def _unpacked(self, held: NDArray[np.int64]) -> Positions:
+        """Turn gaps into passages; the terms' lists stand one after another."""
         # The gaps run on over all terms and may wrap around; each list's base wraps alike.
         passages = np.cumsum(self._arrays["gaps"], dtype=np.uint32)
         begin = self._starts[:-1]
         base = np.where(begin > 0, passages[begin - 1], np.uint32(0))
-        passages -= np.repeat(base, self._frequencies)
+        passages -= np.repeat(base, held)
+        return passages
+
+    def _weighed(self, held: NDArray[np.int64]) -> Numbers:
+        """Turn counts into BM25 weights, once for all questions."""
         length = self._arrays["passage_length"].astype(np.float32)
-        norm = (K1 * (1 - B + B * length / length.mean())).astype(np.float32)
-        idf = _idf(self._frequencies, len(length)).astype(np.float32) * np.float32(K1 + 1)
-        weights = self._arrays["counts"].astype(np.float32)
-        weights /= weights + norm[passages]
-        weights *= np.repeat(idf, self._frequencies)
-        return passages, weights
+        mean = length[: self._size_of_sources].mean()
+        norm = (K1 * (1 - B + B * length / mean)).astype(np.float32)
+        idf = _idf(self._frequencies, self._size_of_sources).astype(np.float32)
+        weights: Numbers = self._arrays["counts"].astype(np.float32)
+        weights /= weights + norm[self._passages]
+        weights *= np.repeat(idf * np.float32(K1 + 1), held)
+        return weights
 
 
 def knowledge_folder() -> Path:

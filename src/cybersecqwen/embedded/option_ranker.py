@@ -148,7 +148,8 @@ class QuestionContext:
     """The passages and entries of the index that a question is about."""
 
     def __init__(self, index: KnowledgeIndex, question: str) -> None:
-        self.index = index
+        # The weights are fitted to passages of upstream; our own words on an entry made them worse.
+        self.index = index = index.of_sources()
         self.terms = list(dict.fromkeys(terms(question)))
         self.scores = index.scores(self.terms)
         self.mass = index.rarity(self.terms) + _TINY

@@ -13,17 +13,20 @@ import hashlib
 import io
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cybersecqwen.artifacts import save
+from cybersecqwen.cwe.identifiers import cve_ids
 from cybersecqwen.embedded.knowledge import (
     CURRENT,
     FORMAT,
+    GLOSS,
     SHIPPED,
     KnowledgeIndex,
     knowledge_folder,
@@ -31,6 +34,7 @@ from cybersecqwen.embedded.knowledge import (
 from cybersecqwen.embedded.lexicon import LEXICON
 from cybersecqwen.embedded.mentions import LONGEST_NAME
 from cybersecqwen.embedded.terms import hashed, terms, words
+from cybersecqwen.embedded_build.glossary import Gloss, gloss_passages, read_glossary
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json, exclusive, sha256_file, write_json
 from cybersecqwen.records import Entry, Fact, Knowledge, Passage
@@ -39,6 +43,14 @@ if TYPE_CHECKING:
     from cybersecqwen.contamination import BenchmarkIndex, Decontaminated
 
 _LONGEST_LIST = 60  # targets; a longer list of facts tells nothing about any of them
+# Relations whose words a question may share. Others, such as an event's number, are looked up; as
+# passages of a few numbers each they would only change what is rare.
+_TOLD = {
+    *("abstraction", "architecture", "attributed to", "can precede", "data for", "detects"),
+    *("domain", "exploits", "impact", "language", "likelihood", "mitigates", "part of", "peer"),
+    *("phase", "platform", "requires", "same as", "scope", "sector", "severity", "skill"),
+    *("starts with", "tactic", "targets", "technology", "uses"),
+}
 
 _SECTION_WORDS: dict[str, str] = LEXICON["section_words"]
 _RELATION_WORDS: dict[str, str] = LEXICON["relation_words"]
@@ -83,8 +95,18 @@ def build(sources: KnowledgeFiles, *, benchmark: Path, target: Path = SHIPPED) -
     items = read_benchmark(benchmark)
     read = read_sources(sources)
     index = BenchmarkIndex(items, settings)
-    clean = clean_passages(_passages(read), index)
-    data = pack([knowledge for knowledge, _ in read], clean.kept, _described(read))
+    knowledge, glossary = [part for part, _ in read], read_glossary()
+    glosses = list(gloss_passages(glossary, _entries(knowledge)))
+    clean = clean_passages([*_passages(knowledge), *glosses], index)
+    facts = clean_facts([fact for part in knowledge for fact in part.facts], index)
+    held = {passage.entry_id for passage in clean.kept if passage.section == GLOSS}
+    data = pack(
+        knowledge,
+        clean.kept,
+        _described(read),
+        facts=facts.kept,
+        glossary={entry_id: glossary[entry_id] for entry_id in sorted(held)},
+    )
     KnowledgeIndex.from_bytes(data, where=target)
     return save(
         target.parent,
@@ -97,6 +119,12 @@ def build(sources: KnowledgeFiles, *, benchmark: Path, target: Path = SHIPPED) -
             "passages": len(clean.kept),
             "dropped": len(clean.dropped),
             "hits": clean.hit_counts(),
+            "glossary": {"kept": len(held), "dropped": len(glosses) - len(held)},
+            "facts": {
+                "kept": len(facts.kept),
+                "dropped": len(facts.dropped),
+                "hits": facts.hit_counts(),
+            },
         },
     )
 
@@ -108,9 +136,10 @@ def install(sources: KnowledgeFiles, *, folder: Path | None = None) -> Path:
     when the new one is complete and loads; a run that fails leaves it as it was.
     """
     folder = folder or knowledge_folder()
-    read = read_sources(sources)
-    passages = _passages(read)
-    data = pack([knowledge for knowledge, _ in read], passages, _described(read), texts=True)
+    read, glossary = read_sources(sources), read_glossary()
+    knowledge = [part for part, _ in read]
+    passages = [*_passages(knowledge), *gloss_passages(glossary, _entries(knowledge))]
+    data = pack(knowledge, passages, _described(read), glossary=glossary, texts=True)
     target = folder / f"knowledge-{hashlib.sha256(data).hexdigest()[:12]}.npz"
     about = {"command": "cybersecqwen knowledge install", "sources": _described(read)}
     KnowledgeIndex.from_bytes(data, where=target)  # what does not load replaces nothing
@@ -132,20 +161,31 @@ def clean_passages(
     return decontaminate(passages, lambda p: Row(p.text, (p.entry_id,)), benchmark)
 
 
+def clean_facts(facts: Iterable[Fact], benchmark: BenchmarkIndex) -> Decontaminated[Fact]:
+    """Leave out every fact that names the CVE of a benchmark item."""
+    from cybersecqwen.contamination import Row, decontaminate
+
+    return decontaminate(facts, lambda f: Row("", tuple(cve_ids(f.target))), benchmark)
+
+
 def pack(
     knowledge: Sequence[Knowledge],
     passages: Sequence[Passage],
     sources: Sequence[Json],
     *,
+    facts: Sequence[Fact] | None = None,
+    glossary: Mapping[str, Gloss] | None = None,
     texts: bool = False,
 ) -> bytes:
     """Make the bytes of an index file: the same passages give the same bytes.
 
-    Raises InputError when there is no passage.
+    `facts` are by default those of the knowledge. Raises InputError when there is no passage.
     """
     entries = _entries(knowledge)
     place = {entry.entry_id: i for i, entry in enumerate(entries)}
-    facts = [fact for part in knowledge for fact in part.facts if fact.subject in place]
+    if facts is None:
+        facts = [fact for part in knowledge for fact in part.facts]
+    facts = [fact for fact in facts if fact.subject in place]
     ordered = _ordered([*passages, *_fact_passages(entries, facts)], place)
     if not ordered:
         raise InputError("the sources hold no passage", tip="give the files as upstream serves")
@@ -163,7 +203,11 @@ def pack(
         "entries": _json_bytes(
             [[e.entry_id, e.name, e.kind, e.url, list(e.aliases)] for e in entries]
         ),
-        "facts": np.array(fact_rows, dtype=np.uint16).reshape(-1, 3),
+        "facts": _columns(fact_rows),
+        "procedures": _columns(_procedure_rows(knowledge, place)),
+        "glossary": _json_bytes(
+            [[place[one], *gloss] for one, gloss in (glossary or {}).items() if one in place]
+        ),
         "passage_entry": np.array([place[p.entry_id] for p in ordered], dtype=np.uint16),
         # 0 is none, so that one array serves without a mask.
         "passage_other": np.array([place.get(p.other, -1) + 1 for p in ordered], dtype=np.uint16),
@@ -172,7 +216,8 @@ def pack(
         **_postings([_counted(p, entries, place) for p in ordered]),
     }
     if texts:
-        arrays["texts"] = _json_bytes([p.text for p in ordered])
+        # A quotation is always upstream's; our own words are in the glossary.
+        arrays["texts"] = _json_bytes(["" if p.section == GLOSS else p.text for p in ordered])
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
     return buffer.getvalue()
@@ -189,11 +234,9 @@ def _entries(knowledge: Sequence[Knowledge]) -> list[Entry]:
     return list(entries.values())
 
 
-def _passages(read: Sequence[tuple[Knowledge, str]]) -> tuple[Passage, ...]:
+def _passages(knowledge: Sequence[Knowledge]) -> tuple[Passage, ...]:
     """List what all sources say, each once: bundles that share an entry repeat its texts."""
-    passages = {
-        (p.entry_id, p.other, p.text): p for knowledge, _ in read for p in knowledge.passages
-    }
+    passages = {(p.entry_id, p.other, p.text): p for part in knowledge for p in part.passages}
     return tuple(passages.values())
 
 
@@ -202,6 +245,8 @@ def _fact_passages(entries: Sequence[Entry], facts: Sequence[Fact]) -> Iterator[
     by_id = {entry.entry_id: entry for entry in entries}
     lists: dict[tuple[str, str, bool], dict[str, None]] = defaultdict(dict)
     for subject, relation, target in facts:
+        if relation not in _TOLD or by_id[subject].kind == "analytic":
+            continue
         lists[subject, relation, False][target] = None
         if target in by_id:
             lists[target, relation, True][subject] = None
@@ -217,7 +262,7 @@ def _ordered(passages: Iterable[Passage], place: dict[str, int]) -> list[Passage
     # By entry, so that the passages that share a name's words lie side by side and pack well.
     return sorted(
         (p for p in passages if p.entry_id in place),
-        key=lambda p: (place[p.entry_id], p.section, p.other, p.text),
+        key=lambda p: (p.section == GLOSS, place[p.entry_id], p.section, p.other, p.text),
     )
 
 
@@ -230,6 +275,24 @@ def _fact_table(
     number = place | {word: len(place) + i for i, word in enumerate(literal)}
     rows = {(place[f.subject], relations.index(f.relation), number[f.target]) for f in facts}
     return relations, literal, sorted(rows)
+
+
+def _procedure_rows(
+    knowledge: Sequence[Knowledge], place: dict[str, int]
+) -> list[tuple[int, int, int]]:
+    rows = {
+        (place[actor], place[technique], place[software])
+        for part in knowledge
+        for actor, technique, software in part.procedures
+    }
+    return sorted(rows)
+
+
+def _columns(rows: Sequence[tuple[int, int, int]]) -> NDArray[np.uint16]:
+    """Lay rows out column by column: equal numbers lie side by side then, and pack well."""
+    if rows and max(map(max, rows)) > np.iinfo(np.uint16).max:
+        raise InputError("more entries and words than 16 bits can number")
+    return np.ascontiguousarray(np.array(rows, dtype=np.uint16).reshape(-1, 3).T)
 
 
 def _name_table(entries: Sequence[Entry]) -> dict[str, Any]:

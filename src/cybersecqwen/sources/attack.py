@@ -6,7 +6,8 @@
     knowledge.entries[0].entry_id           # 'T1055.011'
 
 Every text that tells how one entry uses, mitigates or detects another is a passage
-of both. Ids of revoked entries become aliases of what replaced them.
+of both. What a text tells in a single word, such as the number of an event, is a fact
+as well. Ids of revoked entries become aliases of what replaced them.
 """
 
 from __future__ import annotations
@@ -18,10 +19,17 @@ from pathlib import Path
 
 from pydantic import Field
 
-from cybersecqwen.cwe.identifiers import ATTACK_SYNTAX
+from cybersecqwen.cwe.identifiers import ATTACK_SYNTAX, cve_ids
 from cybersecqwen.errors import InputError
 from cybersecqwen.formats.archives import Head
-from cybersecqwen.records import Entry, Fact, Knowledge, Passage
+from cybersecqwen.records import Entry, Fact, Knowledge, Passage, Procedure
+from cybersecqwen.sources.attack_terms import (
+    OTHER_NAMES,
+    channel,
+    country,
+    event_ids,
+    software_types,
+)
 from cybersecqwen.sources.feed import Feed, knowledge_feed
 from cybersecqwen.sources.schema import Schema
 from cybersecqwen.sources.stix import (
@@ -45,6 +53,7 @@ KINDS = {
     "x-mitre-data-source": "data source",
     "x-mitre-data-component": "data component",
     "x-mitre-detection-strategy": "detection strategy",
+    "x-mitre-analytic": "analytic",
     "x-mitre-asset": "asset",
 }
 
@@ -78,7 +87,16 @@ class _Object(StixObject):
     impact: list[str] = Field(default=[], alias="x_mitre_impact_type")
     sectors: list[str] = Field(default=[], alias="x_mitre_sectors")
     related_assets: list[_RelatedAsset] = Field(default=[], alias="x_mitre_related_assets")
+    first_seen: str = ""
+    last_seen: str = ""
     version: str = Field(default="", alias="x_mitre_version")
+
+    @property
+    def logs(self) -> list[str]:
+        """Name each log that is read, with its event ids or the like: "auditd:SYSCALL execve"."""
+        read = (*self.log_references, *self.log_sources)
+        named = (f"{log.name} {channel(log.channel)}".strip() for log in read)
+        return list(dict.fromkeys(filter(None, named)))
 
 
 def read_attack(path: Path) -> Knowledge:
@@ -94,6 +112,7 @@ def read_attack(path: Path) -> Knowledge:
         entries=tuple(bundle.entries.values()),
         passages=tuple(bundle.passages()),
         facts=tuple(dict.fromkeys(bundle.facts())),
+        procedures=tuple(dict.fromkeys(bundle.procedures())),
     )
 
 
@@ -122,7 +141,8 @@ class _Bundle:
     def passages(self) -> Iterator[Passage]:
         for stix_id, entry in self.entries.items():
             thing = self.objects[stix_id]
-            for text in paragraphs(thing.description):
+            # What an analytic looks for is told with the technique that its strategy detects.
+            for text in paragraphs(thing.description) if entry.kind != "analytic" else ():
                 yield _passage(entry, "description", text)
             for text in paragraphs(thing.detection):
                 yield _passage(entry, "detection", text)
@@ -159,15 +179,36 @@ class _Bundle:
                 "sector": thing.sectors,
                 "tactic": [self.tactics.get(phase.phase_name, "") for phase in thing.phases],
                 "part of": [self._id(thing.data_source)],
+                "analytic": [self._id(analytic) for analytic in thing.analytics],
+                "reads": [self._id(log.component) for log in thing.log_references],
+                "log source": thing.logs,
+                # Months: the bundles give the first of one where no day is known.
+                "first seen": [thing.first_seen[:7]],
+                "last seen": [thing.last_seen[:7]],
+                "status": ["Deprecated"] if thing.deprecated else [],
+                **_told(entry, thing),
             }
             for name, values in literal.items():
                 yield from (Fact(entry.entry_id, name, value) for value in values if value)
         for relation, source, target in self._related():
             name = _FACTS.get(relation.relation, relation.relation)
             yield Fact(source.entry_id, name, target.entry_id)
+            for cve_id in cve_ids(relation.description) if relation.relation == "uses" else ():
+                yield Fact(source.entry_id, "vulnerability", cve_id)
             if relation.relation == "detects":
                 for component in self._components(relation.source):
                     yield Fact(component, "data for", target.entry_id)
+
+    def procedures(self) -> Iterator[Procedure]:
+        """Yield the software that a text names where a group or campaign uses a technique."""
+        software = {
+            entry.entry_id for entry in self.entries.values() if entry.kind in ("malware", "tool")
+        }
+        for relation, source, target in self._related():
+            if source.kind in ("group", "campaign") and target.kind == "technique":
+                for named in dict.fromkeys(_SOFTWARE.findall(relation.description)):
+                    if named in software:
+                        yield Procedure(source.entry_id, target.entry_id, named)
 
     def _related(self) -> Iterator[tuple[_Object, Entry, Entry]]:
         for relation in self.relations:
@@ -201,11 +242,25 @@ _SECTIONS = {
     "attributed-to": "attribution",
     "targets": "targets",
 }
+_SOFTWARE = re.compile(r"attack\.mitre\.org/software/(S\d{4})\b")
 _FACTS = {"subtechnique-of": "part of", "attributed-to": "attributed to"}
 
 
 def _passage(entry: Entry, section: str, text: str, other: Entry | None = None) -> Passage:
     return entry.passage(section, text, other=other.entry_id if other else "")
+
+
+def _told(entry: Entry, thing: _Object) -> dict[str, list[str]]:
+    """Return the relations that only an entry's text tells, as single words."""
+    text = plain(thing.description)
+    told = {"vulnerability": cve_ids(text)}
+    if entry.kind in ("malware", "tool"):
+        told["type"] = software_types(entry.name, text)
+    if entry.kind == "group":
+        told["country"] = [country(text)]
+    if entry.kind in ("data component", "analytic"):
+        told["event id"] = event_ids("; ".join((text, *thing.logs)))
+    return told
 
 
 def _stands(thing: StixObject) -> bool:
@@ -234,7 +289,8 @@ def _replaced(objects: Mapping[str, _Object], relations: list[_Object]) -> dict[
 
 
 def _aliases(thing: _Object, replaced: list[str]) -> tuple[str, ...]:
-    names = dict.fromkeys((*thing.aliases, *thing.software_aliases, *replaced))
+    told = OTHER_NAMES.get(_entry_id(thing), ())
+    names = dict.fromkeys((*thing.aliases, *thing.software_aliases, *told, *replaced))
     return tuple(name for name in names if name not in (thing.name, _entry_id(thing)))
 
 

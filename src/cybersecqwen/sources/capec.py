@@ -137,6 +137,11 @@ def _facts(objects: dict[str, _Object], entries: dict[str, Entry]) -> Iterator[F
             "scope": [scope.replace("_", " ") for scope in thing.consequences],
             "impact": [impact for impacts in thing.consequences.values() for impact in impacts],
             "skill": list(thing.skills),
+            "consequence": [
+                f"{scope.replace('_', ' ')}: {impact}"
+                for scope, impacts in thing.consequences.items()
+                for impact in impacts
+            ],
         }
         for relation, values in words.items():
             yield from (Fact(entry.entry_id, relation, value) for value in values if value)

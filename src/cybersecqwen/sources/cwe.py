@@ -10,7 +10,9 @@ Weaknesses, categories and views share one space of ids, so one mapping holds al
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from io import BytesIO
+from itertools import product
 from pathlib import Path
 from typing import Literal
 from xml.etree import ElementTree
@@ -173,6 +175,13 @@ _WORDS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("Common_Consequences/Consequence/Scope", (), "scope"),
     ("Common_Consequences/Consequence/Impact", (), "impact"),
     ("Likelihood_Of_Exploit", (), "likelihood"),
+    ("Mapping_Notes/Usage", (), "mapping usage"),
+    ("Mapping_Notes/Reasons/Reason", ("Type",), "mapping reason"),
+    ("Detection_Methods/Detection_Method/Method", (), "detection method"),
+    ("Potential_Mitigations/Mitigation/Strategy", (), "mitigation strategy"),
+    ("Functional_Areas/Functional_Area", (), "functional area"),
+    ("Affected_Resources/Affected_Resource", (), "affected resource"),
+    ("Observed_Examples/Observed_Example/Reference", (), "vulnerability"),
 )
 _NATURES = {
     "ChildOf": "part of",
@@ -193,11 +202,14 @@ def read_weaknesses(path: Path) -> Knowledge:
     passages: list[Passage] = []
     facts: list[Fact] = []
     for element, weakness in _weaknesses(path):
-        if weakness.status != "Deprecated":
-            entry = _entry(element, weakness)
-            entries.append(entry)
+        entry = _entry(element, weakness)
+        if weakness.status == "Deprecated":  # known by its id and name, and nothing else of it
+            entry = replace(entry, kind=f"deprecated {entry.kind}")
+            facts.append(Fact(entry.entry_id, "status", "Deprecated"))
+        else:
             passages.extend(_passages(element, entry))
-            facts.extend(_facts(element, entry))
+            facts.extend(_facts(element, weakness))
+        entries.append(entry)
     return Knowledge(
         "CWE", catalogue_version(path), tuple(entries), tuple(passages), tuple(dict.fromkeys(facts))
     )
@@ -231,24 +243,41 @@ def _passages(element: Element, entry: Entry) -> Iterator[Passage]:
                     yield entry.passage(section, whole)
 
 
-def _facts(element: Element, entry: Entry) -> Iterator[Fact]:
+def _facts(element: Element, weakness: Weakness) -> Iterator[Fact]:
     for related in element.iterfind("{*}Related_Weaknesses/{*}Related_Weakness"):
         nature = _NATURES.get(related.get("Nature", ""))
         if nature:
-            yield Fact(entry.entry_id, nature, f"CWE-{related.get('CWE_ID')}")
+            yield Fact(weakness.cwe_id, nature, f"CWE-{related.get('CWE_ID')}")
+    for view, parents in weakness.parents.items():
+        yield from (Fact(weakness.cwe_id, f"parent in CWE-{view}", parent) for parent in parents)
+    for suggestion in weakness.suggestions:
+        yield Fact(weakness.cwe_id, "suggested instead", suggestion)
     for related in element.iterfind("{*}Related_Attack_Patterns/{*}Related_Attack_Pattern"):
-        yield Fact(f"CAPEC-{related.get('CAPEC_ID')}", "exploits", entry.entry_id)
+        yield Fact(f"CAPEC-{related.get('CAPEC_ID')}", "exploits", weakness.cwe_id)
     for where in ("{*}Relationships/{*}Has_Member", "{*}Members/{*}Has_Member"):
         for member in element.iterfind(where):
-            yield Fact(f"CWE-{member.get('CWE_ID')}", "part of", entry.entry_id)
+            yield Fact(f"CWE-{member.get('CWE_ID')}", "part of", weakness.cwe_id)
+    for relation, word in (*_words(element), *_consequences(element)):
+        yield Fact(weakness.cwe_id, relation, word)
+
+
+def _words(element: Element) -> Iterator[tuple[str, str]]:
+    """Yield the relations of an entry to words, with the word of each."""
     for where, attributes, relation in _WORDS:
         for part in element.iterfind(_any_namespace(where)):
             word = next((part.get(a, "") for a in attributes if part.get(a)), "")
             word = word or ("" if attributes else _text(part))
             if word:
-                yield Fact(entry.entry_id, relation, word)
-    if abstraction := element.get("Abstraction"):
-        yield Fact(entry.entry_id, "abstraction", abstraction)
+                yield relation, word
+    for attribute in ("Abstraction", "Structure", "Status"):
+        if (word := element.get(attribute, "")) not in ("", "Simple"):
+            yield attribute.lower(), word
+
+
+def _consequences(element: Element) -> Iterator[tuple[str, str]]:
+    for part in element.iterfind("{*}Common_Consequences/{*}Consequence"):
+        for scope, impact in product(part.iterfind("{*}Scope"), part.iterfind("{*}Impact")):
+            yield "consequence", f"{_text(scope)}: {_text(impact)}"
 
 
 def _any_namespace(where: str) -> str:
