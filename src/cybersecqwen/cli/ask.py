@@ -63,7 +63,8 @@ def ask(
     if model and model != "embedded":
         from cybersecqwen.analyst.grounded_answers import AHEAD, write_answers
 
-        ahead = 1 if chat or sys.stdin.isatty() else AHEAD
+        typed = chat or ("-" in questions and sys.stdin.isatty())
+        ahead = 1 if typed else AHEAD  # who types waits for each answer
         answers = write_answers(answers, model, ahead=ahead, failed=bad.report, **opening)
     if as_json:
         from cybersecqwen.cli.output import json_line
