@@ -75,10 +75,12 @@ def ask(
     options: Sequence[str] = (),
     *,
     guess: bool = False,
+    records: File | Sequence[File] = (),
     engine: File | None = None,
 ) -> Answer:
-    """Answer a CTI question from ATT&CK, CWE and CAPEC, with the entries that it rests on.
+    """Answer a CTI question from ATT&CK, CWE, CAPEC and CVE records, with what it rests on.
 
+    `records` are files of CVE records, KEV or EPSS, by default what `fetch` left in its cache.
     With 2 to 26 `options` the answer is the letter of one. What nothing known supports is not
     covered (`covered` is false); with `guess` an option is chosen all the same. A language model
     `engine`, named as for `classify`, writes the answer from the passages that were found;
@@ -89,7 +91,7 @@ def ask(
     from cybersecqwen.analyst.questions import Question
     from cybersecqwen.analyst.questions import ask as answer_question
 
-    answer = answer_question(question, options, guess=guess)
+    answer = answer_question(question, options, guess=guess, records=_paths(records))
     if engine in (None, "embedded"):
         return answer
     from cybersecqwen.analyst.grounded_answers import write_answers
@@ -111,9 +113,13 @@ def lookup(cve_id: str, *, records: File | Sequence[File] = ()) -> Lookup:
     from cybersecqwen.analyst.local_records import parse_cve_id
     from cybersecqwen.analyst.lookup import look_up
 
-    files = [records] if isinstance(records, (str, Path)) else records
     given = Given(parse_cve_id(cve_id), "")
-    return next(look_up([given], records=[Path(file) for file in files]))
+    return next(look_up([given], records=_paths(records)))
+
+
+def _paths(files: File | Sequence[File]) -> list[Path]:
+    """Return the paths of one file or of several."""
+    return [Path(f) for f in ([files] if isinstance(files, (str, Path)) else files)]
 
 
 def evaluate(

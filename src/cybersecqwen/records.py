@@ -55,6 +55,8 @@ class KnownExploitation(NamedTuple):
     due_date: str  # by when US federal agencies must have acted
     action: str  # that they must take
     ransomware: bool  # known to be used in ransomware campaigns
+    vendor: str = ""
+    product: str = ""
 
 
 class EpssScore(NamedTuple):
@@ -317,7 +319,8 @@ class Answer:
     `covered` is false where nothing known supports an answer; that of a multiple choice is
     then the best guess. `choice` is the position of the chosen option and `scores` are
     the options' probabilities; None and () for a free question. `grounding` says what became of
-    what a language model wrote, None where none was asked.
+    what a language model wrote, None where none was asked. `listing` says that the evidence is a
+    list that was asked for, all of which counts.
     """
 
     answer: str
@@ -327,6 +330,7 @@ class Answer:
     choice: int | None = None
     scores: tuple[float, ...] = ()
     grounding: Grounding | None = None
+    listing: bool = False
 
 
 class Quotation(NamedTuple):

@@ -100,7 +100,7 @@ def test_a_rejected_record_is_not_classified_and_a_bare_vector_gets_its_score(
         ("3.1", 9.8, "Critical")
     ]
     assert view.missing[:2] == (
-        "KEV is not at hand: cybersecqwen fetch kev",
+        "a newer KEV than what ships, with its actions, is not at hand: cybersecqwen fetch kev",
         "EPSS is not at hand: cybersecqwen fetch epss",
     )
     assert ("T1552.001", "CAPEC-191") in {(t.technique, t.capec) for t in view.related.techniques}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 import pytest
 
 from cybersecqwen.errors import InputError
-from cybersecqwen.sources.kev import read_kev
+from cybersecqwen.records import KnownExploitation
+from cybersecqwen.sources.kev import load_index, read_kev, save_index
 
 
 def entry(cve_id: str, **changes: Any) -> dict[str, Any]:
@@ -84,3 +86,27 @@ def test_the_real_catalogue_is_read(shared: Path) -> None:
 def test_anything_else_is_refused(tmp_path: Path, value: object, message: str) -> None:
     with pytest.raises(InputError, match=message):
         read_kev(write(tmp_path, value))
+
+
+def test_the_facts_that_ship_are_those_of_the_file_and_hold_no_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "kev.json"
+    path.write_text(json.dumps(catalogue(entry("CVE-2026-0002"), entry("CVE-2026-0001"))))
+    certificate = save_index(read_kev(path), source_sha256="a" * 64, folder=tmp_path)
+    assert (certificate["entries"], certificate["sources"][0]["version"]) == (2, "2026.01.05")
+    version, entries = load_index(tmp_path)
+    assert (version, list(entries)) == ("2026.01.05", ["CVE-2026-0001", "CVE-2026-0002"])
+    assert entries["CVE-2026-0001"] == KnownExploitation(
+        "", "2026-01-05", "2026-01-26", "", False, "Acme", "Anvil"
+    )
+    assert b"Falls" not in gzip.decompress((tmp_path / "kev.json.gz").read_bytes())
+    (tmp_path / "kev.json.gz").write_bytes(b"other")
+    load_index.cache_clear()
+    with pytest.raises(InputError, match="its checksum is not the certified one"):
+        load_index(tmp_path)
+
+
+def test_the_release_that_ships_is_whole() -> None:
+    version, entries = load_index()
+    assert version >= "2025.08.25"
+    assert len(entries) > 1400
+    assert entries["CVE-2021-44228"].ransomware

@@ -139,3 +139,14 @@ def test_real_table(table: dict[str, Vulnerability]) -> None:
     assert len(table) == 284_020
     labelled = (r for r in table.values() if r.cwe_nvd or r.cwe_cna or r.cwe_cisa_adp)
     assert sum(1 for _ in labelled) == 211_007
+
+
+def test_records_of_some_ids_are_found_in_a_parquet_table(tmp_path: Path) -> None:
+    rows = [
+        {**ROW, "cve_id": f"cve-2021-{n}", "published": f"2021-01-{n % 28 + 1:02}"}
+        for n in range(1000, 1100)
+    ]
+    path = write(tmp_path, ".parquet", rows)
+    found = {v.cve_id: v for v in record_table.find(path, ["CVE-2021-1007", "CVE-2021-9999"])}
+    assert found == {v.cve_id: v for v in record_table.read(path) if v.cve_id == "CVE-2021-1007"}
+    assert record_table.newest(path) == "2021-01-28"

@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cybersecqwen.analyst.fallible_model import FallibleModel, Tell
 from cybersecqwen.analyst.grounding import check
-from cybersecqwen.analyst.questions import Question, knowledge
+from cybersecqwen.analyst.questions import Question
 from cybersecqwen.analyst.quotations import in_a_line, numbered, quoted
+from cybersecqwen.analyst.related import knowledge
 from cybersecqwen.embedded.option_ranker import QuestionContext
 from cybersecqwen.engines import empty_response, failure_reason
 from cybersecqwen.engines.reasoning import read_answer

@@ -17,8 +17,8 @@ from dataclasses import replace
 from functools import cache
 
 from cybersecqwen.analyst.fallible_model import FallibleModel
-from cybersecqwen.analyst.questions import knowledge
 from cybersecqwen.analyst.quotations import quoted
+from cybersecqwen.analyst.related import knowledge
 from cybersecqwen.analyst.voting import answers, quotes
 from cybersecqwen.benchmark.protocol import find_protocol
 from cybersecqwen.benchmark.tasks.cti_rcm import last_cwe

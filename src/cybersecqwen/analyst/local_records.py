@@ -138,13 +138,13 @@ def _find(path: Path, wanted: Collection[str], report: Report) -> dict[str, Vuln
 
 def _candidates(path: Path, wanted: Collection[str], report: Report) -> Iterator[Vulnerability]:
     """Yield the records of a file; only the wanted ones where it has an index or a file per id."""
-    from cybersecqwen.sources import cve_json, read_vulnerabilities
-    from cybersecqwen.sources.recordstore import query
-    from cybersecqwen.sources.recordstore.database import MAGIC
+    from cybersecqwen.sources import cve_json, read_vulnerabilities, record_table
+    from cybersecqwen.sources.recordstore import database, query
 
-    if path.is_file() and first_bytes(path).startswith(MAGIC):
-        yield from query.find(path, wanted)
-        return
+    for magic, find in ((database.MAGIC, query.find), (record_table.MAGIC, record_table.find)):
+        if path.is_file() and first_bytes(path).startswith(magic):
+            yield from find(path, wanted)
+            return
     by_name = False
     if path.is_dir() or path.is_file():
         for member in members(path):

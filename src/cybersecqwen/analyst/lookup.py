@@ -34,7 +34,7 @@ _SEVERITIES = {
     "2": ((7.0, "High"), (4.0, "Medium"), (0.0, "Low")),
     "3": ((9.0, "Critical"), (7.0, "High"), (4.0, "Medium"), (0.1, "Low"), (0.0, "None")),
 }
-_NO_KEV = "KEV is not at hand: cybersecqwen fetch kev"
+_OLD_KEV = "a newer KEV than what ships, with its actions, is not at hand: cybersecqwen fetch kev"
 _NO_EPSS = "EPSS is not at hand: cybersecqwen fetch epss"
 _NO_TEXTS = "the texts of the mitigations are not at hand: cybersecqwen knowledge install"
 
@@ -43,8 +43,8 @@ _NO_TEXTS = "the texts of the mitigations are not at hand: cybersecqwen knowledg
 class Lookup(Vulnerability):
     """A CVE record, and beside it what other feeds, the classifier and the knowledge base say.
 
-    `kev_release` and `epss_release` are "" where the feed is not at hand; where it is, None says
-    that the CVE is not in it. The labels stand in `classification`. `missing` has a line for
+    `epss_release` is "" where EPSS is not at hand; where it is, and for KEV, None says that the CVE
+    is not in it. The labels stand in `classification`. `missing` has a line for
     each part that is not at hand, with the command that fetches it.
     """
 
@@ -103,11 +103,11 @@ def _views(found: Sequence[Vulnerability], records: Sequence[Path]) -> Iterator[
     for record, result in zip(found, classify(map(local_records.given_of, found)), strict=True):
         related = relate(_weaknesses(result))
         lacking = {
-            _NO_KEV: not kev_release,
+            _OLD_KEV: kev_release.endswith(exploitation.SHIPPED),
             _NO_EPSS: not epss_release,
             _NO_TEXTS: bool(related.mitigations) and not related.has_texts,
         }
-        values = {name: getattr(record, name) for name in _FIELDS} | {"cvss": _cvss(record)}
+        values = {name: getattr(record, name) for name in _FIELDS} | {"cvss": severities(record)}
         yield Lookup(
             **values,
             conflict=conflict(result.labels),
@@ -134,7 +134,7 @@ def _weaknesses(result: Classification) -> list[str]:
     return [candidate.cwe for candidate in result.candidates[:1]]
 
 
-def _cvss(record: Vulnerability) -> tuple[Cvss, ...]:
+def severities(record: Vulnerability) -> tuple[Cvss, ...]:
     """Return the record's severities, each with a score; a table has a vector alone."""
     vector = record.cvss3_vector
     if not record.cvss and vector:

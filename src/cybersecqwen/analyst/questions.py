@@ -15,17 +15,20 @@ from __future__ import annotations
 
 import csv
 import logging
+import re
 import string
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cybersecqwen.cwe.identifiers import entry_ids, normalise_ids, unread_ids
-from cybersecqwen.embedded.knowledge import KnowledgeIndex, open_knowledge
+from cybersecqwen.analyst.related import knowledge
+from cybersecqwen.analyst.vulnerability_questions import answer_from_records
+from cybersecqwen.cwe.identifiers import cve_ids, entry_ids, normalise_ids, unread_ids
+from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.option_ranker import MOST, answer_multiple_choice
 from cybersecqwen.embedded.question_answering import NOT_COVERED, not_covered, reply
+from cybersecqwen.embedded.refusal import is_harmful
 from cybersecqwen.embedded.tokenizer import plain
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json, parse_line, readable
@@ -36,6 +39,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_BACK = re.compile(r"^(?:and|also|what about)\b|\b(?:its?|they|their|them|those)\b", re.IGNORECASE)
+_SUBJECTS = 2  # CVEs that a question may point back to
 LONGEST = 20_000  # characters of a question, and of an option, that count
 
 _BOM = b"\xef\xbb\xbf"
@@ -59,18 +64,34 @@ class Conversation:
     'T1110.003 Password Spraying is mitigated by'
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, records: Sequence[Path] = ()) -> None:
+        """Begin with no subject; `records` are those of `ask`."""
+        self._records = records
         self._about: tuple[int, ...] = ()
+        self._cves: tuple[str, ...] = ()
 
     def ask(self, question: str) -> Answer:
         """Answer a free question as `ask` does."""
-        answer, about = _answered(question, self._about)
+        if self._cves and not cve_ids(question) and _BACK.search(question):
+            question = f"{question} ({', '.join(self._cves)})"
+        answer, about = _answered(question, self._records, self._about)
         self._about = about or self._about
+        cves = [one.id for one in answer.evidence if one.kind == "vulnerability"]
+        self._cves = (*cves[:_SUBJECTS],) if answer.covered else self._cves
         return answer
 
 
-def ask(question: str, options: Sequence[str] = (), *, guess: bool = False) -> Answer:
+def ask(
+    question: str,
+    options: Sequence[str] = (),
+    *,
+    guess: bool = False,
+    records: Sequence[Path] = (),
+) -> Answer:
     """Answer a free question, or with `options` (2 to 26) choose one of them by its letter.
+
+    A question about CVEs is answered from `records` (files of records, KEV or EPSS), by default
+    from what `fetch` left in its cache.
 
     Where nothing known supports an answer it is "not covered", and so it is, with a warning, where
     the question names an id that is none or that nothing is known of; with `guess` a choice is
@@ -78,7 +99,7 @@ def ask(question: str, options: Sequence[str] = (), *, guess: bool = False) -> A
     and for too few or too many options.
     """
     if not options:
-        return _answered(question)[0]
+        return _answered(question, records)[0]
     index, text, unread = _read(question)
     answer = answer_multiple_choice(index, text, [o[:LONGEST] for o in options])
     if answer.covered and not unread:
@@ -90,11 +111,15 @@ def ask(question: str, options: Sequence[str] = (), *, guess: bool = False) -> A
     )
 
 
-def _answered(question: str, before: Sequence[int] = ()) -> tuple[Answer, tuple[int, ...]]:
+def _answered(
+    question: str, records: Sequence[Path], before: Sequence[int] = ()
+) -> tuple[Answer, tuple[int, ...]]:
     """Answer a free question, and say which entries the answer is about."""
     index, text, unread = _read(question)
     if unread:
         return not_covered(unread), ()
+    if not is_harmful(text) and (of_cves := answer_from_records(text, records)):
+        return of_cves, ()
     answered = reply(index, text, before=before)
     return answered.answer, answered.about
 
@@ -126,18 +151,12 @@ def _unread(index: KnowledgeIndex, text: str) -> str:
     return "; ".join(reasons)
 
 
-@cache
-def knowledge() -> KnowledgeIndex:
-    """Open the knowledge base, once: the one that is installed, else the one that ships."""
-    return open_knowledge()
-
-
 def as_answer(question: Question, answer: Answer, *, top: int = 3) -> Json:
     """Return an answer as JSON-able values.
 
     `passage` is null where no text is installed, `other` (a second entry that a passage is
-    about, such as the mitigation of a technique) where there is none. `grounding` is there where a
-    language model was asked.
+    about, such as the mitigation of a technique) where there is none. Of a table of records all
+    rows are evidence, whatever `top` says. `grounding` is there where a language model was asked.
     """
     row: Json = {
         "id": question.id,
@@ -157,7 +176,7 @@ def as_answer(question: Question, answer: Answer, *, top: int = 3) -> Json:
                 if e.other
                 else None,
             }
-            for e in answer.evidence[:top]
+            for e in answer.evidence[: None if answer.listing else top]
         ],
     }
     return row | ({"grounding": _grounding(answer.grounding)} if answer.grounding else {})

@@ -59,7 +59,7 @@ class Related(NamedTuple):
 def relate(weaknesses: Iterable[str]) -> Related:
     """Collect what the knowledge base has for weaknesses, by their ids."""
     known = list(filter(None, map(_of_weakness, weaknesses)))
-    index = _knowledge()
+    index = knowledge()
     return Related(
         tuple(mitigations for mitigations, _, _ in known),
         tuple(pattern for _, patterns, _ in known for pattern in patterns),
@@ -73,7 +73,7 @@ def relate(weaknesses: Iterable[str]) -> Related:
 def _of_weakness(
     cwe: str,
 ) -> tuple[Mitigations, tuple[AttackPattern, ...], tuple[Technique, ...]] | None:
-    index = _knowledge()
+    index = knowledge()
     position = index.position(cwe)
     if position is None:
         return None
@@ -103,5 +103,6 @@ def _techniques(index: KnowledgeIndex, cwe: str, pattern: int) -> Iterator[Techn
 
 
 @cache
-def _knowledge() -> KnowledgeIndex:
+def knowledge() -> KnowledgeIndex:
+    """Open the knowledge base, once: the one that is installed, else the one that ships."""
     return open_knowledge()

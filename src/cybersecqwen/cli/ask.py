@@ -25,6 +25,13 @@ if TYPE_CHECKING:
 @click.option("--items", type=FILE, help="TSV or CSV with Question, Option A, …; or JSONL.")
 @click.option("--chat", is_flag=True, help="Each question may point back to the one before.")
 @click.option("--guess", is_flag=True, help="Choose an option also where nothing supports it.")
+@click.option(
+    "--records",
+    type=FILE,
+    multiple=True,
+    help="Files of CVE records, of KEV or of EPSS; may be repeated.  [default: what fetch left in"
+    " its cache]",
+)
 @click.option("--top", type=click.IntRange(min=0), default=3, help="Evidence.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 @click.option(
@@ -43,12 +50,13 @@ def ask(
     guess: bool,
     top: int,
     as_json: bool,
-    **engine: Any,
+    **others: Any,
 ) -> None:
     """Answer questions."""
     _check(questions, options, items, chat=chat)
-    model = one_model(engine.pop("engine"))
-    opening = take_engine_options(engine, model)
+    records: tuple[Path, ...] = others.pop("records")
+    model = one_model(others.pop("engine"))
+    opening = take_engine_options(others, model)
     from cybersecqwen.analyst.questions import Conversation, as_answer
     from cybersecqwen.analyst.questions import ask as answer
 
@@ -56,10 +64,10 @@ def ask(
     given = _given(questions, options, items, bad)
     answers: Iterable[tuple[Question, Answer]]
     if chat:
-        talk = Conversation()
+        talk = Conversation(records=records)
         answers = ((q, talk.ask(q.text)) for q in given)
     else:
-        answers = ((q, answer(q.text, q.options, guess=guess)) for q in given)
+        answers = ((q, answer(q.text, q.options, guess=guess, records=records)) for q in given)
     if model and model != "embedded":
         from cybersecqwen.analyst.grounded_answers import AHEAD, write_answers
 
@@ -118,9 +126,10 @@ def _texts(answers: Iterable[tuple[Question, Answer]], *, top: int, several: boo
             shown = f"{shown}) {question.options[answer.choice]}"
             shown += "" if answer.covered else " (a guess: nothing known supports it)"
         lines = [f"{question.id}: {question.text[:200]}"] if several else []
-        lines.append(fill(f"{shown}  [{answer.confidence:.0%}]", 100))
+        shown += f"  [{answer.confidence:.0%}]"
+        lines += [fill(line, 100) for line in shown.splitlines()]
         lines += grounding_lines(answer.grounding, answer.answer)
-        for evidence in answer.evidence[:top]:
+        for evidence in () if answer.listing else answer.evidence[:top]:
             lines.append(
                 f"  {evidence.id:10} {evidence.name} "
                 f"({evidence.kind}, {evidence.section}) {evidence.url}"

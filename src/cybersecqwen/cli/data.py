@@ -127,10 +127,11 @@ def embedded() -> None:
 @click.option("--cwe", type=FILE, help="CWE catalogue XML (.xml, .gz or .zip).")
 @click.option("--attack", type=FILE, multiple=True, help="ATT&CK STIX bundle; may be repeated.")
 @click.option("--capec", type=FILE, help="CAPEC STIX bundle.")
+@click.option("--kev", type=FILE, help="CISA's catalogue of known exploited vulnerabilities.")
 @click.option(
     "--part",
     "parts",
-    type=click.Choice(["facts", "classifier", "knowledge"]),
+    type=click.Choice(["facts", "kev", "classifier", "knowledge"]),
     multiple=True,
     help="Build this only; may be repeated.  [default: all]",
 )

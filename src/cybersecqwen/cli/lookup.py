@@ -165,8 +165,9 @@ def _kev(view: Lookup) -> Iterator[str]:
             f"exploited: added {entry.date_added}, due {entry.due_date}, use in ransomware {known}"
             f" (KEV {view.kev_release})"
         )
-        yield f"  {entry.action}"
-    elif view.kev_release:
+        if entry.action:
+            yield f"  {entry.action}"
+    else:
         yield f"not listed (KEV {view.kev_release})"
 
 

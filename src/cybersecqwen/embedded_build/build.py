@@ -48,6 +48,7 @@ from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json, exclusive, sha256_file
 from cybersecqwen.sources import read_vulnerabilities
 from cybersecqwen.sources.cwe import catalogue_version, read_catalogue
+from cybersecqwen.sources.kev import read_kev, save_index
 
 _log = logging.getLogger(__name__)
 
@@ -63,6 +64,7 @@ class UpstreamFiles(KnowledgeFiles):
 
     records: tuple[Path, ...] = ()
     benchmark: Path | None = None
+    kev: Path | None = None
 
 
 def build_facts(inputs: UpstreamFiles, folder: Path) -> Json:
@@ -111,8 +113,15 @@ def build_knowledge(inputs: UpstreamFiles, folder: Path) -> Json:
     return {**certificate, "bytes": certificate["bytes"] + weights["bytes"]}
 
 
+def build_known_exploited(inputs: UpstreamFiles, folder: Path) -> Json:
+    """Make the facts of CISA's catalogue of known exploited vulnerabilities."""
+    kev = _needed(inputs.kev, "--kev", "CISA's catalogue")
+    return save_index(read_kev(kev), source_sha256=sha256_file(kev), folder=folder)
+
+
 PARTS: dict[str, Callable[[UpstreamFiles, Path], Json]] = {
     "facts": build_facts,
+    "kev": build_known_exploited,
     "classifier": build_classifier,
     "knowledge": build_knowledge,
 }

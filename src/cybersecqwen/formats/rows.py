@@ -259,6 +259,19 @@ def parquet_rows(
         yield from _rows(batches, name, report, size=_size_of(source))
 
 
+def parquet_table(source: Path, columns: Columns) -> Any:
+    """Return the columns of a Parquet file that are chosen from its schema, as a table."""
+    with extra("parquet", where=source):
+        from pyarrow import parquet
+
+    with _arrow_errors(str(source), "Parquet"), readable(source):
+        with parquet.ParquetFile(source) as file:
+            table = file.read(columns=columns(file.schema_arrow))
+        check_size(table.nbytes, _size_of(source), str(source))
+        table.validate(full=True)  # reading a damaged one would end the process
+        return table
+
+
 def arrow_rows(source: IO[bytes], name: str, report: Report = refuse) -> Rows:
     """Yield the rows of an Arrow file: a stream, as `datasets` saves them, or of Feather's kind."""
     with extra("parquet", where=name):

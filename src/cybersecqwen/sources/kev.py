@@ -10,16 +10,19 @@ As records of CVEs its entries have a short description, and the labels that CIS
 
 from __future__ import annotations
 
+import gzip
 import json
 import sqlite3
 from collections.abc import Iterator
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import BeforeValidator, Field
 
+from cybersecqwen.artifacts import FOLDER, save, verified
 from cybersecqwen.errors import InputError
+from cybersecqwen.files import Json
 from cybersecqwen.formats.archives import Head, read_only
 from cybersecqwen.formats.rows import Report, refuse
 from cybersecqwen.records import KnownExploitation, Vulnerability
@@ -36,6 +39,8 @@ from cybersecqwen.sources.schema import (
     validated,
 )
 
+_INDEX = "kev.json.gz"  # the facts that ship
+_FACTS = ("cve_id", "date_added", "due_date", "ransomware", "vendor", "product")
 _IsKnown = Annotated[bool, BeforeValidator(lambda text: text == "Known")]
 
 
@@ -57,9 +62,7 @@ class KnownExploited(Schema, title="CISA's KEV catalogue"):
 
     def exploitation(self) -> KnownExploitation:
         """Return the entry as the record store has it."""
-        return KnownExploitation(
-            self.name, self.date_added, self.due_date, self.action, self.ransomware
-        )
+        return KnownExploitation(**{n: getattr(self, n) for n in KnownExploitation._fields})
 
 
 class Catalogue(NamedTuple):
@@ -89,6 +92,34 @@ def read_kev(path: Path) -> Catalogue:
         )
     read = partial(validated, KnownExploited)
     return Catalogue(catalogue.version, tuple(each(catalogue.vulnerabilities, read, path, refuse)))
+
+
+def save_index(catalogue: Catalogue, *, source_sha256: str, folder: Path = FOLDER) -> Json:
+    """Write the facts of a release that ship, and their certificate.
+
+    They are ids, dates, the use in ransomware, vendors and products: no sentence of CISA's, and
+    nothing of a weakness or a severity that a benchmark asks for.
+    """
+    rows = sorted([getattr(entry, name) for name in _FACTS] for entry in catalogue.entries)
+    lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+    text = f'{{"version": {json.dumps(catalogue.version)}, "entries": [\n{lines}\n]}}\n'
+    source = {"name": "KEV", "version": catalogue.version, "sha256": source_sha256}
+    facts = {"sources": [source], "columns": list(_FACTS), "entries": len(rows)}
+    return save(folder, _INDEX, gzip.compress(text.encode(), mtime=0), facts)
+
+
+@cache
+def load_index(folder: Path = FOLDER) -> tuple[str, dict[str, KnownExploitation]]:
+    """Return the release that ships and its entries by CVE id, without name and action.
+
+    Raises InputError when the file is missing or differs from its certificate.
+    """
+    index = json.loads(gzip.decompress(verified(folder, _INDEX)))
+    entries = {
+        cve_id: KnownExploitation("", added, due, "", ransomware, vendor, product)
+        for cve_id, added, due, ransomware, vendor, product in index["entries"]
+    }
+    return index["version"], entries
 
 
 def _records(data: bytes, where: str, report: Report) -> Iterator[Vulnerability]:

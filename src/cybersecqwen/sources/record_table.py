@@ -10,9 +10,9 @@ ISO timestamp), status, and cvss (a list of source, version, vector and score).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import date
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +20,18 @@ from cybersecqwen.cwe.identifiers import normalise_cve
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json
 from cybersecqwen.formats.archives import Head, first_bytes, readable, unpacked
-from cybersecqwen.formats.rows import Report, is_jsonl, jsonl_rows, parquet_rows, refuse, reported
+from cybersecqwen.formats.rows import (
+    Report,
+    is_jsonl,
+    jsonl_rows,
+    parquet_rows,
+    parquet_table,
+    refuse,
+    reported,
+)
 from cybersecqwen.records import Cvss, Vulnerability
 from cybersecqwen.sources.feed import Feed
-from cybersecqwen.sources.schema import IsoDate, IsoTime, Schema, validated
+from cybersecqwen.sources.schema import IsoDate, IsoTime, Schema, is_day, validated
 
 if TYPE_CHECKING:
     import pyarrow
@@ -65,10 +73,34 @@ def read(path: Path, report: Report = refuse) -> Iterator[Vulnerability]:
     if path.suffix == ".parquet" or first_bytes(path).startswith(MAGIC):
         for where, row in parquet_rows(path, partial(_columns, path)):
             with reported(report):
-                yield _record(row, where)
+                yield _typed(row, where)
         return
     with readable(path), path.open("rb") as file:
         yield from read_lines(unpacked(file, path), str(path), report)
+
+
+def find(path: Path, cve_ids: Collection[str]) -> Iterator[Vulnerability]:
+    """Yield the records of some ids in a `.parquet` table, which is kept while it is as it was."""
+    from pyarrow import array, compute
+
+    table = _table(path, path.stat().st_mtime_ns)
+    ids = compute.utf8_upper(table["cve_id"])
+    wanted = compute.is_in(ids, value_set=array(list(cve_ids), ids.type))
+    for row in table.filter(wanted).to_pylist():
+        yield _record(row, f"{path}:{row['cve_id']}")
+
+
+def newest(path: Path) -> str:
+    """Return the date of the record of a `.parquet` table that was published last, or ""."""
+    from pyarrow import compute
+
+    table = _table(path, path.stat().st_mtime_ns)
+    return str(compute.max(table["published"]).as_py() or "")[:10]
+
+
+@lru_cache(maxsize=1)
+def _table(path: Path, _modified: int) -> pyarrow.Table:
+    return parquet_table(path, partial(_columns, path))
 
 
 def read_lines(lines: Iterable[bytes], name: str, report: Report) -> Iterator[Vulnerability]:
@@ -76,6 +108,27 @@ def read_lines(lines: Iterable[bytes], name: str, report: Report) -> Iterator[Vu
     for where, row in jsonl_rows(lines, name, report):
         with reported(report):
             yield _record(row, where)
+
+
+def _typed(row: Json, where: str) -> Vulnerability:
+    """Return the record of a row whose columns have the right types; its values are not checked."""
+    if row.get("cvss") or row.get("modified") or not is_day(row["published"]) or not row["cve_id"]:
+        return _record(row, where)
+    nvd, cna, cisa_adp = (tuple(row[name] or ()) for name in _LABELS)
+    return Vulnerability(
+        normalise_cve(row["cve_id"]) or row["cve_id"],
+        row["published"],
+        row["description"] or "",
+        nvd,
+        cna,
+        cisa_adp,
+        row["cvss3_vector"],
+        row["assigner"],
+        row["description_source"],
+        bool(row.get("rejected")),
+        row.get("status") or "",
+        where=where,
+    )
 
 
 def _record(row: Json, where: str) -> Vulnerability:

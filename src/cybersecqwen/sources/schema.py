@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from operator import attrgetter
 from typing import Annotated, Any, TypeVar
 
@@ -45,6 +46,15 @@ def _date(text: str) -> str:
         return date.fromisoformat(text[:10]).isoformat() if text else ""
     except ValueError as error:
         raise ValueError(f"{text!r} is not an ISO date") from error
+
+
+@lru_cache(maxsize=1 << 14)
+def is_day(text: object) -> bool:
+    """Tell a date in ISO's form, of which the records of a day have the same."""
+    try:
+        return isinstance(text, str) and date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 
 
 def _time(text: str) -> str:

@@ -22,6 +22,12 @@ from cybersecqwen.sources.recordstore.versions import NVD, Changes, apply
 RECORDS = [Vulnerability(f"CVE-2024-{i}", "2024-01-01", "text " * 20) for i in range(1000, 1400)]
 
 
+WITHOUT_WORDS = """
+    DROP TRIGGER search_insert; DROP TRIGGER search_update; DROP TRIGGER search_delete;
+    DROP TABLE search; PRAGMA user_version = 2;
+"""
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return fill(tmp_path / "s.sqlite")
@@ -51,8 +57,8 @@ def test_what_is_missing_foreign_or_of_another_schema_is_one_line(
     with pytest.raises(InputError, match="SQLite file of another program"), open_for_update(other):
         pass
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA user_version = 3")
-    with pytest.raises(InputError, match="has the schema 3, not 2"):
+        connection.execute("PRAGMA user_version = 4")
+    with pytest.raises(InputError, match="has the schema 4, not 3"):
         list(query.read(path))
     text = tmp_path / "text.sqlite"
     text.write_text("no database at all " * 100)
@@ -60,8 +66,9 @@ def test_what_is_missing_foreign_or_of_another_schema_is_one_line(
         pass
 
 
-def test_a_store_of_the_schema_before_is_brought_to_this_one(path: Path) -> None:
+def test_a_store_of_the_first_schema_is_brought_to_this_one(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(WITHOUT_WORDS)
         for table in ("versions", "records"):
             connection.execute(f"ALTER TABLE {table} DROP COLUMN status")
             connection.execute(f"ALTER TABLE {table} DROP COLUMN cvss")

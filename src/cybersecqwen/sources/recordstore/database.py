@@ -10,6 +10,7 @@ can be copied and hashed. The file names itself by its application id, and its s
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -22,12 +23,20 @@ from pydantic import ValidationError
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import locked
 
+_log = logging.getLogger(__name__)
+
 NAME = "records.sqlite"  # in the cache
 
 _SCHEMA = Path(__file__).with_name("schema.sql")
-_UPGRADE = Path(__file__).with_name("upgrade.sql")
+_SEARCH = Path(__file__).with_name("search.sql")
+# From each older schema to the one after it.
+_STEPS = {
+    1: (Path(__file__).with_name("upgrade-1.sql"),),
+    2: (_SEARCH, Path(__file__).with_name("upgrade-2.sql")),
+}
 _APPLICATION = int.from_bytes(b"CSQW")
-_VERSION = 2  # of the schema, which says both
+_VERSION = 3  # of the schema, which says both
+_OLDEST = 1  # that is brought to this one
 MAGIC = b"SQLite format 3\0"
 _PATIENCE = 30.0  # seconds that a reader and a writer wait for each other
 
@@ -71,10 +80,50 @@ def open_for_update(path: Path) -> Iterator[sqlite3.Connection]:
         closing(_connect(path, "rwc")) as connection,
     ):
         if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            schema = _SCHEMA.read_text(encoding="utf-8")
-            connection.executescript(f"BEGIN IMMEDIATE; {schema} COMMIT;")
+            with transaction(connection):
+                _run(connection, _SCHEMA, _SEARCH)
         _check_schema(connection, path)
         yield connection
+
+
+def open_in_memory() -> sqlite3.Connection:
+    """Make an empty store in memory, without the index of words, for any thread to use."""
+    connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    connection.row_factory = sqlite3.Row
+    with transaction(connection):
+        _run(connection, _SCHEMA)
+    return connection
+
+
+def index_words(connection: sqlite3.Connection, *, path: Path) -> None:
+    """Make the index of words where there is none, or where it is not that of the records.
+
+    A store has one that triggers keep; but one in memory has none, and another program may have
+    numbered the rows anew.
+    """
+    if _has_current_index(connection):
+        return
+    number = connection.execute("SELECT count(*) FROM records").fetchone()[0]
+    _log.warning("%s: indexing the words of %d records", path, number)
+    connection.execute("PRAGMA query_only = OFF")
+    with transaction(connection):
+        if not _has_index(connection):
+            _run(connection, _SEARCH)
+        connection.execute("INSERT INTO search (search) VALUES ('rebuild')")
+
+
+def _has_current_index(connection: sqlite3.Connection) -> bool:
+    if not _has_index(connection):
+        return False
+    last, indexed = connection.execute(
+        "SELECT (SELECT max(rowid) FROM records), (SELECT max(id) FROM search_docsize)"
+    ).fetchone()
+    return bool(last == indexed)
+
+
+def _has_index(connection: sqlite3.Connection) -> bool:
+    named = "SELECT count(*) FROM sqlite_master WHERE name = 'search'"
+    return bool(connection.execute(named).fetchone()[0])
 
 
 @contextmanager
@@ -118,8 +167,8 @@ def _check_schema(connection: sqlite3.Connection, path: Path) -> None:
         raise InputError(
             "is an SQLite file of another program", where=path, tip="give a record store"
         )
-    if version == _VERSION - 1:
-        _upgrade(connection)
+    if _OLDEST <= version < _VERSION:
+        _upgrade(connection, path)
     elif version != _VERSION:
         raise InputError(
             f"has the schema {version}, not {_VERSION}",
@@ -128,12 +177,31 @@ def _check_schema(connection: sqlite3.Connection, path: Path) -> None:
         )
 
 
-def _upgrade(connection: sqlite3.Connection) -> None:
-    """Bring a store of the schema before this one to this one, unless another process just did."""
+def _upgrade(connection: sqlite3.Connection, path: Path) -> None:
+    """Bring a store of an older schema to this one, unless another process just did."""
     with transaction(connection):
-        if connection.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
-            for statement in _UPGRADE.read_text(encoding="utf-8").split(";"):
-                connection.execute(statement)
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version < _VERSION:
+            _log.warning("%s: brought to the schema %d, with an index of words", path, _VERSION)
+        for step in range(version, _VERSION):
+            _run(connection, *_STEPS[step])
+
+
+def _run(connection: sqlite3.Connection, *files: Path) -> None:
+    """Execute files of SQL inside a transaction, which `executescript` would end."""
+    for file in files:
+        for statement in _statements(file.read_text(encoding="utf-8")):
+            connection.execute(statement)
+
+
+def _statements(script: str) -> Iterator[str]:
+    """Yield the statements of a script; the semicolons inside a trigger end none."""
+    statement = ""
+    for part in script.split(";")[:-1]:
+        statement += f"{part};"
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
 
 
 @contextmanager

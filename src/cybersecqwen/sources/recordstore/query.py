@@ -60,27 +60,30 @@ def find(path: Path, cve_ids: Collection[str]) -> Iterator[Vulnerability]:
 
 
 def known_exploited(
-    path: Path, cve_ids: Collection[str]
+    path: Path, cve_ids: Collection[str] | None = None
 ) -> tuple[str, dict[str, KnownExploitation]]:
-    """Return the version of KEV in the store, "" without one, and its entries of some CVEs."""
+    """Return the version of KEV in the store, "" without one, and its entries, all or of some."""
     with open_for_reading(path) as connection:
         entries = connection.execute(
-            f"SELECT cve_id, {', '.join(KnownExploitation._fields)} FROM kev WHERE {_WANTED}",
-            (json.dumps(list(cve_ids)),),
+            f"SELECT cve_id, {', '.join(KnownExploitation._fields)} FROM kev"
+            f" WHERE ?1 IS NULL OR cve_id IN (SELECT value FROM json_each(?1))",
+            (None if cve_ids is None else json.dumps(list(cve_ids)),),
         )
-        found = {
-            cve_id: KnownExploitation._make((*texts, bool(flag)))
-            for cve_id, *texts, flag in entries
-        }
+        found = {row["cve_id"]: _exploitation(row) for row in entries}
         return latest_release(connection, "kev")[0], found
 
 
-def epss(path: Path, cve_ids: Collection[str]) -> tuple[str, dict[str, EpssScore]]:
+def _exploitation(row: sqlite3.Row) -> KnownExploitation:
+    texts = {name: row[name] for name in KnownExploitation._fields}
+    return KnownExploitation(**{**texts, "ransomware": bool(row["ransomware"])})
+
+
+def epss(path: Path, cve_ids: Collection[str] | None) -> tuple[str, dict[str, EpssScore]]:
     """Return the date and version of EPSS in the store, "" without it, and scores of some CVEs."""
     with open_for_reading(path) as connection:
         scores = connection.execute(
             f"SELECT cve_id, score, percentile FROM epss WHERE {_WANTED}",
-            (json.dumps(list(cve_ids)),),
+            (json.dumps(list(cve_ids or ())),),
         )
         found = {cve_id: EpssScore(*score) for cve_id, *score in scores}
         return latest_release(connection, "epss")[0], found

@@ -93,4 +93,4 @@ CREATE TABLE refused (            -- records that upstream lists and that could 
 );
 
 PRAGMA application_id = 1129533783;
-PRAGMA user_version = 2;
+PRAGMA user_version = 3;

@@ -172,12 +172,30 @@ def as_cvss(listed: str) -> tuple[Cvss, ...]:
     return tuple(_CVSS.validate_json(listed))
 
 
+def write_records(connection: sqlite3.Connection, records: Iterable[Vulnerability]) -> None:
+    """Write records without versions, as a store in memory has them; the first of an id counts."""
+    rows = ((*_row(record), "[]") for record in records)
+    _insert(connection, "records", rows, "ON CONFLICT DO NOTHING")
+
+
 def _write(connection: sqlite3.Connection, table: str, rows: Iterable[tuple[Any, ...]]) -> None:
-    # Those that an upgrade added stand at the end of the table.
-    names = (*COLUMNS, "source" if table == "versions" else "sources")
+    keys = "cve_id, source" if table == "versions" else "cve_id"
+    # A row that is replaced would get another number, by which the index of words knows it.
+    changes = ", ".join(f"{name} = excluded.{name}" for name in (*COLUMNS, _LAST[table]))
+    _insert(connection, table, rows, f"ON CONFLICT ({keys}) DO UPDATE SET {changes}")
+
+
+_LAST = {"versions": "source", "records": "sources"}  # the column beside COLUMNS
+
+
+def _insert(
+    connection: sqlite3.Connection, table: str, rows: Iterable[tuple[Any, ...]], conflict: str
+) -> None:
+    # By name: columns that an upgrade added stand at the end of the table.
+    names = (*COLUMNS, _LAST[table])
     places = ", ".join("?" * len(names))
     connection.executemany(
-        f"INSERT OR REPLACE INTO {table} ({', '.join(names)}) VALUES ({places})", rows
+        f"INSERT INTO {table} ({', '.join(names)}) VALUES ({places}) {conflict}", rows
     )
 
 

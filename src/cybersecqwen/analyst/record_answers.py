@@ -1,0 +1,218 @@
+"""Answer a question for records by a table, or by the records that a description fits best.
+
+    answer_query(parse("F5 BIG-IP CVEs in KEV"), [])
+
+KEV alone answers what it can without any record. Every row is evidence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from cybersecqwen.analyst import exploitation
+from cybersecqwen.analyst.lookup import severities, severity
+from cybersecqwen.analyst.nicknames import nickname_of
+from cybersecqwen.analyst.record_index import Found, Index, open_indexes
+from cybersecqwen.analyst.record_queries import RecordQuery, describe
+from cybersecqwen.analyst.vulnerability_facts import CveFacts
+from cybersecqwen.analyst.vulnerability_wording import folded, listed, table
+from cybersecqwen.records import Answer, Cvss, Evidence, KnownExploitation, Vulnerability
+from cybersecqwen.sources.recordstore import search
+
+_SHOWN = 10  # rows of a table that the text shows
+_BEST = 5  # records that a search returns
+_ENOUGH = 0.6  # share of a description's telling words that the best record holds
+
+Kev = Mapping[str, KnownExploitation]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the table: a record, None where only KEV has the CVE, and its entry there."""
+
+    cve_id: str
+    record: Vulnerability | None
+    kev: KnownExploitation | None
+
+    @property
+    def published(self) -> str:
+        """The date of publication, or where no record is at hand that of KEV."""
+        return self.record.published if self.record else ""
+
+    def cvss(self) -> Cvss | None:
+        """Return the severity, of version 3 before any other."""
+        given = severities(self.record) if self.record else ()
+        scored = [one for one in given if one.score is not None]
+        return min(scored, key=lambda one: one.version[:1] != "3", default=None)
+
+    def line(self) -> str:
+        """Return the row as text."""
+        cvss = self.cvss()
+        labels = self.record and (
+            self.record.cwe_nvd or self.record.cwe_cna or self.record.cwe_cisa_adp
+        )
+        parts = [
+            self.cve_id,
+            self.published,
+            f"{cvss.score:.1f} {severity(cvss)}" if cvss else "",
+            f"KEV {self.kev.date_added}" + (" ransomware" if self.kev.ransomware else "")
+            if self.kev
+            else "",
+            labels[0] if labels else "",
+            nickname_of(self.cve_id) or self._about(),
+        ]
+        return "  ".join(filter(None, parts))
+
+    def _about(self) -> str:
+        if self.kev:
+            return f"{self.kev.vendor} {self.kev.product}".strip()
+        text = " ".join(self.record.description.split()) if self.record else ""
+        return text if len(text) <= 60 else f"{text[:60].rpartition(' ')[0]} …"
+
+    def evidence(self, section: str) -> Evidence:
+        """Return the row as evidence."""
+        url = f"https://nvd.nist.gov/vuln/detail/{self.cve_id}"
+        name = nickname_of(self.cve_id) or self._about()
+        passage = " ".join(self.record.description.split()) if self.record else ""
+        return Evidence(self.cve_id, name, "vulnerability", section, url, 1.0, passage)
+
+
+def answer_query(query: RecordQuery, records: Sequence[Path]) -> Answer | None:
+    """Answer a question for records; None where it may be no such question after all."""
+    if not query.words and not query.filters:
+        return None
+    release, kev = exploitation.known_exploited(None, records)
+    with open_indexes(records) as indexes:
+        if query.table:
+            answer = _table(query, indexes, release, kev)
+            if answer.covered or query.filters or not query.certain:
+                return answer if answer.covered or query.certain else None
+        return _search(query, indexes)
+
+
+def _table(query: RecordQuery, indexes: Sequence[Index], release: str, kev: Kev) -> Answer:
+    rows = list(_rows(query, indexes, kev))
+    asked = describe(query, query.product)
+    sources = listed([*_sources(indexes), *([f"KEV {release}"] if query.exploited else [])])
+    if not indexes and not query.exploited:
+        return _nothing_to_search()
+    if not rows:
+        said = f"No CVE {asked} is at hand.\nFrom {sources}."
+        return Answer(said, 0.0, covered=False)
+    number = "1 CVE" if len(rows) == 1 else f"{len(rows):,} CVEs"
+    lines = [f"{number} {asked}{'; the newest first' if len(rows) > 1 else ''}:"]
+    lines += [row.line() for row in rows[:_SHOWN]]
+    if len(rows) > _SHOWN:
+        lines.append(f"and {len(rows) - _SHOWN:,} more, all with --json")
+    lines.append(f"From {sources}.")
+    evidence = tuple(row.evidence("table") for row in rows)
+    sure = float(table()["confidence"]["table"])
+    return Answer("\n".join(lines), sure, covered=True, evidence=evidence, listing=True)
+
+
+def _nothing_to_search() -> Answer:
+    tip = "run: cybersecqwen fetch records, or give --records FILE"
+    said = f"not covered: no records to search are at hand ({tip})."
+    return Answer(said, 0.0, covered=False)
+
+
+def _sources(indexes: Iterable[Index]) -> Iterator[str]:
+    for index in indexes:
+        yield f"{index.name} with records up to {index.newest}" if index.newest else index.name
+
+
+def _rows(query: RecordQuery, indexes: Sequence[Index], kev: Kev) -> list[Row]:
+    """List the rows, of the product by its description or by what KEV says it is."""
+    of_product = [cve_id for cve_id, entry in kev.items() if _is_of(entry, query.words)]
+    found: dict[str, Vulnerability] = {}
+    for index in indexes:
+        for one in _searches(query, of_product, kev):
+            for record in search.select(index.connection, one):
+                found.setdefault(record.cve_id, record)
+    rows = [Row(cve_id, record, kev.get(cve_id)) for cve_id, record in found.items()]
+    if query.exploited and not (query.cwes or query.severity):
+        rows += [Row(i, None, kev[i]) for i in of_product if i not in found and _dated(query)]
+    kept = [row for row in rows if _fits(row, query)]
+    return sorted(kept, key=lambda row: (_date(row, query), row.cve_id), reverse=True)
+
+
+def _dated(query: RecordQuery) -> bool:
+    """Tell whether KEV alone has the dates that are asked for."""
+    return query.added or not (query.since or query.until)
+
+
+def _searches(query: RecordQuery, of_product: Sequence[str], kev: Kev) -> Iterator[search.Search]:
+    described = [tuple(query.kind.split())] if query.kind and not query.cwes else []
+    base = search.Search(
+        phrases=described,
+        since="" if query.added else query.since,
+        until="" if query.added else query.until,
+        cwes=query.cwes,
+        described=query.kind if query.cwes else "",
+    )
+    by_name = replace(base, ids=list(kev) if query.exploited else None)
+    if query.words:
+        by_name = replace(by_name, phrases=[query.words, *described])
+        if of_product:
+            yield replace(base, ids=of_product)
+    if len(query.words) > 1:
+        by_name = replace(by_name, assigner=query.words[0], rest=query.words[1:])
+    yield by_name
+
+
+def _is_of(entry: KnownExploitation, words: Sequence[str]) -> bool:
+    """Tell whether an entry's vendor and product have all the words of a product."""
+    named = folded(f"{entry.vendor} {entry.product}").split()
+    return all(word in named for word in words)
+
+
+def _fits(row: Row, query: RecordQuery) -> bool:
+    if query.exploited and row.kev is None:
+        return False
+    if query.ransomware and not (row.kev and row.kev.ransomware):
+        return False
+    if query.added:
+        day = row.kev.date_added if row.kev else ""
+        if not query.since <= day <= (query.until or "9999"):
+            return False
+    if query.severity:
+        cvss = row.cvss()
+        low, high = query.severity
+        return cvss is not None and cvss.score is not None and low <= cvss.score <= high
+    return True
+
+
+def _date(row: Row, query: RecordQuery) -> str:
+    return (row.kev.date_added if row.kev and query.exploited else "") or row.published
+
+
+def _search(query: RecordQuery, indexes: Sequence[Index]) -> Answer | None:
+    """Return the records that hold most of the words, where they hold enough."""
+    if not indexes:
+        return _nothing_to_search() if query.certain else None
+    found: list[tuple[float, Vulnerability]] = []
+    for index in indexes:
+        records, share = search.best(index.connection, query.all_words, limit=_BEST)
+        found += [(share, record) for record in records]
+    found.sort(key=lambda pair: -pair[0])
+    if not found or found[0][0] < _ENOUGH or len(query.all_words) < 2:
+        if not query.certain:
+            return None
+        named, sources = " ".join(query.all_words), listed([*_sources(indexes)])
+        said = f"No record at hand names {named}.\nFrom {sources}."
+        return Answer(said, 0.0, covered=False)
+    share = found[0][0]
+    rows = [Row(record.cve_id, record, None) for _, record in found[:_BEST]]
+    facts = CveFacts(rows[0].cve_id, Found(rows[0].record, ""), None, "", None, "")  # type: ignore[arg-type]
+    lines = [
+        f"The closest record is {facts.label}:",
+        facts.text[:400],
+    ]
+    if len(rows) > 1:
+        lines.append(f"Also: {', '.join(row.cve_id for row in rows[1:])}.")
+    lines.append(f"From {listed([*_sources(indexes)])}.")
+    evidence = tuple(row.evidence("description") for row in rows)
+    sure = float(table()["confidence"]["search"]) * share
+    return Answer("\n".join(lines), round(sure, 4), covered=True, evidence=evidence)
