@@ -29,7 +29,7 @@ _WINDOW = 4  # tokens of a name that is looked for with a slip in it
 _ALIKE = 84  # of 100, from which a word with a slip is taken for a name
 _LONG = 400  # tokens of a question in which names are looked for
 _RARE = 5.0  # inverse document frequency from which a word is no everyday one of this field
-_PROPER = frozenset({"malware", "tool", "group", "campaign"})
+PROPER = frozenset({"malware", "tool", "group", "campaign"})
 _FRAMING = word_set("framing")
 _EVERYDAY = word_set("everyday")
 _PARTS = ("attack", "cwe", "capec")
@@ -84,7 +84,7 @@ class NameBook:
             if entry.kind != "detection strategy":
                 self._add(position, _variants(entry), "name")
                 for part in (t.stem for t in tokens(" ".join((entry.name, *entry.aliases)))):
-                    if entry.kind in _PROPER:
+                    if entry.kind in PROPER:
                         self.parts[part].add(position)
 
     def _add(self, position: int, names: Iterable[str], way: str) -> None:
@@ -131,12 +131,19 @@ def _content(cut: Sequence[Token]) -> tuple[str, ...]:
     return tuple(sorted(token.stem for token in cut if token.word not in _FRAMING))
 
 
-def named(index: KnowledgeIndex, text: str) -> list[Subject]:
-    """List what a question names, in the order of its words; of overlapping names the longest."""
+def named(index: KnowledgeIndex, text: str, *, everyday: bool = False) -> list[Subject]:
+    """List what a question names, in the order of its words; of overlapping names the longest.
+
+    An everyday word counts as a name with a sign for it, such as "the group", or with `everyday`.
+    """
     cut = tokens(text)[:_LONG]
     subjects: dict[int, Subject] = {}
     taken: set[int] = set()
-    for subject in (*_known(index, text, cut), *_unordered(index, cut), *_alike(index, cut)):
+    for subject in (
+        *_known(index, "" if everyday else text, cut),
+        *_unordered(index, cut),
+        *_alike(index, cut),
+    ):
         places = range(subject.start, subject.end)
         if taken.isdisjoint(places):
             taken.update(places)
@@ -177,13 +184,13 @@ def _is_name(
         return as_written
     if all(index.entries[p].kind in _BESIDE for p in entries):
         return len(cut) == 1
-    if all(index.entries[p].kind in _PROPER for p in entries) and not as_written:
+    if all(index.entries[p].kind in PROPER for p in entries) and not as_written:
         return False  # proper names have no other forms
     if len(cut) == 1 or (len(cut) == 3 and place == 2 and token.text != token.word):
         return True
     capital = place > 0 and token.text != token.word
     rare = len(token.word) > 3 and index.rarity([token.stem]) >= _RARE
-    return (capital or rare) and is_certain(token.word, text)
+    return (capital or rare) and (not text or is_certain(token.word, text))
 
 
 def _is_part_of_another(index: KnowledgeIndex, cut: Sequence[Token], place: int) -> bool:

@@ -84,7 +84,7 @@ _YES_NO = frozenset(
         "usa",
     ]
 )
-_HOW = frozenset(
+HOW = frozenset(
     [
         "how",
         "where",
@@ -233,7 +233,7 @@ def _weights(
         before = cut[max(reached, cue.start - _NEAR) : cue.start]
         boost = _BOOST if any(token.word in _WHICH for token in before) else 0.0
         weight = asked[cue.value]["weight"] + boost
-        if not boost and cut[0].word in _HOW and cue.value in ("group", "software"):
+        if not boost and cut[0].word in HOW and cue.value in ("group", "software"):
             continue  # who acts in a question of how they do
         weights[cue.value] = max(weight, weights.get(cue.value, 0.0))
         reached = cue.end

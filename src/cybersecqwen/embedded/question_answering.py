@@ -34,7 +34,9 @@ _SEVERAL = 3  # entries that one answer speaks of
 _ENOUGH = 0.45  # score from which a situation is linked to an entry
 _PLENTY = 0.9  # the same, where no word of the question is one of security
 _DESCRIBING = 2  # words that tell, from which a question describes something
-_MUCH = 1.5  # times what a name weighs, from which the rest of a question counts more
+_CLOSEST = 3  # entries that a description is compared with in the answer
+_NEAR = 0.6  # of the best score, from which another entry is named too
+_MUCH = 2.5  # times what a name weighs, from which the rest of a question counts more
 _LEANING = 0.15  # weight of a word that is a sign of code or of an attack
 _TINY = 1e-6
 _WAYS = ("id", "name", "alias", "order", "fuzzy", "part", "situation")  # the surest first
@@ -210,16 +212,21 @@ def _of_situation(question: Question) -> Reply | None:
     """Link what the question describes to the entry that it fits, and answer for that."""
     if len(question.rest) < _DESCRIBING:
         return None
-    fit = _fit(question)
-    if fit is None or fit.score < (_ENOUGH if _is_of_the_field(question) else _PLENTY):
+    fits = _fits(question)
+    if not fits or fits[0].score < (_ENOUGH if _is_of_the_field(question) else _PLENTY):
         return None
-    described = replace(question, subjects=(Subject("", (fit.position,), "situation"),))
+    best, *others = fits
+    described = replace(question, subjects=(Subject("", (best.position,), "situation"),))
     asked = question.request.asked
-    sentences = statements.said(described, asked, fit.position)
+    sentences = statements.said(described, asked, best.position)
     if not sentences:
-        first, *more = facts.summary(question.index, fit.position)
+        first, *more = facts.summary(question.index, best.position)
         sentences = [f"The closest entry: {first}", *more]
-    return _reply(question, sentences, [fit.position], confidence("situation", asked, fit.score))
+    near = [fit.position for fit in others if fit.score >= _NEAR * best.score]
+    if near and statements.is_of(question.index, best.position, asked):
+        names = facts.listed([question.index.label(position) for position in near])
+        sentences.append(f"Near to it: {names}.")
+    return _reply(question, sentences, [best.position], confidence("situation", asked, best.score))
 
 
 def _is_of_the_field(question: Question) -> bool:
@@ -227,20 +234,24 @@ def _is_of_the_field(question: Question) -> bool:
     return bool(question.request.kinds or question.signs("code") or question.signs("attack"))
 
 
-def _fit(question: Question) -> situation.Fit | None:
-    """Find the entry that a description fits best, of the kind asked for or that leads there."""
+def _fits(question: Question) -> list[situation.Fit]:
+    """Find the entries that a description fits, of the kind asked for or that leads there."""
     asked = question.request.kinds
     own = [kind for kind in (*_DESCRIBED, *_ASKED_FOR) if kind in asked]
     lean = _LEANING * (question.signs("code") - question.signs("attack"))
     groups = [(own, 1.2)] if own else []
     if own != ["weakness"]:
         groups += [(["weakness"], 1.0 + lean), (["technique"], 1.0 - lean)]
-    fits = [
-        situation.Fit(fit.position, fit.score * factor)
+    each = [
+        [
+            situation.Fit(fit.position, fit.score * factor)
+            for fit in situation.fitting(
+                question.index, question.description, kinds, limit=_CLOSEST
+            )
+        ]
         for kinds, factor in groups
-        for fit in situation.fitting(question.index, question.description, kinds, limit=1)
     ]
-    return max(fits, key=lambda fit: fit.score, default=None)
+    return max(filter(None, each), key=lambda fits: fits[0].score, default=[])
 
 
 def _language(question: Question) -> str:

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
+from cybersecqwen.embedded.lexicon import question_lexicon
+from cybersecqwen.embedded.phrases import Phrases, tokens
 from cybersecqwen.embedded.terms import terms
 
 if TYPE_CHECKING:
@@ -27,8 +29,9 @@ if TYPE_CHECKING:
 _TINY = 1e-6
 _TOP = 3  # passages of an entry that count
 _LATER = 0.3  # what the second and third passage count
-_CLASSIFIER = 1.0  # weight of the classifier's probability beside the share of words
+_CLASSIFIER = 1.5  # weight of the classifier's probability beside the share of words
 _CANDIDATES = 20
+_OTHER = 0.75  # weight of techniques of a domain that is not meant
 _HELD = 2  # words of the description that a passage has to hold
 
 
@@ -51,7 +54,7 @@ def fitting(
 
     `among` restricts them to some positions.
     """
-    scores = _shares(index, terms(text))
+    scores = _shares(index, _expanded(text)) * _prior(index, frozenset(_domains(text)))
     if "weakness" in kinds:
         for position, chance in _classified(index, text).items():
             scores[position] += _CLASSIFIER * chance
@@ -61,6 +64,40 @@ def fitting(
     scores = np.where(allowed, scores, 0.0)
     order = np.argsort(-scores, kind="stable")[:limit]
     return [Fit(int(i), round(float(scores[i]), 4)) for i in order if scores[i] > 0]
+
+
+def _expanded(text: str) -> list[str]:
+    """List the terms of a text, and those by which the knowledge bases say the same."""
+    cut = tokens(text)
+    return terms(text) + [term for match in _synonyms().find(cut) for term in terms(match.value)]
+
+
+@cache
+def _synonyms() -> Phrases:
+    return Phrases(question_lexicon()["synonyms"])
+
+
+def _domains(text: str) -> list[str]:
+    words = {token.word for token in tokens(text)}
+    return [sign for sign in ("mobile", "ics") if words & set(question_lexicon()["signs"][sign])]
+
+
+@cache
+def _prior(index: KnowledgeIndex, domains: frozenset[str]) -> np.ndarray:
+    """Weigh the entries: techniques of a domain that is not meant count less."""
+    other = [
+        entry.kind == "technique" and domain(index, position) not in (domains or {""})
+        for position, entry in enumerate(index.entries)
+    ]
+    return np.where(other, _OTHER, 1.0)
+
+
+def domain(index: KnowledgeIndex, position: int) -> str:
+    """Return which of ATT&CK's matrices beside that of enterprises a technique is in, or ""."""
+    numbers = {index.entries[t].entry_id for t in index.related(position, "tactic")}
+    if index.entries[position].entry_id.startswith("T0"):
+        return "ics"
+    return "mobile" if any("TA0027" <= n <= "TA0039" for n in numbers) else ""
 
 
 def _shares(index: KnowledgeIndex, asked: Sequence[str]) -> np.ndarray:

@@ -63,18 +63,13 @@ def preferred(question: Question, positions: Sequence[int]) -> list[int]:
     def rank(position: int) -> tuple[bool, bool, bool]:
         served = _names(index, index.related(position, "tactic"))
         own = not is_of(index, position, question.request.asked)
-        return own, bool(tactics) and tactics.isdisjoint(served), _domain(index, position) != domain
+        return (
+            own,
+            bool(tactics) and tactics.isdisjoint(served),
+            situation.domain(index, position) != domain,
+        )
 
     return sorted(positions, key=rank)
-
-
-def _domain(index: KnowledgeIndex, position: int) -> str:
-    """Return which of ATT&CK's matrices beside that of enterprises a technique is in."""
-    entry = index.entries[position]
-    numbers = {index.entries[t].entry_id for t in index.related(position, "tactic")}
-    if entry.entry_id.startswith("T0"):
-        return "ics"
-    return "mobile" if any("TA0027" <= n <= "TA0039" for n in numbers) else ""
 
 
 def _followed(question: Question, asked: str, position: int) -> list[str]:

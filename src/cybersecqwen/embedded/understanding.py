@@ -16,9 +16,13 @@ from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.lexicon import question_lexicon
 from cybersecqwen.embedded.linking import Subject
 from cybersecqwen.embedded.phrases import Token, tokens
-from cybersecqwen.embedded.question import Request, corrected, read_request
+from cybersecqwen.embedded.question import HOW, Request, corrected, read_request
 
 _FEW = 3  # words that say what a question is about, below which a general one may
+# What only an actor, software or a campaign is asked for.
+_OF_NAMES = frozenset(
+    {"technique", "group", "software", "campaign", "alias", "country", "attribution", "date"}
+)
 _LONGEST = 400  # tokens in which words are mended
 
 
@@ -72,6 +76,8 @@ def understand(index: KnowledgeIndex, text: str, *, before: Sequence[int] = ()) 
     """
     cut = tokens(text)
     names = linking.named(index, text)
+    if not names:  # everyday words that are names too, where nothing else is one
+        names = _everyday(index, text, cut)
     taken = {
         place: {index.entries[p].kind for p in subject.positions}
         for subject in names
@@ -80,13 +86,29 @@ def understand(index: KnowledgeIndex, text: str, *, before: Sequence[int] = ()) 
     request = read_request(_corrected(index, cut, taken), taken, text=text)
     subjects = _distinct(names)
     rest = linking.content_terms(cut, {*taken, *request.used})
-    if not subjects and before and _points_back(cut, rest):
-        subjects = [Subject("it", tuple(before), "name")]
+    if before and _points_back(cut, rest) and _are_tactics(index, subjects):
+        subjects = [*subjects, Subject("it", tuple(before), "name")]
     if not subjects and len(rest) < _FEW:
         otherwise = linking.meant_otherwise(index, cut)
         subjects = [otherwise] if otherwise else []
     question = Question(index, text, cut, tuple(subjects), request, tuple(rest), tuple(names))
     return replace(question, request=_of_a_tactic(question))
+
+
+def _everyday(index: KnowledgeIndex, text: str, cut: Sequence[Token]) -> list[Subject]:
+    """List the everyday words that are names of what the question asks about, as a group."""
+    request = read_request(cut, text=text)
+    if not request.certain or request.asked not in _OF_NAMES or cut[0].word in HOW:
+        return []
+    return [
+        subject
+        for subject in linking.named(index, text, everyday=True)
+        if index.entries[subject.positions[0]].kind in linking.PROPER
+    ]
+
+
+def _are_tactics(index: KnowledgeIndex, subjects: Sequence[Subject]) -> bool:
+    return all(index.entries[s.positions[0]].kind == "tactic" for s in subjects)
 
 
 def _corrected(index: KnowledgeIndex, cut: Sequence[Token], taken: Collection[int]) -> list[Token]:
