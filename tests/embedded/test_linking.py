@@ -6,6 +6,7 @@ import pytest
 
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.linking import named, part_of_name, unknown_name
+from cybersecqwen.embedded.name_book import mended
 from cybersecqwen.embedded.phrases import tokens
 
 
@@ -40,8 +41,7 @@ def test_a_name_is_linked(index: KnowledgeIndex, text: str, way: str, entry: str
 @pytest.mark.parametrize("text", ["the group Crimson Walrus", "Does the Velvet Mongoose phish?"])
 def test_a_name_that_nothing_has_is_told(index: KnowledgeIndex, text: str) -> None:
     assert [s.said for s in named(index, text) if s.said != "phish"] == []
-    assert unknown_name(index, text) in text
-    assert " " in unknown_name(index, text)
+    assert " " in unknown_name(index, tokens(text))
 
 
 def test_another_number_is_no_typing_error(index: KnowledgeIndex) -> None:
@@ -53,3 +53,10 @@ def test_a_part_of_names_may_mean_several(index: KnowledgeIndex) -> None:
     assert part is not None
     names = {index.entries[p].name for p in part.positions}
     assert {"APT28", "APT29"} <= names
+
+
+def test_slips_in_names_and_in_what_is_asked_for_are_mended(index: KnowledgeIndex) -> None:
+    cut, places = mended(index, tokens("mitigatons tehcniques of Kimsukey, sourdough, APT999"))
+    assert [token.word for token in cut[:4]] == ["mitigations", "techniques", "of", "kimsuky"]
+    assert [token.word for token in cut[4:]] == ["sourdough", "apt999"]
+    assert places == {0, 1, 3}

@@ -114,13 +114,13 @@ def _reached(index: KnowledgeIndex, asked: str, position: int) -> list[int]:
 def _related(question: Question) -> list[str]:
     """Say whether one of two entries relates to the other, in the direction in which it does."""
     index, request = question.index, question.request
-    if not request.yes_no and request.asked not in ("parent", "child"):
+    if not request.yes_no:
         return []
     first, second = question.subjects[:2]
     for one, other in product(first.positions, second.positions):
         stated = facts.stated_between(index, one, other)
         if stated:
-            return [f"Yes: {'; '.join(stated)}."]
+            return [f"{_agreed(question, one, other)}: {'; '.join(stated)}."]
     one, other = _pair(question)
     indirect = _through(index, one, other)
     if indirect:
@@ -130,6 +130,19 @@ def _related(question: Question) -> list[str]:
     return [
         f"No: there is no record that {index.label(one)} {_verb(question)} {index.label(other)}."
     ]
+
+
+def _agreed(question: Question, one: int, other: int) -> str:
+    """Say whether of two entries that are related the first is where the question has it."""
+    above = bool(_ABOVE & question.words) or question.request.asked == "child"
+    if question.request.asked not in ("parent", "child"):
+        return "Yes"
+    whole, part = (one, other) if above else (other, one)
+    return "Yes" if whole in question.index.related(part, "part of") else "No, the other way round"
+
+
+# By these words the first of two entries is asked to be above the second.
+_ABOVE = {"parent", "parents", "broader", "general", "umbrella", "superclass", "above"}
 
 
 def _verb(question: Question) -> str:

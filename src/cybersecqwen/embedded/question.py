@@ -105,8 +105,7 @@ HOW = frozenset(
 )
 _NEAR = 3  # tokens between "which" and what it asks for
 _BOOST = 1.0
-_LONG_WORD = 6  # letters from which a word is taken for another that is nearly the same
-_ALIKE = 86  # of 100
+_LONG_WORD = 6  # letters of a word that may stand for one that is misspelled
 
 
 @dataclass(frozen=True)
@@ -166,27 +165,13 @@ def known_words() -> frozenset[str]:
     return frozenset(bases.union(*(phrases.words for phrases in _words())))
 
 
-def corrected(cut: Sequence[Token]) -> list[Token]:
-    """Take words that nothing knows for those that ask for something, where they nearly are."""
-    from rapidfuzz import fuzz, process
-
-    asking = _asking_words()
-    words = []
-    for token in cut:
-        match = None
-        if len(token.word) >= _LONG_WORD and token.base not in known_words():
-            match = process.extractOne(token.word, asking, scorer=fuzz.ratio, score_cutoff=_ALIKE)
-        words.append(tokens(match[0])[0] if match else token)
-    return words
-
-
 @cache
-def _asking_words() -> tuple[str, ...]:
+def asking_words() -> frozenset[str]:
+    """Return the longer single words by which a question asks for something."""
     asked = question_lexicon()["asked"].values()
-    plain = [
-        word for kind in asked for word in (*kind["words"], *kind["foreign"]) if " " not in word
-    ]
-    return tuple(dict.fromkeys(word for word in plain if len(word) >= _LONG_WORD))
+    plain = (word for kind in asked for word in (*kind["words"], *kind["foreign"]))
+    single = [word for word in plain if word.isalpha() and len(word) >= _LONG_WORD]
+    return frozenset((*single, *(f"{word}s" for word in single)))
 
 
 def read_request(

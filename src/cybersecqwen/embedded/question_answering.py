@@ -39,7 +39,6 @@ _NEAR = 0.6  # of the best score, from which another entry is named too
 _MUCH = 2.5  # times what a name weighs, from which the rest of a question counts more
 _LEANING = 0.15  # weight of a word that is a sign of code or of an attack
 _TINY = 1e-6
-_WAYS = ("id", "name", "alias", "order", "fuzzy", "part", "situation")  # the surest first
 # The kinds of entries that a description of a situation is linked to, and those only if asked for.
 _DESCRIBED = ("technique", "weakness")
 _ASKED_FOR = ("attack pattern", "malware", "tool", "group", "campaign")
@@ -84,7 +83,7 @@ def not_covered(reason: str = "") -> Answer:
 def _compared(question: Question) -> Reply | None:
     """Answer a question about two entries: whether, which, what in common, how they differ."""
     subjects = question.subjects
-    way = max((subject.way for subject in subjects), key=_WAYS.index, default="id")
+    way = max((subject.way for subject in subjects), key=linking.WAYS.index, default="id")
     positions = [subject.positions[0] for subject in subjects[:2]]
     sentences = comparison.whether(question)
     if sentences:
@@ -196,7 +195,7 @@ def _unclear(question: Question) -> Reply | None:
     if question.cut and refusal.is_vague(question.cut):
         text = "Please say more: which technique, group, software, weakness or CVE is it about?"
         return Reply(Answer(text, 0.0, covered=False))
-    name = linking.unknown_name(index, question.text)
+    name = linking.unknown_name(index, question.cut)
     if name and question.request.certain and len(rest) <= len(name.split()) + 1:
         return Reply(not_covered(f"nothing that is known here is called {name}"))
     part = linking.part_of_name(index, question.cut) if len(rest) <= 1 else None

@@ -55,6 +55,10 @@ def is_of(index: KnowledgeIndex, position: int, asked: str) -> bool:
     return index.entries[position].kind in question_lexicon()["asked"][asked]["kinds"]
 
 
+# By these words a question asks for what relates to an entry, not for the entry.
+_RELATING = {"exploit", "exploits", "target", "targets", "against", "related", "relate", "with"}
+
+
 def preferred(question: Question, positions: Sequence[int]) -> list[int]:
     """Order the entries that one name has: first those in the tactic and the domain asked about."""
     index, tactics = question.index, question.tactics

@@ -8,22 +8,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from cybersecqwen.embedded import linking, refusal
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.lexicon import question_lexicon
 from cybersecqwen.embedded.linking import Subject
+from cybersecqwen.embedded.name_book import PROPER, mended
 from cybersecqwen.embedded.phrases import Token, tokens
-from cybersecqwen.embedded.question import HOW, Request, corrected, read_request
+from cybersecqwen.embedded.question import HOW, Request, read_request
 
 _FEW = 3  # words that say what a question is about, below which a general one may
 # What only an actor, software or a campaign is asked for.
 _OF_NAMES = frozenset(
-    {"technique", "group", "software", "campaign", "alias", "country", "attribution", "date"}
+    {
+        "technique",
+        "group",
+        "software",
+        "campaign",
+        "alias",
+        "country",
+        "attribution",
+        "date",
+        "platform",
+        "vulnerability",
+    }
 )
-_LONGEST = 400  # tokens in which words are mended
+_LONGEST = 2_000  # tokens of a question that count
 
 
 @dataclass(frozen=True)
@@ -74,17 +86,15 @@ def understand(index: KnowledgeIndex, text: str, *, before: Sequence[int] = ()) 
 
     Where it names none and points back, its subjects are the entries in `before`.
     """
-    cut = tokens(text)
-    names = linking.named(index, text)
-    if not names:  # everyday words that are names too, where nothing else is one
-        names = _everyday(index, text, cut)
+    cut, _ = mended(index, tokens(text)[:_LONGEST])
+    names = _named(index, text, cut)
     taken = {
         place: {index.entries[p].kind for p in subject.positions}
         for subject in names
         for place in range(subject.start, subject.end)
     }
-    request = read_request(_corrected(index, cut, taken), taken, text=text)
-    subjects = _distinct(names)
+    request = read_request(cut, taken, text=text)
+    subjects = linking.distinct(names)
     rest = linking.content_terms(cut, {*taken, *request.used})
     if before and _points_back(cut, rest) and _are_tactics(index, subjects):
         subjects = [*subjects, Subject("it", tuple(before), "name")]
@@ -95,28 +105,26 @@ def understand(index: KnowledgeIndex, text: str, *, before: Sequence[int] = ()) 
     return replace(question, request=_of_a_tactic(question))
 
 
-def _everyday(index: KnowledgeIndex, text: str, cut: Sequence[Token]) -> list[Subject]:
-    """List the everyday words that are names of what the question asks about, as a group."""
+def _named(index: KnowledgeIndex, text: str, cut: Sequence[Token]) -> list[Subject]:
+    """List what a question names; an everyday word where it asks for what only names have."""
+    names = linking.named(index, text)
     request = read_request(cut, text=text)
-    if not request.certain or request.asked not in _OF_NAMES or cut[0].word in HOW:
-        return []
-    return [
+    how = bool(cut) and cut[0].word in HOW and request.asked == "technique"
+    asks = request.certain and request.asked in _OF_NAMES and not how
+    if not (asks and not names) and not (request.yes_no and len(names) == 1):
+        return names
+    taken = {place for subject in names for place in range(subject.start, subject.end)}
+    more = [
         subject
         for subject in linking.named(index, text, everyday=True)
-        if index.entries[subject.positions[0]].kind in linking.PROPER
+        if index.entries[subject.positions[0]].kind in PROPER
+        and taken.isdisjoint(range(subject.start, subject.end))
     ]
+    return sorted([*names, *more], key=lambda subject: subject.start)
 
 
 def _are_tactics(index: KnowledgeIndex, subjects: Sequence[Subject]) -> bool:
     return all(index.entries[s.positions[0]].kind == "tactic" for s in subjects)
-
-
-def _corrected(index: KnowledgeIndex, cut: Sequence[Token], taken: Collection[int]) -> list[Token]:
-    """Mend words that ask for something, where a word of the question is not known."""
-    unknown = {i for i in linking.unknown_places(index, cut[:_LONGEST]) if i not in taken}
-    mended = corrected([cut[i] for i in sorted(unknown)]) if unknown else []
-    by_place = dict(zip(sorted(unknown), mended, strict=True))
-    return [by_place.get(i, token) for i, token in enumerate(cut)]
 
 
 def _of_a_tactic(question: Question) -> Request:
@@ -127,15 +135,6 @@ def _of_a_tactic(question: Question) -> Request:
     if request.asked == "definition" and uses and question.tactics and not request.yes_no:
         return replace(request, asked="technique", others=("definition",), certain=True)
     return request
-
-
-def _distinct(subjects: Iterable[Subject]) -> list[Subject]:
-    """Keep one subject for each entry, that which names it by its id first."""
-    kept: list[Subject] = []
-    for subject in sorted(subjects, key=lambda s: s.way != "id"):
-        if not any(set(subject.positions) & set(other.positions[:1]) for other in kept):
-            kept.append(subject)
-    return sorted(kept, key=lambda s: s.start)
 
 
 def _points_back(cut: Sequence[Token], rest: Sequence[str]) -> bool:

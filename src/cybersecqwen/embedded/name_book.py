@@ -1,0 +1,143 @@
+"""The names and aliases of an index's entries, and what a misspelled word of a question stands for.
+
+>>> from cybersecqwen.embedded.knowledge import KnowledgeIndex
+>>> from cybersecqwen.embedded.phrases import tokens
+>>> index = KnowledgeIndex.load()
+>>> cut, places = mended(index, tokens("what is mimikats"))
+>>> [token.text for token in cut], places
+(['what', 'is', 'mimikatz'], {2})
+
+The aliases of aliases.toml count beside those of the index.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache, cached_property
+
+from cybersecqwen.embedded.knowledge import KnowledgeIndex
+from cybersecqwen.embedded.lexicon import read_lexicon, word_set
+from cybersecqwen.embedded.phrases import Token, tokens
+from cybersecqwen.embedded.question import asking_words, known_words
+from cybersecqwen.records import Entry
+
+LONGEST = 20  # tokens of a name
+PROPER = frozenset({"malware", "tool", "group", "campaign"})  # kinds that have proper names
+_ALIKE = 0.8  # share of the letters from which a word that nothing knows is taken for another
+_LEAST = 5  # letters of such a word
+_MOST = 12  # such words of a question; beyond, it is in another language
+_FRAMING = word_set("framing")
+_PART = re.compile(r"\(([^()]+)\)|'([^']+)'")
+_ACRONYM = 3  # letters that a name in brackets has more than
+_QUOTING = frozenset({"weakness", "attack pattern", "category"})  # kinds whose names hold others
+
+Named = dict[int, str]  # the way in which a name is an entry's, by the entry's position
+
+
+class NameBook:
+    """The names of an index by their stems, in their order and in any order."""
+
+    def __init__(self, index: KnowledgeIndex) -> None:
+        self.exact: dict[tuple[str, ...], Named] = defaultdict(dict)
+        self.unordered: dict[tuple[str, ...], Named] = defaultdict(dict)
+        self.parts: dict[str, set[int]] = defaultdict(set)  # words of proper names
+        self.written: dict[int, set[str]] = defaultdict(set)  # in lower case
+        for entry_id, names in _aliases().items():
+            position = index.position(entry_id)
+            if position is not None:
+                self._add(position, names, "alias")
+        for position, entry in enumerate(index.entries):
+            self._add(position, _variants(entry), "name")
+            if entry.kind in PROPER:
+                for token in tokens(" ".join((entry.name, *entry.aliases))):
+                    self.parts[token.stem].add(position)
+
+    def _add(self, position: int, names: Iterable[str], way: str) -> None:
+        for name in names:
+            cut = tokens(name)
+            self.written[position].add(" ".join(token.word for token in cut))
+            key = tuple(token.stem for token in cut)
+            if 0 < len(key) <= LONGEST and (len(key) > 1 or len(name) > 2 or way == "alias"):
+                self.exact[key].setdefault(position, way)
+            key = content(cut)
+            if len(key) > 1:
+                self.unordered[key].setdefault(position, "order")
+
+    @cached_property
+    def words(self) -> tuple[str, ...]:
+        """Return every word of a name, and those by which questions ask."""
+        names = {word for names in self.written.values() for name in names for word in name.split()}
+        return tuple(sorted(asking_words().union(word for word in names if len(word) >= _LEAST)))
+
+
+@cache
+def name_book(index: KnowledgeIndex) -> NameBook:
+    """Return the names of an index, made once."""
+    return NameBook(index)
+
+
+@cache
+def _aliases() -> dict[str, list[str]]:
+    parts = read_lexicon("aliases.toml")
+    kept = (parts[part] for part in ("attack", "cwe", "capec"))
+    return {entry_id: names for part in kept for entry_id, names in part.items()}
+
+
+def _variants(entry: Entry) -> Iterator[str]:
+    """Yield names whole, without what stands in brackets, and what is another name there."""
+    for name in (entry.name, *entry.aliases):
+        yield name
+        yield name.partition(" (")[0]
+        if entry.kind in _QUOTING:
+            for bracketed, quoted in _PART.findall(name):
+                if len(bracketed) > _ACRONYM or " " in quoted:
+                    yield bracketed or quoted
+
+
+def content(cut: Sequence[Token]) -> tuple[str, ...]:
+    """Return the stems of the words that frame nothing, in alphabetical order."""
+    return tuple(sorted(token.stem for token in cut if token.word not in _FRAMING))
+
+
+def is_unknown(index: KnowledgeIndex, token: Token) -> bool:
+    """Tell whether neither the index nor the lexicon knows a word."""
+    return (
+        len(token.word) > _ACRONYM
+        and token.word not in _FRAMING
+        and token.base not in known_words()
+        and index.postings([token.stem])[0] is None
+        and (token.stem,) not in name_book(index).exact
+    )
+
+
+def mended(index: KnowledgeIndex, cut: Sequence[Token]) -> tuple[list[Token], set[int]]:
+    """Write words that nothing knows as those they are nearest to, and say where.
+
+    Those with a digit stay: APT28 is not APT29.
+    """
+    words = list(cut)
+    unknown = [
+        place
+        for place, token in enumerate(cut)
+        if len(token.word) >= _LEAST and token.word.isalpha() and is_unknown(index, token)
+    ]
+    places: set[int] = set()
+    for place in unknown if len(unknown) <= _MOST else []:
+        word = _nearest(name_book(index), cut[place].word)
+        if word:
+            shown = word.capitalize() if cut[place].text[0].isupper() else word
+            words[place] = tokens(shown)[0]
+            places.add(place)
+    return words, places
+
+
+def _nearest(book: NameBook, word: str) -> str:
+    from rapidfuzz import process
+    from rapidfuzz.distance import OSA
+
+    match = process.extractOne(
+        word, book.words, scorer=OSA.normalized_similarity, score_cutoff=_ALIKE
+    )
+    return match[0] if match else ""
