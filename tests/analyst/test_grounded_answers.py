@@ -156,20 +156,33 @@ def test_questions_are_put_in_a_line_without_brackets(server: Any) -> None:
     assert prompt.splitlines()[-1].startswith("Question: Which tactic does T1059.001 serve?")
 
 
-def test_a_choice_is_read_as_the_task_reads_it(server: Any) -> None:
-    question = Question(0, ABUSE, OPTIONS)
-    embedded = ask(ABUSE, OPTIONS)
-    assert (embedded.answer, embedded.choice) == ("B", 1)
-    for text, letter in (
-        ("Signing.\n\nB", "B"),
-        ("**Answer: A**", "A"),
-        ("so the answer is C", "C"),
-    ):
-        says(server, text)
-        [answer] = written(server, question)
-        assert (answer.answer, answer.choice) == (letter, "ABC".index(letter))
-        assert answer.confidence == embedded.scores["ABC".index(letter)]
-        assert answer.grounding and answer.grounding.kept == 1
+def _doubtful(*scores: float) -> tuple[Question, Answer]:
+    best = max(range(len(scores)), key=lambda i: scores[i])
+    answer = Answer("ABC"[best], scores[best], True, (), best, scores)
+    return Question(0, ABUSE, OPTIONS), answer
+
+
+@pytest.mark.parametrize(
+    ("text", "letter"),
+    [("It signs.\n\nB", "B"), ("**Answer: A**", "A"), ("the answer is C", "C")],
+)
+def test_a_choice_is_read_as_the_task_reads_it(server: Any, text: str, letter: str) -> None:
+    says(server, text)
+    [(_, answer)] = write_answers([_doubtful(0.3, 0.4, 0.3)], f"tiny@{server.url}")
+    assert (answer.answer, answer.choice) == (letter, "ABC".index(letter))
+    assert answer.grounding and answer.grounding.kept == 1
+    assert sum(answer.scores) == pytest.approx(1, abs=1e-3)
+    assert answer.confidence == answer.scores["ABC".index(letter)] > 0.7
+    assert answer.evidence or letter == "B"
+
+
+def test_a_choice_against_a_sure_one_is_refused_and_makes_it_less_sure(server: Any) -> None:
+    says(server, "C")
+    [(_, answer)] = write_answers([_doubtful(0.05, 0.9, 0.05)], f"tiny@{server.url}")
+    assert (answer.answer, answer.choice) == ("B", 1)
+    assert answer.confidence == pytest.approx(0.9 / 1.25, abs=1e-3)
+    assert reasons(answer) == ["names C, and B of the embedded model stays likelier, at 72%"]
+    assert as_answer(Question(0, ABUSE), answer)["grounding"]["answer_of"] == "embedded"
 
 
 @pytest.mark.parametrize("text", ["", "None of them.", "D", "A or B", "Answer: E"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from itertools import cycle
 from typing import Any
 
@@ -10,7 +11,10 @@ import pytest
 import cybersecqwen as cq
 from cybersecqwen.analyst.classification import Classification, as_row, classify
 from cybersecqwen.analyst.classifiers import open_classifier
+from cybersecqwen.analyst.fallible_model import FallibleModel
+from cybersecqwen.analyst.grounded_classifier import GroundedClassifier
 from cybersecqwen.errors import CyberSecQwenError
+from cybersecqwen.records import Prediction, Span
 
 TEXT = "User input is concatenated into an SQL statement in login.php of Foo 1.2."
 EMBEDDED = cq.classify(TEXT, top=5)
@@ -47,14 +51,30 @@ def test_the_candidates_stand_in_the_prompt_with_mitres_mapping_usage(server: An
     assert f"<description>\n{TEXT}\n</description>" in prompt(server)
 
 
-def test_the_answer_is_one_of_them_at_the_mean_of_both_confidences(server: Any) -> None:
-    says(server, f'"concatenated into" is not what it should be.\n\n{SECOND}')
-    [result] = chosen(server)
-    assert result.candidates[0].cwe == SECOND
-    own = EMBEDDED.candidates[1].confidence
-    assert result.candidates[0].confidence == pytest.approx((own + 1) / 2, abs=1e-4)
+class Unsure:
+    """Stands in for the embedded model where it is in doubt."""
+
+    def predict(self, texts: Sequence[str], *, top: int) -> Iterator[Prediction]:
+        ranked = (("CWE-89", 0.4), ("CWE-74", 0.3), ("CWE-20", 0.01))
+        yield from (Prediction(ranked, (Span(35, 38, "SQL", 1.0),)) for _ in texts)
+
+
+def unsure(server: Any, *, samples: int = 1) -> Classification:
+    model = FallibleModel(f"tiny@{server.url}", concurrency=1)
+    [result] = classify([TEXT], classifier=GroundedClassifier(model, Unsure(), samples=samples))
+    return result
+
+
+def test_an_answer_decides_where_the_embedded_model_is_in_doubt(server: Any) -> None:
+    says(server, '"concatenated into" is not what it should be.\n\nCWE-74')
+    result = unsure(server)
+    shares = {c.cwe: c.confidence for c in result.candidates}
+    total = 0.4 + 6 * 0.3 + 0.01 + 0.29
+    assert next(iter(shares)) == "CWE-74"
+    assert shares["CWE-74"] == pytest.approx(1.8 / total, abs=1e-2)
+    assert shares["CWE-89"] == pytest.approx(0.4 / total, abs=1e-2)
     assert [span.text for span in result.evidence] == ["concatenated into"]
-    assert result.rationale.splitlines()[-1] == SECOND
+    assert result.rationale.splitlines()[-1] == "CWE-74"
     assert as_row(result)["grounding"] == {
         "model": "tiny",
         "answers": 1,
@@ -64,18 +84,33 @@ def test_the_answer_is_one_of_them_at_the_mean_of_both_confidences(server: Any) 
     }
 
 
+def test_agreement_makes_it_surer(server: Any) -> None:
+    says(server, "CWE-89")
+    result = unsure(server)
+    assert result.candidates[0].cwe == "CWE-89"
+    assert result.candidates[0].confidence > 0.7
+    assert [span.text for span in result.evidence] == ["SQL"]
+
+
 def test_answers_vote(server: Any) -> None:
-    says(server, FIRST, SECOND, SECOND, "CWE-99999", "I cannot say.")
-    [result] = chosen(server, samples=5)
-    shares = {c.cwe: c.confidence for c in result.candidates}
-    own = EMBEDDED.candidates[0].confidence
-    assert shares[FIRST] == pytest.approx((own + 0.2) / 2, abs=1e-4)
+    says(server, "CWE-89", "CWE-74", "so CWE-74", "CWE-99999", "I cannot say.")
+    result = unsure(server, samples=5)
+    assert result.candidates[0].cwe == "CWE-74"
     grounding = as_row(result)["grounding"]
     assert (grounding["answers"], grounding["kept"]) == (5, 3)
     assert [r["reason"] for r in grounding["refused"]] == [
         "names CWE-99999, which is none of the candidates",
         "names no CWE",
     ]
+
+
+def test_an_answer_against_a_sure_candidate_is_refused(server: Any) -> None:
+    says(server, SECOND)
+    [result] = chosen(server)
+    assert result.candidates[0].cwe == FIRST
+    assert result.candidates[0].confidence < EMBEDDED.candidates[0].confidence
+    [refused] = as_row(result)["grounding"]["refused"]
+    assert refused["reason"].startswith(f"names {SECOND}, and {FIRST} of the embedded model stays")
 
 
 @pytest.mark.parametrize("text", ["CWE-1004", "CWE-9999", "It is a flaw.", ""])
@@ -133,21 +168,23 @@ def test_a_server_that_dies_on_the_way_leaves_what_it_answered(server: Any) -> N
     def model(body: dict[str, Any]) -> dict[str, Any]:
         if len(server.bodies) > 1:
             raise RuntimeError  # a 500
-        message = {"role": "assistant", "content": SECOND}
+        message = {"role": "assistant", "content": FIRST}
         return {"choices": [{"message": message, "finish_reason": "stop"}]}
 
     server.model = model
     told: list[CyberSecQwenError] = []
     first, second = chosen(server, TEXT, TEXT, failed=told.append, retries=0, concurrency=1)
-    assert (first.candidates[0].cwe, second.candidates[0].cwe) == (SECOND, FIRST)
+    assert (first.candidates[0].cwe, second.candidates[0].cwe) == (FIRST, FIRST)
+    assert first.grounding and first.grounding.kept
     assert second.grounding and second.grounding.failure
     assert len(told) == 1
 
 
 def test_the_python_api_takes_it(server: Any) -> None:
-    says(server, SECOND)
+    says(server, FIRST)
     result = cq.classify(TEXT, model=f"tiny@{server.url}", grounded=True)
-    assert result.candidates[0].cwe == SECOND
+    assert result.grounding and result.grounding.kept == 5
+    assert result.candidates[0].cwe == FIRST
 
 
 @pytest.mark.slow

@@ -68,9 +68,9 @@ def test_items_are_chosen_by_the_model(server: Any, tmp_path: Path) -> None:
     options = ["Pre-compromise", "Code Signing"]
     row = {"id": "q", "question": "What mitigates PowerShell abuse?", "options": options}
     items.write_text(json.dumps(row) + "\n", encoding="utf-8")
-    done = run("ask", "--items", items, "--engine", says(server, "Answer: A"), "--json")
+    done = run("ask", "--items", items, "--engine", says(server, "Answer: B"), "--json")
     answered = json.loads(done.stdout)
-    assert (answered["id"], answered["answer"]) == ("q", "A")
+    assert (answered["id"], answered["answer"]) == ("q", "B")
     assert answered["grounding"]["kept"] == 1
 
 

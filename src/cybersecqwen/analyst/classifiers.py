@@ -10,8 +10,7 @@ that end in the CWE, which is not calibrated. The prompt, the sampling and the e
 of the model card's protocol.
 
 A grounded one is shown the embedded candidates, with what they mean and MITRE's mapping usage, and
-its answers vote among them. The confidence is then the mean of that share and of the embedded
-model's own.
+its answers among them are weighed against the embedded confidence.
 """
 
 from __future__ import annotations

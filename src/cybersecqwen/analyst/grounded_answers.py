@@ -7,8 +7,9 @@
 
 The embedded answer comes first: what it does not cover, or declines, is never put to the model.
 The model gets it with its evidence as quoted passages. Of a free answer the sentences that the
-passages bear out are kept, of a choice the letter; where nothing is left, or the model fails, the
-embedded answer stands. The confidence is always that of the embedded model.
+passages bear out are kept, at the embedded model's confidence. Of a choice the letter is weighed
+against the embedded probabilities. Where nothing is left, or the model fails, the embedded answer
+stands.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from cybersecqwen.analyst.grounding import check
 from cybersecqwen.analyst.questions import Question
 from cybersecqwen.analyst.quotations import in_a_line, numbered, quoted
 from cybersecqwen.analyst.related import knowledge
+from cybersecqwen.analyst.voting import outweighed, weighed
 from cybersecqwen.embedded.option_ranker import QuestionContext
 from cybersecqwen.engines import empty_response, failure_reason
 from cybersecqwen.engines.reasoning import read_answer
@@ -221,18 +223,19 @@ def _chosen(draft: _Draft, text: str, model: str) -> Answer:
     letters = string.ascii_uppercase[: len(draft.question.options)]
     letter = cascade(letters)(text).answer
     if letter is None:
-        refused = (Refusal(text[:_SHOWN], "names no option"),)
+        refused = (Refusal(text[-_SHOWN:], "names no option"),)
         return replace(draft.answer, grounding=Grounding(model, 1, 0, refused, draft.passages))
-    choice = letters.index(letter)
+    shares = weighed(dict(zip(letters, draft.answer.scores, strict=True)), {letter: 1})
+    first = max(shares, key=lambda one: (shares[one], one == letter))
+    choice = letters.index(first)
+    if first == letter:
+        grounding = Grounding(model, 1, 1, (), draft.passages)
+    else:
+        reason = outweighed(letter, first, shares[first])
+        refused = (Refusal(text[-_SHOWN:], reason),)
+        grounding = Grounding(model, 1, 0, refused, draft.passages)
     evidence = draft.answer.evidence
     if choice != draft.answer.choice:
         context = QuestionContext(knowledge(), draft.question.text)
         evidence = context.evidence(draft.question.options[choice], max(1, len(evidence)))
-    return replace(
-        draft.answer,
-        answer=letter,
-        evidence=evidence,
-        choice=choice,
-        confidence=draft.answer.scores[choice],
-        grounding=Grounding(model, 1, 1, (), draft.passages),
-    )
+    return Answer(first, shares[first], True, evidence, choice, (*shares.values(),), grounding)

@@ -5,8 +5,9 @@
     print(prediction.ranked[0], prediction.grounding.kept, prediction.grounding.refused)
 
 It is shown what each entry means and MITRE's mapping usage, beside the description, all of it
-quoted. Its answers vote, and one that is none of the entries is refused. The confidence of an entry
-is the mean of its share of the answers and of the embedded model's own; it is not calibrated.
+quoted. Its answers vote, and one that is none of the entries is refused. They raise the embedded
+model's confidence in the entry that they name, six times to one: a doubtful candidate gives way to
+another one, a sure one stays.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from functools import cache
 from cybersecqwen.analyst.fallible_model import FallibleModel
 from cybersecqwen.analyst.quotations import quoted
 from cybersecqwen.analyst.related import knowledge
-from cybersecqwen.analyst.voting import answers, quotes
+from cybersecqwen.analyst.voting import answers, outweighed, quotes, weighed
 from cybersecqwen.benchmark.protocol import find_protocol
 from cybersecqwen.benchmark.tasks.cti_rcm import last_cwe
 from cybersecqwen.cwe.catalogue import load_catalogue
@@ -73,25 +74,30 @@ class GroundedClassifier:
             failure = self._model.failure or "no answer"
             return replace(prediction, grounding=Grounding(name, failure=failure))
         votes = [_entry_named(answer, shares) for answer in given]
+        counts = Counter(vote for vote in votes if vote)
+        favourite = counts.most_common(1)[0][0] if counts else ""
+        pooled = weighed(dict(prediction.ranked) | shares, counts)
+        ranked = tuple(sorted(pooled.items(), key=lambda pair: -pair[1]))
+        first, confidence = ranked[0]
+        kept = set(counts) if favourite in (first, _NONE) else {first, _NONE}
         refused = tuple(
-            Refusal(answer[-_SHOWN:], _not_among(answer))
+            Refusal(
+                answer[-_SHOWN:],
+                outweighed(vote, first, confidence) if vote else _not_among(answer),
+            )
             for answer, vote in zip(given, votes, strict=True)
-            if not vote
+            if vote not in kept
         )
         grounding = Grounding(name, len(votes), len(votes) - len(refused), refused)
-        counts = Counter(vote for vote in votes if vote)
-        if not counts:
-            return replace(prediction, grounding=grounding)
-        if counts.most_common(1)[0][0] == _NONE:
+        if favourite == _NONE:
             doubt = f"{name} finds that none of the candidates fits"
             return replace(prediction, grounding=grounding, doubt=doubt)
-        own = dict(prediction.ranked)
-        pooled = {cwe: (p + counts[cwe] / len(votes)) / 2 for cwe, p in (shares | own).items()}
-        ranked = tuple(sorted(pooled.items(), key=lambda pair: -pair[1]))
+        if not favourite:
+            return replace(prediction, grounding=grounding)
         evidence = prediction.evidence
-        if ranked[0][0] != prediction.ranked[0][0]:
-            evidence = quotes(given[votes.index(ranked[0][0])], text)
-        return Prediction(ranked, evidence, grounding=grounding)
+        if first != prediction.ranked[0][0]:
+            evidence = quotes(given[votes.index(first)], text)
+        return replace(prediction, ranked=ranked, evidence=evidence, grounding=grounding)
 
 
 def _entries(ranked: Sequence[tuple[str, float]]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Ask a language model for several answers to each of many texts, and gather them in order.
+"""Ask a language model for several answers to each of many texts, gather and weigh them.
 
 asked = requests(protocol, 7, prompt)                   # one for each seed of the protocol
 for answers in in_order(engine.generate(asked), [7], samples=5):
@@ -17,6 +17,11 @@ from cybersecqwen.records import Request, Response, Sampling, Span
 
 if TYPE_CHECKING:
     from cybersecqwen.benchmark.protocol import Protocol
+
+# How much likelier a model's choice is by its word: as of one that is right two times in three, and
+# else names any of three others alike.
+_ODDS = 6.0
+_LEAST = 0.001  # what an entry is given of which the other model thinks nothing
 
 # What an answer puts into quotation marks, of any kind.
 _QUOTED = re.compile(r'"([^"\n]{3,200})"|“([^”\n]{3,200})”|`([^`\n]{3,200})`|\'([^\'\n]{3,200})\'')
@@ -49,6 +54,24 @@ def answers(
         while waiting and len(texts[waiting[0]]) == len(settings.seeds):
             by_trial = texts.pop(waiting.popleft())
             yield [by_trial[trial] for trial in sorted(by_trial)]
+
+
+def weighed(shares: Mapping[str, float], votes: Mapping[str, int]) -> dict[str, float]:
+    """Return the probabilities of entries after a model has voted for some of them, by Bayes' rule.
+
+    All votes together weigh as one word, for samples of one model are much alike. What `shares`
+    leave to entries that are not there stays beside them.
+    """
+    cast = max(1, sum(votes.values()))
+    floored = {entry: max(share, _LEAST) for entry, share in shares.items()}
+    raised = {e: share * _ODDS ** (votes.get(e, 0) / cast) for e, share in floored.items()}
+    total = sum(raised.values()) + max(0.0, 1 - sum(floored.values()))
+    return {entry: round(value / total, 4) for entry, value in raised.items()}
+
+
+def outweighed(choice: str, winner: str, share: float) -> str:
+    """Say that a choice is not taken, for another one stays likelier in spite of it."""
+    return f"names {choice}, and {winner} of the embedded model stays likelier, at {share:.0%}"
 
 
 def quotes(answer: str, text: str) -> tuple[Span, ...]:

@@ -9,6 +9,7 @@ import csv
 import io
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from textwrap import indent, shorten
@@ -160,8 +161,10 @@ def grounding_lines(grounding: Grounding | None, answer: str = "") -> Iterator[s
     if grounding is None:
         return
     yield f"  {_grounded(grounding)}"
-    for text, reason in grounding.refused:
-        yield f"    refused, for it {reason}: {shorten(text, 200)!r}"
+    first = {reason: text for text, reason in reversed(grounding.refused)}
+    for reason, times in Counter(reason for _, reason in grounding.refused).items():
+        often = f" ({times} times)" if times > 1 else ""
+        yield f"    refused{often}, for it {reason}: {shorten(first[reason], 200)!r}"
     for passage in grounding.passages:
         if passage.number in cited(answer):
             name = " ".join(filter(None, (passage.id, passage.name, passage.url)))
