@@ -12,7 +12,7 @@ from cybersecqwen import embedded_build, files
 
 FOLDER = Path(embedded_build.__file__).parent / "glossary"
 GLOSSARIES = sorted(FOLDER.glob("*.jsonl"))
-LIMITS = {"text": 200, "fix": 160, "differs": 200}
+LIMITS = {"text": 200, "fix": 160, "differs": 200, "terms": 320}
 IDS = {"cwe": r"CWE-\d+", "capec": r"CAPEC-\d+", "attack": r"(TA|T|M|G|S|C)\d{4}(\.\d{3})?"}
 
 
@@ -36,7 +36,8 @@ def test_each_id_stands_once_and_in_order(path: Path) -> None:
 def test_each_text_is_one_short_sentence(path: Path) -> None:
     for entry in entries(path):
         assert {"id", "text"} <= set(entry) <= {"id", *LIMITS}, entry["id"]
-        for key in set(entry) - {"id"}:
+        assert len(entry.get("terms", "")) <= LIMITS["terms"], entry["id"]
+        for key in set(entry) - {"id", "terms"}:
             text = entry[key]
             assert 20 <= len(text) <= LIMITS[key], f"{entry['id']} {key}: {len(text)} characters"
             assert text.endswith("."), f"{entry['id']} {key} ends without a period"

@@ -125,7 +125,11 @@ def test_a_fact_that_names_the_vulnerability_of_an_item_is_left_out() -> None:
     assert clean.hit_counts() == {"cve-id": {"cti-rcm": 1}}
 
 
-GLOSSARY = {"T1059": Gloss("Somebody types orders at a prompt.", "Lock the keyboard.", "No macro.")}
+GLOSSARY = {
+    "T1059": Gloss(
+        "Somebody types orders at a prompt.", "Lock the keyboard.", "No macro.", "bash, zsh"
+    )
+}
 
 
 def test_our_own_words_find_an_entry_and_are_returned() -> None:
@@ -133,10 +137,11 @@ def test_our_own_words_find_an_entry_and_are_returned() -> None:
     index = KnowledgeIndex.from_bytes(
         pack([KNOWLEDGE], passages, SOURCES, glossary=GLOSSARY, texts=True)
     )
-    [best, *_] = index.search("locking a keyboard")
-    assert (best.id, best.section) == ("T1059", "definition")
-    assert best.passage == ""  # a quotation is upstream's
-    assert (index.definition(0), index.fix(0), index.differs(0)) == tuple(GLOSSARY["T1059"])
+    for words in ("locking a keyboard", "zsh"):
+        [best, *_] = index.search(words)
+        assert (best.id, best.section) == ("T1059", "definition")
+        assert best.passage == ""  # a quotation is upstream's
+    assert (index.definition(0), index.fix(0), index.differs(0)) == GLOSSARY["T1059"][:3]
     assert index.definition(1) == ""
 
 

@@ -3,8 +3,8 @@
     glossary = read_glossary()
     glossary["CWE-352"].fix                 # what prevents it, in one line
 
-The files lie in `glossary/`, a JSON object a line: `id`, `text`, and where they apply `fix` and
-`differs`. No sentence of upstream stands there.
+The files lie in `glossary/`, a JSON object a line: `id`, `text`, and where they apply `fix`,
+`differs` and `terms`. No sentence of upstream stands there.
 """
 
 from __future__ import annotations
@@ -22,11 +22,16 @@ GLOSSARY = Path(__file__).with_name("glossary")
 
 
 class Gloss(NamedTuple):
-    """What an entry is, what prevents it, and how it differs from its neighbours; "" is none."""
+    """What an entry is, what prevents it, and how it differs from its neighbours; "" is none.
+
+    `terms` are words by which people tell of it, such as "change the id in the URL": they are
+    searched and never shown.
+    """
 
     text: str
     fix: str = ""
     differs: str = ""
+    terms: str = ""
 
 
 def read_glossary(folder: Path = GLOSSARY) -> dict[str, Gloss]:
@@ -47,10 +52,11 @@ def read_glossary(folder: Path = GLOSSARY) -> dict[str, Gloss]:
 def _gloss(row: Json, *, where: str) -> tuple[str, Gloss]:
     unknown = sorted(row.keys() - {"id", *Gloss._fields})
     if unknown:
-        raise InputError(f"has {unknown[0]!r}", where=where, tip="known: id, text, fix, differs")
+        known = ", ".join(("id", *Gloss._fields))
+        raise InputError(f"has {unknown[0]!r}", where=where, tip=f"known: {known}")
     if not all(isinstance(value, str) for value in row.values()) or not row.get("text"):
         raise InputError("is no gloss", where=where, tip="give id and text, as strings")
-    return row.get("id", ""), Gloss(row["text"], row.get("fix", ""), row.get("differs", ""))
+    return row.get("id", ""), Gloss(*(row.get(field, "") for field in Gloss._fields))
 
 
 def gloss_passages(glossary: Mapping[str, Gloss], entries: Iterable[Entry]) -> Iterator[Passage]:

@@ -206,7 +206,11 @@ def pack(
         "facts": _columns(fact_rows),
         "procedures": _columns(_procedure_rows(knowledge, place)),
         "glossary": _json_bytes(
-            [[place[one], *gloss] for one, gloss in (glossary or {}).items() if one in place]
+            [
+                [place[one], gloss.text, gloss.fix, gloss.differs]
+                for one, gloss in (glossary or {}).items()
+                if one in place
+            ]
         ),
         "passage_entry": np.array([place[p.entry_id] for p in ordered], dtype=np.uint16),
         # 0 is none, so that one array serves without a mask.
