@@ -101,6 +101,16 @@ def test_where_nothing_is_left_the_embedded_answer_stands(
     assert reasons(answer)[0].startswith(reason)
 
 
+def test_a_table_stays_below_what_the_model_wrote(server: Any) -> None:
+    says(server, "Foo 1.2 is in KEV [1].")
+    embedded = Answer("Foo 1.2 is in KEV.\n\nCVE-2020-1  9.8\nCVE-2020-2  7.5", 0.9, True)
+    [(_, answer)] = write_answers(
+        [(Question(0, "What is in KEV?"), embedded)], f"tiny@{server.url}"
+    )
+    assert answer.answer == "Foo 1.2 is in KEV [1].\n\nCVE-2020-1  9.8\nCVE-2020-2  7.5"
+    assert "KEV. CVE-2020-1 9.8 CVE-2020-2 7.5" in prompts(server)[0]
+
+
 def test_reasoning_is_no_part_of_the_answer(server: Any) -> None:
     says(server, "<think>Perhaps CWE-79.</think>It serves Execution [1].<|im_end|>")
     assert written(server, TACTIC)[0].answer == "It serves Execution [1]."

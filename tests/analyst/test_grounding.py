@@ -36,6 +36,7 @@ def why(sentence: str, question: str = "") -> str:
         "CVE-2021-44228 has a CVSS score of 10 and was published on 10 December 2021 [2].",
         "It was published in 2021, in KEV since December 2021 [2].",
         "1234 products are affected [2].",
+        "It is 10 [2].",
         "FIN7 uses Cobalt Strike, a commercial tool [3].",
         "Use prepared statements and bound parameters against SQL injection (CWE-89) [4].",
         "Cobalt Strike (S0154) is used by FIN7 (G0046) [3].",  # the index has the name of G0046
@@ -74,6 +75,8 @@ def test_what_the_passages_bear_out_is_kept(sentence: str) -> None:
         ("Cobalt Strike is used by Lazarus Group [3].", "names lazarus group"),
         ("FIN7 uses Cobalt Strike [1].", "names"),  # it stands in another passage
         ("All of your systems are safe and need no patch [2].", "is not what"),
+        ("Do this [1].", "is not what"),
+        ("Yes [1].", "is not what"),
         ("Bake the cake with cinnamon for an hour [4].", "is not what"),
     ],
 )

@@ -50,6 +50,8 @@ _SAMPLING = Sampling(temperature=0.0, top_p=1.0, max_tokens=512, seed=42)
 _PASSAGES = 8  # of a free answer
 _LONGEST = 4_000  # characters of a question in a prompt
 _FOR_OPTIONS = 12  # passages of a choice, as many for each option
+_TEXT = 1_000  # characters of a passage that are quoted
+_OWN_TEXT = 4_000  # of the embedded answer
 _OWN = "what the embedded model answers"
 _NO_ANSWER = "NOT COVERED"
 _SHOWN = 200  # characters of an answer that names no option
@@ -191,7 +193,7 @@ def _facts(evidence: Evidence, index: KnowledgeIndex) -> str:
 
 def _numbered(texts: Iterable[_Text]) -> tuple[Quotation, ...]:
     """Quote texts, each once, and number them."""
-    once = {quoted(one.text): one for one in texts}
+    once = {quoted(one.text, longest=_TEXT if one.id else _OWN_TEXT): one for one in texts}
     return tuple(
         Quotation(number, one.id, one.name, one.url, text)
         for number, (text, one) in enumerate(once.items(), start=1)
@@ -213,7 +215,10 @@ def _answer(draft: _Draft, response: Response | None, model: str, index: Knowled
     grounding = Grounding(
         model, len(kept) + len(refused), len(kept), tuple(refused), draft.passages
     )
-    return replace(draft.answer, answer=" ".join(kept) or draft.answer.answer, grounding=grounding)
+    if not kept:
+        return replace(draft.answer, grounding=grounding)
+    _, line_break, table = draft.answer.answer.partition("\n")  # which no sentence stands in for
+    return replace(draft.answer, answer=" ".join(kept) + line_break + table, grounding=grounding)
 
 
 def _chosen(draft: _Draft, text: str, model: str) -> Answer:

@@ -195,7 +195,8 @@ def _share_held(said: str, held: str, question: str, index: KnowledgeIndex) -> f
     own = {term for term in terms(said) if not term.isdecimal()}
     own = own - set(terms(question)) or own
     both = list(own & set(terms(held)))
-    return index.rarity(both) / index.rarity(list(own)) if own else 1.0
+    # A number alone was looked for already; without one, nothing is said that could be held.
+    return index.rarity(both) / index.rarity(list(own)) if own else float(bool(_figures(said)))
 
 
 def _listed(texts: Iterable[str]) -> str:
