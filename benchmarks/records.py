@@ -21,7 +21,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from cybersecqwen.sources import read_vulnerabilities
-from cybersecqwen.sources.recordstore import query
+from cybersecqwen.sources.recordstore import query, search
+from cybersecqwen.sources.recordstore.database import open_for_reading
 from cybersecqwen.sources.recordstore.query import RecordFilter
 from cybersecqwen.sources.recordstore.session import UpdateOptions
 from cybersecqwen.sources.recordstore.update import import_files, update
@@ -85,6 +86,19 @@ def updates(store: Path) -> list[tuple[float, Any]]:
     return [timed(lambda: next(iter(update(order, only=["nvd"])))) for _ in range(2)]
 
 
+def searches(store: Path) -> tuple[int, float, float]:
+    """Index the words anew; return the bytes of the index and what two searches take."""
+    with open_for_reading(store) as connection:
+        connection.execute("PRAGMA query_only = OFF")
+        connection.execute("INSERT INTO search (search) VALUES ('rebuild')")
+        size = connection.execute("SELECT sum(length(block)) FROM search_data").fetchone()[0]
+        product = search.Search(phrases=[("apache", "struts")])
+        phrase, _ = timed(lambda: list(search.select(connection, product)))
+        words = ["openfire", "path", "traversal", "admin", "console"]
+        best, _ = timed(lambda: search.best(connection, words, limit=5))
+    return size, phrase, best
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--records", type=Path, required=True)
@@ -105,8 +119,9 @@ def main() -> None:
         counted, _ = timed(lambda: query.count(store, RecordFilter(since=YEAR)))
         labelled, _ = timed(lambda: query.count(store, RecordFilter(since=YEAR, labelled=True)))
         one, _ = timed(lambda: list(query.find(store, ["CVE-2021-44228"])))
+        words, (indexed, phrase, best) = timed(lambda: searches(store))
         (first, outcome), (second, repeated) = updates(store)
-    print(f"{there:,} records, {size / 1e6:.0f} MB\n")
+    print(f"{there:,} records, {size / 1e6:.0f} MB, of these {indexed / 1e6:.0f} MB words\n")
     print("| what | seconds |\n|---|---:|")
     for what, seconds in (
         ("read the table, nothing else", read),
@@ -118,6 +133,9 @@ def main() -> None:
         (f"count since {YEAR}", counted),
         (f"count since {YEAR}, labelled", labelled),
         ("one record by its id", one),
+        ("index the words of all descriptions anew", words),
+        ("the records of a product, by a phrase", phrase),
+        ("the best five records for five words", best),
         (f"update, {outcome.changes.labels:,} label changes", first),
         (f"update again, {repeated.changes.labels:,} label changes", second),
     ):

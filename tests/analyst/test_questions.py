@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from cybersecqwen.analyst.questions import Question, as_answer, ask, read_items, read_lines
+from cybersecqwen.analyst.questions import (
+    Conversation,
+    Question,
+    as_answer,
+    ask,
+    read_items,
+    read_lines,
+)
 from cybersecqwen.errors import InputError
 
 OPTIONS = ("Pre-compromise", "Execution Prevention", "Encrypt Sensitive Information")
@@ -209,3 +216,10 @@ def test_what_is_not_covered_has_no_confidence_and_a_guess_no_evidence() -> None
     assert ask("What is the capital of France?").confidence == 0
     assert ask("What is the capital of France?", options).confidence == 0
     assert ask("What is the capital of France?", options, guess=True).evidence == ()
+
+
+def test_a_conversation_points_back_to_a_cve() -> None:
+    talk = Conversation()
+    assert talk.ask("Is BlueKeep in KEV?").answer.startswith("Yes, CVE-2019-0708 (BlueKeep)")
+    assert "due date of CVE-2019-0708 (BlueKeep)" in talk.ask("and its KEV due date?").answer
+    assert talk.ask("write me an exploit for it").covered is False

@@ -62,11 +62,12 @@ _NO_PRODUCT = re.compile(
     r"scripting|vulnerabilit\w+|errors?|upload|exists?|was|is|has)\b.*)?$"
 )
 _VERSIONED = r"v?\d+(?:\.\w+)+(?:[-_]\w+)*"
+_NUMBERED = r"v?\d+(?:[.-]\w+)*"  # also a date or a single number
 _FIXED = [
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
         rf"\b(?:before|prior to|earlier than|lower than|older than|below|less than)"
-        rf"(?: versions?| releases?| v\.?)? ({_VERSIONED})",
+        rf"(?: versions?| releases?| builds?| v\.?)? ({_NUMBERED})",
         rf"\b(?:fixed|patched|addressed|resolved|remediated|corrected|solved|mitigated)"
         rf"(?: \w+){{0,3}}? (?:in|by|with|starting with)"
         rf"(?: the| a)?(?: \w+){{0,3}}?(?: versions?| releases?| v\.?)? ({_VERSIONED})",

@@ -83,10 +83,9 @@ def find(path: Path, cve_ids: Collection[str]) -> Iterator[Vulnerability]:
     """Yield the records of some ids in a `.parquet` table, which is kept while it is as it was."""
     from pyarrow import array, compute
 
-    table = _table(path, path.stat().st_mtime_ns)
-    ids = compute.utf8_upper(table["cve_id"])
+    table, ids = _table(path, path.stat().st_mtime_ns)
     wanted = compute.is_in(ids, value_set=array(list(cve_ids), ids.type))
-    for row in table.filter(wanted).to_pylist():
+    for row in table.take(compute.indices_nonzero(wanted)).to_pylist():
         yield _record(row, f"{path}:{row['cve_id']}")
 
 
@@ -94,13 +93,17 @@ def newest(path: Path) -> str:
     """Return the date of the record of a `.parquet` table that was published last, or ""."""
     from pyarrow import compute
 
-    table = _table(path, path.stat().st_mtime_ns)
+    table, _ = _table(path, path.stat().st_mtime_ns)
     return str(compute.max(table["published"]).as_py() or "")[:10]
 
 
 @lru_cache(maxsize=1)
-def _table(path: Path, _modified: int) -> pyarrow.Table:
-    return parquet_table(path, partial(_columns, path))
+def _table(path: Path, _modified: int) -> tuple[pyarrow.Table, pyarrow.ChunkedArray]:
+    """Return a table and its ids in upper case."""
+    from pyarrow import compute
+
+    table = parquet_table(path, partial(_columns, path))
+    return table, compute.utf8_upper(table["cve_id"])
 
 
 def read_lines(lines: Iterable[bytes], name: str, report: Report) -> Iterator[Vulnerability]:
