@@ -84,6 +84,36 @@ def test_what_they_do_not_is_refused_with_the_reason(sentence: str, reason: str)
     assert why(sentence).startswith(reason)
 
 
+KERBEROASTING = Quotation(
+    1,
+    "T1558.003",
+    "Kerberoasting",
+    "",
+    "T1558.003 Kerberoasting: An attacker requests service tickets (TGS) for accounts with an SPN, "
+    "often RC4 encrypted (event 4769), and cracks them offline to learn the account's password.",
+)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "kept"),
+    [
+        (
+            "Kerberoasting: attackers ask for service tickets and crack them offline [1].",
+            True,
+        ),
+        ("TGS tickets with RC4 are requested and later cracked to recover passwords [1].", True),
+        ("Watch for event 4769 with RC4 encrypted tickets [1].", True),
+        ("Kerberoasting is a wireless attack that floods routers with packets [1].", False),
+        ("It was invented by researchers at a conference in Las Vegas [1].", False),
+        ("Kerberoasting is an on-path attack: Adversary-in-the-Middle [1].", False),
+    ],
+)
+def test_other_words_for_the_same_are_kept_and_inventions_refused(
+    sentence: str, kept: bool
+) -> None:
+    assert (refusal(sentence, [KERBEROASTING], "", INDEX) == "") is kept
+
+
 def test_the_words_of_the_question_bear_nothing_out() -> None:
     question = "Is Log4j2 safe with version 2.99, and does FIN7 use Emotet?"
     assert why("Log4j2 is safe with version 2.99 [2].", question).startswith("says 2.99")

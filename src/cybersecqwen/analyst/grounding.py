@@ -35,7 +35,9 @@ from cybersecqwen.embedded.mentions import is_certain
 from cybersecqwen.embedded.terms import terms, words
 from cybersecqwen.records import Entry, Quotation, Refusal
 
-_HELD = 0.5  # share of a sentence's words that the passages it cites hold
+# Share of a sentence's words that the passages it cites hold. Of 21 paraphrases and inventions
+# of our own, paraphrases had 0.41 or more and inventions 0.34 or less.
+_HELD = 0.4
 
 _CITATION = re.compile(r"\[(?:passages?\s*)?(\d{1,6}(?:\s*[-–,;]\s*\d{1,6})*)\]", re.IGNORECASE)
 _RANGE = re.compile(r"(\d+)(?:\s*[-–]\s*(\d+))?")
