@@ -131,7 +131,7 @@ class Author:
                 answers = answers & self._answers(kind, other)
         if not subject:
             return None
-        name = "" if other is None else self._written(other, self._rng.choice(("id", "name")))
+        name = "" if other is None else self._written(other, "name") or self._word(other)
         both = {position, other} if kind.names_both and other is not None else set()
         entry = self._index.entries[position]
         accepted = {self._word(target) for target in answers}
