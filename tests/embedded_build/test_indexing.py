@@ -13,9 +13,10 @@ from cybersecqwen.artifacts import certificate_of
 from cybersecqwen.benchmark.tasks import benchmark_of
 from cybersecqwen.config import Contamination
 from cybersecqwen.contamination import BenchmarkIndex
-from cybersecqwen.embedded.knowledge import K1, B, KnowledgeIndex, installed_index
+from cybersecqwen.embedded.knowledge import KnowledgeIndex, installed_index
+from cybersecqwen.embedded.postings import K1, B
 from cybersecqwen.embedded.terms import terms
-from cybersecqwen.embedded_build.glossary import Gloss, gloss_passages, read_glossary
+from cybersecqwen.embedded_build.glossary import Gloss, gloss_facts, gloss_passages, read_glossary
 from cybersecqwen.embedded_build.indexing import (
     KnowledgeFiles,
     clean_facts,
@@ -143,6 +144,12 @@ def test_our_own_words_find_an_entry_and_are_returned() -> None:
         assert best.passage == ""  # a quotation is upstream's
     assert (index.definition(0), index.fix(0), index.differs(0)) == GLOSSARY["T1059"][:3]
     assert index.definition(1) == ""
+
+
+def test_a_gloss_tells_the_type_of_malware() -> None:
+    locker = Entry("S0099", "Locker", "malware", "https://a/S0099")
+    glossary = {"S0099": Gloss("Ransomware that a loader brings."), **GLOSSARY}
+    assert list(gloss_facts(glossary, (SHELL, locker))) == [Fact("S0099", "type", "ransomware")]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ can ship. One that was installed from upstream's own files holds their texts as 
 'CWE-502'
 
 `open_knowledge` opens the one that `cybersecqwen knowledge install` made, else the one that ships.
-Scores are BM25 (Robertson and Zaragoza 2009, 10.1561/1500000019) of whole passages.
 """
 
 from __future__ import annotations
@@ -33,19 +32,16 @@ from numpy.typing import NDArray
 from cybersecqwen.artifacts import FOLDER, verified
 from cybersecqwen.cwe.identifiers import entry_ids
 from cybersecqwen.embedded.mentions import Mention, Names
-from cybersecqwen.embedded.terms import hashed, terms
+from cybersecqwen.embedded.postings import Numbers, Posting, Postings
+from cybersecqwen.embedded.terms import terms
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json, read_json
 from cybersecqwen.records import Entry, Evidence, is_placeholder
-
-Numbers = NDArray[np.float32]
-Positions = NDArray[np.uint32]
 
 FORMAT = 2
 SHIPPED = FOLDER / "knowledge.npz"
 GLOSS = "definition"  # the section of our own words on an entry; its passages are the last
 CURRENT = "current.json"  # names the installed index in its folder
-K1, B = 0.8, 0.6  # saturation of a repeated word, weight of a passage's length
 _NO_GLOSS = ("", "", "")
 _DAMAGE = (ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
@@ -71,14 +67,8 @@ class KnowledgeIndex:
         self.passage_section: NDArray[np.uint8] = arrays["passage_section"]
         # Rows: subject, relation, target; sorted.
         self.facts: NDArray[np.uint16] = np.ascontiguousarray(arrays["facts"].T)
-        self._terms: NDArray[np.uint32] = arrays["terms"]
-        held = arrays["frequencies"].astype(np.int64)
-        self._starts = np.concatenate([[0], np.cumsum(held)])
-        self._passages = self._unpacked(held)
         # What is rare, and how long a passage is, is judged by upstream's passages alone.
-        own = self._passages >= self._size_of_sources
-        self._frequencies = held - np.add.reduceat(own, self._starts[:-1], dtype=np.int64)
-        self._weights = self._weighed(held)
+        self._postings = Postings(arrays, self._size_of_sources)
         self._names = Names(arrays["names"], arrays["name_entries"], self.rarity)
 
     @classmethod
@@ -271,25 +261,9 @@ class KnowledgeIndex:
         rows = json.loads(self._arrays["glossary"].tobytes())
         return {position: (text, fix, differs) for position, text, fix, differs in rows}
 
-    def postings(self, text_terms: Sequence[str]) -> list[tuple[Positions, Numbers] | None]:
+    def postings(self, text_terms: Sequence[str]) -> list[Posting | None]:
         """Return for each term the passages that hold it and its BM25 weight in them, or None."""
-        places, known = self._places(text_terms)
-        return [
-            self._posting(place) if here else None
-            for place, here in zip(places.tolist(), known, strict=True)
-        ]
-
-    def _posting(self, place: int) -> tuple[Positions, Numbers]:
-        start, end = self._starts[place : place + 2]
-        passages = self._passages[start:end]
-        size = np.searchsorted(passages, len(self))
-        return passages[:size], self._weights[start : start + size]
-
-    def _places(self, text_terms: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """Return where each term stands among the index's, and whether it does."""
-        codes = hashed(text_terms)
-        places = np.minimum(np.searchsorted(self._terms, codes), len(self._terms) - 1)
-        return places, self._terms[places] == codes
+        return self._postings.of(text_terms, before=len(self))
 
     def rarity(self, text_terms: Sequence[str]) -> float:
         """Sum the inverse document frequencies of terms; an unknown one is as rare as can be."""
@@ -297,9 +271,7 @@ class KnowledgeIndex:
 
     def rarities(self, text_terms: Sequence[str]) -> list[float]:
         """Return the inverse document frequency of each term."""
-        places, known = self._places(text_terms)
-        counts = np.where(known, self._frequencies[places], 0)
-        return [float(x) for x in _idf(counts, self._size_of_sources)]
+        return self._postings.rarities(text_terms)
 
     def scores(self, text_terms: Iterable[str]) -> Numbers:
         """Score every passage by BM25 for the terms, each counted once; shape (passages,)."""
@@ -376,26 +348,6 @@ class KnowledgeIndex:
         except _DAMAGE as error:
             raise InputError(f"damaged texts: {error}", where=self._where, tip=_TIP) from error
 
-    def _unpacked(self, held: NDArray[np.int64]) -> Positions:
-        """Turn gaps into passages; the terms' lists stand one after another."""
-        # The gaps run on over all terms and may wrap around; each list's base wraps alike.
-        passages = np.cumsum(self._arrays["gaps"], dtype=np.uint32)
-        begin = self._starts[:-1]
-        base = np.where(begin > 0, passages[begin - 1], np.uint32(0))
-        passages -= np.repeat(base, held)
-        return passages
-
-    def _weighed(self, held: NDArray[np.int64]) -> Numbers:
-        """Turn counts into BM25 weights, once for all questions."""
-        length = self._arrays["passage_length"].astype(np.float32)
-        mean = length[: self._size_of_sources].mean()
-        norm = (K1 * (1 - B + B * length / mean)).astype(np.float32)
-        idf = _idf(self._frequencies, self._size_of_sources).astype(np.float32)
-        weights: Numbers = self._arrays["counts"].astype(np.float32)
-        weights /= weights + norm[self._passages]
-        weights *= np.repeat(idf * np.float32(K1 + 1), held)
-        return weights
-
 
 def knowledge_folder() -> Path:
     """Return the folder of the installed index: $CYBERSECQWEN_KNOWLEDGE, or the platform's own."""
@@ -435,11 +387,6 @@ def open_knowledge(folder: Path | None = None) -> KnowledgeIndex:
         return KnowledgeIndex.load(path)
     except InputError as error:  # what was installed is not mended by installing the package
         raise InputError(error.what, where=error.where, tip=_INSTALL) from error
-
-
-def _idf(frequencies: Any, passages: int) -> Any:
-    """Weigh a term by how few passages hold it, never below zero."""
-    return np.log1p((passages - frequencies + 0.5) / (frequencies + 0.5))
 
 
 _INSTALL = "make it again with: cybersecqwen knowledge install"

@@ -16,7 +16,8 @@ from typing import NamedTuple
 from cybersecqwen.embedded.knowledge import GLOSS
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json, read_jsonl
-from cybersecqwen.records import Entry, Passage
+from cybersecqwen.records import Entry, Fact, Passage
+from cybersecqwen.sources.attack_terms import software_types
 
 GLOSSARY = Path(__file__).with_name("glossary")
 
@@ -64,3 +65,12 @@ def gloss_passages(glossary: Mapping[str, Gloss], entries: Iterable[Entry]) -> I
     for entry in entries:
         if gloss := glossary.get(entry.entry_id):
             yield entry.passage(GLOSS, " ".join(filter(None, gloss)))
+
+
+def gloss_facts(glossary: Mapping[str, Gloss], entries: Iterable[Entry]) -> Iterator[Fact]:
+    """Yield the types of malware and tools that glosses tell, such as ransomware."""
+    for entry in entries:
+        gloss = glossary.get(entry.entry_id)
+        if gloss and entry.kind in ("malware", "tool"):
+            for kind in software_types(entry.name, gloss.text):
+                yield Fact(entry.entry_id, "type", kind)

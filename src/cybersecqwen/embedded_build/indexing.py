@@ -34,7 +34,12 @@ from cybersecqwen.embedded.knowledge import (
 from cybersecqwen.embedded.lexicon import LEXICON
 from cybersecqwen.embedded.mentions import LONGEST_NAME
 from cybersecqwen.embedded.terms import hashed, terms, words
-from cybersecqwen.embedded_build.glossary import Gloss, gloss_passages, read_glossary
+from cybersecqwen.embedded_build.glossary import (
+    Gloss,
+    gloss_facts,
+    gloss_passages,
+    read_glossary,
+)
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json, exclusive, sha256_file, write_json
 from cybersecqwen.records import Entry, Fact, Knowledge, Passage
@@ -98,7 +103,7 @@ def build(sources: KnowledgeFiles, *, benchmark: Path, target: Path = SHIPPED) -
     knowledge, glossary = [part for part, _ in read], read_glossary()
     glosses = list(gloss_passages(glossary, _entries(knowledge)))
     clean = clean_passages([*_passages(knowledge), *glosses], index)
-    facts = clean_facts([fact for part in knowledge for fact in part.facts], index)
+    facts = clean_facts(_facts(knowledge, glossary), index)
     held = {passage.entry_id for passage in clean.kept if passage.section == GLOSS}
     data = pack(
         knowledge,
@@ -139,7 +144,8 @@ def install(sources: KnowledgeFiles, *, folder: Path | None = None) -> Path:
     read, glossary = read_sources(sources), read_glossary()
     knowledge = [part for part, _ in read]
     passages = [*_passages(knowledge), *gloss_passages(glossary, _entries(knowledge))]
-    data = pack(knowledge, passages, _described(read), glossary=glossary, texts=True)
+    facts = _facts(knowledge, glossary)
+    data = pack(knowledge, passages, _described(read), facts=facts, glossary=glossary, texts=True)
     target = folder / f"knowledge-{hashlib.sha256(data).hexdigest()[:12]}.npz"
     about = {"command": "cybersecqwen knowledge install", "sources": _described(read)}
     KnowledgeIndex.from_bytes(data, where=target)  # what does not load replaces nothing
@@ -242,6 +248,12 @@ def _passages(knowledge: Sequence[Knowledge]) -> tuple[Passage, ...]:
     """List what all sources say, each once: bundles that share an entry repeat its texts."""
     passages = {(p.entry_id, p.other, p.text): p for part in knowledge for p in part.passages}
     return tuple(passages.values())
+
+
+def _facts(knowledge: Sequence[Knowledge], glossary: Mapping[str, Gloss]) -> list[Fact]:
+    """List what the sources state, and what the glossary adds to it."""
+    stated = [fact for part in knowledge for fact in part.facts]
+    return [*stated, *gloss_facts(glossary, _entries(knowledge))]
 
 
 def _fact_passages(entries: Sequence[Entry], facts: Sequence[Fact]) -> Iterator[Passage]:
