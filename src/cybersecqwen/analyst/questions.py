@@ -118,9 +118,12 @@ def _answered(
     index, text, unread = _read(question)
     if unread:
         return not_covered(unread), ()
-    if not is_harmful(text) and (of_cves := answer_from_records(text, records)):
+    of_cves = None if is_harmful(text) else answer_from_records(text, records)
+    if of_cves is not None and (of_cves.covered or cve_ids(text)):
         return of_cves, ()
     answered = reply(index, text, before=before)
+    if of_cves is not None and not answered.answer.covered:
+        return of_cves, ()
     return answered.answer, answered.about
 
 

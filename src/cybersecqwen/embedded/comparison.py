@@ -12,6 +12,7 @@ from itertools import product
 
 from cybersecqwen.embedded import facts, situation
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
+from cybersecqwen.embedded.name_book import PROPER
 from cybersecqwen.embedded.statements import paths
 from cybersecqwen.embedded.understanding import Question
 
@@ -114,7 +115,10 @@ def _reached(index: KnowledgeIndex, asked: str, position: int) -> list[int]:
 def _related(question: Question) -> list[str]:
     """Say whether one of two entries relates to the other, in the direction in which it does."""
     index, request = question.index, question.request
-    if not request.yes_no:
+    kinds = [index.entries[p].kind for p in _pair(question)]
+    uses = kinds[0] in PROPER and kinds[1] in ("technique", "malware", "tool")
+    open_question = uses and request.asked in ("definition", "technique")
+    if not request.yes_no and not open_question:
         return []
     first, second = question.subjects[:2]
     for one, other in product(first.positions, second.positions):

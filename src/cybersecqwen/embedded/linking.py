@@ -28,16 +28,18 @@ from cybersecqwen.embedded.name_book import (
     name_book,
 )
 from cybersecqwen.embedded.phrases import Phrases, Token, tokens
-from cybersecqwen.embedded.question import asking_phrases, known_words
+from cybersecqwen.embedded.question import asking_phrases, asking_words, common_words, known_words
 from cybersecqwen.embedded.terms import stem
 
 WAYS = ("id", "name", "alias", "order", "fuzzy", "part", "situation")  # the surest first
 _SHORT = 3  # letters of an acronym, which may be an everyday one
+_BETWEEN = 2  # framing words within a name in another order
 _JOINED = 2  # words that may be one in a name
 _LONG = 400  # tokens of a question in which names are looked for
 _RARE = 5.0  # inverse document frequency from which a word is no everyday one of this field
 _FRAMING = word_set("framing")
 _EVERYDAY = word_set("everyday")
+_SIGNS = frozenset({"group", "gang", "actor", "malware", "ransomware", "campaign", "tool", "apt"})
 # Kinds that are seldom meant by one word, which is a platform's or an everyday one.
 _BESIDE = frozenset({"data source", "data component", "asset", "category", "view"})
 # The kinds of entries in the order in which one of several of a name is meant.
@@ -78,10 +80,8 @@ def named(index: KnowledgeIndex, text: str, *, everyday: bool = False) -> list[S
     cut, changed = mended(index, tokens(text)[:_LONG])
     subjects: dict[int, Subject] = {}
     taken: set[int] = set()
-    for subject in (
-        *_written(index, cut, "" if everyday else text),
-        *_unordered(index, cut),
-    ):
+    found = [*_written(index, cut, "" if everyday else text), *_unordered(index, cut)]
+    for subject in sorted(found, key=lambda s: (s.way != "id", s.start - s.end)):
         places = range(subject.start, subject.end)
         if taken.isdisjoint(places):
             taken.update(places)
@@ -126,10 +126,12 @@ def _unordered(index: KnowledgeIndex, cut: Sequence[Token]) -> Iterator[Subject]
     unordered = name_book(index).unordered
     for start, end in _runs(cut, 2):
         run = cut[start:end]
-        if run[0].word not in _FRAMING and run[-1].word not in _FRAMING:
-            entries = unordered.get(content(run))
-            if entries:
-                yield _subject(index, run, entries, start)
+        key = content(run)
+        if {run[0].word, run[-1].word} & _FRAMING or end - start - len(key) > _BETWEEN:
+            continue
+        entries = unordered.get(key)
+        if entries:
+            yield _subject(index, run, entries, start)
 
 
 def _subject(index: KnowledgeIndex, run: Sequence[Token], entries: Named, start: int) -> Subject:
@@ -150,8 +152,9 @@ def _is_name(
     """Tell whether a single word is meant as a name, not as an everyday word."""
     token, book = cut[place], name_book(index)
     kinds = {index.entries[p].kind for p in entries}
-    as_written = any({token.word, token.base} & book.written[p] for p in entries)
-    if _is_part_of_another(index, cut, place):
+    forms = {token.word, token.base, token.stem}  # its stem has no letter doubled at the end
+    as_written = any(forms & book.written[p] for p in entries)
+    if _is_part_of_another(index, cut, place) or _is_of_the_language(cut, place):
         return False
     if kinds <= _BESIDE or "alias" in entries.values():
         return as_written if "alias" in entries.values() else len(cut) == 1
@@ -160,6 +163,13 @@ def _is_name(
     others = {other.base for other in cut if other.word not in _FRAMING} - known_words()
     alone = len(cut) == 1 or (others <= {token.base} and not kinds <= PROPER)
     return alone or _is_shouted(cut, place) or _is_no_everyday_word(index, cut, place, text)
+
+
+def _is_of_the_language(cut: Sequence[Token], place: int) -> bool:
+    """Tell whether a word asks for something, or is a common one of another language."""
+    token = cut[place]
+    capital = place > 0 and token.text[0].isupper()
+    return token.word in (common_words() if capital else asking_words() | common_words())
 
 
 def _is_no_everyday_word(
@@ -200,21 +210,31 @@ def meant_otherwise(index: KnowledgeIndex, cut: Sequence[Token]) -> Subject | No
     return None
 
 
-def part_of_name(index: KnowledgeIndex, cut: Sequence[Token]) -> Subject | None:
-    """Return what a single word may be short for, as "bear" for "Cozy Bear", or None."""
+def part_of_name(
+    index: KnowledgeIndex, cut: Sequence[Token], *, alone: bool = True
+) -> Subject | None:
+    """Return what a single word may be short for, as "bear" for "Cozy Bear", or None.
+
+    Where it does not stand `alone` it has to have a capital.
+    """
     parts = name_book(index).parts
     for place, token in enumerate(cut):
         known = token.word in _FRAMING | _EVERYDAY or token.base in known_words()
-        if not known and token.stem in parts:
-            positions = tuple(sorted(parts[token.stem]))
+        capital = place > 0 and token.text != token.word
+        if not known and len(token.word) > _SHORT and token.word in parts and (alone or capital):
+            positions = tuple(sorted(parts[token.word]))
             return Subject(token.text, positions, "part", place, place + 1)
     return None
 
 
 def unknown_name(index: KnowledgeIndex, cut: Sequence[Token]) -> str:
-    """Return the capitalised words in a question that nothing knows, as a name; "" for none."""
+    """Return the capitalised words in a question that nothing knows, as a name; "" for none.
+
+    Words that are known by themselves count too, beside a word such as "group".
+    """
     for place, token in enumerate(cut):
-        if place and token.text[0].isupper() and is_unknown(index, token):
+        capital = place > 0 and token.text[0].isupper()
+        if capital and (is_unknown(index, token) or _is_introduced(cut, place)):
             start = end = place
             while start > 1 and cut[start - 1].text[0].isupper():
                 start -= 1
@@ -224,10 +244,18 @@ def unknown_name(index: KnowledgeIndex, cut: Sequence[Token]) -> str:
     return ""
 
 
+def _is_introduced(cut: Sequence[Token], place: int) -> bool:
+    """Tell whether two capitalised words are called a group, a malware or the like."""
+    beside = [cut[i].word for i in (place - 1, place + 2) if 0 <= i < len(cut)]
+    pair = place + 1 < len(cut) and cut[place + 1].text[0].isupper()
+    return pair and not _SIGNS.isdisjoint(beside)
+
+
 def content_terms(cut: Sequence[Token], taken: Collection[int]) -> list[str]:
     """List the stems of the words that name no subject and frame nothing, each once."""
     left = (token for place, token in enumerate(cut) if place not in taken)
-    return list(dict.fromkeys(token.stem for token in left if token.word not in _FRAMING))
+    empty = _FRAMING | common_words()
+    return list(dict.fromkeys(token.stem for token in left if token.word not in empty))
 
 
 def distinct(subjects: Iterable[Subject]) -> list[Subject]:

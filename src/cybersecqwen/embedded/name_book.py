@@ -28,9 +28,10 @@ PROPER = frozenset({"malware", "tool", "group", "campaign"})  # kinds that have 
 _ALIKE = 0.8  # share of the letters from which a word that nothing knows is taken for another
 _LEAST = 5  # letters of such a word
 _MOST = 12  # such words of a question; beyond, it is in another language
-_FRAMING = word_set("framing")
+_FRAMING = word_set("framing") | {"our", "my", "your", "his", "her", "us"}
 _PART = re.compile(r"\(([^()]+)\)|'([^']+)'")
 _ACRONYM = 3  # letters that a name in brackets has more than
+_KIND_ENDINGS = (" group", " team", " gang", " ransomware", " malware", " compromise")
 _QUOTING = frozenset({"weakness", "attack pattern", "category"})  # kinds whose names hold others
 
 Named = dict[int, str]  # the way in which a name is an entry's, by the entry's position
@@ -52,7 +53,7 @@ class NameBook:
             self._add(position, _variants(entry), "name")
             if entry.kind in PROPER:
                 for token in tokens(" ".join((entry.name, *entry.aliases))):
-                    self.parts[token.stem].add(position)
+                    self.parts[token.word].add(position)
 
     def _add(self, position: int, names: Iterable[str], way: str) -> None:
         for name in names:
@@ -90,6 +91,8 @@ def _variants(entry: Entry) -> Iterator[str]:
     for name in (entry.name, *entry.aliases):
         yield name
         yield name.partition(" (")[0]
+        if entry.kind in PROPER and name.lower().endswith(_KIND_ENDINGS):
+            yield name.rpartition(" ")[0]
         if entry.kind in _QUOTING:
             for bracketed, quoted in _PART.findall(name):
                 if len(bracketed) > _ACRONYM or " " in quoted:

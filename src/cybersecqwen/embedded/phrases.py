@@ -17,8 +17,12 @@ from typing import NamedTuple
 
 from cybersecqwen.embedded.terms import singular, stem
 
-_TOKEN = re.compile(r"[a-z]+-\d+|[a-z]{1,3}\d{4}(?:\.\d{3})?|[^\W_]+", re.IGNORECASE)
-_UNSPACED = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")  # scripts that put no space between words
+_SCRIPT = r"[\u3040-\u30ff\u4e00-\u9fff]"  # those that put no space between words
+_UNSPACED = re.compile(_SCRIPT)
+_TOKEN = re.compile(
+    rf"[a-z]+-\d+|[a-z]{{1,3}}\d{{4}}(?:\.\d{{3}})?|[a-z0-9]+(?={_SCRIPT})|{_SCRIPT}+|[^\W_]+",
+    re.IGNORECASE,
+)
 
 
 class Token(NamedTuple):

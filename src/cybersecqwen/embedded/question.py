@@ -166,6 +166,14 @@ def known_words() -> frozenset[str]:
 
 
 @cache
+def common_words() -> frozenset[str]:
+    """Return the commonest words of other languages, and words that ask for or point to nothing."""
+    lexicon = question_lexicon()
+    words = " ".join(lexicon["languages"].values()).split()
+    return frozenset((*words, *HOW, *lexicon["vague"]["filler"]))
+
+
+@cache
 def asking_words() -> frozenset[str]:
     """Return the longer single words by which a question asks for something."""
     asked = question_lexicon()["asked"].values()

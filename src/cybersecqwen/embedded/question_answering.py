@@ -24,14 +24,17 @@ from cybersecqwen.embedded import comparison, facts, linking, refusal, situation
 from cybersecqwen.embedded.confidence import confidence
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.linking import Subject
+from cybersecqwen.embedded.question import HOW
 from cybersecqwen.embedded.terms import terms
 from cybersecqwen.embedded.understanding import Question, understand
 from cybersecqwen.records import Answer, Evidence
 
 NOT_COVERED = "not covered"
 _EVIDENCE = 5
+_PAIR = 2  # entries that a part of a name may mean, of which both are answered
 _SEVERAL = 3  # entries that one answer speaks of
 _ENOUGH = 0.45  # score from which a situation is linked to an entry
+_LITTLE = 0.3  # the same, where the question asks for a weakness
 _PLENTY = 0.9  # the same, where no word of the question is one of security
 _DESCRIBING = 2  # words that tell, from which a question describes something
 _CLOSEST = 3  # entries that a description is compared with in the answer
@@ -126,7 +129,8 @@ def _served(question: Question, asked: str) -> Reply | None:
     index = question.index
     found: list[tuple[int, Subject, int, list[str]]] = []
     for subject in question.subjects:
-        for position in statements.preferred(question, subject.positions):
+        positions = statements.preferred(question, subject.positions)
+        for position in statements.of_one_domain(index, positions):
             sentences = statements.said(question, asked, position)
             if sentences and not (_is_aside(question, subject)):
                 hops = max(
@@ -174,7 +178,8 @@ def _is_aside(question: Question, subject: Subject) -> bool:
 def _of_platform(question: Question) -> Reply | None:
     """List the techniques of a platform, where the question is about nothing else."""
     index, request = question.index, question.request
-    if not request.platforms or not {"technique", "platform"} & {request.asked, *request.others}:
+    asked = {"technique", "platform"} & {request.asked, *request.others}
+    if not request.platforms or not asked or question.cut[0].word in HOW:
         return None
     if any(index.entries[s.positions[0]].kind != "tactic" for s in question.subjects):
         return None
@@ -189,21 +194,27 @@ def _of_platform(question: Question) -> Reply | None:
 
 def _unclear(question: Question) -> Reply | None:
     """Ask back where a question is vague or may mean several entries; name what nothing is."""
-    index, rest = question.index, question.rest
-    if question.subjects:
+    index, cut = question.index, question.cut
+    if question.subjects or not cut:
         return None
-    if question.cut and refusal.is_vague(question.cut):
+    name, manual = linking.unknown_name(index, cut), refusal.manual(cut)
+    if refusal.is_vague(cut):
         text = "Please say more: which technique, group, software, weakness or CVE is it about?"
         return Reply(Answer(text, 0.0, covered=False))
-    name = linking.unknown_name(index, question.cut)
-    if name and question.request.certain and len(rest) <= len(name.split()) + 1:
+    if manual:
+        return Reply(not_covered(f"{manual} is none of the knowledge bases"))
+    if name and question.request.certain and len(question.rest) <= len(name.split()) + 1:
         return Reply(not_covered(f"nothing that is known here is called {name}"))
-    part = linking.part_of_name(index, question.cut) if len(rest) <= 1 else None
-    if part is None:
-        return None
-    if len(part.positions) == 1:
-        return _of_subjects(replace(question, subjects=(part,)))
-    names = facts.listed([index.label(position) for position in part.positions])
+    part = linking.part_of_name(index, cut, alone=len(question.rest) <= 1)
+    return _of_part(question, part) if part else None
+
+
+def _of_part(question: Question, part: Subject) -> Reply | None:
+    """Answer for what a part of a name may mean, or ask which of them is meant."""
+    if len(part.positions) <= (_PAIR if question.request.certain else 1):
+        each = tuple(part._replace(positions=(position,)) for position in part.positions)
+        return _of_subjects(replace(question, subjects=each))
+    names = facts.listed([question.index.label(position) for position in part.positions])
     return Reply(Answer(f'Which one do you mean by "{part.said}": {names}?', 0.0, covered=False))
 
 
@@ -212,7 +223,7 @@ def _of_situation(question: Question) -> Reply | None:
     if len(question.rest) < _DESCRIBING:
         return None
     fits = _fits(question)
-    if not fits or fits[0].score < (_ENOUGH if _is_of_the_field(question) else _PLENTY):
+    if not fits or fits[0].score < _least(question):
         return None
     best, *others = fits
     described = replace(question, subjects=(Subject("", (best.position,), "situation"),))
@@ -228,9 +239,17 @@ def _of_situation(question: Question) -> Reply | None:
     return _reply(question, sentences, [best.position], confidence("situation", asked, best.score))
 
 
+def _least(question: Question) -> float:
+    """Return the score from which a situation is linked, by how much a question is of the field."""
+    if question.request.kinds == {"weakness"}:
+        return _LITTLE
+    return _ENOUGH if _is_of_the_field(question) else _PLENTY
+
+
 def _is_of_the_field(question: Question) -> bool:
     """Tell whether a word of the question is one of security."""
-    return bool(question.request.kinds or question.signs("code") or question.signs("attack"))
+    kinds = question.request.kinds & {*_DESCRIBED, *_ASKED_FOR}
+    return bool(kinds or question.signs("code") or question.signs("attack"))
 
 
 def _fits(question: Question) -> list[situation.Fit]:
@@ -238,9 +257,11 @@ def _fits(question: Question) -> list[situation.Fit]:
     asked = question.request.kinds
     own = [kind for kind in (*_DESCRIBED, *_ASKED_FOR) if kind in asked]
     lean = _LEANING * (question.signs("code") - question.signs("attack"))
-    groups = [(own, 1.2)] if own else []
-    if own != ["weakness"]:
-        groups += [(["weakness"], 1.0 + lean), (["technique"], 1.0 - lean)]
+    if own:
+        fits = situation.fitting(question.index, question.description, own, limit=_CLOSEST)
+        if own == ["weakness"] or (fits and fits[0].score >= _ENOUGH):
+            return fits
+    groups = ((["weakness"], 1.0 + lean), (["technique"], 1.0 - lean))
     each = [
         [
             situation.Fit(fit.position, fit.score * factor)

@@ -22,6 +22,7 @@ DECLINED = (
     "I decline: this only serves defence, and does not help to build or run an attack; "
     "ask how it is detected or prevented."
 )
+_AIMED = frozenset({"this", "my", "the", "a", "an", "into", "someone", "his", "her", "that"})
 _REACH = 9  # tokens from the verb of a request to what it asks for
 _ASKING = frozenset(
     {
@@ -82,6 +83,8 @@ def is_harmful(text: str) -> bool:
             between = range(ask.end, weapon.end + 2)
             if 0 <= weapon.start - ask.end < _REACH and not any(d in between for d in defence):
                 return True
+    if words.attack.find(cut[:1]) and len(cut) > 1 and cut[1].word in _AIMED:
+        return not defence
     for how in words.first.find(cut):
         for attack in words.attack.find(cut):
             between = range(how.end, attack.end + 1)
@@ -116,6 +119,17 @@ def _generic() -> frozenset[str]:
 def back_words() -> frozenset[str]:
     """Return the words that point back to the subject of the question before."""
     return frozenset(question_lexicon()["vague"]["back"])
+
+
+def manual(cut: Sequence[Token]) -> str:
+    """Return the manual or law that a question is about, as it names it; "" for none."""
+    matches = _manuals().find(cut)
+    return " ".join(t.text for t in cut[matches[0].start : matches[0].end]) if matches else ""
+
+
+@cache
+def _manuals() -> Phrases:
+    return Phrases({"manual": question_lexicon()["vague"]["manuals"]})
 
 
 def language(text: str) -> str:

@@ -64,16 +64,37 @@ def preferred(question: Question, positions: Sequence[int]) -> list[int]:
     index, tactics = question.index, question.tactics
     domain = next((sign for sign in ("mobile", "ics") if question.signs(sign)), "")
 
-    def rank(position: int) -> tuple[bool, bool, bool]:
+    def rank(position: int) -> tuple[bool, bool, bool, int]:
+        own = is_of(index, position, question.request.asked)
         served = _names(index, index.related(position, "tactic"))
-        own = not is_of(index, position, question.request.asked)
         return (
-            own,
+            own == bool(question.words & _RELATING),
             bool(tactics) and tactics.isdisjoint(served),
             situation.domain(index, position) != domain,
+            -_in_use(index, position),
         )
 
     return sorted(positions, key=rank)
+
+
+def _in_use(index: KnowledgeIndex, position: int) -> int:
+    """Count how many use a technique; 0 for other entries."""
+    if index.entries[position].kind != "technique":
+        return 0
+    return len(index.related(position, "uses", inverse=True))
+
+
+def of_one_domain(index: KnowledgeIndex, positions: Sequence[int]) -> list[int]:
+    """Leave out the techniques of another domain than the first's: they only share its name."""
+    first = positions[0]
+    if index.entries[first].kind != "technique":
+        return list(positions)
+    own = situation.domain(index, first)
+    return [
+        p
+        for p in positions
+        if index.entries[p].kind != "technique" or situation.domain(index, p) == own
+    ]
 
 
 def _followed(question: Question, asked: str, position: int) -> list[str]:

@@ -19,7 +19,7 @@ from cybersecqwen.embedded.name_book import PROPER, mended
 from cybersecqwen.embedded.phrases import Token, tokens
 from cybersecqwen.embedded.question import HOW, Request, read_request
 
-_FEW = 3  # words that say what a question is about, below which a general one may
+_FEW = 2  # words that say what a question is about, below which a general one may
 # What only an actor, software or a campaign is asked for.
 _OF_NAMES = frozenset(
     {
@@ -98,9 +98,10 @@ def understand(index: KnowledgeIndex, text: str, *, before: Sequence[int] = ()) 
     rest = linking.content_terms(cut, {*taken, *request.used})
     if before and _points_back(cut, rest) and _are_tactics(index, subjects):
         subjects = [*subjects, Subject("it", tuple(before), "name")]
-    if not subjects and len(rest) < _FEW:
-        otherwise = linking.meant_otherwise(index, cut)
-        subjects = [otherwise] if otherwise else []
+    if not subjects and len(rest) < _FEW and (other := linking.meant_otherwise(index, cut)):
+        subjects = [other]
+        taken.update({place: set() for place in range(other.start, other.end)})
+        rest = linking.content_terms(cut, {*taken, *request.used})
     question = Question(index, text, cut, tuple(subjects), request, tuple(rest), tuple(names))
     return replace(question, request=_of_a_tactic(question))
 
@@ -117,7 +118,7 @@ def _named(index: KnowledgeIndex, text: str, cut: Sequence[Token]) -> list[Subje
     more = [
         subject
         for subject in linking.named(index, text, everyday=True)
-        if index.entries[subject.positions[0]].kind in PROPER
+        if index.entries[subject.positions[0]].kind in (*PROPER, "technique")
         and taken.isdisjoint(range(subject.start, subject.end))
     ]
     return sorted([*names, *more], key=lambda subject: subject.start)
@@ -132,7 +133,7 @@ def _of_a_tactic(question: Question) -> Request:
     kinds = {question.index.entries[s.positions[0]].kind for s in question.subjects}
     uses = kinds & {"group", "malware", "tool", "campaign"}
     request = question.request
-    if request.asked == "definition" and uses and question.tactics and not request.yes_no:
+    if request.asked == "definition" and uses and question.tactics:
         return replace(request, asked="technique", others=("definition",), certain=True)
     return request
 
