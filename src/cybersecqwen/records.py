@@ -358,7 +358,8 @@ class Grounding:
     """What became of what a language model wrote from quoted passages.
 
     `written` counts its sentences, or its answers where it was to choose. Where none was `kept` the
-    embedded answer stands; `failure` says so of a model that gave no text.
+    embedded answer stands; `failure` says so of a model that gave no text. With `leads` the answer
+    begins with the model's words, else with the embedded ones.
     """
 
     model: str
@@ -367,3 +368,4 @@ class Grounding:
     refused: tuple[Refusal, ...] = ()
     passages: tuple[Quotation, ...] = ()
     failure: str = ""
+    leads: bool = False

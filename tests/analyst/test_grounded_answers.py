@@ -66,6 +66,13 @@ def test_sentences_that_the_passages_bear_out_are_the_answer(server: Any) -> Non
     assert row["passages"][0]["text"] == ask(TACTIC).answer
 
 
+def test_where_the_first_sentence_is_refused_the_embedded_answer_leads(server: Any) -> None:
+    says(server, "It was made in 2006 [1]. It serves Execution [1].")
+    [answer] = written(server, TACTIC)
+    assert answer.answer == f"{ask(TACTIC).answer} It serves Execution [1]."
+    assert as_answer(Question(0, TACTIC), answer)["grounding"]["answer_of"] == "both"
+
+
 def test_the_embedded_answer_and_its_passages_are_quoted_with_their_numbers(server: Any) -> None:
     says(server, "NOT COVERED")
     written(server, TACTIC)

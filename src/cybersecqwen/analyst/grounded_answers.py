@@ -7,9 +7,9 @@
 
 The embedded answer comes first: what it does not cover, or declines, is never put to the model.
 The model gets it with its evidence as quoted passages. Of a free answer the sentences that the
-passages bear out are kept, at the embedded model's confidence. Of a choice the letter is weighed
-against the embedded probabilities. Where nothing is left, or the model fails, the embedded answer
-stands.
+passages bear out are kept, behind the embedded answer unless the first of them is, at the embedded
+confidence. Of a choice the letter is weighed against the embedded probabilities. Where nothing is
+left, or the model fails, the embedded answer stands.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cybersecqwen.analyst.fallible_model import FallibleModel, Tell
-from cybersecqwen.analyst.grounding import check
+from cybersecqwen.analyst.grounding import check, sentences
 from cybersecqwen.analyst.questions import Question
 from cybersecqwen.analyst.quotations import in_a_line, numbered, quoted
 from cybersecqwen.analyst.related import knowledge
 from cybersecqwen.analyst.voting import outweighed, weighed
+from cybersecqwen.cwe.identifiers import normalise_ids
 from cybersecqwen.embedded.option_ranker import QuestionContext
 from cybersecqwen.engines import empty_response, failure_reason
 from cybersecqwen.engines.reasoning import read_answer
@@ -212,13 +213,14 @@ def _answer(draft: _Draft, response: Response | None, model: str, index: Knowled
     kept, refused = check(text, draft.passages, draft.question.text, index)
     if not text or text.upper().startswith(_NO_ANSWER):
         kept, refused = [], [Refusal(text, "finds no answer in the passages")]
+    leads = bool(kept) and normalise_ids(sentences(text)[0]) == kept[0]
     grounding = Grounding(
-        model, len(kept) + len(refused), len(kept), tuple(refused), draft.passages
+        model, len(kept) + len(refused), len(kept), tuple(refused), draft.passages, leads=leads
     )
-    if not kept:
-        return replace(draft.answer, grounding=grounding)
-    _, line_break, table = draft.answer.answer.partition("\n")  # which no sentence stands in for
-    return replace(draft.answer, answer=" ".join(kept) + line_break + table, grounding=grounding)
+    # The first sentence is the one that answers, and no sentence stands in for a table.
+    line, line_break, table = draft.answer.answer.partition("\n")
+    said = " ".join(kept if leads else [line, *kept])
+    return replace(draft.answer, answer=said + line_break + table, grounding=grounding)
 
 
 def _chosen(draft: _Draft, text: str, model: str) -> Answer:
@@ -234,7 +236,7 @@ def _chosen(draft: _Draft, text: str, model: str) -> Answer:
     first = max(shares, key=lambda one: (shares[one], one == letter))
     choice = letters.index(first)
     if first == letter:
-        grounding = Grounding(model, 1, 1, (), draft.passages)
+        grounding = Grounding(model, 1, 1, (), draft.passages, leads=True)
     else:
         reason = outweighed(letter, first, shares[first])
         refused = (Refusal(text[-_SHOWN:], reason),)

@@ -188,7 +188,7 @@ def as_answer(question: Question, answer: Answer, *, top: int = 3) -> Json:
 def _grounding(grounding: Grounding) -> Json:
     return {
         "model": grounding.model,
-        "answer_of": "model" if grounding.kept else "embedded",
+        "answer_of": "model" if grounding.leads else "both" if grounding.kept else "embedded",
         "sentences": grounding.written,
         "kept": grounding.kept,
         "refused": [{"sentence": r.text, "reason": r.reason} for r in grounding.refused],

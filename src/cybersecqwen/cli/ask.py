@@ -128,7 +128,8 @@ def _texts(answers: Iterable[tuple[Question, Answer]], *, top: int, several: boo
         lines = [f"{question.id}: {question.text[:200]}"] if several else []
         shown += f"  [{answer.confidence:.0%}]"
         lines += [fill(line, 100) for line in shown.splitlines()]
-        lines += grounding_lines(answer.grounding, answer.answer)
+        of = "sentences" if answer.choice is None else "answers"
+        lines += grounding_lines(answer.grounding, answer.answer, of=of)
         for evidence in () if answer.listing else answer.evidence[:top]:
             lines.append(
                 f"  {evidence.id:10} {evidence.name} "

@@ -156,11 +156,14 @@ def _caution(candidate: Candidate | None) -> str:
     return f"{candidate.usage}: better {candidate.better} {load_catalogue()[candidate.better].name}"
 
 
-def grounding_lines(grounding: Grounding | None, answer: str = "") -> Iterator[str]:
+def grounding_lines(
+    grounding: Grounding | None, answer: str = "", *, of: str = "answers"
+) -> Iterator[str]:
     """Yield what became of a language model's text, and the passages that an answer cites."""
     if grounding is None:
         return
-    yield f"  {_grounded(grounding)}"
+    behind = of == "sentences" and grounding.kept and not grounding.leads
+    yield f"  {_grounded(grounding, of)}{', behind the embedded answer' if behind else ''}"
     first = {reason: text for text, reason in reversed(grounding.refused)}
     for reason, times in Counter(reason for _, reason in grounding.refused).items():
         often = f" ({times} times)" if times > 1 else ""
@@ -171,13 +174,12 @@ def grounding_lines(grounding: Grounding | None, answer: str = "") -> Iterator[s
             yield f"  [{passage.number}] {name}"
 
 
-def _grounded(grounding: Grounding) -> str:
+def _grounded(grounding: Grounding, of: str = "answers") -> str:
     if grounding.failure:
         return f"{grounding.model} gave no answer, this is the embedded one"
     if not grounding.kept:
         return f"nothing that {grounding.model} wrote was kept, this is the embedded answer"
-    what = "sentences" if grounding.passages else "answers"
-    return f"{grounding.kept} of {grounding.written} {what} of {grounding.model} kept"
+    return f"{grounding.kept} of {grounding.written} {of} of {grounding.model} kept"
 
 
 def terminal_text(text: str) -> str:
