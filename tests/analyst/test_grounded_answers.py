@@ -13,9 +13,12 @@ import pytest
 
 import cybersecqwen as cq
 from cybersecqwen.analyst.grounded_answers import write_answers
+from cybersecqwen.analyst.grounding import check, sentences
 from cybersecqwen.analyst.questions import Question, as_answer, ask
+from cybersecqwen.analyst.quotations import quoted
+from cybersecqwen.analyst.related import knowledge
 from cybersecqwen.errors import CyberSecQwenError, InputError
-from cybersecqwen.records import Answer, Evidence
+from cybersecqwen.records import Answer, Evidence, Quotation
 
 TACTIC = "Which tactic does T1059.001 serve?"
 FRANCE = "What is the capital of France?"
@@ -116,6 +119,25 @@ def test_a_table_stays_below_what_the_model_wrote(server: Any) -> None:
     )
     assert answer.answer == "Foo 1.2 is in KEV [1].\n\nCVE-2020-1  9.8\nCVE-2020-2  7.5"
     assert "KEV. CVE-2020-1 9.8 CVE-2020-2 7.5" in prompts(server)[0]
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        TACTIC,
+        "What is Kerberoasting?",
+        "Who uses Cobalt Strike?",
+        "How is CWE-89 prevented?",
+        "How is T1003.001 detected?",
+        "What is CAPEC-66?",
+    ],
+)
+def test_what_repeats_the_embedded_answer_word_for_word_is_kept(question: str) -> None:
+    passage = Quotation(1, "", "", "", quoted(ask(question).answer, longest=4_000))
+    text = "\n".join(f"{sentence} [1]" for sentence in sentences(passage.text))
+    kept, refused = check(text, [passage], question, knowledge())
+    assert kept
+    assert refused == []
 
 
 def test_reasoning_is_no_part_of_the_answer(server: Any) -> None:

@@ -60,3 +60,9 @@ def test_slips_in_names_and_in_what_is_asked_for_are_mended(index: KnowledgeInde
     assert [token.word for token in cut[:4]] == ["mitigations", "techniques", "of", "kimsuky"]
     assert [token.word for token in cut[4:]] == ["sourdough", "apt999"]
     assert places == {0, 1, 3}
+
+
+def test_every_kind_of_entry_can_be_named(index: KnowledgeIndex) -> None:
+    for kind in sorted({entry.kind for entry in index.entries}):
+        entry = next(entry for entry in index.entries if entry.kind == kind)
+        assert isinstance(named(index, f"Who uses {entry.name}?"), list)

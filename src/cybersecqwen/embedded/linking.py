@@ -140,7 +140,8 @@ def _subject(index: KnowledgeIndex, run: Sequence[Token], entries: Named, start:
 
     def rank(position: int) -> tuple[bool, int, int]:
         as_written = said.lower() in written[position]
-        return not as_written, _ORDER.index(index.entries[position].kind), position
+        kind = index.entries[position].kind
+        return not as_written, (*_ORDER, kind).index(kind), position  # one of no order comes last
 
     way = min(entries.values(), key=WAYS.index)
     return Subject(said, tuple(sorted(entries, key=rank)), way, start, start + len(run))
