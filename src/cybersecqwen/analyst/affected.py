@@ -76,6 +76,10 @@ _FIXED = [
         rf"(?:fix|contain|include|patch|address|resolve|correct)",
     )
 ]
+_RANGE = re.compile(
+    rf"(?:{_VERSIONED} )?(?:before|prior to|through|up to|until|to)(?: and including)?"
+    rf"(?: version)? {_VERSIONED}|{_VERSIONED} and (?:earlier|prior|below)"
+)
 _MORE = re.compile(
     rf"(?:\s*(?:,|and|or|&)\s*)+(?:versions? )?({_VERSIONED})(?![\w.]*\s*(?:before|to|through))"
 )
@@ -92,6 +96,15 @@ def affected_product(text: str) -> str:
             if len(name) > 1 and not _NO_PRODUCT.match(name):
                 return name
     return ""
+
+
+def affected_versions(text: str) -> list[str]:
+    """List the ranges of versions that a description names, in its own words.
+
+    >>> affected_versions("Foo 2.1 through 2.4 and 1.x before 1.9.2 crash.")
+    ['2.1 through 2.4', '1.x before 1.9.2']
+    """
+    return list(dict.fromkeys(match[0] for match in _RANGE.finditer(text)))
 
 
 def fixed_versions(text: str) -> list[str]:

@@ -84,7 +84,8 @@ def answer_query(query: RecordQuery, records: Sequence[Path]) -> Answer | None:
     if not query.words and not query.filters:
         return None
     release, kev = exploitation.known_exploited(None, records)
-    with open_indexes(records) as indexes:
+    only = list(kev) if query.table and query.exploited else None
+    with open_indexes(records, only=only) as indexes:
         if query.table:
             answer = _table(query, indexes, release, kev)
             if answer.covered or query.filters or not query.certain:

@@ -83,11 +83,14 @@ def _places(cve_ids: Sequence[str], records: Sequence[Path]) -> list[Path]:
 
 
 @contextmanager
-def open_indexes(records: Sequence[Path]) -> Iterator[list[Index]]:
+def open_indexes(
+    records: Sequence[Path], *, only: Sequence[str] | None = None
+) -> Iterator[list[Index]]:
     """Open what can be searched: the files that are given, or the store of the cache.
 
-    Raises InputError for a file that holds no records, and for a store that another program
-    has been writing for too long.
+    Where `only` some ids matter, of a table no more than these is read into memory. Raises
+    InputError for a file that holds no records, and for a store that another program has been
+    writing for too long.
     """
     from cybersecqwen.analyst.lookup import record_files
     from cybersecqwen.sources.fetch import default_cache
@@ -95,19 +98,23 @@ def open_indexes(records: Sequence[Path]) -> Iterator[list[Index]]:
     store = default_cache() / NAME
     paths = record_files(records) if records else [store] if store.is_file() else []
     with ExitStack() as stack:
-        indexes = [stack.enter_context(_open(path)) for path in paths]
+        indexes = [stack.enter_context(_open(path, only)) for path in paths]
         for index, path in zip(indexes, paths, strict=True):
             index_words(index.connection, path=path)
         yield indexes
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[Index]:
+def _open(path: Path, only: Sequence[str] | None = None) -> Iterator[Index]:
     if feed_name(path) == "recordstore":
         with open_for_reading(path) as connection:
             yield Index(path.name, search.newest(connection), connection)
+        return
+    modified = path.stat().st_mtime_ns if path.exists() else 0
+    if only is not None and is_parquet(path):
+        yield _part_in_memory(path, modified, tuple(only))
     else:
-        yield _in_memory(path, path.stat().st_mtime_ns if path.exists() else 0)
+        yield _in_memory(path, modified)
 
 
 def _is_index(path: Path, records: Sequence[Path]) -> bool:
@@ -132,6 +139,13 @@ def _in_memory(path: Path, _modified: int) -> Index:
     read = read_vulnerabilities(path, _log_error)
     search.fill(connection, tqdm(read, path.name, unit=" records", disable=None))
     return Index(path.name, search.newest(connection), connection)
+
+
+@lru_cache(maxsize=1)
+def _part_in_memory(path: Path, _modified: int, only: tuple[str, ...]) -> Index:
+    connection = open_in_memory()
+    search.fill(connection, local_records.look_up(only, [path], _log_error).values())
+    return Index(path.name, record_table.newest(path), connection)
 
 
 def _log_error(error: InputError) -> None:

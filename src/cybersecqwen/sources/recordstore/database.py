@@ -38,6 +38,7 @@ _APPLICATION = int.from_bytes(b"CSQW")
 _VERSION = 3  # of the schema, which says both
 _OLDEST = 1  # that is brought to this one
 MAGIC = b"SQLite format 3\0"
+_MANY = 20_000  # records, whose words take more than a moment to index
 _PATIENCE = 30.0  # seconds that a reader and a writer wait for each other
 
 # By SQLite's primary result codes: what is wrong, and what to do.
@@ -104,7 +105,8 @@ def index_words(connection: sqlite3.Connection, *, path: Path) -> None:
     if _has_current_index(connection):
         return
     number = connection.execute("SELECT count(*) FROM records").fetchone()[0]
-    _log.warning("%s: indexing the words of %d records", path, number)
+    if number >= _MANY or _has_index(connection):
+        _log.warning("%s: indexing the words of %d records", path, number)
     connection.execute("PRAGMA query_only = OFF")
     with transaction(connection):
         if not _has_index(connection):
