@@ -13,6 +13,7 @@ from cybersecqwen.analyst.record_queries import describe, parse
     ("text", "wanted"),
     [
         ("which F5 BIG-IP CVEs are in KEV?", {"words": ("f5", "big", "ip"), "exploited": True}),
+        ("exploited foo data protection CVEs", {"words": ("foo", "data", "protection")}),
         ("List all CVEs of Foo Server", {"words": ("foo", "server"), "table": True}),
         ("foo cves in 2024", {"since": "2024-01-01", "until": "2024-12-31"}),
         ("foo cves since March 2024", {"since": "2024-03-01", "until": ""}),
