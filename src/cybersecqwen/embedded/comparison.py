@@ -73,9 +73,8 @@ def _differing(question: Question) -> list[str]:
     index, pair = question.index, _pair(question)
     alike = index.entries[pair[0]].kind == index.entries[pair[1]].kind
     asked = question.request.asked == "difference"
-    if not asked and not (
-        alike and question.request.asked == "definition" and not question.request.yes_no
-    ):
+    unserved = not any(paths(index, question.request.asked, p) for p in pair)
+    if not asked and (not alike or not unserved or question.request.yes_no):
         return []
     told = [text for p in pair if (text := index.differs(p))]
     related = [f"{text}." for text in facts.stated_between(index, *pair)]
@@ -178,9 +177,4 @@ def _pair(question: Question) -> Sequence[int]:
 
 
 # The ways to answer a question about two entries, in the order in which they are tried.
-MODES: dict[str, Callable[[Question], list[str]]] = {
-    "choice": _chosen,
-    "common": _common,
-    "relation": _related,
-    "difference": _differing,
-}
+MODES: tuple[Callable[[Question], list[str]], ...] = (_chosen, _common, _related, _differing)

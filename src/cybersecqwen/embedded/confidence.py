@@ -1,23 +1,45 @@
-"""How sure an answer is, by the way its subject was linked and what was said of it."""
+"""How sure an answer is: the share of right answers among those that were found the same way.
+
+>>> confidence(Basis("id")) > confidence(Basis("name")) > confidence(Basis("situation", score=0.5))
+True
+
+The shares are in confidence.toml, which benchmarks/confidence.py measures and writes.
+"""
 
 from __future__ import annotations
 
-_BY_WAY = {
-    "id": 0.95,
-    "name": 0.93,
-    "alias": 0.9,
-    "order": 0.85,
-    "fuzzy": 0.85,
-    "part": 0.7,
-    "situation": 0.6,
-}
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from cybersecqwen.embedded.lexicon import read_lexicon
 
 
-def confidence(way: str, mode: str, score: float | None = None) -> float:
+class Basis(NamedTuple):
+    """What an answer rests on: how its subject was linked, and whether it is what was asked for."""
+
+    way: str = ""  # as in linking.WAYS
+    said: str = (
+        "asked"  # or "none" where nothing is recorded, "instead" where something else is told
+    )
+    score: float = 0.0  # of a situation: how well the description fits the entry
+
+
+UNKNOWN = Basis()
+
+
+@cache
+def _table() -> dict[str, Any]:
+    return read_lexicon("confidence.toml")
+
+
+def confidence(basis: Basis) -> float:
     """Return the probability that an answer answers its question."""
-    sure = _BY_WAY[way]
-    if mode in ("instead", "none"):
-        sure *= 0.7
-    if score is not None:
-        sure = min(0.9, 0.25 + 0.4 * score)
-    return round(sure, 4)
+    table = _table()
+    if basis.way == "situation":
+        scores, shares = zip(*table["situation"], strict=True)
+        sure = float(np.interp(basis.score, scores, shares))
+    else:
+        sure = table["ways"][basis.way]
+    return round(sure * table["said"][basis.said], 4)

@@ -69,6 +69,8 @@ def sentence(
 
 def listed(names: Sequence[str]) -> str:
     """Join names as in "a, b and c"; of a long list the first are named and the rest counted."""
+    if not names:
+        return ""
     more = len(names) - LISTED
     if more > 0:
         return f"{', '.join(names[:LISTED])} and {more} more"

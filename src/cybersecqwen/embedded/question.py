@@ -126,6 +126,7 @@ class Request:
     either: bool = False
     ransomware: bool = False
     used: frozenset[int] = frozenset()  # places of the tokens that say all this
+    asking: frozenset[int] = frozenset()  # those of them that say what is asked for
 
     @property
     def kinds(self) -> frozenset[str]:
@@ -170,7 +171,8 @@ def common_words() -> frozenset[str]:
     """Return the commonest words of other languages, and words that ask for or point to nothing."""
     lexicon = question_lexicon()
     words = " ".join(lexicon["languages"].values()).split()
-    return frozenset((*words, *HOW, *lexicon["vague"]["filler"]))
+    vague = lexicon["vague"]
+    return frozenset((*words, *HOW, *vague["filler"], *vague["back"]))
 
 
 @cache
@@ -201,6 +203,7 @@ def read_request(
     both, ranked = "common" in ranked, [asked for asked in ranked if asked != "common"]
     tactics = words.tactics.find(cut, taken)
     platforms = words.platforms.find(cut, taken)
+    asking = (cue for cue in cues if ranked and cue.value == ranked[0])
     certain = bool(ranked) and ranked[0] != "definition"
     return Request(
         asked=ranked[0] if ranked else "definition",
@@ -212,6 +215,7 @@ def read_request(
         both=both,
         either=any(token.word in ("or", "oder", "ou", "o") for token in cut),
         ransomware=any(token.word == "ransomware" for token in cut),
+        asking=frozenset(i for m in asking for i in range(m.start, m.end)),
         used=frozenset(i for m in (*found, *tactics, *platforms) for i in range(m.start, m.end)),
     )
 
@@ -228,6 +232,8 @@ def _weights(
         weight = asked[cue.value]["weight"] + boost
         if not boost and cut[0].word in HOW and cue.value in ("group", "software"):
             continue  # who acts in a question of how they do
+        if cue.value == "weakness" and cue.end == len(cut):
+            weight += _BOOST  # "… cwe?"
         weights[cue.value] = max(weight, weights.get(cue.value, 0.0))
         reached = cue.end
     return weights

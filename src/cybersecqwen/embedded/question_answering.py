@@ -21,9 +21,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from cybersecqwen.embedded import comparison, facts, linking, refusal, situation, statements
-from cybersecqwen.embedded.confidence import confidence
+from cybersecqwen.embedded.confidence import UNKNOWN, Basis, confidence
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.linking import Subject
+from cybersecqwen.embedded.name_book import PROPER
 from cybersecqwen.embedded.question import HOW
 from cybersecqwen.embedded.terms import terms
 from cybersecqwen.embedded.understanding import Question, understand
@@ -42,6 +43,9 @@ _NEAR = 0.6  # of the best score, from which another entry is named too
 _MUCH = 2.5  # times what a name weighs, from which the rest of a question counts more
 _LEANING = 0.15  # weight of a word that is a sign of code or of an attack
 _TINY = 1e-6
+# What is asked of situations too, and the kinds that lead to techniques and weaknesses.
+_DESCRIBING_ASKS = ("technique", "weakness", "mitigation", "detection", "attack pattern")
+_LEADING = ("attack pattern", "detection strategy", "asset")
 # The kinds of entries that a description of a situation is linked to, and those only if asked for.
 _DESCRIBED = ("technique", "weakness")
 _ASKED_FOR = ("attack pattern", "malware", "tool", "group", "campaign")
@@ -49,10 +53,14 @@ _ASKED_FOR = ("attack pattern", "malware", "tool", "group", "campaign")
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer, and the entries that it is about, to which the next question may point back."""
+    """An answer, and the entries that it is about, to which the next question may point back.
+
+    `basis` is what its confidence goes by.
+    """
 
     answer: Answer
     about: tuple[int, ...] = ()
+    basis: Basis = UNKNOWN
 
 
 def answer_question(index: KnowledgeIndex, text: str) -> Answer:
@@ -90,12 +98,12 @@ def _compared(question: Question) -> Reply | None:
     positions = [subject.positions[0] for subject in subjects[:2]]
     sentences = comparison.whether(question)
     if sentences:
-        return _reply(question, sentences, positions, confidence(way, "whether"))
+        return _reply(question, sentences, positions, Basis(way))
     if len(positions) == 2:
-        for mode, compare in comparison.MODES.items():
+        for compare in comparison.MODES:
             sentences = compare(question)
             if sentences:
-                return _reply(question, sentences, positions, confidence(way, mode))
+                return _reply(question, sentences, positions, Basis(way))
     return None
 
 
@@ -120,8 +128,8 @@ def _of_mention(question: Question) -> Reply | None:
     subject = question.subjects[0]
     position = statements.preferred(question, subject.positions)[0]
     sentences = facts.summary(question.index, position)
-    mode = "instead" if question.request.certain else "definition"
-    return _reply(question, sentences, [position], confidence(subject.way, mode))
+    said = "instead" if question.request.certain else "asked"
+    return _reply(question, sentences, [position], Basis(subject.way, said))
 
 
 def _served(question: Question, asked: str) -> Reply | None:
@@ -143,8 +151,9 @@ def _served(question: Question, asked: str) -> Reply | None:
     least = min(hops for hops, *_ in found)
     found = [one for one in found if one[0] == least][:_SEVERAL]
     sentences = [sentence for *_, said in found for sentence in said]
-    sure = confidence(found[0][1].way, asked)
-    return _reply(question, sentences, [position for _, _, position, _ in found], sure)
+    return _reply(
+        question, sentences, [position for _, _, position, _ in found], Basis(found[0][1].way)
+    )
 
 
 def _nothing_recorded(question: Question) -> Reply | None:
@@ -160,26 +169,31 @@ def _nothing_recorded(question: Question) -> Reply | None:
                     return Reply(not_covered(), (position,))
                 base = facts.base(index.entries[position].entry_id)
                 text = f"{base} records no {asked} for {index.label(position)}."
-                return _reply(question, [text], [position], confidence(subject.way, "none"))
+                return _reply(question, [text], [position], Basis(subject.way, "none"))
     return None
 
 
 def _is_aside(question: Question, subject: Subject) -> bool:
     """Tell whether a question says much more than a name that it mentions by the way."""
-    index = question.index
-    if subject.way == "id" or subject.end - subject.start > 1 or not subject.end:
+    index, asked = question.index, question.request.asked
+    if subject.way == "id" or not subject.end or asked not in _DESCRIBING_ASKS:
         return False
-    described = question.request.asked in ("weakness", "mitigation", "detection", "attack pattern")
+    kinds = {index.entries[position].kind for position in subject.positions}
+    own = question.request.kinds & {*_DESCRIBED, *_ASKED_FOR}
+    if own and not kinds & {*own, *PROPER, "tactic", *_LEADING}:
+        return len(question.rest) >= _DESCRIBING
     named = index.rarity(list(dict.fromkeys(terms(subject.said))))
     rest = [term for term in question.rest if index.postings([term])[0] is not None]
-    return described and index.rarity(rest) > _MUCH * named
+    return subject.end - subject.start == 1 and index.rarity(rest) > _MUCH * named
 
 
 def _of_platform(question: Question) -> Reply | None:
     """List the techniques of a platform, where the question is about nothing else."""
     index, request = question.index, question.request
     asked = {"technique", "platform"} & {request.asked, *request.others}
-    if not request.platforms or not asked or question.cut[0].word in HOW:
+    if not request.platforms or not asked or len(question.rest) >= _DESCRIBING:
+        return None
+    if question.cut[0].word in HOW:
         return None
     if any(index.entries[s.positions[0]].kind != "tactic" for s in question.subjects):
         return None
@@ -187,9 +201,11 @@ def _of_platform(question: Question) -> Reply | None:
     targets = facts.follow(index, word, "<platform:technique")
     targets.sort(key=lambda t: len(index.related(t, "platform")))  # those of no other first
     kept, about = statements.restricted(question, word, targets)
+    if not kept:
+        return None
     names = facts.listed([index.label(t) for t in kept])
     text = f"ATT&CK has {len(kept)} techniques {about}on {request.platforms[0]}: {names}."
-    return _reply(question, [text], kept[:_SEVERAL], confidence("name", "platform"))
+    return _reply(question, [text], kept[:_SEVERAL], Basis("name"))
 
 
 def _unclear(question: Question) -> Reply | None:
@@ -220,7 +236,7 @@ def _of_part(question: Question, part: Subject) -> Reply | None:
 
 def _of_situation(question: Question) -> Reply | None:
     """Link what the question describes to the entry that it fits, and answer for that."""
-    if len(question.rest) < _DESCRIBING:
+    if len(question.rest) < (1 if question.request.kinds == {"weakness"} else _DESCRIBING):
         return None
     fits = _fits(question)
     if not fits or fits[0].score < _least(question):
@@ -236,7 +252,7 @@ def _of_situation(question: Question) -> Reply | None:
     if near and statements.is_of(question.index, best.position, asked):
         names = facts.listed([question.index.label(position) for position in near])
         sentences.append(f"Near to it: {names}.")
-    return _reply(question, sentences, [best.position], confidence("situation", asked, best.score))
+    return _reply(question, sentences, [best.position], Basis("situation", score=best.score))
 
 
 def _least(question: Question) -> float:
@@ -284,11 +300,12 @@ def _language(question: Question) -> str:
 
 
 def _reply(
-    question: Question, sentences: Sequence[str], positions: Sequence[int], sure: float
+    question: Question, sentences: Sequence[str], positions: Sequence[int], basis: Basis
 ) -> Reply:
     text = " ".join(sentence for sentence in sentences if sentence)
     evidence = _evidence(question, positions)
-    return Reply(Answer(text, sure, covered=True, evidence=evidence), tuple(positions))
+    answer = Answer(text, confidence(basis), covered=True, evidence=evidence)
+    return Reply(answer, tuple(positions), basis)
 
 
 def _evidence(question: Question, positions: Sequence[int]) -> tuple[Evidence, ...]:

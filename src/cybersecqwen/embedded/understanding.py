@@ -73,8 +73,8 @@ class Question:
     @property
     def description(self) -> str:
         """Return the text without the words by which it asks."""
-        used = self.request.used
-        return " ".join(t.text for i, t in enumerate(self.cut) if i not in used)
+        asking = self.request.asking
+        return " ".join(t.text for i, t in enumerate(self.cut) if i not in asking)
 
     def signs(self, of: str) -> int:
         """Count the words that are a sign of something, such as of "code"."""
