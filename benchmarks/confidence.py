@@ -32,6 +32,8 @@ TARGET = HERE.parent / "src" / "cybersecqwen" / "embedded" / "confidence.toml"
 EDGES = (0.0, 0.45, 0.6, 0.8, 1.0, 1.4)  # scores of situations
 WAYS = ("id", "name", "alias", "order", "fuzzy", "part")
 PER_KIND = 10
+CAP = 0.9  # what is described is never surer than what is named
+NEW = 0.94  # of these shares, what questions that are asked for the first time reach
 
 
 class Asked(NamedTuple):
@@ -80,9 +82,12 @@ def _stands(one: str, text: str) -> bool:
 
 
 def share(asked: Iterable[Asked]) -> float:
-    """Return the share of right answers, with one right and one wrong more."""
+    """Return the share of right answers that new questions may expect.
+
+    One right and one wrong count more. Answers were made better with these questions.
+    """
     verdicts = [one.verdict for one in asked]
-    return round((verdicts.count("right") + 1) / (len(verdicts) + 2), 3)
+    return round(NEW * (verdicts.count("right") + 1) / (len(verdicts) + 2), 3)
 
 
 def by_way(asked: list[Asked]) -> str:
@@ -94,7 +99,7 @@ def by_way(asked: list[Asked]) -> str:
     for low, high in zip(EDGES, (*EDGES[1:], 9.0), strict=True):
         inside = [one for one in described if low <= one.basis.score < high]
         if inside:  # a better fit is never less sure
-            last = max(last, share(inside))
+            last = min(CAP, max(last, share(inside)))
             middle = sum(one.basis.score for one in inside) / len(inside)
             points.append([round(middle, 2), last])
     lines = [

@@ -211,18 +211,12 @@ def meant_otherwise(index: KnowledgeIndex, cut: Sequence[Token]) -> Subject | No
     return None
 
 
-def part_of_name(
-    index: KnowledgeIndex, cut: Sequence[Token], *, alone: bool = True
-) -> Subject | None:
-    """Return what a single word may be short for, as "bear" for "Cozy Bear", or None.
-
-    Where it does not stand `alone` it has to have a capital.
-    """
+def part_of_name(index: KnowledgeIndex, cut: Sequence[Token]) -> Subject | None:
+    """Return what a single word may be short for, as "bear" for "Cozy Bear", or None."""
     parts = name_book(index).parts
     for place, token in enumerate(cut):
         known = token.word in _FRAMING | _EVERYDAY or token.base in known_words()
-        capital = place > 0 and token.text != token.word
-        if not known and len(token.word) > _SHORT and token.word in parts and (alone or capital):
+        if not known and len(token.word) > _SHORT and token.word in parts:
             positions = tuple(sorted(parts[token.word]))
             return Subject(token.text, positions, "part", place, place + 1)
     return None

@@ -112,6 +112,9 @@ def _of_subjects(question: Question) -> Reply | None:
     request = question.request
     if not question.subjects:
         return None
+    name = linking.unknown_name(question.index, question.cut) if request.yes_no else ""
+    if name and len(question.subjects) == 1:
+        return Reply(not_covered(f"nothing that is known here is called {name}"))
     for asked in (request.asked, *request.others):
         served = _served(question, asked)
         if served:
@@ -221,7 +224,7 @@ def _unclear(question: Question) -> Reply | None:
         return Reply(not_covered(f"{manual} is none of the knowledge bases"))
     if name and question.request.certain and len(question.rest) <= len(name.split()) + 1:
         return Reply(not_covered(f"nothing that is known here is called {name}"))
-    part = linking.part_of_name(index, cut, alone=len(question.rest) <= 1)
+    part = linking.part_of_name(index, cut) if len(question.rest) <= 1 else None
     return _of_part(question, part) if part else None
 
 
@@ -265,7 +268,8 @@ def _least(question: Question) -> float:
 def _is_of_the_field(question: Question) -> bool:
     """Tell whether a word of the question is one of security."""
     kinds = question.request.kinds & {*_DESCRIBED, *_ASKED_FOR}
-    return bool(kinds or question.signs("code") or question.signs("attack"))
+    noun = kinds and question.cut[0].word not in HOW  # "how do I …" is asked of anything
+    return bool(noun or question.signs("code") or question.signs("attack"))
 
 
 def _fits(question: Question) -> list[situation.Fit]:
