@@ -41,5 +41,5 @@ def confidence(basis: Basis) -> float:
         scores, shares = zip(*table["situation"], strict=True)
         sure = float(np.interp(basis.score, scores, shares))
     else:
-        sure = table["ways"][basis.way]
-    return round(sure * table["said"][basis.said], 4)
+        sure = float(table["ways"][basis.way])
+    return round(sure * float(table["said"][basis.said]), 4)

@@ -23,6 +23,7 @@ import numpy as np
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.lexicon import LEXICON
 
+_NUMBER = re.compile(r"([A-Z]+-?)(\d+(?:\.\d+)?)\b")
 LISTED = 25  # entries that a sentence names
 _STEP = re.compile(r"([<>])([^<>:]+)(?::([^<>]+))?")
 
@@ -35,8 +36,15 @@ def follow(index: KnowledgeIndex, position: int, path: str) -> list[int]:
         kept = {kind.strip() for kind in kinds.split(",")} if kinds else set()
         reached = _onward(index, reached, relation.strip(), kept, inverse=way == "<")
     if len(steps) > 1:
-        return sorted(reached, key=lambda target: (-reached[target], index.label(target)))
-    return sorted(reached, key=index.label)
+        return sorted(reached, key=lambda target: (-reached[target], _place(index, target)))
+    return sorted(reached, key=lambda target: _place(index, target))
+
+
+def _place(index: KnowledgeIndex, target: int) -> tuple[str, float, str]:
+    """Order labels as their ids are numbered: CWE-79 comes before CWE-285."""
+    label = index.label(target)
+    number = _NUMBER.match(label)
+    return (number[1], float(number[2]), label) if number else ("", 0.0, label)
 
 
 def _onward(

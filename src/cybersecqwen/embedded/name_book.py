@@ -13,7 +13,7 @@ The aliases of aliases.toml count beside those of the index.
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, cached_property
 
@@ -26,6 +26,7 @@ from cybersecqwen.records import Entry
 LONGEST = 20  # tokens of a name
 PROPER = frozenset({"malware", "tool", "group", "campaign"})  # kinds that have proper names
 _ALIKE = 0.8  # share of the letters from which a word that nothing knows is taken for another
+_NEAR = 8  # words that are compared where several are as near
 _LEAST = 5  # letters of such a word
 _MOST = 12  # such words of a question; beyond, it is in another language
 _FRAMING = word_set("framing") | {"our", "my", "your", "his", "her", "us"}
@@ -45,9 +46,13 @@ class NameBook:
         self.unordered: dict[tuple[str, ...], Named] = defaultdict(dict)
         self.parts: dict[str, set[int]] = defaultdict(set)  # words of proper names
         self.written: dict[int, set[str]] = defaultdict(set)  # in lower case
+        same: dict[tuple[str, str], list[int]] = defaultdict(list)
+        for position, entry in enumerate(index.entries):
+            same[entry.kind, entry.name].append(position)
         for entry_id, names in _aliases().items():
-            position = index.position(entry_id)
-            if position is not None:
+            called = index.entry(entry_id)
+            # An enterprise technique has its like by the same name in the other domains.
+            for position in same[called.kind, called.name] if called else ():
                 self._add(position, names, "alias")
         for position, entry in enumerate(index.entries):
             self._add(position, _variants(entry), "name")
@@ -67,10 +72,12 @@ class NameBook:
                 self.unordered[key].setdefault(position, "order")
 
     @cached_property
-    def words(self) -> tuple[str, ...]:
-        """Return every word of a name, and those by which questions ask."""
-        names = {word for names in self.written.values() for name in names for word in name.split()}
-        return tuple(sorted(asking_words().union(word for word in names if len(word) >= _LEAST)))
+    def words(self) -> dict[str, int]:
+        """Count in how many names each longer word is; those by which questions ask count too."""
+        names = (name for names in self.written.values() for name in names)
+        counts = Counter(word for name in names for word in name.split() if len(word) >= _LEAST)
+        counts.update(asking_words())
+        return dict(sorted(counts.items()))
 
 
 @cache
@@ -140,7 +147,8 @@ def _nearest(book: NameBook, word: str) -> str:
     from rapidfuzz import process
     from rapidfuzz.distance import OSA
 
-    match = process.extractOne(
-        word, book.words, scorer=OSA.normalized_similarity, score_cutoff=_ALIKE
+    matches = process.extract(
+        word, list(book.words), scorer=OSA.normalized_similarity, score_cutoff=_ALIKE, limit=_NEAR
     )
-    return match[0] if match else ""
+    best = [near for near, score, _ in matches if score == matches[0][1]]
+    return max(best, key=lambda near: (near[0] == word[0], book.words[near]), default="")

@@ -260,7 +260,7 @@ def _of_situation(question: Question) -> Reply | None:
 
 def _least(question: Question) -> float:
     """Return the score from which a situation is linked, by how much a question is of the field."""
-    if question.request.kinds == {"weakness"}:
+    if question.request.kinds & {"weakness", "malware"}:
         return _LITTLE
     return _ENOUGH if _is_of_the_field(question) else _PLENTY
 

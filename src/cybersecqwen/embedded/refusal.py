@@ -23,6 +23,7 @@ DECLINED = (
     "ask how it is detected or prevented."
 )
 _AIMED = frozenset({"this", "my", "the", "a", "an", "into", "someone", "his", "her", "that"})
+_PURPOSE = frozenset({"that", "to", "which"})
 _REACH = 9  # tokens from the verb of a request to what it asks for
 _ASKING = frozenset(
     {
@@ -82,6 +83,13 @@ def is_harmful(text: str) -> bool:
         for weapon in words.weapon.find(cut):
             between = range(ask.end, weapon.end + 2)
             if 0 <= weapon.start - ask.end < _REACH and not any(d in between for d in defence):
+                return True
+    for ask in asks:
+        for attack in words.attack.find(cut):
+            purpose = attack.start and cut[attack.start - 1].word in _PURPOSE
+            between = range(ask.end, attack.end + 1)
+            near = 0 < attack.start - ask.end < _REACH
+            if purpose and near and not any(d in between for d in defence):
                 return True
     if words.attack.find(cut[:1]) and len(cut) > 1 and cut[1].word in _AIMED:
         return not defence

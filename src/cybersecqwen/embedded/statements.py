@@ -130,7 +130,8 @@ def restricted(question: Question, position: int, targets: Sequence[int]) -> tup
             for t in kept
             if {index.label(p) for p in index.related(t, "platform")} & set(platforms)
         ]
-        about += f"on {facts.listed(platforms)} "
+        about += f"(on {facts.listed(platforms)}) "
+        kept.sort(key=lambda t: len(index.related(t, "platform")))  # those of no other first
     near = _fitting(question, kept)
     return [*near, *(t for t in kept if t not in near)], about
 
