@@ -36,6 +36,7 @@ def classify(  # type: ignore[overload-overlap] # a text is an iterable of texts
     grounded: bool = ...,
     top: int = ...,
     threshold: float = ...,
+    as_labelled: bool = ...,
 ) -> Classification: ...
 @overload
 def classify(
@@ -45,6 +46,7 @@ def classify(
     grounded: bool = ...,
     top: int = ...,
     threshold: float = ...,
+    as_labelled: bool = ...,
 ) -> Iterator[Classification]: ...
 def classify(
     text: str | Iterable[str],
@@ -53,20 +55,27 @@ def classify(
     grounded: bool = False,
     top: int = 3,
     threshold: float = 0.3,
+    as_labelled: bool = False,
 ) -> Classification | Iterator[Classification]:
     """Map a vulnerability description to its CWE, or many of them, one result for each.
 
     `model` is "embedded", "smollm2", a model folder, a server's URL or NAME@URL. A result has up to
     `top` candidates with their confidence, 0 to 1; below `threshold` it abstains and says why.
     With `grounded` the model chooses among the embedded candidates, and they stand where it fails.
+    The embedded model orders them by what MITRE would map the text to, or, `as_labelled`, by what
+    feeds would label it with.
     Texts are read in batches as the results are taken. Raises InputError for settings that make no
     sense and EngineError where a model or server fails.
     """
     from cybersecqwen.analyst.classification import classify as classify_texts
     from cybersecqwen.analyst.classifiers import open_classifier
 
-    classifier = open_classifier(model, grounded=grounded)
-    results = classify_texts(text, classifier=classifier, top=top, threshold=threshold)
+    classifier = open_classifier(
+        model, grounded=grounded, ranking="labels" if as_labelled else "mapping"
+    )
+    results = classify_texts(
+        text, classifier=classifier, top=top, threshold=threshold, as_labelled=as_labelled
+    )
     return next(results) if isinstance(text, str) else results
 
 

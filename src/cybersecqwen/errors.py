@@ -58,6 +58,8 @@ def escape(text: str) -> str:
     >>> escape('{"id": "a\u009b2J"}')
     '{"id": "a\\u009b2J"}'
     """
+    if text.isprintable():  # as nearly every line is
+        return text
     return _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 

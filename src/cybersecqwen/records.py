@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -212,6 +212,9 @@ class Prediction:
     `out_of_scope` says why the text is none to classify, `ranked` is empty. `doubt` says why the
     first is not to be relied on, whatever its confidence. `answer` is the raw text of a language
     model, `grounding` what became of its answers where it was to choose among given entries.
+    `others` are the best by another measure, where a classifier has two: by what feeds would label
+    beside what MITRE would map to, or the other way round. `words` are those of the text as the
+    classifier read it, where it says.
     """
 
     ranked: tuple[tuple[str, float], ...]
@@ -220,6 +223,8 @@ class Prediction:
     answer: str = ""
     doubt: str = ""
     grounding: Grounding | None = None
+    others: tuple[tuple[str, float], ...] = ()
+    words: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import re
 
 import pytest
 
-from cybersecqwen.analyst.classification import Candidate, Classification
+from cybersecqwen.analyst.classification import Candidate, Classification, FeedLabel
 from cybersecqwen.analyst.labels import RecordLabel
 from cybersecqwen.cli.output import csv_lines, json_lines, text_lines
 from cybersecqwen.records import Span
@@ -87,6 +87,23 @@ def test_the_labels_of_a_record_are_shown_with_why_the_answer_is_another() -> No
     assert "  labels: CNA CWE-119 (Discouraged)\n  differs: CWE-787 is a child of" in block
     [row] = rows(result)
     assert (row["labels"], row["difference"]) == ("CNA CWE-119 (Discouraged)", result.difference)
+
+
+def test_what_feeds_would_say_a_chain_and_what_is_not_told_stand_under_the_candidates() -> None:
+    result = SURE._replace(
+        feed_label=FeedLabel("CWE-119", "Memory Buffer", 0.62, "Discouraged"),
+        chain=("CWE-190", "CWE-787"),
+        missing=("component", "cause"),
+    )
+    [block] = text_lines([result], table=False)
+    assert "  feeds would say: CWE-119 Memory Buffer (Discouraged) at 62%\n" in block
+    assert "  chain: CWE-190 leads to CWE-787\n" in block
+    assert "  description: poor, tells no component and no cause\n" in block
+    [row] = rows(result)
+    assert (row["feed_label"], row["chain"]) == ("CWE-119 0.62", "CWE-190 -> CWE-787")
+    assert row["missing"] == "component; cause"
+    same = result._replace(feed_label=FeedLabel("CWE-787", "Write", 0.9, "Allowed"))
+    assert "feeds would say" not in "".join(text_lines([same], table=False))
 
 
 def test_many_results_are_a_table_with_a_line_for_each() -> None:

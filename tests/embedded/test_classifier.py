@@ -18,6 +18,7 @@ from cybersecqwen.embedded.classifier import (
     ARTIFACT,
     Calibration,
     CweClassifier,
+    MappingHead,
     Parameters,
     Quantised,
 )
@@ -229,9 +230,10 @@ def test_a_vector_is_its_steps_from_8_times_its_scale() -> None:
     vectors = np.random.default_rng(1).normal(size=(40, 6)).astype(np.float32) * 3
     quantised = Quantised.of(vectors)
     rows = np.array([5, 5, 39, 0])
-    steps, scale = quantised.steps(rows)
-    assert set(np.unique(steps)) <= set(range(16))
-    np.testing.assert_array_equal(quantised.take(rows), (steps - 8) * scale[:, None])
+    low, high = quantised.packed[rows] & 15, quantised.packed[rows] >> 4
+    steps = np.concatenate((low, high), axis=1).astype(np.float32) - 8
+    scale = quantised.scale[rows].astype(np.float32)[:, None]
+    np.testing.assert_array_equal(quantised.take(rows), steps * scale)
 
 
 def test_no_vector_loses_more_than_without_cutting_off_its_largest() -> None:
@@ -258,6 +260,34 @@ def tiny() -> Parameters:
         array(3),
         Calibration(1.25, np.array([0, 1], np.float32), np.array([0, 0.9], np.float32)),
     )
+
+
+def mapping() -> MappingHead:
+    weights = np.array([[0, 1]] * 4, np.float16).astype(np.float32)
+    curve = Calibration(0.5, np.array([0, 1], np.float32), np.array([0, 1], np.float32))
+    return MappingHead(("CWE-8", "CWE-9"), weights, np.array([0.5, 0], np.float32), curve)
+
+
+def test_the_mapping_is_ranked_beside_the_labels_and_comes_back_as_it_went() -> None:
+    here = tiny()._replace(mapping=mapping())
+    back = Parameters.from_bytes(here.to_bytes())
+    assert back.to_bytes() == here.to_bytes()
+    assert back.mapping and back.mapping.classes == ("CWE-8", "CWE-9")
+    texts = ["a flaw in a before 1.2", "a é"]
+    classifier = CweClassifier(back)
+    chances = classifier.probabilities(texts, ranking="mapping")
+    assert chances.shape == (2, 2)
+    for ranking, other, classes in (("mapping", 3, "89"), ("labels", 2, "123")):
+        for prediction in classifier.predict(texts, top=1, ranking=ranking):
+            if not prediction.out_of_scope:
+                assert prediction.ranked[0][0][4:] in classes
+                assert len(prediction.others) == other
+
+
+def test_without_a_mapping_the_labels_stand_for_it() -> None:
+    classifier = CweClassifier(tiny())
+    same = classifier.probabilities(["a é"]), classifier.probabilities(["a é"], ranking="mapping")
+    np.testing.assert_array_equal(*same)
 
 
 def test_parameters_come_back_as_they_went() -> None:

@@ -3,27 +3,36 @@
     for result in classify(["SQL injection in login.php.", "A cake recipe."]):
         print(json.dumps(as_row(result)))
 
-The classifier is the embedded one unless another is given; see `open_classifier`.
+The classifier is the embedded one unless another is given; see `open_classifier`. It ranks by what
+MITRE would map a text to, so that the first candidate is a class that may be mapped to wherever one
+can be defended, and says beside it what feeds would label the text with. With `as_labelled` the
+candidates stand in the order of likelihood of that label.
 """
 
 from __future__ import annotations
 
 import logging
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from functools import cache
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache, partial
 from itertools import islice
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from cybersecqwen.analyst.classifiers import Classifier, open_classifier
+from cybersecqwen.analyst.classifiers import open_classifier
+from cybersecqwen.analyst.description import missing, rating
+from cybersecqwen.analyst.embedded_classifier import Classifier
+from cybersecqwen.analyst.instructions import without_instructions
 from cybersecqwen.analyst.labels import RecordLabel, difference, record_labels
 from cybersecqwen.cwe.catalogue import load_catalogue
+from cybersecqwen.cwe.chains import chain
 from cybersecqwen.cwe.mapping import MappingAdvice, mapping_usage
 from cybersecqwen.cwe.rationale import STOP_WORDS, rationale
 from cybersecqwen.embedded.tokenizer import LONGEST, plain, shown, words
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json
 from cybersecqwen.records import Grounding, Prediction, Span, Vulnerability
+
+if TYPE_CHECKING:
+    from cybersecqwen.embedded.classifier import Ranking
 
 _log = logging.getLogger(__name__)
 
@@ -55,6 +64,15 @@ class Candidate(NamedTuple):
     better: str
 
 
+class FeedLabel(NamedTuple):
+    """What feeds would label a text with, however broad, and how likely."""
+
+    cwe: str
+    name: str
+    confidence: float
+    usage: str
+
+
 class Classification(NamedTuple):
     """The CWEs that one text may be mapped to, and the argument for the first.
 
@@ -63,8 +81,9 @@ class Classification(NamedTuple):
     repeats the name of the first. The rationale is then "needs review: " and the reason, else an
     argument whose last line is the CWE id alone. `evidence` refers to the text as it was given.
     `labels` are those that the CVE record has, if it is one, and `difference` says why the first
-    candidate is another. `grounding` says what became of the answers of a language model that chose
-    among candidates, None where none did.
+    candidate is another. `chain` are weaknesses that the text tells as leading to each other, the
+    cause first, and `missing` is what it does not tell of what decides. `grounding` says what
+    became of the answers of a language model that chose among candidates, None where none did.
     """
 
     id: str | int
@@ -75,6 +94,9 @@ class Classification(NamedTuple):
     evidence: tuple[Span, ...]
     labels: tuple[RecordLabel, ...] = ()
     difference: str = ""
+    feed_label: FeedLabel | None = None
+    chain: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
     grounding: Grounding | None = None
 
 
@@ -84,23 +106,30 @@ def classify(
     classifier: Classifier | None = None,
     top: int = 3,
     threshold: float = THRESHOLD,
+    as_labelled: bool = False,
 ) -> Iterator[Classification]:
     """Yield a classification for each text, in their order, reading some of them ahead.
 
-    A text without an id gets its position, from 1. Of long texts the first LONGEST characters
-    count. Raises InputError, at once, when `top` is below 1 or `threshold` is outside 0..1,
-    and what the classifier raises when it fails.
+    With `as_labelled` the candidates stand by what feeds would label the text with, otherwise by
+    what MITRE would map it to. A text without an id gets its position, from 1. Of long texts the
+    first LONGEST characters count. Raises InputError, at once, when `top` is below 1 or `threshold`
+    is outside 0..1, and what the classifier raises when it fails.
     """
     if top < 1:
         raise InputError(f"top is {top}", tip="ask for 1 candidate or more")
     if not 0 <= threshold <= 1:  # NaN too
         raise InputError(f"the threshold is {threshold}", tip="give a confidence from 0 to 1")
     given = [texts] if isinstance(texts, str) else texts
-    return _in_batches(given, classifier or open_classifier(), top, threshold)
+    judge = partial(_classification, top=top, threshold=threshold, as_labelled=as_labelled)
+    ranking: Ranking = "labels" if as_labelled else "mapping"
+    return _in_batches(given, classifier or open_classifier(ranking=ranking), top, judge)
 
 
 def _in_batches(
-    texts: Iterable[str | Given], classifier: Classifier, top: int, threshold: float
+    texts: Iterable[str | Given],
+    classifier: Classifier,
+    top: int,
+    judge: Callable[[Given, str, Prediction], Classification],
 ) -> Iterator[Classification]:
     numbered = (
         Given(position, text) if isinstance(text, str) else text
@@ -110,7 +139,7 @@ def _in_batches(
         read = [_read(given) for given in some]
         predictions = classifier.predict(read, top=max(top, _RANKED))
         for given, text, prediction in zip(some, read, predictions, strict=True):
-            yield _classification(given, text, prediction, top=top, threshold=threshold)
+            yield judge(given, text, prediction)
 
 
 def _read(given: Given) -> str:
@@ -119,19 +148,32 @@ def _read(given: Given) -> str:
         return ""
     if len(given.text) > LONGEST:
         _log.warning("%s: the first %d of %d characters count", given.id, LONGEST, len(given.text))
-    text = shown(given.text[:LONGEST])
-    if text != given.text[:LONGEST]:
+    cut = given.text[:LONGEST]
+    text = shown(cut)
+    if text != cut:
         _log.warning("%s: what a page would not show is not read", given.id)
-    return text
+    told = without_instructions(text)
+    if told != text:
+        _log.warning("%s: what tells the reader how to answer is not read", given.id)
+    return told
 
 
 def _classification(
-    given: Given, text: str, prediction: Prediction, *, top: int, threshold: float
+    given: Given,
+    text: str,
+    prediction: Prediction,
+    *,
+    top: int,
+    threshold: float,
+    as_labelled: bool,
 ) -> Classification:
     """Judge a prediction by the threshold and by what MITRE says of the entries."""
-    repeated = _repeated(text, prediction.ranked)
+    cut = prediction.words or words(text)
+    repeated = _repeated(cut, prediction.ranked)
     trust = _DOUBT if repeated else 1.0
-    candidates = _candidates([(cwe, c * trust) for cwe, c in prediction.ranked], top)
+    ranked = [(cwe, c * trust) for cwe, c in prediction.ranked]
+    mapped = prediction.others if as_labelled and prediction.others else ranked
+    candidates = _candidates(ranked[:top], mapped)
     evidence, reason = prediction.evidence, given.refused or prediction.out_of_scope
     if reason or not candidates:
         candidates, evidence = (), ()
@@ -148,8 +190,11 @@ def _classification(
     else:
         argued = prediction.answer.strip() or _argue(text, candidates[0], evidence)
     labels = record_labels(given.record) if given.record else ()
-    ranked = [(one.cwe, one.confidence) for one in candidates]
-    differs = difference(labels, ranked, [plain(span.text) for span in evidence])
+    differs = ""
+    if labels:
+        shares = [(one.cwe, one.confidence) for one in candidates]
+        differs = difference(labels, shares, [plain(span.text) for span in evidence])
+    feeds = ranked if as_labelled else prediction.others
     return Classification(
         given.id,
         candidates,
@@ -159,33 +204,49 @@ def _classification(
         evidence,
         labels,
         differs,
+        _feed_label(*feeds[0]) if candidates and prediction.others else None,
+        chain(mapped) if candidates and prediction.others else (),
+        missing(text, cut) if candidates else (),
         prediction.grounding,
     )
 
 
-def _repeated(text: str, ranked: Sequence[tuple[str, float]]) -> str:
-    """Return a word of the first CWE's name that stands too often in a text, or ""."""
-    counts = Counter(words(text))
-    named = {w for cwe, _ in ranked[:1] for w in words(load_catalogue()[cwe].name)} - STOP_WORDS
-    often = max(_OFTEN, _SHARE * counts.total())
-    return max((word for word in named if counts[word] >= often), default="")
+def _feed_label(cwe: str, confidence: float) -> FeedLabel:
+    name, usage, _ = _facts(cwe)
+    return FeedLabel(cwe, name, round(confidence, 4), usage)
 
 
-def _candidates(ranked: Sequence[tuple[str, float]], top: int) -> tuple[Candidate, ...]:
-    entries = [(load_catalogue()[cwe], confidence) for cwe, confidence in ranked[:top]]
+def _repeated(cut: Sequence[str], ranked: Sequence[tuple[str, float]]) -> str:
+    """Return a word of the first CWE's name that stands too often among those of a text, or ""."""
+    if not ranked:
+        return ""
+    often = max(_OFTEN, _SHARE * len(cut))
+    return max([w for w in _named(ranked[0][0]) if cut.count(w) >= often], default="")
+
+
+@cache
+def _named(cwe: str) -> frozenset[str]:
+    return frozenset(words(load_catalogue()[cwe].name)) - STOP_WORDS
+
+
+def _candidates(
+    ranked: Sequence[tuple[str, float]], mapped: Sequence[tuple[str, float]]
+) -> tuple[Candidate, ...]:
+    """List candidates; a better one is named by how likely texts are mapped to it."""
+    better = _advice().better
     return tuple(
         [
-            Candidate(
-                entry.cwe_id,
-                entry.name,
-                round(confidence, 4),
-                mapping_usage(entry),
-                entry.abstraction,
-                _advice().better(entry.cwe_id, ranked),
-            )
-            for entry, confidence in entries
+            Candidate(cwe, name, round(confidence, 4), usage, abstraction, better(cwe, mapped))
+            for cwe, confidence in ranked
+            for name, usage, abstraction in [_facts(cwe)]
         ]
     )
+
+
+@cache
+def _facts(cwe: str) -> tuple[str, str, str]:
+    entry = load_catalogue()[cwe]
+    return entry.name, mapping_usage(entry), entry.abstraction
 
 
 def _argue(text: str, candidate: Candidate, evidence: Sequence[Span]) -> str:
@@ -208,18 +269,33 @@ def as_row(result: Classification) -> Json:
     return {
         "id": result.id,
         "candidates": [
-            c._asdict() | {"abstraction": c.abstraction or None, "better": c.better or None}
-            for c in result.candidates
+            {
+                "cwe": one.cwe,
+                "name": one.name,
+                "confidence": one.confidence,
+                "usage": one.usage,
+                "abstraction": one.abstraction or None,
+                "better": one.better or None,
+            }
+            for one in result.candidates
         ],
         "abstain": result.abstain,
         "reason": result.reason or None,
         "rationale": result.rationale,
-        "evidence": [s._asdict() | {"weight": round(s.weight, 4)} for s in result.evidence],
+        "evidence": [
+            {"start": one.start, "end": one.end, "text": one.text, "weight": round(one.weight, 4)}
+            for one in result.evidence
+        ],
         "labels": [
             {name: value or None for name, value in label._asdict().items()}
             for label in result.labels
         ],
         "difference": result.difference or None,
+        "feed_label": result.feed_label and result.feed_label._asdict(),
+        "chain": result.chain,
+        "description": {"rating": rating(result.missing), "missing": result.missing}
+        if result.candidates
+        else None,
     } | ({"grounding": _grounding(result.grounding)} if result.grounding else {})
 
 

@@ -17,11 +17,11 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from functools import cache
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
+from cybersecqwen.analyst.embedded_classifier import Classifier, Embedded
 from cybersecqwen.analyst.fallible_model import FallibleModel, Tell
 from cybersecqwen.analyst.voting import answers, quotes
 from cybersecqwen.cwe.catalogue import load_catalogue
@@ -30,7 +30,7 @@ from cybersecqwen.prompts import rcm_prompt
 from cybersecqwen.records import Prediction
 
 if TYPE_CHECKING:
-    from cybersecqwen.embedded.classifier import CweClassifier
+    from cybersecqwen.embedded.classifier import Ranking
     from cybersecqwen.engines import Engine
 
 _log = logging.getLogger(__name__)
@@ -38,46 +38,33 @@ _log = logging.getLogger(__name__)
 _SAMPLES = 5  # answers of a language model per text, as many as the model card's trials
 
 
-class Classifier(Protocol):
-    """A model that ranks the CWEs of texts."""
-
-    def predict(self, texts: Sequence[str], *, top: int) -> Iterable[Prediction]:
-        """Return one prediction for each text, in their order, with up to `top` CWEs each."""
-        ...
-
-
 def open_classifier(
     model: str | Path = "embedded",
     *,
     samples: int | None = None,
+    ranking: Ranking = "mapping",
     grounded: bool = False,
     failed: Tell | None = None,
     **options: Any,
 ) -> Classifier:
     """Open any model, named as for `engines.open_model`, as a classifier.
 
+    `ranking` is what the embedded model ranks by, "mapping" or "labels"; others have one ranking.
     `samples` is how many answers of a language model vote, by default 5; `options` are those of
     `open_model`. A `grounded` one is opened when it is first asked, and where it fails `failed`, by
     default the log, is told of it. Raises InputError where the string names no model or what ships
     is damaged.
     """
     if model == "embedded":  # calibrated, which its answers as an engine are not
-        return _embedded()
+        return Embedded(ranking)
     if grounded:
         from cybersecqwen.analyst.grounded_classifier import GroundedClassifier
 
         chooser = FallibleModel(str(model), failed=failed, **options)
-        return GroundedClassifier(chooser, _embedded(), samples=samples or _SAMPLES)
+        return GroundedClassifier(chooser, Embedded(ranking), samples=samples or _SAMPLES)
     from cybersecqwen.engines import open_model
 
     return LanguageModel(open_model(model, **options).engine, samples=samples or _SAMPLES)
-
-
-@cache
-def _embedded() -> CweClassifier:
-    from cybersecqwen.embedded.classifier import CweClassifier
-
-    return CweClassifier.load()
 
 
 class LanguageModel:

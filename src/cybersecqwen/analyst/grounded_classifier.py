@@ -1,6 +1,6 @@
 """Let a language model choose among the candidates of the embedded classifier.
 
-    chooser = GroundedClassifier(FallibleModel("smollm2"), CweClassifier.load(), samples=5)
+    chooser = GroundedClassifier(FallibleModel("smollm2"), Embedded(), samples=5)
     [prediction] = chooser.predict(["SQL injection in a form."], top=3)
     print(prediction.ranked[0], prediction.grounding.kept, prediction.grounding.refused)
 
@@ -17,6 +17,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 
+from cybersecqwen.analyst.embedded_classifier import Classifier
 from cybersecqwen.analyst.fallible_model import FallibleModel
 from cybersecqwen.analyst.quotations import quoted
 from cybersecqwen.analyst.related import knowledge
@@ -25,7 +26,6 @@ from cybersecqwen.benchmark.protocol import find_protocol
 from cybersecqwen.benchmark.tasks.cti_rcm import last_cwe
 from cybersecqwen.cwe.catalogue import load_catalogue
 from cybersecqwen.cwe.mapping import MappingAdvice, mapping_usage
-from cybersecqwen.embedded.classifier import CweClassifier
 from cybersecqwen.prompts import GROUNDED
 from cybersecqwen.records import Grounding, Prediction, Refusal
 
@@ -38,7 +38,7 @@ _NONE = "NONE"  # the answer where no entry fits
 class GroundedClassifier:
     """Lets `samples` answers of a language model vote among the candidates of the embedded one."""
 
-    def __init__(self, model: FallibleModel, embedded: CweClassifier, *, samples: int) -> None:
+    def __init__(self, model: FallibleModel, embedded: Classifier, *, samples: int) -> None:
         self._model = model
         self._embedded = embedded
         self._protocol = find_protocol("model-card", trials=samples)

@@ -21,6 +21,7 @@ from cybersecqwen.cli.streams import Bad, write_lines
 
 if TYPE_CHECKING:
     from cybersecqwen.analyst.classification import Given
+    from cybersecqwen.embedded.classifier import Ranking
 
 
 @click.command(help=help_text("classify"))
@@ -31,6 +32,11 @@ if TYPE_CHECKING:
     type=float,
     default=0.3,
     help="Confidence, 0 to 1, below which it abstains; 0 is never.",
+)
+@click.option(
+    "--as-labelled",
+    is_flag=True,
+    help="Order candidates by what feeds would label, not by what MITRE would map to.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, one row for each input.")
@@ -65,11 +71,14 @@ def classify(inputs: tuple[str, ...], as_json: bool, as_csv: bool, **options: An
 
     bad = Bad()
     given = read_arguments(inputs or ("-",), records=options["records"], report=bad.report)
+    as_labelled = options["as_labelled"]
+    ranking: Ranking = "labels" if as_labelled else "mapping"
     classifier = open_classifier(
         model,
         samples=options["samples"],
         grounded=options["grounded"],
         failed=bad.report,
+        ranking=ranking,
         **opening,
     )
     many = not inputs or any(names_file(text) or text == "-" for text in inputs)
@@ -78,6 +87,7 @@ def classify(inputs: tuple[str, ...], as_json: bool, as_csv: bool, **options: An
         classifier=classifier,
         top=options["top"],
         threshold=options["threshold"],
+        as_labelled=as_labelled,
     )
     if as_json:
         lines = output.json_lines(results)
@@ -101,6 +111,8 @@ def _check(inputs: tuple[str, ...], model: str, options: dict[str, Any]) -> None
     for name in ("samples", "grounded"):
         if options[name] and model == "embedded":
             raise click.UsageError(f"--{name} is for a language model; name one by --model")
+    if options["as_labelled"] and model != "embedded":
+        raise click.UsageError("--as-labelled is for the embedded model; others have one order")
     if not inputs and sys.stdin.isatty():
         raise click.UsageError(
             'nothing to classify; for example: cybersecqwen classify "SQL injection in login.php"'

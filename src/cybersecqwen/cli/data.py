@@ -125,6 +125,7 @@ def embedded() -> None:
 @click.option("--records", type=FILE, multiple=True, help="Labelled CVE records; may be repeated.")
 @click.option("--benchmark", type=FILE, help="CTI-Bench, which nothing built may overlap with.")
 @click.option("--cwe", type=FILE, help="CWE catalogue XML (.xml, .gz or .zip).")
+@click.option("--mappings", type=FILE, help="MITRE's mappings of CVEs to CWEs as TSV.")
 @click.option("--attack", type=FILE, multiple=True, help="ATT&CK STIX bundle; may be repeated.")
 @click.option("--capec", type=FILE, help="CAPEC STIX bundle.")
 @click.option("--kev", type=FILE, help="CISA's catalogue of known exploited vulnerabilities.")

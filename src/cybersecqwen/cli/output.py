@@ -17,6 +17,7 @@ from textwrap import indent, shorten
 import click
 
 from cybersecqwen.analyst.classification import Candidate, Classification, as_row
+from cybersecqwen.analyst.description import rating
 from cybersecqwen.analyst.grounding import cited
 from cybersecqwen.cli.group import coloured
 from cybersecqwen.cwe.catalogue import load_catalogue
@@ -27,7 +28,8 @@ from cybersecqwen.records import Grounding
 
 _COLUMNS = (
     *("id", "cwe", "name", "confidence", "usage", "abstraction", "better", "abstain", "reason"),
-    *("alternatives", "evidence", "rationale", "labels", "difference", "grounding"),
+    *("alternatives", "evidence", "rationale", "labels", "difference", "feed_label", "chain"),
+    *("missing", "grounding"),
 )
 _COMMON = re.compile(r"\('([^']+)'\)$")
 # What the eye is to find first on a terminal: cautions, and the ids of weaknesses.
@@ -35,12 +37,13 @@ _EMPHASIS = re.compile(
     rf"(?P<caution>needs review.*|(?:{'|'.join(ADVISED_AGAINST)}): .*"
     r"|not covered|\(a guess:[^)]*\))|\bCWE-\d+\b"
 )
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 _ID, _NAME = 20, 46  # columns of the table
 
 
 def json_line(row: object) -> str:
     """Write a line of JSON that does not steer a terminal."""
-    return escape(json.dumps(row, ensure_ascii=False)) + "\n"
+    return escape(_encode(row)) + "\n"
 
 
 def json_lines(results: Iterable[Classification]) -> Iterator[str]:
@@ -77,6 +80,9 @@ def _cells(result: Classification) -> list[str]:
         result.rationale,
         _givers(result),
         result.difference,
+        f"{feeds.cwe} {feeds.confidence:g}" if (feeds := result.feed_label) else "",
+        " -> ".join(result.chain),
+        "; ".join(result.missing),
         _grounded(result.grounding) if result.grounding else "",
     ]
     flat = (" ".join(cell.split()) if re.search(r"[\n\r\t]", cell) else cell for cell in cells)
@@ -117,6 +123,7 @@ def _clipped(name: str) -> str:
 
 def _block(result: Classification) -> str:
     lines = [str(result.id), *map(_candidate, result.candidates)]
+    lines += _remarks(result)
     if result.evidence:
         quoted = (f'"{span.text}"' for span in result.evidence)
         lines.append(f"  evidence: {', '.join(quoted)}")
@@ -127,6 +134,18 @@ def _block(result: Classification) -> str:
     lines += grounding_lines(result.grounding)
     lines.append(indent(result.rationale, "  "))
     return terminal_text("\n".join(lines)) + "\n"
+
+
+def _remarks(result: Classification) -> Iterator[str]:
+    """Say what feeds would label, what leads to what, and what the description does not tell."""
+    feeds = result.feed_label
+    if feeds and feeds.cwe != result.candidates[0].cwe:
+        caution = f" ({feeds.usage})" if feeds.usage in ADVISED_AGAINST else ""
+        yield f"  feeds would say: {feeds.cwe} {feeds.name}{caution} at {feeds.confidence:.0%}"
+    if result.chain:
+        yield f"  chain: {' leads to '.join(result.chain)}"
+    if result.missing:
+        yield f"  description: {rating(result.missing)}, tells no {' and no '.join(result.missing)}"
 
 
 def _givers(result: Classification) -> str:

@@ -16,17 +16,25 @@ from cybersecqwen.cwe.graph import SIMPLIFIED, CweGraph
 from cybersecqwen.records import Weakness
 
 ADVISED_AGAINST = ("Discouraged", "Prohibited")
+_STRANGER = 0.1  # what the share of an entry counts that is no relative
+_LIKELY = 0.005  # below it nothing in the text speaks for an entry
+
+
+# Entries that were published without a mapping usage, and that vulnerabilities are mapped to.
+_ALLOWED_UNSTATED = frozenset({"CWE-1427"})
 
 
 def mapping_usage(entry: Weakness, *, unstated: str = "Prohibited") -> str:
     """Return MITRE's mapping usage: Allowed, Allowed-with-Review, Discouraged or Prohibited.
 
     Categories, views and deprecated entries are Prohibited whether the catalogue says so or not.
-    `unstated` is what to say of a weakness of which it says nothing: some of mere code quality,
-    which no vulnerability should be mapped to.
+    `unstated` is what to say of a weakness of which it says nothing: most are of mere code
+    quality, which no vulnerability should be mapped to.
     """
     if entry.kind != "weakness" or entry.status == "Deprecated":
         return "Prohibited"
+    if not entry.usage and entry.cwe_id in _ALLOWED_UNSTATED:
+        return "Allowed"
     return entry.usage or unstated
 
 
@@ -36,21 +44,29 @@ class MappingAdvice:
     def __init__(self, catalogue: Mapping[str, Weakness]) -> None:
         self._catalogue = catalogue
         self._graph = CweGraph(catalogue)
+        usages = {cwe: mapping_usage(entry) for cwe, entry in catalogue.items()}
+        self._against = frozenset(cwe for cwe, usage in usages.items() if usage in ADVISED_AGAINST)
         self._families: dict[str, tuple[frozenset[str], str]] = {}
 
     def better(self, cwe: str, ranked: Sequence[tuple[str, float]]) -> str:
-        """Return the neighbour that fits a text better; "" where `cwe` may be mapped to.
+        """Return the entry that fits a text better; "" where `cwe` may be mapped to.
 
-        `ranked` is the classifier's own order for the text. Of the Allowed descendants and
-        peers the first in it is taken; else what MITRE suggests, else the nearest Allowed
-        descendant, else a parent that is not advised against, else (for categories, which
-        have no family) the first Allowed entry ranked. "" also where there is none of these.
+        `ranked` are CWEs with their shares for the text. The likeliest entry that may be mapped to
+        is taken, relatives of `cwe` (its descendants, its peers, what MITRE suggests) counting
+        many times as much as others. Where none of them is likely it is what MITRE suggests, else
+        the nearest Allowed descendant, else a parent that is not advised against, else the
+        likeliest of the others. "" also where there is none of these.
         """
-        if mapping_usage(self._catalogue[cwe]) not in ADVISED_AGAINST:
+        if cwe not in self._against:
             return ""
-        family, fallback = self._family(cwe)
-        first = next((other for other, _ in ranked if other in family), "")
-        return first or fallback or next((o for o, _ in ranked if self._allowed(o)), "")
+        relatives, fallback = self._family(cwe)
+        fitting = [
+            (share if other in relatives else share * _STRANGER, other)
+            for other, share in ranked
+            if other not in self._against and other in self._catalogue
+        ]
+        share, best = max(fitting, key=lambda pair: pair[0], default=(0.0, ""))
+        return best if share >= _LIKELY or not fallback else fallback
 
     def _family(self, cwe: str) -> tuple[frozenset[str], str]:
         """Return the Allowed descendants and peers, and what to name if none of them is ranked."""
@@ -59,7 +75,7 @@ class MappingAdvice:
             parents = self._graph.parents(cwe)
             peers = [c for p in parents for c in self._graph.children(p) if self._allowed(c)]
             self._families[cwe] = (
-                frozenset([*below, *peers]) - {cwe},
+                frozenset([*below, *peers, *self._catalogue[cwe].suggestions]) - {cwe},
                 next(self._instead(cwe, below, parents), ""),
             )
         return self._families[cwe]

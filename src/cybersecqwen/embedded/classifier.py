@@ -17,9 +17,9 @@ import json
 import math
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +40,11 @@ _NEAR = 0.35  # of the strongest word: its neighbours from here on belong to the
 _ZERO = 8  # the step that stands for 0
 _SCALES = (1.0, 0.9, 0.8, 0.7, 0.6)  # of the largest number; what lies beyond is cut off
 _MOST = 3  # runs of words shown as evidence
+_OTHERS = 10  # classes of the ranking that was not asked for
+_WEIGHED = 20  # classes against which the evidence weighs
+
+_Ranked = tuple[tuple[str, float], ...]
+Ranking = Literal["labels", "mapping"]
 
 
 class Quantised(NamedTuple):
@@ -66,17 +71,12 @@ class Quantised(NamedTuple):
 
     def take(self, rows: Ints) -> Floats:
         """Return vectors in float32, of shape (rows, size)."""
-        steps, scale = self.steps(rows)
-        vectors: Floats = (steps - _ZERO) * scale[:, None]
-        return vectors
-
-    def steps(self, rows: Ints) -> tuple[Floats, Floats]:
-        """Return the steps of vectors, from 0, and their scales; a vector is (step - 8) * scale."""
         packed = self.packed[rows]
         steps = np.empty((len(rows), 2 * packed.shape[1]), np.float32)
         np.bitwise_and(packed, 15, out=steps[:, : packed.shape[1]], casting="unsafe")
         np.right_shift(packed, 4, out=steps[:, packed.shape[1] :], casting="unsafe")
-        return steps, self.scale[rows].astype(np.float32)
+        vectors: Floats = (steps - _ZERO) * self.scale[rows].astype(np.float32)[:, None]
+        return vectors
 
 
 def _steps(vectors: Floats, scale: npt.NDArray[np.float16]) -> Floats:
@@ -96,6 +96,15 @@ class Calibration(NamedTuple):
         return np.interp(probabilities, self.knots, self.values).astype(np.float32)
 
 
+class MappingHead(NamedTuple):
+    """A second layer on the same vectors: how MITRE would map a text, not how feeds label it."""
+
+    classes: tuple[str, ...]
+    weights: Floats  # (size, classes)
+    bias: Floats  # (classes,)
+    calibration: Calibration
+
+
 class Parameters(NamedTuple):
     """Everything the classifier knows, as arrays."""
 
@@ -106,6 +115,7 @@ class Parameters(NamedTuple):
     head: Floats  # (size, classes)
     head_bias: Floats  # (classes,)
     calibration: Calibration
+    mapping: MappingHead | None = None
 
     def to_bytes(self) -> bytes:
         """Write the artifact; the same parameters give the same bytes."""
@@ -115,6 +125,16 @@ class Parameters(NamedTuple):
             "words": self.vocabulary.words,
             "temperature": self.calibration.temperature,
         }
+        mapping: dict[str, Any] = {}
+        if self.mapping:
+            facts["mapping_classes"] = self.mapping.classes
+            facts["mapping_temperature"] = self.mapping.calibration.temperature
+            mapping = {
+                "mapping": self.mapping.weights.astype(np.float16),
+                "mapping_bias": self.mapping.bias,
+                "mapping_knots": self.mapping.calibration.knots,
+                "mapping_values": self.mapping.calibration.values,
+            }
         buffer = io.BytesIO()
         np.savez(
             buffer,
@@ -128,6 +148,7 @@ class Parameters(NamedTuple):
             head_bias=self.head_bias,
             knots=self.calibration.knots,
             values=self.calibration.values,
+            **mapping,
         )
         return buffer.getvalue()
 
@@ -150,17 +171,74 @@ class Parameters(NamedTuple):
                 arrays["head"].astype(np.float32),
                 arrays["head_bias"],
                 Calibration(facts["temperature"], arrays["knots"], arrays["values"]),
+                _mapping_head(facts, arrays) if "mapping_classes" in facts else None,
             )
 
 
+def _mapping_head(facts: dict[str, Any], arrays: Mapping[str, Any]) -> MappingHead:
+    knots, values = arrays["mapping_knots"], arrays["mapping_values"]
+    return MappingHead(
+        tuple(facts["mapping_classes"]),
+        arrays["mapping"].astype(np.float32),
+        arrays["mapping_bias"],
+        Calibration(facts["mapping_temperature"], knots, values),
+    )
+
+
+class _Layer(NamedTuple):
+    """A linear layer that makes probabilities of hidden vectors."""
+
+    classes: npt.NDArray[np.object_]
+    weights: Floats
+    bias: Floats
+    calibration: Calibration
+
+    def probabilities(self, hidden: Floats) -> Floats:
+        """Score vectors, shape (texts, classes), before the calibration's curve."""
+        logits = np.maximum(hidden, 0) @ self.weights + self.bias
+        logits /= self.calibration.temperature
+        logits -= logits.max(1, keepdims=True)
+        np.exp(logits, out=logits)
+        logits /= logits.sum(1, keepdims=True)
+        return logits
+
+    def ranked(self, probabilities: Floats, top: int) -> tuple[Ints, list[_Ranked]]:
+        """Rank the `top` classes of each text: their columns, and their names with confidences."""
+        order = _best(probabilities, min(top, len(self.classes)))
+        chosen = np.take_along_axis(probabilities, order, 1)
+        confidence = self.calibration.confidence(chosen).astype(np.float64).round(4).tolist()
+        names = self.classes[order].tolist()
+        return order, [
+            tuple(zip(*pair, strict=True)) for pair in zip(names, confidence, strict=True)
+        ]
+
+
 class _Batch(NamedTuple):
-    """The features of some texts: their grid, and what is known of it, in order of the text."""
+    """The features of some texts: their grid, and the vectors of what is known of it, in order."""
 
     grid: Ints  # (rows, 3)
     row_text: Ints  # (rows,)
-    steps: Floats  # (known features, size)
-    scale: Floats  # (known features,)
+    vectors: Floats  # (known features, size)
     ends: list[int]  # of each text's run of known features
+
+
+class _Vectors:
+    """Unpacks vectors when they are first met: a few thousand words make up most of all texts."""
+
+    def __init__(self, packed: Quantised) -> None:
+        self._packed = packed
+        count, half = packed.packed.shape
+        self._unpacked = np.empty((count, 2 * half), np.float32)  # takes memory where it is filled
+        self._known = np.zeros(count, bool)
+
+    def take(self, rows: Ints) -> Floats:
+        """Return vectors in float32, of shape (rows, size)."""
+        new = np.unique(rows[~self._known[rows]])
+        if len(new):
+            self._unpacked[new] = self._packed.take(new)
+            self._known[new] = True
+        vectors: Floats = self._unpacked.take(rows, axis=0)
+        return vectors
 
 
 class CweClassifier:
@@ -168,7 +246,17 @@ class CweClassifier:
 
     def __init__(self, parameters: Parameters) -> None:
         self._parameters = parameters
-        self._classes = np.array(parameters.classes, object)
+        self._vectors = _Vectors(parameters.vectors)
+        self._labels = _Layer(
+            np.array(parameters.classes, object),
+            parameters.head,
+            parameters.head_bias,
+            parameters.calibration,
+        )
+        mapping = parameters.mapping
+        self._mapping = (
+            _Layer(np.array(mapping.classes, object), *mapping[1:]) if mapping else self._labels
+        )
 
     @classmethod
     def load(cls, folder: Path | None = None) -> CweClassifier:
@@ -194,92 +282,97 @@ class CweClassifier:
         """Calibrate probabilities, in any shape."""
         return self._parameters.calibration.confidence(probabilities)
 
-    def predict(self, texts: Sequence[str], *, top: int = 5) -> Iterator[Prediction]:
+    def predict(
+        self, texts: Sequence[str], *, top: int = 5, ranking: Ranking = "labels"
+    ) -> Iterator[Prediction]:
         """Yield what each text is likely to be, in order: the `top` classes, best first.
 
-        The first 20,000 characters of a text are read. The evidence are the words that speak
-        for the first class and against the others, strongest first.
+        "labels" ranks by what feeds would label the text with, "mapping" by what MITRE would map
+        it to, which is rarely a class that it advises against. The first 20,000 characters of a
+        text are read. The evidence are the words that speak for the first class and against the
+        others, strongest first.
         """
         for start in range(0, len(texts), _BATCH):
-            yield from self._predict(texts[start : start + _BATCH], top)
+            yield from self._predict(texts[start : start + _BATCH], top, ranking)
 
-    def probabilities(self, texts: Sequence[str]) -> Floats:
+    def probabilities(self, texts: Sequence[str], *, ranking: Ranking = "labels") -> Floats:
         """Score texts, shape (texts, classes), before the calibration's curve; rows sum to 1."""
+        layer = self._mapping if ranking == "mapping" else self._labels
         parts = [
-            self._probabilities(self._hidden(self._batch([words(text) for text in chunk])))
+            layer.probabilities(self._hidden(self._batch([words(text) for text in chunk])))
             for chunk in (texts[i : i + _BATCH] for i in range(0, len(texts), _BATCH))
         ]
         return np.concatenate(parts)
 
-    def _predict(self, texts: Sequence[str], top: int) -> Iterator[Prediction]:
+    def _predict(self, texts: Sequence[str], top: int, ranking: Ranking) -> Iterator[Prediction]:
         cut = [words(text) for text in texts]
         batch = self._batch(cut)
         hidden = self._hidden(batch)
-        probabilities = self._probabilities(hidden)
-        order = _best(probabilities, min(top, len(self._classes)))
-        chosen = np.take_along_axis(probabilities, order, 1)
-        confidence = self.confidence(chosen).astype(np.float64).round(4).tolist()
-        names = self._classes[order].tolist()
-        weights = self._weights(batch, hidden, probabilities, order[:, 0])
+        layers = [self._labels, self._mapping]
+        chances = [layer.probabilities(hidden) for layer in layers]
+        surest = chances[0].max(1).tolist()
+        chosen = int(ranking == "mapping")
+        order, ranked = layers[chosen].ranked(chances[chosen], max(top, _WEIGHED))
+        _, others = layers[1 - chosen].ranked(chances[1 - chosen], _OTHERS)
+        weights = self._weights(batch, hidden, self._slopes(layers[chosen], chances[chosen], order))
         pairs = np.bincount(batch.row_text, batch.grid[:, 1] >= 0, len(texts)).tolist()
         ends = np.cumsum([len(one) + 1 for one in cut]).tolist()
         for i, text in enumerate(texts):
             share = pairs[i] / max(1, len(cut[i]) - 1)
-            reason = out_of_scope(cut[i], pairs=share, chance=chosen[i, 0])
+            reason = out_of_scope(cut[i], pairs=share, chance=surest[i])
             if reason:
                 yield Prediction((), out_of_scope=reason)
             else:
                 own = weights[ends[i] - len(cut[i]) - 1 : ends[i] - 1]
-                ranked = tuple(zip(names[i], confidence[i], strict=True))
-                yield Prediction(ranked, _evidence(text, cut[i], own))
+                evidence = _evidence(text, cut[i], own)
+                yield Prediction(ranked[i][:top], evidence, others=others[i], words=cut[i])
 
     def _batch(self, cut: Sequence[Sequence[str]]) -> _Batch:
         grid, row_text = self._parameters.vocabulary.grid(cut)
         known = grid >= 0
         counts = np.bincount(row_text, known.sum(1), len(cut)).astype(np.int64)
-        steps, scale = self._parameters.vectors.steps(grid[known])
-        return _Batch(grid, row_text, steps, scale, np.cumsum(counts).tolist())
+        vectors = self._vectors.take(grid[known])
+        return _Batch(grid, row_text, vectors, np.cumsum(counts).tolist())
 
     def _hidden(self, batch: _Batch) -> Floats:
         """Sum the vectors of each text, before the rectifier; shape (texts, size)."""
         summed = np.zeros((len(batch.ends), len(self._parameters.bias)), np.float32)
+        ones = np.ones(max(batch.ends, default=0), np.float32)
         begin = 0
         # One product of a vector and a matrix per text is several times faster than one
         # np.add.reduceat over the batch.
         for text, end in enumerate(batch.ends):
             if end > begin:
-                scale = batch.scale[begin:end]
-                summed[text] = scale @ batch.steps[begin:end] - _ZERO * scale.sum()
+                np.dot(ones[begin:end], batch.vectors[begin:end], out=summed[text])
                 summed[text] /= math.sqrt(end - begin)
             begin = end
         return summed + self._parameters.bias
 
-    def _probabilities(self, hidden: Floats) -> Floats:
-        logits = np.maximum(hidden, 0) @ self._parameters.head + self._parameters.head_bias
-        logits /= self._parameters.calibration.temperature
-        logits -= logits.max(1, keepdims=True)
-        np.exp(logits, out=logits)
-        logits /= logits.sum(1, keepdims=True)
-        return logits
+    def _slopes(self, layer: _Layer, chances: Floats, order: Ints) -> Floats:
+        """Return the gradient of each text's first log probability, shape (texts, size).
 
-    def _weights(
-        self, batch: _Batch, hidden: Floats, probabilities: Floats, first: Ints
-    ) -> list[float]:
+        It counts the classes of `order`, (texts, classes), for the others hardly weigh.
+        """
+        likely = np.take_along_axis(chances, order, 1)
+        likely /= likely.sum(1, keepdims=True)
+        likely[:, 0] -= 1
+        slopes: Floats = -np.einsum("tc,tcs->ts", likely, layer.weights.T[order])
+        return slopes
+
+    def _weights(self, batch: _Batch, hidden: Floats, slopes: Floats) -> list[float]:
         """Weigh each row of the grid: how much its word moves the first class past the others.
 
         It is the gradient of the first class's log probability times the input; an n-gram
         counts for each of its words in equal parts.
         """
-        head = self._parameters.head
-        gradient = (head.T[first] - probabilities @ head.T) * (hidden > 0)
-        carried = np.zeros(len(batch.scale), np.float32)
+        gradient = slopes * (hidden > 0)
+        carried = np.zeros(len(batch.vectors), np.float32)
         begin = 0
         for text, end in enumerate(batch.ends):
-            slope = gradient[text]
-            carried[begin:end] = batch.steps[begin:end] @ slope - _ZERO * slope.sum()
+            np.dot(batch.vectors[begin:end], gradient[text], out=carried[begin:end])
             begin = end
         parts = np.zeros(batch.grid.shape, np.float32)
-        parts[batch.grid >= 0] = carried * batch.scale
+        parts[batch.grid >= 0] = carried
         weights = parts[:, 0] + parts[:, 1] / 2 + parts[:, 2] / 3
         weights[1:] += parts[:-1, 1] / 2 + parts[:-1, 2] / 3
         weights[2:] += parts[:-2, 2] / 3
@@ -324,10 +417,11 @@ def _evidence(text: str, cut: Sequence[str], weights: list[float]) -> tuple[Span
             end -= 1
         runs.append((begin, end, share))
         weights[first : last + 1] = [0.0] * (last + 1 - first)
-    places = spans(text, max([last for _, last, _ in runs]) + 1)
+    wanted = sorted({place for begin, end, _ in runs for place in (begin, end)})
+    at = dict(zip(wanted, spans(text, wanted), strict=True))
     return tuple(
         [
-            Span(places[a][0], places[b][1], text[places[a][0] : places[b][1]], round(weight, 3))
+            Span(at[a][0], at[b][1], text[at[a][0] : at[b][1]], round(weight, 3))
             for a, b, weight in runs
         ]
     )

@@ -6,7 +6,7 @@ it was given, so that evidence can be shown there.
 
 >>> words("SQL injection in Foo&nbsp;1.2.3 via <b>id</b>")
 ['sql', 'injection', 'in', 'foo', '0', 'via', 'id']
->>> words("An X\u200bSS flaw"), spans("An X\u200bSS flaw", 9)
+>>> words("An X\u200bSS flaw"), spans("An X\u200bSS flaw", [0, 1, 2])
 (['an', 'xss', 'flaw'], [(0, 2), (3, 7), (8, 12)])
 
 Words and n-grams are numbered by a vocabulary that is a few sorted arrays. A bigram is known by
@@ -25,7 +25,6 @@ import html
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from itertools import chain, islice
 
 import numpy as np
@@ -57,26 +56,33 @@ _HIDDEN = re.compile(
 )
 _ENTITY = r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z]{2,31}[0-9]{0,2});"
 _MARKUP = re.compile(f"({_TAG})|{_ENTITY}", re.DOTALL | re.IGNORECASE)
-_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co"})  # control, format, surrogate, private use
+# Control, format, surrogate, private use, and marks that join the letter before.
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Mn", "Me"})
+_BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")  # letters and patterns that show nothing
 
 
 def words(text: str) -> list[str]:
     """Cut a text into lower-case words, every number being `NUMBER`."""
     text = text[:LONGEST]
-    cleaned = text.lower() if _is_plain(text) else _cleaned(text)[0]
+    cleaned = text.lower() if _is_plain(text) else _clean(text)
     return [NUMBER if word[0] in _DIGITS else word for word in _WORD.findall(cleaned)]
 
 
-def spans(text: str, count: int) -> list[tuple[int, int]]:
-    """Return the start and end of the first `count` of `words` in the text as given."""
+def spans(text: str, wanted: Sequence[int]) -> list[tuple[int, int]]:
+    """Return the start and end of some of `words` in the text as given, by rising position."""
     text = text[:LONGEST]
-    if _is_plain(text):
-        return [match.span() for match in islice(_WORD.finditer(text.lower()), count)]
-    cleaned, origin = _cleaned(text)
-    return [
-        (origin[match.start()], origin[match.end() - 1] + 1)
-        for match in islice(_WORD.finditer(cleaned), count)
-    ]
+    if not _keeps_places(text):
+        cleaned, origin = _cleaned(text)
+        return [(origin[a], origin[b - 1] + 1) for a, b in _places(cleaned, wanted)]
+    return _places(text.lower() if text.isascii() else _clean(text), wanted)
+
+
+def _places(cleaned: str, wanted: Sequence[int]) -> list[tuple[int, int]]:
+    matches, read, places = _WORD.finditer(cleaned), 0, []
+    for position in wanted:  # what lies between is passed over by islice, not by Python
+        places.append(next(islice(matches, position - read, None)).span())
+        read = position + 1
+    return places
 
 
 def without_markup(text: str) -> Iterator[tuple[int, str]]:
@@ -129,17 +135,39 @@ def _cleaned(text: str) -> tuple[str, Sequence[int]]:
     origin: list[int] = []
     for start, piece in without_markup(text):
         for offset, char in enumerate(piece):
-            folded = _fold(char)
+            folded = _FOLDS[ord(char)]
             pieces.append(folded)
             origin.extend([start + offset] * len(folded))
     return "".join(pieces), origin
 
 
-@lru_cache(maxsize=1 << 16)
+def _clean(text: str) -> str:
+    """Return what `_cleaned` does, without the places."""
+    return "".join([piece.translate(_FOLDS) for _, piece in without_markup(text)])
+
+
+def _keeps_places(text: str) -> bool:
+    """Tell whether every character stays one character when the text is cleaned."""
+    if "<" in text or "&" in text:
+        return False
+    return text.isascii() or all(len(_FOLDS[ord(char)]) == 1 for char in set(text))
+
+
+class _Folds(dict[int, str]):
+    """What each character is read as, by its number; computed when it is first met."""
+
+    def __missing__(self, code: int) -> str:
+        folded = self[code] = _fold(chr(code))
+        return folded
+
+
+_FOLDS = _Folds()
+
+
 def _fold(char: str) -> str:
     if char.isascii():
         return char.lower() if char.isprintable() else " "
-    if unicodedata.category(char) in _UNSEEN:
+    if unicodedata.category(char) in _UNSEEN or char in _BLANK:
         return ""  # nothing to see, so nothing between the letters around it
     return unicodedata.normalize("NFKC", char).lower()
 

@@ -15,6 +15,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,9 +29,12 @@ from cybersecqwen.records import Vulnerability
 
 Floats = npt.NDArray[np.float32]
 
+Targets = tuple[tuple[str, float], ...]  # CWEs, each with its weight
+
 SOURCES = tuple(LABEL_SOURCES)
 _SPREAD = 0.3  # of the vectors before the first step
 _LOG_EVERY = 100  # batches
+_NOTHING = -1
 _CHUNK = 10_000  # texts at once; the grid of all would take gigabytes
 
 
@@ -42,6 +46,7 @@ class Labelled(NamedTuple):
     text: str
     labels: tuple[tuple[str, ...], ...]  # by SOURCES
     group: int  # 0 to 999, the same for texts that read the same
+    mapping: Targets = ()  # what MITRE would map it to, where that can be told
 
     @property
     def first(self) -> str:
@@ -81,7 +86,7 @@ class Hyperparameters:
     dropout: float = 0.3  # of the summed vector
     feature_dropout: float = 0.3  # of words and n-grams
     all_sources: bool = True  # learn each source's first label, not only the one that counts
-    half_life: float = 8.0  # years after which a record counts half; 0: all count the same
+    half_life: float = 5.0  # years after which a record counts half; 0: all count the same
     seed: int = 42
 
 
@@ -93,11 +98,12 @@ def labelled(records: Iterable[Vulnerability]) -> Iterator[Labelled]:
         if record.description and any(labels):
             date = record.published or f"{record.cve_id[4:8]}-12-31"
             yield Labelled(
-                record.cve_id, date, record.description, labels, _group(record.description)
+                record.cve_id, date, record.description, labels, group_of(record.description)
             )
 
 
-def _group(text: str) -> int:
+def group_of(text: str) -> int:
+    """Return the group of a text, 0 to 999; texts that read the same are of one."""
     return int(hashlib.sha256(normalised(text).encode()).hexdigest()[:8], 16) % 1000
 
 
@@ -154,6 +160,14 @@ class Features:
         return self.ids[places], begins
 
 
+class Head(NamedTuple):
+    """A linear layer of its own on the vectors of texts."""
+
+    classes: tuple[str, ...]
+    weights: Floats  # (size, classes)
+    bias: Floats
+
+
 class Model(NamedTuple):
     """The trained weights, in float32; `classes` are in the order of the last axis."""
 
@@ -164,6 +178,7 @@ class Model(NamedTuple):
     head: Floats  # (size, classes)
     head_bias: Floats
     rectified: bool
+    mapping: Head | None = None  # how MITRE would map, where the examples tell
 
     def logits(self, features: Features) -> Floats:
         """Score texts, shape (texts, classes), without softmax."""
@@ -173,6 +188,10 @@ class Model(NamedTuple):
         ]
         scores: Floats = np.concatenate(out)
         return scores
+
+    def on(self, head: Head) -> Model:
+        """Return the same model with another layer on top."""
+        return self._replace(classes=head.classes, head=head.weights, head_bias=head.bias)
 
     def _logits(self, features: Features, rows: Ints) -> Floats:
         ids, begins = features.take(rows)
@@ -188,34 +207,54 @@ class Model(NamedTuple):
 
 
 class _Targets(NamedTuple):
-    """Training examples, one entry per (record, label): arrays of one length."""
+    """Training examples: arrays of one length, with an entry for each CWE that a text teaches.
+
+    A column of -1 teaches nothing to that layer.
+    """
 
     row: Ints
-    label: Ints
+    label: Ints  # a column of the labels' layer
     weight: Floats
+    mapping: Ints  # a column of the mapping's layer
+    mapping_weight: Floats
 
 
 def _targets(
-    examples: Sequence[Labelled], classes: Sequence[str], settings: Hyperparameters
+    examples: Sequence[Labelled],
+    classes: Sequence[str],
+    settings: Hyperparameters,
+    mapping: Sequence[str] = (),
 ) -> _Targets:
     number = {name: position for position, name in enumerate(classes)}
+    column = {name: position for position, name in enumerate(mapping)}
     last = max(example.date for example in examples)
-    entries: list[tuple[int, int, float]] = []
+    entries: list[tuple[int, int, float, int, float]] = []
     for row, example in enumerate(examples):
-        sources = range(3) if settings.all_sources else (example.source,)
-        given = [example.labels[source][0] for source in sources if example.labels[source]]
-        age = int(last[:4]) - int(example.date[:4])
-        weight = 0.5 ** (age / settings.half_life) if settings.half_life else 1.0
-        entries += [(row, number[label], weight / len(given)) for label in given if label in number]
-    rows, labels, weights = zip(*entries, strict=True)
-    return _Targets(np.array(rows), np.array(labels), np.array(weights, np.float32))
+        age = int(last[:4]) - int((example.date or last)[:4])
+        fresh = 0.5 ** (age / settings.half_life) if settings.half_life else 1.0
+        given = _given(example, settings)
+        labels = [(number[c], fresh / len(given)) for c in given if c in number]
+        mapped = [(column[c], fresh * share) for c, share in example.mapping if c in column]
+        pairs = zip_longest(labels, mapped, fillvalue=(_NOTHING, 0.0))
+        entries += [(row, *label, *target) for label, target in pairs]
+    rows, *columns = (np.array(values) for values in zip(*entries, strict=True))
+    label, weight, target, share = columns
+    return _Targets(rows, label, weight.astype(np.float32), target, share.astype(np.float32))
+
+
+def _given(example: Labelled, settings: Hyperparameters) -> list[str]:
+    """List the first label of each source, or of the one that counts."""
+    if not any(example.labels):
+        return []
+    sources = range(3) if settings.all_sources else (example.source,)
+    return [example.labels[source][0] for source in sources if example.labels[source]]
 
 
 class _Network:
     """The model while it is trained, in PyTorch."""
 
     def __init__(
-        self, features: Features, entries: int, classes: int, settings: Hyperparameters
+        self, features: Features, entries: int, classes: Sequence[int], settings: Hyperparameters
     ) -> None:
         import torch
 
@@ -223,11 +262,14 @@ class _Network:
         self.table = torch.nn.Embedding(entries, settings.size, sparse=True)
         torch.nn.init.normal_(self.table.weight, std=_SPREAD)
         self.bias = torch.nn.Parameter(torch.zeros(settings.size))
-        self.head = torch.nn.Linear(settings.size, classes)
+        self.head, self.mapping = (torch.nn.Linear(settings.size, n) for n in classes)
         # Adagrad keeps a rate per vector, as rare and frequent words need; the layer is dense.
         self.optimizers = (
             torch.optim.Adagrad(self.table.parameters(), lr=settings.rate),
-            torch.optim.Adam([self.bias, *self.head.parameters()], lr=settings.head_rate),
+            torch.optim.Adam(
+                [self.bias, *self.head.parameters(), *self.mapping.parameters()],
+                lr=settings.head_rate,
+            ),
         )
         self.rates = (settings.rate, settings.head_rate)
 
@@ -236,12 +278,21 @@ class _Network:
         import torch
         from torch.nn import functional
 
-        losses = functional.cross_entropy(
-            self._logits(targets.row[batch]),
-            torch.from_numpy(targets.label[batch]),
-            reduction="none",
+        hidden = self._hidden(targets.row[batch])
+        told = (
+            (self.head, targets.label, targets.weight),
+            (self.mapping, targets.mapping, targets.mapping_weight),
         )
-        loss = (losses * torch.from_numpy(targets.weight[batch])).mean()
+        loss = torch.zeros(())
+        for head, columns, weights in told:
+            if head.out_features:
+                losses = functional.cross_entropy(
+                    head(hidden),
+                    torch.from_numpy(columns[batch]),
+                    reduction="none",
+                    ignore_index=_NOTHING,
+                )
+                loss = loss + (losses * torch.from_numpy(weights[batch])).mean()
         for optimizer, rate in zip(self.optimizers, self.rates, strict=True):
             optimizer.param_groups[0]["lr"] = rate * left
             optimizer.zero_grad()
@@ -250,7 +301,7 @@ class _Network:
             optimizer.step()
         return float(loss.item())
 
-    def _logits(self, rows: Ints) -> Any:
+    def _hidden(self, rows: Ints) -> Any:
         import torch
         from torch.nn import functional
 
@@ -268,24 +319,27 @@ class _Network:
         )
         if self.settings.rectified:
             hidden = functional.relu(hidden)
-        return self.head(functional.dropout(hidden, self.settings.dropout))
+        return functional.dropout(hidden, self.settings.dropout)
 
 
 def train(
     examples: Sequence[Labelled],
     settings: Hyperparameters,
     *,
+    more: Sequence[Labelled] = (),
     cut: Callable[[str], list[str]] = words,
     log: Callable[[str], object] = print,
 ) -> Model:
     """Fit the model; the same examples and settings give the same one on the same machine.
 
-    Raises InputError when no class has enough records.
+    `more` are texts without labels, which teach the mapping alone. Raises InputError when no class
+    has enough records.
     `cut` makes the words of a description; the model that ships is trained with `words`.
     """
     with extra("train"):
         import torch
-    texts = [cut(example.text) for example in examples]
+    taught = [*examples, *more]
+    texts = [cut(example.text) for example in taught]
     vocabulary = learn_vocabulary(texts, settings.rarest)
     counts = Counter(example.first for example in examples)
     classes = tuple(sorted(c for c, count in counts.items() if count >= settings.rarest_class))
@@ -293,10 +347,12 @@ def train(
         raise InputError(
             f"no CWE has {settings.rarest_class} records to learn from", tip="give more records"
         )
-    targets = _targets(examples, classes, settings)
+    mapping = tuple(sorted({cwe for example in taught for cwe, _ in example.mapping}))
+    targets = _targets(taught, classes, settings, mapping)
+    sizes = (len(classes), len(mapping))
     torch.set_num_threads(1)  # a sum in another order is another number
     torch.manual_seed(settings.seed)
-    network = _Network(Features(vocabulary, texts), len(vocabulary), len(classes), settings)
+    network = _Network(Features(vocabulary, texts), len(vocabulary), sizes, settings)
     order = np.random.default_rng(settings.seed)
     batches = [
         (epoch, batch)
@@ -307,23 +363,33 @@ def train(
         loss = network.step(targets, batch, left=1 - done / len(batches))
         if done % _LOG_EVERY == 0:
             log(f"epoch {epoch + 1} of {settings.epochs}: loss {loss:.3f}")
-    return _trained(network, vocabulary, classes)
+    return _trained(network, vocabulary, classes, mapping)
 
 
 def _batches(rows: Ints, size: int) -> list[Ints]:
     return [rows[i : i + size] for i in range(0, len(rows), size)]
 
 
-def _trained(network: _Network, vocabulary: Vocabulary, classes: tuple[str, ...]) -> Model:
+def _trained(
+    network: _Network,
+    vocabulary: Vocabulary,
+    classes: tuple[str, ...],
+    mapping: tuple[str, ...],
+) -> Model:
     def array(parameter: Any) -> Any:
         return parameter.detach().numpy()
 
+    def layer(names: tuple[str, ...], linear: Any) -> Head:
+        return Head(names, array(linear.weight).T.copy(), array(linear.bias))
+
+    labels = layer(classes, network.head)
     return Model(
         vocabulary,
         classes,
         array(network.table.weight),
         array(network.bias),
-        array(network.head.weight).T.copy(),
-        array(network.head.bias),
+        labels.weights,
+        labels.bias,
         network.settings.rectified,
+        layer(mapping, network.mapping) if mapping else None,
     )

@@ -22,6 +22,8 @@ from cybersecqwen.embedded_build.calibration import (
     reliability,
 )
 from cybersecqwen.embedded_build.classifier_training import Labelled
+from cybersecqwen.embedded_build.mapping_examples import may_be_mapped_to
+from cybersecqwen.embedded_build.mapping_layer import mapped_by_analyst
 from cybersecqwen.files import Json
 
 _TOP = 5
@@ -63,6 +65,40 @@ def measure(
         "by_class": _by_class(ranked[:, 0], labels),
         "reliability": [[round(x, 4) for x in row] for row in reliability(confidence, right)],
         "abstention": [[round(x, 4) for x in row] for row in abstention(confidence, right)],
+    }
+
+
+def measure_mapping(classifier: CweClassifier, held_out: Sequence[Labelled]) -> Json:
+    """Compare how records are mapped with what their examples teach, and with the analysts alone.
+
+    `first` is the share mapped as an analyst chose, or as a label that may be mapped to; `chain`
+    takes what follows from the cause too. `advised_against` is the share of all that are mapped
+    to a class that MITRE discourages or prohibits.
+    """
+    answers, confidence = [], []
+    for prediction in classifier.predict([e.text for e in held_out], top=1, ranking="mapping"):
+        cwe, sure = prediction.ranked[0] if prediction.ranked else ("", 0.0)
+        answers.append(cwe)
+        confidence.append(sure)
+    told = [i for i, example in enumerate(held_out) if example.mapping]
+    golds = [dict(held_out[i].mapping) for i in told]
+    roots = [max(gold, key=lambda cwe: gold[cwe]) for gold in golds]
+    right = np.array([answers[i] == root for i, root in zip(told, roots, strict=True)], bool)
+    chain = np.array([answers[i] in gold for i, gold in zip(told, golds, strict=True)], bool)
+    analysts = np.array([mapped_by_analyst(held_out[i]) for i in told], bool)
+    against = np.array([bool(cwe) and not may_be_mapped_to(cwe) for cwe in answers], bool)
+    surest = np.array([confidence[i] for i in told], np.float32)
+    return {
+        "records": len(told),
+        "first": _share(right),
+        "chain": _share(chain),
+        "expected_calibration_error": round(expected_calibration_error(surest, right), 4),
+        "analysts": {
+            "records": int(analysts.sum()),
+            "first": _share(right[analysts]),
+            "chain": _share(chain[analysts]),
+        },
+        "advised_against": _share(against),
     }
 
 

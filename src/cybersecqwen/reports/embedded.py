@@ -14,16 +14,18 @@ from typing import Any
 from cybersecqwen.errors import extra
 from cybersecqwen.files import Json, write_text
 from cybersecqwen.reports.markdown import document
-from cybersecqwen.reports.svg import BLUE, PLAIN, VERMILLION, draw_svg, plot_axes
+from cybersecqwen.reports.svg import BLUE, GREEN, PLAIN, VERMILLION, draw_svg, plot_axes
 
 _SPLITS = {
     "by_text": "held-out texts",
     "by_date": "records after the date",
+    "by_later_date": "records after a later date",
 }
 _LEAST = 20  # records of a class that has a row of its own
 _STYLES: Json = {
     "by_text": {"color": BLUE, "marker": "o", "markersize": 3.5},
     "by_date": {"color": VERMILLION, "marker": "s", "markersize": 3.5, "linestyle": "--"},
+    "by_later_date": {"color": GREEN, "marker": "^", "markersize": 3.5, "linestyle": ":"},
 }
 
 
@@ -47,6 +49,7 @@ def render(certificate: Json) -> str:
         "reports/embedded.md.jinja",
         certificate=certificate,
         splits=splits,
+        analysts=certificate["validation"].get("analysts"),
         titles=_SPLITS,
         held_out=splits["by_text"],
         least=_LEAST,
