@@ -36,7 +36,7 @@ CLEAR = {
     "CWE-416": "A use after free in the kernel driver leads to a crash.",
     "CWE-918": "Server-side request forgery in the webhook lets users reach internal hosts.",
     "CWE-434": "Unrestricted upload of a file with a dangerous type allows running PHP code.",
-    "CWE-798": "The router firmware contains a hard-coded password for the root account.",
+    "CWE-798": "The router firmware contains hard-coded credentials for the root account.",
     "CWE-611": "The parser resolves external entities in XML documents (XXE).",
     "CWE-476": "A NULL pointer dereference occurs when the header is missing.",
     "CWE-502": "A deserialization vulnerability in the destruct() function of Laravel v8.5.9 "
@@ -277,7 +277,7 @@ def test_the_mapping_is_ranked_beside_the_labels_and_comes_back_as_it_went() -> 
     classifier = CweClassifier(back)
     chances = classifier.probabilities(texts, ranking="mapping")
     assert chances.shape == (2, 2)
-    for ranking, other, classes in (("mapping", 3, "89"), ("labels", 2, "123")):
+    for ranking, other, classes in (("mapping", 1, "89"), ("labels", 2, "123")):
         for prediction in classifier.predict(texts, top=1, ranking=ranking):
             if not prediction.out_of_scope:
                 assert prediction.ranked[0][0][4:] in classes

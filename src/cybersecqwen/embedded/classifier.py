@@ -40,7 +40,8 @@ _NEAR = 0.35  # of the strongest word: its neighbours from here on belong to the
 _ZERO = 8  # the step that stands for 0
 _SCALES = (1.0, 0.9, 0.8, 0.7, 0.6)  # of the largest number; what lies beyond is cut off
 _MOST = 3  # runs of words shown as evidence
-_OTHERS = 10  # classes of the ranking that was not asked for
+# Classes of the ranking that was not asked for: a label is named, among mappings one is looked for.
+_OTHERS = {"mapping": 1, "labels": 10}
 _WEIGHED = 20  # classes against which the evidence weighs
 
 _Ranked = tuple[tuple[str, float], ...]
@@ -313,7 +314,7 @@ class CweClassifier:
         surest = chances[0].max(1).tolist()
         chosen = int(ranking == "mapping")
         order, ranked = layers[chosen].ranked(chances[chosen], max(top, _WEIGHED))
-        _, others = layers[1 - chosen].ranked(chances[1 - chosen], _OTHERS)
+        _, others = layers[1 - chosen].ranked(chances[1 - chosen], _OTHERS[ranking])
         weights = self._weights(batch, hidden, self._slopes(layers[chosen], chances[chosen], order))
         pairs = np.bincount(batch.row_text, batch.grid[:, 1] >= 0, len(texts)).tolist()
         ends = np.cumsum([len(one) + 1 for one in cut]).tolist()

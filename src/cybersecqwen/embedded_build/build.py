@@ -54,6 +54,7 @@ from cybersecqwen.embedded_build.indexing import KnowledgeFiles
 from cybersecqwen.embedded_build.mapping_examples import (
     catalogue_examples,
     mapped,
+    own_examples,
     read_mappings,
 )
 from cybersecqwen.embedded_build.mapping_layer import adapted, mapped_by_analyst
@@ -120,7 +121,8 @@ def build_classifier(inputs: UpstreamFiles, folder: Path) -> Json:
         "benchmark_items": {task: len(rows) for task, rows in items.items()},
         "labelled_records": len(clean.kept),
         "mapping_texts": len(more.kept),
-        "dropped": len(clean.dropped) + len(more.dropped),
+        "mapping_texts_dropped": len(more.dropped),
+        "dropped": len(clean.dropped),
         "hits": clean.counts(),
         "settings": asdict(Hyperparameters()),
         "latest": max(example.date for example in clean.kept),
@@ -195,11 +197,13 @@ def fit(
     calibration = [example for example in examples if example.group < _CALIBRATION]
     held_out = [example for example in examples if _CALIBRATION <= example.group < _HELD_OUT]
     after = sorted((e for e in examples if e.date >= _DRIFT), key=lambda e: e.date)
+    known = {example.text for example in own_examples()}
+    own = [example for example in more if example.text in known]
     validation: Json = {}
     curves = None
     if before := earlier_records(training):
         analysts = [example for example in examples if _kept_from_earlier(example)]
-        earlier = adapted(train(before, settings, more=more, log=_log.info), before)
+        earlier = adapted(train(before, settings, more=more, log=_log.info), before, own=own)
         first = [example for example in after if example.date < _LATER] or after
         tested = _parameters(earlier, _curves(earlier, first, analysts))
         for name, date in (("by_date", _DRIFT), ("by_later_date", _LATER)):
@@ -207,7 +211,7 @@ def fit(
                 validation[name] = {"split": date, **_measured(tested, before, later)}
         validation["analysts"] = measure_mapping(CweClassifier(tested), analysts)
         curves = _curves(earlier, after, analysts)
-    model = adapted(train(training, settings, more=more, log=_log.info), training)
+    model = adapted(train(training, settings, more=more, log=_log.info), training, own=own)
     curves = curves or _curves(model, calibration, ())
     parameters = _parameters(model, curves)
     validation["by_text"] = _measured(parameters, training, held_out)

@@ -85,6 +85,11 @@ def catalogue_examples(path: Path) -> Iterator[Labelled]:
             yield _example(
                 passage.entry_id, cve_id or passage.entry_id, text if cve_id else passage.text
             )
+    yield from own_examples()
+
+
+def own_examples() -> Iterator[Labelled]:
+    """Yield the texts of this project's own, which count as much as an analyst's mapping."""
     for row in read_jsonl(_OWN):
         yield _example(row["cwe"], row["cwe"], row["text"])
 

@@ -1,16 +1,17 @@
 """Fit the mapping's layer to MITRE's analysts, close to what the labels of records taught it.
 
-    model = adapted(train(examples, settings, more=texts), examples)
+    model = adapted(train(examples, settings, more=texts), examples, own=own_examples())
 
 The analysts' mappings are few beside the records, so that the layer of a trained model follows the
 records where the two differ. Here the vectors stay, and the layer moves as little as it has to: a
 ridge on the change (maximum a posteriori adaptation). Some records that no analyst mapped keep it
-from forgetting, and what MITRE allows to map to is preferred where the text leaves a choice.
+from forgetting, and what MITRE allows to map to is preferred where the text leaves a choice. Texts
+of this project's own on weaknesses that are too new for labels count like analysts' mappings.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -36,11 +37,12 @@ def mapped_by_analyst(example: Labelled) -> bool:
     return sum(weight for _, weight in example.mapping) > 1 + 1e-6
 
 
-def adapted(model: Model, examples: Sequence[Labelled]) -> Model:
+def adapted(model: Model, examples: Sequence[Labelled], *, own: Iterable[Labelled] = ()) -> Model:
     """Return a model whose mapping follows the analysts; without any it stays as it is."""
     if model.mapping is None:
         return model
     analysts = [e for e in examples if mapped_by_analyst(e)]
+    analysts += own if analysts else ()
     others = [e for e in examples if e.mapping and not mapped_by_analyst(e)]
     others = [e for e in others if e.group % _OTHERS == 0]
     layer = _fitted(model, model.mapping, analysts, others) if analysts else model.mapping
@@ -71,7 +73,7 @@ def _fitted(
         missed = -((targets * chances).sum(1) * counts).sum()
         moved = _RIDGE * ((weights**2).sum() + 0.1 * (bias**2).sum())
         value = (missed + moved) / len(analysts)
-        value.backward()  # type: ignore[no-untyped-call]
+        value.backward()
         return value
 
     optimizer.step(loss)
