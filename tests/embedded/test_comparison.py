@@ -40,6 +40,7 @@ def test_two_entries_are_compared(index: KnowledgeIndex, question: str, begins: 
     ("question", "says"),
     [
         ("what does emotet do for persistence", "S0367 Emotet uses for Persistence T1"),
+        ("how does fin7 exfiltrate", "G0046 FIN7 uses for Exfiltration T1"),
         ("Which ransomware does Indrik Spider use?", "uses the ransomware S"),
         ("techniques for ESXi", "T1675 ESXi Administration Command"),
         ("May I use CWE-20 for mapping?", "No: mapping a CVE to CWE-20"),
@@ -54,7 +55,9 @@ def test_two_entries_are_compared(index: KnowledgeIndex, question: str, begins: 
     ],
 )
 def test_one_entry_or_none_is_spoken_of(index: KnowledgeIndex, question: str, says: str) -> None:
-    assert says in answer_question(index, question).answer
+    answer = answer_question(index, question).answer
+    assert says in answer
+    assert says.startswith(("T1675", "is a", "uses the")) or answer.startswith(says)
 
 
 def test_the_next_question_may_point_back(index: KnowledgeIndex) -> None:
@@ -63,3 +66,12 @@ def test_the_next_question_may_point_back(index: KnowledgeIndex) -> None:
     assert then.answer.answer.startswith("T1110.003 Password Spraying is mitigated by M1027")
     assert then.about == first.about
     assert not reply(index, "and its mitigations?").answer.covered
+
+
+def test_a_tactic_does_not_take_the_place_of_what_a_question_points_back_to(
+    index: KnowledgeIndex,
+) -> None:
+    first = reply(index, "NOBELIUM which group")
+    then = reply(index, "and how does it get initial access?", before=first.about)
+    assert then.answer.answer.startswith("G0016 APT29 uses for Initial Access T1")
+    assert then.about == first.about

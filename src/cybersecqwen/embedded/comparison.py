@@ -86,7 +86,7 @@ def _common(question: Question) -> list[str]:
     """Name what two entries both have: techniques, software, groups."""
     index, request, pair = question.index, question.request, _pair(question)
     joined = request.both or ({"and"} & question.words and request.asked in _SHARED)
-    if not joined:
+    if not joined or "tactic" in {index.entries[p].kind for p in pair}:
         return []
     for asked in dict.fromkeys((request.asked, "technique", "software", "group", "mitigation")):
         each = [_reached(index, asked, p) for p in pair]

@@ -5,7 +5,7 @@
 >>> answer_question(index, "In which phase is CWE-502 introduced?").answer
 'CWE-502 Deserialization of Untrusted Data is introduced in the phase Architecture and Design \
 and Implementation.'
->>> answer_question(index, "Does volt typhoon use cobalt strike?").answer.partition(":")[0]
+>>> answer_question(index, "Has apt28 ever used ryuk?").answer.partition(":")[0]
 'No'
 >>> answer_question(index, "What is the capital of France?").covered
 False
@@ -149,6 +149,8 @@ def _served(question: Question, asked: str) -> Reply | None:
                 )
                 found.append((hops, subject, position, sentences))
                 break
+    # A tactic beside another subject restricts what is said of that.
+    found = [one for one in found if index.entries[one[2]].kind != "tactic"] or found
     if not found:
         return None
     least = min(hops for hops, *_ in found)

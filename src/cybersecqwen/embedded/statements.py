@@ -3,9 +3,9 @@
 >>> from cybersecqwen.embedded.knowledge import KnowledgeIndex
 >>> from cybersecqwen.embedded.understanding import understand
 >>> index = KnowledgeIndex.load()
->>> question = understand(index, "exfil methods of Wizard Spider")
->>> said(question, "technique", index.position("G0102"))[0].partition(" T")[0]
-'G0102 Wizard Spider uses for Exfiltration'
+>>> question = understand(index, "how does FIN7 exfiltrate")
+>>> said(question, "technique", index.position("G0046"))[0].partition(" T")[0]
+'G0046 FIN7 uses for Exfiltration'
 
 Where the relations of an entry lead is in questions.toml, by its kind and by what is asked for.
 """
