@@ -1,7 +1,11 @@
-"""Measure a language model on top of the embedded one: each alone, and the two together.
+"""Measure a language model on top of the embedded one: the checks, each alone, the two together.
 
-    python benchmarks/grounding.py --engine smollm2 --benchmark cti-bench --items 100 \
+    python benchmarks/grounding.py checks --entries 120
+    python benchmarks/grounding.py model --engine smollm2 --benchmark cti-bench --items 100 \
         --questions questions.jsonl --judge judge.py
+
+The checks need no model: sentences of embedded answers are cited as they are, which should be kept,
+and with one thing changed, which should be refused.
 
 The same items go to all three. The model answers once, greedily where it writes and with the first
 seed of the model card's protocol where it classifies. Of cti-mcq and cti-rcm a part is drawn, the
@@ -19,6 +23,7 @@ import argparse
 import importlib.util
 import random
 import time
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,14 +31,20 @@ from typing import Any
 from cybersecqwen.analyst.classification import classify
 from cybersecqwen.analyst.classifiers import open_classifier
 from cybersecqwen.analyst.grounded_answers import write_answers
+from cybersecqwen.analyst.grounding import refusal, sentences
 from cybersecqwen.analyst.questions import Question, as_answer, ask
+from cybersecqwen.analyst.quotations import quoted
+from cybersecqwen.analyst.related import knowledge
 from cybersecqwen.benchmark.tasks import TASKS, read_items
+from cybersecqwen.cwe.identifiers import entry_ids
+from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.engines import open_model
 from cybersecqwen.engines.reasoning import read_answer
 from cybersecqwen.files import Json, read_jsonl
-from cybersecqwen.records import Answer, Item, Request, Sampling
+from cybersecqwen.records import Answer, Entry, Item, Quotation, Request, Sampling
 
 GREEDY = Sampling(temperature=0.0, top_p=1.0, max_tokens=512, seed=42)
+NAMED = ("technique", "group", "malware", "tool", "weakness", "mitigation", "campaign")
 WAYS = ("embedded", "model alone", "grounded")
 
 
@@ -114,6 +125,45 @@ def questions(engine: str, rows: Sequence[Json], judge: Any) -> list[Callable[[]
     return [lambda: score([as_answer(q, a) for q, a in embedded()]), alone, grounded]
 
 
+def changed(sentence: str, other: Entry, index: KnowledgeIndex, rng: random.Random) -> Json:
+    """Return what a careless model might make of a true sentence, by what it does."""
+    ways = {
+        "as it is": f"{sentence} [1]",
+        "no citation": sentence,
+        "citation of a passage that is not there": f"{sentence} [99]",
+        "turned around": f"It is not so: {sentence} [1]",
+        "a number added": f"{sentence} Seen {rng.randint(100, 9999)} times. [1]",
+        "a CVE added": f"{sentence} See CVE-2024-{rng.randint(1000, 9999)}. [1]",
+    }
+    for entry_id in entry_ids(sentence)[-1:]:
+        ways["another id"] = f"{sentence.replace(entry_id, other.entry_id)} [1]"
+        ways["an id that is none"] = f"{sentence.replace(entry_id, 'T99999')} [1]"
+        entry = index.entry(entry_id)
+        label = f"{entry_id} {entry.name}" if entry else ""
+        if label and label in sentence:
+            new = f"{other.entry_id} {other.name}"
+            ways["another id and its name"] = f"{sentence.replace(label, new)} [1]"
+            ways["another name alone"] = f"{sentence.replace(label, other.name)} [1]"
+    return ways
+
+
+def checks(entries: int) -> None:
+    """Print how many sentences are kept as they are, and how many refused once they are changed."""
+    index, rng = knowledge(), random.Random(2)
+    named = [entry for entry in index.entries if entry.kind in NAMED]
+    counts: dict[str, Counter[bool]] = defaultdict(Counter)
+    for entry in rng.sample(named, entries):
+        for wording in ("What is {}?", "How is {} prevented or mitigated?", "Who uses {}?"):
+            question = wording.format(entry.name)
+            answer = ask(question)
+            passage = Quotation(1, "", "", "", quoted(answer.answer, longest=4_000))
+            for sentence in sentences(passage.text) if answer.covered else ():
+                for way, text in changed(sentence, rng.choice(named), index, rng).items():
+                    counts[way][not refusal(text, [passage], question, index)] += 1
+    for way, kept in counts.items():
+        print(f"{way:40} kept {kept[True]:5} refused {kept[False]:5}")
+
+
 def table(name: str, ways: Sequence[Callable[[], str]]) -> None:
     for way, measure in zip(WAYS, ways, strict=True):
         begun = time.perf_counter()
@@ -131,12 +181,18 @@ def module(path: Path) -> Any:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--engine", default="smollm2")
-    parser.add_argument("--benchmark", type=Path)
-    parser.add_argument("--items", type=int, default=100)
-    parser.add_argument("--questions", type=Path)
-    parser.add_argument("--judge", type=Path)
+    parts = parser.add_subparsers(dest="part", required=True)
+    parts.add_parser("checks").add_argument("--entries", type=int, default=120)
+    model = parts.add_parser("model")
+    model.add_argument("--engine", default="smollm2")
+    model.add_argument("--benchmark", type=Path)
+    model.add_argument("--items", type=int, default=100)
+    model.add_argument("--questions", type=Path)
+    model.add_argument("--judge", type=Path)
     options = parser.parse_args()
+    if options.part == "checks":
+        checks(options.entries)
+        return
     if options.benchmark:
         for task, measured in (("cti-mcq", choices), ("cti-rcm", weaknesses)):
             items = drawn(read_items(options.benchmark, task), options.items)

@@ -37,6 +37,7 @@ def why(sentence: str, question: str = "") -> str:
         "It was published in 2021, in KEV since December 2021 [2].",
         "1234 products are affected [2].",
         "It is 10 [2].",
+        "Log4j2 does not protect against such lookups [2].",
         "FIN7 uses Cobalt Strike, a commercial tool [3].",
         "Use prepared statements and bound parameters against SQL injection (CWE-89) [4].",
         "Cobalt Strike (S0154) is used by FIN7 (G0046) [3].",  # the index has the name of G0046
@@ -76,6 +77,8 @@ def test_what_the_passages_bear_out_is_kept(sentence: str) -> None:
         ("FIN7 uses Cobalt Strike [1].", "names"),  # it stands in another passage
         ("All of your systems are safe and need no patch [2].", "is not what"),
         ("Do this [1].", "is not what"),
+        ("PowerShell does not serve the tactic Execution [1].", "denies what"),
+        ("FIN7 doesn't use Cobalt Strike [3].", "denies what"),
         ("Yes [1].", "is not what"),
         ("Bake the cake with cinnamon for an hour [4].", "is not what"),
     ],

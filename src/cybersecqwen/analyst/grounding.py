@@ -20,8 +20,8 @@ cites [2] of 1 passages
 
 A sentence is kept where it cites passages that are there, and where they hold its ids, its numbers
 and dates, the entries that it names, and most of its other words. An id that the passages lack is
-kept beside the name that the knowledge base has for it, if they hold that. No check reads what a
-sentence means: one that turns a passage around with the passage's own words is not recognised.
+kept beside the name that the knowledge base has for it, if they hold that. A denial is kept where
+they deny something too. No check reads what a sentence means.
 """
 
 from __future__ import annotations
@@ -60,6 +60,7 @@ _DATE = re.compile(
     re.IGNORECASE,
 )
 _NUMBER = re.compile(r"\b\d{4}-\d\d(?:-\d\d)?\b|(?<![\w.])v?(\d+(?:[.,]\d+)*)(?!\w)", re.IGNORECASE)
+_DENIAL = re.compile(r"\b(?:not|never|cannot)\b|n['’]t\b", re.IGNORECASE)
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+")
 
 
@@ -115,6 +116,8 @@ def _objections(said: str, held: str, question: str, index: KnowledgeIndex) -> I
         yield f"names {_listed(strange)}, which the passages it cites do not"
     if new := sorted(_figures(said) - _figures(held, parts=True)):
         yield f"says {_listed(new)}, which the passages it cites do not"
+    if _DENIAL.search(said) and not _DENIAL.search(held):
+        yield "denies what the passages it cites do not"
     if _share_held(said, held, question, index) < _HELD:
         yield "is not what the passages it cites say"
 
