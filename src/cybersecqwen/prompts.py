@@ -31,7 +31,6 @@ _CTI_BENCH: dict[str, str] = _PROMPTS["cti-bench"]
 FAITH: dict[str, str] = _PROMPTS["faith"]  # the prompts of Cisco's harness to chat models, by task
 TEACHER: str = _PROMPTS["teacher"]["system"]
 GROUNDED: dict[str, str] = _PROMPTS["grounded"]  # those with quoted passages, by command
-INSTRUCTIONS: dict[str, str] = _PROMPTS["instructions"]  # how a text tells its reader what to do
 _CHAT = {name: _PROMPTS["chat"][c.get("same_as", name)] for name, c in _PROMPTS["chat"].items()}
 CHAT_TEMPLATES: dict[str, str] = {name: chat["template"] for name, chat in _CHAT.items()}
 # The token that ends an assistant turn under each template.
