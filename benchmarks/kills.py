@@ -416,7 +416,10 @@ def main(given: Any) -> int:
         server, address = _serve(work)
         try:
             results = {}
-            for name, stage in stages(work, address).items():
+            known = stages(work, address)
+            if unknown := sorted(set(given.stage) - set(known)):
+                raise SystemExit(f"no stage {unknown[0]!r}; there are {', '.join(known)}")
+            for name, stage in known.items():
                 if not given.stage or name in given.stage:
                     rng = random.Random(f"{given.seed} {name}")
                     results[name] = kill_stage(name, stage, work, kills=given.kills, rng=rng)
