@@ -84,8 +84,7 @@ def answer_query(query: RecordQuery, records: Sequence[Path]) -> Answer | None:
     if not query.words and not query.filters:
         return None
     release, kev = exploitation.known_exploited(None, records)
-    only = list(kev) if query.table and query.exploited else None
-    with open_indexes(records, only=only) as indexes:
+    with open_indexes(records) as indexes:
         if query.table:
             answer = _table(query, indexes, release, kev)
             if answer.covered or query.filters or not query.certain:
@@ -130,7 +129,7 @@ def _rows(query: RecordQuery, indexes: Sequence[Index], kev: Kev) -> list[Row]:
     found: dict[str, Vulnerability] = {}
     for index in indexes:
         for one in _searches(query, of_product, kev):
-            for record in search.select(index.connection, one):
+            for record in index.select(one):
                 found.setdefault(record.cve_id, record)
     rows = [Row(cve_id, record, kev.get(cve_id)) for cve_id, record in found.items()]
     if query.exploited and not (query.cwes or query.severity):
@@ -195,7 +194,7 @@ def _search(query: RecordQuery, indexes: Sequence[Index]) -> Answer | None:
         return _nothing_to_search() if query.certain else None
     found: list[tuple[float, Vulnerability]] = []
     for index in indexes:
-        records, share = search.best(index.connection, query.all_words, limit=_BEST)
+        records, share = index.best(query.all_words, _BEST)
         found += [(share, record) for record in records]
     found.sort(key=lambda pair: -pair[0])
     if not found or found[0][0] < _ENOUGH or len(query.all_words) < 2:

@@ -4,8 +4,9 @@
     with open_indexes([Path("cve.parquet")]) as indexes:
         indexes[0].name, indexes[0].newest        # ('cve.parquet', '2025-12-16')
 
-A store is read where it lies. Any other file is read once, into a store in memory, which serves
-all later questions of the process until the file changes.
+A store is read where it lies, and a Parquet table is searched by its columns. Any other file, and
+a table that many questions are asked of, is read once, into a store in memory. What is in memory
+serves all later questions of the process until the file changes.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import lru_cache
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,7 +25,7 @@ from cybersecqwen.analyst.exploitation import feed_name
 from cybersecqwen.errors import InputError
 from cybersecqwen.formats.archives import first_bytes
 from cybersecqwen.records import Vulnerability
-from cybersecqwen.sources import record_table
+from cybersecqwen.sources import record_table, table_search
 from cybersecqwen.sources.recordstore import search
 from cybersecqwen.sources.recordstore.database import (
     NAME,
@@ -35,15 +37,43 @@ from cybersecqwen.sources.recordstore.database import (
 _log = logging.getLogger(__name__)
 
 _IN_MEMORY = 4  # files that are kept there
+_FEW = 30  # questions, whose searches of a table take less time than the index of its words
 _FILE_FOR_EACH = ("cvelist", "vulnrichment")  # a record is found there without reading them all
 
 
-class Index(NamedTuple):
-    """Records that can be searched: what they are called, and the date of the newest."""
+class StoreIndex(NamedTuple):
+    """The records of a store: what they are called, and the date of the newest."""
 
     name: str
     newest: str
     connection: sqlite3.Connection
+
+    def select(self, chosen: search.Search) -> Iterator[Vulnerability]:
+        """Yield the records that are searched for, the newest first."""
+        return search.select(self.connection, chosen)
+
+    def best(self, words: Sequence[str], limit: int) -> tuple[list[Vulnerability], float]:
+        """Return the records that hold most of the words, and the share of these."""
+        return search.best(self.connection, words, limit=limit)
+
+
+class TableIndex(NamedTuple):
+    """The records of a Parquet table: what they are called, and the date of the newest."""
+
+    name: str
+    newest: str
+    path: Path
+
+    def select(self, chosen: search.Search) -> Iterator[Vulnerability]:
+        """Yield the records that are searched for, the newest first."""
+        return table_search.select(self.path, chosen, _log_error)
+
+    def best(self, words: Sequence[str], limit: int) -> tuple[list[Vulnerability], float]:
+        """Return the records that hold most of the words, and the share of these."""
+        return table_search.best(self.path, words, limit=limit, report=_log_error)
+
+
+Index = StoreIndex | TableIndex
 
 
 class Found(NamedTuple):
@@ -62,9 +92,9 @@ def find_records(cve_ids: Sequence[str], records: Sequence[Path]) -> dict[str, F
         if not wanted:
             break
         if _is_index(path, records):
-            with _open(path) as index:
+            with _open_store(path) as index:
                 chosen = search.Search(ids=wanted, rejected=True)
-                for one in search.select(index.connection, chosen):
+                for one in index.select(chosen):
                     found[one.cve_id] = Found(one, index.name, index.newest)
         else:
             read = local_records.look_up(wanted, [path], _log_error)
@@ -83,14 +113,11 @@ def _places(cve_ids: Sequence[str], records: Sequence[Path]) -> list[Path]:
 
 
 @contextmanager
-def open_indexes(
-    records: Sequence[Path], *, only: Sequence[str] | None = None
-) -> Iterator[list[Index]]:
+def open_indexes(records: Sequence[Path]) -> Iterator[list[Index]]:
     """Open what can be searched: the files that are given, or the store of the cache.
 
-    Where `only` some ids matter, of a table no more than these is read into memory. Raises
-    InputError for a file that holds no records, and for a store that another program has been
-    writing for too long.
+    Raises InputError for a file that holds no records, and for a store that another program has
+    been writing for too long.
     """
     from cybersecqwen.analyst.lookup import record_files
     from cybersecqwen.sources.fetch import default_cache
@@ -98,23 +125,24 @@ def open_indexes(
     store = default_cache() / NAME
     paths = record_files(records) if records else [store] if store.is_file() else []
     with ExitStack() as stack:
-        indexes = [stack.enter_context(_open(path, only)) for path in paths]
-        for index, path in zip(indexes, paths, strict=True):
-            index_words(index.connection, path=path)
-        yield indexes
+        yield [_open(path, stack) for path in paths]
+
+
+def _open(path: Path, stack: ExitStack) -> Index:
+    if is_parquet(path) and next(_questions(path, path.stat().st_mtime_ns)) < _FEW:
+        return TableIndex(path.name, record_table.newest(path), path)
+    index = stack.enter_context(_open_store(path))
+    index_words(index.connection, path=path)
+    return index
 
 
 @contextmanager
-def _open(path: Path, only: Sequence[str] | None = None) -> Iterator[Index]:
+def _open_store(path: Path) -> Iterator[StoreIndex]:
     if feed_name(path) == "recordstore":
         with open_for_reading(path) as connection:
-            yield Index(path.name, search.newest(connection), connection)
+            yield StoreIndex(path.name, search.newest(connection), connection)
         return
-    modified = path.stat().st_mtime_ns if path.exists() else 0
-    if only is not None and is_parquet(path):
-        yield _part_in_memory(path, modified, tuple(only))
-    else:
-        yield _in_memory(path, modified)
+    yield _in_memory(path, path.stat().st_mtime_ns if path.exists() else 0)
 
 
 def _is_index(path: Path, records: Sequence[Path]) -> bool:
@@ -130,7 +158,13 @@ def is_parquet(path: Path) -> bool:
 
 
 @lru_cache(maxsize=_IN_MEMORY)
-def _in_memory(path: Path, _modified: int) -> Index:
+def _questions(_path: Path, _modified: int) -> Iterator[int]:
+    """Return the counter of the questions that a table was searched for."""
+    return count()
+
+
+@lru_cache(maxsize=_IN_MEMORY)
+def _in_memory(path: Path, _modified: int) -> StoreIndex:
     from tqdm import tqdm
 
     from cybersecqwen.sources import read_vulnerabilities
@@ -138,14 +172,7 @@ def _in_memory(path: Path, _modified: int) -> Index:
     connection = open_in_memory()
     read = read_vulnerabilities(path, _log_error)
     search.fill(connection, tqdm(read, path.name, unit=" records", disable=None))
-    return Index(path.name, search.newest(connection), connection)
-
-
-@lru_cache(maxsize=1)
-def _part_in_memory(path: Path, _modified: int, only: tuple[str, ...]) -> Index:
-    connection = open_in_memory()
-    search.fill(connection, local_records.look_up(only, [path], _log_error).values())
-    return Index(path.name, record_table.newest(path), connection)
+    return StoreIndex(path.name, search.newest(connection), connection)
 
 
 def _log_error(error: InputError) -> None:

@@ -38,8 +38,9 @@ if TYPE_CHECKING:
 
 MAGIC = b"PAR1"
 _TEXT = ("cve_id", "published", "description", "cvss3_vector", "assigner", "description_source")
-_LABELS = ("cwe_nvd", "cwe_cna", "cwe_cisa_adp")
-COLUMNS = (*_TEXT, *_LABELS)  # that every table has
+LABELS = ("cwe_nvd", "cwe_cna", "cwe_cisa_adp")
+KEPT = 4  # tables that are kept in memory
+COLUMNS = (*_TEXT, *LABELS)  # that every table has
 
 
 class _Columns(Schema, title="a row of Vulnerability columns"):
@@ -73,17 +74,17 @@ def read(path: Path, report: Report = refuse) -> Iterator[Vulnerability]:
     if path.suffix == ".parquet" or first_bytes(path).startswith(MAGIC):
         for where, row in parquet_rows(path, partial(_columns, path)):
             with reported(report):
-                yield _typed(row, where)
+                yield record(row, where)
         return
     with readable(path), path.open("rb") as file:
         yield from read_lines(unpacked(file, path), str(path), report)
 
 
 def find(path: Path, cve_ids: Collection[str]) -> Iterator[Vulnerability]:
-    """Yield the records of some ids in a `.parquet` table, which is kept while it is as it was."""
+    """Yield the records of some ids in a `.parquet` table."""
     from pyarrow import array, compute
 
-    table, ids = _table(path, path.stat().st_mtime_ns)
+    table, ids = load(path)
     wanted = compute.is_in(ids, value_set=array(list(cve_ids), ids.type))
     for row in table.take(compute.indices_nonzero(wanted)).to_pylist():
         yield _record(row, f"{path}:{row['cve_id']}")
@@ -93,17 +94,30 @@ def newest(path: Path) -> str:
     """Return the date of the record of a `.parquet` table that was published last, or ""."""
     from pyarrow import compute
 
-    table, _ = _table(path, path.stat().st_mtime_ns)
+    table, _ = load(path)
     return str(compute.max(table["published"]).as_py() or "")[:10]
 
 
-@lru_cache(maxsize=1)
-def _table(path: Path, _modified: int) -> tuple[pyarrow.Table, pyarrow.ChunkedArray]:
-    """Return a table and its ids in upper case."""
+def load(path: Path) -> tuple[pyarrow.Table, pyarrow.ChunkedArray]:
+    """Return a `.parquet` table and its ids in upper case, each once: of two rows the first.
+
+    It is read once and kept as long as the file does not change.
+    """
+    return _load(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=KEPT)
+def _load(path: Path, _modified: int) -> tuple[pyarrow.Table, pyarrow.ChunkedArray]:
+    import pyarrow
     from pyarrow import compute
 
     table = parquet_table(path, partial(_columns, path))
-    return table, compute.utf8_upper(table["cve_id"])
+    ids = compute.utf8_upper(table["cve_id"].cast(pyarrow.large_string()))
+    if compute.count_distinct(ids, "all").as_py() < len(ids):
+        rows = pyarrow.table({"id": ids, "row": range(len(ids))})
+        first = rows.group_by("id").aggregate([("row", "min")])["row_min"].sort()
+        table, ids = table.take(first), ids.take(first)
+    return table, ids
 
 
 def read_lines(lines: Iterable[bytes], name: str, report: Report) -> Iterator[Vulnerability]:
@@ -113,11 +127,11 @@ def read_lines(lines: Iterable[bytes], name: str, report: Report) -> Iterator[Vu
             yield _record(row, where)
 
 
-def _typed(row: Json, where: str) -> Vulnerability:
+def record(row: Json, where: str) -> Vulnerability:
     """Return the record of a row whose columns have the right types; its values are not checked."""
     if row.get("cvss") or row.get("modified") or not is_day(row["published"]) or not row["cve_id"]:
         return _record(row, where)
-    nvd, cna, cisa_adp = (tuple(row[name] or ()) for name in _LABELS)
+    nvd, cna, cisa_adp = (tuple(row[name] or ()) for name in LABELS)
     return Vulnerability(
         normalise_cve(row["cve_id"]) or row["cve_id"],
         row["published"],
@@ -182,7 +196,7 @@ def _wanted_type(name: str, kind: Any) -> str:
     """Name the type that the column should have, or nothing when it has it."""
     from pyarrow import types
 
-    if name in _LABELS:
+    if name in LABELS:
         listed = types.is_list(kind) or types.is_large_list(kind)
         listed = types.is_null(kind) or (listed and _is_text(kind.value_type))
         return "" if listed else "a list of text"

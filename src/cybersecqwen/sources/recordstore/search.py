@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -21,6 +21,7 @@ from cybersecqwen.sources.recordstore.database import transaction
 from cybersecqwen.sources.recordstore.versions import COLUMNS, as_vulnerability, write_records
 
 _BATCH = 5000  # records
+_FREQUENT = 1 << 16  # records, beyond which those that hold a word are not counted
 _RECORDS = f"SELECT {', '.join(f'records.{name}' for name in COLUMNS)} FROM records"
 _NOT_REJECTED = "NOT records.rejected"
 
@@ -114,24 +115,35 @@ def best(
     All words have to be there; where no record has them all, the most frequent ones are left out.
     Beside the records stands the share of the words, weighed by rarity, that was looked for.
     """
-    rarity = {word: _rarity(connection, word) for word in dict.fromkeys(words)}
-    kept = sorted((word for word in rarity if rarity[word]), key=lambda word: -rarity[word])
-    total = sum(rarity.values()) + sum(1.0 for word in rarity if not rarity[word])
-    while kept:
+    numbers = {word: _number(connection, word) for word in words}
+    for kept, share in narrowing({word: rarity(number) for word, number in numbers.items()}):
         rows = connection.execute(
             f"{_RECORDS} JOIN search ON search.rowid = records.rowid"
             f" WHERE search MATCH ? AND {_NOT_REJECTED} ORDER BY bm25(search) LIMIT ?",
             (" AND ".join(phrase([word]) for word in kept), limit),
         ).fetchall()
         if rows:
-            return list(map(as_vulnerability, rows)), sum(rarity[word] for word in kept) / total
-        kept.pop()
+            return list(map(as_vulnerability, rows)), share
     return [], 0.0
 
 
-def _rarity(connection: sqlite3.Connection, word: str) -> float:
-    """Return 1 for a word that one record has, less for a more frequent one, 0 for an unknown."""
-    limit = 1 << 16
+def _number(connection: sqlite3.Connection, word: str) -> int:
     query = "SELECT count(*) FROM (SELECT 1 FROM search WHERE search MATCH ? LIMIT ?)"
-    number = connection.execute(query, (phrase([word]), limit)).fetchone()[0]
-    return 1.0 - (number.bit_length() - 1) / 17 if number else 0.0
+    return int(connection.execute(query, (phrase([word]), _FREQUENT)).fetchone()[0])
+
+
+def rarity(number: int) -> float:
+    """Return 1 for a word that one record has, less for a more frequent one, 0 for an unknown."""
+    return 1.0 - (min(number, _FREQUENT).bit_length() - 1) / 17 if number else 0.0
+
+
+def narrowing(rarities: Mapping[str, float]) -> Iterator[tuple[list[str], float]]:
+    """Yield the words to look for, at first all, then each time without the most frequent one.
+
+    Beside them stands their share of the weight of all words; an unknown one weighs 1.
+    """
+    kept = sorted((word for word in rarities if rarities[word]), key=lambda word: -rarities[word])
+    total = sum(rarities.values()) + sum(1.0 for word in rarities if not rarities[word])
+    while kept:
+        yield list(kept), sum(rarities[word] for word in kept) / total
+        kept.pop()
