@@ -21,6 +21,8 @@ from cybersecqwen.analyst.record_queries import describe, parse
         ("foo cves before 2024", {"since": "", "until": "2023-12-31"}),
         ("foo cves between 2020 and 2021-06", {"since": "2020-01-01", "until": "2021-06-30"}),
         ("foo cves with CWE-79", {"cwes": ("CWE-79",), "words": ("foo",)}),
+        ("Which CVEs are assigned CWE-79?", {"cwes": ("CWE-79",), "words": ()}),
+        ("the CVE with CWE-79 in Foo", {"cwes": ("CWE-79",), "words": ("foo",)}),
         (
             "path traversal CVEs in Foo",
             {"cwes": ("CWE-22", "CWE-23", "CWE-24", "CWE-35", "CWE-36")},
@@ -45,6 +47,8 @@ def test_the_filters_of_a_question(text: str, wanted: dict[str, object]) -> None
     [
         "What is PowerShell?",
         "is it ok to map a CVE to CWE-119?",
+        "may I assign CWE-20 to a CVE?",
+        "Is CWE-79 allowed for a vulnerability?",
         "What is a CVE?",
         "How do I prevent SQL injection vulnerabilities?",
         "Which mitigations address exploitation of vulnerabilities?",

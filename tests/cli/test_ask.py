@@ -59,6 +59,12 @@ def test_what_has_no_meaning_is_a_usage_error(arguments: tuple[str, ...], messag
     assert message in done.stderr
 
 
+def test_records_that_are_missing_are_named_whatever_is_asked() -> None:
+    done = run("What is CWE-79?", "--records", "missing.json")
+    assert done.returncode == 1
+    assert done.stderr == "cybersecqwen: missing.json: no such file or folder (check --records)\n"
+
+
 def test_a_closed_pipe_gives_no_traceback() -> None:
     command = f"{' '.join(ASK)} --json | head -n 1"
     lines = "What is CWE-79?\n" * 20_000

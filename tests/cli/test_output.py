@@ -77,6 +77,8 @@ def test_one_result_is_a_paragraph_that_cautions_about_what_is_discouraged() -> 
         "                   Discouraged: better CWE-787 Out-of-bounds Write",
     ]
     assert '  evidence: "writes"' in block
+    [block] = text_lines([SURE._replace(evidence=SURE.evidence * 2)], table=False)
+    assert '  evidence: "writes"\n' in block
     assert block.splitlines()[-1] == "  CWE-787"
 
 
@@ -98,7 +100,7 @@ def test_what_feeds_would_say_a_chain_and_what_is_not_told_stand_under_the_candi
     [block] = text_lines([result], table=False)
     assert "  feeds would say: CWE-119 Memory Buffer (Discouraged) at 62%\n" in block
     assert "  chain: CWE-190 leads to CWE-787\n" in block
-    assert "  description: poor, tells no component and no cause\n" in block
+    assert "  description: poor, names no component or cause\n" in block
     [row] = rows(result)
     assert (row["feed_label"], row["chain"]) == ("CWE-119 0.62", "CWE-190 -> CWE-787")
     assert row["missing"] == "component; cause"

@@ -14,22 +14,24 @@ from pathlib import Path
 from cybersecqwen.analyst import exploitation
 from cybersecqwen.analyst.lookup import severities, severity
 from cybersecqwen.analyst.nicknames import nickname_of
-from cybersecqwen.analyst.record_index import Found, Index, open_indexes
+from cybersecqwen.analyst.record_index import Index, open_indexes
 from cybersecqwen.analyst.record_queries import RecordQuery, describe
-from cybersecqwen.analyst.vulnerability_facts import CveFacts
+from cybersecqwen.analyst.vulnerability_facts import cut, cve_evidence, cve_label, one_line
 from cybersecqwen.analyst.vulnerability_wording import folded, listed, table
 from cybersecqwen.records import Answer, Cvss, Evidence, KnownExploitation, Vulnerability
 from cybersecqwen.sources.recordstore import search
 
 _SHOWN = 10  # rows of a table that the text shows
 _BEST = 5  # records that a search returns
+_ABOUT = 60  # characters of a description in a row of the table
+_EXCERPT = 400  # characters of the description of the closest record
 _ENOUGH = 0.6  # share of a description's telling words that the best record holds
 
 Kev = Mapping[str, KnownExploitation]
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """A row of the table: a record, None where only KEV has the CVE, and its entry there."""
 
     cve_id: str
@@ -38,7 +40,7 @@ class Row:
 
     @property
     def published(self) -> str:
-        """The date of publication, or where no record is at hand that of KEV."""
+        """The date of publication, "" where no record at hand states it."""
         return self.record.published if self.record else ""
 
     def cvss(self) -> Cvss | None:
@@ -68,15 +70,12 @@ class Row:
     def _about(self) -> str:
         if self.kev:
             return f"{self.kev.vendor} {self.kev.product}".strip()
-        text = " ".join(self.record.description.split()) if self.record else ""
-        return text if len(text) <= 60 else f"{text[:60].rpartition(' ')[0]} …"
+        text = one_line(self.record)
+        return cut(text, _ABOUT)
 
     def evidence(self, section: str) -> Evidence:
         """Return the row as evidence."""
-        url = f"https://nvd.nist.gov/vuln/detail/{self.cve_id}"
-        name = nickname_of(self.cve_id) or self._about()
-        passage = " ".join(self.record.description.split()) if self.record else ""
-        return Evidence(self.cve_id, name, "vulnerability", section, url, 1.0, passage)
+        return cve_evidence(self.cve_id, section, name=self._about(), text=one_line(self.record))
 
 
 def answer_query(query: RecordQuery, records: Sequence[Path]) -> Answer | None:
@@ -123,7 +122,7 @@ def _sources(indexes: Iterable[Index]) -> Iterator[str]:
         yield f"{index.name} with records up to {index.newest}" if index.newest else index.name
 
 
-def _rows(query: RecordQuery, indexes: Sequence[Index], kev: Kev) -> list[Row]:
+def _rows(query: RecordQuery, indexes: Sequence[Index], kev: Kev) -> list[TableRow]:
     """List the rows, of the product by its description or by what KEV says it is."""
     of_product = [cve_id for cve_id, entry in kev.items() if _is_of(entry, query.words)]
     found: dict[str, Vulnerability] = {}
@@ -131,9 +130,9 @@ def _rows(query: RecordQuery, indexes: Sequence[Index], kev: Kev) -> list[Row]:
         for one in _searches(query, of_product, kev):
             for record in index.select(one):
                 found.setdefault(record.cve_id, record)
-    rows = [Row(cve_id, record, kev.get(cve_id)) for cve_id, record in found.items()]
+    rows = [TableRow(cve_id, record, kev.get(cve_id)) for cve_id, record in found.items()]
     if query.exploited and not (query.cwes or query.severity):
-        rows += [Row(i, None, kev[i]) for i in of_product if i not in found and _dated(query)]
+        rows += [TableRow(i, None, kev[i]) for i in of_product if i not in found and _dated(query)]
     kept = [row for row in rows if _fits(row, query)]
     return sorted(kept, key=lambda row: (_date(row, query), row.cve_id), reverse=True)
 
@@ -168,7 +167,7 @@ def _is_of(entry: KnownExploitation, words: Sequence[str]) -> bool:
     return all(word in named for word in words)
 
 
-def _fits(row: Row, query: RecordQuery) -> bool:
+def _fits(row: TableRow, query: RecordQuery) -> bool:
     if query.exploited and row.kev is None:
         return False
     if query.ransomware and not (row.kev and row.kev.ransomware):
@@ -184,7 +183,7 @@ def _fits(row: Row, query: RecordQuery) -> bool:
     return True
 
 
-def _date(row: Row, query: RecordQuery) -> str:
+def _date(row: TableRow, query: RecordQuery) -> str:
     return (row.kev.date_added if row.kev and query.exploited else "") or row.published
 
 
@@ -203,12 +202,11 @@ def _search(query: RecordQuery, indexes: Sequence[Index]) -> Answer | None:
         named, sources = " ".join(query.all_words), listed([*_sources(indexes)])
         said = f"No record at hand names {named}.\nFrom {sources}."
         return Answer(said, 0.0, covered=False)
-    share = found[0][0]
-    rows = [Row(record.cve_id, record, None) for _, record in found[:_BEST]]
-    facts = CveFacts(rows[0].cve_id, Found(rows[0].record, ""), None, "", None, "")  # type: ignore[arg-type]
+    share, closest = found[0]
+    rows = [TableRow(record.cve_id, record, None) for _, record in found[:_BEST]]
     lines = [
-        f"The closest record is {facts.label}:",
-        facts.text[:400],
+        f"The closest record is {cve_label(closest.cve_id)}:",
+        cut(one_line(closest), _EXCERPT),
     ]
     if len(rows) > 1:
         lines.append(f"Also: {', '.join(row.cve_id for row in rows[1:])}.")

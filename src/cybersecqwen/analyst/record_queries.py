@@ -90,10 +90,15 @@ def parse(text: str) -> RecordQuery | None:
     rest, exploited = _take(rest, "exploited")
     rest, added = _take(rest, "added")
     rest, kind, labels = _take_kind(rest)
+    named = _content(rest)
+    if cwes:  # "Is CWE-79 allowed for a vulnerability?" asks for no record
+        named = tuple(word for word in named if word not in table()["queries"]["mapping"])
+        if not (plural or named):
+            return None
     return RecordQuery(
         table=bool(plural),
         certain=bool(pattern("queries", "certain").search(words)),
-        words=(named := _content(rest)),
+        words=named,
         product=_written(named, text),
         all_words=everything,
         since=since,

@@ -125,7 +125,7 @@ def _block(result: Classification) -> str:
     lines = [str(result.id), *map(_candidate, result.candidates)]
     lines += _remarks(result)
     if result.evidence:
-        quoted = (f'"{span.text}"' for span in result.evidence)
+        quoted = dict.fromkeys(f'"{span.text}"' for span in result.evidence)
         lines.append(f"  evidence: {', '.join(quoted)}")
     if result.labels:
         lines.append(f"  labels: {_givers(result)}")
@@ -145,7 +145,7 @@ def _remarks(result: Classification) -> Iterator[str]:
     if result.chain:
         yield f"  chain: {' leads to '.join(result.chain)}"
     if result.missing:
-        yield f"  description: {rating(result.missing)}, tells no {' and no '.join(result.missing)}"
+        yield f"  description: {rating(result.missing)}, names no {' or '.join(result.missing)}"
 
 
 def _givers(result: Classification) -> str:
