@@ -196,7 +196,7 @@ def test_a_file_without_a_usable_row_is_an_error(
     ("question", "says"),
     [
         ("Which malware does Fancy Bear use?", "G0007 APT28 uses S"),
-        ("<b>Who</b> is <i>Cozy&#32;Bear</i>?", "It is a group of ATT&CK. It is also known as"),
+        ("<b>Who</b> is <i>Cozy&#32;Bear</i>?", "It is also known as IRON RITUAL"),
     ],
 )
 def test_an_alias_and_markup_are_understood(question: str, says: str) -> None:

@@ -26,6 +26,11 @@ def index() -> KnowledgeIndex:
         ("is kerberoasting credential access?", "Yes: T1558.003 Kerberoasting serves Credential"),
         ("Is Fancy Bear the same as APT28?", "Yes: Fancy Bear and APT28 are both G0007 APT28."),
         ("Which tools do APT28 and APT29 both use?", "G0007 APT28 and G0016 APT29 have "),
+        (
+            "What mitigations do T1003 and T1055 share?",
+            "T1003 OS Credential Dumping and T1055 Process Injection have 2 mitigations in ",
+        ),
+        ("Does APT28 do lateral movement?", "Yes: for Lateral Movement, G0007 APT28 uses T"),
         ("CWE-78 or CWE-89: the input ends up in a database query", "CWE-89 "),
         ("Difference between T1566.001 and T1566.002?", "T1566.001 Spearphishing Attachment"),
     ],
@@ -39,8 +44,8 @@ def test_two_entries_are_compared(index: KnowledgeIndex, question: str, begins: 
 @pytest.mark.parametrize(
     ("question", "says"),
     [
-        ("what does emotet do for persistence", "S0367 Emotet uses for Persistence T1"),
-        ("how does fin7 exfiltrate", "G0046 FIN7 uses for Exfiltration T1"),
+        ("what does emotet do for persistence", "For Persistence, S0367 Emotet uses T1"),
+        ("how does fin7 exfiltrate", "For Exfiltration, G0046 FIN7 uses T1"),
         ("Which ransomware does Indrik Spider use?", "uses the ransomware S"),
         ("techniques for ESXi", "T1675 ESXi Administration Command"),
         ("May I use CWE-20 for mapping?", "No: mapping a CVE to CWE-20"),
@@ -60,6 +65,18 @@ def test_one_entry_or_none_is_spoken_of(index: KnowledgeIndex, question: str, sa
     assert says.startswith(("T1675", "is a", "uses the")) or answer.startswith(says)
 
 
+def test_what_leads_through_techniques_keeps_to_the_tactic(index: KnowledgeIndex) -> None:
+    of_all = answer_question(index, "Which mitigations help against FIN7?").answer
+    of_one = answer_question(index, "What mitigates FIN7's exfiltration techniques?").answer
+    assert of_one.startswith("For Exfiltration, G0046 FIN7 uses techniques that are mitigated by M")
+    assert len(of_one) < len(of_all)
+
+
+def test_asked_which_group_only_groups_are_named(index: KnowledgeIndex) -> None:
+    assert " S0330 Zeus Panda" in answer_question(index, "tell me about the panda").answer
+    assert " S0" not in answer_question(index, "tell me about the panda group").answer
+
+
 def test_the_next_question_may_point_back(index: KnowledgeIndex) -> None:
     first = reply(index, "What is T1110.003?")
     then = reply(index, "and its mitigations?", before=first.about)
@@ -73,5 +90,5 @@ def test_a_tactic_does_not_take_the_place_of_what_a_question_points_back_to(
 ) -> None:
     first = reply(index, "NOBELIUM which group")
     then = reply(index, "and how does it get initial access?", before=first.about)
-    assert then.answer.answer.startswith("G0016 APT29 uses for Initial Access T1")
+    assert then.answer.answer.startswith("For Initial Access, G0016 APT29 uses T1")
     assert then.about == first.about

@@ -66,3 +66,9 @@ def test_every_kind_of_entry_can_be_named(index: KnowledgeIndex) -> None:
     for kind in sorted({entry.kind for entry in index.entries}):
         entry = next(entry for entry in index.entries if entry.kind == kind)
         assert isinstance(named(index, f"Who uses {entry.name}?"), list)
+
+
+def test_a_word_is_not_mended_to_its_contrary(index: KnowledgeIndex) -> None:
+    cut, places = mended(index, tokens("an initialised variable"))
+    assert [token.text for token in cut] == ["an", "initialised", "variable"]
+    assert places == set()

@@ -23,16 +23,28 @@ def index() -> KnowledgeIndex:
         ("Which software does Lazarus Group use?", "G0032 Lazarus Group uses S"),
         ("Does APT29 use PowerShell?", "G0016 APT29 uses T1059.001 PowerShell."),
         ("What tactic does T1558.003 belong to?", "serves the tactic TA0006 Credential Access."),
-        ("How can I detect T1003.001?", "LSASS Memory is detected with data on DC0013 "),
+        ("How can I detect T1003.001?", "It is detected with data on DC0013 "),
         ("Which CWE does CAPEC-66 relate to?", "CAPEC-66 SQL Injection exploits CWE-89"),
         ("Which attack patterns exploit CWE-89?", "is exploited by CAPEC-7"),
         ("In which phase is CWE-89 introduced?", "is introduced in the phase Implementation."),
-        ("What are the consequences of CWE-787?", "has the impact DoS: Crash, Exit, or Restart"),
+        ("What are the consequences of CWE-787?", "has the impacts DoS: Crash, Exit, or Restart"),
         ("sub-techniques of T1003", "T1003 OS Credential Dumping consists of T1003.001 LSASS"),
         ("Other names of APT28?", "G0007 APT28 is also known as "),
         ("What is CWE-502?", "CWE-502 Deserialization of Untrusted Data: "),
         ("T1086", "T1059.001 PowerShell: "),
         ("what is mimikatz", "S0002 Mimikatz: "),
+        ("what is mimikatz", "ATT&CK lists it as a tool. It runs on Windows. It uses 17 tech"),
+        ("What is T1110.003?", "It is a sub-technique of T1110 Brute Force. "),
+        ("What is T1558.003?", "Its former id is T1208. "),
+        ("What is T1558.003?", "It is used by 3 campaigns, 3 groups and 6 pieces of software. "),
+        ("Which event ids show DCSync?", "T1003.006 DCSync leaves events with the ids "),
+        ("Which tactics is T1078 in?", "serves the tactics TA0001 Initial Access, TA0003"),
+        ("How severe is CAPEC-63?", " is rated Very High in severity"),
+        ("What is the name of T1071?", "T1071 is Application Layer Protocol. "),
+        ("What does T1208 stand for?", "T1208 is T1558.003 Kerberoasting. "),
+        ("capabilities of S0119 in ATT&CK terms?", "S0119 Cachedump uses T1003.005"),
+        ("Other names of G0016?", "G0016 APT29 is also known as "),
+        ("Which groups use lateral movement techniques?", "has techniques that are used by G"),
         ("explain the SQL injection attack", "CAPEC-66 SQL Injection"),
         ("Where does malware store itself to run at each logon by a Run key of the registry?",
          "T1547.001 Registry Run Keys / Startup Folder"),
@@ -58,6 +70,8 @@ def test_what_is_known_is_said(index: KnowledgeIndex, question: str, says: str) 
         "What is the weather today?",
         "What is the highest fine under article 83 of the GDPR?",
         "Who is T9999?",
+        "how do i install python on windows",
+        "best antivirus to buy",
         "Which platforms does T0816 run on?",  # upstream's own word is "None"
         "On which platform does T0803 run?",
         "[" * 20_000,  # every character was the start of a search through all that follow
@@ -76,6 +90,22 @@ def test_evidence_is_about_the_entry_and_ordered(index: KnowledgeIndex) -> None:
     assert answer.evidence[0].url == "https://attack.mitre.org/techniques/T1059"
     scores = [evidence.score for evidence in answer.evidence]
     assert scores == sorted(scores, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("question", "section", "other"),
+    [
+        ("What is T1558.003?", "description", ""),
+        ("Which logs show T1059.001?", "detection logs", ""),
+        ("Does APT28 use T1056.001?", "procedure", "G0007"),
+    ],
+)
+def test_evidence_begins_with_what_says_it(
+    index: KnowledgeIndex, question: str, section: str, other: str
+) -> None:
+    first = answer_question(index, question).evidence[0]
+    assert first.section == section
+    assert other in ("", first.other)
 
 
 def test_a_fact_counts_more_than_a_guess(index: KnowledgeIndex) -> None:

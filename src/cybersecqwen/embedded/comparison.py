@@ -13,7 +13,7 @@ from itertools import product
 from cybersecqwen.embedded import facts, situation
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.name_book import PROPER
-from cybersecqwen.embedded.statements import paths
+from cybersecqwen.embedded.statements import paths, restricted
 from cybersecqwen.embedded.understanding import Question
 
 _TELLING = 3  # words beside the two from which a question describes a situation
@@ -43,7 +43,19 @@ def whether(question: Question) -> list[str]:
                 return [f"Yes: {index.label(entries[0])} {says} {facts.listed(yes)}."]
             wish = facts.listed(sorted(wanted))
             return [f"No: {index.label(entries[0])} {says} {facts.listed(held)}, not {wish}."]
-    return []
+    return _whether_for(question, entries[0])
+
+
+def _whether_for(question: Question, position: int) -> list[str]:
+    """Say whether a group, software or campaign uses techniques for a tactic."""
+    index, tactics = question.index, sorted(question.tactics)
+    if not tactics or index.entries[position].kind not in PROPER:
+        return []
+    used, about = restricted(question, position, facts.follow(index, position, ">uses:technique"))
+    label = index.label(position)
+    if used:
+        return [f"Yes: {about}, {label} uses {facts.listed([index.label(t) for t in used])}."]
+    return [f"No: there is no record that {label} uses a technique for {facts.listed(tactics)}."]
 
 
 def _id(index: KnowledgeIndex, target: int) -> str:
@@ -96,9 +108,10 @@ def _common(question: Question) -> list[str]:
         names = facts.listed([index.label(p) for p in pair])
         if shared:
             targets = facts.listed([index.label(t) for t in shared])
-            return [f"{names} have {len(shared)} of the kind {asked} in common: {targets}."]
+            count = f"{len(shared)} {facts.plural(asked, len(shared))}"
+            return [f"{names} have {count} in common: {targets}."]
         if asked == request.asked:
-            return [f"{names} have nothing of the kind {asked} in common that is on record."]
+            return [f"{names} have no {facts.plural(asked)} in common on record."]
     return []
 
 

@@ -16,23 +16,36 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import numpy as np
 
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
-from cybersecqwen.embedded.lexicon import LEXICON
+from cybersecqwen.embedded.lexicon import LEXICON, question_lexicon
+from cybersecqwen.records import Entry
 
+_FORMER_ID = re.compile(r"[TGS]\d{4}")
 _NUMBER = re.compile(r"([A-Z]+-?)(\d+(?:\.\d+)?)\b")
 LISTED = 25  # entries that a sentence names
 _STEP = re.compile(r"([<>])([^<>:]+)(?::([^<>]+))?")
 
 
-def follow(index: KnowledgeIndex, position: int, path: str) -> list[int]:
-    """List where a path leads from an entry; of several ways first where most of them lead."""
+def follow(
+    index: KnowledgeIndex,
+    position: int,
+    path: str,
+    *,
+    keep: Callable[[list[int]], Collection[int]] | None = None,
+) -> list[int]:
+    """List where a path leads from an entry; of several ways first where most of them lead.
+
+    `keep` chooses the entries on the way that count.
+    """
     reached = {position: 1}
     steps = _STEP.findall(path)
-    for way, relation, kinds in steps:
+    for number, (way, relation, kinds) in enumerate(steps):
+        if keep is not None and number:
+            reached = dict.fromkeys(keep(list(reached)), 1)
         kept = {kind.strip() for kind in kinds.split(",")} if kinds else set()
         reached = _onward(index, reached, relation.strip(), kept, inverse=way == "<")
     if len(steps) > 1:
@@ -41,10 +54,12 @@ def follow(index: KnowledgeIndex, position: int, path: str) -> list[int]:
 
 
 def _place(index: KnowledgeIndex, target: int) -> tuple[str, float, str]:
-    """Order labels as their ids are numbered: CWE-79 comes before CWE-285."""
+    """Order labels as their ids are numbered: CWE-79 comes before CWE-285, event 3 before 22."""
     label = index.label(target)
     number = _NUMBER.match(label)
-    return (number[1], float(number[2]), label) if number else ("", 0.0, label)
+    if number:
+        return number[1], float(number[2]), label
+    return "", float(label) if label.isdecimal() else 0.0, label
 
 
 def _onward(
@@ -67,12 +82,32 @@ def _number(index: KnowledgeIndex, relation: str) -> int:
     return index.relations.index(relation) if relation in index.relations else -1
 
 
-def sentence(
-    index: KnowledgeIndex, position: int, says: str, targets: Sequence[int], *, about: str = ""
-) -> str:
+def sentence(index: KnowledgeIndex, position: int, says: str, targets: Sequence[int]) -> str:
     """State a fact of an entry: its label, how the relation reads, and the targets."""
-    names = listed([index.label(target) for target in targets])
-    return f"{index.label(position)} {says} {about}{names}."
+    return f"{index.label(position)} {reading(index, says, targets)}."
+
+
+def reading(index: KnowledgeIndex, says: str, targets: Sequence[int]) -> str:
+    """Put the targets behind how a relation reads, or where its "{}" is."""
+    names = listed([index.label(target) for target in targets]).removesuffix(".")
+    if "{}" in says:
+        return says.format(names)
+    start, _, noun = says.rpartition(" ")
+    if len(targets) > 1 and noun in _PLURALS:
+        says = f"{start} {_PLURALS[noun]}"
+    return f"{says} {names}"
+
+
+# The nouns that a relation may end with, before several targets.
+_PLURALS = {
+    "tactic": "tactics",
+    "phase": "phases",
+    "language": "languages",
+    "technology": "technologies",
+    "architecture": "architectures",
+    "impact": "impacts",
+    "id": "ids",
+}
 
 
 def listed(names: Sequence[str]) -> str:
@@ -107,32 +142,86 @@ def _part_of(kind: str) -> str:
 
 
 def summary(index: KnowledgeIndex, position: int) -> list[str]:
-    """Say in sentences what an entry is: its definition, kind, other names and facts."""
+    """Say in sentences what an entry is: its definition, other names and facts.
+
+    Its kind is said where no definition is at hand, and of software: it may be malware or a tool.
+    """
     entry = index.entries[position]
     said = index.definition(position)
-    kind = f"{a(entry.kind)} of {base(entry.entry_id)}"
-    first = (
-        [f"{index.label(position)}: {said}"] if said else [f"{index.label(position)} is {kind}."]
-    )
-    if said:
-        first.append(f"It is {kind}.")
-    if entry.aliases:
-        first.append(f"It is also known as {listed(entry.aliases)}.")
-    return [*first, *_facts(index, position)]
+    kind = entry.kind if entry.kind == "malware" else a(entry.kind)
+    label = index.label(position)
+    first = [f"{label}: {said}" if said else f"{label} is {kind} of {base(entry.entry_id)}."]
+    if said and entry.kind in ("malware", "tool"):
+        first.append(f"{base(entry.entry_id)} lists it as {kind}.")
+    return [*first, *_other_names(entry), *_facts(index, position)]
+
+
+def _other_names(entry: Entry) -> Iterable[str]:
+    """Say what an entry is called beside its name, and which ids it had before."""
+    former = [name for name in entry.aliases if _FORMER_ID.fullmatch(name)]
+    names = [name for name in entry.aliases if name not in former]
+    if names:
+        yield f"It is also known as {listed(names)}."
+    if former:
+        yield f"Its former id is {listed(former)}."
 
 
 def _facts(index: KnowledgeIndex, position: int) -> Iterable[str]:
+    reads = question_lexicon()["summary"]
     for name in LEXICON["answers"]["summary"]:
-        targets = index.related(position, name)
-        if targets:
-            says = LEXICON["relations"][name][0]
-            yield f"It {says} {listed([index.label(t) for t in targets])}."
+        targets = [t for t in index.related(position, name) if index.label(t) not in _EMPTY]
+        if name == "part of":
+            yield from _wholes(index, position, targets)
+        elif targets and name == "platform" and index.entries[position].kind == "technique":
+            yield f"It works on {listed([index.label(target) for target in targets])}."
+        elif targets:
+            says = reads.get(name, LEXICON["relations"][name][0])
+            yield f"It {reading(index, says, targets)}."
     for name in LEXICON["answers"]["counted"]:
         forward, inverse = LEXICON["relations"][name]
         for backward, says in ((False, forward), (True, inverse)):
-            count = len(index.related(position, name, inverse=backward))
-            if count:
-                yield f"It {says} {count} {'entry' if count == 1 else 'entries'}."
+            targets = index.related(position, name, inverse=backward)
+            if targets:
+                yield f"It {reads.get(says, says)} {counted(index, targets)}."
+
+
+# What says nothing of an entry.
+_EMPTY = {"Other", "Varies by Context", "Not OS-Specific"}
+
+
+def _wholes(index: KnowledgeIndex, position: int, targets: Sequence[int]) -> Iterable[str]:
+    """Say what an entry is a part of: entries of its own kind, and those that only group others."""
+    kind = index.entries[position].kind
+    own = [target for target in targets if index.entries[target].kind == kind]
+    if own:
+        yield f"It {_part_of(kind)} {listed([index.label(target) for target in own])}."
+    other = [target for target in targets if target not in own]
+    if other:
+        yield f"It is listed in {listed([index.label(target) for target in other])}."
+
+
+def counted(index: KnowledgeIndex, targets: Sequence[int]) -> str:
+    """Count entries by kind: "5 groups, 1 campaign and 3 pieces of software"."""
+    counts = Counter(_counted_as(index.entries[target].kind) for target in targets)
+    return listed([f"{count} {plural(kind, count)}" for kind, count in counts.items()])
+
+
+def _counted_as(kind: str) -> str:
+    return "software" if kind in ("malware", "tool") else kind
+
+
+def plural(kind: str, count: int = 0) -> str:
+    """Name a kind for a number of its entries: "techniques", "piece of software"."""
+    if kind in ("follows", "requires"):
+        kind = "entry"
+    if kind == "software":
+        return "piece of software" if count == 1 else "pieces of software"
+    if count == 1:
+        return kind
+    for ending, several in (("ss", "sses"), ("gy", "gies"), ("ry", "ries"), ("ty", "ties")):
+        if kind.endswith(ending):
+            return kind.removesuffix(ending) + several
+    return f"{kind}s"
 
 
 def base(entry_id: str) -> str:
@@ -154,3 +243,8 @@ def hops(path: str) -> int:
 def relations(path: str) -> set[str]:
     """Return the relations that a path follows."""
     return {relation.strip() for _, relation, _ in _STEP.findall(path)}
+
+
+def relation_of(path: str) -> str:
+    """Return the relation of a path's last step."""
+    return str(_STEP.findall(path)[-1][1]).strip()

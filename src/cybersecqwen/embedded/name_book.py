@@ -125,7 +125,7 @@ def is_unknown(index: KnowledgeIndex, token: Token) -> bool:
 def mended(index: KnowledgeIndex, cut: Sequence[Token]) -> tuple[list[Token], set[int]]:
     """Write words that nothing knows as those they are nearest to, and say where.
 
-    Those with a digit stay: APT28 is not APT29.
+    Those with a digit stay: APT28 is not APT29; and "initialised" is not "uninitialised".
     """
     words = list(cut)
     unknown = [
@@ -147,8 +147,11 @@ def _nearest(book: NameBook, word: str) -> str:
     from rapidfuzz import process
     from rapidfuzz.distance import OSA
 
+    if word in book.words:
+        return ""
+    others = [other for other in book.words if f"un{word}" != other and word != f"un{other}"]
     matches = process.extract(
-        word, list(book.words), scorer=OSA.normalized_similarity, score_cutoff=_ALIKE, limit=_NEAR
+        word, others, scorer=OSA.normalized_similarity, score_cutoff=_ALIKE, limit=_NEAR
     )
     best = [near for near, score, _ in matches if score == matches[0][1]]
     return max(best, key=lambda near: (near[0] == word[0], book.words[near]), default="")

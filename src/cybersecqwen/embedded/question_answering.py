@@ -3,7 +3,7 @@
 >>> from cybersecqwen.embedded.knowledge import KnowledgeIndex
 >>> index = KnowledgeIndex.load()
 >>> answer_question(index, "In which phase is CWE-502 introduced?").answer
-'CWE-502 Deserialization of Untrusted Data is introduced in the phase Architecture and Design \
+'CWE-502 Deserialization of Untrusted Data is introduced in the phases Architecture and Design \
 and Implementation.'
 >>> answer_question(index, "Has apt28 ever used ryuk?").answer.partition(":")[0]
 'No'
@@ -16,9 +16,12 @@ upstream is needed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from cybersecqwen.embedded import comparison, facts, linking, refusal, situation, statements
 from cybersecqwen.embedded.confidence import UNKNOWN, Basis, confidence
@@ -29,6 +32,9 @@ from cybersecqwen.embedded.question import HOW
 from cybersecqwen.embedded.terms import terms
 from cybersecqwen.embedded.understanding import Question, understand
 from cybersecqwen.records import Answer, Evidence
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 NOT_COVERED = "not covered"
 _EVIDENCE = 5
@@ -78,6 +84,8 @@ def reply(index: KnowledgeIndex, text: str, *, before: Sequence[int] = ()) -> Re
     if refusal.is_harmful(text):
         return Reply(Answer(refusal.DECLINED, 0.0, covered=False), tuple(before))
     question = understand(index, text, before=before)
+    if _is_off_topic(question):
+        return Reply(not_covered("this is no question about attacks or weaknesses"))
     for way in (_compared, _of_subjects, _of_platform, _unclear, _of_situation, _of_mention):
         answered = way(question)
         if answered is not None:
@@ -208,7 +216,7 @@ def _of_platform(question: Question) -> Reply | None:
     kept, about = statements.restricted(question, word, targets)
     if not kept:
         return None
-    names = facts.listed([index.label(t) for t in kept])
+    names, about = facts.listed([index.label(t) for t in kept]), f"{about} " if about else ""
     text = f"ATT&CK has {len(kept)} techniques {about}on {request.platforms[0]}: {names}."
     return _reply(question, [text], kept[:_SEVERAL], Basis("name"))
 
@@ -235,7 +243,10 @@ def _of_part(question: Question, part: Subject) -> Reply | None:
     if len(part.positions) <= (_PAIR if question.request.certain else 1):
         each = tuple(part._replace(positions=(position,)) for position in part.positions)
         return _of_subjects(replace(question, subjects=each))
-    names = facts.listed([question.index.label(position) for position in part.positions])
+    index, groups = question.index, part.positions
+    if question.words & {"group", "groups", "gang", "actor"}:
+        groups = tuple(p for p in groups if index.entries[p].kind == "group") or groups
+    names = facts.listed([index.label(position) for position in groups])
     return Reply(Answer(f'Which one do you mean by "{part.said}": {names}?', 0.0, covered=False))
 
 
@@ -252,11 +263,11 @@ def _of_situation(question: Question) -> Reply | None:
     sentences = statements.said(described, asked, best.position)
     if not sentences:
         first, *more = facts.summary(question.index, best.position)
-        sentences = [f"The closest entry: {first}", *more]
+        sentences = [f"The closest match: {first}", *more]
     near = [fit.position for fit in others if fit.score >= _NEAR * best.score]
     if near and statements.is_of(question.index, best.position, asked):
         names = facts.listed([question.index.label(position) for position in near])
-        sentences.append(f"Near to it: {names}.")
+        sentences.append(f"Also possible: {names}.")
     return _reply(question, sentences, [best.position], Basis("situation", score=best.score))
 
 
@@ -296,6 +307,13 @@ def _fits(question: Question) -> list[situation.Fit]:
     return max(filter(None, each), key=lambda fits: fits[0].score, default=[])
 
 
+def _is_off_topic(question: Question) -> bool:
+    """Tell whether a question is one of use or purchase, and names no id."""
+    by_id = any(subject.way == "id" for subject in question.subjects)
+    defends = question.request.asked in ("mitigation", "detection")
+    return not (by_id or defends) and refusal.is_off_topic(question.cut)
+
+
 def _language(question: Question) -> str:
     name = refusal.language(question.text)
     return (
@@ -315,12 +333,49 @@ def _reply(
 
 
 def _evidence(question: Question, positions: Sequence[int]) -> tuple[Evidence, ...]:
-    """Return the passages about the entries that hold most of the question's words."""
+    """Return the passages about the entries that hold most of the question's words.
+
+    Those come first that say what is asked for, or that are about two entries at once.
+    """
     index = question.index
     asked = list(dict.fromkeys(terms(question.text[:_LONGEST])))
     asked += [index.entries[position].entry_id.lower() for position in positions]
     scores = index.scores(asked) * index.about(list(positions))
-    return tuple(index.best(scores, _EVIDENCE, most=index.rarity(asked) + _TINY))
+    most = index.rarity(asked) + _TINY
+    first = index.best(scores * _is_telling(question, positions), _EVIDENCE, most=most)
+    rest = [one for one in index.best(scores, 2 * _EVIDENCE, most=most) if one not in first]
+    return (*first, *rest)[:_EVIDENCE]
 
 
+def _is_telling(question: Question, positions: Sequence[int]) -> NDArray[np.bool_]:
+    """Mark the passages that say what is asked for; shape (passages,)."""
+    index, asked = question.index, question.request.asked
+    marked = np.zeros(len(index), dtype=np.bool_)
+    if len(positions) == 2:
+        marked = index.about(positions[:1]) & index.about(positions[1:])
+    if not marked.any() and asked != "definition":
+        found = (path for p in positions for path, _ in statements.paths(index, asked, p))
+        names = {f"facts: {relation}" for path in found for relation in facts.relations(path)}
+        names |= {asked, *_SECTIONS.get(asked, ())}
+        marked = _in_sections(index, names) & index.about(positions)
+    return marked if marked.any() else _in_sections(index, {"definition", "description"})
+
+
+def _in_sections(index: KnowledgeIndex, names: Collection[str]) -> NDArray[np.bool_]:
+    numbers = [number for number, name in enumerate(index.sections) if name in names]
+    return np.isin(index.passage_section, numbers)
+
+
+# The sections that tell of what is asked for, beside that of its own name and the facts.
+_SECTIONS = {
+    "detection": ("detection logs", "log sources"),
+    "technique": ("procedure",),
+    "group": ("procedure",),
+    "software": ("procedure",),
+    "campaign": ("procedure",),
+    "attribution": ("procedure",),
+    "phase": ("introduction",),
+    "alias": ("alternate term",),
+    "vulnerability": ("observed example",),
+}
 _LONGEST = 2_000  # characters whose words the evidence is chosen by

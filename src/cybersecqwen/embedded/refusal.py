@@ -140,6 +140,16 @@ def _manuals() -> Phrases:
     return Phrases({"manual": question_lexicon()["vague"]["manuals"]})
 
 
+def is_off_topic(cut: Sequence[Token]) -> bool:
+    """Tell whether somebody asks how to use or buy something: "how do I install python"."""
+    return bool(_off_topic().find(cut))
+
+
+@cache
+def _off_topic() -> Phrases:
+    return Phrases({"use": question_lexicon()["vague"]["off_topic"]})
+
+
 def language(text: str) -> str:
     """Name the language of a text other than English; "" for English, or where it is not clear."""
     for script, name in _SCRIPTS:

@@ -5,7 +5,7 @@
 >>> index = KnowledgeIndex.load()
 >>> question = understand(index, "how does FIN7 exfiltrate")
 >>> said(question, "technique", index.position("G0046"))[0].partition(" T")[0]
-'G0046 FIN7 uses for Exfiltration'
+'For Exfiltration, G0046 FIN7 uses'
 
 Where the relations of an entry lead is in questions.toml, by its kind and by what is asked for.
 """
@@ -98,42 +98,74 @@ def of_one_domain(index: KnowledgeIndex, positions: Sequence[int]) -> list[int]:
 
 
 def _followed(question: Question, asked: str, position: int) -> list[str]:
-    index, sentences = question.index, []
-    for path, says in paths(index, asked, position):
-        targets = facts.follow(index, position, path)
+    index = question.index
+    sentences: list[str] = []
+    words = {token.base for token in question.cut}
+    # Of several ways to tell it, that which the question names comes first, such as event ids.
+    ways = sorted(paths(index, asked, position), key=lambda way: _last_word(way[0]) not in words)
+    for path, says in ways:
+        targets, lead = _reached(question, asked, position, path)
+        ransomware = [t for t in targets if _is_ransomware(index, t)]
+        restrict = question.request.ransomware and ransomware
+        targets = ransomware if restrict else targets
         kept, about = restricted(question, position, targets)
+        lead = f"{about or lead}, " if about or lead else ""
+        subject = "it" if sentences else index.label(position)
         if kept:
-            sentences.append(facts.sentence(index, position, says, kept, about=about))
+            reads = f"{says} the ransomware" if restrict else says
+            text = f"{lead}{subject} {facts.reading(index, reads, kept)}."
         elif targets:
-            sentences.append(
-                f"{index.label(position)} {says} none {about.strip()} that is on record."
-            )
+            text = f"{lead}nothing is on record for {index.label(position)}."
+        else:
+            continue
+        sentences.append(text[0].upper() + text[1:])
     return sentences
 
 
+def _reached(question: Question, asked: str, position: int, path: str) -> tuple[list[int], str]:
+    """Follow a path by the techniques that a question restricts itself to, and say which."""
+    index, lead = question.index, ""
+
+    def keep(targets: list[int]) -> list[int]:
+        nonlocal lead
+        kept, lead = restricted(question, position, targets)
+        return kept
+
+    by_techniques = ">uses:technique >" in path or ">uses:technique <" in path
+    if asked == "tactic" or not by_techniques:
+        return facts.follow(index, position, path), ""
+    return facts.follow(index, position, path, keep=keep), lead
+
+
+def _last_word(path: str) -> str:
+    """Return the word that a path's last relation begins with: "event" of "event id"."""
+    return facts.relation_of(path).partition(" ")[0]
+
+
 def restricted(question: Question, position: int, targets: Sequence[int]) -> tuple[list[int], str]:
-    """Keep the targets that a question restricts itself to, with the words that say how."""
+    """Keep the techniques that a question restricts itself to, with the words that say how.
+
+    These are such as "for Persistence on macOS"; "" where it restricts nothing.
+    """
     index, request, size = question.index, question.request, len(question.index.entries)
-    if request.ransomware and any(_is_ransomware(index, t) for t in targets):
-        return [t for t in targets if _is_ransomware(index, t)], "the ransomware "
     kept = [t for t in targets if t < size and index.entries[t].kind == "technique"]
     if not kept:
         return list(targets), ""
-    about = ""
+    about = []
     own = index.entries[position].name if position < size else index.label(position)
     if tactics := question.tactics - {own}:
         kept = [t for t in kept if tactics & _names(index, index.related(t, "tactic"))]
-        about = f"for {facts.listed(sorted(tactics))} "
+        about.append(f"for {facts.listed(sorted(tactics))}")
     if platforms := [platform for platform in request.platforms if platform != own]:
         kept = [
             t
             for t in kept
             if {index.label(p) for p in index.related(t, "platform")} & set(platforms)
         ]
-        about += f"(on {facts.listed(platforms)}) "
+        about.append(f"on {facts.listed(platforms)}")
         kept.sort(key=lambda t: len(index.related(t, "platform")))  # those of no other first
     near = _fitting(question, kept)
-    return [*near, *(t for t in kept if t not in near)], about
+    return [*near, *(t for t in kept if t not in near)], " ".join(about)
 
 
 def _fitting(question: Question, techniques: Sequence[int]) -> list[int]:
@@ -185,6 +217,15 @@ def _fixes(question: Question, position: int) -> list[str]:
 
 def _aliases(question: Question, position: int) -> list[str]:
     index, entry = question.index, question.index.entries[position]
+    if "terms" in question.words and set(question.request.others) - {"definition"}:
+        return []  # "the capabilities of it in ATT&CK terms" asks for no name
+    words = question.words
+    by_id = next(
+        (s.said for s in question.subjects if s.way == "id" and position in s.positions), ""
+    )
+    if by_id and words & _NAMING and not words & _OTHER:
+        named = entry.name if by_id == entry.entry_id else index.label(position)
+        return [f"{by_id} is {named}.", *facts.summary(index, position)[:1]]
     names = [name for name in entry.aliases if index.position(name) is None]
     also = f", also known as {facts.listed(names)}" if names else ""
     said_as = next((s.said for s in question.subjects if position in s.positions), "")
@@ -195,6 +236,11 @@ def _aliases(question: Question, position: int) -> list[str]:
         also = f" is also known as {facts.listed(names)}"
     first = f"{said_as} is {index.label(position)}" if other else index.label(position)
     return [f"{first}{also}.", *facts.summary(index, position)[:1]]
+
+
+# By these words a question asks for the name of an id, and by those for others of an entry.
+_NAMING = {"name", "stand", "stands", "short", "called", "official"}
+_OTHER = {"other", "another", "different", "alternative", "alternate", "also", "alias", "aliases"}
 
 
 def _usage(question: Question, position: int) -> list[str]:
