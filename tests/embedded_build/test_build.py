@@ -113,7 +113,12 @@ def test_the_certificate_is_of_these_bytes_and_inputs(inputs: UpstreamFiles, bui
             "name": "vulnerability records",
             "file": FEED.name,
             "sha256": hashlib.sha256(FEED.read_bytes()).hexdigest(),
-        }
+        },
+        {
+            "name": "CWE catalogue",
+            "file": inputs.cwe.name,
+            "sha256": hashlib.sha256(inputs.cwe.read_bytes()).hexdigest(),
+        },
     ]
     examples = list(labelled(read_vulnerabilities(FEED)))
     kept = certificate["labelled_records"]

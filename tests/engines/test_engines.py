@@ -105,7 +105,7 @@ def strings(model_folder: Path, recording: Any, tmp_path: Path) -> dict[str, lis
         "smollm2": ["smollm2"],
         "http": [*urls, "http://host/answers.jsonl"],
         "gguf": [str(gguf)],
-        "transformers": [str(model_folder), str(model_folder.parent), "src"],
+        "transformers": [str(model_folder), str(model_folder.parent), "docs"],
         "replay": [str(answers), str(answers.parent), "missing/answers.csv.gz"],
     }
 

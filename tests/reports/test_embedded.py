@@ -40,6 +40,12 @@ BY_TEXT: dict[str, Any] = {
         ["CWE-1", 15, 0.4, 0.5],
         ["CWE-2", 5, 0.8, None],
     ],
+    "mapping": {
+        "records": 456,
+        "first": 0.7654,
+        "expected_calibration_error": 0.0321,
+        "advised_against": 0.0298,
+    },
     "reliability": [[0.25, 0.31, 0.28], [0.75, 0.93, 0.95]],
     "abstention": [[0.1, 1.0], [0.5, 0.93], [1.0, 0.72]],
 }
@@ -76,7 +82,7 @@ def test_the_opening_says_what_was_measured() -> None:
 def test_a_column_a_split_and_a_row_a_figure() -> None:
     cells = rows(render(CERTIFICATE))
     assert ["", "held-out texts", "from 2025-01-01 on"] in cells
-    by_label = {row[0]: row[1:] for row in cells}
+    by_label = {row[0]: row[1:] for row in reversed(cells)}  # of two tables the first counts
     assert by_label["training records"] != []
     assert by_label["records tested"] == ["678", "4,321"]
     assert by_label["first candidate right"] == ["0.721", "0.600"]
@@ -90,6 +96,11 @@ def test_a_column_a_split_and_a_row_a_figure() -> None:
         "answered at 90 % precision, label set": "0.689",
     }.items():
         assert by_label[label] == [figure, figure]
+    mapped = {row[0]: row[1:] for row in cells}
+    assert mapped["records with such a label"] == ["456", "456"]
+    assert mapped["first candidate right"] == ["0.765", "0.765"]
+    assert mapped["expected calibration error, 15 bins"] == ["0.032", "0.032"]
+    assert mapped["advised against, of all records"] == ["0.030", "0.030"]
 
 
 def test_bands_and_classes_with_the_rare_ones_as_one_row() -> None:

@@ -1,7 +1,7 @@
 """Rate a description: which of the things are told by which a weakness is decided.
 
->>> missing("XSS allows remote attackers to run scripts.", ["xss", "allows", "remote", "attackers"])
-('product', 'component')
+>>> missing("Remote attackers can run code.", ["remote", "attackers", "can", "run", "code"])
+('product', 'cause')
 
 The words of each thing are in `description.toml`; where one of them stands it counts as told.
 """
