@@ -10,14 +10,20 @@ import pytest
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.ipynb"))
 
 
-def texts(notebook: Any) -> list[list[str]]:
-    """List what each code cell prints or returns; a picture or a progress bar does not count."""
+def texts(notebook: Any) -> list[str]:
+    """List what each code cell prints and returns; a picture or a progress bar does not count.
+
+    What a cell prints comes in as many pieces as the kernel's timing makes of it.
+    """
     return [
-        [o.get("text", "") or o.get("data", {}).get("text/plain", "") for o in cell.outputs
-         if o.get("name") != "stderr"]
+        "".join(
+            o.get("text", "") or o.get("data", {}).get("text/plain", "")
+            for o in cell.outputs
+            if o.get("name") != "stderr"
+        )
         for cell in notebook.cells
         if cell.cell_type == "code"
-    ]  # fmt: skip
+    ]
 
 
 def run(path: Path, folder: Path) -> Any:
