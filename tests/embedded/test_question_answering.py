@@ -122,3 +122,12 @@ def test_a_long_list_is_cut(index: KnowledgeIndex) -> None:
 def test_the_same_question_has_the_same_answer(index: KnowledgeIndex) -> None:
     question = "Which groups use spearphishing?"
     assert answer_question(index, question) == answer_question(KnowledgeIndex.load(), question)
+
+
+def test_a_program_that_a_weakness_shows_in_does_not_make_it_off_topic(
+    index: KnowledgeIndex,
+) -> None:
+    answer = answer_question(
+        index, "Cells of our CSV export that begin with = become formulas in Excel. Which CWE?"
+    )
+    assert answer.answer.startswith("CWE-1236 ")

@@ -308,10 +308,10 @@ def _fits(question: Question) -> list[situation.Fit]:
 
 
 def _is_off_topic(question: Question) -> bool:
-    """Tell whether a question is one of use or purchase, and names no id."""
+    """Tell whether a question is one of use or purchase, with no id and for no weakness."""
     by_id = any(subject.way == "id" for subject in question.subjects)
-    defends = question.request.asked in ("mitigation", "detection")
-    return not (by_id or defends) and refusal.is_off_topic(question.cut)
+    ours = question.request.asked in ("mitigation", "detection", "weakness")
+    return not (by_id or ours) and refusal.is_off_topic(question.cut)
 
 
 def _language(question: Question) -> str:
