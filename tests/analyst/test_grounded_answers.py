@@ -265,7 +265,7 @@ def _status(status: int, text: str) -> Callable[[object], Any]:
 def test_a_dead_server_is_said_once_and_the_embedded_answers_stand() -> None:
     told: list[CyberSecQwenError] = []
     questions = ["What is CWE-79?", TACTIC, "What is CWE-89?"]
-    answers = written("http://localhost:1/v1", *questions, failed=told.append, retries=0)
+    answers = written("http://localhost:1/v1", *questions, report=told.append, retries=0)
     assert [a.answer for a in answers] == [ask(q).answer for q in questions]
     assert all(a.grounding and "Connect call failed" in a.grounding.failure for a in answers)
     assert len(told) == 1
@@ -290,7 +290,7 @@ def test_a_question_that_a_server_refuses_leaves_the_others(server: Any) -> None
     first = written(server, TACTIC)[0]
     [prompt] = prompts(server)
     server.faults = {prompt: [_status(400, "too long")]}
-    refused, other = written(server, TACTIC, f"{TACTIC}!", failed=told.append, retries=0)
+    refused, other = written(server, TACTIC, f"{TACTIC}!", report=told.append, retries=0)
     assert first.answer == other.answer == "It serves Execution [1]."
     assert refused.answer == ask(TACTIC).answer
     assert refused.grounding and "too long" in refused.grounding.failure

@@ -11,8 +11,8 @@ import pytest
 import cybersecqwen as cq
 from cybersecqwen.analyst.classification import Classification, as_row, classify
 from cybersecqwen.analyst.classifiers import open_classifier
-from cybersecqwen.analyst.fallible_model import FallibleModel
 from cybersecqwen.analyst.grounded_classifier import GroundedClassifier
+from cybersecqwen.analyst.optional_model import OptionalModel
 from cybersecqwen.errors import CyberSecQwenError
 from cybersecqwen.records import Prediction, Span
 
@@ -60,7 +60,7 @@ class Unsure:
 
 
 def unsure(server: Any, *, samples: int = 1) -> Classification:
-    model = FallibleModel(f"tiny@{server.url}", concurrency=1)
+    model = OptionalModel(f"tiny@{server.url}", concurrency=1)
     [result] = classify([TEXT], classifier=GroundedClassifier(model, Unsure(), samples=samples))
     return result
 
@@ -158,7 +158,7 @@ def test_a_model_that_obeys_one_is_refused(server: Any) -> None:
 def test_a_dead_server_is_said_once_and_the_embedded_answers_stand() -> None:
     told: list[CyberSecQwenError] = []
     url = "http://localhost:1/v1"
-    results = chosen(url, TEXT, f"{TEXT} Again.", failed=told.append, retries=0, concurrency=1)
+    results = chosen(url, TEXT, f"{TEXT} Again.", report=told.append, retries=0, concurrency=1)
     assert [r.candidates[0].cwe for r in results] == [FIRST, FIRST]
     assert all(r.grounding and "Connect call failed" in r.grounding.failure for r in results)
     assert len(told) == 1
@@ -173,7 +173,7 @@ def test_a_server_that_dies_on_the_way_leaves_what_it_answered(server: Any) -> N
 
     server.model = model
     told: list[CyberSecQwenError] = []
-    first, second = chosen(server, TEXT, TEXT, failed=told.append, retries=0, concurrency=1)
+    first, second = chosen(server, TEXT, TEXT, report=told.append, retries=0, concurrency=1)
     assert (first.candidates[0].cwe, second.candidates[0].cwe) == (FIRST, FIRST)
     assert first.grounding and first.grounding.kept
     assert second.grounding and second.grounding.failure

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cybersecqwen.analyst.embedded_classifier import Classifier, Embedded
-from cybersecqwen.analyst.fallible_model import FallibleModel, Tell
+from cybersecqwen.analyst.optional_model import FailureReport, OptionalModel
 from cybersecqwen.analyst.voting import answers, quotes
 from cybersecqwen.cwe.catalogue import load_catalogue
 from cybersecqwen.embedded.tokenizer import plain
@@ -44,14 +44,14 @@ def open_classifier(
     samples: int | None = None,
     ranking: Ranking = "mapping",
     grounded: bool = False,
-    failed: Tell | None = None,
+    report: FailureReport | None = None,
     **options: Any,
 ) -> Classifier:
     """Open any model, named as for `engines.open_model`, as a classifier.
 
     `ranking` is what the embedded model ranks by, "mapping" or "labels"; others have one ranking.
     `samples` is how many answers of a language model vote, by default 5; `options` are those of
-    `open_model`. A `grounded` one is opened when it is first asked, and where it fails `failed`, by
+    `open_model`. A `grounded` one is opened when it is first asked, and where it fails `report`, by
     default the log, is told of it. Raises InputError where the string names no model or what ships
     is damaged.
     """
@@ -60,7 +60,7 @@ def open_classifier(
     if grounded:
         from cybersecqwen.analyst.grounded_classifier import GroundedClassifier
 
-        chooser = FallibleModel(str(model), failed=failed, **options)
+        chooser = OptionalModel(str(model), report=report, **options)
         return GroundedClassifier(chooser, Embedded(ranking), samples=samples or _SAMPLES)
     from cybersecqwen.engines import open_model
 

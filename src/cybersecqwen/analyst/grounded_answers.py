@@ -21,8 +21,8 @@ from itertools import count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cybersecqwen.analyst.fallible_model import FallibleModel, Tell
 from cybersecqwen.analyst.grounding import check, sentences
+from cybersecqwen.analyst.optional_model import FailureReport, OptionalModel
 from cybersecqwen.analyst.questions import Question
 from cybersecqwen.analyst.quotations import in_a_line, numbered, quoted
 from cybersecqwen.analyst.related import knowledge
@@ -57,7 +57,7 @@ _OWN = "what the embedded model answers"
 _NO_ANSWER = "NOT COVERED"
 _SHOWN = 200  # characters of an answer that names no option
 
-Told = tuple[Question, Answer]
+QuestionAnswer = tuple[Question, Answer]
 
 
 class _Text(NamedTuple):
@@ -79,21 +79,21 @@ class _Draft(NamedTuple):
 
 
 def write_answers(
-    answers: Iterable[Told],
+    answers: Iterable[QuestionAnswer],
     model: str | Path,
     *,
     ahead: int = AHEAD,
-    failed: Tell | None = None,
+    report: FailureReport | None = None,
     **options: Any,
-) -> Iterator[Told]:
+) -> Iterator[QuestionAnswer]:
     """Yield every question with the answer that a model wrote and the passages bear out.
 
     `model` and `options` are those of `engines.open_model`. So many answers as `ahead` are read
-    together, and all are yielded in their order. `failed`, by default the log, is told of what the
+    together, and all are yielded in their order. `report`, by default the log, is told of what the
     model has no text for; once it has failed for good it is not asked again, and the embedded
     answers stand. Raises InputError where the string names no model.
     """
-    writer = FallibleModel(str(model), failed=failed, **options)
+    writer = OptionalModel(str(model), report=report, **options)
     index, left = knowledge(), iter(answers)
     for begin in count(step=ahead):
         drafts = [_draft(question, answer, index) for question, answer in islice(left, ahead)]
@@ -103,7 +103,7 @@ def write_answers(
             return
 
 
-def _write(model: FallibleModel, drafts: Sequence[_Draft], begin: int) -> Iterator[Response | None]:
+def _write(model: OptionalModel, drafts: Sequence[_Draft], begin: int) -> Iterator[Response | None]:
     """Yield the response to each draft that has a prompt; an empty one says what failed."""
     requests = {
         position: Request(position, 0, (("user", draft.prompt),), _SAMPLING)

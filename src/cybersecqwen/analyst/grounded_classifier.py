@@ -1,6 +1,6 @@
 """Let a language model choose among the candidates of the embedded classifier.
 
-    chooser = GroundedClassifier(FallibleModel("smollm2"), Embedded(), samples=5)
+    chooser = GroundedClassifier(OptionalModel("smollm2"), Embedded(), samples=5)
     [prediction] = chooser.predict(["SQL injection in a form."], top=3)
     print(prediction.ranked[0], prediction.grounding.kept, prediction.grounding.refused)
 
@@ -18,7 +18,7 @@ from dataclasses import replace
 from functools import cache
 
 from cybersecqwen.analyst.embedded_classifier import Classifier
-from cybersecqwen.analyst.fallible_model import FallibleModel
+from cybersecqwen.analyst.optional_model import OptionalModel
 from cybersecqwen.analyst.quotations import quoted
 from cybersecqwen.analyst.related import knowledge
 from cybersecqwen.analyst.voting import answers, outweighed, quotes, weighed
@@ -38,7 +38,7 @@ _NONE = "NONE"  # the answer where no entry fits
 class GroundedClassifier:
     """Lets `samples` answers of a language model vote among the candidates of the embedded one."""
 
-    def __init__(self, model: FallibleModel, embedded: Classifier, *, samples: int) -> None:
+    def __init__(self, model: OptionalModel, embedded: Classifier, *, samples: int) -> None:
         self._model = model
         self._embedded = embedded
         self._protocol = find_protocol("model-card", trials=samples)

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cybersecqwen.analyst.related import knowledge
-from cybersecqwen.analyst.vulnerability_questions import answer_from_records
+from cybersecqwen.analyst.vulnerabilities.answers import answer_from_records
 from cybersecqwen.cwe.identifiers import cve_ids, entry_ids, normalise_ids, unread_ids
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.option_ranker import MOST, answer_multiple_choice

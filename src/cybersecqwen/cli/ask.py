@@ -74,7 +74,7 @@ def ask(
 
         typed = chat or ("-" in questions and sys.stdin.isatty())
         ahead = 1 if typed else AHEAD  # who types waits for each answer
-        answers = write_answers(answers, model, ahead=ahead, failed=bad.report, **opening)
+        answers = write_answers(answers, model, ahead=ahead, report=bad.report, **opening)
     if as_json:
         from cybersecqwen.cli.output import json_line
 

@@ -77,7 +77,7 @@ def classify(inputs: tuple[str, ...], as_json: bool, as_csv: bool, **options: An
         model,
         samples=options["samples"],
         grounded=options["grounded"],
-        failed=bad.report,
+        report=bad.report,
         ranking=ranking,
         **opening,
     )

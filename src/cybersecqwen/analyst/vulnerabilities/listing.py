@@ -13,11 +13,11 @@ from pathlib import Path
 
 from cybersecqwen.analyst import exploitation
 from cybersecqwen.analyst.lookup import severities, severity
-from cybersecqwen.analyst.nicknames import nickname_of
-from cybersecqwen.analyst.record_index import Index, open_indexes
-from cybersecqwen.analyst.record_queries import RecordQuery, describe
-from cybersecqwen.analyst.vulnerability_facts import cut, cve_evidence, cve_label, one_line
-from cybersecqwen.analyst.vulnerability_wording import folded, listed, table
+from cybersecqwen.analyst.vulnerabilities.facts import cut, cve_evidence, cve_label, one_line
+from cybersecqwen.analyst.vulnerabilities.index import Index, open_indexes
+from cybersecqwen.analyst.vulnerabilities.nicknames import nickname_of
+from cybersecqwen.analyst.vulnerabilities.queries import RecordQuery, describe
+from cybersecqwen.analyst.vulnerabilities.wording import folded, listed, table
 from cybersecqwen.records import Answer, Cvss, Evidence, KnownExploitation, Vulnerability
 from cybersecqwen.sources.recordstore import search
 

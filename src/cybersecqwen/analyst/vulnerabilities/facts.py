@@ -12,12 +12,12 @@ from functools import cached_property
 from pathlib import Path
 
 from cybersecqwen.analyst import exploitation
-from cybersecqwen.analyst.affected import affected_product
 from cybersecqwen.analyst.labels import RecordLabel, record_labels
 from cybersecqwen.analyst.lookup import severities
-from cybersecqwen.analyst.nicknames import nickname_of
-from cybersecqwen.analyst.record_index import Found, find_records
-from cybersecqwen.analyst.vulnerability_wording import listed
+from cybersecqwen.analyst.vulnerabilities.index import RecordHit, find_records
+from cybersecqwen.analyst.vulnerabilities.nicknames import nickname_of
+from cybersecqwen.analyst.vulnerabilities.products import affected_product
+from cybersecqwen.analyst.vulnerabilities.wording import listed
 from cybersecqwen.records import Cvss, EpssScore, Evidence, KnownExploitation, Vulnerability
 
 NVD = "https://nvd.nist.gov/vuln/detail/"
@@ -27,10 +27,10 @@ _EXCERPT = 80  # characters of a description that stand for a name
 
 @dataclass(frozen=True)
 class CveFacts:
-    """All that is at hand about a CVE; `found` is None where no record is."""
+    """All that is at hand about a CVE; `hit` is None where no record is."""
 
     cve_id: str
-    found: Found | None
+    hit: RecordHit | None
     kev: KnownExploitation | None
     kev_release: str
     epss: EpssScore | None
@@ -39,7 +39,7 @@ class CveFacts:
     @property
     def record(self) -> Vulnerability | None:
         """The record, None where no feed at hand has it."""
-        return self.found.record if self.found else None
+        return self.hit.record if self.hit else None
 
     @cached_property
     def text(self) -> str:
@@ -81,13 +81,13 @@ class CveFacts:
 
 def collect(cve_ids: Sequence[str], records: Sequence[Path]) -> dict[str, CveFacts]:
     """Collect what is at hand about some CVEs."""
-    found = find_records(cve_ids, records)
+    hits = find_records(cve_ids, records)
     kev_release, kev = exploitation.known_exploited(cve_ids, records)
     epss_release, epss = exploitation.epss(cve_ids, records)
     return {
         cve_id: CveFacts(
             cve_id,
-            found.get(cve_id),
+            hits.get(cve_id),
             kev.get(cve_id),
             kev_release,
             epss.get(cve_id),
@@ -133,8 +133,8 @@ def sources(facts: Sequence[CveFacts], *, kev: bool, epss: bool = False) -> str:
 
 
 def _sources(facts: Sequence[CveFacts], *, kev: bool, epss: bool) -> Iterator[str]:
-    for found in dict.fromkeys((one.found.source, one.found.newest) for one in facts if one.found):
-        source, newest = found
+    hits = (one.hit for one in facts if one.hit)
+    for source, newest in dict.fromkeys((hit.source, hit.newest) for hit in hits):
         yield f"{source} with records up to {newest}" if newest else source
     if kev:
         yield f"KEV {facts[0].kev_release}"

@@ -20,7 +20,7 @@ from typing import Any
 
 from cybersecqwen.cwe.identifiers import entry_ids
 
-_FILE = Path(__file__).with_name("vulnerability_wording.toml")
+_FILE = Path(__file__).with_name("wording.toml")
 _VERSION = re.compile(r"\b(?:cvss|v|version)\s*v?\.?\s*([234])(?:\.[01])?\b")
 # Between letters of ASCII and those of scripts that set no spaces between words.
 _SCRIPTS = re.compile(r"(?<=[a-z0-9])(?=[\u3040-\u9fff])|(?<=[\u3040-\u9fff])(?=[a-z0-9])")
@@ -28,7 +28,7 @@ _SERIOUS = re.compile(r"\b(?:severe|serious|dangerous|bad|urgent)")
 
 
 @dataclass(frozen=True)
-class Asked:
+class CveQuestion:
     """A question and what it asks for, in the order of the facets."""
 
     text: str
@@ -74,7 +74,7 @@ class Asked:
         return tuple(one for one in entry_ids(self.text) if one.startswith("CWE-"))
 
 
-def read(text: str) -> Asked:
+def read(text: str) -> CveQuestion:
     """Read what a question asks for; nothing in particular where it has no telling words."""
     rest, facets = folded(_without_ids(text)), []
     for facet in table()["facets"]:
@@ -82,7 +82,7 @@ def read(text: str) -> Asked:
         if taken != rest:
             facets.append(facet)
             rest = taken
-    return Asked(text, tuple(facets), rest)
+    return CveQuestion(text, tuple(facets), rest)
 
 
 def _without_ids(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cybersecqwen.analyst.affected import affected_product, fixed_versions
+from cybersecqwen.analyst.vulnerabilities.products import affected_product, fixed_versions
 
 
 @pytest.mark.parametrize(

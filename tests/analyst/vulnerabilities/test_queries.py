@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from cybersecqwen.analyst.record_queries import describe, parse
+from cybersecqwen.analyst.vulnerabilities.queries import describe, parse
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """A language model on top of an answer that stands without it: its failure is told, not raised.
 
-model = FallibleModel("CyberSecQwen-4B@http://localhost:8000/v1")
+model = OptionalModel("CyberSecQwen-4B@http://localhost:8000/v1")
 for response in model.generate(requests):   # as many as there are until it fails
 print(response.text, failure_reason(response))
 print(model.failure)                        # why there were no more, or ""
@@ -23,20 +23,20 @@ _log = logging.getLogger(__name__)
 
 _STANDS = "the embedded answer stands"
 
-Tell = Callable[[EngineError], None]
+FailureReport = Callable[[EngineError], None]
 
 
-class FallibleModel:
+class OptionalModel:
     """A model that is opened when it is first asked, and asked until it fails for good.
 
-    It is named as for `engines.open_model`, and opened with its options. `failed`, by default the
+    It is named as for `engines.open_model`, and opened with its options. `report`, by default the
     log, is told of every request without a text, and once of the failure that ends it.
     """
 
-    def __init__(self, model: str, *, failed: Tell | None = None, **options: Any) -> None:
+    def __init__(self, model: str, *, report: FailureReport | None = None, **options: Any) -> None:
         self.name = model
         self.failure = ""
-        self._failed = failed or _warn
+        self._report = report or _warn
         self._options = options
         self._engine: Engine | None = None
 
@@ -50,12 +50,12 @@ class FallibleModel:
         try:
             for response in self._opened().generate(requests):
                 if reason := failure_reason(response):
-                    self._failed(EngineError(reason, where=self.name, tip=_STANDS))
+                    self._report(EngineError(reason, where=self.name, tip=_STANDS))
                 yield response
         except EngineError as error:
             self.failure = error.what
             tip = f"{error.tip}; {_STANDS}" if error.tip else _STANDS
-            self._failed(EngineError(error.what, where=error.where, tip=tip))
+            self._report(EngineError(error.what, where=error.where, tip=tip))
 
     def _opened(self) -> Engine:
         if self._engine is None:

@@ -1,7 +1,7 @@
 """Say what is known about a CVE, one sentence for each thing that is asked.
 
     facts = collect(["CVE-2021-44228"], [Path("records.sqlite")])["CVE-2021-44228"]
-    SENTENCES["score"](facts, Asked("Is CVE-2021-44228 critical?", ("score",)))
+    SENTENCES["score"](facts, CveQuestion("Is CVE-2021-44228 critical?", ("score",)))
 
 A sentence that answers yes or no begins with it. The wording is our own.
 """
@@ -11,68 +11,70 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from cybersecqwen.analyst.affected import affected_versions, fixed_versions
 from cybersecqwen.analyst.lookup import severities, severity
-from cybersecqwen.analyst.nicknames import nickname_of
-from cybersecqwen.analyst.vulnerability_facts import NVD, CveFacts
-from cybersecqwen.analyst.vulnerability_wording import Asked, folded, listed
+from cybersecqwen.analyst.vulnerabilities.facts import NVD, CveFacts
+from cybersecqwen.analyst.vulnerabilities.nicknames import nickname_of
+from cybersecqwen.analyst.vulnerabilities.products import affected_versions, fixed_versions
+from cybersecqwen.analyst.vulnerabilities.wording import CveQuestion, folded, listed
 from cybersecqwen.cwe.mapping import ADVISED_AGAINST
 from cybersecqwen.records import Cvss
 
 _LISTED = 6  # techniques or attack patterns
 
 
-class Said(NamedTuple):
+class Sentence(NamedTuple):
     """A sentence, and whether it answers what was asked: False where nothing is known."""
 
     text: str
     known: bool = True
 
 
-def _kev(facts: CveFacts, asked: Asked) -> Said:
+def _kev(facts: CveFacts, question: CveQuestion) -> Sentence:
     if not facts.kev:
-        return Said(f"No, {facts.label} is not in CISA's KEV catalogue.")
-    if "dates" in asked.facets and not asked.yes_no:
-        return Said(
+        return Sentence(f"No, {facts.label} is not in CISA's KEV catalogue.")
+    if "dates" in question.facets and not question.yes_no:
+        return Sentence(
             f"CISA added {facts.label} to its KEV catalogue on {facts.kev.date_added}, due"
             f" {facts.kev.due_date}."
         )
     ransomware = ", used in ransomware campaigns" if facts.kev.ransomware else ""
-    return Said(
+    return Sentence(
         f"Yes, {facts.label} is in CISA's KEV catalogue of exploited vulnerabilities: added"
         f" {facts.kev.date_added}, due {facts.kev.due_date}{ransomware}."
     )
 
 
-def _ransomware(facts: CveFacts, asked: Asked) -> Said:
+def _ransomware(facts: CveFacts, question: CveQuestion) -> Sentence:
     if not facts.kev:
-        return _kev(facts, asked)
+        return _kev(facts, question)
     if facts.kev.ransomware:
-        return Said(f"Yes, CISA's KEV says that {facts.label} is known to be used by ransomware.")
-    return Said(
+        return Sentence(
+            f"Yes, CISA's KEV says that {facts.label} is known to be used by ransomware."
+        )
+    return Sentence(
         f"No use of {facts.label} in ransomware is known to CISA; KEV has listed it as exploited"
         f" since {facts.kev.date_added}."
     )
 
 
-def _due(facts: CveFacts, asked: Asked) -> Said:
+def _due(facts: CveFacts, question: CveQuestion) -> Sentence:
     if not facts.kev:
-        return _kev(facts, asked)
-    return Said(
+        return _kev(facts, question)
+    return Sentence(
         f"The due date of {facts.label} in CISA's KEV is {facts.kev.due_date}; it was added on"
         f" {facts.kev.date_added}."
     )
 
 
-def _epss(facts: CveFacts, _: Asked) -> Said:
+def _epss(facts: CveFacts, _: CveQuestion) -> Sentence:
     if facts.epss:
-        return Said(
+        return Sentence(
             f"EPSS puts the probability that {facts.label} is exploited within 30 days at"
             f" {facts.epss.score:.1%} (percentile {facts.epss.percentile:.1%})."
         )
     if facts.epss_release:
-        return Said(f"EPSS has no score of {facts.label}.")
-    return Said("EPSS is not at hand: cybersecqwen fetch epss.", known=False)
+        return Sentence(f"EPSS has no score of {facts.label}.")
+    return Sentence("EPSS is not at hand: cybersecqwen fetch epss.", known=False)
 
 
 # What a question for a part of the vector asks, the values by which the answer is yes, and how each
@@ -123,23 +125,25 @@ def _values(cvss: Cvss) -> dict[str, str]:
     return {name: value for name, _, value in pairs if name != "CVSS"}
 
 
-def _metric(facet: str) -> Callable[[CveFacts, Asked], Said]:
+def _metric(facet: str) -> Callable[[CveFacts, CveQuestion], Sentence]:
     names, positive, phrases = _METRICS[facet]
 
-    def sentence(facts: CveFacts, asked: Asked) -> Said:
+    def sentence(facts: CveFacts, question: CveQuestion) -> Sentence:
         for cvss in _vectors(facts):
             value = next((v for n, v in _values(cvss).items() if n in names), "")
             if value in phrases:
                 name = next(n for n in _values(cvss) if n in names)
                 truth = value in positive
-                if facet == "reach" and asked.has("local"):
+                if facet == "reach" and question.has("local"):
                     truth = value in "LP"
-                elif asked.has("without"):
+                elif question.has("without"):
                     truth = not truth
-                begins = f"{'Yes' if truth else 'No'}, " if asked.yes_no else ""
+                begins = f"{'Yes' if truth else 'No'}, " if question.yes_no else ""
                 where = f"{name}:{value} in CVSS {cvss.version}"
-                return Said(f"{begins}{facts.label} {phrases[value]} ({where}).")
-        return Said(f"The record of {facts.label} has no CVSS vector that says so.", known=False)
+                return Sentence(f"{begins}{facts.label} {phrases[value]} ({where}).")
+        return Sentence(
+            f"The record of {facts.label} has no CVSS vector that says so.", known=False
+        )
 
     return sentence
 
@@ -150,83 +154,83 @@ def _vectors(facts: CveFacts) -> list[Cvss]:
     return sorted(given, key=lambda one: one.version[:1] != "3")
 
 
-def _impact(facts: CveFacts, _: Asked) -> Said:
+def _impact(facts: CveFacts, _: CveQuestion) -> Sentence:
     cvss = facts.cvss()
     if cvss is None:
-        return _score(facts, Asked("", ()))
+        return _score(facts, CveQuestion("", ()))
     values = _values(cvss)
     told = [
         f"{_DEGREES.get(value, value)} on {name}"
         for letter, name in _IMPACTS.items()
         if (value := values.get(letter) or values.get(f"V{letter}"))
     ]
-    return Said(f"The impact of {facts.label} is {listed(told)} (CVSS {cvss.version}).")
+    return Sentence(f"The impact of {facts.label} is {listed(told)} (CVSS {cvss.version}).")
 
 
-def _score(facts: CveFacts, asked: Asked) -> Said:
-    version = asked.cvss_version
+def _score(facts: CveFacts, question: CveQuestion) -> Sentence:
+    version = question.cvss_version
     cvss = facts.cvss(version)
     if cvss is None:
         of = f"CVSS {version}" if version else "CVSS"
-        return Said(f"The record of {facts.label} has no {of} score.", known=False)
+        return Sentence(f"The record of {facts.label} has no {of} score.", known=False)
     word = severity(cvss)
     rated = f"CVSS {cvss.version} base score {cvss.score:.1f}"
-    if asked.yes_no and (wanted := asked.severity):
+    if question.yes_no and (wanted := question.severity):
         truth = word.lower() in wanted
-        return Said(
+        return Sentence(
             f"{'Yes' if truth else 'No'}, {facts.label} is rated {word}: {rated} ({cvss.vector})."
         )
-    return Said(f"{facts.label} has the {rated}, {word} ({cvss.vector}).")
+    return Sentence(f"{facts.label} has the {rated}, {word} ({cvss.vector}).")
 
 
-def _vector(facts: CveFacts, asked: Asked) -> Said:
-    cvss = facts.cvss(asked.cvss_version)
+def _vector(facts: CveFacts, question: CveQuestion) -> Sentence:
+    cvss = facts.cvss(question.cvss_version)
     if cvss is None:
-        return _score(facts, asked)
-    return Said(f"The CVSS {cvss.version} vector of {facts.label} is {cvss.vector}.")
+        return _score(facts, question)
+    return Sentence(f"The CVSS {cvss.version} vector of {facts.label} is {cvss.vector}.")
 
 
-def _weakness(facts: CveFacts, asked: Asked) -> Said:
+def _weakness(facts: CveFacts, question: CveQuestion) -> Sentence:
     by_giver: dict[str, list[str]] = {}
     for label in facts.labels:
         by_giver.setdefault(label.giver, []).append(f"{label.cwe} {label.name}".strip())
     if not by_giver:
         return _classified(facts)
     (first, given), *others = by_giver.items()
-    wanted = asked.cwes
+    wanted = question.cwes
     begins = ""
-    if wanted and asked.yes_no:
+    if wanted and question.yes_no:
         has = any(label.cwe in wanted for label in facts.labels)
         begins = "Yes, " if has else "No, "
     said = f"{begins}{facts.label} is labelled {listed(given)} by {first}"
     different = [f"{listed(labels)} by {giver}" for giver, labels in others if labels != given]
-    return Said(f"{said}{', '.join(['', *different])}.")
+    return Sentence(f"{said}{', '.join(['', *different])}.")
 
 
-def _classified(facts: CveFacts) -> Said:
+def _classified(facts: CveFacts) -> Sentence:
     from cybersecqwen.analyst.classification import classify
 
     if not facts.text:
-        return Said(f"{facts.label} has no label and no description.", known=False)
+        return Sentence(f"{facts.label} has no label and no description.", known=False)
     result = next(classify([facts.text], top=1, threshold=0.0))
     if not result.candidates:
-        return Said(f"{facts.label} has no CWE label: {result.reason}.", known=False)
+        return Sentence(f"{facts.label} has no CWE label: {result.reason}.", known=False)
     best = result.candidates[0]
-    return Said(
+    return Sentence(
         f"{facts.label} is a case of {best.cwe} {best.name}, by our own classifier at"
         f" {best.confidence:.0%}: no source labels it."
     )
 
 
-def _fix(facts: CveFacts, _: Asked) -> Said:
+def _fix(facts: CveFacts, _: CveQuestion) -> Sentence:
     versions = fixed_versions(facts.text)
     if versions:
         named = f"{facts.product} {listed(versions)}" if facts.product else listed(versions)
-        return Said(f"{facts.label} is fixed in {named}, by its description.")
+        return Sentence(f"{facts.label} is fixed in {named}, by its description.")
     advice = [f"CISA says: {facts.kev.action}"] if facts.kev and facts.kev.action else []
     advice += [f"Against {cwe}: {fix}" for cwe, fix in _fixes(facts)]
     said = f"The record of {facts.label} names no fixed version: the vendor's advisory does."
-    return Said(" ".join([said, *advice]), known=bool(advice))
+    return Sentence(" ".join([said, *advice]), known=bool(advice))
 
 
 def _fixes(facts: CveFacts) -> Iterator[tuple[str, str]]:
@@ -240,65 +244,65 @@ def _fixes(facts: CveFacts) -> Iterator[tuple[str, str]]:
             yield cwe, fix
 
 
-def _product(facts: CveFacts, asked: Asked) -> Said:
+def _product(facts: CveFacts, question: CveQuestion) -> Sentence:
     if not facts.product:
-        return Said(f"What {facts.label} affects stands in its description.")
-    return Said(f"{_confirmed(facts, asked)}{facts.label} affects {facts.product}.")
+        return Sentence(f"What {facts.label} affects stands in its description.")
+    return Sentence(f"{_confirmed(facts, question)}{facts.label} affects {facts.product}.")
 
 
-def _confirmed(facts: CveFacts, asked: Asked) -> str:
+def _confirmed(facts: CveFacts, question: CveQuestion) -> str:
     """Say yes where the record has all the words of what the question supposes."""
     has = set(folded(f"{facts.text} {facts.product}").split())
-    return "Yes, " if asked.yes_no and asked.names and has.issuperset(asked.names) else ""
+    return "Yes, " if question.yes_no and question.names and has.issuperset(question.names) else ""
 
 
-def _versions(facts: CveFacts, _: Asked) -> Said:
+def _versions(facts: CveFacts, _: CveQuestion) -> Sentence:
     ranges = affected_versions(facts.text)
     if not ranges:
-        return Said(f"The affected versions of {facts.label} stand in its description.")
-    return Said(f"{facts.label} affects {facts.product} {listed(ranges)}.".replace("  ", " "))
+        return Sentence(f"The affected versions of {facts.label} stand in its description.")
+    return Sentence(f"{facts.label} affects {facts.product} {listed(ranges)}.".replace("  ", " "))
 
 
-def _component(facts: CveFacts, _: Asked) -> Said:
+def _component(facts: CveFacts, _: CveQuestion) -> Sentence:
     from cybersecqwen.synthesis.record_facts import component
 
     found = component(facts.text)
     if not found:
-        return Said(f"The part that {facts.label} affects stands in its description.")
-    return Said(f"{facts.label} lies in the {found.noun} {found.name}.")
+        return Sentence(f"The part that {facts.label} affects stands in its description.")
+    return Sentence(f"{facts.label} lies in the {found.noun} {found.name}.")
 
 
-def _dates(facts: CveFacts, _: Asked) -> Said:
+def _dates(facts: CveFacts, _: CveQuestion) -> Sentence:
     record = facts.record
     if record is None or not record.published:
-        return Said(f"The record of {facts.label} states no date.", known=False)
+        return Sentence(f"The record of {facts.label} states no date.", known=False)
     modified = f" and last modified on {record.modified[:10]}" if record.modified else ""
     listed_by = f"; CISA's KEV has listed it since {facts.kev.date_added}" if facts.kev else ""
-    return Said(f"{facts.label} was published on {record.published}{modified}{listed_by}.")
+    return Sentence(f"{facts.label} was published on {record.published}{modified}{listed_by}.")
 
 
-def _assigner(facts: CveFacts, _: Asked) -> Said:
+def _assigner(facts: CveFacts, _: CveQuestion) -> Sentence:
     if facts.record and facts.record.assigner:
-        return Said(f"{facts.label} was assigned by {facts.record.assigner}.")
-    return Said(f"The record of {facts.label} does not say who assigned it.", known=False)
+        return Sentence(f"{facts.label} was assigned by {facts.record.assigner}.")
+    return Sentence(f"The record of {facts.label} does not say who assigned it.", known=False)
 
 
-def _references(facts: CveFacts, _: Asked) -> Said:
-    return Said(f"The references of {facts.label} are listed at {NVD}{facts.cve_id}.")
+def _references(facts: CveFacts, _: CveQuestion) -> Sentence:
+    return Sentence(f"The references of {facts.label} are listed at {NVD}{facts.cve_id}.")
 
 
-def _name(facts: CveFacts, _: Asked) -> Said:
+def _name(facts: CveFacts, _: CveQuestion) -> Sentence:
     name = nickname_of(facts.cve_id)
     if not name:
-        return Said(f"No other name of {facts.cve_id} is known here.", known=False)
-    return Said(f"{facts.cve_id} is known as {name}.")
+        return Sentence(f"No other name of {facts.cve_id} is known here.", known=False)
+    return Sentence(f"{facts.cve_id} is known as {name}.")
 
 
 def _distinct(names: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _techniques(facts: CveFacts, _: Asked) -> Said:
+def _techniques(facts: CveFacts, _: CveQuestion) -> Sentence:
     from cybersecqwen.analyst.related import relate
 
     telling = [one for one in facts.labels if one.usage not in ADVISED_AGAINST] or facts.labels
@@ -308,24 +312,26 @@ def _techniques(facts: CveFacts, _: Asked) -> Said:
     )
     patterns = _distinct(f"{one.capec} {one.name}" for one in related.patterns)
     if said:
-        return Said(f"By its weakness, {facts.label} belongs to {listed(said[:_LISTED])}.")
+        return Sentence(f"By its weakness, {facts.label} belongs to {listed(said[:_LISTED])}.")
     if patterns:
-        return Said(f"By its weakness, {facts.label} is exploited by {listed(patterns[:_LISTED])}.")
-    return Said(f"No technique is related to the weakness of {facts.label}.", known=False)
+        return Sentence(
+            f"By its weakness, {facts.label} is exploited by {listed(patterns[:_LISTED])}."
+        )
+    return Sentence(f"No technique is related to the weakness of {facts.label}.", known=False)
 
 
-def _summary(facts: CveFacts, asked: Asked) -> Said:
+def _summary(facts: CveFacts, question: CveQuestion) -> Sentence:
     record = facts.record
     if record and record.rejected:
-        return Said(f"{facts.label} is a rejected record and stands for no vulnerability.")
-    parts = [f"{_confirmed(facts, asked)}{facts.label} is {_what(facts)}"]
+        return Sentence(f"{facts.label} is a rejected record and stands for no vulnerability.")
+    parts = [f"{_confirmed(facts, question)}{facts.label} is {_what(facts)}"]
     if cvss := facts.cvss():
         parts.append(f"rated {cvss.score:.1f} {severity(cvss)} (CVSS {cvss.version})")
     if record and record.published:
         parts.append(f"published {record.published}")
     if facts.kev:
         parts.append(f"in CISA's KEV since {facts.kev.date_added}")
-    return Said(f"{', '.join(parts)}.")
+    return Sentence(f"{', '.join(parts)}.")
 
 
 def _what(facts: CveFacts) -> str:
@@ -344,7 +350,7 @@ def _short(name: str) -> str:
     return name.partition("('")[2].partition("')")[0] or name
 
 
-SENTENCES: dict[str, Callable[[CveFacts, Asked], Said]] = {
+SENTENCES: dict[str, Callable[[CveFacts, CveQuestion], Sentence]] = {
     "ransomware": _ransomware,
     "due": _due,
     "epss": _epss,

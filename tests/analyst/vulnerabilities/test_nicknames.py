@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from cybersecqwen.analyst.nicknames import find_nicknames, nickname_of, take_nicknames
+from cybersecqwen.analyst.vulnerabilities.nicknames import (
+    find_nicknames,
+    nickname_of,
+    take_nicknames,
+)
 from cybersecqwen.cwe.identifiers import normalise_cve
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
 
@@ -53,7 +57,7 @@ def test_the_rest_of_a_text_is_without_the_names() -> None:
 
 
 def test_every_name_has_a_meaning_and_whole_ids() -> None:
-    from cybersecqwen.analyst.nicknames import _names, _table
+    from cybersecqwen.analyst.vulnerabilities.nicknames import _names, _table
 
     assert len(_names()) == len(_table()["names"]) > 280
     for name in _names().values():

@@ -76,7 +76,7 @@ class TableIndex(NamedTuple):
 Index = StoreIndex | TableIndex
 
 
-class Found(NamedTuple):
+class RecordHit(NamedTuple):
     """A record, the name of where it lies, and the date of the newest record there, if known."""
 
     record: Vulnerability
@@ -84,23 +84,23 @@ class Found(NamedTuple):
     newest: str = ""
 
 
-def find_records(cve_ids: Sequence[str], records: Sequence[Path]) -> dict[str, Found]:
+def find_records(cve_ids: Sequence[str], records: Sequence[Path]) -> dict[str, RecordHit]:
     """Find the records of CVE ids; what is nowhere, or in no place that can be read, is missing."""
-    found: dict[str, Found] = {}
+    hits: dict[str, RecordHit] = {}
     for path in _places(cve_ids, records):
-        wanted = [cve_id for cve_id in cve_ids if cve_id not in found]
+        wanted = [cve_id for cve_id in cve_ids if cve_id not in hits]
         if not wanted:
             break
         if _is_index(path, records):
             with _open_store(path) as index:
                 chosen = search.Search(ids=wanted, rejected=True)
                 for one in index.select(chosen):
-                    found[one.cve_id] = Found(one, index.name, index.newest)
+                    hits[one.cve_id] = RecordHit(one, index.name, index.newest)
         else:
             read = local_records.look_up(wanted, [path], _log_error)
             newest = record_table.newest(path) if read and is_parquet(path) else ""
-            found |= {cve_id: Found(one, path.name, newest) for cve_id, one in read.items()}
-    return found
+            hits |= {cve_id: RecordHit(one, path.name, newest) for cve_id, one in read.items()}
+    return hits
 
 
 def _places(cve_ids: Sequence[str], records: Sequence[Path]) -> list[Path]:

@@ -13,15 +13,22 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cybersecqwen.analyst.affected import fixed_versions
-from cybersecqwen.analyst.nicknames import Nickname, take_nicknames
-from cybersecqwen.analyst.vulnerability_wording import Asked, folded, listed, pattern, read, table
+from cybersecqwen.analyst.vulnerabilities.nicknames import Nickname, take_nicknames
+from cybersecqwen.analyst.vulnerabilities.products import fixed_versions
+from cybersecqwen.analyst.vulnerabilities.wording import (
+    CveQuestion,
+    folded,
+    listed,
+    pattern,
+    read,
+    table,
+)
 from cybersecqwen.cwe.identifiers import cve_ids, unread_ids
 from cybersecqwen.records import Answer
 
 if TYPE_CHECKING:
-    from cybersecqwen.analyst.vulnerability_facts import CveFacts
-    from cybersecqwen.analyst.vulnerability_statements import Said
+    from cybersecqwen.analyst.vulnerabilities.facts import CveFacts
+    from cybersecqwen.analyst.vulnerabilities.statements import Sentence
 
 _MOST = 12  # CVEs that one question is answered of
 _SPOKEN_OF = 5  # of them in sentences, the others as evidence
@@ -42,39 +49,39 @@ def answer_from_records(text: str, records: Sequence[Path] = ()) -> Answer | Non
     names, rest = take_nicknames(text)
     if ids or names:
         return _of_cves(read(rest), ids, names, records)
-    from cybersecqwen.analyst.record_queries import parse
+    from cybersecqwen.analyst.vulnerabilities.queries import parse
 
     query = parse(text)
     if query is None:
         return None
-    from cybersecqwen.analyst.record_answers import answer_query
+    from cybersecqwen.analyst.vulnerabilities.listing import answer_query
 
     return answer_query(query, records)
 
 
 def _of_cves(
-    asked: Asked, ids: Sequence[str], names: Sequence[Nickname], records: Sequence[Path]
+    question: CveQuestion, ids: Sequence[str], names: Sequence[Nickname], records: Sequence[Path]
 ) -> Answer | None:
-    if _OTHERS & {*asked.facets}:
+    if _OTHERS & {*question.facets}:
         return None
-    if names and ids and not asked.facets and asked.yes_no:
+    if names and ids and not question.facets and question.yes_no:
         return _same(names[0], ids[0])
     wanted = list(ids) or list(dict.fromkeys(cve for name in names for cve in name.cves))
     if not wanted:
         meaning = f"{names[0].name} has no CVE of its own: {names[0].meaning}."
         return Answer(meaning, _sure("name"), covered=True)
-    from cybersecqwen.analyst.vulnerability_facts import collect
+    from cybersecqwen.analyst.vulnerabilities.facts import collect
 
     facts = collect(wanted[:_MOST], records)
     two = ids or [name.cves[0] for name in names if name.cves]
-    if len(two) == 2 and pattern("comparison", "words").search(folded(asked.text)):
-        return _compared(facts[two[0]], facts[two[1]], asked, records)
-    return _facts([*facts.values()], asked, () if ids else names, records)
+    if len(two) == 2 and pattern("comparison", "words").search(folded(question.text)):
+        return _compared(facts[two[0]], facts[two[1]], question, records)
+    return _facts([*facts.values()], question, () if ids else names, records)
 
 
 def _same(name: Nickname, cve_id: str) -> Answer:
     """Say whether a name is that of a CVE."""
-    from cybersecqwen.analyst.vulnerability_facts import collect
+    from cybersecqwen.analyst.vulnerabilities.facts import collect
 
     truth = cve_id in name.cves
     others = f" is {listed(name.cves)}" if name.cves else " has no CVE of its own"
@@ -89,22 +96,25 @@ def _same(name: Nickname, cve_id: str) -> Answer:
 
 
 def _facts(
-    facts: Sequence[CveFacts], asked: Asked, names: Sequence[Nickname], records: Sequence[Path]
+    facts: Sequence[CveFacts],
+    question: CveQuestion,
+    names: Sequence[Nickname],
+    records: Sequence[Path],
 ) -> Answer:
     """Say of each CVE what is asked; of one that is known by its name, say first which it is."""
-    from cybersecqwen.analyst import vulnerability_statements as told
-    from cybersecqwen.analyst.vulnerability_facts import quote, sources
+    from cybersecqwen.analyst.vulnerabilities import statements
+    from cybersecqwen.analyst.vulnerabilities.facts import quote, sources
 
-    facets = _facets(asked, by_name=bool(names))
+    facets = _facets(question, by_name=bool(names))
     called = [_called(name) for name in names if "name" in facets]
     wanted = [facet for facet in facets if facet != "name"] if called else facets
-    said = [one for cve in facts[:_SPOKEN_OF] for one in _said(cve, wanted, asked, records)]
+    said = [one for cve in facts[:_SPOKEN_OF] for one in _said(cve, wanted, question, records)]
     if not called and not any(one.known for one in said):
         return Answer(" ".join(one.text for one in said), 0.0, covered=False)
     about = {*facets}
     lines = [*called, " ".join(dict.fromkeys(one.text for one in said))]
-    lines.append(quote(facts[0]) if len(facts) == 1 and told.WITH_DESCRIPTION & about else "")
-    lines.append(sources(facts, kev=bool(told.OF_KEV & about), epss="epss" in about))
+    lines.append(quote(facts[0]) if len(facts) == 1 and statements.WITH_DESCRIPTION & about else "")
+    lines.append(sources(facts, kev=bool(statements.OF_KEV & about), epss="epss" in about))
     return Answer(
         "\n".join(filter(None, lines)),
         min(_confidence(facts[0], facet) for facet in facets),
@@ -114,39 +124,39 @@ def _facts(
 
 
 def _said(
-    facts: CveFacts, facets: Sequence[str], asked: Asked, records: Sequence[Path]
-) -> Iterator[Said]:
-    """Yield a sentence for each thing that is asked, and one for all that needs a record."""
-    from cybersecqwen.analyst import vulnerability_statements as told
+    facts: CveFacts, facets: Sequence[str], question: CveQuestion, records: Sequence[Path]
+) -> Iterator[Sentence]:
+    """Yield a sentence for each thing that is question, and one for all that needs a record."""
+    from cybersecqwen.analyst.vulnerabilities import statements
 
     for facet in facets:
-        if facts.record is None and (facet not in told.WITHOUT_RECORD or _is_future(facts)):
-            yield told.Said(_not_at_hand(facts.cve_id, records), known=False)
+        if facts.record is None and (facet not in statements.WITHOUT_RECORD or _is_future(facts)):
+            yield statements.Sentence(_not_at_hand(facts.cve_id, records), known=False)
             return
-        yield told.SENTENCES[facet](facts, asked)
+        yield statements.SENTENCES[facet](facts, question)
 
 
-def _facets(asked: Asked, *, by_name: bool) -> list[str]:
+def _facets(question: CveQuestion, *, by_name: bool) -> list[str]:
     """List what is asked for; without a telling word it is what the CVE is."""
-    facets = [facet for facet in asked.facets if facet != "same"]
-    if "due" in facets and not pattern("facets", "versions").search(folded(asked.text)):
+    facets = [facet for facet in question.facets if facet != "same"]
+    if "due" in facets and not pattern("facets", "versions").search(folded(question.text)):
         facets = [facet for facet in facets if facet != "fix"]
     if "ransomware" in facets or "due" in facets:
         facets = [facet for facet in facets if facet not in ("kev", "dates")]
-    if _NEEDS & {*facets} and not pattern("polarity", "in_kev").search(folded(asked.text)):
+    if _NEEDS & {*facets} and not pattern("polarity", "in_kev").search(folded(question.text)):
         facets = [facet for facet in facets if facet != "kev"]
     if "kev" in facets:
         facets = [facet for facet in facets if facet != "dates"]
-    if "vector" in facets and "score" in facets and "score" not in folded(asked.text):
+    if "vector" in facets and "score" in facets and "score" not in folded(question.text):
         facets.remove("score")
-    if by_name and (not facets or facets == ["summary"] or _wants_id(asked)):
+    if by_name and (not facets or facets == ["summary"] or _wants_id(question)):
         facets = ["name", *(facet for facet in facets if facet != "name")]
         return facets if len(facets) > 1 else ["name", "summary"]
     return facets or ["summary"]
 
 
-def _wants_id(asked: Asked) -> bool:
-    return bool(pattern("queries", "certain").search(folded(asked.text)))
+def _wants_id(question: CveQuestion) -> bool:
+    return bool(pattern("queries", "certain").search(folded(question.text)))
 
 
 def _called(name: Nickname) -> str:
@@ -174,19 +184,21 @@ def _year(cve_id: str) -> int:
     return int(cve_id.split("-")[1])
 
 
-def _compared(one: CveFacts, other: CveFacts, asked: Asked, records: Sequence[Path]) -> Answer:
+def _compared(
+    one: CveFacts, other: CveFacts, question: CveQuestion, records: Sequence[Path]
+) -> Answer:
     """Say which of two CVEs is rated higher, and what else tells them apart."""
-    from cybersecqwen.analyst import vulnerability_statements as told
-    from cybersecqwen.analyst.vulnerability_facts import sources
+    from cybersecqwen.analyst.vulnerabilities import statements
+    from cybersecqwen.analyst.vulnerabilities.facts import sources
 
     pair = sorted((one, other), key=_weight, reverse=True)
-    if pattern("comparison", "lower").search(folded(asked.text)):
+    if pattern("comparison", "lower").search(folded(question.text)):
         pair.reverse()
     missing = [_not_at_hand(cve.cve_id, records) for cve in pair if cve.record is None]
     if missing:
         return Answer(" ".join(missing), 0.0, covered=False)
     sentences = [_verdict(*pair, lower=_weight(pair[0]) < _weight(pair[1]))]
-    sentences += [told.SENTENCES["summary"](cve, asked).text for cve in pair]
+    sentences += [statements.SENTENCES["summary"](cve, question).text for cve in pair]
     lines = [" ".join(sentences), sources(pair, kev=True)]
     evidence = tuple(cve.evidence("score") for cve in pair)
     return Answer("\n".join(lines), _sure("comparison"), covered=True, evidence=evidence)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from cybersecqwen.analyst import record_index
-from cybersecqwen.analyst.vulnerability_questions import answer_from_records
+from analyst.conftest import put
+from cybersecqwen.analyst.vulnerabilities import index
+from cybersecqwen.analyst.vulnerabilities.answers import answer_from_records
 from cybersecqwen.cwe.identifiers import normalise_ids
 from cybersecqwen.records import Answer, Cvss, Vulnerability
 from cybersecqwen.sources import record_table
@@ -18,8 +19,6 @@ from cybersecqwen.sources.recordstore.versions import NVD, apply
 from sources.test_epss import scores
 from sources.test_kev import catalogue, entry
 from sources.test_record_table import ROW, write
-
-from .conftest import put
 
 VECTOR = "CVSS:3.1/AV:N/AC:L/PR:N/UI:R/S:U/C:H/I:H/A:N"
 RECORDS = (
@@ -279,7 +278,7 @@ def test_a_parquet_table_is_read_once_and_indexed_only_for_many_questions(
         record_table, "parquet_table", lambda path, names: reads.append(path) or read(path, names)
     )
     monkeypatch.setattr(database, "_MANY", 1)
-    monkeypatch.setattr(record_index, "_FEW", 3)
+    monkeypatch.setattr(index, "_FEW", 3)
     answers = []
     for _ in range(5):
         answers.append(ask("CVEs of Foo Server since 2021", [table]))

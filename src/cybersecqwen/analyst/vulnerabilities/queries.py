@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from cybersecqwen.analyst.vulnerability_wording import compiled, folded, pattern, table
+from cybersecqwen.analyst.vulnerabilities.wording import compiled, folded, pattern, table
 from cybersecqwen.cwe.identifiers import entry_ids
 
 _MONTHS = {name.lower(): n for n, name in enumerate(calendar.month_name) if name} | {
