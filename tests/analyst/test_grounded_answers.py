@@ -276,7 +276,7 @@ def test_a_server_that_fails_on_the_way_is_asked_no_more(server: Any) -> None:
     server.faults = Always(fault=[_status(500, "no memory")])
     told: list[CyberSecQwenError] = []
     questions = ["What is CWE-79?"] * 5
-    options = {"failed": told.append, "retries": 0, "concurrency": 1, "ahead": 2}
+    options = {"report": told.append, "retries": 0, "concurrency": 1, "ahead": 2}
     answers = written(server, *questions, **options)
     assert len(answers) == 5
     assert len(server.bodies) == len(told) == 1
