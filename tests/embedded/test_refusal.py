@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cybersecqwen.embedded.phrases import tokens
-from cybersecqwen.embedded.refusal import is_harmful, is_vague, language
+from cybersecqwen.embedded.refusal import is_harmful, is_off_topic, is_vague, language
 
 
 @pytest.mark.parametrize(
@@ -61,3 +61,16 @@ def test_a_language_is_named(text: str, name: str) -> None:
 def test_a_question_about_nothing_is_vague() -> None:
     assert is_vague(tokens("are we safe now?"))
     assert not is_vague(tokens("is our LDAP safe now?"))
+
+
+@pytest.mark.parametrize(
+    ("text", "off_topic"),
+    [
+        ("How should I set up a printer?", True),
+        ("which phone should I buy", True),
+        ("How do attackers install a rootkit?", False),
+        ("how do I find who can install drivers", False),
+    ],
+)
+def test_how_to_use_or_buy_something_is_off_topic(text: str, off_topic: bool) -> None:
+    assert is_off_topic(tokens(text)) is off_topic

@@ -68,9 +68,8 @@ def _chosen(question: Question) -> list[str]:
     kinds = {index.entries[p].kind for p in pair}
     if not question.request.either or len(kinds) > 1 or len(question.rest) < _TELLING:
         return []
-    described = " ".join(question.rest)
     fits = situation.fitting(index, question.description, kinds, among=set(pair))
-    if not fits or not described:
+    if not fits:
         return []
     best = fits[0].position
     other = next(p for p in pair if p != best)

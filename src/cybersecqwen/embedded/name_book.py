@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.lexicon import read_lexicon, word_set
@@ -143,6 +143,7 @@ def mended(index: KnowledgeIndex, cut: Sequence[Token]) -> tuple[list[Token], se
     return words, places
 
 
+@lru_cache(maxsize=4096)  # a question is looked through more than once
 def _nearest(book: NameBook, word: str) -> str:
     from rapidfuzz import process
     from rapidfuzz.distance import OSA

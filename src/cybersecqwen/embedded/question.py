@@ -20,89 +20,8 @@ from typing import NamedTuple
 from cybersecqwen.embedded.lexicon import question_lexicon
 from cybersecqwen.embedded.phrases import Match, Phrases, Token, tokens
 
-_WHICH = frozenset(
-    [
-        "which",
-        "what",
-        "whose",
-        "list",
-        "name",
-        "any",
-        "every",
-        "all",
-        "show",
-        "give",
-        "welche",
-        "welcher",
-        "welches",
-        "welchen",
-        "quel",
-        "quels",
-        "quelle",
-        "quelles",
-        "qué",
-        "que",
-        "cuál",
-        "cuáles",
-        "cual",
-        "quale",
-        "quali",
-        "qual",
-        "quais",
-        "welke",
-        "какие",
-        "какая",
-        "какой",
-    ]
-)
-_YES_NO = frozenset(
-    [
-        "does",
-        "do",
-        "did",
-        "is",
-        "are",
-        "was",
-        "were",
-        "has",
-        "have",
-        "had",
-        "can",
-        "could",
-        "will",
-        "would",
-        "doesn",
-        "isn",
-        "aren",
-        "didn",
-        "nutzt",
-        "verwendet",
-        "benutzt",
-        "ist",
-        "kann",
-        "utilise",
-        "usa",
-    ]
-)
-HOW = frozenset(
-    [
-        "how",
-        "where",
-        "when",
-        "why",
-        "wie",
-        "wo",
-        "wann",
-        "warum",
-        "comment",
-        "où",
-        "quand",
-        "cómo",
-        "dónde",
-        "come",
-        "dove",
-    ]
-)
+# The parts of the lexicon whose words neither name nor ask for anything.
+_PLAIN = ("vague", "signs", "off_topic")
 _NEAR = 3  # tokens between "which" and what it asks for
 _BOOST = 1.0
 _LONG_WORD = 6  # letters of a word that may stand for one that is misspelled
@@ -154,14 +73,18 @@ def asking_phrases(cut: Sequence[Token]) -> frozenset[int]:
 
 
 @cache
+def question_words(group: str) -> frozenset[str]:
+    """Return the words of a group of the lexicon's question words, such as "how"."""
+    return frozenset(question_lexicon()["question_words"][group].split())
+
+
+@cache
 def known_words() -> frozenset[str]:
     """Return the words by which a question may ask, without the endings of plurals."""
     lexicon = question_lexicon()
-    plain = [
-        word for group in ("vague", "signs") for words in lexicon[group].values() for word in words
-    ]
+    plain = [word for group in _PLAIN for words in lexicon[group].values() for word in words]
     foreign = [word for words in lexicon["languages"].values() for word in words.split()]
-    text = " ".join((*plain, *foreign, *_WHICH, *_YES_NO))
+    text = " ".join((*plain, *foreign, *question_words("which"), *question_words("yes_no")))
     bases = {token.base for token in tokens(text)}
     return frozenset(bases.union(*(phrases.words for phrases in _words())))
 
@@ -172,7 +95,7 @@ def common_words() -> frozenset[str]:
     lexicon = question_lexicon()
     words = " ".join(lexicon["languages"].values()).split()
     vague = lexicon["vague"]
-    return frozenset((*words, *HOW, *vague["filler"], *vague["back"]))
+    return frozenset((*words, *question_words("how"), *vague["filler"], *vague["back"]))
 
 
 @cache
@@ -228,9 +151,13 @@ def _weights(
     reached = 0
     for cue in cues:
         before = cut[max(reached, cue.start - _NEAR) : cue.start]
-        boost = _BOOST if any(token.word in _WHICH for token in before) else 0.0
+        boost = _BOOST if any(token.word in question_words("which") for token in before) else 0.0
         weight = asked[cue.value]["weight"] + boost
-        if not boost and cut[0].word in HOW and cue.value in ("group", "software"):
+        if (
+            not boost
+            and cut[0].word in question_words("how")
+            and cue.value in ("group", "software")
+        ):
             continue  # who acts in a question of how they do
         if cue.value == "weakness" and cue.end == len(cut):
             weight += _BOOST  # "… cwe?"
@@ -255,4 +182,4 @@ def _values(matches: Iterable[Match]) -> tuple[str, ...]:
 def _is_yes_no(cut: Sequence[Token]) -> bool:
     first = [token.word for token in cut[:2]]
     end = [token.word for token in cut[-3:]]
-    return bool(first) and (first[0] in _YES_NO or end == ["yes", "or", "no"])
+    return bool(first) and (first[0] in question_words("yes_no") or end == ["yes", "or", "no"])

@@ -28,7 +28,7 @@ from cybersecqwen.embedded.confidence import UNKNOWN, Basis, confidence
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.linking import Subject
 from cybersecqwen.embedded.name_book import PROPER
-from cybersecqwen.embedded.question import HOW
+from cybersecqwen.embedded.question import question_words
 from cybersecqwen.embedded.terms import terms
 from cybersecqwen.embedded.understanding import Question, understand
 from cybersecqwen.records import Answer, Evidence
@@ -148,10 +148,12 @@ def _served(question: Question, asked: str) -> Reply | None:
     index = question.index
     found: list[tuple[int, Subject, int, list[str]]] = []
     for subject in question.subjects:
+        if _is_aside(question, subject):
+            continue
         positions = statements.preferred(question, subject.positions)
         for position in statements.of_one_domain(index, positions):
             sentences = statements.said(question, asked, position)
-            if sentences and not (_is_aside(question, subject)):
+            if sentences:
                 hops = max(
                     (facts.hops(p) for p, _ in statements.paths(index, asked, position)), default=1
                 )
@@ -206,7 +208,7 @@ def _of_platform(question: Question) -> Reply | None:
     asked = {"technique", "platform"} & {request.asked, *request.others}
     if not request.platforms or not asked or len(question.rest) >= _DESCRIBING:
         return None
-    if question.cut[0].word in HOW:
+    if question.cut[0].word in question_words("how"):
         return None
     if any(index.entries[s.positions[0]].kind != "tactic" for s in question.subjects):
         return None
@@ -281,7 +283,9 @@ def _least(question: Question) -> float:
 def _is_of_the_field(question: Question) -> bool:
     """Tell whether a word of the question is one of security."""
     kinds = question.request.kinds & {*_DESCRIBED, *_ASKED_FOR}
-    noun = kinds and question.cut[0].word not in HOW  # "how do I …" is asked of anything
+    noun = kinds and question.cut[0].word not in question_words(
+        "how"
+    )  # "how do I …" is asked of anything
     return bool(noun or question.signs("code") or question.signs("attack"))
 
 

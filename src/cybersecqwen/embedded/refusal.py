@@ -118,9 +118,8 @@ def is_vague(cut: Sequence[Token]) -> bool:
 
 @cache
 def _generic() -> frozenset[str]:
-    return frozenset(
-        t.stem for word in question_lexicon()["vague"]["generic"] for t in tokens(word)
-    )
+    vague = question_lexicon()["vague"]
+    return frozenset(t.stem for word in (*vague["generic"], *vague["filler"]) for t in tokens(word))
 
 
 @cache
@@ -142,12 +141,23 @@ def _manuals() -> Phrases:
 
 def is_off_topic(cut: Sequence[Token]) -> bool:
     """Tell whether somebody asks how to use or buy something: "how do I install python"."""
-    return bool(_off_topic().find(cut))
+    words = _off_topic()
+    framed = {match.end for match in words.frames.find(cut)}
+    return bool(words.phrases.find(cut)) or any(
+        match.start in framed for match in words.verbs.find(cut)
+    )
+
+
+class _OffTopic(NamedTuple):
+    frames: Phrases
+    verbs: Phrases
+    phrases: Phrases
 
 
 @cache
-def _off_topic() -> Phrases:
-    return Phrases({"use": question_lexicon()["vague"]["off_topic"]})
+def _off_topic() -> _OffTopic:
+    lexicon = question_lexicon()["off_topic"]
+    return _OffTopic(*(Phrases({name: lexicon[name]}) for name in _OffTopic._fields))
 
 
 def language(text: str) -> str:

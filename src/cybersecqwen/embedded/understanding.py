@@ -17,7 +17,7 @@ from cybersecqwen.embedded.lexicon import question_lexicon
 from cybersecqwen.embedded.linking import Subject
 from cybersecqwen.embedded.name_book import PROPER, mended
 from cybersecqwen.embedded.phrases import Token, tokens
-from cybersecqwen.embedded.question import HOW, Request, read_request
+from cybersecqwen.embedded.question import Request, question_words, read_request
 
 _FEW = 2  # words that say what a question is about, below which a general one may
 # What only an actor, software or a campaign is asked for.
@@ -110,7 +110,7 @@ def _named(index: KnowledgeIndex, text: str, cut: Sequence[Token]) -> list[Subje
     """List what a question names; an everyday word where it asks for what only names have."""
     names = linking.named(index, text)
     request = read_request(cut, text=text)
-    how = bool(cut) and cut[0].word in HOW and request.asked == "technique"
+    how = bool(cut) and cut[0].word in question_words("how") and request.asked == "technique"
     asks = request.certain and request.asked in _OF_NAMES and not how
     if not (asks and not names) and not (request.yes_no and len(names) == 1):
         return names
