@@ -6,7 +6,6 @@ import pytest
 
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.linking import named, part_of_name, unknown_name
-from cybersecqwen.embedded.name_book import mended
 from cybersecqwen.embedded.phrases import tokens
 
 
@@ -55,20 +54,7 @@ def test_a_part_of_names_may_mean_several(index: KnowledgeIndex) -> None:
     assert {"APT28", "APT29"} <= names
 
 
-def test_slips_in_names_and_in_what_is_asked_for_are_mended(index: KnowledgeIndex) -> None:
-    cut, places = mended(index, tokens("mitigatons tehcniques of Kimsukey, sourdough, APT999"))
-    assert [token.word for token in cut[:4]] == ["mitigations", "techniques", "of", "kimsuky"]
-    assert [token.word for token in cut[4:]] == ["sourdough", "apt999"]
-    assert places == {0, 1, 3}
-
-
 def test_every_kind_of_entry_can_be_named(index: KnowledgeIndex) -> None:
     for kind in sorted({entry.kind for entry in index.entries}):
         entry = next(entry for entry in index.entries if entry.kind == kind)
         assert isinstance(named(index, f"Who uses {entry.name}?"), list)
-
-
-def test_a_word_is_not_mended_to_its_contrary(index: KnowledgeIndex) -> None:
-    cut, places = mended(index, tokens("an initialised variable"))
-    assert [token.text for token in cut] == ["an", "initialised", "variable"]
-    assert places == set()

@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from itertools import product
 
 from cybersecqwen.embedded import facts, situation
+from cybersecqwen.embedded.gazetteer import PROPER
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
-from cybersecqwen.embedded.name_book import PROPER
+from cybersecqwen.embedded.question import Question
 from cybersecqwen.embedded.statements import paths, restricted
-from cybersecqwen.embedded.understanding import Question
 
 _TELLING = 3  # words beside the two from which a question describes a situation
 

@@ -15,20 +15,20 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cache
 from typing import NamedTuple
 
+from cybersecqwen.embedded.gazetteer import (
+    LONGEST,
+    PROPER,
+    Ways,
+    content,
+    correct_spelling,
+    gazetteer,
+    is_unknown,
+)
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.lexicon import read_lexicon, word_set
 from cybersecqwen.embedded.mentions import is_certain
-from cybersecqwen.embedded.name_book import (
-    LONGEST,
-    PROPER,
-    Named,
-    content,
-    is_unknown,
-    mended,
-    name_book,
-)
 from cybersecqwen.embedded.phrases import Phrases, Token, tokens
-from cybersecqwen.embedded.question import asking_phrases, asking_words, common_words, known_words
+from cybersecqwen.embedded.request import asking_phrases, asking_words, common_words, known_words
 from cybersecqwen.embedded.terms import stem
 
 WAYS = ("id", "name", "alias", "order", "fuzzy", "part", "situation")  # the surest first
@@ -77,7 +77,7 @@ def named(index: KnowledgeIndex, text: str, *, everyday: bool = False) -> list[S
 
     An everyday word counts as a name with a sign for it, such as "the group", or with `everyday`.
     """
-    cut, changed = mended(index, tokens(text)[:_LONG])
+    cut, changed = correct_spelling(index, tokens(text)[:_LONG])
     subjects: dict[int, Subject] = {}
     taken: set[int] = set()
     found = [*_written(index, cut, "" if everyday else text), *_unordered(index, cut)]
@@ -96,7 +96,7 @@ def _written(index: KnowledgeIndex, cut: Sequence[Token], text: str) -> Iterator
         position = index.position(token.word) if any(map(str.isdigit, token.word)) else None
         if position is not None:
             yield Subject(token.text, (position,), "id", place, place + 1)
-    exact, phrases = name_book(index).exact, asking_phrases(cut)
+    exact, phrases = gazetteer(index).exact, asking_phrases(cut)
     for start, end in _runs(cut, 1):
         entries = exact.get(tuple(token.stem for token in cut[start:end]))
         if entries and end - start == 1:
@@ -123,7 +123,7 @@ def _runs(cut: Sequence[Token], least: int) -> Iterator[tuple[int, int]]:
 
 def _unordered(index: KnowledgeIndex, cut: Sequence[Token]) -> Iterator[Subject]:
     """Yield names whose words stand in another order, or with framing words between."""
-    unordered = name_book(index).unordered
+    unordered = gazetteer(index).unordered
     for start, end in _runs(cut, 2):
         run = cut[start:end]
         key = content(run)
@@ -134,9 +134,9 @@ def _unordered(index: KnowledgeIndex, cut: Sequence[Token]) -> Iterator[Subject]
             yield _subject(index, run, entries, start)
 
 
-def _subject(index: KnowledgeIndex, run: Sequence[Token], entries: Named, start: int) -> Subject:
+def _subject(index: KnowledgeIndex, run: Sequence[Token], entries: Ways, start: int) -> Subject:
     said = " ".join(token.text for token in run)
-    written = name_book(index).written
+    written = gazetteer(index).written
 
     def rank(position: int) -> tuple[bool, int, int]:
         as_written = said.lower() in written[position]
@@ -148,13 +148,13 @@ def _subject(index: KnowledgeIndex, run: Sequence[Token], entries: Named, start:
 
 
 def _is_name(
-    index: KnowledgeIndex, cut: Sequence[Token], place: int, entries: Named, text: str
+    index: KnowledgeIndex, cut: Sequence[Token], place: int, entries: Ways, text: str
 ) -> bool:
     """Tell whether a single word is meant as a name, not as an everyday word."""
-    token, book = cut[place], name_book(index)
+    token, names = cut[place], gazetteer(index)
     kinds = {index.entries[p].kind for p in entries}
     forms = {token.word, token.base, token.stem}  # its stem has no letter doubled at the end
-    as_written = any(forms & book.written[p] for p in entries)
+    as_written = any(forms & names.written[p] for p in entries)
     if _is_part_of_another(index, cut, place) or _is_of_the_language(cut, place):
         return False
     if kinds <= _BESIDE or "alias" in entries.values():
@@ -213,7 +213,7 @@ def meant_otherwise(index: KnowledgeIndex, cut: Sequence[Token]) -> Subject | No
 
 def part_of_name(index: KnowledgeIndex, cut: Sequence[Token]) -> Subject | None:
     """Return what a single word may be short for, as "bear" for "Cozy Bear", or None."""
-    parts = name_book(index).parts
+    parts = gazetteer(index).parts
     for place, token in enumerate(cut):
         known = token.word in _FRAMING | _EVERYDAY or token.base in known_words()
         if not known and len(token.word) > _SHORT and token.word in parts:

@@ -1,185 +1,142 @@
-"""Read what a question asks for: a definition, a mitigation, the groups that use something, …
+"""Understand a question: the entries that it names, and what it asks for.
 
->>> request = read_request(tokens("Which groups use it for exfil?"))
->>> request.asked, request.tactics, request.certain
-('group', ('Exfiltration',), True)
->>> read_request(tokens("Does it run on macOS?")).platforms
-('macOS',)
-
-The words are in questions.toml; of several things asked for the one with most weight counts.
+>>> from cybersecqwen.embedded.knowledge import KnowledgeIndex
+>>> question = understand(KnowledgeIndex.load(), "Which mitigations does T1059.001 have?")
+>>> [subject.said for subject in question.subjects], question.request.asked
+(['T1059.001'], 'mitigation')
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
-from types import MappingProxyType
-from typing import NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
+from cybersecqwen.embedded import linking, refusal
+from cybersecqwen.embedded.gazetteer import PROPER, correct_spelling
+from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.lexicon import question_lexicon
-from cybersecqwen.embedded.phrases import Match, Phrases, Token, tokens
+from cybersecqwen.embedded.linking import Subject
+from cybersecqwen.embedded.phrases import Token, tokens
+from cybersecqwen.embedded.request import Request, question_words, read_request
 
-# The parts of the lexicon whose words neither name nor ask for anything.
-_PLAIN = ("vague", "signs", "off_topic")
-_NEAR = 3  # tokens between "which" and what it asks for
-_BOOST = 1.0
-_LONG_WORD = 6  # letters of a word that may stand for one that is misspelled
+_FEW = 2  # words that say what a question is about, below which a general one may
+# What only an actor, software or a campaign is asked for.
+_OF_NAMES = frozenset(
+    {
+        "technique",
+        "group",
+        "software",
+        "campaign",
+        "alias",
+        "country",
+        "attribution",
+        "date",
+        "platform",
+        "vulnerability",
+    }
+)
+_LONGEST = 2_000  # tokens of a question that count
 
 
 @dataclass(frozen=True)
-class Request:
-    """What is asked for, and what it is restricted to.
+class Question:
+    """A question as it is understood.
 
-    `others` are further things that the question may ask for, the likeliest first; `certain` is
-    whether a word of the question says what it asks for.
+    `rest` are the stems of the words that neither name nor ask for anything.
     """
 
-    asked: str = "definition"
-    others: tuple[str, ...] = ()
-    certain: bool = False
-    tactics: tuple[str, ...] = ()
-    platforms: tuple[str, ...] = ()
-    yes_no: bool = False
-    both: bool = False
-    either: bool = False
-    ransomware: bool = False
-    used: frozenset[int] = frozenset()  # places of the tokens that say all this
-    asking: frozenset[int] = frozenset()  # those of them that say what is asked for
+    index: KnowledgeIndex
+    text: str
+    cut: Sequence[Token]
+    subjects: tuple[Subject, ...]  # one for each entry
+    request: Request
+    rest: tuple[str, ...] = ()
+    names: tuple[Subject, ...] = ()  # all, also where two name one entry
 
     @property
-    def kinds(self) -> frozenset[str]:
-        """Return the kinds of entries that are asked for."""
-        return frozenset(question_lexicon()["asked"][self.asked]["kinds"])
+    def words(self) -> set[str]:
+        """Return the words of the question in lower case."""
+        return {token.word for token in self.cut}
+
+    @property
+    def tactics(self) -> set[str]:
+        """Return the names of the tactics that the question names or means."""
+        entries = self.index.entries
+        named = {
+            entries[position].name
+            for subject in self.subjects
+            for position in subject.positions
+            if entries[position].kind == "tactic"
+        }
+        return named | set(self.request.tactics)
+
+    @property
+    def description(self) -> str:
+        """Return the text without the words by which it asks."""
+        asking = self.request.asking
+        return " ".join(t.text for i, t in enumerate(self.cut) if i not in asking)
+
+    def signs(self, of: str) -> int:
+        """Count the words that are a sign of something, such as of "code"."""
+        return len(self.words & set(question_lexicon()["signs"][of]))
 
 
-class _Words(NamedTuple):
-    asked: Phrases
-    tactics: Phrases
-    platforms: Phrases
+def understand(index: KnowledgeIndex, text: str, *, before: Sequence[int] = ()) -> Question:
+    """Link the subjects of a question and read what it asks for.
 
-
-@cache
-def _words() -> _Words:
-    lexicon = question_lexicon()
-    asked = {name: [*kind["words"], *kind["foreign"]] for name, kind in lexicon["asked"].items()}
-    return _Words(Phrases(asked), Phrases(lexicon["tactics"]), Phrases(lexicon["platforms"]))
-
-
-def asking_phrases(cut: Sequence[Token]) -> frozenset[int]:
-    """Return the places of tokens in phrases of several words that ask for something."""
-    found = _words().asked.find(cut)
-    return frozenset(i for m in found if m.end - m.start > 1 for i in range(m.start, m.end))
-
-
-@cache
-def question_words(group: str) -> frozenset[str]:
-    """Return the words of a group of the lexicon's question words, such as "how"."""
-    return frozenset(question_lexicon()["question_words"][group].split())
-
-
-@cache
-def known_words() -> frozenset[str]:
-    """Return the words by which a question may ask, without the endings of plurals."""
-    lexicon = question_lexicon()
-    plain = [word for group in _PLAIN for words in lexicon[group].values() for word in words]
-    foreign = [word for words in lexicon["languages"].values() for word in words.split()]
-    text = " ".join((*plain, *foreign, *question_words("which"), *question_words("yes_no")))
-    bases = {token.base for token in tokens(text)}
-    return frozenset(bases.union(*(phrases.words for phrases in _words())))
-
-
-@cache
-def common_words() -> frozenset[str]:
-    """Return the commonest words of other languages, and words that ask for or point to nothing."""
-    lexicon = question_lexicon()
-    words = " ".join(lexicon["languages"].values()).split()
-    vague = lexicon["vague"]
-    return frozenset((*words, *question_words("how"), *vague["filler"], *vague["back"]))
-
-
-@cache
-def asking_words() -> frozenset[str]:
-    """Return the longer single words by which a question asks for something."""
-    asked = question_lexicon()["asked"].values()
-    plain = (word for kind in asked for word in (*kind["words"], *kind["foreign"]))
-    single = [word for word in plain if word.isalpha() and len(word) >= _LONG_WORD]
-    return frozenset((*single, *(f"{word}s" for word in single)))
-
-
-def read_request(
-    cut: Sequence[Token],
-    taken: Mapping[int, Collection[str]] = MappingProxyType({}),
-    *,
-    text: str = "",
-) -> Request:
-    """Read what a question asks for, leaving out the tokens that name its subjects.
-
-    `taken` has the places of those with the kinds of the entries they name. A word for a kind
-    right beside a name of the kind is part of it: "the group APT28".
+    Where it names none and points back, its subjects are the entries in `before`.
     """
-    words = _words()
-    found = words.asked.find(cut, taken)
-    cues = [cue for cue in found if not _apposition(cue, taken)]
-    weights = _weights(cues, cut, words.asked.contained(text))
-    ranked = sorted(weights, key=lambda asked: -weights[asked])
-    both, ranked = "common" in ranked, [asked for asked in ranked if asked != "common"]
-    tactics = words.tactics.find(cut, taken)
-    platforms = words.platforms.find(cut, taken)
-    asking = (cue for cue in cues if ranked and cue.value == ranked[0])
-    certain = bool(ranked) and ranked[0] != "definition"
-    return Request(
-        asked=ranked[0] if ranked else "definition",
-        others=tuple(ranked[1:]),
-        certain=certain,
-        tactics=_values(tactics),
-        platforms=_values(platforms),
-        yes_no=_is_yes_no(cut),
-        both=both,
-        either=any(token.word in ("or", "oder", "ou", "o") for token in cut),
-        ransomware=any(token.word == "ransomware" for token in cut),
-        asking=frozenset(i for m in asking for i in range(m.start, m.end)),
-        used=frozenset(i for m in (*found, *tactics, *platforms) for i in range(m.start, m.end)),
-    )
+    cut, _ = correct_spelling(index, tokens(text)[:_LONGEST])
+    names = _named(index, text, cut)
+    taken = {
+        place: {index.entries[p].kind for p in subject.positions}
+        for subject in names
+        for place in range(subject.start, subject.end)
+    }
+    request = read_request(cut, taken, text=text)
+    subjects = linking.distinct(names)
+    rest = linking.content_terms(cut, {*taken, *request.used})
+    if before and _points_back(cut, rest) and _are_tactics(index, subjects):
+        subjects = [*subjects, Subject("it", tuple(before), "name")]
+    if not subjects and len(rest) < _FEW and (other := linking.meant_otherwise(index, cut)):
+        subjects = [other]
+        taken.update({place: set() for place in range(other.start, other.end)})
+        rest = linking.content_terms(cut, {*taken, *request.used})
+    question = Question(index, text, cut, tuple(subjects), request, tuple(rest), tuple(names))
+    return replace(question, request=_of_a_tactic(question))
 
 
-def _weights(
-    cues: Iterable[Match], cut: Sequence[Token], foreign: Iterable[str]
-) -> dict[str, float]:
-    asked = question_lexicon()["asked"]
-    weights: dict[str, float] = {name: asked[name]["weight"] for name in foreign}
-    reached = 0
-    for cue in cues:
-        before = cut[max(reached, cue.start - _NEAR) : cue.start]
-        boost = _BOOST if any(token.word in question_words("which") for token in before) else 0.0
-        weight = asked[cue.value]["weight"] + boost
-        if (
-            not boost
-            and cut[0].word in question_words("how")
-            and cue.value in ("group", "software")
-        ):
-            continue  # who acts in a question of how they do
-        if cue.value == "weakness" and cue.end == len(cut):
-            weight += _BOOST  # "… cwe?"
-        weights[cue.value] = max(weight, weights.get(cue.value, 0.0))
-        reached = cue.end
-    return weights
+def _named(index: KnowledgeIndex, text: str, cut: Sequence[Token]) -> list[Subject]:
+    """List what a question names; an everyday word where it asks for what only names have."""
+    names = linking.named(index, text)
+    request = read_request(cut, text=text)
+    how = bool(cut) and cut[0].word in question_words("how") and request.asked == "technique"
+    asks = request.certain and request.asked in _OF_NAMES and not how
+    if not (asks and not names) and not (request.yes_no and len(names) == 1):
+        return names
+    taken = {place for subject in names for place in range(subject.start, subject.end)}
+    more = [
+        subject
+        for subject in linking.named(index, text, everyday=True)
+        if index.entries[subject.positions[0]].kind in (*PROPER, "technique")
+        and taken.isdisjoint(range(subject.start, subject.end))
+    ]
+    return sorted([*names, *more], key=lambda subject: subject.start)
 
 
-def _apposition(cue: Match, taken: Mapping[int, Collection[str]]) -> bool:
-    """Tell whether a word for a kind stands right beside a name of that kind."""
-    if cue.value in ("mitigation", "detection"):  # verbs too: what does DET0240 detect?
-        return False
-    kinds = question_lexicon()["asked"][cue.value]["kinds"]
-    beside = {*taken.get(cue.start - 1, ()), *taken.get(cue.end, ())}
-    return not beside.isdisjoint(kinds)
+def _are_tactics(index: KnowledgeIndex, subjects: Sequence[Subject]) -> bool:
+    return all(index.entries[s.positions[0]].kind == "tactic" for s in subjects)
 
 
-def _values(matches: Iterable[Match]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(match.value for match in matches))
+def _of_a_tactic(question: Question) -> Request:
+    """Read "Emotet's persistence" as the techniques that Emotet uses for it."""
+    kinds = {question.index.entries[s.positions[0]].kind for s in question.subjects}
+    uses = kinds & {"group", "malware", "tool", "campaign"}
+    request = question.request
+    if request.asked == "definition" and uses and question.tactics:
+        return replace(request, asked="technique", others=("definition",), certain=True)
+    return request
 
 
-def _is_yes_no(cut: Sequence[Token]) -> bool:
-    first = [token.word for token in cut[:2]]
-    end = [token.word for token in cut[-3:]]
-    return bool(first) and (first[0] in question_words("yes_no") or end == ["yes", "or", "no"])
+def _points_back(cut: Sequence[Token], rest: Sequence[str]) -> bool:
+    return not rest or any(token.word in refusal.back_words() for token in cut)

@@ -25,12 +25,12 @@ import numpy as np
 
 from cybersecqwen.embedded import comparison, facts, linking, refusal, situation, statements
 from cybersecqwen.embedded.confidence import UNKNOWN, Basis, confidence
+from cybersecqwen.embedded.gazetteer import PROPER
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.linking import Subject
-from cybersecqwen.embedded.name_book import PROPER
-from cybersecqwen.embedded.question import question_words
+from cybersecqwen.embedded.question import Question, understand
+from cybersecqwen.embedded.request import question_words
 from cybersecqwen.embedded.terms import terms
-from cybersecqwen.embedded.understanding import Question, understand
 from cybersecqwen.records import Answer, Evidence
 
 if TYPE_CHECKING:

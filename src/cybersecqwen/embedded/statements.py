@@ -1,7 +1,7 @@
 """Say of one entry what a question asks for.
 
 >>> from cybersecqwen.embedded.knowledge import KnowledgeIndex
->>> from cybersecqwen.embedded.understanding import understand
+>>> from cybersecqwen.embedded.question import understand
 >>> index = KnowledgeIndex.load()
 >>> question = understand(index, "how does FIN7 exfiltrate")
 >>> said(question, "technique", index.position("G0046"))[0].partition(" T")[0]
@@ -20,7 +20,7 @@ from cybersecqwen.cwe.graph import CweGraph
 from cybersecqwen.embedded import facts, situation
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.lexicon import question_lexicon
-from cybersecqwen.embedded.understanding import Question
+from cybersecqwen.embedded.question import Question
 
 _CLEAR = 0.8  # share of a description from which it tells techniques apart
 _NEAR = 0.7  # of the best fit's score, from which others fit too

@@ -6,7 +6,7 @@ import pytest
 
 from cybersecqwen.embedded.lexicon import question_lexicon
 from cybersecqwen.embedded.phrases import tokens
-from cybersecqwen.embedded.question import read_request
+from cybersecqwen.embedded.request import read_request
 
 
 @pytest.mark.parametrize(

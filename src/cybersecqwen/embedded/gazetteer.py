@@ -3,7 +3,7 @@
 >>> from cybersecqwen.embedded.knowledge import KnowledgeIndex
 >>> from cybersecqwen.embedded.phrases import tokens
 >>> index = KnowledgeIndex.load()
->>> cut, places = mended(index, tokens("what is mimikats"))
+>>> cut, places = correct_spelling(index, tokens("what is mimikats"))
 >>> [token.text for token in cut], places
 (['what', 'is', 'mimikatz'], {2})
 
@@ -20,7 +20,7 @@ from functools import cache, cached_property, lru_cache
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.lexicon import read_lexicon, word_set
 from cybersecqwen.embedded.phrases import Token, tokens
-from cybersecqwen.embedded.question import asking_words, known_words
+from cybersecqwen.embedded.request import asking_words, known_words
 from cybersecqwen.records import Entry
 
 LONGEST = 20  # tokens of a name
@@ -35,15 +35,15 @@ _ACRONYM = 3  # letters that a name in brackets has more than
 _KIND_ENDINGS = (" group", " team", " gang", " ransomware", " malware", " compromise")
 _QUOTING = frozenset({"weakness", "attack pattern", "category"})  # kinds whose names hold others
 
-Named = dict[int, str]  # the way in which a name is an entry's, by the entry's position
+Ways = dict[int, str]  # the way in which a name is an entry's, by the entry's position
 
 
-class NameBook:
+class Gazetteer:
     """The names of an index by their stems, in their order and in any order."""
 
     def __init__(self, index: KnowledgeIndex) -> None:
-        self.exact: dict[tuple[str, ...], Named] = defaultdict(dict)
-        self.unordered: dict[tuple[str, ...], Named] = defaultdict(dict)
+        self.exact: dict[tuple[str, ...], Ways] = defaultdict(dict)
+        self.unordered: dict[tuple[str, ...], Ways] = defaultdict(dict)
         self.parts: dict[str, set[int]] = defaultdict(set)  # words of proper names
         self.written: dict[int, set[str]] = defaultdict(set)  # in lower case
         same: dict[tuple[str, str], list[int]] = defaultdict(list)
@@ -81,9 +81,9 @@ class NameBook:
 
 
 @cache
-def name_book(index: KnowledgeIndex) -> NameBook:
+def gazetteer(index: KnowledgeIndex) -> Gazetteer:
     """Return the names of an index, made once."""
-    return NameBook(index)
+    return Gazetteer(index)
 
 
 @cache
@@ -118,11 +118,11 @@ def is_unknown(index: KnowledgeIndex, token: Token) -> bool:
         and token.word not in _FRAMING
         and token.base not in known_words()
         and index.postings([token.stem])[0] is None
-        and (token.stem,) not in name_book(index).exact
+        and (token.stem,) not in gazetteer(index).exact
     )
 
 
-def mended(index: KnowledgeIndex, cut: Sequence[Token]) -> tuple[list[Token], set[int]]:
+def correct_spelling(index: KnowledgeIndex, cut: Sequence[Token]) -> tuple[list[Token], set[int]]:
     """Write words that nothing knows as those they are nearest to, and say where.
 
     Those with a digit stay: APT28 is not APT29; and "initialised" is not "uninitialised".
@@ -135,7 +135,7 @@ def mended(index: KnowledgeIndex, cut: Sequence[Token]) -> tuple[list[Token], se
     ]
     places: set[int] = set()
     for place in unknown if len(unknown) <= _MOST else []:
-        word = _nearest(name_book(index), cut[place].word)
+        word = _nearest(gazetteer(index), cut[place].word)
         if word:
             shown = word.capitalize() if cut[place].text[0].isupper() else word
             words[place] = tokens(shown)[0]
@@ -144,15 +144,15 @@ def mended(index: KnowledgeIndex, cut: Sequence[Token]) -> tuple[list[Token], se
 
 
 @lru_cache(maxsize=4096)  # a question is looked through more than once
-def _nearest(book: NameBook, word: str) -> str:
+def _nearest(names: Gazetteer, word: str) -> str:
     from rapidfuzz import process
     from rapidfuzz.distance import OSA
 
-    if word in book.words:
+    if word in names.words:
         return ""
-    others = [other for other in book.words if f"un{word}" != other and word != f"un{other}"]
+    others = [other for other in names.words if f"un{word}" != other and word != f"un{other}"]
     matches = process.extract(
         word, others, scorer=OSA.normalized_similarity, score_cutoff=_ALIKE, limit=_NEAR
     )
     best = [near for near, score, _ in matches if score == matches[0][1]]
-    return max(best, key=lambda near: (near[0] == word[0], book.words[near]), default="")
+    return max(best, key=lambda near: (near[0] == word[0], names.words[near]), default="")

@@ -1,0 +1,182 @@
+"""Read what a question asks for: a definition, a mitigation, the groups that use something, …
+
+>>> request = read_request(tokens("Which groups use it for exfil?"))
+>>> request.asked, request.tactics, request.certain
+('group', ('Exfiltration',), True)
+>>> read_request(tokens("Does it run on macOS?")).platforms
+('macOS',)
+
+The words are in questions.toml; of several things asked for the one with most weight counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from types import MappingProxyType
+from typing import NamedTuple
+
+from cybersecqwen.embedded.lexicon import question_lexicon
+from cybersecqwen.embedded.phrases import Match, Phrases, Token, tokens
+
+# The parts of the lexicon whose words neither name nor ask for anything.
+_PLAIN = ("vague", "signs", "off_topic")
+_NEAR = 3  # tokens between "which" and what it asks for
+_BOOST = 1.0
+_LONG_WORD = 6  # letters of a word that may stand for one that is misspelled
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for, and what it is restricted to.
+
+    `others` are further things that the question may ask for, the likeliest first; `certain` is
+    whether a word of the question says what it asks for.
+    """
+
+    asked: str = "definition"
+    others: tuple[str, ...] = ()
+    certain: bool = False
+    tactics: tuple[str, ...] = ()
+    platforms: tuple[str, ...] = ()
+    yes_no: bool = False
+    both: bool = False
+    either: bool = False
+    ransomware: bool = False
+    used: frozenset[int] = frozenset()  # places of the tokens that say all this
+    asking: frozenset[int] = frozenset()  # those of them that say what is asked for
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """Return the kinds of entries that are asked for."""
+        return frozenset(question_lexicon()["asked"][self.asked]["kinds"])
+
+
+class _Words(NamedTuple):
+    asked: Phrases
+    tactics: Phrases
+    platforms: Phrases
+
+
+@cache
+def _words() -> _Words:
+    lexicon = question_lexicon()
+    asked = {name: [*kind["words"], *kind["foreign"]] for name, kind in lexicon["asked"].items()}
+    return _Words(Phrases(asked), Phrases(lexicon["tactics"]), Phrases(lexicon["platforms"]))
+
+
+def asking_phrases(cut: Sequence[Token]) -> frozenset[int]:
+    """Return the places of tokens in phrases of several words that ask for something."""
+    found = _words().asked.find(cut)
+    return frozenset(i for m in found if m.end - m.start > 1 for i in range(m.start, m.end))
+
+
+@cache
+def question_words(group: str) -> frozenset[str]:
+    """Return the words of a group of the lexicon's question words, such as "how"."""
+    return frozenset(question_lexicon()["question_words"][group].split())
+
+
+@cache
+def known_words() -> frozenset[str]:
+    """Return the words by which a question may ask, without the endings of plurals."""
+    lexicon = question_lexicon()
+    plain = [word for group in _PLAIN for words in lexicon[group].values() for word in words]
+    foreign = [word for words in lexicon["languages"].values() for word in words.split()]
+    text = " ".join((*plain, *foreign, *question_words("which"), *question_words("yes_no")))
+    bases = {token.base for token in tokens(text)}
+    return frozenset(bases.union(*(phrases.words for phrases in _words())))
+
+
+@cache
+def common_words() -> frozenset[str]:
+    """Return the commonest words of other languages, and words that ask for or point to nothing."""
+    lexicon = question_lexicon()
+    words = " ".join(lexicon["languages"].values()).split()
+    vague = lexicon["vague"]
+    return frozenset((*words, *question_words("how"), *vague["filler"], *vague["back"]))
+
+
+@cache
+def asking_words() -> frozenset[str]:
+    """Return the longer single words by which a question asks for something."""
+    asked = question_lexicon()["asked"].values()
+    plain = (word for kind in asked for word in (*kind["words"], *kind["foreign"]))
+    single = [word for word in plain if word.isalpha() and len(word) >= _LONG_WORD]
+    return frozenset((*single, *(f"{word}s" for word in single)))
+
+
+def read_request(
+    cut: Sequence[Token],
+    taken: Mapping[int, Collection[str]] = MappingProxyType({}),
+    *,
+    text: str = "",
+) -> Request:
+    """Read what a question asks for, leaving out the tokens that name its subjects.
+
+    `taken` has the places of those with the kinds of the entries they name. A word for a kind
+    right beside a name of the kind is part of it: "the group APT28".
+    """
+    words = _words()
+    found = words.asked.find(cut, taken)
+    cues = [cue for cue in found if not _apposition(cue, taken)]
+    weights = _weights(cues, cut, words.asked.contained(text))
+    ranked = sorted(weights, key=lambda asked: -weights[asked])
+    both, ranked = "common" in ranked, [asked for asked in ranked if asked != "common"]
+    tactics = words.tactics.find(cut, taken)
+    platforms = words.platforms.find(cut, taken)
+    asking = (cue for cue in cues if ranked and cue.value == ranked[0])
+    certain = bool(ranked) and ranked[0] != "definition"
+    return Request(
+        asked=ranked[0] if ranked else "definition",
+        others=tuple(ranked[1:]),
+        certain=certain,
+        tactics=_values(tactics),
+        platforms=_values(platforms),
+        yes_no=_is_yes_no(cut),
+        both=both,
+        either=any(token.word in ("or", "oder", "ou", "o") for token in cut),
+        ransomware=any(token.word == "ransomware" for token in cut),
+        asking=frozenset(i for m in asking for i in range(m.start, m.end)),
+        used=frozenset(i for m in (*found, *tactics, *platforms) for i in range(m.start, m.end)),
+    )
+
+
+def _weights(
+    cues: Iterable[Match], cut: Sequence[Token], foreign: Iterable[str]
+) -> dict[str, float]:
+    asked = question_lexicon()["asked"]
+    weights: dict[str, float] = {name: asked[name]["weight"] for name in foreign}
+    reached = 0
+    for cue in cues:
+        before = cut[max(reached, cue.start - _NEAR) : cue.start]
+        boost = _BOOST if any(token.word in question_words("which") for token in before) else 0.0
+        weight = asked[cue.value]["weight"] + boost
+        acts = cue.value in ("group", "software") and cut[0].word in question_words("how")
+        if acts and not boost:
+            continue  # who acts in a question of how they do
+        if cue.value == "weakness" and cue.end == len(cut):
+            weight += _BOOST  # "… cwe?"
+        weights[cue.value] = max(weight, weights.get(cue.value, 0.0))
+        reached = cue.end
+    return weights
+
+
+def _apposition(cue: Match, taken: Mapping[int, Collection[str]]) -> bool:
+    """Tell whether a word for a kind stands right beside a name of that kind."""
+    if cue.value in ("mitigation", "detection"):  # verbs too: what does DET0240 detect?
+        return False
+    kinds = question_lexicon()["asked"][cue.value]["kinds"]
+    beside = {*taken.get(cue.start - 1, ()), *taken.get(cue.end, ())}
+    return not beside.isdisjoint(kinds)
+
+
+def _values(matches: Iterable[Match]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(match.value for match in matches))
+
+
+def _is_yes_no(cut: Sequence[Token]) -> bool:
+    first = [token.word for token in cut[:2]]
+    end = [token.word for token in cut[-3:]]
+    return bool(first) and (first[0] in question_words("yes_no") or end == ["yes", "or", "no"])
