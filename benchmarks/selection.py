@@ -22,7 +22,7 @@ import numpy as np
 from cybersecqwen.benchmark.tasks import read_benchmark
 from cybersecqwen.config import Contamination
 from cybersecqwen.contamination import BenchmarkIndex
-from cybersecqwen.embedded.classifier import Quantised
+from cybersecqwen.embedded.quantisation import Quantised
 from cybersecqwen.embedded.tokenizer import words
 from cybersecqwen.embedded_build.build import labelled_records
 from cybersecqwen.embedded_build.calibration import log_softmax

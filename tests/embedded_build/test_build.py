@@ -24,11 +24,11 @@ from cybersecqwen.contamination import RULES, BenchmarkIndex, normalised
 from cybersecqwen.cwe.catalogue import load_catalogue
 from cybersecqwen.embedded.classifier import (
     ARTIFACT,
-    Calibration,
     CweClassifier,
     Parameters,
-    Quantised,
 )
+from cybersecqwen.embedded.layer import Calibration, Layer
+from cybersecqwen.embedded.quantisation import Quantised
 from cybersecqwen.embedded_build.build import UpstreamFiles, build, fit, labelled_records
 from cybersecqwen.embedded_build.classifier_training import (
     Features,
@@ -271,12 +271,9 @@ def test_what_ships_answers_as_what_was_trained() -> None:
     shipped = CweClassifier(
         Parameters(
             model.vocabulary,
-            model.classes,
             packed,
             model.bias,
-            model.head,
-            model.head_bias,
-            identity,
+            Layer(model.classes, model.head, model.head_bias, identity),
         )
     )
     np.testing.assert_allclose(shipped.probabilities(texts), expected, atol=1e-5)

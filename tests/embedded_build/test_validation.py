@@ -7,7 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from cybersecqwen.embedded.classifier import Calibration, CweClassifier, Parameters, Quantised
+from cybersecqwen.embedded.classifier import CweClassifier, Parameters
+from cybersecqwen.embedded.layer import Calibration, Layer
+from cybersecqwen.embedded.quantisation import Quantised
 from cybersecqwen.embedded.tokenizer import Vocabulary
 from cybersecqwen.embedded_build.classifier_training import Labelled
 from cybersecqwen.embedded_build.validation import measure
@@ -28,12 +30,9 @@ def classifier() -> CweClassifier:
     return CweClassifier(
         Parameters(
             Vocabulary(("alpha", "beta", "gamma"), NONE, NONE),
-            CLASSES,
             Quantised.of(vectors),
             np.zeros(4, np.float32),
-            head,
-            np.zeros(3, np.float32),
-            identity,
+            Layer(CLASSES, head, np.zeros(3, np.float32), identity),
         )
     )
 

@@ -22,10 +22,11 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from cybersecqwen.artifacts import FOLDER, damaged, verified
 from cybersecqwen.cwe.rationale import STOP_WORDS
+from cybersecqwen.embedded.layer import Calibration, Layer
+from cybersecqwen.embedded.quantisation import Floats, Quantised, VectorCache
 from cybersecqwen.embedded.scope import out_of_scope
 from cybersecqwen.embedded.tokenizer import Ints, Vocabulary, spans, words
 from cybersecqwen.records import Prediction, Span
@@ -33,98 +34,32 @@ from cybersecqwen.records import Prediction, Span
 ARTIFACT = "cwe-classifier.npz"
 FORMAT = 1
 
-Floats = npt.NDArray[np.float32]
-
 _BATCH = 256  # texts at once: their vectors fit into the cache of a processor
 _NEAR = 0.35  # of the strongest word: its neighbours from here on belong to the evidence
-_ZERO = 8  # the step that stands for 0
-_SCALES = (1.0, 0.9, 0.8, 0.7, 0.6)  # of the largest number; what lies beyond is cut off
 _MOST = 3  # runs of words shown as evidence
 # Classes of the ranking that was not asked for: a label is named, among mappings one is looked for.
 _OTHERS = {"mapping": 1, "labels": 10}
 _WEIGHED = 20  # classes against which the evidence weighs
 
-_Ranked = tuple[tuple[str, float], ...]
 Ranking = Literal["labels", "mapping"]
-
-
-class Quantised(NamedTuple):
-    """Vectors of 4-bit numbers: dimension i in the low half of byte i, i + size / 2 in the high."""
-
-    packed: npt.NDArray[np.uint8]  # (vectors, size / 2)
-    scale: npt.NDArray[np.float16]  # (vectors,)
-
-    @classmethod
-    def of(cls, vectors: Floats) -> Quantised:
-        """Round to the 16 steps from -8 to 7 of a scale that loses least of each vector."""
-        largest = np.maximum(np.abs(vectors).max(1), 1e-6)
-        best, scale = np.full(len(vectors), np.inf, np.float32), largest.astype(np.float16)
-        for share in _SCALES:
-            tried = (largest * share / 7).astype(np.float16)
-            lost = (
-                (_steps(vectors, tried) * tried[:, None].astype(np.float32) - vectors) ** 2
-            ).sum(1)
-            scale = np.where(lost < best, tried, scale)
-            best = np.minimum(lost, best)
-        steps = (_steps(vectors, scale) + _ZERO).astype(np.uint8)
-        low, high = np.split(steps, 2, axis=1)
-        return cls((low | high << 4).astype(np.uint8), scale)
-
-    def take(self, rows: Ints) -> Floats:
-        """Return vectors in float32, of shape (rows, size)."""
-        packed = self.packed[rows]
-        steps = np.empty((len(rows), 2 * packed.shape[1]), np.float32)
-        np.bitwise_and(packed, 15, out=steps[:, : packed.shape[1]], casting="unsafe")
-        np.right_shift(packed, 4, out=steps[:, packed.shape[1] :], casting="unsafe")
-        vectors: Floats = (steps - _ZERO) * self.scale[rows].astype(np.float32)[:, None]
-        return vectors
-
-
-def _steps(vectors: Floats, scale: npt.NDArray[np.float16]) -> Floats:
-    steps: Floats = np.rint(vectors / scale[:, None].astype(np.float32)).clip(-8, 7)
-    return steps
-
-
-class Calibration(NamedTuple):
-    """The worth of a probability: temperature, then a monotone curve through knots."""
-
-    temperature: float
-    knots: Floats  # probabilities, rising
-    values: Floats  # the share that was right at them
-
-    def confidence(self, probabilities: Floats) -> Floats:
-        """Turn probabilities into confidences; the order of candidates stays."""
-        return np.interp(probabilities, self.knots, self.values).astype(np.float32)
-
-
-class MappingHead(NamedTuple):
-    """A second layer on the same vectors: how MITRE would map a text, not how feeds label it."""
-
-    classes: tuple[str, ...]
-    weights: Floats  # (size, classes)
-    bias: Floats  # (classes,)
-    calibration: Calibration
 
 
 class Parameters(NamedTuple):
     """Everything the classifier knows, as arrays."""
 
     vocabulary: Vocabulary
-    classes: tuple[str, ...]
     vectors: Quantised
     bias: Floats  # (size,)
-    head: Floats  # (size, classes)
-    head_bias: Floats  # (classes,)
-    calibration: Calibration
-    mapping: MappingHead | None = None
+    labels: Layer  # what feeds would label a text with
+    mapping: Layer | None = None  # what MITRE would map it to
 
     def to_bytes(self) -> bytes:
         """Write the artifact; the same parameters give the same bytes."""
         facts = {
             "format": FORMAT,
-            "classes": self.classes,
+            "classes": self.labels.classes,
             "words": self.vocabulary.words,
-            "temperature": self.calibration.temperature,
+            "temperature": self.labels.calibration.temperature,
         }
         mapping: dict[str, Any] = {}
         if self.mapping:
@@ -145,10 +80,10 @@ class Parameters(NamedTuple):
             packed=self.vectors.packed,
             scale=self.vectors.scale,
             bias=self.bias,
-            head=self.head.astype(np.float16),
-            head_bias=self.head_bias,
-            knots=self.calibration.knots,
-            values=self.calibration.values,
+            head=self.labels.weights.astype(np.float16),
+            head_bias=self.labels.bias,
+            knots=self.labels.calibration.knots,
+            values=self.labels.calibration.values,
             **mapping,
         )
         return buffer.getvalue()
@@ -166,52 +101,26 @@ class Parameters(NamedTuple):
                     arrays["bigrams"].astype(np.int64),
                     arrays["trigrams"].astype(np.int64),
                 ),
-                tuple(facts["classes"]),
                 Quantised(arrays["packed"], arrays["scale"]),
                 arrays["bias"],
-                arrays["head"].astype(np.float32),
-                arrays["head_bias"],
-                Calibration(facts["temperature"], arrays["knots"], arrays["values"]),
-                _mapping_head(facts, arrays) if "mapping_classes" in facts else None,
+                Layer(
+                    tuple(facts["classes"]),
+                    arrays["head"].astype(np.float32),
+                    arrays["head_bias"],
+                    Calibration(facts["temperature"], arrays["knots"], arrays["values"]),
+                ),
+                _mapping(facts, arrays) if "mapping_classes" in facts else None,
             )
 
 
-def _mapping_head(facts: dict[str, Any], arrays: Mapping[str, Any]) -> MappingHead:
+def _mapping(facts: dict[str, Any], arrays: Mapping[str, Any]) -> Layer:
     knots, values = arrays["mapping_knots"], arrays["mapping_values"]
-    return MappingHead(
+    return Layer(
         tuple(facts["mapping_classes"]),
         arrays["mapping"].astype(np.float32),
         arrays["mapping_bias"],
         Calibration(facts["mapping_temperature"], knots, values),
     )
-
-
-class _Layer(NamedTuple):
-    """A linear layer that makes probabilities of hidden vectors."""
-
-    classes: npt.NDArray[np.object_]
-    weights: Floats
-    bias: Floats
-    calibration: Calibration
-
-    def probabilities(self, hidden: Floats) -> Floats:
-        """Score vectors, shape (texts, classes), before the calibration's curve."""
-        logits = np.maximum(hidden, 0) @ self.weights + self.bias
-        logits /= self.calibration.temperature
-        logits -= logits.max(1, keepdims=True)
-        np.exp(logits, out=logits)
-        logits /= logits.sum(1, keepdims=True)
-        return logits
-
-    def ranked(self, probabilities: Floats, top: int) -> tuple[Ints, list[_Ranked]]:
-        """Rank the `top` classes of each text: their columns, and their names with confidences."""
-        order = _best(probabilities, min(top, len(self.classes)))
-        chosen = np.take_along_axis(probabilities, order, 1)
-        confidence = self.calibration.confidence(chosen).astype(np.float64).round(4).tolist()
-        names = self.classes[order].tolist()
-        return order, [
-            tuple(zip(*pair, strict=True)) for pair in zip(names, confidence, strict=True)
-        ]
 
 
 class _Batch(NamedTuple):
@@ -223,41 +132,14 @@ class _Batch(NamedTuple):
     ends: list[int]  # of each text's run of known features
 
 
-class _Vectors:
-    """Unpacks vectors when they are first met: a few thousand words make up most of all texts."""
-
-    def __init__(self, packed: Quantised) -> None:
-        self._packed = packed
-        count, half = packed.packed.shape
-        self._unpacked = np.empty((count, 2 * half), np.float32)  # takes memory where it is filled
-        self._known = np.zeros(count, bool)
-
-    def take(self, rows: Ints) -> Floats:
-        """Return vectors in float32, of shape (rows, size)."""
-        new = np.unique(rows[~self._known[rows]])
-        if len(new):
-            self._unpacked[new] = self._packed.take(new)
-            self._known[new] = True
-        vectors: Floats = self._unpacked.take(rows, axis=0)
-        return vectors
-
-
 class CweClassifier:
     """Classify descriptions; made by `load`."""
 
     def __init__(self, parameters: Parameters) -> None:
         self._parameters = parameters
-        self._vectors = _Vectors(parameters.vectors)
-        self._labels = _Layer(
-            np.array(parameters.classes, object),
-            parameters.head,
-            parameters.head_bias,
-            parameters.calibration,
-        )
-        mapping = parameters.mapping
-        self._mapping = (
-            _Layer(np.array(mapping.classes, object), *mapping[1:]) if mapping else self._labels
-        )
+        self._vectors = VectorCache(parameters.vectors)
+        self._labels = parameters.labels
+        self._mapping = parameters.mapping or parameters.labels
 
     @classmethod
     def load(cls, folder: Path | None = None) -> CweClassifier:
@@ -277,11 +159,11 @@ class CweClassifier:
     @property
     def classes(self) -> tuple[str, ...]:
         """List the CWE ids that can be answered, in the order of the columns."""
-        return self._parameters.classes
+        return self._labels.classes
 
     def confidence(self, probabilities: Floats) -> Floats:
         """Calibrate probabilities, in any shape."""
-        return self._parameters.calibration.confidence(probabilities)
+        return self._labels.calibration.confidence(probabilities)
 
     def predict(
         self, texts: Sequence[str], *, top: int = 5, ranking: Ranking = "labels"
@@ -349,7 +231,7 @@ class CweClassifier:
             begin = end
         return summed + self._parameters.bias
 
-    def _slopes(self, layer: _Layer, chances: Floats, order: Ints) -> Floats:
+    def _slopes(self, layer: Layer, chances: Floats, order: Ints) -> Floats:
         """Return the gradient of each text's first log probability, shape (texts, size).
 
         It counts the classes of `order`, (texts, classes), for the others hardly weigh.
@@ -379,15 +261,6 @@ class CweClassifier:
         weights[2:] += parts[:-2, 2] / 3
         row_weights: list[float] = weights.tolist()
         return row_weights
-
-
-def _best(scores: Floats, top: int) -> Ints:
-    """Order the `top` columns of each row, best first; equal ones by their place."""
-    order = np.argpartition(-scores, top - 1, axis=1)[:, :top]
-    order.sort(axis=1)
-    by_score = np.argsort(-np.take_along_axis(scores, order, 1), axis=1, kind="stable")
-    best: Ints = np.take_along_axis(order, by_score, 1)
-    return best
 
 
 def _evidence(text: str, cut: Sequence[str], weights: list[float]) -> tuple[Span, ...]:

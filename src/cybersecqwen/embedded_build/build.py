@@ -29,17 +29,11 @@ from cybersecqwen.contamination import (
     describe_rules,
 )
 from cybersecqwen.cwe.catalogue import save_catalogue
-from cybersecqwen.embedded.classifier import (
-    ARTIFACT,
-    Calibration,
-    CweClassifier,
-    Floats,
-    MappingHead,
-    Parameters,
-    Quantised,
-)
+from cybersecqwen.embedded.classifier import ARTIFACT, CweClassifier, Parameters
 from cybersecqwen.embedded.knowledge import SHIPPED
+from cybersecqwen.embedded.layer import Calibration, Layer
 from cybersecqwen.embedded.option_ranker import RANKER
+from cybersecqwen.embedded.quantisation import Floats, Quantised
 from cybersecqwen.embedded_build import indexing, ranker_training
 from cybersecqwen.embedded_build.calibration import calibrate
 from cybersecqwen.embedded_build.classifier_training import (
@@ -282,13 +276,10 @@ def _parameters(model: Model, curves: tuple[Calibration, Calibration | None]) ->
     mapping, calibration = model.mapping, curves[1]
     return Parameters(
         model.vocabulary,
-        model.classes,
         Quantised.of(model.vectors),
         model.bias,
-        _half(model.head),
-        model.head_bias,
-        curves[0],
-        MappingHead(mapping.classes, _half(mapping.weights), mapping.bias, calibration)
+        Layer(model.classes, _half(model.head), model.head_bias, curves[0]),
+        Layer(mapping.classes, _half(mapping.weights), mapping.bias, calibration)
         if mapping and calibration
         else None,
     )

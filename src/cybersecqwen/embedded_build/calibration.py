@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from cybersecqwen.embedded.classifier import Calibration
+from cybersecqwen.embedded.layer import Calibration
 from cybersecqwen.errors import extra
 
 Floats = npt.NDArray[np.float32]
