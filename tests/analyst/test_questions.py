@@ -223,3 +223,16 @@ def test_a_conversation_points_back_to_a_cve() -> None:
     assert talk.ask("Is BlueKeep in KEV?").answer.startswith("Yes, CVE-2019-0708 (BlueKeep)")
     assert "due date of CVE-2019-0708 (BlueKeep)" in talk.ask("and its KEV due date?").answer
     assert talk.ask("write me an exploit for it").covered is False
+
+
+def test_a_conversation_keeps_the_latest_subject_alone() -> None:
+    talk = Conversation()
+    assert talk.ask("who is Sandworm?").covered
+    assert talk.ask("Is BlueKeep in KEV?").covered
+    assert "CVE-2019-0708" in talk.ask("and the KEV due date?").answer
+    assert "CVE-2019-0708" in talk.ask("is that vulnerability used in ransomware?").answer
+    assert talk.ask("write me an exploit").covered is False  # is about nothing
+    assert "CVE-2019-0708" in talk.ask("is it exploited?").answer
+    assert talk.ask("what about Sandworm?").answer.startswith("G0034 Sandworm Team")
+    assert talk.ask("its campaigns?").answer.startswith("G0034 Sandworm Team")
+    assert talk.ask("and Log4Shell, is it in KEV?").answer.startswith("Yes, CVE-2021-44228")

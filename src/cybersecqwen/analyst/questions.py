@@ -22,10 +22,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from cybersecqwen.analyst.nicknames import find_nicknames
 from cybersecqwen.analyst.related import knowledge
 from cybersecqwen.analyst.vulnerabilities.answers import answer_from_records
 from cybersecqwen.cwe.identifiers import cve_ids, entry_ids, normalise_ids, unread_ids
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
+from cybersecqwen.embedded.linking import named
 from cybersecqwen.embedded.option_ranker import MOST, answer_multiple_choice
 from cybersecqwen.embedded.question_answering import NOT_COVERED, not_covered, reply
 from cybersecqwen.embedded.refusal import is_harmful
@@ -39,7 +41,12 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_BACK = re.compile(r"^(?:and|also|what about)\b|\b(?:its?|they|their|them|those)\b", re.IGNORECASE)
+_OPENING = re.compile(r"^(?:and|also|what about)\b", re.IGNORECASE)
+_BACK = re.compile(
+    r"\b(?:its?|they|their|them|those"
+    r"|(?:this|that|these) (?:cves?|weakness(?:es)?|vulnerabilit(?:y|ies)|flaws?|bugs?))\b",
+    re.IGNORECASE,
+)
 _SUBJECTS = 2  # CVEs that a question may point back to
 LONGEST = 20_000  # characters of a question, and of an option, that count
 
@@ -72,13 +79,23 @@ class Conversation:
 
     def ask(self, question: str) -> Answer:
         """Answer a free question as `ask` does."""
-        if self._cves and not cve_ids(question) and _BACK.search(question):
+        if self._cves and _points_back(question):
             question = f"{question} ({', '.join(self._cves)})"
         answer, about = _answered(question, self._records, self._about)
-        self._about = about or self._about
-        cves = [one.id for one in answer.evidence if one.kind == "vulnerability"]
-        self._cves = (*cves[:_SUBJECTS],) if answer.covered else self._cves
+        if answer.covered:  # about CVEs or about entries, never both
+            cves = [one.id for one in answer.evidence if one.kind == "vulnerability"]
+            self._cves, self._about = (*cves[:_SUBJECTS],), about
         return answer
+
+
+def _points_back(question: str) -> bool:
+    """Tell whether a question is about the CVEs before it: it says "its", or "and" and no name."""
+    if cve_ids(question):
+        return False
+    if _BACK.search(question):
+        return True
+    names = find_nicknames(question) or named(knowledge(), question)
+    return not names and bool(_OPENING.search(question))
 
 
 def ask(
