@@ -170,6 +170,11 @@ def test_the_analyst_gets_the_mapping_and_beside_it_the_label_of_feeds() -> None
     assert as_row(mapped)["chain"] == ("CWE-190", "CWE-122")
 
 
+def test_the_chain_of_the_docs_is_named() -> None:
+    [result] = classify("An integer overflow leads to a heap overflow.")
+    assert result.chain == ("CWE-190", "CWE-122")
+
+
 def test_as_labelled_the_label_is_first_and_the_better_one_is_what_it_would_be_mapped_to() -> None:
     [labelled] = classify("An overflow in Foo.", classifier=Labelling(), as_labelled=True)
     assert [c.cwe for c in labelled.candidates] == ["CWE-119", "CWE-122"]

@@ -18,6 +18,8 @@ from cybersecqwen.cwe.chains import LINKS, chain
         ([("CWE-416", 0.5), ("CWE-79", 0.2), ("CWE-362", 0.2)], ("CWE-362", "CWE-416")),
         ([("CWE-190", 0.9), ("CWE-122", 0.05)], ()),  # unlikely
         ([("CWE-79", 0.5), ("CWE-89", 0.5)], ()),  # neither leads to the other
+        ([("CWE-787", 0.5), ("CWE-125", 0.3)], ()),  # a chain in one record alone
+        ([("CWE-787", 0.5), ("CWE-20", 0.3)], ("CWE-20", "CWE-787")),  # discouraged, yet a cause
         ([("CWE-190", 0.9)], ()),
         ([], ()),
     ],

@@ -6,7 +6,7 @@
 ()
 
 Which can, is told by MITRE: its analysts' chains, and the relation CanPrecede of the catalogue.
-`benchmarks/chains.py` collected the pairs and measures what is found.
+`benchmarks/chains.py` collects the pairs, and measures the chains that are named.
 """
 
 from __future__ import annotations
