@@ -22,9 +22,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cybersecqwen.analyst.nicknames import find_nicknames
 from cybersecqwen.analyst.related import knowledge
 from cybersecqwen.analyst.vulnerabilities.answers import answer_from_records
+from cybersecqwen.analyst.vulnerabilities.nicknames import find_nicknames
 from cybersecqwen.cwe.identifiers import cve_ids, entry_ids, normalise_ids, unread_ids
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.linking import named
