@@ -70,6 +70,8 @@ def test_ask() -> None:
     options = ("Execution Prevention", "Encrypt Sensitive Information")
     question = "Which mitigation addresses PowerShell abuse (T1059.001)?"
     assert cq.ask(question, options).answer == "A"
+    with pytest.raises(cq.CyberSecQwenError, match=r"nowhere\.json: no such file"):
+        cq.ask("What is CWE-79?", records="nowhere.json")
 
 
 def test_lookup_takes_any_spelling_and_says_what_is_missing() -> None:

@@ -94,8 +94,8 @@ def ask(
     covered (`covered` is false); with `guess` an option is chosen all the same. A language model
     `engine`, named as for `classify`, writes the answer from the passages that were found;
     `grounding` says which of its sentences they bear out, and where it fails or none is left the
-    answer stays as it was. Raises InputError for an empty question, a wrong number of options or
-    a string that names no model.
+    answer stays as it was. Raises InputError for an empty question, a wrong number of options, a
+    file that is missing or a string that names no model.
     """
     from cybersecqwen.analyst.questions import Question
     from cybersecqwen.analyst.questions import ask as answer_question

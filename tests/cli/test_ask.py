@@ -62,7 +62,7 @@ def test_what_has_no_meaning_is_a_usage_error(arguments: tuple[str, ...], messag
 def test_records_that_are_missing_are_named_whatever_is_asked() -> None:
     done = run("What is CWE-79?", "--records", "missing.json")
     assert done.returncode == 1
-    assert done.stderr == "cybersecqwen: missing.json: no such file or folder (check --records)\n"
+    assert done.stderr == "cybersecqwen: missing.json: no such file or folder (check the path)\n"
 
 
 def test_a_closed_pipe_gives_no_traceback() -> None:

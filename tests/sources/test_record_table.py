@@ -11,6 +11,7 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
+from cybersecqwen.analyst import local_records
 from cybersecqwen.errors import InputError
 from cybersecqwen.records import Vulnerability
 from cybersecqwen.sources import record_table
@@ -150,3 +151,17 @@ def test_records_of_some_ids_are_found_in_a_parquet_table(tmp_path: Path) -> Non
     found = {v.cve_id: v for v in record_table.find(path, ["CVE-2021-1007", "CVE-2021-9999"])}
     assert found == {v.cve_id: v for v in record_table.read(path) if v.cve_id == "CVE-2021-1007"}
     assert record_table.newest(path) == "2021-01-28"
+
+
+def test_a_wrong_row_is_reported_and_the_others_that_are_wanted_are_found(tmp_path: Path) -> None:
+    rows = [{**ROW, "cve_id": f"CVE-2021-{n}"} for n in range(1000, 1003)]
+    path = write(tmp_path, ".parquet", [rows[0], {**rows[1], "published": "soon"}, rows[2]])
+    wanted = [row["cve_id"] for row in rows]
+    errors: list[InputError] = []
+    found = [one.cve_id for one in record_table.find(path, wanted, errors.append)]
+    assert found == [wanted[0], wanted[2]]
+    assert [error.where for error in errors] == [f"{path}:{wanted[1]}"]
+    found_too = local_records.look_up(wanted, [path], errors.append)
+    assert list(found_too) == found
+    with pytest.raises(InputError, match="published"):
+        list(record_table.find(path, wanted))

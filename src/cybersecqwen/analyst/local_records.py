@@ -141,10 +141,13 @@ def _candidates(path: Path, wanted: Collection[str], report: Report) -> Iterator
     from cybersecqwen.sources import cve_json, read_vulnerabilities, record_table
     from cybersecqwen.sources.recordstore import database, query
 
-    for magic, find in ((database.MAGIC, query.find), (record_table.MAGIC, record_table.find)):
-        if path.is_file() and first_bytes(path).startswith(magic):
-            yield from find(path, wanted)
-            return
+    head = first_bytes(path) if path.is_file() else b""
+    if head.startswith(database.MAGIC):
+        yield from query.find(path, wanted)
+        return
+    if head.startswith(record_table.MAGIC):
+        yield from record_table.find(path, wanted, report)
+        return
     by_name = False
     if path.is_dir() or path.is_file():
         for member in members(path):

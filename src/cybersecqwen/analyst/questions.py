@@ -73,6 +73,7 @@ class Conversation:
 
     def __init__(self, *, records: Sequence[Path] = ()) -> None:
         """Begin with no subject; `records` are those of `ask`."""
+        _check_files(records)
         self._records = records
         self._about: tuple[int, ...] = ()
         self._cves: tuple[str, ...] = ()
@@ -112,9 +113,10 @@ def ask(
 
     Where nothing known supports an answer it is "not covered", and so it is, with a warning, where
     the question names an id that is none or that nothing is known of; with `guess` a choice is
-    made all the same, and `covered` says that it is one. Raises InputError for an empty question
-    and for too few or too many options.
+    made all the same, and `covered` says that it is one. Raises InputError for an empty question,
+    for too few or too many options and for a file of `records` that is missing.
     """
+    _check_files(records)
     if not options:
         return _answered(question, records)[0]
     index, text, unread = _read(question)
@@ -126,6 +128,13 @@ def ask(
     return replace(
         answer, answer=NOT_COVERED, covered=False, confidence=0.0, choice=None, evidence=()
     )
+
+
+def _check_files(paths: Iterable[Path]) -> None:
+    """Refuse a file that is missing, which a question for something else would never notice."""
+    for path in paths:
+        if not path.exists():
+            raise InputError("no such file or folder", where=path, tip="check the path")
 
 
 def _answered(

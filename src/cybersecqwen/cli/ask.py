@@ -55,7 +55,6 @@ def ask(
     """Answer questions."""
     _check(questions, options, items, chat=chat)
     records: tuple[Path, ...] = others.pop("records")
-    _check_files(records)
     model = one_model(others.pop("engine"))
     opening = take_engine_options(others, model)
     from cybersecqwen.analyst.questions import Conversation, as_answer
@@ -103,15 +102,6 @@ def _check(
         raise click.UsageError("- is standard input, and comes alone")
     if not questions and not items and not chat and sys.stdin.isatty():
         raise click.UsageError('nothing is asked; for example: cybersecqwen ask "What is CWE-79?"')
-
-
-def _check_files(paths: Iterable[Path]) -> None:
-    """Refuse a file that is missing, which a question for something else would never notice."""
-    from cybersecqwen.errors import InputError
-
-    for path in paths:
-        if not path.exists():
-            raise InputError("no such file or folder", where=path, tip="check --records")
 
 
 def _given(

@@ -10,7 +10,7 @@ ISO timestamp), status, and cvss (a list of source, version, vector and score).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date
 from functools import lru_cache, partial
 from pathlib import Path
@@ -80,14 +80,23 @@ def read(path: Path, report: Report = refuse) -> Iterator[Vulnerability]:
         yield from read_lines(unpacked(file, path), str(path), report)
 
 
-def find(path: Path, cve_ids: Collection[str]) -> Iterator[Vulnerability]:
-    """Yield the records of some ids in a `.parquet` table."""
+def find(path: Path, cve_ids: Collection[str], report: Report = refuse) -> Iterator[Vulnerability]:
+    """Yield the records of some ids in a `.parquet` table; a row that is wrong goes to `report`."""
     from pyarrow import array, compute
 
-    table, ids = load(path)
+    _, ids = load(path)
     wanted = compute.is_in(ids, value_set=array(list(cve_ids), ids.type))
-    for row in table.take(compute.indices_nonzero(wanted)).to_pylist():
-        yield _record(row, f"{path}:{row['cve_id']}")
+    yield from take(path, compute.indices_nonzero(wanted).to_pylist(), report)
+
+
+def take(path: Path, rows: Sequence[int], report: Report = refuse) -> Iterator[Vulnerability]:
+    """Yield the records of some rows of a `.parquet` table, counted from 0 as `load` has them."""
+    from pyarrow import array, int64
+
+    table, _ = load(path)
+    for row in table.take(array(rows, int64())).to_pylist():
+        with reported(report):
+            yield record(row, f"{path}:{row['cve_id']}")
 
 
 def newest(path: Path) -> str:

@@ -17,7 +17,7 @@ from functools import lru_cache, reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cybersecqwen.formats.rows import Report, refuse, reported
+from cybersecqwen.formats.rows import Report, refuse
 from cybersecqwen.records import Vulnerability
 from cybersecqwen.sources import record_table
 from cybersecqwen.sources.recordstore.search import Search, narrowing, rarity
@@ -45,7 +45,7 @@ def select(path: Path, search: Search, report: Report = refuse) -> Iterator[Vuln
         rows = compute.indices_nonzero(reduce(compute.and_, chosen)).to_pylist()
     else:
         rows = list(range(len(table)))
-    records = _records(path, rows, report)
+    records = record_table.take(path, rows, report)
     yield from sorted(records, key=lambda one: (one.published, one.cve_id), reverse=True)
 
 
@@ -67,17 +67,8 @@ def best(
         if rows:
             scores = _bm25(path, rows, {word: counts[word] for word in kept})
             order = sorted(range(len(rows)), key=lambda place: -scores[place])[:limit]
-            return list(_records(path, [rows[place] for place in order], report)), share
+            return list(record_table.take(path, [rows[place] for place in order], report)), share
     return [], 0.0
-
-
-def _records(path: Path, rows: list[int], report: Report) -> Iterator[Vulnerability]:
-    from pyarrow import array, int64
-
-    table, _ = record_table.load(path)
-    for row in table.take(array(rows, int64())).to_pylist():
-        with reported(report):
-            yield record_table.record(row, f"{path}:{row['cve_id']}")
 
 
 def _conditions(path: Path, search: Search) -> list[Mask]:
