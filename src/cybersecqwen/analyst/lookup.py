@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
@@ -142,6 +143,7 @@ def severities(record: Vulnerability) -> tuple[Cvss, ...]:
     return tuple(map(_scored, record.cvss))
 
 
+@lru_cache(maxsize=1 << 14)  # far more vectors than all records of CVEs have
 def _scored(one: Cvss) -> Cvss:
     """Compute a score that the source does not give; a vector that is not whole has none."""
     if one.score is not None:
