@@ -173,27 +173,17 @@ def _classification(
     trust = _DOUBT if repeated else 1.0
     ranked = [(cwe, c * trust) for cwe, c in prediction.ranked]
     mapped = prediction.others if as_labelled and prediction.others else ranked
-    candidates = _candidates(ranked[:top], mapped)
-    evidence, reason = prediction.evidence, given.refused or prediction.out_of_scope
-    if reason or not candidates:
-        candidates, evidence = (), ()
-        reason = reason or "no answer names a CWE of the catalogue"
-    elif candidates[0].confidence < threshold:
-        reason = f"the confidence {candidates[0].confidence:g} is below {threshold:g}"
-    if repeated and candidates and threshold:
-        reason = (
-            f"the text repeats {repeated!r} as descriptions do not, so the confidence is halved"
-        )
-    reason = reason or prediction.doubt
+    refused = given.refused or prediction.out_of_scope
+    candidates = () if refused else _candidates(ranked[:top], mapped)
+    evidence = prediction.evidence if candidates else ()
+    reason = refused or _doubt(candidates, repeated, threshold) or prediction.doubt
     if reason:
         argued = f"needs review: {reason}"
     else:
         argued = prediction.answer.strip() or _argue(text, candidates[0], evidence)
     labels = record_labels(given.record) if given.record else ()
-    differs = ""
-    if labels:
-        shares = [(one.cwe, one.confidence) for one in candidates]
-        differs = difference(labels, shares, [plain(span.text) for span in evidence])
+    shares = [(one.cwe, one.confidence) for one in candidates]
+    differs = difference(labels, shares, [plain(span.text) for span in evidence])
     feeds = ranked if as_labelled else prediction.others
     return Classification(
         given.id,
@@ -209,6 +199,17 @@ def _classification(
         missing(text, cut) if candidates else (),
         prediction.grounding,
     )
+
+
+def _doubt(candidates: Sequence[Candidate], repeated: str, threshold: float) -> str:
+    """Say why the first candidate needs review; "" where it does not."""
+    if not candidates:
+        return "no answer names a CWE of the catalogue"
+    if repeated and threshold:
+        return f"the text repeats {repeated!r} as descriptions do not, so the confidence is halved"
+    if candidates[0].confidence < threshold:
+        return f"the confidence {candidates[0].confidence:g} is below {threshold:g}"
+    return ""
 
 
 def _feed_label(cwe: str, confidence: float) -> FeedLabel:
