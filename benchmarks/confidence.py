@@ -3,28 +3,27 @@
     python benchmarks/confidence.py              # prints the tables
     python benchmarks/confidence.py --write      # and writes them as embedded/confidence.toml
 
-Asks the questions of analyst_questions.tsv, which people wrote, and those that questions.py makes
-in its held-out wordings. A row of the file has a kind, the question, the ids that a right answer
-names ("~" between those of which any will do, "&" between those that all have to be there), a
-word that it has to hold, and "no" where it must not be answered.
+Asks the questions of analyst_questions.tsv, which are in the words of analysts, and those that
+questions.py makes in its held-out wordings. A row of the file has a kind, the question, the ids
+that a right answer names ("~" between those of which any will do, "&" between those that all have
+to be there), a word that it has to hold, and "no" where it must not be answered.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
-import random
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from questions import Author, judge, read_kinds
+from questions import generate_cases, holds, judge, read_kinds
 
 from cybersecqwen.embedded.confidence import Basis
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
-from cybersecqwen.embedded.question_answering import Reply, reply
+from cybersecqwen.embedded.question_answering import reply
 from cybersecqwen.records import Answer
 
 HERE = Path(__file__).parent
@@ -36,8 +35,8 @@ CAP = 0.9  # what is described is never surer than what is named
 NEW = 0.94  # of these shares, what questions that are asked for the first time reach
 
 
-class Asked(NamedTuple):
-    """A question that was asked: its kind, what its answer rests on, and how it was judged."""
+class Outcome(NamedTuple):
+    """How a question was answered: what its answer rests on, and how that was judged."""
 
     kind: str
     question: str
@@ -46,23 +45,22 @@ class Asked(NamedTuple):
     answer: str
 
 
-def written(index: KnowledgeIndex) -> Iterator[Asked]:
-    """Ask what people wrote."""
+def analyst_outcomes(index: KnowledgeIndex) -> Iterator[Outcome]:
+    """Ask the questions of the file."""
     with (HERE / "analyst_questions.tsv").open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file, delimiter="\t"):
             given = reply(index, row["question"])
             verdict = _verdict(row, given.answer)
-            yield Asked(row["kind"], row["question"], given.basis, verdict, given.answer.answer)
+            yield Outcome(row["kind"], row["question"], given.basis, verdict, given.answer.answer)
 
 
-def made(index: KnowledgeIndex) -> Iterator[Asked]:
-    """Ask what is made from facts, in wordings that answers were not made better with."""
-    for kind in read_kinds(HERE / "questions.toml"):
-        author = Author(index, random.Random(f"confidence {kind.name}"))
-        for case in author.cases(kind, PER_KIND, held_out=True):
-            given: Reply = reply(index, case.question)
-            verdict = judge(case, given.answer)
-            yield Asked("made", case.question, given.basis, verdict, given.answer.answer)
+def generated_outcomes(index: KnowledgeIndex) -> Iterator[Outcome]:
+    """Ask what is generated from facts, in wordings that answers were not made better with."""
+    kinds = read_kinds(HERE / "questions.toml")
+    for case in generate_cases(index, kinds, seed="confidence", per_kind=PER_KIND, held_out=True):
+        given = reply(index, case.question)
+        verdict = judge(case, given.answer)
+        yield Outcome("made", case.question, given.basis, verdict, given.answer.answer)
 
 
 def _verdict(row: dict[str, str], answer: Answer) -> str:
@@ -72,27 +70,23 @@ def _verdict(row: dict[str, str], answer: Answer) -> str:
         return "silent"
     ids = {evidence.id for evidence in answer.evidence[:3]}
     wanted = [one for one in re.split("[~&]", row["ids"]) if one]
-    named = [one in ids or _stands(one, answer.answer) for one in wanted]
+    named = [holds(answer.answer, ids, one) for one in wanted]
     enough = all(named) if "&" in row["ids"] else any(named) or not named
     return "right" if enough and row["word"].lower() in answer.answer.lower() else "wrong"
 
 
-def _stands(one: str, text: str) -> bool:
-    return re.search(rf"(?<![A-Za-z0-9]){re.escape(one)}(?![A-Za-z0-9]|\.\d)", text) is not None
-
-
-def share(asked: Iterable[Asked]) -> float:
+def share(outcomes: Iterable[Outcome]) -> float:
     """Return the share of right answers that new questions may expect.
 
     One right and one wrong count more. Answers were made better with these questions.
     """
-    verdicts = [one.verdict for one in asked]
+    verdicts = [one.verdict for one in outcomes]
     return round(NEW * (verdicts.count("right") + 1) / (len(verdicts) + 2), 3)
 
 
-def by_way(asked: list[Asked]) -> str:
+def by_way(outcomes: list[Outcome]) -> str:
     """Return the measured table as TOML."""
-    covered = [one for one in asked if one.basis.way]
+    covered = [one for one in outcomes if one.basis.way]
     direct = [one for one in covered if one.basis.way != "situation"]
     described = [one for one in covered if one.basis.way == "situation"]
     points, last = [], 0.0
@@ -128,20 +122,20 @@ def main() -> None:
     parser.add_argument("--show", action="store_true", help="list what was not answered right")
     args = parser.parse_args()
     index = KnowledgeIndex.load()
-    asked = [*written(index), *made(index)]
-    kinds: dict[str, list[Asked]] = defaultdict(list)
-    for one in asked:
+    outcomes = [*analyst_outcomes(index), *generated_outcomes(index)]
+    kinds: dict[str, list[Outcome]] = defaultdict(list)
+    for one in outcomes:
         kinds[one.kind].append(one)
     print("| kind | asked | right | wrong | silent |\n| --- | ---: | ---: | ---: | ---: |")
-    for kind, group in [("all", asked), *kinds.items()]:
+    for kind, group in [("all", outcomes), *kinds.items()]:
         count = [sum(one.verdict == v for one in group) for v in ("right", "wrong", "silent")]
         print(f"| {kind} | {len(group)} | {' | '.join(map(str, count))} |")
-    print("\n" + by_way(asked))
-    for one in asked if args.show else ():
+    print("\n" + by_way(outcomes))
+    for one in outcomes if args.show else ():
         if one.verdict != "right":
             print(f"{one.verdict} {one.kind} {one.basis}: {one.question}\n  {one.answer[:200]}")
     if args.write:
-        TARGET.write_text(by_way(asked), encoding="utf-8")
+        TARGET.write_text(by_way(outcomes), encoding="utf-8")
 
 
 if __name__ == "__main__":

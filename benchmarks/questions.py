@@ -210,6 +210,16 @@ class Author:
         return entries[target].entry_id if target < len(entries) else self._index.label(target)
 
 
+def generate_cases(
+    index: KnowledgeIndex, kinds: Iterable[Kind], *, seed: str, per_kind: int, held_out: bool
+) -> Iterator[Case]:
+    """Yield up to `per_kind` questions of each kind; the same seed gives the same."""
+    for kind in kinds:
+        # Each kind has its own numbers, so that one alone asks the same questions.
+        author = Author(index, random.Random(f"{seed} {kind.name}"))
+        yield from author.cases(kind, per_kind, held_out=held_out)
+
+
 def _misspelled(name: str, rng: random.Random) -> str:
     """Change one letter inside the longest word: drop it, double it or swap it with the next."""
     word = max(re.findall(r"[A-Za-z]+", name), key=len)
@@ -231,8 +241,8 @@ def judge(case: Case, answer: Answer) -> str:
     first = re.split(r"(?<=[.!?])\s|\n", answer.answer.strip(), maxsplit=1)[0].lower()
     no = re.search(r"\b(?:no|not|none)\b", first) is not None
     says = "no" if no else "yes"
-    named = sum(_names(answer.answer, ids, one) for one in case.accepted)
-    all_named = all(_names(answer.answer, ids, one) for one in case.wanted)
+    named = sum(holds(answer.answer, ids, one) for one in case.accepted)
+    all_named = all(holds(answer.answer, ids, one) for one in case.wanted)
     shared = len(set(terms(case.gloss)) & set(terms(answer.answer)))
     right = (
         named >= min(case.need, len(case.accepted))
@@ -243,7 +253,8 @@ def judge(case: Case, answer: Answer) -> str:
     return "right" if right else "wrong"
 
 
-def _names(text: str, ids: set[str], one: str) -> bool:
+def holds(text: str, ids: set[str], one: str) -> bool:
+    """Tell whether an answer has an id or a word, in its text or among the ids of its evidence."""
     whole = rf"(?<![A-Za-z0-9]){re.escape(one)}(?![A-Za-z0-9]|\.\d)"
     return one in ids or re.search(whole, text, re.IGNORECASE) is not None
 
@@ -293,16 +304,22 @@ def main() -> None:
     parser.add_argument("--show", choices=("wrong", "silent", "right"), help="list these answers")
     parser.add_argument("--save", type=Path, help="write every answer here, as JSONL")
     args = parser.parse_args()
-    kinds = read_kinds(Path(__file__).with_suffix(".toml"))
-    index, results = KnowledgeIndex.load(), []
-    for kind in kinds:
-        if args.kind and kind.name not in args.kind:
-            continue
-        # Each kind has its own numbers, so that one alone asks the same questions.
-        author = Author(index, random.Random(f"{args.seed} {kind.name}"))
-        for case in author.cases(kind, args.per_kind, held_out=args.held_out):
-            answer = ask(case.question)
-            results.append(Result(case, answer, judge(case, answer)))
+    kinds = [
+        kind
+        for kind in read_kinds(Path(__file__).with_suffix(".toml"))
+        if not args.kind or kind.name in args.kind
+    ]
+    cases = generate_cases(
+        KnowledgeIndex.load(),
+        kinds,
+        seed=str(args.seed),
+        per_kind=args.per_kind,
+        held_out=args.held_out,
+    )
+    results = []
+    for case in cases:
+        answer = ask(case.question)
+        results.append(Result(case, answer, judge(case, answer)))
     for heading, of in (("kind", lambda r: r.case.kind), ("spelling", lambda r: r.case.spelling)):
         print("\n".join(table(results, of, heading)), end="\n\n")
     print("\n".join(calibration(results)))
