@@ -31,6 +31,7 @@ TARGET = HERE.parent / "src" / "cybersecqwen" / "embedded" / "confidence.toml"
 EDGES = (0.0, 0.45, 0.6, 0.8, 1.0, 1.4)  # scores of situations
 WAYS = ("id", "name", "alias", "order", "fuzzy", "part")
 PER_KIND = 10
+MOST = 2  # words that neither name nor ask, beyond which their number tells no more
 CAP = 0.9  # what is described is never surer than what is named
 NEW = 0.94  # of these shares, what questions that are asked for the first time reach
 
@@ -96,18 +97,25 @@ def by_way(outcomes: list[Outcome]) -> str:
             last = min(CAP, max(last, share(inside)))
             middle = sum(one.basis.score for one in inside) / len(inside)
             points.append([round(middle, 2), last])
+    said = [one for one in direct if one.basis.said == "asked"]
+    unread = [
+        share(one for one in said if min(one.basis.unread, MOST) == n) for n in range(MOST + 1)
+    ]
     lines = [
         "# Shares of right answers, by `python benchmarks/confidence.py --write`.",
         "",
         "# Of situations: the score of the best fit, and the share there.",
         f"situation = {points}",
         "",
-        "# By how the subject was linked.",
+        "# Of others: times this for 0, 1, 2 or more words that neither name nor ask for anything.",
+        f"unread = {[round(part / unread[0], 3) for part in unread]}",
+        "",
+        "# By how the subject was linked, where every word names or asks for something.",
         "[ways]",
     ]
-    said = [one for one in direct if one.basis.said == "asked"]
+    read = [one for one in said if not one.basis.unread]
     for way in WAYS:
-        lines.append(f"{way} = {share(one for one in said if one.basis.way == way)}")
+        lines.append(f"{way} = {share(one for one in read if one.basis.way == way)}")
     lines += ["", "# Where nothing is recorded, or something else is told: times this.", "[said]"]
     lines.append("asked = 1.0")
     for word in ("none", "instead"):

@@ -17,13 +17,14 @@ from cybersecqwen.embedded.lexicon import read_lexicon
 
 
 class Basis(NamedTuple):
-    """What an answer rests on: how its subject was linked, and whether it is what was asked for."""
+    """What an answer rests on: how its subject was linked, and how far the question is read."""
 
     way: str = ""  # as in linking.WAYS
     said: str = (
         "asked"  # or "none" where nothing is recorded, "instead" where something else is told
     )
     score: float = 0.0  # of a situation: how well the description fits the entry
+    unread: int = 0  # words of the question that neither name nor ask for anything
 
 
 UNKNOWN = Basis()
@@ -41,5 +42,6 @@ def confidence(basis: Basis) -> float:
         scores, shares = zip(*table["situation"], strict=True)
         sure = float(np.interp(basis.score, scores, shares))
     else:
-        sure = float(table["ways"][basis.way])
+        unread = min(basis.unread, len(table["unread"]) - 1)
+        sure = float(table["ways"][basis.way]) * float(table["unread"][unread])
     return round(sure * float(table["said"][basis.said]), 4)

@@ -244,7 +244,7 @@ def _of_part(question: Question, part: Subject) -> Reply | None:
     """Answer for what a part of a name may mean, or ask which of them is meant."""
     if len(part.positions) <= (_PAIR if question.request.certain else 1):
         each = tuple(part._replace(positions=(position,)) for position in part.positions)
-        return _of_subjects(replace(question, subjects=each))
+        return _of_subjects(replace(question, subjects=each, rest=()))  # it was the only word left
     index, groups = question.index, part.positions
     if question.words & {"group", "groups", "gang", "actor"}:
         groups = tuple(p for p in groups if index.entries[p].kind == "group") or groups
@@ -332,6 +332,7 @@ def _reply(
 ) -> Reply:
     text = " ".join(sentence for sentence in sentences if sentence)
     evidence = _evidence(question, positions)
+    basis = basis._replace(unread=len(question.rest))
     answer = Answer(text, confidence(basis), covered=True, evidence=evidence)
     return Reply(answer, tuple(positions), basis)
 
