@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from cybersecqwen.analyst.classification import Given
-from cybersecqwen.analyst.lookup import as_row, look_up, record_files, severity
+from cybersecqwen.analyst.lookup import as_row, look_up, record_files
 from cybersecqwen.errors import InputError
 from cybersecqwen.records import Cvss, EpssScore, Vulnerability
 from cybersecqwen.sources.recordstore.database import NAME, open_for_update, transaction
 from cybersecqwen.sources.recordstore.versions import NVD, apply
+from cybersecqwen.sources.severity import severity
 from sources.test_epss import scores
 from sources.test_kev import catalogue, entry
 

@@ -21,15 +21,27 @@ from cybersecqwen.sources.recordstore.search import Search
 
 from .test_record_table import NULLS, ROW, write
 
+CRITICAL = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"
+HIGH = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:N/A:N"
 RECORDS = (
     Vulnerability("CVE-2020-1001", "2020-05-01", "SQL injection in Foo Server.", ("CWE-89",)),
     Vulnerability("CVE-2021-1002", "2021-05-01", "XSS in Foo-Server.", cwe_cna=("CWE-79",)),
     Vulnerability("CVE-2022-1003", "2022-05-01", "On Server, a leak.", assigner="psirt@foo.com"),
     Vulnerability("CVE-2022-1004", "2022-06-01", "** REJECT ** Foo Server.", rejected=True),
-    Vulnerability("CVE-2022-1005", "2022-05-01", "A leak in foo_server, a leak of AT&T's keys."),
+    Vulnerability(
+        "CVE-2022-1005",
+        "2022-05-01",
+        "A leak in foo_server, a leak of AT&T's keys.",
+        cvss3_vector=HIGH,
+    ),
     Vulnerability("CVE-2022-1006", "2022-05-02", "A file server by Zürich leaks. FOO\u00a0SÉRVER"),
     Vulnerability("CVE-2023-1007", "", "Foo Server 2.0 has a leak.", ("CWE-790",)),
-    Vulnerability("CVE-2023-1008", "2023-01-01", "Foo Servers leak memory of food servers."),
+    Vulnerability(
+        "CVE-2023-1008",
+        "2023-01-01",
+        "Foo Servers leak memory of food servers.",
+        cvss3_vector=CRITICAL,
+    ),
     Vulnerability("CVE-2020-1001", "2024-05-01", "A second row of one id, with a leak."),
 )
 SEARCHES = (
@@ -49,6 +61,8 @@ SEARCHES = (
     Search(ids=["CVE-2020-1001", "CVE-1999-0001"]),
     Search(ids=[]),
     Search(phrases=[("second", "row")]),
+    Search(score=(9.0, 10.0)),
+    Search(score=(4.0, 8.9), since="2021-01-01"),
 )
 
 

@@ -10,9 +10,7 @@ What is not at hand is named in `missing`, with the command that fetches it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, fields
-from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
@@ -26,15 +24,11 @@ from cybersecqwen.cwe.mapping import ADVISED_AGAINST
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json
 from cybersecqwen.formats.rows import Report, refuse
-from cybersecqwen.records import Cvss, EpssScore, KnownExploitation, Vulnerability
+from cybersecqwen.records import EpssScore, KnownExploitation, Vulnerability
+from cybersecqwen.sources.severity import severities, severity
 
 _BATCH = 1000  # records
 _FIELDS = tuple(field.name for field in fields(Vulnerability))
-# Lower bounds of severities, by the first digit of CVSS's version; version 2 has three.
-_SEVERITIES = {
-    "2": ((7.0, "High"), (4.0, "Medium"), (0.0, "Low")),
-    "3": ((9.0, "Critical"), (7.0, "High"), (4.0, "Medium"), (0.1, "Low"), (0.0, "None")),
-}
 _OLD_KEV = "a newer KEV than what ships, with its actions, is not at hand: cybersecqwen fetch kev"
 _NO_EPSS = "EPSS is not at hand: cybersecqwen fetch epss"
 _NO_TEXTS = "the texts of the mitigations are not at hand: cybersecqwen knowledge install"
@@ -133,36 +127,6 @@ def _weaknesses(result: Classification) -> list[str]:
     if telling or result.abstain:
         return list(dict.fromkeys(label.cwe for label in telling))
     return [candidate.cwe for candidate in result.candidates[:1]]
-
-
-def severities(record: Vulnerability) -> tuple[Cvss, ...]:
-    """Return the record's severities, each with a score; a table has a vector alone."""
-    vector = record.cvss3_vector
-    if not record.cvss and vector:
-        return (_scored(Cvss("", vector.removeprefix("CVSS:").partition("/")[0], vector)),)
-    return tuple(map(_scored, record.cvss))
-
-
-@lru_cache(maxsize=1 << 14)  # far more vectors than all records of CVEs have
-def _scored(one: Cvss) -> Cvss:
-    """Compute a score that the source does not give; a vector that is not whole has none."""
-    if one.score is not None:
-        return one
-    from cvss import CVSS2, CVSS3, CVSS4
-    from cvss.exceptions import CVSSError
-
-    with suppress(CVSSError):
-        read = {"2": CVSS2, "3": CVSS3, "4": CVSS4}.get(one.version[:1], CVSS3)
-        return one._replace(score=float(read(one.vector).base_score))
-    return one
-
-
-def severity(cvss: Cvss) -> str:
-    """Return the word for a score: None, Low, Medium, High or Critical; "" without a score."""
-    if cvss.score is None:
-        return ""
-    bounds = _SEVERITIES.get(cvss.version[:1], _SEVERITIES["3"])
-    return next(word for least, word in bounds if cvss.score >= least)
 
 
 def as_row(view: Lookup) -> Json:

@@ -113,8 +113,8 @@ def _parts(view: Lookup) -> dict[str, list[str]]:
 
 
 def _cvss(view: Lookup) -> Iterator[str]:
-    from cybersecqwen.analyst.lookup import severity
     from cybersecqwen.cwe.label import LABEL_SOURCES
+    from cybersecqwen.sources.severity import severity
 
     givers: dict[Cvss, list[str]] = {}  # by what they give
     for one in view.cvss:

@@ -21,6 +21,7 @@ from cybersecqwen.formats.rows import Report, refuse
 from cybersecqwen.records import Vulnerability
 from cybersecqwen.sources import record_table
 from cybersecqwen.sources.recordstore.search import Search, narrowing, rarity
+from cybersecqwen.sources.severity import has_score
 
 if TYPE_CHECKING:
     import pyarrow
@@ -46,6 +47,8 @@ def select(path: Path, search: Search, report: Report = refuse) -> Iterator[Vuln
     else:
         rows = list(range(len(table)))
     records = record_table.take(path, rows, report)
+    if search.score:
+        records = (one for one in records if has_score(one, *search.score))
     yield from sorted(records, key=lambda one: (one.published, one.cve_id), reverse=True)
 
 
@@ -94,6 +97,8 @@ def _conditions(path: Path, search: Search) -> list[Mask]:
         if search.described:
             labelled = compute.or_(labelled, _holds(path, search.described.split()))
         conditions.append(labelled)
+    if search.score:
+        conditions.append(_rated(table, *search.score))
     return conditions
 
 
@@ -118,6 +123,19 @@ def _labelled(table: pyarrow.Table, cwes: Sequence[str]) -> Mask:
         same = compute.is_in(compute.list_flatten(labels), array(cwes, large_string()))
         rows.update(compute.list_parent_indices(labels).filter(same).to_pylist())
     return compute.is_in(array(range(len(table)), int64()), array(sorted(rows), int64()))
+
+
+def _rated(table: pyarrow.Table, least: float, most: float) -> Mask:
+    """Tell the rows whose vector has a score in a range, and those whose scores stand beside it."""
+    from pyarrow import array, compute, large_string
+
+    vectors = _text(table["cvss3_vector"])
+    records = (Vulnerability("", "", "", cvss3_vector=v) for v in vectors.unique().to_pylist())
+    fitting = [one.cvss3_vector for one in records if has_score(one, least, most)]
+    rated = compute.is_in(vectors, array(fitting, large_string()))
+    if "cvss" in table.column_names:
+        rated = compute.or_(rated, compute.is_valid(table["cvss"]))
+    return rated
 
 
 def _holds(path: Path, words: Iterable[str]) -> Mask:

@@ -218,7 +218,7 @@ def _verdict(first: CveFacts, second: CveFacts, *, lower: bool) -> str:
 
 
 def _rating(facts: CveFacts) -> str:
-    from cybersecqwen.analyst.lookup import severity
+    from cybersecqwen.sources.severity import severity
 
     cvss = facts.cvss()
     return f"CVSS {cvss.version} {cvss.score:.1f} {severity(cvss)}" if cvss else "no CVSS score"

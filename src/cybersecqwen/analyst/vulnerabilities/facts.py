@@ -13,12 +13,12 @@ from pathlib import Path
 
 from cybersecqwen.analyst import exploitation
 from cybersecqwen.analyst.labels import RecordLabel, record_labels
-from cybersecqwen.analyst.lookup import severities
 from cybersecqwen.analyst.vulnerabilities.index import RecordHit, find_records
 from cybersecqwen.analyst.vulnerabilities.nicknames import nickname_of
 from cybersecqwen.analyst.vulnerabilities.products import affected_product
 from cybersecqwen.analyst.vulnerabilities.wording import listed
 from cybersecqwen.records import Cvss, EpssScore, Evidence, KnownExploitation, Vulnerability
+from cybersecqwen.sources.severity import main_severity
 
 NVD = "https://nvd.nist.gov/vuln/detail/"
 _QUOTED = 600  # characters of a description that an answer quotes
@@ -67,11 +67,7 @@ class CveFacts:
 
     def cvss(self, version: str = "") -> Cvss | None:
         """Return the severity of a version, or the one of version 3 before any other."""
-        given = (
-            [one for one in severities(self.record) if one.score is not None] if self.record else []
-        )
-        ranked = sorted(given, key=lambda one: one.version[:1] != (version or "3"))
-        return ranked[0] if ranked and version in ("", ranked[0].version[:1]) else None
+        return main_severity(self.record, version) if self.record else None
 
     def evidence(self, section: str) -> Evidence:
         """Return the record as evidence."""

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cybersecqwen.analyst import exploitation
-from cybersecqwen.analyst.lookup import severities, severity
 from cybersecqwen.analyst.vulnerabilities.facts import cut, cve_evidence, cve_label, one_line
 from cybersecqwen.analyst.vulnerabilities.index import Index, open_indexes
 from cybersecqwen.analyst.vulnerabilities.nicknames import nickname_of
@@ -20,6 +19,7 @@ from cybersecqwen.analyst.vulnerabilities.queries import RecordQuery, describe
 from cybersecqwen.analyst.vulnerabilities.wording import folded, listed, table
 from cybersecqwen.records import Answer, Cvss, Evidence, KnownExploitation, Vulnerability
 from cybersecqwen.sources.recordstore import search
+from cybersecqwen.sources.severity import main_severity, severity
 
 _SHOWN = 10  # rows of a table that the text shows
 _BEST = 5  # records that a search returns
@@ -45,9 +45,7 @@ class TableRow:
 
     def cvss(self) -> Cvss | None:
         """Return the severity, of version 3 before any other."""
-        given = severities(self.record) if self.record else ()
-        scored = [one for one in given if one.score is not None]
-        return min(scored, key=lambda one: one.version[:1] != "3", default=None)
+        return main_severity(self.record) if self.record else None
 
     def line(self) -> str:
         """Return the row as text."""
@@ -150,6 +148,7 @@ def _searches(query: RecordQuery, of_product: Sequence[str], kev: Kev) -> Iterat
         until="" if query.added else query.until,
         cwes=query.cwes,
         described=query.kind if query.cwes else "",
+        score=query.severity,
     )
     by_name = replace(base, ids=list(kev) if query.exploited else None)
     if query.words:
@@ -176,10 +175,6 @@ def _fits(row: TableRow, query: RecordQuery) -> bool:
         day = row.kev.date_added if row.kev else ""
         if not query.since <= day <= (query.until or "9999"):
             return False
-    if query.severity:
-        cvss = row.cvss()
-        low, high = query.severity
-        return cvss is not None and cvss.score is not None and low <= cvss.score <= high
     return True
 
 

@@ -56,11 +56,14 @@ def take_nicknames(text: str) -> tuple[list[Nickname], str]:
     return list(names.values()), rest + text[end:]
 
 
-@cache
 def nickname_of(cve_id: str) -> str:
-    """Return the name of a CVE, "" where it has none; of two names the one told first."""
-    named = (one.name for one in _names().values() if one.cves[:1] == (cve_id,))
-    return next(named, "")
+    """Return the name of a CVE, "" where it has none; of two names the first in the file."""
+    return _by_cve().get(cve_id, "")
+
+
+@cache
+def _by_cve() -> dict[str, str]:
+    return {one.cves[0]: one.name for one in reversed(_names().values()) if one.cves}
 
 
 def _longest(grams: list[tuple[int, str]], text: str) -> tuple[int, Nickname | None]:

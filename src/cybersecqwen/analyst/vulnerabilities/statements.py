@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from cybersecqwen.analyst.lookup import severities, severity
 from cybersecqwen.analyst.vulnerabilities.facts import NVD, CveFacts
 from cybersecqwen.analyst.vulnerabilities.nicknames import nickname_of
 from cybersecqwen.analyst.vulnerabilities.products import affected_versions, fixed_versions
 from cybersecqwen.analyst.vulnerabilities.wording import CveQuestion, folded, listed
 from cybersecqwen.cwe.mapping import ADVISED_AGAINST
 from cybersecqwen.records import Cvss
+from cybersecqwen.sources.severity import ranked_severities, severity
 
 _LISTED = 6  # techniques or attack patterns
 
@@ -129,7 +129,7 @@ def _metric(facet: str) -> Callable[[CveFacts, CveQuestion], Sentence]:
     names, positive, phrases = _METRICS[facet]
 
     def sentence(facts: CveFacts, question: CveQuestion) -> Sentence:
-        for cvss in _vectors(facts):
+        for cvss in ranked_severities(facts.record) if facts.record else ():
             value = next((v for n, v in _values(cvss).items() if n in names), "")
             if value in phrases:
                 name = next(n for n in _values(cvss) if n in names)
@@ -146,12 +146,6 @@ def _metric(facet: str) -> Callable[[CveFacts, CveQuestion], Sentence]:
         )
 
     return sentence
-
-
-def _vectors(facts: CveFacts) -> list[Cvss]:
-    """List the severities with a vector, those of version 3 first."""
-    given = severities(facts.record) if facts.record else ()
-    return sorted(given, key=lambda one: one.version[:1] != "3")
 
 
 def _impact(facts: CveFacts, _: CveQuestion) -> Sentence:

@@ -19,6 +19,7 @@ from itertools import islice
 from cybersecqwen.records import Vulnerability
 from cybersecqwen.sources.recordstore.database import transaction
 from cybersecqwen.sources.recordstore.versions import COLUMNS, as_vulnerability, write_records
+from cybersecqwen.sources.severity import has_score
 
 _BATCH = 5000  # records
 _FREQUENT = 1 << 16  # records, beyond which those that hold a word are not counted
@@ -42,6 +43,7 @@ class Search:
     until: str = ""
     cwes: Sequence[str] = ()
     described: str = ""  # words that do for the label
+    score: tuple[float, float] | None = None  # CVSS, both inclusive
     ids: Sequence[str] | None = None
     rejected: bool = False  # these too
 
@@ -64,7 +66,9 @@ def select(connection: sqlite3.Connection, search: Search) -> Iterator[Vulnerabi
     conditions, values = _conditions(search)
     where = " AND ".join(conditions) or "TRUE"
     query = f"{_RECORDS} WHERE {where} ORDER BY records.published DESC, records.cve_id DESC"
-    yield from map(as_vulnerability, connection.execute(query, values))
+    for record in map(as_vulnerability, connection.execute(query, values)):
+        if search.score is None or has_score(record, *search.score):
+            yield record
 
 
 def _conditions(search: Search) -> tuple[list[str], list[str]]:
