@@ -64,6 +64,12 @@ def test_a_damaged_cached_file_is_passed_over_and_a_given_one_is_an_error(
         look_up([ID], [damaged])
 
 
+def test_where_no_cached_file_can_be_read_an_id_is_not_said_to_be_missing(cache: Path) -> None:
+    put(cache / "nvd" / f"nvdcve-2.0-{YEAR}.json.gz", b"no gzip")
+    with pytest.raises(InputError, match=rf"nvdcve-2\.0-{YEAR}\.json\.gz"):
+        look_up([ID], [])
+
+
 def test_a_bad_record_does_not_hide_the_others(tmp_path: Path) -> None:
     feed = json.loads(FEED.read_bytes())
     feed["vulnerabilities"][0]["cve"].pop("published")

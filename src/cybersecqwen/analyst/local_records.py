@@ -31,17 +31,23 @@ def look_up(
     """Find records by their ids (in upper case), each in the first of `records` that has it.
 
     An id that is nowhere is missing from the answer. What cannot be read goes to `report`, and to
-    the log where it is cached. Raises InputError when there is nothing to search.
+    the log where it is cached. Raises InputError when there is nothing to search, or no cached
+    place that can be.
     """
     if not records:
         report = _pass_over
     vulnerabilities: dict[str, Vulnerability] = {}
-    for path in places(cve_ids, records):
+    searched, unread = places(cve_ids, records), list[InputError]()
+    for path in searched:
         missing = set(cve_ids) - set(vulnerabilities)
         if not missing:
             break
-        with reported(report):
+        with reported(unread.append):
             vulnerabilities |= _find(path, missing, report)
+    if not records and len(unread) == len(searched):
+        raise unread[0]
+    for error in unread:
+        report(error)
     return vulnerabilities
 
 
