@@ -11,7 +11,7 @@ CREATE TABLE versions (           -- the latest that each source gave
     description_source TEXT,
     rejected INTEGER NOT NULL,
     modified TEXT NOT NULL,       -- by upstream, UTC to the millisecond
-    source TEXT NOT NULL,         -- nvd, cvelist or table
+    source TEXT NOT NULL,         -- nvd, cvelist, table or kev
     status TEXT NOT NULL DEFAULT '',
     cvss TEXT NOT NULL DEFAULT '[]',  -- a JSON list of [source, version, vector, score]
     PRIMARY KEY (cve_id, source)

@@ -24,7 +24,7 @@ from cybersecqwen.sources.recordstore.session import (
     load,
     save,
 )
-from cybersecqwen.sources.recordstore.versions import CVE_LIST, NVD, TABLE, Changes, apply
+from cybersecqwen.sources.recordstore.versions import CVE_LIST, NVD, SOURCES, TABLE, Changes, apply
 from cybersecqwen.sources.schema import iso_time
 
 _log = logging.getLogger(__name__)
@@ -105,8 +105,8 @@ def import_files(
     """Bring the records of files into the store, and yield what each of them brought.
 
     Feeds and files of the CVE List count as their sources' versions, tables as a version of
-    their own that comes after both. A record or file that cannot be read goes to `report`; what
-    came before stays, and importing it again changes nothing.
+    their own that comes after both, and KEV after that. A record or file that cannot be read
+    goes to `report`; what came before stays, and importing it again changes nothing.
     """
     from tqdm import tqdm
 
@@ -115,7 +115,7 @@ def import_files(
             changes = Changes()
             with reported(report):
                 feed, records = open_vulnerabilities(path, report)
-                source = feed.name if feed.name in (NVD, CVE_LIST) else TABLE
+                source = feed.name if feed.name in SOURCES else TABLE
                 read = _up_to_error(records, report)
                 stream = iter(tqdm(read, path.name, unit=" records", disable=None))
                 while batch := list(islice(stream, _BATCH)):

@@ -23,7 +23,8 @@ from pydantic import TypeAdapter
 
 from cybersecqwen.records import Cvss, Vulnerability
 
-NVD, CVE_LIST, TABLE = "nvd", "cvelist", "table"  # in the order in which they are preferred
+# In the order in which they are preferred; KEV has but a short description and a few labels.
+NVD, CVE_LIST, TABLE, KEV = SOURCES = ("nvd", "cvelist", "table", "kev")
 LABELS = ("cwe_nvd", "cwe_cna", "cwe_cisa_adp")
 COLUMNS = (
     *("cve_id", "published", "description", *LABELS, "cvss3_vector", "assigner"),
@@ -64,7 +65,7 @@ def merge(versions: Versions) -> Vulnerability:
     """
     if len(versions) == 1:
         return next(iter(versions.values()))
-    ranked = [versions[source] for source in (NVD, CVE_LIST, TABLE) if source in versions]
+    ranked = [versions[source] for source in SOURCES if source in versions]
     home = versions.get(CVE_LIST)
     told = next((v for v in ranked if v.description), ranked[0])
     others = [home] if home else ranked
@@ -73,7 +74,7 @@ def merge(versions: Versions) -> Vulnerability:
         cve_id=told.cve_id,
         published=next((v.published for v in ranked if v.published), ""),
         description=told.description,
-        cwe_nvd=(versions.get(NVD) or ranked[-1]).cwe_nvd,
+        cwe_nvd=(versions.get(NVD) or versions.get(TABLE) or ranked[-1]).cwe_nvd,
         cwe_cna=next((v.cwe_cna for v in others if v.cwe_cna), ()),
         cwe_cisa_adp=next((v.cwe_cisa_adp for v in others if v.cwe_cisa_adp), ()),
         cvss3_vector=next((v.cvss3_vector for v in ranked if v.cvss3_vector), None),
