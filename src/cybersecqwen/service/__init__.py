@@ -1,1 +1,10 @@
-"""The service of a team: its HTTP API, its console, and the database of what people decided."""
+"""The analyst's workplace: an HTTP service, a review console and what both keep in a database.
+
+settings    what the service is started with
+database    SQLite by default, PostgreSQL by URL; migrations on start
+tables      what is kept
+audit_trail who decided what, when, why and on what was shown: hash-chained, append-only
+queue       which records await review, in what order
+reviews     verdicts: the first, a blind second, and a third where the two differ
+imports     files into records, each with its suggestion, and every refused row named
+"""

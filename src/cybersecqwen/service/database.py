@@ -1,0 +1,148 @@
+"""Open the database of the workplace: SQLite in a file, or PostgreSQL by URL.
+
+    database = open_database("sqlite:///workplace.sqlite")
+    with database.write() as session:
+        session.add(…)                      # committed at the end of the block, or not at all
+    with database.read() as session:
+        session.get(Record, 1)
+
+There is one writer at a time, which takes the lock when it begins: so the audit trail is one chain,
+and two writers never deadlock. SQLite is opened so that what was acknowledged survives a power cut
+(write-ahead log, full synchronisation).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.util.exc import CommandError
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
+from sqlalchemy.orm import Session
+
+from cybersecqwen.errors import InputError, clean, extra
+
+_WAIT = 30  # seconds, for another writer of SQLite
+_WRITER = 0x43535157  # the number of the advisory lock that a writer of PostgreSQL holds
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+@dataclass(frozen=True)
+class Database:
+    """An open database: sessions that read, and sessions that write."""
+
+    engine: Engine
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """Open a session that sees one state of the database, and changes nothing."""
+        with Session(self.engine, expire_on_commit=False) as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """Open a session whose changes are all committed at its end, or none of them."""
+        engine = self.engine.execution_options(writing=True)
+        with Session(engine, expire_on_commit=False) as session, session.begin():
+            session.connection()  # it waits here for the writer before it
+            yield session
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Tell whether it is a file of SQLite."""
+        return self.engine.dialect.name == "sqlite"
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+
+def open_database(url: str) -> Database:
+    """Open a database and bring its schema up to date.
+
+    Raises InputError where the URL is none, the server does not answer, or the schema is of a newer
+    version of this package.
+    """
+    engine = _engine(url)
+    try:
+        migrate(engine)
+    except DatabaseError as error:
+        reason = clean(str(error.orig).strip().splitlines()[0])
+        raise InputError(
+            f"the database cannot be opened: {reason}",
+            where=engine.url.render_as_string(),
+            tip="check the address, and that the server runs and lets this user in",
+        ) from error
+    return Database(engine)
+
+
+def _engine(url: str) -> Engine:
+    try:
+        parsed = make_url(re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", url))
+        if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+            raise ArgumentError(parsed.drivername)
+    except (ArgumentError, ValueError) as error:
+        raise InputError(
+            f"{clean(url)!r} is no database that the service can use",
+            tip="give sqlite:///FILE or postgresql://USER@HOST/NAME",
+        ) from error
+    if parsed.get_backend_name() == "postgresql":
+        with extra("postgres"):
+            return _with_psycopg(str(parsed.render_as_string(hide_password=False)))
+    if not parsed.database:
+        raise InputError("SQLite needs a file", where=url, tip="give sqlite:///FILE")
+    Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(parsed, connect_args={"timeout": _WAIT})
+    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _with_psycopg(url: str) -> Engine:
+    try:
+        engine = create_engine(url, pool_pre_ping=True)
+    except NoSuchModuleError as error:
+        raise ModuleNotFoundError("psycopg", name="psycopg") from error
+    event.listen(engine, "begin", _begin_postgresql)
+    return engine
+
+
+def _prepare(connection: Any, _record: object) -> None:
+    """Have SQLite keep what it acknowledged, and leave the beginning of transactions to us."""
+    connection.isolation_level = None
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writing = connection.get_execution_options().get("writing")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+def _begin_postgresql(connection: Connection) -> None:
+    if connection.get_execution_options().get("writing"):
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITER})")
+
+
+def migrate(engine: Engine) -> None:
+    """Bring the schema up to date; of several processes that start at once, one does."""
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    with engine.execution_options(writing=True).begin() as connection:
+        config.attributes["connection"] = connection
+        try:
+            command.upgrade(config, "head")
+        except CommandError as error:
+            raise InputError(
+                f"the database has a schema that this version does not know: {error}",
+                where=engine.url.render_as_string(),
+                tip="start the version of cybersecqwen that wrote it, or a newer one",
+            ) from error

@@ -1,0 +1,268 @@
+"""Take in files: each record with its suggestion, and every row that was refused by name.
+
+    import_id = begin(database, Path("feed.json.gz"), actor=actor, folder=folder)
+    work = Importer(database, classifier=…, settings=settings)
+    work.finish(import_id)
+
+`begin` returns once a copy of the file is safe on disk. `finish` can be killed and called again:
+what is there already counts as unchanged. Formats are those that `cybersecqwen classify` reads:
+CSV, JSONL, NVD, CVE JSON 5, CSAF, CycloneDX VEX, OSV, SARIF and the rest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any
+
+from sqlalchemy import insert, select, update
+
+from cybersecqwen.analyst.classification import Classification, Given, as_row, classify
+from cybersecqwen.analyst.embedded_classifier import Classifier
+from cybersecqwen.analyst.exploitation import known_exploited
+from cybersecqwen.analyst.labels import conflict, record_labels
+from cybersecqwen.analyst.texts import read_file
+from cybersecqwen.errors import CyberSecQwenError, InputError
+from cybersecqwen.files import Json
+from cybersecqwen.records import Vulnerability
+from cybersecqwen.service.audit_trail import append
+from cybersecqwen.service.database import Database
+from cybersecqwen.service.reviews import Actor, reopen
+from cybersecqwen.service.tables import UNRATED, Import, ImportProblem, Record, utc_now
+from cybersecqwen.sources.severity import main_severity
+
+_BATCH = 500  # records, of one transaction
+_PROBLEMS = 1000  # refused rows of one file that are kept with their reasons; all are counted
+_STALE = 60  # seconds without a beat after which another process goes on with an import
+_EXPLOITED = 1000.0  # what known exploitation adds to the urgency, above any severity
+
+
+def begin(database: Database, name: str, stream: IO[bytes], *, actor: Actor, folder: Path) -> int:
+    """Copy a file to where it is imported from, and return the number of its import.
+
+    The copy is on disk, whole, before the import is known to anybody.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    safe = Path(name).name or "upload"
+    with database.write() as session:
+        now = utc_now()
+        row = Import(name=name[:200], actor=actor.name, path="", begun_at=now, beat_at=now)
+        session.add(row)
+        session.flush()
+        path = folder / f"{row.id}" / safe[-100:]
+        path.parent.mkdir(exist_ok=True)
+        with path.open("wb") as copy:
+            shutil.copyfileobj(stream, copy)
+            copy.flush()
+            os.fsync(copy.fileno())
+        row.path = str(path)
+        append(session, actor=actor.name, action="import", subject=name[:200])
+        return row.id
+
+
+def unfinished(database: Database) -> list[int]:
+    """Claim the imports that no process goes on with, such as those of a killed one."""
+    stale = datetime.now(UTC) - timedelta(seconds=_STALE)
+    before = stale.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    claim = (
+        update(Import)
+        .where(Import.state == "running", Import.beat_at < before)
+        .values(beat_at=utc_now())
+        .returning(Import.id)
+    )
+    with database.write() as session:
+        return list(session.scalars(claim))
+
+
+@dataclass
+class Importer:
+    """Reads files into records, and classifies each on the way.
+
+    `engine` and `artifact` name what classifies. In `records` lie the feeds that are at hand.
+    """
+
+    database: Database
+    classifier: Classifier
+    engine: str
+    artifact: str
+    threshold: float
+    records: Sequence[Path] = ()
+
+    def finish(self, import_id: int) -> Import:
+        """Read what an import brought, to its end; a file that cannot be read ends as failed."""
+        with self.database.read() as session:
+            row = session.get_one(Import, import_id)
+        problems: list[InputError] = []
+        try:
+            given = read_file(Path(row.path), records=self.records, report=problems.append)
+            while batch := list(islice(given, _BATCH)):
+                for some in _distinct(batch, row, problems):
+                    self._take(row, some, problems)
+            self._end(row, problems)
+        except CyberSecQwenError as error:
+            self._end(row, problems, error=_said(error, row))
+        shutil.rmtree(Path(row.path).parent, ignore_errors=True)
+        with self.database.read() as session:
+            return session.get_one(Import, import_id)
+
+    def add(self, given: Sequence[Given], *, source: str, actor: Actor) -> list[str]:
+        """Take in texts that came by themselves, each of a name of its own; return the names."""
+        rows = self._rows({str(one.id): one for one in given}, source, None)
+        with self.database.write() as session:
+            _store(session, rows, actor)
+            texts = {name: row["text_sha256"] for name, row in rows.items()}
+            details = {"texts": texts}
+            append(session, actor=actor.name, action="add", subject=source, details=details)
+        return list(rows)
+
+    def _take(self, row: Import, named: dict[str, Given], problems: list[InputError]) -> None:
+        rows = self._rows(named, row.name, row.id)
+        with self.database.write() as session:
+            counts = _store(session, rows, Actor(row.actor))
+            held = session.get_one(Import, row.id)
+            for name, number in counts.items():
+                setattr(held, name, getattr(held, name) + number)
+            held.beat_at = utc_now()
+            _keep(session, held, problems)
+
+    def _end(self, row: Import, problems: list[InputError], error: str = "") -> None:
+        with self.database.write() as session:
+            held = session.get_one(Import, row.id)
+            _keep(session, held, problems)
+            held.state = "failed" if error else "done"
+            held.error, held.ended_at = error, utc_now()
+            counts = {
+                name: getattr(held, name) for name in ("new", "changed", "unchanged", "refused")
+            }
+            append(
+                session,
+                actor=row.actor,
+                action=f"import {held.state}",
+                subject=row.name,
+                details={"import": row.id, "error": error, **counts},
+            )
+
+    def _rows(self, named: dict[str, Given], source: str, import_id: int | None) -> dict[str, Json]:
+        """Return the columns of records by their names."""
+        results = classify(
+            [one._replace(id=name) for name, one in named.items()],
+            classifier=self.classifier,
+            top=5,
+            threshold=self.threshold,
+        )
+        exploited = known_exploited(named, self.records)[1]
+        rows = {}
+        for result, (name, one) in zip(results, named.items(), strict=True):
+            facts = _facts(one.record, result, name in exploited)
+            rows[name] = facts | {
+                "name": name,
+                "text": one.text,
+                "text_sha256": hashlib.sha256(one.text.encode()).hexdigest(),
+                "source": source[:200],
+                "import_id": import_id,
+                "engine": self.engine,
+                "artifact": self.artifact,
+            }
+        return rows
+
+
+def _distinct(
+    batch: Sequence[Given], row: Import, problems: list[InputError]
+) -> Iterator[dict[str, Given]]:
+    """Yield the records in groups in which each name stands once; a refused one is a problem."""
+    named: dict[str, Given] = {}
+    for given in batch:
+        name = str(given.id).replace(row.path, row.name)[:200]
+        if given.refused:
+            problems.append(InputError(given.refused, where=name))
+            continue
+        if name in named:
+            yield named
+            named = {}
+        named[name] = given
+    if named:
+        yield named
+
+
+def _said(error: CyberSecQwenError, row: Import) -> str:
+    """Return an error as whoever brought the file knows it: without the path of our copy."""
+    return str(error).replace(row.path, row.name)
+
+
+def _facts(record: Vulnerability | None, result: Classification, exploited: bool) -> Json:
+    """Return the columns that come of a CVE record and of its classification."""
+    labels = record_labels(record) if record else ()
+    cvss = main_severity(record) if record else None
+    severity = cvss.score if cvss and cvss.score is not None else UNRATED
+    first = result.candidates[0] if result.candidates else None
+    confidence = first.confidence if first else 0.0
+    return {
+        "published": record.published if record else "",
+        "vector": cvss.vector if cvss else "",
+        "severity": severity,
+        "exploited": exploited,
+        "labels": [{"source": one.source, "cwe": one.cwe} for one in labels],
+        "label": labels[0].cwe if labels else "",
+        "differs": bool(result.difference or conflict(labels)),
+        "suggested": first.cwe if first else "",
+        "confidence": confidence,
+        "abstained": result.abstain,
+        "urgency": exploited * _EXPLOITED + 10 * max(severity, 0.0) + 1 - confidence,
+        "classification": as_row(result),
+    }
+
+
+def _store(session: Any, rows: dict[str, Json], actor: Actor) -> dict[str, int]:
+    """Insert the new records and update those that changed; a changed text reopens its review."""
+    held = {
+        record.name: record
+        for some in _parts(list(rows))
+        for record in session.scalars(select(Record).where(Record.name.in_(some)))
+    }
+    now = utc_now()
+    new = [
+        row | {"imported_at": now, "classified_at": now}
+        for name, row in rows.items()
+        if name not in held
+    ]
+    if new:
+        session.execute(insert(Record), new)
+    changed = 0
+    for name, record in held.items():
+        changed += _update(session, record, rows[name], actor)
+    return {"new": len(new), "changed": changed, "unchanged": len(held) - changed}
+
+
+def _parts(names: list[str]) -> Iterator[list[str]]:
+    for start in range(0, len(names), _BATCH):
+        yield names[start : start + _BATCH]
+
+
+def _update(session: Any, record: Record, row: Json, actor: Actor) -> bool:
+    """Bring a record up to date, and tell whether anything that counts has changed."""
+    told = ("text_sha256", "severity", "exploited", "labels", "artifact")
+    if all(getattr(record, name) == row[name] for name in told):
+        return False
+    rewritten = record.text_sha256 != row["text_sha256"]
+    for name, value in row.items():
+        setattr(record, name, value)
+    record.classified_at = utc_now()
+    if rewritten and record.state != "open":
+        reason = "the description has changed"
+        reopen(session, record, actor=actor, action="reopen", reason=reason)
+    return True
+
+
+def _keep(session: Any, row: Import, problems: list[InputError]) -> None:
+    """Count what was refused, and keep why; the list is emptied."""
+    room = max(_PROBLEMS - row.refused, 0)
+    row.refused += len(problems)
+    for problem in problems[:room]:
+        session.add(ImportProblem(import_id=row.id, message=_said(problem, row)))
+    problems.clear()

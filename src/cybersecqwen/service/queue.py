@@ -1,0 +1,165 @@
+"""The queue: which records await review, in what order, a page at a time.
+
+    filters = Filters(state="open", order="uncertainty", exploited=True)
+    first = page(session, filters, limit=50)
+    second = page(session, filters, limit=50, after=first.next)
+
+A page begins after the last record of the one before (keyset), so that any page of a million
+records costs the same, and none is shown twice or left out while others are being decided.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from sqlalchemy import ColumnElement, Select, func, select, tuple_
+from sqlalchemy.orm import Session, defer
+
+from cybersecqwen.cwe.identifiers import normalise_ids
+from cybersecqwen.cwe.rationale import STOP_WORDS
+from cybersecqwen.embedded.tokenizer import words
+from cybersecqwen.errors import InputError
+from cybersecqwen.service.reviews import STATES, State
+from cybersecqwen.service.tables import Record
+
+Order = Literal["urgency", "uncertainty", "severity", "newest"]
+ORDERS: dict[Order, tuple[Any, bool]] = {  # by which column, and whether the highest comes first
+    "urgency": (Record.urgency, True),
+    "uncertainty": (Record.confidence, False),
+    "severity": (Record.severity, True),
+    "newest": (Record.published, True),
+}
+MOST = 500  # records of a page
+_COMPARED = 200  # decided records that a record is compared with
+
+
+class Filters(BaseModel):
+    """Which records are asked for, and in what order; what is not set does not count."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    state: State | None = "open"
+    order: Order = "urgency"
+    name: str = Field(default="", max_length=200)  # how it begins
+    text: str = Field(default="", max_length=200)  # that the description contains
+    cwe: str = Field(default="", max_length=20)  # suggested
+    exploited: bool | None = None
+    differs: bool | None = None
+    abstained: bool | None = None
+    min_severity: float | None = Field(default=None, ge=0, le=10)
+    max_confidence: float | None = Field(default=None, ge=0, le=1)
+    import_id: int | None = None
+
+    @field_validator("cwe")
+    @classmethod
+    def _usual(cls, value: str) -> str:
+        return normalise_ids(value.strip())
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some records in their order; `next` continues after them, "" where none are left."""
+
+    records: Sequence[Record]
+    next: str
+
+
+def page(session: Session, filters: Filters, *, limit: int = 50, after: str = "") -> Page:
+    """Read a page of the queue. Raises InputError for an `after` that no page gave."""
+    column, descending = ORDERS[filters.order]
+    query = select(Record).where(*conditions(filters)).options(defer(Record.text))
+    if after:
+        last = tuple_(*_parse(after))
+        key = tuple_(column, Record.id)
+        query = query.where(key < last if descending else key > last)
+    ordered = (column.desc(), Record.id.desc()) if descending else (column, Record.id)
+    limit = min(limit, MOST)
+    records = session.scalars(query.order_by(*ordered).limit(limit + 1)).all()
+    more = len(records) > limit
+    records = records[:limit]
+    return Page(records, _cursor(records[-1], column.key) if more else "")
+
+
+def _cursor(record: Record, column: str) -> str:
+    value = json.dumps([getattr(record, column), record.id])
+    return base64.urlsafe_b64encode(value.encode()).decode().rstrip("=")
+
+
+def _parse(cursor: str) -> tuple[Any, int]:
+    try:
+        value, number = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        if not isinstance(value, int | float | str) or not isinstance(number, int):
+            raise TypeError
+    except (ValueError, TypeError) as error:
+        raise InputError("the place to go on from is none that a page gave") from error
+    return value, number
+
+
+def conditions(filters: Filters) -> list[ColumnElement[bool]]:
+    """Return the conditions of a filter."""
+    exact = {
+        Record.state: filters.state,
+        Record.suggested: filters.cwe or None,
+        Record.exploited: filters.exploited,
+        Record.differs: filters.differs,
+        Record.abstained: filters.abstained,
+        Record.import_id: filters.import_id,
+    }
+    chosen: list[ColumnElement[bool]] = [
+        column == value for column, value in exact.items() if value is not None
+    ]
+    if filters.name:
+        chosen.append(Record.name.istartswith(filters.name, autoescape=True))
+    if filters.text:
+        chosen.append(Record.text.icontains(filters.text, autoescape=True))
+    if filters.min_severity is not None:
+        chosen.append(Record.severity >= filters.min_severity)
+    if filters.max_confidence is not None:
+        chosen.append(Record.confidence <= filters.max_confidence)
+    return chosen
+
+
+def count(session: Session, filters: Filters) -> int:
+    """Count the records that a filter lets through."""
+    return session.scalar(select(func.count()).select_from(Record).where(*conditions(filters))) or 0
+
+
+def states(session: Session) -> dict[str, int]:
+    """Count the records by state, a state of none included."""
+    query = select(Record.state, func.count()).group_by(Record.state)
+    counted = {state: number for state, number in session.execute(query)}  # noqa: C416 # of rows
+    return dict.fromkeys(STATES, 0) | counted
+
+
+def similar(session: Session, record: Record, *, limit: int = 5) -> list[tuple[Record, float]]:
+    """Return decided records whose descriptions share most words with this one's, and how many.
+
+    The share is Jaccard's, 0 to 1. Compared are the latest records that were suggested, or decided
+    as, the weakness that is suggested here.
+    """
+    own = _telling(record.text)
+    scored = []
+    for other in session.scalars(_decided_alike(record)):
+        theirs = _telling(other.text)
+        scored.append((other, len(own & theirs) / max(len(own | theirs), 1)))
+    scored.sort(key=lambda pair: -pair[1])
+    return [pair for pair in scored[:limit] if pair[1]]
+
+
+def _decided_alike(record: Record) -> Select[Record]:
+    return (
+        select(Record)
+        .where(Record.state == "decided", Record.id != record.id)
+        .where((Record.suggested == record.suggested) | (Record.decided == record.suggested))
+        .order_by(Record.decided_at.desc())
+        .limit(_COMPARED)
+    )
+
+
+def _telling(text: str) -> frozenset[str]:
+    return frozenset(words(text)) - STOP_WORDS

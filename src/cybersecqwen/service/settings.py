@@ -1,0 +1,51 @@
+"""What the service is started with.
+
+>>> ServiceSettings().is_local, ServiceSettings(host="0.0.0.0").is_local
+(True, False)
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+
+from platformdirs import user_data_path
+from pydantic import BaseModel, ConfigDict, Field
+
+from cybersecqwen.analyst.classification import THRESHOLD
+
+
+def data_folder() -> Path:
+    """Return the folder of the database and of the files that are being imported."""
+    return user_data_path("cybersecqwen", appauthor=False)
+
+
+class ServiceSettings(BaseModel):
+    """The settings of one service; the defaults are those of one person on one machine.
+
+    `database` is a URL: sqlite:///FILE or postgresql://USER@HOST/NAME. `second_share` is the share
+    of records, 0 to 1, that a second reviewer judges without seeing the first verdict.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    database: str = ""
+    folder: Path = Field(default_factory=data_folder)
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65535)
+    model: str = "embedded"
+    threshold: float = Field(default=THRESHOLD, ge=0, le=1)
+    second_share: float = Field(default=0.0, ge=0, le=1)
+
+    @property
+    def database_url(self) -> str:
+        """Return the URL of the database: the one given, or that of a file in the folder."""
+        return self.database or f"sqlite:///{self.folder / 'workplace.sqlite'}"
+
+    @property
+    def is_local(self) -> bool:
+        """Tell whether only this machine can reach the service."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"

@@ -1,0 +1,65 @@
+"""The database: its migrations, and what is said of one that cannot be used."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import text
+
+from cybersecqwen.errors import InputError
+from cybersecqwen.service.database import Database, open_database
+from cybersecqwen.service.tables import Base
+
+from .conftest import new_database
+
+
+def test_the_migrations_make_the_tables(database: Database) -> None:
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(connection)
+        assert compare_metadata(context, Base.metadata) == []
+
+
+def test_many_may_start_at_once(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    urls = [f"sqlite:///{tmp_path / 'new.sqlite'}"]
+    server = request.getfixturevalue("postgres")
+    urls.append(f"{server}/{new_database(server)}")
+    for url in urls:
+        with ThreadPoolExecutor(4) as threads:
+            for opened in threads.map(open_database, [url] * 4):
+                opened.close()
+
+
+def test_a_newer_schema_is_refused(database: Database) -> None:
+    with database.engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    url = database.engine.url.render_as_string(hide_password=False)
+    with pytest.raises(InputError, match="a schema that this version does not know"):
+        open_database(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "error"),
+    [
+        ("nonsense", "no database that the service can use"),
+        ("mysql://host/name", "no database that the service can use"),
+        ("sqlite://", "SQLite needs a file"),
+        ("postgresql://nobody@127.0.0.1:1/none", "cannot be opened"),
+    ],
+)
+def test_a_database_that_cannot_be_used_is_one_line(url: str, error: str) -> None:
+    with pytest.raises(InputError, match=error) as raised:
+        open_database(url)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "notes.sqlite"
+    path.write_text("these are my notes, not a database at all" * 100)
+    before = path.read_bytes()
+    with pytest.raises(InputError, match="cannot be opened"):
+        open_database(f"sqlite:///{path}")
+    assert path.read_bytes() == before

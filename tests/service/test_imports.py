@@ -1,0 +1,117 @@
+"""Imports: every row becomes a record, is counted as unchanged, or is named."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from cybersecqwen.service.database import Database
+from cybersecqwen.service.imports import Importer, begin, unfinished
+from cybersecqwen.service.tables import Import, Record
+
+from .conftest import ANA
+
+ROWS = [
+    {"id": "CVE-2030-1001", "text": "SQL injection in login.php."},
+    {"id": "CVE-2030-1002", "text": "A stack-based buffer overflow in the parser."},
+    {"text": "Cross-site scripting in the comment field."},
+]
+
+
+def lines(*rows: object) -> bytes:
+    return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+
+
+def take(importer: Importer, folder: Path, data: bytes, name: str = "feed.jsonl") -> Import:
+    number = begin(importer.database, name, io.BytesIO(data), actor=ANA, folder=folder)
+    return importer.finish(number)
+
+
+def problems(database: Database, number: int) -> list[str]:
+    with database.read() as session:
+        return [one.message for one in session.get_one(Import, number).problems]
+
+
+def counts(row: Import) -> tuple[int, int, int, int]:
+    return row.new, row.changed, row.unchanged, row.refused
+
+
+def test_every_row_is_a_record_or_named(importer: Importer, tmp_path: Path) -> None:
+    done = take(importer, tmp_path / "in", lines(*ROWS, {"id": "x"}) + b"{broken\n")
+    assert (done.state, counts(done)) == ("done", (3, 0, 0, 2))
+    said = problems(importer.database, done.id)
+    assert ["feed.jsonl:4: no text" in said[0], "feed.jsonl:5" in said[1]] == [True, True]
+    assert not any(str(tmp_path) in one for one in said)
+    with importer.database.read() as session:
+        held = {one.name: one.suggested for one in session.query(Record)}
+    assert held["CVE-2030-1001"] == "CWE-89"
+    assert held["feed.jsonl:3"] == "CWE-79"
+    assert list((tmp_path / "in").iterdir()) == []
+
+
+def test_what_is_known_is_unchanged_and_what_is_rewritten_changed(
+    importer: Importer, tmp_path: Path
+) -> None:
+    take(importer, tmp_path, lines(*ROWS))
+    again = ROWS[0] | {"text": "Path traversal in the download."}
+    assert counts(take(importer, tmp_path, lines(again, *ROWS[1:]))) == (0, 1, 2, 0)
+
+
+def test_of_one_name_in_one_file_each_row_counts(importer: Importer, tmp_path: Path) -> None:
+    again = ROWS[0] | {"text": "Path traversal in the download."}
+    assert counts(take(importer, tmp_path, lines(ROWS[0], again, again))) == (1, 1, 1, 0)
+
+
+def test_a_file_that_cannot_be_read_fails_and_says_why(importer: Importer, tmp_path: Path) -> None:
+    done = take(importer, tmp_path, b"", "empty.json")
+    assert (done.state, done.error) == (
+        "failed",
+        "empty.json: is empty (give a text, JSONL, CSV or a feed)",
+    )
+
+
+def test_a_killed_import_is_claimed_once_and_ends_with_the_same_records(
+    importer: Importer, tmp_path: Path
+) -> None:
+    database = importer.database
+    number = begin(database, "f.jsonl", io.BytesIO(lines(*ROWS)), actor=ANA, folder=tmp_path)
+    assert unfinished(database) == []  # it may still be running
+    with database.engine.begin() as connection:
+        connection.execute(text("UPDATE imports SET beat_at = '2020-01-01T00:00:00.000Z'"))
+    assert unfinished(database) == [number]
+    assert unfinished(database) == []
+    assert counts(importer.finish(number)) == (3, 0, 0, 0)
+
+
+def test_a_rejected_record_awaits_no_review(importer: Importer, tmp_path: Path) -> None:
+    row = {"id": "CVE-2030-1", "text": "** REJECT **", "rejected": True}
+    done = take(importer, tmp_path, lines(row))
+    assert counts(done) == (0, 0, 0, 1)
+    assert "rejected" in problems(importer.database, done.id)[0]
+
+
+def test_a_name_that_leads_elsewhere_stays_in_the_folder(
+    importer: Importer, tmp_path: Path
+) -> None:
+    folder = tmp_path / "in"
+    done = take(importer, folder, lines(*ROWS), "../../escape.jsonl")
+    assert done.state == "done"
+    assert sorted(path.name for path in tmp_path.iterdir() if path.suffix == ".jsonl") == []
+
+
+@pytest.mark.shared
+def test_a_real_feed_is_taken_in_with_labels_severity_and_exploitation(
+    importer: Importer, tmp_path: Path, shared: Path
+) -> None:
+    data = (shared / "nvd" / "nvdcve-2.0-2015.json.gz").read_bytes()
+    if importer.database.is_sqlite:
+        done = take(importer, tmp_path, data, "nvd.json.gz")
+        assert done.state == "done"
+        with importer.database.read() as session:
+            assert session.query(Record).count() == done.new
+            assert session.query(Record).filter(Record.severity >= 0).count() > 0.9 * done.new
+            assert session.query(Record).filter(Record.exploited).count() > 10

@@ -1,0 +1,98 @@
+"""The queue: its orders, filters and pages."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from cybersecqwen.analyst.classification import Given
+from cybersecqwen.errors import InputError
+from cybersecqwen.records import Vulnerability
+from cybersecqwen.service.database import Database
+from cybersecqwen.service.imports import Importer
+from cybersecqwen.service.queue import Filters, count, page, similar, states
+from cybersecqwen.service.reviews import Decision, decide
+from cybersecqwen.service.tables import Record
+
+from .conftest import ANA
+
+CRITICAL = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"
+LOW = "CVSS:3.1/AV:L/AC:H/PR:H/UI:R/S:U/C:L/I:N/A:N"
+TEXTS = {
+    "CVE-2021-44228": "Remote code injection through JNDI lookups in log messages.",  # is exploited
+    "CVE-2030-1001": "SQL injection in login.php of Foo allows attackers to read the database.",
+    "CVE-2030-1002": "SQL injection in search.php of Foo allows attackers to read the database.",
+    "CVE-2030-1003": "Something is wrong.",
+}
+VECTORS = {"CVE-2030-1001": LOW, "CVE-2030-1002": CRITICAL}
+
+
+@pytest.fixture(autouse=True)
+def _records(importer: Importer) -> None:
+    given = []
+    for name, text in TEXTS.items():
+        record = Vulnerability(
+            name, f"{name[4:8]}-05-01", text, ("CWE-79",), cvss3_vector=VECTORS.get(name)
+        )
+        given.append(Given(name, text, record=record))
+    importer.add(given, source="test", actor=ANA)
+
+
+def names(database: Database, **filters: object) -> list[str]:
+    with database.read() as session:
+        return [record.name for record in page(session, Filters(**filters)).records]
+
+
+def test_the_orders(database: Database) -> None:
+    urgent = ["CVE-2021-44228", "CVE-2030-1002", "CVE-2030-1001", "CVE-2030-1003"]
+    assert names(database, order="urgency") == urgent
+    assert names(database, order="severity")[:2] == ["CVE-2030-1002", "CVE-2030-1001"]
+    assert names(database, order="newest")[-1] == "CVE-2021-44228"
+    with database.read() as session:
+        shares = [one.confidence for one in page(session, Filters(order="uncertainty")).records]
+    assert shares == sorted(shares)
+
+
+def test_the_filters(database: Database) -> None:
+    assert names(database, exploited=True) == ["CVE-2021-44228"]
+    assert names(database, min_severity=9) == ["CVE-2030-1002"]
+    assert names(database, text="SEARCH.PHP") == ["CVE-2030-1002"]
+    assert names(database, text="100%") == []
+    assert names(database, name="cve-2021") == ["CVE-2021-44228"]
+    assert names(database, cwe="cwe 89", order="newest") == ["CVE-2030-1002", "CVE-2030-1001"]
+    assert set(names(database, differs=True)) >= {"CVE-2030-1001", "CVE-2030-1002"}
+    assert names(database, state="decided") == []
+    with database.read() as session:
+        assert count(session, Filters(cwe="CWE-89")) == 2
+    with pytest.raises(ValidationError):
+        Filters(order="alphabet")
+
+
+@pytest.mark.parametrize("order", ["urgency", "uncertainty", "severity", "newest"])
+def test_pages_show_each_record_once(database: Database, order: str) -> None:
+    seen, after = [], ""
+    with database.read() as session:
+        while True:
+            some = page(session, Filters(order=order), limit=1, after=after)
+            seen += [record.name for record in some.records]
+            if not (after := some.next):
+                break
+    assert seen == names(database, order=order)
+    assert set(seen) == set(TEXTS)
+
+
+@pytest.mark.parametrize("after", ["x", "bnVsbA", "W10"])
+def test_a_place_that_no_page_gave_is_refused(database: Database, after: str) -> None:
+    with pytest.raises(InputError, match="none that a page gave"), database.read() as session:
+        page(session, Filters(), after=after)
+
+
+def test_similar_decided_records(database: Database) -> None:
+    with database.write() as session:
+        first = session.query(Record).filter_by(name="CVE-2030-1001").one()
+        decide(session, first, Decision("accept"), actor=ANA)
+    with database.read() as session:
+        second = session.query(Record).filter_by(name="CVE-2030-1002").one()
+        [(other, share)] = similar(session, second)
+        assert (other.name, share > 0.5) == ("CVE-2030-1001", True)
+        assert states(session) == {"open": 3, "second": 0, "disputed": 0, "decided": 1}

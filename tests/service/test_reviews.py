@@ -1,0 +1,154 @@
+"""Verdicts: who may give which, what becomes of the record, and that the trail tells it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from sqlalchemy.orm import Session
+
+from cybersecqwen.analyst.classification import Given
+from cybersecqwen.errors import CyberSecQwenError, InputError
+from cybersecqwen.service import reviews
+from cybersecqwen.service.audit_trail import events, verify
+from cybersecqwen.service.database import Database
+from cybersecqwen.service.imports import Importer
+from cybersecqwen.service.reviews import ConflictError, Decision, ForbiddenError, decide
+from cybersecqwen.service.tables import Record
+
+from .conftest import ANA, BEN, CHIEF, READER
+
+ACCEPT, REJECT = Decision("accept"), Decision("reject", reason="not a vulnerability")
+XSS = Decision("correct", "cwe 79", "it is scripting")
+
+
+@pytest.fixture(autouse=True)
+def _records(importer: Importer) -> None:
+    text = "SQL injection in login.php allows attackers to read the database."
+    given = [Given(f"CVE-2030-{number}", text) for number in range(1001, 1004)]
+    importer.add(given, source="test", actor=ANA)
+
+
+def record(session: Session, number: int = 1001) -> Record:
+    return session.query(Record).filter_by(name=f"CVE-2030-{number}").one()
+
+
+def state(database: Database, number: int = 1001) -> tuple[str, str]:
+    with database.read() as session:
+        held = record(session, number)
+        return held.state, held.decided
+
+
+def test_a_suggestion_is_accepted_corrected_or_rejected(database: Database) -> None:
+    for number, decision in ((1001, ACCEPT), (1002, XSS), (1003, REJECT)):
+        with database.write() as session:
+            decide(session, record(session, number), decision, actor=ANA)
+    assert state(database, 1001) == ("decided", "CWE-89")
+    assert state(database, 1002) == ("decided", "CWE-79")
+    assert state(database, 1003) == ("decided", "")
+
+
+def test_a_second_reviewer_is_blind_and_a_third_resolves(database: Database) -> None:
+    with database.write() as session:
+        decide(session, record(session), ACCEPT, actor=ANA, second_share=1)
+    assert state(database) == ("second", "")
+    with database.read() as session:
+        assert reviews.visible(record(session), BEN) == []
+        assert len(reviews.visible(record(session), ANA)) == 1
+    with pytest.raises(ForbiddenError, match="same person"), database.write() as session:
+        decide(session, record(session), ACCEPT, actor=ANA)
+    with database.write() as session:
+        decide(session, record(session), XSS, actor=BEN, second_share=1)
+    assert state(database) == ("disputed", "")
+    with pytest.raises(ForbiddenError, match="reviewer may not"), database.write() as session:
+        decide(session, record(session), ACCEPT, actor=reviews.Actor("cyd"))
+    with database.write() as session:
+        decide(session, record(session), ACCEPT, actor=CHIEF)
+    assert state(database) == ("decided", "CWE-89")
+    with database.read() as session:
+        told = [json.loads(event.details) for event in events(session, "CVE-2030-1001")]
+        assert [one["shown"]["first_verdict_hidden"] for one in told] == [False, True, False]
+
+
+def test_two_who_agree_decide(database: Database) -> None:
+    for actor in (ANA, BEN):
+        with database.write() as session:
+            decide(session, record(session), XSS, actor=actor, second_share=1)
+    assert state(database) == ("decided", "CWE-79")
+
+
+def test_undo_and_sending_back_withdraw_and_delete_nothing(database: Database) -> None:
+    with database.write() as session:
+        decide(session, record(session), ACCEPT, actor=ANA)
+    with database.write() as session:
+        reviews.undo(session, ANA)
+    assert state(database) == ("open", "")
+    with database.write() as session:
+        decide(session, record(session), XSS, actor=ANA)
+    with database.write() as session:
+        reviews.send_back(session, record(session), actor=BEN, reason="look again")
+    assert state(database) == ("open", "")
+    with pytest.raises(ConflictError, match="gone on since"), database.write() as session:
+        reviews.undo(session, ANA)
+    with database.read() as session:
+        assert len(record(session).reviews) == 2
+        assert reviews.counting(record(session)) == []
+        assert verify(session).broken == ""
+
+
+@pytest.mark.parametrize(
+    ("decision", "actor", "error"),
+    [
+        (ACCEPT, READER, "reader may not judge"),
+        (Decision("correct", "CWE-99999"), ANA, "no weakness"),
+        (Decision("correct", "CWE-1000"), ANA, "no weakness"),  # a view
+    ],
+)
+def test_what_may_not_be_leaves_no_trace(
+    database: Database, decision: Decision, actor: reviews.Actor, error: str
+) -> None:
+    with pytest.raises(CyberSecQwenError, match=error), database.write() as session:
+        decide(session, record(session), decision, actor=actor)
+    with database.read() as session:
+        assert record(session).state == "open"
+        assert list(events(session, "CVE-2030-1001")) == []
+
+
+def test_a_verdict_on_what_has_changed_is_refused(database: Database, importer: Importer) -> None:
+    with database.read() as session:
+        seen = record(session).version
+    changed = Given("CVE-2030-1001", "A buffer overflow in the parser of Foo.")
+    importer.add([changed], source="test", actor=BEN)
+    with pytest.raises(ConflictError, match="changed meanwhile"), database.write() as session:
+        decide(session, record(session), ACCEPT, actor=ANA, version=seen)
+
+
+def test_a_text_that_changes_reopens_what_was_decided(
+    database: Database, importer: Importer
+) -> None:
+    with database.write() as session:
+        decide(session, record(session), ACCEPT, actor=ANA)
+    changed = Given("CVE-2030-1001", "A buffer overflow in the parser of Foo.")
+    importer.add([changed], source="test", actor=BEN)
+    assert state(database) == ("open", "")
+    with database.read() as session:
+        assert verify(session).broken == ""
+
+
+def test_bulk_says_before_what_it_does_then(database: Database) -> None:
+    with database.write() as session:
+        decide(session, record(session), REJECT, actor=BEN)
+    with database.write() as session:
+        every = session.query(Record).order_by(Record.id).all()
+        foreseen = reviews.preview(every, XSS, actor=ANA)
+        assert foreseen == ({"CWE-79": 2}, {"it is decided already": 1})
+        assert reviews.decide_all(session, every, XSS, actor=ANA) == foreseen
+
+
+def test_a_comment_is_kept_and_an_empty_one_refused(database: Database) -> None:
+    with database.write() as session:
+        reviews.add_comment(session, record(session), " see the patch ", actor=ANA)
+    with database.read() as session:
+        assert [one.text for one in record(session).comments] == ["see the patch"]
+    with pytest.raises(InputError, match="empty"), database.write() as session:
+        reviews.add_comment(session, record(session), "  ", actor=ANA)
