@@ -1,8 +1,10 @@
-"""Ask a language model for several answers to each of many texts, gather and weigh them.
+"""Query a language model several times for each of many texts, and weigh its answers.
 
-asked = requests(protocol, 7, prompt)                   # one for each seed of the protocol
-for answers in in_order(engine.generate(asked), [7], samples=5):
-print(answers)                                      # the 5 answers to item 7
+    for texts in answers(engine.generate, protocol, {7: prompt}):
+        print(texts)                # the answers to item 7, one for each seed of the protocol
+
+>>> weighed({"CWE-79": 0.6, "CWE-80": 0.2}, {"CWE-80": 3})
+{'CWE-79': 0.3, 'CWE-80': 0.6}
 """
 
 from __future__ import annotations
