@@ -80,7 +80,7 @@ class _Draft(NamedTuple):
 
 def write_answers(
     answers: Iterable[QuestionAnswer],
-    model: str | Path,
+    model: str | Path | OptionalModel,
     *,
     ahead: int = AHEAD,
     report: FailureReport | None = None,
@@ -88,12 +88,14 @@ def write_answers(
 ) -> Iterator[QuestionAnswer]:
     """Yield every question with the answer that a model wrote and the passages bear out.
 
-    `model` and `options` are those of `engines.open_model`. So many answers as `ahead` are read
-    together, and all are yielded in their order. `report`, by default the log, is told of what the
-    model has no text for; once it has failed for good it is not asked again, and the embedded
-    answers stand. Raises InputError where the string names no model.
+    `model` and `options` are those of `engines.open_model`, or it is open already. So many answers
+    as `ahead` are read together, and all are yielded in their order. `report`, by default the log,
+    is told of what the model has no text for; once it has failed for good it is not asked again,
+    and the embedded answers stand. Raises InputError where the string names no model.
     """
-    writer = OptionalModel(str(model), report=report, **options)
+    writer = model
+    if not isinstance(writer, OptionalModel):
+        writer = OptionalModel(str(writer), report=report, **options)
     index, left = knowledge(), iter(answers)
     for begin in count(step=ahead):
         drafts = [_draft(question, answer, index) for question, answer in islice(left, ahead)]

@@ -25,6 +25,7 @@ from cybersecqwen.cli import (
     hub,
     knowledge,
     lookup,
+    mcp,
     records,
     scoring,
     serving,
@@ -103,7 +104,7 @@ _SECTIONS = {
         scoring.protocols,
         evaluate.probe,
     ),
-    "Ecosystem": (export.export, serving.serve_model, serving.parity, hub.push, hub.pull),
+    "Ecosystem": (mcp.mcp, export.export, serving.serve_model, serving.parity, hub.push, hub.pull),
 }
 for _title, _commands in _SECTIONS.items():
     main.add_section(_title, _commands)

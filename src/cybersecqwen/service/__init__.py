@@ -7,4 +7,5 @@ audit_trail who decided what, when, why and on what was shown: hash-chained, app
 queue       which records await review, in what order
 reviews     verdicts: the first, a blind second, and a third where the two differ
 imports     files into records, each with its suggestion, and every refused row named
+mcp_server  lookup, classify and ask as tools of an assistant
 """
