@@ -38,8 +38,8 @@ model: $(VENV)/.train ## Train the small language model on two CPU cores, and wr
 	env -u OMP_NUM_THREADS $(BIN)/cybersecqwen run smollm2-135m-cpu \
 	  $(if $(RECORDS),--records $(RECORDS)) $(if $(BENCHMARK),--benchmark $(BENCHMARK))
 
-test: setup ## Run all tests; T=tests/engines runs some, COVERAGE=1 measures what they cover
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(if $(COVERAGE),--cov --cov-report=term:skip-covered) $(T)
+test: setup ## Run the tests that need no real inputs; T=tests/engines runs some, T="-m shared" the others
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(if $(COVERAGE),--cov --cov-report=term:skip-covered) $(or $(T),-m "not shared")
 
 test-fast: setup ## Run the tests that take no model, network or large input: about a minute
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not slow and not shared" $(T)

@@ -72,7 +72,7 @@ class Parameters(NamedTuple):
                 "mapping_values": self.mapping.calibration.values,
             }
         buffer = io.BytesIO()
-        np.savez(
+        np.savez_compressed(
             buffer,
             facts=np.frombuffer(json.dumps(facts, separators=(",", ":")).encode(), np.uint8),
             bigrams=self.vocabulary.bigrams.astype(np.uint32),
