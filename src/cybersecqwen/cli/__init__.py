@@ -20,6 +20,7 @@ from cybersecqwen.cli import (
     classify,
     data,
     dataset,
+    drift,
     evaluate,
     export,
     hub,
@@ -76,7 +77,7 @@ def main(ctx: click.Context, quiet: bool, verbose: bool) -> None:
 
 
 _SECTIONS = {
-    "Analyst": (lookup.lookup, classify.classify, ask.ask, knowledge.knowledge),
+    "Analyst": (lookup.lookup, classify.classify, ask.ask, drift.drift, knowledge.knowledge),
     "Data": (
         data.fetch,
         records.records,

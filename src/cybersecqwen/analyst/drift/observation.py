@@ -1,0 +1,221 @@
+"""What drift is measured on: classified records, each with its day and what others say of it.
+
+    selection = Selection("month", size=500)
+    for record in read_vulnerabilities(Path("records.jsonl")):
+        selection.add(record)
+    observations = list(observe(selection.records()))
+
+Of each month or week a sample is enough, and always the same one is taken: that of the lowest
+checksums of the ids. Records without a usable day are counted, and none is dropped in silence.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
+
+from cybersecqwen.analyst.classification import classify
+from cybersecqwen.analyst.local_records import given_of
+from cybersecqwen.cwe.label import LABEL_SOURCES, labels_of
+from cybersecqwen.errors import InputError
+from cybersecqwen.files import Json
+from cybersecqwen.formats.rows import Report, jsonl_rows
+from cybersecqwen.records import Vulnerability
+
+if TYPE_CHECKING:
+    from cybersecqwen.analyst.embedded_classifier import Classifier
+
+Period = Literal["month", "week"]
+_Item = TypeVar("_Item")
+
+REVIEWED = "reviewed"  # the source of labels that are a reviewer's verdicts
+_PRUNE = 2  # times the size of a sample that is held while records are read
+
+
+class Window(NamedTuple):
+    """A calendar month or an ISO week."""
+
+    name: str  # 2025-03 or 2025-W09
+    end: date  # the first day after it
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One classified text: the first candidate, and what each source of labels calls it.
+
+    `cwe` is "" where the classifier had no candidate. `labels` are by source: nvd, cna, cisa_adp,
+    reviewed; a verdict that no weakness can be told is "".
+    """
+
+    id: str
+    day: date
+    text: str
+    cwe: str
+    confidence: float
+    abstain: bool = False
+    labels: dict[str, str] = field(default_factory=dict)
+
+
+def window_of(day: date, by: Period) -> Window:
+    """Return the window that a day lies in.
+
+    >>> window_of(date(2024, 12, 30), "week")
+    Window(name='2025-W01', end=datetime.date(2025, 1, 6))
+    """
+    if by == "week":
+        year, week, weekday = day.isocalendar()
+        return Window(f"{year}-W{week:02}", day + timedelta(days=8 - weekday))
+    following = (day.replace(day=1) + timedelta(days=31)).replace(day=1)
+    return Window(f"{day:%Y-%m}", following)
+
+
+def day_of(text: str) -> date | None:
+    """Return the day of an ISO date or time, None where the text is neither."""
+    try:
+        return date.fromisoformat(text[:10])
+    except ValueError:
+        return None
+
+
+def sample(items: dict[str, _Item], size: int) -> dict[str, _Item]:
+    """Take the items with the lowest checksums of their ids, which no order of reading changes."""
+    if len(items) <= size:
+        return items
+    chosen = sorted(items, key=lambda key: (zlib.crc32(key.encode()), key))[:size]
+    return {key: items[key] for key in chosen}
+
+
+class Selection:
+    """A sample of the records of each window, taken while they are read.
+
+    Of a record that is there twice the first one counts. With `newest` only so many of the newest
+    windows are held, with `since` only those that end after it.
+    """
+
+    def __init__(
+        self,
+        by: Period,
+        *,
+        size: int,
+        newest: int = 0,
+        since: date = date.min,
+        today: date | None = None,
+    ) -> None:
+        self._by, self._size, self._newest, self._since = by, size, newest, since
+        self._today = today or date.today()
+        self._windows: dict[Window, dict[str, Vulnerability]] = {}
+        self.left_out: Counter[str] = Counter()  # how many, by why
+
+    def add(self, record: Vulnerability) -> None:
+        """Take a record in, or count why it is not."""
+        if reason := self._add(record):
+            self.left_out[reason] += 1
+
+    def _add(self, record: Vulnerability) -> str:
+        if record.rejected or not record.description:
+            return "rejected" if record.rejected else "without a description"
+        day = day_of(record.published)
+        if day is None:
+            return "without a date"
+        if day > self._today:
+            return "with a date to come"
+        window = window_of(day, self._by)
+        oldest = min(self._windows, key=lambda w: w.end, default=window)
+        full = self._newest and len(self._windows) >= self._newest
+        if window.end <= self._since or (full and window.end < oldest.end):
+            return "older"
+        if window not in self._windows and full:
+            self.left_out["older"] += len(self._windows.pop(oldest))
+        held = self._windows.setdefault(window, {})
+        held.setdefault(record.cve_id, record)
+        if len(held) > _PRUNE * self._size:
+            self.left_out["beyond the sample"] += len(held) - self._size
+            self._windows[window] = sample(held, self._size)
+        return ""
+
+    def records(self) -> Iterator[Vulnerability]:
+        """Yield the sample, window by window."""
+        for window in sorted(self._windows, key=lambda w: w.end):
+            held = self._windows[window]
+            chosen = sample(held, self._size)
+            self.left_out["beyond the sample"] += len(held) - len(chosen)
+            self._windows[window] = chosen
+            yield from chosen.values()
+
+
+def observe(
+    records: Iterable[Vulnerability], classifier: Classifier | None = None
+) -> Iterator[Observation]:
+    """Classify dated records by what feeds would label them with, which labels can be held against.
+
+    Raises InputError for a record without a date.
+    """
+    records = list(records)
+    results = classify(map(given_of, records), classifier=classifier, top=1, as_labelled=True)
+    for record, result in zip(records, results, strict=True):
+        day = day_of(record.published)
+        if day is None:
+            raise InputError("has no date", where=record.cve_id)
+        cwe, confidence = "", 0.0
+        if result.candidates:
+            cwe, confidence = result.candidates[0].cwe, result.candidates[0].confidence
+        yield Observation(
+            record.cve_id,
+            day,
+            record.description,
+            cwe,
+            confidence,
+            result.abstain,
+            first_labels(record),
+        )
+
+
+def first_labels(record: Vulnerability) -> dict[str, str]:
+    """Return the first CWE that each source gives a record; sources without one are left out."""
+    given = labels_of(record)
+    firsts = {s: next((c for c in given[s] if c.startswith("CWE-")), "") for s in LABEL_SOURCES}
+    return {source: cwe for source, cwe in firsts.items() if cwe}
+
+
+def read_verdicts(path: Path, report: Report) -> Iterator[Observation]:
+    """Yield reviewers' verdicts, one JSON object a line; a row that is wrong goes to `report`.
+
+    `at` is when the verdict was given, `cwe` the reviewer's, null where no weakness can be told,
+    `suggested` what the tool said, null where it said nothing, and `confidence` its confidence.
+    """
+    with path.open("rb") as lines:
+        for where, row in jsonl_rows(lines, str(path), report):
+            try:
+                yield _verdict(row, where)
+            except InputError as error:
+                report(error)
+
+
+def _verdict(row: Json, where: str) -> Observation:
+    missing = [name for name in ("id", "cwe", "suggested", "at") if name not in row]
+    if missing:
+        tip = 'a verdict is {"id", "text", "cwe", "suggested", "confidence", "at"}'
+        raise InputError(f"no {missing[0]}", where=where, tip=tip)
+    day = day_of(str(row["at"]))
+    if day is None:
+        raise InputError(f"{row['at']!r} is not a date", where=where, tip="write it as 2025-12-01")
+    confidence = row.get("confidence") or 0.0
+    if isinstance(confidence, bool) or not isinstance(confidence, int | float):
+        raise InputError(f"the confidence is {confidence!r}", where=where, tip="give 0 to 1")
+    if not 0 <= confidence <= 1:
+        raise InputError(f"the confidence is {confidence:g}", where=where, tip="give 0 to 1")
+    suggested = str(row["suggested"] or "")
+    return Observation(
+        str(row["id"]),
+        day,
+        str(row.get("text") or ""),
+        suggested,
+        float(confidence),
+        not suggested,
+        {REVIEWED: str(row["cwe"] or "")},
+    )
