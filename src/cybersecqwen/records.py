@@ -45,6 +45,7 @@ class Vulnerability:
     # When upstream last changed it, UTC to the millisecond; "" where the record does not say.
     modified: str = field(default="", compare=False)
     where: str = field(default="", compare=False)  # file:position it was read from
+    cwe_reviewed: tuple[str, ...] = ()  # by a verdict of our own, not upstream's
 
 
 class KnownExploitation(NamedTuple):

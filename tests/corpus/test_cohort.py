@@ -98,3 +98,9 @@ def test_years_count_by_cve_id_or_by_publication() -> None:
     undated = replace(GOOD, published="")
     assert in_cohort(undated, published)
     assert select(undated, published, load_catalogue()).reason == "no-publication-date"
+
+
+def test_a_verdict_counts_before_every_label_of_a_feed() -> None:
+    reviewed = outcome(CORPUS, cwe_reviewed=("CWE-80",))
+    assert isinstance(reviewed, Candidate)
+    assert (reviewed.cwe, reviewed.label_source) == ("CWE-80", "reviewed")

@@ -193,12 +193,12 @@ def test_kev_is_read_as_records_too(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_read_hides_no_records_beside_it(tmp_path: Path) -> None:
-    write(tmp_path, {"version": "2.1.0", "runs": []}, "a.sarif.json")
+    write(tmp_path, {"@context": "https://openvex.dev/ns", "statements": []}, "a.vex.json")
     write(tmp_path, {"type": "bundle", "objects": [{"source": "enterprise-attack"}]}, "b.json")
     write(tmp_path, OSV, "c.json")
     errors: list[InputError] = []
     assert [one.cve_id for one in read_vulnerabilities(tmp_path, errors.append)] == [CVE]
-    assert [Path(str(error.where)).name for error in errors] == ["a.sarif.json", "b.json"]
+    assert [Path(str(error.where)).name for error in errors] == ["a.vex.json", "b.json"]
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ from cybersecqwen.cli import (
     scoring,
     serving,
     stages,
+    workplace,
 )
 from cybersecqwen.cli.group import CleanFormatter, Group
 from cybersecqwen.cli.streams import Repeats
@@ -78,6 +79,7 @@ def main(ctx: click.Context, quiet: bool, verbose: bool) -> None:
 
 _SECTIONS = {
     "Analyst": (lookup.lookup, classify.classify, ask.ask, drift.drift, knowledge.knowledge),
+    "Workplace": (workplace.workplace, workplace.audit_trail),
     "Data": (
         data.fetch,
         records.records,

@@ -58,7 +58,16 @@ _COLUMNS = {
     for form, names in _NAMES.items()
 }
 _IDS = ("cve_id", "cve", "cveId", "cve-id", "id")
-_LABELS = ("cwe", "cwe_id", "label", "cwe_nvd", "cwe_cna", "cwe_cisa_adp", "cvss3_vector")
+_LABELS = (
+    "cwe",
+    "cwe_id",
+    "label",
+    "cwe_nvd",
+    "cwe_cna",
+    "cwe_cisa_adp",
+    "cvss3_vector",
+    "cwe_reviewed",
+)
 _LABEL_COLUMNS = [f"{name}{place}" for name in _LABELS for place in ("", "[]", "[].text")]
 # Columns whose text answers or thinks: the ids in it are not what the row is about.
 _SAID = {*(name for name, said in _ANSWERS.items() if said), "rejected", "thinking"}
@@ -121,7 +130,7 @@ def _texts(fields: Json | Vulnerability, where: str, reading: Reading) -> list[_
 
 
 def _of_record(record: Vulnerability) -> Row:
-    labels = (*record.cwe_nvd, *record.cwe_cna, *record.cwe_cisa_adp)
+    labels = (*record.cwe_nvd, *record.cwe_cna, *record.cwe_cisa_adp, *record.cwe_reviewed)
     answer = " ".join((*labels[::-1], record.cvss3_vector or ""))
     return Row(record.description, (record.cve_id,), answer)
 

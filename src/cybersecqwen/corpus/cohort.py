@@ -21,7 +21,7 @@ from cybersecqwen.contamination import Row, normalised
 from cybersecqwen.cwe.catalogue import PLACEHOLDERS
 from cybersecqwen.cwe.cause import names
 from cybersecqwen.cwe.identifiers import cve_year, normalise_cve
-from cybersecqwen.cwe.label import Label, labels_of, primary_label
+from cybersecqwen.cwe.label import REVIEWED, Label, labels_of, primary_label
 from cybersecqwen.records import Dropped, Vulnerability, Weakness
 
 T = TypeVar("T")
@@ -46,10 +46,11 @@ def select(
 ) -> Candidate | Dropped | None:
     """Turn a record into a candidate, or say why it is none; None for one of other years.
 
-    The label is the first usable one of the first source that has any, in the
-    recipe's order of sources: a weakness of the catalogue, and a category or a
-    discouraged weakness only where the recipe keeps those; with `named`, where the
-    record has no other label and its text names the weakness. NVD's placeholders
+    The label is the first usable one of the first source that has any: a reviewer's
+    verdict, or else in the recipe's order of sources. Usable is a weakness of the
+    catalogue, and a category or a discouraged weakness only where the recipe keeps
+    those; with `named`, where the record has no other label and its text names the
+    weakness. NVD's placeholders
     and deprecated entries are never usable. Where the text itself names a CWE by
     its id, no other label is, unless the recipe keeps what contradicts its text.
     """
@@ -58,7 +59,9 @@ def select(
     reason = _unfit(vulnerability, corpus)
     if reason:
         return _drop(vulnerability, *reason)
-    labels, sources = labels_of(vulnerability, placeholders=True), corpus.label_sources
+    given = labels_of(vulnerability, placeholders=True)
+    labels = {**given, REVIEWED: vulnerability.cwe_reviewed}
+    sources = (REVIEWED, *corpus.label_sources)
     text = vulnerability.description
     named = _named(text) if corpus.contradicted == "drop" else frozenset()
 

@@ -16,6 +16,8 @@ from cybersecqwen.records import Vulnerability
 
 # Who gives labels, in the order in which theirs count.
 LABEL_SOURCES = {"nvd": "NVD", "cna": "CNA", "cisa_adp": "CISA-ADP"}
+REVIEWED = "reviewed"  # a reviewer here, whose verdict counts before any label of a feed
+GIVERS = {REVIEWED: "a reviewer", **LABEL_SOURCES}
 
 Labels = Mapping[str, tuple[str, ...]]
 

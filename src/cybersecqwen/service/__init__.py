@@ -8,4 +8,6 @@ queue       which records await review, in what order
 reviews     verdicts: the first, a blind second, and a third where the two differ
 imports     files into records, each with its suggestion, and every refused row named
 mcp_server  lookup, classify and ask as tools of an assistant
+exports     records with verdicts and the audit trail, in other programs' formats
+backup      a copy that is checked before it replaces an older one
 """

@@ -1,7 +1,7 @@
 """Take in files: each record with its suggestion, and every row that was refused by name.
 
     import_id = begin(database, Path("feed.json.gz"), actor=actor, folder=folder)
-    work = Importer(database, classifier=…, settings=settings)
+    work = open_importer(database, settings)
     work.finish(import_id)
 
 `begin` returns once a copy of the file is safe on disk. `finish` can be killed and called again:
@@ -24,16 +24,19 @@ from typing import IO, Any
 from sqlalchemy import insert, select, update
 
 from cybersecqwen.analyst.classification import Classification, Given, as_row, classify
+from cybersecqwen.analyst.classifiers import open_classifier
 from cybersecqwen.analyst.embedded_classifier import Classifier
 from cybersecqwen.analyst.exploitation import known_exploited
 from cybersecqwen.analyst.labels import conflict, record_labels
 from cybersecqwen.analyst.texts import read_file
+from cybersecqwen.artifacts import FOLDER, certificate_of
 from cybersecqwen.errors import CyberSecQwenError, InputError
-from cybersecqwen.files import Json
+from cybersecqwen.files import Json, read_json
 from cybersecqwen.records import Vulnerability
 from cybersecqwen.service.audit_trail import append
 from cybersecqwen.service.database import Database
 from cybersecqwen.service.reviews import Actor, reopen
+from cybersecqwen.service.settings import ServiceSettings
 from cybersecqwen.service.tables import UNRATED, Import, ImportProblem, Record, utc_now
 from cybersecqwen.sources.severity import main_severity
 
@@ -78,6 +81,21 @@ def unfinished(database: Database) -> list[int]:
     )
     with database.write() as session:
         return list(session.scalars(claim))
+
+
+def open_importer(
+    database: Database, settings: ServiceSettings, *, records: Sequence[Path] = ()
+) -> Importer:
+    """Return an importer that classifies with the model of the settings on top of what ships."""
+    certificate = read_json(certificate_of(FOLDER, "cwe-classifier.npz"))
+    return Importer(
+        database,
+        open_classifier(settings.model, grounded=settings.model != "embedded"),
+        engine=settings.model,
+        artifact=certificate["sha256"],
+        threshold=settings.threshold,
+        records=records,
+    )
 
 
 @dataclass

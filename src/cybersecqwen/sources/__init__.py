@@ -38,13 +38,17 @@ from cybersecqwen.sources import (
     cvelist,
     cwe,
     cyclonedx,
+    defectdojo,
+    dependency_track,
     epss,
     kev,
     nvd,
     nvd_api,
+    opencve,
     osv,
     record_list,
     record_table,
+    sarif,
 )
 from cybersecqwen.sources.feed import Feed
 from cybersecqwen.sources.recordstore import database, query
@@ -56,7 +60,6 @@ def _unread(name: str, title: str, *keys: str) -> Feed:
 
 
 _UNREAD = (
-    _unread("sarif", "a code scan in SARIF", "version", "runs"),
     _unread("openvex", "an OpenVEX document", "@context", "statements"),
     _unread("spdx", "a bill of materials in SPDX", "spdxVersion"),
     _unread("nvd-1", "NVD JSON 1.1, the format before 2.0", "CVE_Items"),
@@ -80,6 +83,10 @@ FEEDS: dict[str, Feed] = {
     "osv": osv.FEED,
     "csaf": csaf.FEED,
     "cyclonedx": cyclonedx.FEED,
+    "sarif": sarif.FEED,
+    "dependency-track": dependency_track.FEED,
+    "defectdojo": defectdojo.FEED,
+    "opencve": opencve.FEED,
     **{feed.name: feed for feed in _UNREAD},
     "cti-bench": cti_bench_dataset.FEED,
     "recordstore": Feed(
@@ -93,8 +100,9 @@ FEEDS: dict[str, Feed] = {
 
 ACCEPTED = (
     "accepted are NVD JSON 2.0 (feed, API pages or bare records), CVE JSON 5 (file, folder, zip, "
-    "tar), KEV, OSV, CSAF and CycloneDX in JSON, a list of these or one a line, a .parquet "
-    "or .jsonl table of records, and the record store"
+    "tar), KEV, OSV, CSAF and CycloneDX in JSON, a list of these or one a line, SARIF, findings of "
+    "DefectDojo and Dependency-Track, notifications of OpenCVE, a .parquet or .jsonl table of "
+    "records, and the record store"
 )
 _MEMBERS = (".json", ".xml")  # files of a folder or archive to look into, also packed
 _SEEKABLE = (ZIP, record_table.MAGIC, database.MAGIC)  # whose readers do not take a stream

@@ -5,7 +5,8 @@
 
 Columns: cve_id, published, description, cwe_nvd, cwe_cna, cwe_cisa_adp (lists),
 cvss3_vector, assigner, description_source, and where the table has them rejected, modified (an
-ISO timestamp), status, and cvss (a list of source, version, vector and score).
+ISO timestamp), status, cvss (a list of source, version, vector and score), and cwe_reviewed (what
+a reviewer here decided, in a list).
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ class _Columns(Schema, title="a row of Vulnerability columns"):
     cwe_nvd: list[str] | None
     cwe_cna: list[str] | None
     cwe_cisa_adp: list[str] | None
+    cwe_reviewed: list[str] | None = None
     cvss3_vector: str | None
     assigner: str | None
     description_source: str | None
@@ -169,6 +171,7 @@ def _record(row: Json, where: str) -> Vulnerability:
         cwe_nvd=tuple(one.cwe_nvd or ()),
         cwe_cna=tuple(one.cwe_cna or ()),
         cwe_cisa_adp=tuple(one.cwe_cisa_adp or ()),
+        cwe_reviewed=tuple(one.cwe_reviewed or ()),
         cvss3_vector=one.cvss3_vector,
         assigner=one.assigner,
         description_source=one.description_source,
@@ -205,7 +208,7 @@ def _wanted_type(name: str, kind: Any) -> str:
     """Name the type that the column should have, or nothing when it has it."""
     from pyarrow import types
 
-    if name in LABELS:
+    if name in (*LABELS, "cwe_reviewed"):
         listed = types.is_list(kind) or types.is_large_list(kind)
         listed = types.is_null(kind) or (listed and _is_text(kind.value_type))
         return "" if listed else "a list of text"

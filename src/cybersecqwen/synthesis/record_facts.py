@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 from cybersecqwen.config import Corpus
 from cybersecqwen.corpus.cohort import by_text, select
-from cybersecqwen.cwe.label import LABEL_SOURCES
+from cybersecqwen.cwe.label import GIVERS
 from cybersecqwen.records import Dropped, Vulnerability, Weakness
 from cybersecqwen.synthesis.pair import CVE_TEXT, Grounding
 from cybersecqwen.synthesis.wording import read_templates
@@ -60,7 +60,7 @@ class RecordFacts:
         """State the label, who gave it, and how MITRE wants the entry used."""
         if self.weakness is None:
             return Grounding("CWE label", self.cve_id, "")
-        source, of = LABEL_SOURCES[self.label_source], self.weakness
+        source, of = GIVERS[self.label_source], self.weakness
         about = f"{of.abstraction}, mapping {of.usage}".strip(", ")
         text = f"{self.cve_id}; CWE by {source}: {of.cwe_id} {of.name} ({about})"
         return Grounding("CWE label", self.cve_id, text)

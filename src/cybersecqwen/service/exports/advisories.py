@@ -1,0 +1,165 @@
+"""Records as advisories: CSAF 2.0 and CycloneDX VEX 1.6.
+
+https://docs.oasis-open.org/csaf/csaf/v2.0/csaf-v2.0.html, https://cyclonedx.org/docs/1.6/json/
+
+A verdict says which weakness a record is of, not whether some product is affected. So no product
+has a status: in CSAF the only one is called unknown, and in CycloneDX the analysis is in triage, or
+a false positive where a reviewer rejected the record.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterable, Iterator
+
+from cybersecqwen import __version__
+from cybersecqwen.cwe.catalogue import load_catalogue
+from cybersecqwen.cwe.identifiers import normalise_cve
+from cybersecqwen.files import Json
+from cybersecqwen.service.exports.export import NAME, Export, ExportedRecord, Trail, document
+
+_PRODUCT = "unknown"
+_METHODS = {"2.0": "CVSSv2", "3.0": "CVSSv3", "3.1": "CVSSv31", "4.0": "CVSSv4"}
+
+
+def _csaf(records: Iterable[ExportedRecord], trail: Trail) -> Iterator[str]:
+    at = trail.at
+    before = {
+        "document": {
+            "category": "csaf_base",
+            "csaf_version": "2.0",
+            "lang": "en",
+            "title": "Vulnerabilities with the weaknesses that reviewers decided on",
+            "publisher": {
+                "category": "user",
+                "name": f"{NAME} workplace",
+                "namespace": "urn:cybersecqwen:workplace",
+            },
+            "notes": [
+                {
+                    "category": "other",
+                    "title": "Audit trail",
+                    "text": f"The last of {trail.events} events is {trail.head}.",
+                }
+            ],
+            "tracking": {
+                "id": f"cybersecqwen-{trail.head[:16]}",
+                "version": "1",
+                "status": "final",
+                "initial_release_date": at,
+                "current_release_date": at,
+                "revision_history": [{"number": "1", "date": at, "summary": "Exported"}],
+                "generator": {"engine": {"name": NAME, "version": __version__}, "date": at},
+            },
+        },
+        "product_tree": {
+            "full_product_names": [
+                {"product_id": _PRODUCT, "name": "The product is not stated by the record"}
+            ]
+        },
+    }
+    yield from document(before, "vulnerabilities", map(_flaw, records))
+
+
+def _flaw(one: ExportedRecord) -> Json:
+    record = one.record
+    flaw: Json = {}
+    if normalise_cve(record.name) == record.name:
+        flaw["cve"] = record.name
+    else:
+        flaw["ids"] = [{"system_name": f"{NAME} workplace", "text": record.name}]
+    if record.decided:
+        flaw["cwe"] = {"id": record.decided, "name": load_catalogue()[record.decided].name}
+    notes = {
+        "Description": ("description", record.text),
+        "Verdict": ("other", one.summary()),
+        "Audit trail": ("other", json.dumps(one.trail(), ensure_ascii=False)),
+    }
+    cvss = one.cvss
+    if cvss and cvss.version == "4.0":
+        notes["CVSS 4.0"] = ("other", f"{cvss.vector} {cvss.score:g}")
+    elif cvss and cvss.vector:
+        flaw["scores"] = [{"products": [_PRODUCT], **_score(one)}]
+    flaw["notes"] = [
+        {"category": category, "title": title, "text": text}
+        for title, (category, text) in notes.items()
+        if text
+    ]
+    if record.published:
+        flaw["release_date"] = f"{record.published[:10]}T00:00:00Z"
+    return flaw
+
+
+def _score(one: ExportedRecord) -> Json:
+    cvss = one.cvss
+    if cvss is None:
+        return {}
+    facts = {"version": cvss.version, "vectorString": cvss.vector, "baseScore": cvss.score}
+    if cvss.version == "2.0":
+        return {"cvss_v2": facts}
+    return {"cvss_v3": facts | {"baseSeverity": one.severity.upper()}}
+
+
+def _cyclonedx(records: Iterable[ExportedRecord], trail: Trail) -> Iterator[str]:
+    before = {
+        "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.6",
+        "serialNumber": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, trail.head + trail.at)}",
+        "version": 1,
+        "metadata": {
+            "timestamp": trail.at,
+            "tools": {
+                "components": [{"type": "application", "name": NAME, "version": __version__}]
+            },
+            "properties": _properties({"audit-head": trail.head, "audit-events": trail.events}),
+        },
+    }
+    yield from document(before, "vulnerabilities", map(_vulnerability, records))
+
+
+def _vulnerability(one: ExportedRecord) -> Json:
+    record, cvss = one.record, one.cvss
+    flaw: Json = {"bom-ref": f"record-{record.id}", "id": record.name}
+    if cvss:
+        rating = {
+            "score": cvss.score,
+            "severity": one.severity.lower() or "unknown",
+            "method": _METHODS[cvss.version],
+        }
+        flaw["ratings"] = [rating | ({"vector": cvss.vector} if cvss.vector else {})]
+    if record.decided:
+        flaw["cwes"] = [int(record.decided.removeprefix("CWE-"))]
+    flaw["description"] = record.text
+    if record.published:
+        flaw["published"] = f"{record.published[:10]}T00:00:00Z"
+    state = "false_positive" if one.verdict == "reject" else "in_triage"
+    flaw["analysis"] = {"state": state, "detail": one.summary()}
+    if record.decided_at:
+        flaw["analysis"]["lastUpdated"] = record.decided_at
+    flaw["properties"] = _properties(
+        {
+            "state": record.state,
+            "verdict": one.verdict,
+            "suggested": record.suggested,
+            "confidence": f"{record.confidence:g}",
+            "engine": record.engine,
+            "artifact": record.artifact,
+            "events": json.dumps(one.trail(), ensure_ascii=False),
+        }
+    )
+    return flaw
+
+
+def _properties(values: Json) -> list[Json]:
+    return [{"name": f"cybersecqwen:{name}", "value": str(value)} for name, value in values.items()]
+
+
+CSAF = Export("a CSAF 2.0 document", ".csaf.json", "application/json", _csaf)
+CYCLONEDX = Export(
+    "a CycloneDX 1.6 document, also for Dependency-Track",
+    ".cdx.json",
+    "application/vnd.cyclonedx+json",
+    _cyclonedx,
+)
