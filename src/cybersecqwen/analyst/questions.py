@@ -25,7 +25,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from cybersecqwen.analyst.related import knowledge
 from cybersecqwen.analyst.vulnerabilities.answers import answer_from_records
 from cybersecqwen.analyst.vulnerabilities.nicknames import find_nicknames
-from cybersecqwen.cwe.identifiers import cve_ids, entry_ids, normalise_ids, unread_ids
+from cybersecqwen.cwe.identifiers import (
+    cve_ids,
+    entry_ids,
+    normalise_cve,
+    normalise_ids,
+    unread_ids,
+)
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.linking import named
 from cybersecqwen.embedded.option_ranker import MOST, answer_multiple_choice
@@ -71,12 +77,21 @@ class Conversation:
     'T1110.003 Password Spraying is mitigated by'
     """
 
-    def __init__(self, *, records: Sequence[Path] = ()) -> None:
-        """Begin with no subject; `records` are those of `ask`."""
+    def __init__(self, *, records: Sequence[Path] = (), about: Sequence[str] = ()) -> None:
+        """Begin with no subject, or go on about ids; `records` are those of `ask`.
+
+        Raises InputError for an id of which nothing is known.
+        """
         _check_files(records)
         self._records = records
-        self._about: tuple[int, ...] = ()
-        self._cves: tuple[str, ...] = ()
+        self._cves = (*filter(None, map(normalise_cve, about)),)
+        self._about = (*(_position(one) for one in about if not normalise_cve(one)),)
+
+    @property
+    def about(self) -> tuple[str, ...]:
+        """The ids that the last question was about, for a conversation that goes on elsewhere."""
+        entries = knowledge().entries
+        return (*self._cves, *(entries[position].entry_id for position in self._about))
 
     def ask(self, question: str) -> Answer:
         """Answer a free question as `ask` does."""
@@ -87,6 +102,13 @@ class Conversation:
             cves = [one.id for one in answer.evidence if one.kind == "vulnerability"]
             self._cves, self._about = (*cves[:_SUBJECTS],), about
         return answer
+
+
+def _position(entry_id: str) -> int:
+    position = knowledge().position(entry_id)
+    if position is None:
+        raise InputError(f"{entry_id!r} is not in the knowledge base", tip="give an id of an entry")
+    return position
 
 
 def _points_back(question: str) -> bool:

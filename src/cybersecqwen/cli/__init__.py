@@ -29,6 +29,7 @@ from cybersecqwen.cli import (
     mcp,
     records,
     scoring,
+    service,
     serving,
     stages,
     workplace,
@@ -79,7 +80,7 @@ def main(ctx: click.Context, quiet: bool, verbose: bool) -> None:
 
 _SECTIONS = {
     "Analyst": (lookup.lookup, classify.classify, ask.ask, drift.drift, knowledge.knowledge),
-    "Workplace": (workplace.workplace, workplace.audit_trail),
+    "Workplace": (service.serve, workplace.workplace, workplace.audit_trail),
     "Data": (
         data.fetch,
         records.records,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from pathlib import Path
+from secrets import token_hex
 
 from platformdirs import user_data_path
 from pydantic import BaseModel, ConfigDict, Field
@@ -25,6 +26,12 @@ class ServiceSettings(BaseModel):
 
     `database` is a URL: sqlite:///FILE or postgresql://USER@HOST/NAME. `second_share` is the share
     of records, 0 to 1, that a second reviewer judges without seeing the first verdict.
+
+    Other models are given `model_timeout` seconds an answer. `names` are those of hosts, beside
+    this machine's own, by which clients call the service. A client may send `rate_limit` requests a
+    second to each worker, `burst` at once; 0 is no limit, and the default on one machine. Bodies
+    have up to `body_limit` bytes, files and streams `upload_limit`. `secret` signs the tokens of
+    forms, the same in every worker.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -36,6 +43,14 @@ class ServiceSettings(BaseModel):
     model: str = "embedded"
     threshold: float = Field(default=THRESHOLD, ge=0, le=1)
     second_share: float = Field(default=0.0, ge=0, le=1)
+    workers: int = Field(default=1, ge=1, le=64)
+    names: tuple[str, ...] = ()
+    rate_limit: float = Field(default=0.0, ge=0)
+    burst: float = Field(default=100.0, ge=1)
+    body_limit: int = Field(default=8 << 20, ge=1 << 10)
+    upload_limit: int = Field(default=1 << 30, ge=1 << 10)
+    model_timeout: float = Field(default=60.0, gt=0)
+    secret: str = Field(default_factory=token_hex, repr=False)
 
     @property
     def database_url(self) -> str:

@@ -1,0 +1,280 @@
+"""The shapes of requests and answers, as the OpenAPI describes them.
+
+Requests are read by these. Answers are made by the functions that the command line uses too, and
+written once: they are held against these in the tests alone.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictInt,
+    StrictStr,
+    TypeAdapter,
+    ValidationError,
+)
+
+from cybersecqwen.service.problems import invalid
+
+_T = TypeVar("_T")
+
+MOST_TEXTS = 1000  # of one list; more go as NDJSON
+_ABOUT = 20  # ids that a question may point back to
+_TURNS = 200  # messages of a chat
+
+Id = StrictStr | Annotated[StrictInt, Field(ge=-(2**53), le=2**53)]
+
+
+class _Input(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Lenient(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class TextInput(_Input):
+    """A text to classify; without an id it gets its position, from 1."""
+
+    text: StrictStr
+    id: Id | None = None
+
+
+class ClassifyOptions(_Input):
+    """How texts are classified."""
+
+    top: int = Field(3, ge=1, le=20, description="Candidates of each text.")
+    threshold: float | None = Field(
+        None, ge=0, le=1, description="Confidence below which the model abstains."
+    )
+
+
+class Source(BaseModel):
+    """What gave an answer."""
+
+    engine: str = Field(examples=["embedded"])
+    model: str = Field(examples=["embedded"])
+    artifact: str = Field(examples=["cwe-classifier.npz"])
+    sha256: str = Field(description="Of the artifact.")
+    protocol: str = Field(examples=["model-card/1"])
+    fallback: dict[str, str] | None = Field(
+        None, description="Which model failed, and why, where the embedded one answers for it."
+    )
+
+
+class CandidateOutput(BaseModel):
+    """A CWE that a text may be mapped to."""
+
+    cwe: str
+    name: str
+    confidence: float
+    usage: str
+    abstraction: str | None
+    better: str | None
+
+
+class EvidenceSpan(BaseModel):
+    """Words of the text that speak for the first candidate."""
+
+    start: int
+    end: int
+    text: str
+    weight: float
+
+
+class ClassificationOutput(BaseModel):
+    """The candidates for one text, as `cybersecqwen classify --json` prints them."""
+
+    id: str | int
+    candidates: list[CandidateOutput]
+    confidence: float = Field(description="Of the first candidate; 0 without one.")
+    abstain: bool
+    reason: str | None
+    rationale: str
+    evidence: list[EvidenceSpan]
+    labels: list[dict[str, Any]]
+    difference: str | None
+    feed_label: dict[str, Any] | None
+    chain: list[str]
+    description: dict[str, Any] | None
+    grounding: dict[str, Any] | None = None
+    source: Source
+
+
+class LineError(BaseModel):
+    """What stands in the place of a line that cannot be read."""
+
+    line: int
+    error: str
+
+
+class QuestionInput(_Input):
+    """A question: free, or with options to choose from. `about` is that of the answer before."""
+
+    question: StrictStr = Field(min_length=1)
+    options: tuple[StrictStr, ...] = Field((), max_length=26)
+    about: tuple[StrictStr, ...] = Field((), max_length=_ABOUT)
+    guess: bool = False
+    top: int = Field(3, ge=0, le=50, description="Evidence.")
+    id: Id = 0
+
+
+class EvidenceOutput(BaseModel):
+    """An entry of the knowledge base that an answer rests on."""
+
+    id: str
+    name: str
+    kind: str
+    section: str
+    url: str
+    score: float
+    passage: str | None
+    other: dict[str, str] | None
+
+
+class AnswerOutput(BaseModel):
+    """An answer, as `cybersecqwen ask --json` prints it; `about` goes with the next question."""
+
+    id: str | int
+    answer: str
+    confidence: float
+    covered: bool
+    evidence: list[EvidenceOutput]
+    grounding: dict[str, Any] | None = None
+    about: list[str]
+    source: Source
+
+
+class LookupOutput(BaseModel):
+    """All that is at hand about a CVE, as `cybersecqwen lookup --json` prints it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: str
+    description: str
+    rejected: bool
+    classification: dict[str, Any]
+    confidence: float
+    missing: list[str]
+    source: Source
+
+
+class TextPart(_Lenient):
+    """A part of a message."""
+
+    type: str
+    text: str = ""
+
+
+class ChatMessage(_Lenient):
+    """A turn of a chat."""
+
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
+    content: str | tuple[TextPart, ...] | None = None
+
+    @property
+    def plain(self) -> str:
+        """The text of all parts."""
+        if isinstance(self.content, str):
+            return self.content
+        return "\n".join(part.text for part in self.content or () if part.type == "text")
+
+
+class StreamOptions(_Lenient):
+    """What a stream ends with."""
+
+    include_usage: bool = False
+
+
+class ChatRequest(_Lenient):
+    """A chat in OpenAI's form; what concerns sampling has no effect on a deterministic model."""
+
+    model: str
+    messages: tuple[ChatMessage, ...] = Field(min_length=1, max_length=_TURNS)
+    stream: bool | None = False
+    stream_options: StreamOptions | None = None
+    n: int | None = Field(1, ge=1, le=8)
+
+
+class ChatAnswer(BaseModel):
+    """The message of a choice."""
+
+    role: Literal["assistant"] = "assistant"
+    content: str
+
+
+class ChatChoice(BaseModel):
+    """One of the answers, which are alike."""
+
+    index: int
+    message: ChatAnswer
+    finish_reason: Literal["stop"] = "stop"
+
+
+class ChatUsage(BaseModel):
+    """How long prompt and answer are, in words."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+
+
+class ChatCompletion(BaseModel):
+    """An answer in OpenAI's form; `cybersecqwen` holds what it rests on."""
+
+    id: str
+    object: Literal["chat.completion"] = "chat.completion"
+    created: int
+    model: str
+    choices: list[ChatChoice]
+    usage: ChatUsage
+    cybersecqwen: dict[str, Any]
+
+
+class ModelOutput(BaseModel):
+    """A model that is served."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int
+    owned_by: str
+
+
+class ModelList(BaseModel):
+    """The models that are served."""
+
+    object: Literal["list"] = "list"
+    data: list[ModelOutput]
+
+
+class Health(BaseModel):
+    """Whether the service runs, and of what version it is."""
+
+    status: Literal["ok"] = "ok"
+    version: str
+
+
+def parse(adapter: TypeAdapter[_T], body: bytes) -> _T:
+    """Read a body of JSON; raises ProblemError that names what is wrong with which part."""
+    try:
+        return adapter.validate_json(body)
+    except ValidationError as error:
+        raise invalid(error.errors(include_url=False, include_input=False)) from error
+
+
+def json_body(model: type[BaseModel], *, examples: dict[str, Any], listed: bool = False) -> Any:
+    """Describe a body of JSON that a route reads by itself, for its OpenAPI."""
+    reference = {"$ref": f"#/components/schemas/{model.__name__}"}
+    many = {"type": "array", "items": reference, "minItems": 1, "maxItems": MOST_TEXTS}
+    schema = {"anyOf": [reference, many]} if listed else reference
+    named = {name: {"value": value} for name, value in examples.items()}
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": schema, "examples": named}},
+        }
+    }

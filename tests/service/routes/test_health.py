@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from starlette.testclient import TestClient
+
+from cybersecqwen import __version__
+from cybersecqwen.service.app import create_app
+from cybersecqwen.service.settings import ServiceSettings
+
+
+def test_a_service_is_healthy_and_ready_until_it_stops(tmp_path: Path) -> None:
+    app = create_app(ServiceSettings(folder=tmp_path))
+    with TestClient(app, base_url="http://localhost") as client:
+        assert client.get("/health").json() == {"status": "ok", "version": __version__}
+        assert client.get("/ready").status_code == 200
+        app.state.stopping = True
+        answer = client.get("/ready")
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+        assert client.get("/health").status_code == 200
+    assert (tmp_path / "workplace.sqlite").exists()
+
+
+def test_a_service_without_its_database_is_not_ready(tmp_path: Path) -> None:
+    app = create_app(ServiceSettings(folder=tmp_path))
+    with TestClient(app, base_url="http://localhost") as client:
+        app.state.database.close()
+        for path in tmp_path.glob("workplace.sqlite*"):
+            path.unlink()
+        (tmp_path / "workplace.sqlite").write_bytes(b"no database" * 100)
+        answer = client.get("/ready")
+        assert answer.status_code == 503
+        assert "database" in answer.json()["detail"]
+        assert str(tmp_path) not in answer.text
+
+
+def test_metrics_count_requests_by_route_and_texts(client: TestClient) -> None:
+    client.post("/v1/classify", json={"text": "A cake recipe."})
+    client.get("/v1/lookup/hello")
+    client.get("/nowhere/at/all")
+    text = client.get("/metrics").text
+    assert 'requests_total{method="GET",route="/v1/lookup/{id}",status="404"}' in text
+    assert 'requests_total{method="GET",route="other",status="404"}' in text
+    assert 'cybersecqwen_texts_total{abstained="true"}' in text
+    assert "nowhere" not in text
