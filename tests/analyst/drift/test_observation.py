@@ -10,12 +10,11 @@ import pytest
 
 from cybersecqwen.analyst.drift.observation import (
     Selection,
-    day_of,
     first_labels,
     observe,
     read_verdicts,
-    window_of,
 )
+from cybersecqwen.analyst.drift.windows import day_of, window_of
 from cybersecqwen.errors import InputError
 from cybersecqwen.records import Vulnerability
 
@@ -106,6 +105,7 @@ def test_verdicts_are_read_and_wrong_ones_reported(tmp_path: Path) -> None:
         {**good, "id": "d", "at": "soon"},
         {**good, "id": "e", "at": "2024-05-03", "confidence": 90},
         {**good, "id": "f", "at": "2024-05-03", "confidence": "high"},
+        {**good, "id": "g", "at": "2999-01-01"},
     ]
     path = tmp_path / "verdicts.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows) + "not JSON\n", "utf-8")
@@ -116,8 +116,15 @@ def test_verdicts_are_read_and_wrong_ones_reported(tmp_path: Path) -> None:
         ("b", {"reviewed": ""}),
     ]
     told = " ".join(str(error) for error in errors)
-    assert len(errors) == 5
-    for what in ("no at", "'soon' is not a date", "confidence is 90", "'high'", "jsonl:7"):
+    assert len(errors) == 6
+    for what in (
+        "no at",
+        "'soon' is not a date",
+        "confidence is 90",
+        "'high'",
+        "yet to come",
+        "jsonl:8",
+    ):
         assert what in told
 
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 from cybersecqwen.analyst.drift.chart import drift_svg
 from cybersecqwen.analyst.drift.drift_report import (
     GROUPS,
-    REFERENCE_WINDOWS,
     SAMPLE,
     Alarm,
     DriftReport,
@@ -32,6 +31,7 @@ from cybersecqwen.analyst.drift.observation import (
 )
 from cybersecqwen.analyst.drift.readings import Reading
 from cybersecqwen.analyst.drift.rule import MEASURES, RULE, AlarmRule
+from cybersecqwen.analyst.drift.windows import REFERENCE_WINDOWS
 
 __all__ = [
     "GROUPS",

@@ -13,26 +13,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from typing import Literal, NamedTuple
 
-from cybersecqwen.analyst.drift.observation import (
-    REVIEWED,
-    Observation,
-    Period,
-    Window,
-    sample,
-    window_of,
-)
+from cybersecqwen.analyst.drift.observation import REVIEWED, Observation
 from cybersecqwen.analyst.drift.readings import (
     Reading,
     Windows,
     explain,
+    judged,
     read_accuracy,
     read_group,
     read_labels,
 )
-from cybersecqwen.analyst.drift.rule import MEASURES, RULE, AlarmRule, judge
+from cybersecqwen.analyst.drift.rule import MEASURES, RULE, AlarmRule
+from cybersecqwen.analyst.drift.windows import Period, Window, sample, split, window_of
 from cybersecqwen.cwe.label import LABEL_SOURCES
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json
@@ -41,7 +36,6 @@ Role = Literal["reference", "watched", "unfinished"]
 
 ALL, UNLABELLED = "all", "none"
 GROUPS = {ALL: "all", **LABEL_SOURCES, UNLABELLED: "no label", REVIEWED: "reviewers"}
-REFERENCE_WINDOWS: dict[Period, int] = {"month": 12, "week": 26}  # of a reference, the most
 SAMPLE = 500  # records of a window
 
 _ByWindow = dict[Window, list[Observation]]
@@ -129,7 +123,9 @@ def report(
     verdicts = _by_window(reviewed, settings)
     records = _by_window(observations, settings) or verdicts
     given = _by_window(reference, settings)
-    before, after = _split({**records, **verdicts}, given, settings)
+    before, after = split(
+        {**records, **verdicts}, given, by=settings.by, until=settings.reference_until
+    )
     of_records = _Samples.of(given or records, before, records, after)
     of_verdicts = _Samples.of(verdicts, before, verdicts, after)
     _check(of_records, settings)
@@ -188,22 +184,6 @@ def _by_window(observations: Iterable[Observation], settings: DriftSettings) -> 
     return {window: list(sample(held, settings.size).values()) for window, held in windows.items()}
 
 
-def _split(
-    windows: Iterable[Window], given: _ByWindow, settings: DriftSettings
-) -> tuple[list[Window], list[Window]]:
-    """Return the windows of the reference and those after it, in the order of time."""
-    ordered = sorted(windows, key=lambda window: window.end)
-    most = REFERENCE_WINDOWS[settings.by]
-    if given:
-        return sorted(given, key=lambda window: window.end)[-most:], ordered
-    if settings.reference_until:
-        last = settings.reference_until + timedelta(days=1)
-        before = [window for window in ordered if window.end <= last]
-        return before[-most:], ordered[len(before) :]
-    newest = ordered[-2 * most :]
-    return newest[: len(newest) // 2], newest[len(newest) // 2 :]
-
-
 def _check(samples: _Samples, settings: DriftSettings) -> None:
     rule = settings.rule
     enough = sum(len(window) >= rule.least_records for window in samples.before.values())
@@ -231,26 +211,15 @@ def _readings(records: _Samples, verdicts: _Samples, rule: AlarmRule) -> Iterato
         own = records.group(group)
         if not any((*own.before.values(), *own.after.values())):
             continue
-        readings = list(read_group(group, *own, rule))
-        yield from _judged(readings, rule) if group == ALL else readings
+        readings = list(read_group(group, *own, rule=rule))
+        yield from judged(readings, rule) if group == ALL else readings
         if group in LABEL_SOURCES:
-            labels = list(_judged(list(read_labels(group, *records, rule)), rule))
+            labels = list(judged(list(read_labels(group, *records, rule=rule)), rule))
             yield from labels
             moved = {reading.window for reading in labels if reading.alarm}
             yield from read_accuracy(group, *records, unjudged=moved, rule=rule)
     if any(verdicts.after.values()):
         yield from read_accuracy(REVIEWED, *verdicts, rule=rule)
-
-
-def _judged(readings: Sequence[Reading], rule: AlarmRule) -> Iterator[Reading]:
-    """Yield the readings of a group with their alarms, each measure by itself."""
-    for measure in dict.fromkeys(reading.measure for reading in readings):
-        own = [reading for reading in readings if reading.measure == measure]
-        yield from (reading for reading in own if reading.reference)
-        watched = [reading for reading in own if not reading.reference]
-        alarms = judge([r.deviation for r in watched], MEASURES[measure].side, rule)
-        for reading, alarm in zip(watched, alarms, strict=True):
-            yield reading._replace(alarm=alarm)
 
 
 def _alarms(readings: Sequence[Reading], records: _Samples, verdicts: _Samples) -> Iterator[Alarm]:

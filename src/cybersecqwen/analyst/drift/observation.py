@@ -11,15 +11,15 @@ checksums of the ids. Records without a usable day are counted, and none is drop
 
 from __future__ import annotations
 
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING
 
 from cybersecqwen.analyst.classification import classify
+from cybersecqwen.analyst.drift.windows import Period, Window, day_of, sample, window_of
 from cybersecqwen.analyst.local_records import given_of
 from cybersecqwen.cwe.label import LABEL_SOURCES, labels_of
 from cybersecqwen.errors import InputError
@@ -30,18 +30,8 @@ from cybersecqwen.records import Vulnerability
 if TYPE_CHECKING:
     from cybersecqwen.analyst.embedded_classifier import Classifier
 
-Period = Literal["month", "week"]
-_Item = TypeVar("_Item")
-
 REVIEWED = "reviewed"  # the source of labels that are a reviewer's verdicts
 _PRUNE = 2  # times the size of a sample that is held while records are read
-
-
-class Window(NamedTuple):
-    """A calendar month or an ISO week."""
-
-    name: str  # 2025-03 or 2025-W09
-    end: date  # the first day after it
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,35 +49,6 @@ class Observation:
     confidence: float
     abstain: bool = False
     labels: dict[str, str] = field(default_factory=dict)
-
-
-def window_of(day: date, by: Period) -> Window:
-    """Return the window that a day lies in.
-
-    >>> window_of(date(2024, 12, 30), "week")
-    Window(name='2025-W01', end=datetime.date(2025, 1, 6))
-    """
-    if by == "week":
-        year, week, weekday = day.isocalendar()
-        return Window(f"{year}-W{week:02}", day + timedelta(days=8 - weekday))
-    following = (day.replace(day=1) + timedelta(days=31)).replace(day=1)
-    return Window(f"{day:%Y-%m}", following)
-
-
-def day_of(text: str) -> date | None:
-    """Return the day of an ISO date or time, None where the text is neither."""
-    try:
-        return date.fromisoformat(text[:10])
-    except ValueError:
-        return None
-
-
-def sample(items: dict[str, _Item], size: int) -> dict[str, _Item]:
-    """Take the items with the lowest checksums of their ids, which no order of reading changes."""
-    if len(items) <= size:
-        return items
-    chosen = sorted(items, key=lambda key: (zlib.crc32(key.encode()), key))[:size]
-    return {key: items[key] for key in chosen}
 
 
 class Selection:
@@ -204,6 +165,8 @@ def _verdict(row: Json, where: str) -> Observation:
     day = day_of(str(row["at"]))
     if day is None:
         raise InputError(f"{row['at']!r} is not a date", where=where, tip="write it as 2025-12-01")
+    if day > date.today():
+        raise InputError(f"{row['at']!r} is yet to come", where=where, tip="check the clock")
     confidence = row.get("confidence") or 0.0
     if isinstance(confidence, bool) or not isinstance(confidence, int | float):
         raise InputError(f"the confidence is {confidence!r}", where=where, tip="give 0 to 1")

@@ -17,7 +17,7 @@ import numpy as np
 from cybersecqwen.analyst.drift.accuracy import Cusum, alike
 from cybersecqwen.analyst.drift.class_mix import Distance, class_distance, count, moved
 from cybersecqwen.analyst.drift.observation import Observation
-from cybersecqwen.analyst.drift.rule import MEASURES, RULE, AlarmRule, Baseline
+from cybersecqwen.analyst.drift.rule import MEASURES, RULE, AlarmRule, Baseline, judge
 from cybersecqwen.analyst.drift.vocabulary import Words, telling_apart, telling_words, words_of
 from cybersecqwen.benchmark.statistics import mean, wilson
 
@@ -113,11 +113,16 @@ _SHARES = ("confidence", "confidence_answered", "abstained")
 
 
 def read_group(
-    group: str, reference: Windows, watched: Windows, rule: AlarmRule = RULE
+    group: str,
+    reference: Windows,
+    watched: Windows,
+    *,
+    rule: AlarmRule = RULE,
+    readers: Mapping[str, Reader] = READERS,
 ) -> Iterator[Reading]:
     """Yield the readings of a group's records; none of them is an alarm yet."""
     enough = {name: w for name, w in reference.items() if len(w) >= rule.least_records}
-    for measure, reader in READERS.items():
+    for measure, reader in readers.items():
         if len(enough) < rule.least_windows:
             note = f"{len(enough)} windows of the reference have {rule.least_records} records"
             for name, window, own in _each(reference, watched):
@@ -149,7 +154,7 @@ def read_group(
 
 
 def read_labels(
-    source: str, reference: Windows, watched: Windows, rule: AlarmRule = RULE
+    source: str, reference: Windows, watched: Windows, *, rule: AlarmRule = RULE
 ) -> Iterator[Reading]:
     """Yield the share of all records that a source labels."""
     shares = [_share(source, window) for window in reference.values() if window]
@@ -225,6 +230,17 @@ def read_accuracy(
 def _right(source: str, window: Sample) -> tuple[int, int]:
     held = [o.cwe == o.labels[source] for o in window if source in o.labels]
     return sum(held), len(held)
+
+
+def judged(readings: Sequence[Reading], rule: AlarmRule = RULE) -> Iterator[Reading]:
+    """Yield the readings of a group with their alarms, each measure by itself."""
+    for measure in dict.fromkeys(reading.measure for reading in readings):
+        own = [reading for reading in readings if reading.measure == measure]
+        yield from (reading for reading in own if reading.reference)
+        watched = [reading for reading in own if not reading.reference]
+        alarms = judge([r.deviation for r in watched], MEASURES[measure].side, rule)
+        for reading, alarm in zip(watched, alarms, strict=True):
+            yield reading._replace(alarm=alarm)
 
 
 def explain(reading: Reading, reference: Sequence[Sample], current: Sample) -> str:
