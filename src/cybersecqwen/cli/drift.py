@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 from pathlib import Path
@@ -56,9 +57,9 @@ def drift(inputs: tuple[Path, ...], by: str, as_json: bool, **options: Any) -> N
     bad = Bad()
     until = date.fromisoformat(iso_day(reference_until)) if reference_until else None
     settings = DriftSettings("week" if by == "week" else "month", until, options["sample"])
-    verdicts = list(read_verdicts(reviewed, bad.report)) if reviewed else []
+    left_out: Counter[str] = Counter()
+    verdicts = list(read_verdicts(reviewed, bad.report, left_out)) if reviewed else []
     paths: tuple[Path | None, ...] = inputs or (() if reviewed else (None,))
-    left_out: dict[str, int] = {}
     outcome = report(
         _observations(paths, settings, bad, left_out),
         reference=_observations((reference,) if reference else (), settings, bad, left_out),
@@ -79,7 +80,7 @@ def drift(inputs: tuple[Path, ...], by: str, as_json: bool, **options: Any) -> N
 
 
 def _observations(
-    paths: Iterable[Path | None], settings: DriftSettings, bad: Bad, left_out: dict[str, int]
+    paths: Iterable[Path | None], settings: DriftSettings, bad: Bad, left_out: Counter[str]
 ) -> list[Observation]:
     """Read records, sample each window, and classify the sample."""
     from cybersecqwen.analyst.drift import REFERENCE_WINDOWS, Selection, observe
@@ -97,8 +98,7 @@ def _observations(
         for record in _read(path, bad):
             selection.add(record)
     sampled = list(selection.records())
-    for reason, number in selection.left_out.items():
-        left_out[reason] = left_out.get(reason, 0) + number
+    left_out.update(selection.left_out)
     return list(_progress(observe(sampled), len(sampled)))
 
 
@@ -124,7 +124,7 @@ def _progress(observations: Iterator[Observation], total: int) -> Iterable[Obser
     return tqdm(observations, desc="classify", total=total, unit=" records")
 
 
-def _text(outcome: DriftReport, left_out: dict[str, int]) -> Iterator[str]:
+def _text(outcome: DriftReport, left_out: Counter[str]) -> Iterator[str]:
     """Yield a table of the windows, what was not computed or left out, and the alarms."""
     yield _table(outcome)
     if notes := list(_notes(outcome)):

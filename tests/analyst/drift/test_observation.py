@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from datetime import date
 from pathlib import Path
 
@@ -106,14 +107,19 @@ def test_verdicts_are_read_and_wrong_ones_reported(tmp_path: Path) -> None:
         {**good, "id": "e", "at": "2024-05-03", "confidence": 90},
         {**good, "id": "f", "at": "2024-05-03", "confidence": "high"},
         {**good, "id": "g", "at": "2999-01-01"},
+        {**good, "id": "h", "confidence": 0.3, "decided_at": "2024-05-04T10:00:00.000Z"},
+        {**good, "id": "i", "confidence": 0.3, "decided_at": None},
     ]
     path = tmp_path / "verdicts.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows) + "not JSON\n", "utf-8")
     errors: list[InputError] = []
-    seen = list(read_verdicts(path, errors.append))
+    left_out: Counter[str] = Counter()
+    seen = list(read_verdicts(path, errors.append, left_out))
+    assert left_out == {"without a verdict": 1}
     assert [(one.id, one.labels) for one in seen] == [
         ("a", {"reviewed": "CWE-89"}),
         ("b", {"reviewed": ""}),
+        ("h", {"reviewed": "CWE-89"}),
     ]
     told = " ".join(str(error) for error in errors)
     assert len(errors) == 6
@@ -123,7 +129,7 @@ def test_verdicts_are_read_and_wrong_ones_reported(tmp_path: Path) -> None:
         "confidence is 90",
         "'high'",
         "yet to come",
-        "jsonl:8",
+        "jsonl:10",
     ):
         assert what in told
 

@@ -24,6 +24,7 @@ from cybersecqwen.analyst.local_records import given_of
 from cybersecqwen.cwe.label import LABEL_SOURCES, labels_of
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json
+from cybersecqwen.formats.archives import readable
 from cybersecqwen.formats.rows import Report, jsonl_rows
 from cybersecqwen.records import Vulnerability
 
@@ -143,16 +144,25 @@ def first_labels(record: Vulnerability) -> dict[str, str]:
     return {source: cwe for source, cwe in firsts.items() if cwe}
 
 
-def read_verdicts(path: Path, report: Report) -> Iterator[Observation]:
+def read_verdicts(
+    path: Path, report: Report, left_out: Counter[str] | None = None
+) -> Iterator[Observation]:
     """Yield reviewers' verdicts, one JSON object a line; a row that is wrong goes to `report`.
 
     `at` is when the verdict was given, `cwe` the reviewer's, null where no weakness can be told,
     `suggested` what the tool said, null where it said nothing, and `confidence` its confidence.
+    Records that the workplace exports have `decided_at` for `at`; where that is null there is no
+    verdict yet, which is counted in `left_out`.
     """
-    with path.open("rb") as lines:
+    with readable(path), path.open("rb") as lines:
         for where, row in jsonl_rows(lines, str(path), report):
+            at = row.get("at", row.get("decided_at", ""))
+            if at is None:
+                if left_out is not None:
+                    left_out["without a verdict"] += 1
+                continue
             try:
-                yield _verdict(row, where)
+                yield _verdict({**row, "at": at} if at else row, where)
             except InputError as error:
                 report(error)
 
@@ -162,23 +172,28 @@ def _verdict(row: Json, where: str) -> Observation:
     if missing:
         tip = 'a verdict is {"id", "text", "cwe", "suggested", "confidence", "at"}'
         raise InputError(f"no {missing[0]}", where=where, tip=tip)
-    day = day_of(str(row["at"]))
-    if day is None:
-        raise InputError(f"{row['at']!r} is not a date", where=where, tip="write it as 2025-12-01")
-    if day > date.today():
-        raise InputError(f"{row['at']!r} is yet to come", where=where, tip="check the clock")
-    confidence = row.get("confidence") or 0.0
-    if isinstance(confidence, bool) or not isinstance(confidence, int | float):
-        raise InputError(f"the confidence is {confidence!r}", where=where, tip="give 0 to 1")
-    if not 0 <= confidence <= 1:
-        raise InputError(f"the confidence is {confidence:g}", where=where, tip="give 0 to 1")
     suggested = str(row["suggested"] or "")
     return Observation(
         str(row["id"]),
-        day,
+        _verdict_day(row["at"], where),
         str(row.get("text") or ""),
         suggested,
-        float(confidence),
+        _confidence(row.get("confidence") or 0.0, where),
         not suggested,
         {REVIEWED: str(row["cwe"] or "")},
     )
+
+
+def _verdict_day(at: object, where: str) -> date:
+    day = day_of(str(at))
+    if day is None:
+        raise InputError(f"{at!r} is not a date", where=where, tip="write it as 2025-12-01")
+    if day > date.today():
+        raise InputError(f"{at!r} is yet to come", where=where, tip="check the clock")
+    return day
+
+
+def _confidence(given: object, where: str) -> float:
+    if isinstance(given, int | float) and not isinstance(given, bool) and 0 <= given <= 1:
+        return float(given)
+    raise InputError(f"the confidence is {given!r}", where=where, tip="give 0 to 1")
