@@ -37,13 +37,12 @@ from cybersecqwen.service.audit_trail import append
 from cybersecqwen.service.database import Database
 from cybersecqwen.service.reviews import Actor, reopen
 from cybersecqwen.service.settings import ServiceSettings
-from cybersecqwen.service.tables import UNRATED, Import, ImportProblem, Record, utc_now
+from cybersecqwen.service.tables import EXPLOITED, UNRATED, Import, ImportProblem, Record, utc_now
 from cybersecqwen.sources.severity import main_severity
 
 _BATCH = 500  # records, of one transaction
 _PROBLEMS = 1000  # refused rows of one file that are kept with their reasons; all are counted
 _STALE = 60  # seconds without a beat after which another process goes on with an import
-_EXPLOITED = 1000.0  # what known exploitation adds to the urgency, above any severity
 
 
 def begin(database: Database, name: str, stream: IO[bytes], *, actor: Actor, folder: Path) -> int:
@@ -231,7 +230,7 @@ def _facts(record: Vulnerability | None, result: Classification, exploited: bool
         "suggested": first.cwe if first else "",
         "confidence": confidence,
         "abstained": result.abstain,
-        "urgency": exploited * _EXPLOITED + 10 * max(severity, 0.0) + 1 - confidence,
+        "urgency": exploited * EXPLOITED + 10 * max(severity, 0.0) + 1 - confidence,
         "classification": as_row(result),
     }
 

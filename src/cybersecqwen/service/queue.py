@@ -25,7 +25,7 @@ from cybersecqwen.cwe.rationale import STOP_WORDS
 from cybersecqwen.embedded.tokenizer import words
 from cybersecqwen.errors import InputError
 from cybersecqwen.service.reviews import STATES, State
-from cybersecqwen.service.tables import Record
+from cybersecqwen.service.tables import EXPLOITED, Record
 
 Order = Literal["urgency", "uncertainty", "severity", "newest"]
 ORDERS: dict[Order, tuple[Any, bool]] = {  # by which column, and whether the highest comes first
@@ -35,7 +35,8 @@ ORDERS: dict[Order, tuple[Any, bool]] = {  # by which column, and whether the hi
     "newest": (Record.published, True),
 }
 MOST = 500  # records of a page
-_COMPARED = 200  # decided records that a record is compared with
+_COMPARED = 200  # decided records that a record is compared with, twice
+_LATEST = 1000  # decisions that are looked through for the same weakness
 
 
 class Filters(BaseModel):
@@ -72,17 +73,31 @@ class Page:
 def page(session: Session, filters: Filters, *, limit: int = 50, after: str = "") -> Page:
     """Read a page of the queue. Raises InputError for an `after` that no page gave."""
     column, descending = ORDERS[filters.order]
-    query = select(Record).where(*conditions(filters)).options(defer(Record.text))
+    query = select(Record).options(defer(Record.text))
     if after:
         last = tuple_(*_parse(after))
         key = tuple_(column, Record.id)
         query = query.where(key < last if descending else key > last)
     ordered = (column.desc(), Record.id.desc()) if descending else (column, Record.id)
     limit = min(limit, MOST)
-    records = session.scalars(query.order_by(*ordered).limit(limit + 1)).all()
+    query = query.order_by(*ordered).limit(limit + 1)
+    # The indexes are by state: of all states the first ones of each are taken, and merged.
+    some = [
+        filters.model_copy(update={"state": state})
+        for state in ([filters.state] if filters.state else STATES)
+    ]
+    records = [r for one in some for r in session.scalars(query.where(*conditions(one)))]
+    if len(some) > 1:
+        records.sort(key=lambda r: (getattr(r, column.key), r.id), reverse=descending)
     more = len(records) > limit
     records = records[:limit]
     return Page(records, _cursor(records[-1], column.key) if more else "")
+
+
+def following(session: Session, filters: Filters, record: Record) -> int | None:
+    """Return the id of the record that comes after one in the queue; None where it is the last."""
+    after = page(session, filters, limit=1, after=_cursor(record, ORDERS[filters.order][0].key))
+    return after.records[0].id if after.records else None
 
 
 def _cursor(record: Record, column: str) -> str:
@@ -113,6 +128,8 @@ def conditions(filters: Filters) -> list[ColumnElement[bool]]:
     chosen: list[ColumnElement[bool]] = [
         column == value for column, value in exact.items() if value is not None
     ]
+    if filters.exploited:  # by an index
+        chosen.append(Record.urgency >= EXPLOITED)
     if filters.name:
         chosen.append(Record.name.istartswith(filters.name, autoescape=True))
     if filters.text:
@@ -139,8 +156,8 @@ def states(session: Session) -> dict[str, int]:
 def similar(session: Session, record: Record, *, limit: int = 5) -> list[tuple[Record, float]]:
     """Return decided records whose descriptions share most words with this one's, and how many.
 
-    The share is Jaccard's, 0 to 1. Compared are the latest records that were suggested, or decided
-    as, the weakness that is suggested here.
+    The share is Jaccard's, 0 to 1. Compared are the latest records that were suggested the weakness
+    that is suggested here, and those among the latest decisions that were for it.
     """
     own = _telling(record.text)
     scored = []
@@ -152,12 +169,25 @@ def similar(session: Session, record: Record, *, limit: int = 5) -> list[tuple[R
 
 
 def _decided_alike(record: Record) -> Select[Record]:
+    """Look no further than a number of records, however many there are."""
+    suggested = (
+        select(Record.id)
+        .where(Record.suggested == record.suggested, Record.state == "decided")
+        .order_by(Record.id.desc())
+        .limit(_COMPARED)
+    )
+    latest = (
+        select(Record.id, Record.decided)
+        .where(Record.state == "decided")
+        .order_by(Record.decided_at.desc())
+        .limit(_LATEST)
+        .subquery()
+    )
+    decided = select(latest.c.id).where(latest.c.decided == record.suggested).limit(_COMPARED)
     return (
         select(Record)
-        .where(Record.state == "decided", Record.id != record.id)
-        .where((Record.suggested == record.suggested) | (Record.decided == record.suggested))
-        .order_by(Record.decided_at.desc())
-        .limit(_COMPARED)
+        .where(Record.id.in_(suggested) | Record.id.in_(decided), Record.id != record.id)
+        .options(defer(Record.classification), defer(Record.labels))
     )
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 UNRATED = -1.0  # severity of a record without a CVSS score, below every score
+EXPLOITED = 1000.0  # what known exploitation adds to the urgency, above any severity
 
 
 def utc_now() -> str:

@@ -1,0 +1,112 @@
+"""Questions, imports, the dashboard's numbers and the audit trail."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from datetime import UTC, date, datetime
+
+from cybersecqwen.analyst.classification import Given
+from cybersecqwen.service.console import figures
+from cybersecqwen.service.database import Database
+from cybersecqwen.service.imports import Importer
+from cybersecqwen.service.reviews import Decision, decide
+from cybersecqwen.service.tables import FeedUpdate, Record
+
+from ..conftest import ANA, BEN, READER
+from .conftest import TEXT, Console, visible
+
+
+def hidden(page: str, name: str) -> str:
+    match = re.search(f'name="{name}" value="([^"]*)"', page)
+    assert match is not None
+    return html.unescape(match[1])
+
+
+def test_a_conversation_goes_on_from_what_the_page_holds(console: Console) -> None:
+    page = console.post("/ask", question="What is T1059?").text
+    held = {name: hidden(page, name) for name in ("turns", "about")}
+    page = console.post("/ask", question="and its mitigations?", **held).text
+    assert console.app.state.inference.asked[1] == ("and its mitigations?", ("T1059",))
+    assert ["about What is T1059?" in page, "about and its" in page] == [True, True]
+    page = console.post("/classify", text=TEXT, **held).text
+    assert ["CWE-89" in page, "about What is T1059?" in page] == [True, True]
+
+
+def test_a_conversation_brings_no_address_that_runs_something(console: Console) -> None:
+    page = console.post("/ask", question="What is T1059?").text
+    turns = json.loads(hidden(page, "turns"))
+    turns[0]["evidence"][0]["url"] = "javascript:alert(1)"
+    answer = console.post("/ask", question="and?", turns=json.dumps(turns))
+    assert (answer.status_code, "javascript:" in answer.text) == (422, False)
+
+
+def test_a_question_that_is_refused_stays_typed(console: Console) -> None:
+    assert "the question is empty" in console.post("/ask", question=" ").text
+    assert "there is no text" in console.post("/classify", text="").text
+
+
+def test_files_are_imported_and_every_refused_row_is_named(console: Console) -> None:
+    rows = b'{"id": "a", "text": "SQL injection in login.php."}\n{"id": "b"}\n'
+    page = visible(console.post("/imports", file=("feed.jsonl", rows)).text)
+    assert "feed.jsonl done 1 0 0 1" in page
+    assert "feed.jsonl:2: no text" in visible(console.get("/imports/1").text)
+    assert console.get("/imports/progress").json() == {
+        "1": {"state": "done", "new": 1, "changed": 0, "unchanged": 0, "refused": 1}
+    }
+    assert "no file was chosen" in console.post("/imports").text
+    console.actor = READER
+    assert console.post("/imports", file=("feed.jsonl", rows)).status_code == 403
+    assert console.get("/imports/2").status_code == 404
+
+
+def test_the_dashboards_numbers(database: Database, importer: Importer) -> None:
+    importer.add([Given(f"CVE-2030-{n}", TEXT) for n in range(1001, 1007)], source="t", actor=ANA)
+    given = [Decision("accept"), Decision("accept"), Decision("correct", "CWE-79")]
+    with database.write() as session:
+        records = session.query(Record).order_by(Record.id).all()
+        for record, decision in zip(records, given, strict=False):
+            decide(session, record, decision, actor=ANA)
+        sent = decide(session, records[3], Decision("reject"), actor=BEN)
+        sent.withdrawn_at = "2026-01-01T00:00:00.000Z"  # which no longer counts
+        session.add(FeedUpdate(feed="kev", succeeded_at="2026-01-10T00:00:00.000Z"))
+        session.add(FeedUpdate(feed="epss", error="503"))
+    with database.read() as session:
+        total, months = figures.agreement(session)
+        assert total is not None
+        assert (total.hits, total.number, len(months)) == (2, 3, 1)
+        assert (round(total.low, 3), round(total.high, 3)) == (0.208, 0.939)
+        [confident] = figures.calibration(session)
+        assert (confident.low, confident.agreement.number) == (0.9, 3)
+        assert figures.coverage(session, 0.3) == (6, 6, [0] * 9 + [6])
+        days = figures.throughput(session)
+        assert (len(days), days[-1].name, days[-1].number) == (28, str(datetime.now(UTC).date()), 4)
+        assert figures.throughput(session, date(2020, 1, 1))[0].number == 0
+        assert figures.reviewers(session) == [("ana", {"accept": 2, "correct": 1, "reject": 0})]
+        ages = figures.feeds(session, datetime(2026, 1, 12, tzinfo=UTC))
+        assert [(one.feed, one.days, one.overdue) for one in ages] == [
+            ("epss", None, True),
+            ("kev", 2.0, False),
+        ]
+
+
+def test_the_dashboard_shows_them_with_an_alarm(filled: Console) -> None:
+    with filled.database.write() as session:
+        session.add(FeedUpdate(feed="kev", succeeded_at="2020-01-10T00:00:00.000Z", error="<503>"))
+        decide(session, session.get_one(Record, 1), Decision("accept"), actor=ANA)
+    page = filled.get("/dashboard").text
+    assert "1 of 1 first and second verdicts were the suggestion: 100% (20.7% to 100%)" in visible(
+        page
+    )
+    assert "kev has not been updated for" in visible(page)
+    assert "&lt;503&gt;" in page
+    assert page.count('role="img"') == 4
+
+
+def test_the_audit_trail_is_listed_and_verified(filled: Console) -> None:
+    filled.post("/records/1/verdict", action="reject", note="no flaw", version="1")
+    assert "reject CVE-2030-1001 no flaw" in visible(filled.get("/audit-trail").text)
+    assert "no flaw" not in filled.get("/audit-trail?subject=CVE-2030-1002").text
+    assert "The chain of 2 events is whole." in visible(filled.post("/audit-trail/verify").text)
+    assert filled.get("/audit-trail?before=x").status_code == 422
