@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cybersecqwen.cwe.rationale import rationale
 from cybersecqwen.records import Weakness
@@ -49,3 +53,20 @@ def test_cause_and_consequence_are_told_in_the_order_of_the_text(first: str) -> 
     told = written.find('"missing check"'), written.find('"could execute any code"')
     assert min(told) > -1
     assert told[0] < told[1] if first == "check" else told[1] < told[0]
+
+
+# Where a flaw is, as one expression with two alternatives tells it.
+WHERE = re.compile(
+    r"\b(?:in|of) (?:the )?(?!the |an? )((?:`[^`]{2,60}`|[\w.:/$-]{2,60}(?:\(\))?) "
+    r"(?:function|driver))\b|\bin ((?:[\w-]+/)*[\w-]+\.(?:c|php))\b"
+)
+PARTS = ("in ", "of ", "on ", "the ", "a ", "foo ", "x.c ", "a/b.php", "driver ", "function", "- ")
+PIECES = st.lists(st.sampled_from(PARTS), max_size=9).map("".join)
+
+
+@settings(max_examples=300, deadline=None)
+@given(PIECES)
+def test_the_place_is_the_first_that_the_text_names(text: str) -> None:
+    match = WHERE.search(" ".join(text.split()))
+    place = f" in {match[1] or match[2]}" if match else ""
+    assert rationale(text, XSS, "zzzz").startswith(f'The description speaks of "zzzz"{place}. ')

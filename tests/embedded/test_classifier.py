@@ -265,6 +265,22 @@ def mapping() -> Layer:
     return Layer(("CWE-8", "CWE-9"), weights, np.array([0.5, 0], np.float32), curve)
 
 
+@pytest.mark.parametrize("top", [1, 2, 20, 40])
+@pytest.mark.parametrize("values", [5, 1000, 10**9])
+def test_the_best_are_those_of_a_sort(top: int, values: int) -> None:
+    draw = np.random.default_rng(top)
+    scores = draw.integers(0, values, (30, 40)).astype(np.float32)
+    identity = Calibration(1.0, np.array([0, 1e9], np.float32), np.array([0, 1e9], np.float32))
+    names = tuple(f"CWE-{number}" for number in range(40))
+    layer = Layer(names, np.zeros((1, 40), np.float32), np.zeros(40, np.float32), identity)
+    order, ranked = layer.ranked(scores, top)
+    best = np.sort(scores, axis=1)[:, ::-1][:, :top]
+    np.testing.assert_array_equal(np.take_along_axis(scores, order, 1), best)
+    for row, columns, pairs in zip(scores, order.tolist(), ranked, strict=True):
+        assert columns == sorted(columns, key=lambda c: (-row[c], c))
+        assert [name for name, _ in pairs] == [names[c] for c in columns]
+
+
 def test_the_mapping_is_ranked_beside_the_labels_and_comes_back_as_it_went() -> None:
     here = tiny()._replace(mapping=mapping())
     back = Parameters.from_bytes(here.to_bytes())

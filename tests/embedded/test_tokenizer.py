@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 
@@ -14,10 +15,11 @@ from cybersecqwen.embedded.tokenizer import (
     LONG,
     LONGEST,
     NUMBER,
+    ByPiece,
     Vocabulary,
     plain,
     shown,
-    spans,
+    tokens,
     words,
 )
 
@@ -49,7 +51,8 @@ ANY = MIXED | st.text(st.characters(codec=None), max_size=60)
 
 
 def every_span(text: str) -> list[tuple[int, int]]:
-    return spans(text, range(len(words(text))))
+    read = tokens(text)
+    return read.spans(range(len(read.words)))
 
 
 @settings(max_examples=300, deadline=None)
@@ -66,6 +69,28 @@ def test_every_word_has_a_span_inside_the_text_in_order(text: str) -> None:
 def test_what_stands_at_a_span_reads_as_the_word(text: str) -> None:
     for word, (start, end) in zip(words(text), every_span(text), strict=False):
         assert word in words(text[start:end])
+
+
+@settings(max_examples=300, deadline=None)
+@given(ANY)
+def test_cut_at_white_space_a_text_has_the_words_and_places_of_one_expression(text: str) -> None:
+    read = tokens(text)
+    matches = list(re.finditer(r"[a-z]+[0-9]*|[0-9]+(?:\.\w+)*|[^\W\d_a-z]+", read.cleaned))
+    assert read.words == [NUMBER if m[0][0] in "0123456789" else m[0] for m in matches]
+    if len(read.cleaned) == len(text) and not set("<&") & set(text) and text.isascii():
+        assert every_span(text) == [match.span() for match in matches]
+
+
+def test_pieces_are_kept_up_to_a_number_of_them_and_a_length() -> None:
+    made: list[str] = []
+    kept = ByPiece(lambda piece: made.append(piece) or piece.upper())  # type: ignore[func-returns-value]
+    long = "x" * 100
+    assert [kept[piece] for piece in ("a", "a", long, long)] == ["A", "A", *[long.upper()] * 2]
+    assert made == ["a", long, long]
+    for number in range(100_000):
+        kept[str(number)]
+    assert len(kept) < 50_000
+    assert kept["a"] == "A"
 
 
 @settings(max_examples=100, deadline=None)
@@ -108,8 +133,8 @@ def test_words(text: str, expected: list[str]) -> None:
 def test_spans_point_into_the_text_as_it_was_given() -> None:
     text = "<p>Ａ <b>SQ\u200bL</b>&nbsp;flaw"
     assert [text[start:end] for start, end in every_span(text)] == ["Ａ", "SQ\u200bL", "flaw"]
-    assert spans(text, [0, 2]) == every_span(text)[::2]
-    assert spans(text, []) == []
+    assert tokens(text).spans([0, 2]) == every_span(text)[::2]
+    assert tokens(text).spans([]) == []
 
 
 @pytest.mark.parametrize("ending", ["", "\u200b"])

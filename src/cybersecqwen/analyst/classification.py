@@ -170,8 +170,9 @@ def _classification(
     """Judge a prediction by the threshold and by what MITRE says of the entries."""
     cut = prediction.words or words(text)
     repeated = _repeated(cut, prediction.ranked)
-    trust = _DOUBT if repeated else 1.0
-    ranked = [(cwe, c * trust) for cwe, c in prediction.ranked]
+    ranked: Sequence[tuple[str, float]] = prediction.ranked
+    if repeated:
+        ranked = [(cwe, confidence * _DOUBT) for cwe, confidence in ranked]
     mapped = prediction.others if as_labelled and prediction.others else ranked
     refused = given.refused or prediction.out_of_scope
     candidates = () if refused else _candidates(ranked[:top], mapped)
@@ -182,8 +183,6 @@ def _classification(
     else:
         argued = prediction.answer.strip() or _argue(text, candidates[0], evidence)
     labels = record_labels(given.record) if given.record else ()
-    shares = [(one.cwe, one.confidence) for one in candidates]
-    differs = difference(labels, shares, [plain(span.text) for span in evidence])
     feeds = ranked if as_labelled else prediction.others
     return Classification(
         given.id,
@@ -193,12 +192,19 @@ def _classification(
         argued,
         evidence,
         labels,
-        differs,
+        _differs(labels, candidates, evidence) if labels else "",
         _feed_label(*feeds[0]) if candidates and prediction.others else None,
         chain(mapped) if candidates and prediction.others else (),
         missing(text, cut) if candidates else (),
         prediction.grounding,
     )
+
+
+def _differs(
+    labels: Sequence[RecordLabel], candidates: Sequence[Candidate], evidence: Sequence[Span]
+) -> str:
+    shares = [(one.cwe, one.confidence) for one in candidates]
+    return difference(labels, shares, [plain(span.text) for span in evidence])
 
 
 def _doubt(candidates: Sequence[Candidate], repeated: str, threshold: float) -> str:
@@ -222,7 +228,8 @@ def _repeated(cut: Sequence[str], ranked: Sequence[tuple[str, float]]) -> str:
     if not ranked:
         return ""
     often = max(_OFTEN, _SHARE * len(cut))
-    return max([w for w in _named(ranked[0][0]) if cut.count(w) >= often], default="")
+    named = _named(ranked[0][0]).intersection(cut)
+    return max([word for word in named if cut.count(word) >= often], default="")
 
 
 @cache

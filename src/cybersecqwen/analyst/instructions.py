@@ -16,6 +16,8 @@ from pathlib import Path
 from string import punctuation
 from typing import NamedTuple
 
+from cybersecqwen.embedded.tokenizer import ByPiece
+
 # A sentence with what ends it; every character of a text is in one.
 _SENTENCE = re.compile(r".+?(?:[.!?;]+[\"'”)\]]*(?=\s|\Z)|\n+|\Z)", re.DOTALL)
 
@@ -47,10 +49,13 @@ def _joined(patterns: Iterable[str], words: dict[str, str]) -> re.Pattern[str]:
 
 def without_instructions(text: str) -> str:
     """Blank the sentences that address the reader; a text of nothing else stays as it is."""
-    if not _cued(text.lower()):
+    if not any(map(_CUED.__getitem__, text.lower().split())):
         return text
     sentences, order = _SENTENCE.findall(text), _wording().order
-    orders = [_cued(one.lower()) and bool(order.search(one.strip())) for one in sentences]
+    orders = [
+        any(map(_CUED.__getitem__, one.lower().split())) and bool(order.search(one.strip()))
+        for one in sentences
+    ]
     if all(orders) or not any(orders):
         return text
     pairs = zip(sentences, orders, strict=True)
@@ -60,5 +65,8 @@ def without_instructions(text: str) -> str:
     )
 
 
-def _cued(low: str) -> bool:
-    return not _wording().cues.isdisjoint(low.translate(_BARE).split())
+def _cued(piece: str) -> bool:
+    return not _wording().cues.isdisjoint(piece.translate(_BARE).split())
+
+
+_CUED = ByPiece(_cued)

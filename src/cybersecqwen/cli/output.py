@@ -16,7 +16,8 @@ from textwrap import indent, shorten
 
 import click
 
-from cybersecqwen.analyst.classification import Candidate, Classification, as_row
+from cybersecqwen.analyst.classification import Candidate, Classification
+from cybersecqwen.analyst.classification_json import encode
 from cybersecqwen.analyst.description import rating
 from cybersecqwen.analyst.grounding import cited
 from cybersecqwen.cli.group import coloured
@@ -49,7 +50,7 @@ def json_line(row: object) -> str:
 def json_lines(results: Iterable[Classification]) -> Iterator[str]:
     """Yield one JSON object a line."""
     for result in results:
-        yield json_line(as_row(result))
+        yield escape(encode(result)) + "\n"
 
 
 def csv_lines(results: Iterable[Classification]) -> Iterator[str]:

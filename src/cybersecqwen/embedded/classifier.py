@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import io
 import json
-import math
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -28,7 +28,7 @@ from cybersecqwen.cwe.rationale import STOP_WORDS
 from cybersecqwen.embedded.layer import Calibration, Layer
 from cybersecqwen.embedded.quantisation import Floats, Quantised, VectorCache
 from cybersecqwen.embedded.scope import out_of_scope
-from cybersecqwen.embedded.tokenizer import Ints, Vocabulary, spans, words
+from cybersecqwen.embedded.tokenizer import Ints, Tokens, Vocabulary, tokens, words
 from cybersecqwen.records import Prediction, Span
 
 ARTIFACT = "cwe-classifier.npz"
@@ -127,9 +127,10 @@ class _Batch(NamedTuple):
     """The features of some texts: their grid, and the vectors of what is known of it, in order."""
 
     grid: Ints  # (rows, 3)
-    row_text: Ints  # (rows,)
+    rows: Ints  # (texts,), where the rows of each begin
+    known: Ints  # (known features,), where they stand in the grid, read line by line
     vectors: Floats  # (known features, size)
-    ends: list[int]  # of each text's run of known features
+    ends: Ints  # (texts + 1,), of each text's run of known features, 0 first
 
 
 class CweClassifier:
@@ -140,6 +141,7 @@ class CweClassifier:
         self._vectors = VectorCache(parameters.vectors)
         self._labels = parameters.labels
         self._mapping = parameters.mapping or parameters.labels
+        self._rows = [np.ascontiguousarray(x.weights.T) for x in (self._labels, self._mapping)]
 
     @classmethod
     def load(cls, folder: Path | None = None) -> CweClassifier:
@@ -188,8 +190,8 @@ class CweClassifier:
         return np.concatenate(parts)
 
     def _predict(self, texts: Sequence[str], top: int, ranking: Ranking) -> Iterator[Prediction]:
-        cut = [words(text) for text in texts]
-        batch = self._batch(cut)
+        read = [tokens(text) for text in texts]
+        batch = self._batch([one.words for one in read])
         hidden = self._hidden(batch)
         layers = [self._labels, self._mapping]
         chances = [layer.probabilities(hidden) for layer in layers]
@@ -197,41 +199,40 @@ class CweClassifier:
         chosen = int(ranking == "mapping")
         order, ranked = layers[chosen].ranked(chances[chosen], max(top, _WEIGHED))
         _, others = layers[1 - chosen].ranked(chances[1 - chosen], _OTHERS[ranking])
-        weights = self._weights(batch, hidden, self._slopes(layers[chosen], chances[chosen], order))
-        pairs = np.bincount(batch.row_text, batch.grid[:, 1] >= 0, len(texts)).tolist()
-        ends = np.cumsum([len(one) + 1 for one in cut]).tolist()
-        for i, text in enumerate(texts):
-            share = pairs[i] / max(1, len(cut[i]) - 1)
-            reason = out_of_scope(cut[i], pairs=share, chance=surest[i])
+        weights = self._weights(batch, hidden, self._slopes(chosen, chances[chosen], order))
+        pairs = np.add.reduceat(batch.grid[:, 1] >= 0, batch.rows, dtype=np.int64).tolist()
+        for i, (one, begin) in enumerate(zip(read, batch.rows.tolist(), strict=True)):
+            count = len(one.words)
+            share = pairs[i] / max(1, count - 1)
+            reason = out_of_scope(one.words, pairs=share, chance=surest[i])
             if reason:
                 yield Prediction((), out_of_scope=reason)
             else:
-                own = weights[ends[i] - len(cut[i]) - 1 : ends[i] - 1]
-                evidence = _evidence(text, cut[i], own)
-                yield Prediction(ranked[i][:top], evidence, others=others[i], words=cut[i])
+                evidence = _evidence(one, weights[begin : begin + count])
+                yield Prediction(ranked[i][:top], evidence, others=others[i], words=one.words)
 
     def _batch(self, cut: Sequence[Sequence[str]]) -> _Batch:
-        grid, row_text = self._parameters.vocabulary.grid(cut)
-        known = grid >= 0
-        counts = np.bincount(row_text, known.sum(1), len(cut)).astype(np.int64)
-        vectors = self._vectors.take(grid[known])
-        return _Batch(grid, row_text, vectors, np.cumsum(counts).tolist())
+        grid, _ = self._parameters.vocabulary.grid(cut)
+        flat = grid.reshape(-1)
+        known = np.flatnonzero(flat >= 0)
+        rows = np.cumsum([0, *[len(one) + 1 for one in cut]])
+        ends = np.searchsorted(known, rows * grid.shape[1])
+        return _Batch(grid, rows[:-1], known, self._vectors.take(flat[known]), ends)
 
     def _hidden(self, batch: _Batch) -> Floats:
         """Sum the vectors of each text, before the rectifier; shape (texts, size)."""
-        summed = np.zeros((len(batch.ends), len(self._parameters.bias)), np.float32)
-        ones = np.ones(max(batch.ends, default=0), np.float32)
-        begin = 0
+        counts = np.diff(batch.ends)
+        summed = np.zeros((len(counts), len(self._parameters.bias)), np.float32)
+        ones = np.ones(counts.max(initial=0), np.float32)
         # One product of a vector and a matrix per text is several times faster than one
         # np.add.reduceat over the batch.
-        for text, end in enumerate(batch.ends):
+        for row, (begin, end) in zip(summed, pairwise(batch.ends.tolist()), strict=True):
             if end > begin:
-                np.dot(ones[begin:end], batch.vectors[begin:end], out=summed[text])
-                summed[text] /= math.sqrt(end - begin)
-            begin = end
+                np.dot(ones[: end - begin], batch.vectors[begin:end], out=row)
+        summed /= np.sqrt(np.maximum(counts, 1)).astype(np.float32)[:, None]
         return summed + self._parameters.bias
 
-    def _slopes(self, layer: Layer, chances: Floats, order: Ints) -> Floats:
+    def _slopes(self, layer: int, chances: Floats, order: Ints) -> Floats:
         """Return the gradient of each text's first log probability, shape (texts, size).
 
         It counts the classes of `order`, (texts, classes), for the others hardly weigh.
@@ -239,7 +240,7 @@ class CweClassifier:
         likely = np.take_along_axis(chances, order, 1)
         likely /= likely.sum(1, keepdims=True)
         likely[:, 0] -= 1
-        slopes: Floats = -np.einsum("tc,tcs->ts", likely, layer.weights.T[order])
+        slopes: Floats = -np.einsum("tc,tcs->ts", likely, self._rows[layer][order])
         return slopes
 
     def _weights(self, batch: _Batch, hidden: Floats, slopes: Floats) -> list[float]:
@@ -250,12 +251,10 @@ class CweClassifier:
         """
         gradient = slopes * (hidden > 0)
         carried = np.zeros(len(batch.vectors), np.float32)
-        begin = 0
-        for text, end in enumerate(batch.ends):
-            np.dot(batch.vectors[begin:end], gradient[text], out=carried[begin:end])
-            begin = end
+        for row, (begin, end) in zip(gradient, pairwise(batch.ends.tolist()), strict=True):
+            np.dot(batch.vectors[begin:end], row, out=carried[begin:end])
         parts = np.zeros(batch.grid.shape, np.float32)
-        parts[batch.grid >= 0] = carried
+        parts.reshape(-1)[batch.known] = carried
         weights = parts[:, 0] + parts[:, 1] / 2 + parts[:, 2] / 3
         weights[1:] += parts[:-1, 1] / 2 + parts[:-1, 2] / 3
         weights[2:] += parts[:-2, 2] / 3
@@ -263,25 +262,22 @@ class CweClassifier:
         return row_weights
 
 
-def _evidence(text: str, cut: Sequence[str], weights: list[float]) -> tuple[Span, ...]:
+def _evidence(read: Tokens, weights: list[float]) -> tuple[Span, ...]:
     """Take the strongest words with their strong neighbours, at most `_MOST` runs.
 
     A run neither begins nor ends with a stop word, unless it is nothing else.
     """
-    strongest = max(weights)
+    strongest = highest = max(weights)
     if strongest <= 0:
         return ()
+    cut, last_word = read.words, len(weights) - 1
     total = sum([weight for weight in weights if weight > 0])
     runs: list[tuple[int, int, float]] = []
-    for _ in range(_MOST):
-        highest = max(weights)
-        if highest < _NEAR * strongest:
-            break
-        peak = weights.index(highest)
-        first = last = peak
+    while highest >= _NEAR * strongest and len(runs) < _MOST:
+        first = last = weights.index(highest)
         while first > 0 and weights[first - 1] >= _NEAR * highest:
             first -= 1
-        while last + 1 < len(weights) and weights[last + 1] >= _NEAR * highest:
+        while last < last_word and weights[last + 1] >= _NEAR * highest:
             last += 1
         share = sum(weights[first : last + 1]) / total
         begin, end = first, last
@@ -289,13 +285,10 @@ def _evidence(text: str, cut: Sequence[str], weights: list[float]) -> tuple[Span
             begin += 1
         while begin < end and cut[end] in STOP_WORDS:
             end -= 1
-        runs.append((begin, end, share))
+        runs.append((begin, end, round(share, 3)))
         weights[first : last + 1] = [0.0] * (last + 1 - first)
+        highest = max(weights)
     wanted = sorted({place for begin, end, _ in runs for place in (begin, end)})
-    at = dict(zip(wanted, spans(text, wanted), strict=True))
-    return tuple(
-        [
-            Span(at[a][0], at[b][1], text[at[a][0] : at[b][1]], round(weight, 3))
-            for a, b, weight in runs
-        ]
-    )
+    at = dict(zip(wanted, read.spans(wanted), strict=True))
+    places = [(at[begin][0], at[end][1], share) for begin, end, share in runs]
+    return tuple([Span(a, b, read.text[a:b], share) for a, b, share in places])

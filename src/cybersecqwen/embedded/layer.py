@@ -52,16 +52,23 @@ class Layer(NamedTuple):
         order = _best(probabilities, min(top, len(self.classes)))
         chosen = np.take_along_axis(probabilities, order, 1)
         confidence = self.calibration.confidence(chosen).astype(np.float64).round(4).tolist()
-        names = np.array(self.classes, object)[order].tolist()
+        name = self.classes.__getitem__
         return order, [
-            tuple(zip(*pair, strict=True)) for pair in zip(names, confidence, strict=True)
+            tuple(zip(map(name, columns), shares, strict=True))
+            for columns, shares in zip(order.tolist(), confidence, strict=True)
         ]
 
 
 def _best(scores: Floats, top: int) -> Ints:
     """Order the `top` columns of each row, best first; equal ones by their place."""
-    order = np.argpartition(-scores, top - 1, axis=1)[:, :top]
-    order.sort(axis=1)
+    if top == 1:
+        return scores.argmax(1, keepdims=True)
+    bar = np.partition(scores, -top, axis=1)[:, -top, None]
+    order = np.nonzero(scores >= bar)[1]
+    if len(order) > top * len(scores):  # several are the last of the best
+        order = np.argpartition(-scores, top - 1, axis=1)[:, :top]
+        order.sort(axis=1)
+    order = order.reshape(-1, top)
     by_score = np.argsort(-np.take_along_axis(scores, order, 1), axis=1, kind="stable")
     best: Ints = np.take_along_axis(order, by_score, 1)
     return best

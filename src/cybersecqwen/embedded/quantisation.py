@@ -68,8 +68,9 @@ class VectorCache:
 
     def take(self, rows: Ints) -> Floats:
         """Return vectors in float32, of shape (rows, size)."""
-        new = np.unique(rows[~self._known[rows]])
-        if len(new):
+        known = self._known.take(rows)
+        if not known.all():
+            new = np.unique(rows[~known])
             self._unpacked[new] = self._packed.take(new)
             self._known[new] = True
         vectors: Floats = self._unpacked.take(rows, axis=0)

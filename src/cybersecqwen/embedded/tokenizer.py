@@ -6,7 +6,8 @@ it was given, so that evidence can be shown there.
 
 >>> words("SQL injection in Foo&nbsp;1.2.3 via <b>id</b>")
 ['sql', 'injection', 'in', 'foo', '0', 'via', 'id']
->>> words("An X\u200bSS flaw"), spans("An X\u200bSS flaw", [0, 1, 2])
+>>> read = tokens("An X\u200bSS flaw")
+>>> read.words, read.spans([0, 1, 2])
 (['an', 'xss', 'flaw'], [(0, 2), (3, 7), (8, 12)])
 
 Words and n-grams are numbered by a vocabulary that is a few sorted arrays. A bigram is known by
@@ -24,16 +25,20 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
-from itertools import chain, islice
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate, chain, islice
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 Ints = npt.NDArray[np.int64]
+_Made = TypeVar("_Made")
 
 LONGEST = 20_000  # characters that are read; the longest CVE description has some 4,000
 LONG = 300  # words; one description in a hundred has more
+_PIECE, _PIECES = 32, 1 << 15  # characters of a piece that is kept, and how many of them are
 _NONE = -1  # the number of what the vocabulary does not hold
 
 # A run of letters with the digits behind it ("log4", "sha256"), any number or version, or a
@@ -61,28 +66,74 @@ _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Mn", "Me"})
 _BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")  # letters and patterns that show nothing
 
 
-def words(text: str) -> list[str]:
-    """Cut a text into lower-case words, every number being `NUMBER`."""
+class ByPiece(dict[str, _Made]):
+    """What a function makes of each piece of text between white space, kept for the next time.
+
+    A few thousand pieces make up most of all texts. What is long is made anew every time.
+    """
+
+    def __init__(self, make: Callable[[str], _Made]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, piece: str) -> _Made:
+        made = self._make(piece)
+        if len(piece) <= _PIECE:
+            if len(self) >= _PIECES:
+                self.clear()
+            self[piece] = made
+        return made
+
+
+def _words(piece: str) -> tuple[str, ...]:
+    return tuple([NUMBER if word[0] in _DIGITS else word for word in _WORD.findall(piece)])
+
+
+_WORDS = ByPiece(_words)  # white space is in no word
+
+
+class Tokens(NamedTuple):
+    """The words of a text, and what their places are found by."""
+
+    words: list[str]
+    text: str  # as it was given, as far as it is read
+    cleaned: str
+    pieces: list[tuple[str, ...]]  # the words of each piece between white space
+
+    def spans(self, wanted: Sequence[int]) -> list[tuple[int, int]]:
+        """Return the start and end of some of the words in the text, by rising position."""
+        if _keeps_places(self.text):
+            return self._places(wanted)
+        cleaned, origin = _cleaned(self.text)
+        places = self._replace(cleaned=cleaned)._places(wanted)
+        return [(origin[start], origin[end - 1] + 1) for start, end in places]
+
+    def _places(self, wanted: Sequence[int]) -> list[tuple[int, int]]:
+        ends = list(accumulate(map(len, self.pieces)))
+        matches: Iterator[re.Match[str]] = iter(())
+        rest, passed, read, places = self.cleaned, 0, -1, []
+        for position in wanted:
+            piece = bisect_right(ends, position)
+            if piece > passed or read < 0:
+                *_, rest = rest.split(None, piece - passed)  # white space at its end stays
+                matches = _WORD.finditer(self.cleaned, len(self.cleaned) - len(rest))
+                passed, read = piece, ends[piece] - len(self.pieces[piece])
+            places.append(next(islice(matches, position - read, None)).span())
+            read = position + 1
+        return places
+
+
+def tokens(text: str) -> Tokens:
+    """Cut a text into words, as `words` does, and keep what their places are found by."""
     text = text[:LONGEST]
     cleaned = text.lower() if _is_plain(text) else _clean(text)
-    return [NUMBER if word[0] in _DIGITS else word for word in _WORD.findall(cleaned)]
+    pieces = [_WORDS[piece] for piece in cleaned.split()]
+    return Tokens(list(chain.from_iterable(pieces)), text, cleaned, pieces)
 
 
-def spans(text: str, wanted: Sequence[int]) -> list[tuple[int, int]]:
-    """Return the start and end of some of `words` in the text as given, by rising position."""
-    text = text[:LONGEST]
-    if not _keeps_places(text):
-        cleaned, origin = _cleaned(text)
-        return [(origin[a], origin[b - 1] + 1) for a, b in _places(cleaned, wanted)]
-    return _places(text.lower() if text.isascii() else _clean(text), wanted)
-
-
-def _places(cleaned: str, wanted: Sequence[int]) -> list[tuple[int, int]]:
-    matches, read, places = _WORD.finditer(cleaned), 0, []
-    for position in wanted:  # what lies between is passed over by islice, not by Python
-        places.append(next(islice(matches, position - read, None)).span())
-        read = position + 1
-    return places
+def words(text: str) -> list[str]:
+    """Cut a text into lower-case words, every number being `NUMBER`."""
+    return tokens(text).words
 
 
 def without_markup(text: str) -> Iterator[tuple[int, str]]:
@@ -120,8 +171,11 @@ def plain(text: str) -> str:
     """
     if "<" not in text and "&" not in text and text.isprintable():
         return text
-    bare = "".join(piece for _, piece in without_markup(text))
-    return "".join(char for char in bare if char.isprintable() or char.isspace())
+    bare = "".join([piece for _, piece in without_markup(text)])
+    for char in set(bare):
+        if not (char.isprintable() or char.isspace()):
+            bare = bare.replace(char, "")
+    return bare
 
 
 def _is_plain(text: str) -> bool:
@@ -134,10 +188,14 @@ def _cleaned(text: str) -> tuple[str, Sequence[int]]:
     pieces: list[str] = []
     origin: list[int] = []
     for start, piece in without_markup(text):
-        for offset, char in enumerate(piece):
-            folded = _FOLDS[ord(char)]
-            pieces.append(folded)
-            origin.extend([start + offset] * len(folded))
+        folds = [_FOLDS[ord(char)] for char in piece]
+        pieces += folds
+        lengths = list(map(len, folds))
+        if lengths.count(1) == len(lengths):
+            origin += range(start, start + len(piece))
+        else:
+            for place, length in enumerate(lengths, start=start):
+                origin += [place] * length
     return "".join(pieces), origin
 
 
@@ -184,7 +242,7 @@ class Vocabulary:
         self.words = words
         self.bigrams = bigrams
         self.trigrams = trigrams
-        self._number = {word: number for number, word in enumerate(words)}
+        self._number = _Numbers({word: number for number, word in enumerate(words)})
 
     def __len__(self) -> int:
         """Count all words and n-grams."""
@@ -200,10 +258,10 @@ class Vocabulary:
         that each of its rows belongs to.
         """
         lengths = np.fromiter((len(text) + 1 for text in texts), np.int64, len(texts))
-        number = self._number.get
+        number = self._number.__getitem__
         # The empty row keeps an n-gram from reaching into the next text.
-        flat = chain.from_iterable(chain(map(number, text), (_NONE,)) for text in texts)
-        column = np.array([_NONE if n is None else n for n in flat], np.int64)
+        flat = chain.from_iterable([chain(map(number, text), (_NONE,)) for text in texts])
+        column = np.fromiter(flat, np.int64, int(lengths.sum()))
         grid = np.full((len(column), 3), _NONE, np.int64)
         grid[:, 0] = column
         bigrams = self.follow(self.bigrams, column[:-1], column[1:])
@@ -221,14 +279,19 @@ class Vocabulary:
 
     def follow(self, keys: Ints, first: Ints, last: Ints) -> Ints:
         """Find where `first` is followed by `last`: the position among the keys, or -1."""
-        positions = np.full(len(first), _NONE, np.int64)
-        if len(keys):
-            known = np.flatnonzero((first >= 0) & (last >= 0))
-            wanted = first[known] * len(self.words) + last[known]
-            place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-            hit = keys[place] == wanted
-            positions[known[hit]] = place[hit]
-        return positions
+        if not len(keys):
+            return np.full(len(first), _NONE, np.int64)
+        # Where one of them is unknown what is wanted is below 0, and no key is.
+        wanted = np.where(last < 0, _NONE, first * len(self.words) + last)
+        place = np.searchsorted(keys, wanted)
+        return np.where(keys.take(place, mode="clip") == wanted, place, _NONE)
+
+
+class _Numbers(dict[str, int]):
+    """The numbers of words, `_NONE` of one that is not among them."""
+
+    def __missing__(self, word: str) -> int:
+        return _NONE
 
 
 def _once(rows: Ints) -> None:
