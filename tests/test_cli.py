@@ -219,12 +219,25 @@ def test_the_package_runs_from_a_fresh_interpreter() -> None:
     assert done.stdout.startswith("cybersecqwen, version ")
 
 
+def test_a_command_imports_what_it_needs_and_nothing_of_the_others() -> None:
+    program = (
+        "import sys; from cybersecqwen.cli import main; "
+        "main(['classify', 'SQL injection in Foo 1.2.'], standalone_mode=False); "
+        "print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+    for other in ("cli.stages", "engines", "pipeline", "embedded.knowledge", "sources"):
+        assert f"cybersecqwen.{other}".encode() not in done.stdout.split(), other
+
+
 def test_the_help_lists_every_command_once_in_a_section() -> None:
     assert isinstance(main, Group)
     listed = [name for names in main.sections.values() for name in names]
     assert sorted(listed) == sorted(main.commands)
+    assert [main.commands[name].name for name in listed] == listed
     out = run("--help")[1]
-    assert list(main.sections) == ["Analyst", "Data", "Model", "Evaluation", "Ecosystem"]
+    titles = ["Analyst", "Workplace", "Data", "Model", "Evaluation", "Ecosystem"]
+    assert list(main.sections) == titles
     assert all(f"{title}:" in out for title in main.sections)
 
 

@@ -22,14 +22,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cybersecqwen.analyst.embedded_classifier import Classifier, Embedded
-from cybersecqwen.analyst.optional_model import FailureReport, OptionalModel
 from cybersecqwen.analyst.voting import answers, quotes
 from cybersecqwen.cwe.catalogue import load_catalogue
 from cybersecqwen.embedded.tokenizer import plain
-from cybersecqwen.prompts import rcm_prompt
 from cybersecqwen.records import Prediction
 
 if TYPE_CHECKING:
+    from cybersecqwen.analyst.optional_model import FailureReport
     from cybersecqwen.embedded.classifier import Ranking
     from cybersecqwen.engines import Engine
 
@@ -59,6 +58,7 @@ def open_classifier(
         return Embedded(ranking)
     if grounded:
         from cybersecqwen.analyst.grounded_classifier import GroundedClassifier
+        from cybersecqwen.analyst.optional_model import OptionalModel
 
         chooser = OptionalModel(str(model), report=report, **options)
         return GroundedClassifier(chooser, Embedded(ranking), samples=samples or _SAMPLES)
@@ -82,6 +82,8 @@ class LanguageModel:
         Only an empty text is out of scope. `answer` is the first one that argues for the
         winner. Raises EngineError when the model or the server fails.
         """
+        from cybersecqwen.prompts import rcm_prompt
+
         prompts = {i: rcm_prompt(plain(text)) for i, text in enumerate(texts) if text.strip()}
         answered = answers(self._engine.generate, self._protocol, prompts)
         for text in texts:

@@ -14,7 +14,6 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from cybersecqwen.engines.reasoning import read_answer
 from cybersecqwen.records import Request, Response, Sampling, Span
 
 if TYPE_CHECKING:
@@ -39,6 +38,8 @@ def answers(
     It ends early where `generate` does. Taken to its end, so is `generate`: only then has an engine
     told of every failure and closed what it had open.
     """
+    from cybersecqwen.engines.reasoning import read_answer
+
     requests = [
         Request(
             item,

@@ -14,26 +14,6 @@ import click
 
 from cybersecqwen import __version__
 from cybersecqwen.artifacts import shipped_recipes
-from cybersecqwen.cli import (
-    ask,
-    audit,
-    classify,
-    data,
-    dataset,
-    drift,
-    evaluate,
-    export,
-    hub,
-    knowledge,
-    lookup,
-    mcp,
-    records,
-    scoring,
-    service,
-    serving,
-    stages,
-    workplace,
-)
 from cybersecqwen.cli.group import CleanFormatter, Group
 from cybersecqwen.cli.streams import Repeats
 from cybersecqwen.errors import keep_secret
@@ -78,37 +58,51 @@ def main(ctx: click.Context, quiet: bool, verbose: bool) -> None:
         ctx.color = False
 
 
+# Where each command is, as module.function: it is imported when it is needed.
 _SECTIONS = {
-    "Analyst": (lookup.lookup, classify.classify, ask.ask, drift.drift, knowledge.knowledge),
-    "Workplace": (service.serve, workplace.workplace, workplace.audit_trail),
+    "Analyst": (
+        "lookup.lookup",
+        "classify.classify",
+        "ask.ask",
+        "drift.drift",
+        "knowledge.knowledge",
+    ),
+    "Workplace": ("service.serve", "workplace.workplace", "workplace.audit_trail"),
     "Data": (
-        data.fetch,
-        records.records,
-        audit.audit,
-        audit.certificate,
-        dataset.dataset,
+        "data.fetch",
+        "records.records",
+        "audit.audit",
+        "audit.certificate",
+        "dataset.dataset",
     ),
     "Model": (
-        stages.run,
-        stages.corpus,
-        stages.synthesis,
-        stages.distill,
-        stages.train,
-        stages.merge,
-        stages.card,
-        stages.series,
-        data.embedded,
+        "stages.run",
+        "stages.corpus",
+        "stages.synthesis",
+        "stages.distill",
+        "stages.train",
+        "stages.merge",
+        "stages.card",
+        "stages.series",
+        "data.embedded",
     ),
     "Evaluation": (
-        evaluate.evaluate,
-        scoring.score,
-        scoring.sensitivity,
-        scoring.compare,
-        scoring.overlap,
-        scoring.protocols,
-        evaluate.probe,
+        "evaluate.evaluate",
+        "scoring.score",
+        "scoring.sensitivity",
+        "scoring.compare",
+        "scoring.overlap",
+        "scoring.protocols",
+        "evaluate.probe",
     ),
-    "Ecosystem": (mcp.mcp, export.export, serving.serve_model, serving.parity, hub.push, hub.pull),
+    "Ecosystem": (
+        "mcp.mcp",
+        "export.export",
+        "serving.serve_model",
+        "serving.parity",
+        "hub.push",
+        "hub.pull",
+    ),
 }
 for _title, _commands in _SECTIONS.items():
     main.add_section(_title, _commands)

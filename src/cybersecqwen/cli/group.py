@@ -6,8 +6,9 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,18 +31,47 @@ class CleanFormatter(logging.Formatter):
         return clean(super().format(record))
 
 
+class _Commands(MutableMapping[str, click.Command]):
+    """Commands by name; one that is put down as module.function is imported when it is needed."""
+
+    def __init__(self) -> None:
+        self._commands: dict[str, click.Command | str] = {}
+
+    def __getitem__(self, name: str) -> click.Command:
+        command = self._commands[name]
+        if isinstance(command, str):
+            module, _, function = command.partition(".")
+            command = getattr(import_module(f"cybersecqwen.cli.{module}"), function)
+            self._commands[name] = command
+        return command
+
+    def __setitem__(self, name: str, command: click.Command | str) -> None:
+        self._commands[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        del self._commands[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._commands)
+
+    def __len__(self) -> int:
+        return len(self._commands)
+
+
 class Group(click.Group):
     """Prints our own errors in one line, and lists commands in the order of use."""
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
+        self.commands = self._places = _Commands()
         self.sections: dict[str, list[str]] = {}
 
-    def add_section(self, title: str, commands: Iterable[click.Command]) -> None:
-        """Add commands that the help lists under a title of their own."""
+    def add_section(self, title: str, commands: Iterable[str]) -> None:
+        """Add commands, each given as module.function, that the help lists under a title."""
         for command in commands:
-            self.add_command(command)
-            self.sections.setdefault(title, []).append(command.name or "")
+            name = command.partition(".")[2].replace("_", "-")
+            self._places[name] = command
+            self.sections.setdefault(title, []).append(name)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; exit 1 after an error of ours, 130 after ctrl-C."""

@@ -19,7 +19,6 @@ import click
 from cybersecqwen.analyst.classification import Candidate, Classification
 from cybersecqwen.analyst.classification_json import encode
 from cybersecqwen.analyst.description import rating
-from cybersecqwen.analyst.grounding import cited
 from cybersecqwen.cli.group import coloured
 from cybersecqwen.cwe.catalogue import load_catalogue
 from cybersecqwen.cwe.mapping import ADVISED_AGAINST
@@ -182,6 +181,8 @@ def grounding_lines(
     """Yield what became of a language model's text, and the passages that an answer cites."""
     if grounding is None:
         return
+    from cybersecqwen.analyst.grounding import cited
+
     behind = of == "sentences" and grounding.kept and not grounding.leads
     yield f"  {_grounded(grounding, of)}{', behind the embedded answer' if behind else ''}"
     first = {reason: text for text, reason in reversed(grounding.refused)}

@@ -61,7 +61,7 @@ class Gazetteer:
                     self.parts[token.word].add(position)
 
     def _add(self, position: int, names: Iterable[str], way: str) -> None:
-        for name in names:
+        for name in dict.fromkeys(names):  # most variants are the name itself
             cut = tokens(name)
             self.written[position].add(" ".join(token.word for token in cut))
             key = tuple(token.stem for token in cut)

@@ -44,7 +44,9 @@ class Match(NamedTuple):
 
 def tokens(text: str) -> list[Token]:
     """Cut a text into words and ids."""
-    return [Token(text, *_forms(text.lower())) for text in _TOKEN.findall(text)]
+    bare = text.isascii() and text.replace(" ", "").isalpha()  # as most names are
+    cut = text.split() if bare else _TOKEN.findall(text)
+    return [Token(word, *_forms(word.lower())) for word in cut]
 
 
 @lru_cache(maxsize=1 << 16)

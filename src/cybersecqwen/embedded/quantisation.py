@@ -70,7 +70,9 @@ class VectorCache:
         """Return vectors in float32, of shape (rows, size)."""
         known = self._known.take(rows)
         if not known.all():
-            new = np.unique(rows[~known])
+            missing = np.zeros(len(self._known), bool)
+            missing[rows[~known]] = True
+            new = np.flatnonzero(missing)
             self._unpacked[new] = self._packed.take(new)
             self._known[new] = True
         vectors: Floats = self._unpacked.take(rows, axis=0)
