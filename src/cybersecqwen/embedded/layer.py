@@ -62,9 +62,10 @@ class Layer(NamedTuple):
 def _best(scores: Floats, top: int) -> Ints:
     """Order the `top` columns of each row, best first; equal ones by their place."""
     if top == 1:
-        return scores.argmax(1, keepdims=True)
+        first: Ints = scores.argmax(1, keepdims=True)
+        return first
     bar = np.partition(scores, -top, axis=1)[:, -top, None]
-    order = np.nonzero(scores >= bar)[1]
+    order: Ints = np.nonzero(scores >= bar)[1]
     if len(order) > top * len(scores):  # several are the last of the best
         order = np.argpartition(-scores, top - 1, axis=1)[:, :top]
         order.sort(axis=1)
