@@ -10,4 +10,7 @@ imports     files into records, each with its suggestion, and every refused row 
 mcp_server  lookup, classify and ask as tools of an assistant
 exports     records with verdicts and the audit trail, in other programs' formats
 backup      a copy that is checked before it replaces an older one
+webhooks    signed messages about new records and alarms, until they are delivered
+drift       what the drift report says of the workplace's records and verdicts
+schedule    what is done by itself: watch folder, feeds, messages
 """

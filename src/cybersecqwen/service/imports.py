@@ -38,6 +38,7 @@ from cybersecqwen.service.database import Database
 from cybersecqwen.service.reviews import Actor, reopen
 from cybersecqwen.service.settings import ServiceSettings
 from cybersecqwen.service.tables import EXPLOITED, UNRATED, Import, ImportProblem, Record, utc_now
+from cybersecqwen.service.webhooks import emit_records
 from cybersecqwen.sources.severity import main_severity
 
 _BATCH = 500  # records, of one transaction
@@ -250,6 +251,7 @@ def _store(session: Any, rows: dict[str, Json], actor: Actor) -> dict[str, int]:
     ]
     if new:
         session.execute(insert(Record), new)
+        emit_records(session, new)
     changed = 0
     for name, record in held.items():
         changed += _update(session, record, rows[name], actor)

@@ -32,6 +32,10 @@ class ServiceSettings(BaseModel):
     second to each worker, `burst` at once; 0 is no limit, and the default on one machine. Bodies
     have up to `body_limit` bytes, files and streams `upload_limit`. `secret` signs the tokens of
     forms, the same in every worker.
+
+    Files in the folder `watch` are imported. Every `update_every` hours, 0 being never, `feeds` are
+    brought up to date, all of them where none is named. Webhooks may lead into private networks
+    with `private_webhooks`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -51,6 +55,10 @@ class ServiceSettings(BaseModel):
     upload_limit: int = Field(default=1 << 30, ge=1 << 10)
     model_timeout: float = Field(default=60.0, gt=0)
     secret: str = Field(default_factory=token_hex, repr=False)
+    watch: Path | None = None
+    update_every: float = Field(default=0.0, ge=0)
+    feeds: tuple[str, ...] = ()
+    private_webhooks: bool = False
 
     @property
     def database_url(self) -> str:

@@ -233,6 +233,18 @@ class FeedUpdate(Base):
     error: Mapped[str] = mapped_column(Text, default="")
 
 
+class Job(Base):
+    """Something that is done by schedule: by which process, for how long at most, since when."""
+
+    __tablename__ = "jobs"
+
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    holder: Mapped[str] = mapped_column(String(100), default="")
+    held_until: Mapped[str] = mapped_column(String(32), default="")
+    begun_at: Mapped[str] = mapped_column(String(32), default="")
+    error: Mapped[str] = mapped_column(Text, default="")
+
+
 class Webhook(Base):
     """An address that is told of events; `secret` signs what is sent."""
 

@@ -1,0 +1,296 @@
+"""What the service does by itself: imports, a watch folder, feeds, messages, drift.
+
+    schedule = Schedule(database, importer, settings)
+    schedule.start()
+    …
+    schedule.stop()       # lets what has begun finish
+
+Of several processes on one database one at a time does a job: it claims it for a while, and where
+it is killed another one takes over when that is past. A job that fails says so in the log and in
+its row, and is done again at its next time.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy import select
+
+from cybersecqwen.errors import CyberSecQwenError, InputError, clean
+from cybersecqwen.files import write_text
+from cybersecqwen.service.audit_trail import append
+from cybersecqwen.service.database import Database
+from cybersecqwen.service.drift import drift_report
+from cybersecqwen.service.imports import Importer, begin, unfinished
+from cybersecqwen.service.reviews import Actor
+from cybersecqwen.service.settings import ServiceSettings
+from cybersecqwen.service.tables import AuditEvent, FeedUpdate, Import, Job, utc_now
+from cybersecqwen.service.webhooks import deliver_due, emit
+from cybersecqwen.sources.recordstore import query
+from cybersecqwen.sources.recordstore.session import UpdateOptions
+from cybersecqwen.sources.recordstore.update import update
+from cybersecqwen.sources.recordstore.versions import Changes
+
+_log = logging.getLogger(__name__)
+
+_PAUSE = 5.0  # seconds between two looks at what there is to do
+_DAY = 86_400.0
+_HELD = 3600.0  # seconds for which a job is claimed
+_STILL = 2.0  # seconds for which a file must not have changed to be taken
+_DONE, _FAILED = "done", "failed"
+_WATCH, _FEEDS = Actor("watch folder"), Actor("feed update")
+
+
+@dataclass
+class Schedule:
+    """The jobs of one process, each in a thread of its own."""
+
+    database: Database
+    importer: Importer
+    settings: ServiceSettings
+    cache: Path | None = None  # of feeds; by default the one that `fetch` fills
+    upstream: str = ""  # in the place of all feeds' hosts
+    _threads: list[threading.Thread] = field(default_factory=list)
+    _stopping: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def steps(self) -> dict[str, Callable[[], object]]:
+        """What is done again and again, by name."""
+        steps: dict[str, Callable[[], object]] = {
+            "imports": self.finish_imports,
+            "messages": self.deliver,
+            "drift": lambda: self.run("drift", _DAY, self.watch_drift),
+        }
+        if self.settings.watch:
+            steps["watch"] = lambda: self.files() and self.run("watch", 0.0, self.take_files)
+        if self.settings.update_every:
+            seconds = self.settings.update_every * 3600
+            steps["feeds"] = lambda: self.run("feeds", seconds, self.update_feeds)
+        return steps
+
+    def start(self) -> None:
+        """Begin to do the jobs."""
+        for name, step in self.steps.items():
+            thread = threading.Thread(
+                target=self._repeat, args=(name, step), name=f"job {name}", daemon=True
+            )
+            thread.start()
+            self._threads.append(thread)
+
+    def stop(self, timeout: float = 30.0) -> None:
+        """Begin nothing any more, and wait for what has begun; what is cut off is done again."""
+        self._stopping.set()
+        end = time.monotonic() + timeout
+        for thread in self._threads:
+            thread.join(max(end - time.monotonic(), 0))
+
+    def _repeat(self, name: str, step: Callable[[], object]) -> None:
+        while not self._stopping.is_set():
+            try:
+                step()
+            except Exception:  # noqa: BLE001 # it is done again, and the service goes on
+                _log.exception("%s failed", name)
+            self._stopping.wait(_PAUSE)
+
+    def run(self, name: str, seconds: float, work: Callable[[], object]) -> bool:
+        """Do a job if it is due and no other process does it; tell whether it was done."""
+        if not self._claim(name, seconds):
+            return False
+        error = ""
+        try:
+            work()
+        except CyberSecQwenError as failure:
+            error = str(failure)
+            _log.warning("%s: %s", name, error)
+        except Exception as failure:  # noqa: BLE001 # it stands in the job's row
+            error = clean(f"{type(failure).__name__}: {failure}")
+            _log.exception("%s failed", name)
+        self._release(name, error)
+        return True
+
+    @property
+    def _holder(self) -> str:
+        return f"{socket.gethostname()[:60]} {os.getpid()}"
+
+    def _claim(self, name: str, seconds: float) -> bool:
+        now = datetime.now(UTC)
+        with self.database.read() as session:  # without a lock, which most looks do not need
+            job = session.get(Job, name)
+            if job and not _is_due(job, now, seconds):
+                return False
+        with self.database.write() as session:
+            job = session.get(Job, name)
+            if job is None:
+                job = Job(name=name, holder="", held_until="", begun_at="", error="")
+                session.add(job)
+            if not _is_due(job, now, seconds):
+                return False
+            job.holder, job.begun_at = self._holder, _text(now)
+            job.held_until = _text(now + timedelta(seconds=_HELD))
+        return True
+
+    def _release(self, name: str, error: str) -> None:
+        with self.database.write() as session:
+            job = session.get(Job, name)
+            if job and job.holder == self._holder:
+                job.holder, job.held_until, job.error = "", "", error
+
+    def finish_imports(self) -> int:
+        """Go on with the imports of processes that were killed."""
+        with self.database.read() as session:  # without a lock, which most looks do not need
+            if session.scalars(select(Import).where(Import.state == "running")).first() is None:
+                return 0
+        claimed = unfinished(self.database)
+        for number in claimed:
+            self.importer.finish(number)
+        return len(claimed)
+
+    def deliver(self) -> int:
+        """Send the messages to webhooks that are due."""
+        return deliver_due(self.database, private=self.settings.private_webhooks)
+
+    def files(self) -> list[Path]:
+        """List the files of the watch folder that nobody writes to any more; it is made if need be.
+
+        Hidden files, links and folders are not taken.
+        """
+        watched = self.settings.watch
+        if watched is None:
+            return []
+        watched.mkdir(parents=True, exist_ok=True)
+        return [path for path in sorted(watched.iterdir()) if _is_whole(path)]
+
+    def take_files(self) -> list[Path]:
+        """Import the files of the watch folder, and move each to done or failed.
+
+        What was refused stands in a text beside the file.
+        """
+        return [self._take(path) for path in self.files()]
+
+    def _take(self, path: Path) -> Path:
+        folder = self.settings.folder / "imports"
+        with path.open("rb") as stream:
+            number = begin(self.database, path.name, stream, actor=_WATCH, folder=folder)
+        row = self.importer.finish(number)
+        taken = row.new + row.changed + row.unchanged
+        failed = row.state == "failed" or (row.refused and not taken)
+        target = _free(path.parent / (_FAILED if failed else _DONE) / path.name)
+        target.parent.mkdir(exist_ok=True)
+        path.rename(target)
+        with self.database.read() as session:
+            problems = session.get_one(Import, number).problems
+            reasons = [one.message for one in problems] + ([row.error] if row.error else [])
+        if reasons:
+            write_text(target.with_name(f"{target.name}.txt"), "\n".join([*reasons, ""]))
+        return target
+
+    def update_feeds(self) -> None:
+        """Bring the record store up to date, and the records that came since into the queue."""
+        from cybersecqwen.sources.fetch import default_cache
+        from cybersecqwen.sources.recordstore.database import NAME
+
+        cache = self.cache or default_cache()
+        since, failed = self._updated_until(), []
+        options = UpdateOptions(cache / NAME, cache, url=self.upstream)
+        for outcome in update(options, only=self.settings.feeds):
+            self._note(outcome.feed, outcome.changes, str(outcome.error or ""))
+            failed += [outcome.feed] if outcome.error else []
+        if since:
+            self._take_new(cache / NAME, since)
+        if failed:
+            raise CyberSecQwenError(f"not updated: {', '.join(failed)}")
+
+    def _updated_until(self) -> str:
+        """Return the day of the last update, "" before the first one."""
+        with self.database.read() as session:
+            days = session.scalars(select(FeedUpdate.succeeded_at))
+            return max((day[:10] for day in days), default="")
+
+    def _note(self, feed: str, changes: Changes, error: str) -> None:
+        now = utc_now()
+        with self.database.write() as session:
+            row = session.get(FeedUpdate, feed)
+            if row is None:
+                row = FeedUpdate(feed=feed)
+                session.add(row)
+            row.checked_at, row.error = now, error
+            if not error:
+                row.succeeded_at = now
+            if changes.new or changes.changed:
+                row.changed_at = now
+
+    def _take_new(self, store: Path, since: str) -> None:
+        """Import what was published since a day, which is there already counts as unchanged."""
+        from cybersecqwen.files import write_jsonl
+
+        folder = self.settings.folder / "imports"
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"published since {since}.jsonl"
+        if not write_jsonl(path, query.rows(store, query.RecordFilter(since=since))):
+            path.unlink()
+            return
+        with path.open("rb") as stream:
+            number = begin(self.database, path.name, stream, actor=_FEEDS, folder=folder)
+        path.unlink()
+        self.importer.finish(number)
+
+    def watch_drift(self) -> int:
+        """Measure drift, and tell webhooks of alarms that were not raised before."""
+        try:
+            alarms = drift_report(self.database).alarms
+        except InputError as error:
+            _log.debug("drift is not measured: %s", error)
+            return 0
+        new = 0
+        with self.database.write() as session:
+            for alarm in alarms:
+                subject = f"{alarm.group} {alarm.measure} {alarm.window}"
+                known = select(AuditEvent).where(
+                    AuditEvent.subject == subject, AuditEvent.action == "drift alarm"
+                )
+                if session.scalars(known).first():
+                    continue
+                details = alarm._asdict()
+                append(
+                    session,
+                    actor="drift",
+                    action="drift alarm",
+                    subject=subject,
+                    details=details,
+                )
+                emit(session, "drift-alarm", {"alarm": details})
+                new += 1
+        return new
+
+
+def _is_due(job: Job, now: datetime, seconds: float) -> bool:
+    if job.held_until > _text(now):
+        return False
+    return job.begun_at <= _text(now - timedelta(seconds=seconds))
+
+
+def _text(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _is_whole(path: Path) -> bool:
+    if path.name.startswith(".") or path.is_symlink() or not path.is_file():
+        return False
+    return time.time() - path.stat().st_mtime >= _STILL
+
+
+def _free(path: Path) -> Path:
+    """Return a path, with a number where there is such a file already."""
+    number, free = 1, path
+    while free.exists():
+        number += 1
+        free = path.with_name(f"{path.stem}-{number}{path.suffix}")
+    return free

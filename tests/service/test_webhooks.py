@@ -1,0 +1,244 @@
+"""Webhooks: who is told what, signed, until it is delivered, and never into a private network."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+
+from cybersecqwen.analyst.classification import Given
+from cybersecqwen.errors import InputError
+from cybersecqwen.records import Cvss, Vulnerability
+from cybersecqwen.service.audit_trail import events
+from cybersecqwen.service.database import Database
+from cybersecqwen.service.imports import Importer
+from cybersecqwen.service.reviews import Actor, ForbiddenError
+from cybersecqwen.service.tables import Delivery
+from cybersecqwen.service.webhooks import (
+    Message,
+    Sender,
+    add_webhook,
+    deliver_due,
+    emit,
+    remove_webhook,
+    signature,
+)
+
+from .conftest import ANA
+
+CHIEF = Actor("chief", "administrator")
+HOOK = "https://soc.example/hook"
+V31 = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"
+sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
+
+def given(name: str, text: str, *, vector: str = "") -> Given:
+    cvss = (Cvss("nvd", "3.1", vector),) if vector else ()
+    return Given(name, text, record=Vulnerability(name, "2030-01-01", text, cvss=cvss))
+
+
+def hook(database: Database, url: str = HOOK, private: bool = False, **how: Any) -> str:
+    with database.write() as session:
+        made = add_webhook(
+            session, url, actor=CHIEF, private=private, **({"events": ["new-cve"]} | how)
+        )
+        return made.secret
+
+
+def waiting(database: Database) -> list[Delivery]:
+    with database.read() as session:
+        return list(session.scalars(select(Delivery).order_by(Delivery.id)))
+
+
+def make_due(database: Database) -> None:
+    with database.write() as session:
+        session.execute(update(Delivery).values(next_at="2000-01-01T00:00:00.000Z"))
+
+
+def test_who_is_told_of_which_records(importer: Importer) -> None:
+    database = importer.database
+    hook(database, condition={"products": ["open ssl", "Foo"], "min_severity": 7})
+    hook(database, events=["below-threshold"])
+    hook(database, events=["drift-alarm"])
+    records = [
+        given("CVE-2030-1001", "SQL injection in login.php of foo.", vector=V31),
+        given("CVE-2030-1002", "SQL injection in login.php of Foobar.", vector=V31),
+        given("CVE-2030-1003", "SQL injection in login.php of Foo."),
+        given("CVE-2030-1004", "An issue in Open  SSL has an impact.", vector=V31),
+    ]
+    importer.add(records, source="test", actor=ANA)
+    first, second = waiting(database)
+    assert [one["id"] for one in first.body["records"]] == ["CVE-2030-1001", "CVE-2030-1004"]
+    told = first.body["records"][0]
+    assert (told["suggested"], told["severity"]) == ("CWE-89", 9.8)
+    assert (second.event, [one["id"] for one in second.body["records"]]) == (
+        "below-threshold",
+        ["CVE-2030-1004"],
+    )
+    importer.add(records, source="test", actor=ANA)
+    assert len(waiting(database)) == 2
+
+
+@sqlite
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1/",
+        "http://[::1]/",
+        "http://[::ffff:10.0.0.1]/",
+        "http://169.254.169.254/latest",
+        "http://192.168.1.1:8080/",
+        "http://localhost:8080/",
+        "http://0.0.0.0/",
+        "ftp://soc.example/",
+        "https://ana:secret@soc.example/",
+        "https:///hook",
+        "http://soc.example:99999/",
+    ],
+)
+def test_an_address_that_is_private_or_none_is_refused(url: str, database: Database) -> None:
+    with pytest.raises(InputError) as raised:
+        hook(database, url)
+    assert "secret" not in str(raised.value).replace("the signature", "")
+
+
+@sqlite
+def test_who_may_add_one_and_what_the_trail_says(database: Database) -> None:
+    with database.write() as session, pytest.raises(ForbiddenError):
+        add_webhook(session, HOOK, events=["new-cve"], actor=Actor("rex", "resolver"))
+    for how in (
+        {"events": []},
+        {"events": ["all"]},
+        {"condition": {"products": "foo"}},
+        {"condition": {"min_severity": 70}},
+        {"condition": {"size": 3}},
+    ):
+        with pytest.raises(InputError):
+            hook(database, **how)
+    secret = hook(database, HOOK + "?token=abc")
+    with database.read() as session:
+        [event] = events(session)
+    assert (event.actor, event.subject) == ("chief", "soc.example")
+    assert secret not in event.details and "abc" not in event.details
+
+
+def test_a_message_is_sent_again_with_growing_pauses_and_given_up(database: Database) -> None:
+    hook(database)
+    with database.write() as session:
+        assert emit(session, "new-cve", {"records": []}) == 1
+    answers = iter([*["it answers 500"] * 13, "at last"])
+    sent: list[Message] = []
+
+    def send(message: Message) -> str:
+        sent.append(message)
+        return next(answers)
+
+    pauses = []
+    for _ in range(20):
+        before = len(sent)
+        assert deliver_due(database, send=send) == 0
+        if len(sent) == before:
+            break
+        [one] = waiting(database)
+        pauses.append(one.next_at)
+        assert deliver_due(database, send=send) == 0  # nothing is due yet
+        make_due(database)
+    assert len(sent) == 14
+    assert len({message.content for message in sent}) == 1
+    [one] = waiting(database)
+    assert (one.attempts, one.error, one.delivered_at) == (14, "at last", "")
+
+
+def test_what_a_killed_process_was_sending_is_sent_by_another(database: Database) -> None:
+    hook(database)
+    with database.write() as session:
+        emit(session, "new-cve", {"records": []})
+    sent: list[Message] = []
+
+    def killed(message: Message) -> str:
+        sent.append(message)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        deliver_due(database, send=killed)
+    assert deliver_due(database, send=lambda m: sent.append(m) or "") == 0  # still claimed
+    make_due(database)
+    assert deliver_due(database, send=lambda m: sent.append(m) or "") == 1
+    assert sent[0].content == sent[1].content
+    assert deliver_due(database, send=killed) == 0
+
+
+@sqlite
+def test_a_removed_webhook_is_told_nothing(database: Database) -> None:
+    hook(database)
+    with database.write() as session:
+        emit(session, "new-cve", {})
+        [one] = session.scalars(select(Delivery))
+        from cybersecqwen.service.tables import Webhook
+
+        remove_webhook(session, session.get_one(Webhook, one.webhook_id), actor=CHIEF)
+        assert emit(session, "new-cve", {}) == 0
+    assert deliver_due(database, send=lambda _: "") == 0
+
+
+class _Receiver(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.got.append((self.path, dict(self.headers), body))
+        self.send_response(302 if self.path == "/away" else 204)
+        if self.path == "/away":
+            self.send_header("Location", "/hook")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def receiver() -> Iterator[ThreadingHTTPServer]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Receiver)
+    server.got = []
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@sqlite
+def test_a_receiver_can_check_who_sent_it(
+    database: Database, receiver: ThreadingHTTPServer
+) -> None:
+    at = f"http://127.0.0.1:{receiver.server_port}"
+    secret = hook(database, f"{at}/hook", private=True)
+    hook(database, f"{at}/away", private=True)
+    with database.write() as session:
+        emit(session, "new-cve", {"records": [{"id": "CVE-2030-1001"}]})
+    assert deliver_due(database, private=True) == 1
+    [(path, headers, body), (away, *_)] = receiver.got
+    assert (path, away) == ("/hook", "/away")  # and no third one: redirections are not followed
+    assert headers["X-Hub-Signature-256"] == signature(secret, body)
+    assert headers["X-CyberSecQwen-Event"] == "new-cve"
+    assert json.loads(body)["records"] == [{"id": "CVE-2030-1001"}]
+    assert json.loads(body)["id"] == int(headers["X-CyberSecQwen-Delivery"])
+    assert [one.error for one in waiting(database)] == ["", "it answers 302"]
+
+
+def test_a_name_that_leads_into_a_private_network_is_refused(
+    receiver: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def resolve(host: str, port: int, **_: object) -> list[Any]:
+        assert host == "soc.example"
+        return [(0, 0, 0, "", (number, port)) for number in ("93.184.216.34", "127.0.0.1")]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    url = f"http://soc.example:{receiver.server_port}/hook"
+    said = Sender()(Message(1, url, "secret", "new-cve", {}, 0))
+    assert "soc.example is this machine or in a private network" in said
+    assert receiver.got == []
