@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from argon2 import PasswordHasher
 
 from cybersecqwen.analyst.classifiers import open_classifier
+from cybersecqwen.service import accounts
 from cybersecqwen.service.database import Database, open_database
 from cybersecqwen.service.imports import Importer
 from cybersecqwen.service.reviews import Actor
@@ -76,6 +78,13 @@ def new_database(server: str) -> str:
         number = connection.execute("SELECT count(*) FROM pg_database").fetchone()[0]
         connection.execute(f"CREATE DATABASE test_{number}")
     return f"test_{number}"
+
+
+@pytest.fixture(autouse=True)
+def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hash passwords with the least effort: a real hash takes half a second and 64 MiB."""
+    hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    monkeypatch.setattr(accounts, "_hasher", lambda: hasher)
 
 
 @pytest.fixture

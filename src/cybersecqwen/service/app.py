@@ -8,10 +8,12 @@ What a request needs stands in `request.app.state`: settings, database, inferenc
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import time
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -19,7 +21,9 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
 from cybersecqwen import __version__
-from cybersecqwen.service.database import open_database
+from cybersecqwen.service.authentication import Authentication
+from cybersecqwen.service.database import Database, open_database
+from cybersecqwen.service.imports import Importer, open_importer, unfinished
 from cybersecqwen.service.inference import Inference
 from cybersecqwen.service.metrics import CountRequests, Metrics
 from cybersecqwen.service.problems import CatchErrors, add_problem_handlers
@@ -27,6 +31,9 @@ from cybersecqwen.service.protection import Protection
 from cybersecqwen.service.routes import ROUTERS
 from cybersecqwen.service.routes.documentation import describe
 from cybersecqwen.service.settings import ServiceSettings
+
+_RESUME = 60.0  # seconds between looks for imports that nobody goes on with
+_log = logging.getLogger(__name__)
 
 SETTINGS_VARIABLE = "CYBERSECQWEN_SERVICE"  # how a worker process gets its settings, as JSON
 
@@ -62,6 +69,46 @@ def create_worker() -> FastAPI:
     return create_app(ServiceSettings.model_validate_json(os.environ[SETTINGS_VARIABLE]))
 
 
+class BackgroundImports:
+    """Reads the files of imports beside the requests, one after the other."""
+
+    def __init__(self, database: Database, settings: ServiceSettings) -> None:
+        self._database, self._settings = database, settings
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="imports")
+        self._importer: Importer | None = None
+        self._begun: set[int] = set()  # here, and not yet ended
+
+    def importer(self) -> Importer:
+        """Return what takes records in; its model is opened when it is first needed."""
+        if self._importer is None:
+            self._importer = open_importer(self._database, self._settings)
+        return self._importer
+
+    def start(self, import_id: int) -> None:
+        """Have an import read that has begun; return at once."""
+        self._begun.add(import_id)
+        self._thread.submit(self._finish, import_id)
+
+    async def resume(self) -> None:
+        """Go on with the imports of processes that were killed, again and again."""
+        while True:
+            for import_id in await run_in_threadpool(unfinished, self._database):
+                if import_id not in self._begun:
+                    self.start(import_id)
+            await asyncio.sleep(_RESUME)
+
+    def _finish(self, import_id: int) -> None:
+        try:
+            self.importer().finish(import_id)
+            self._begun.discard(import_id)
+        except Exception:  # noqa: BLE001 # whatever it is, the next import is begun
+            _log.exception("import %d stopped; it goes on when the service starts anew", import_id)
+
+    def close(self) -> None:
+        """Finish the import under way; those behind it go on when the service starts anew."""
+        self._thread.shutdown(cancel_futures=True)
+
+
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     """Open the database and load the model; at the end let what has begun finish."""
@@ -69,10 +116,18 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     state.started_at = int(time.time())
     state.database = await run_in_threadpool(open_database, state.settings.database_url)
     state.inference = Inference(state.settings)
+    authentication = Authentication(state.settings, state.database, state.verified_keys)
+    state.authentication, state.visit = authentication, authentication.visit
+    state.check_form, state.login_token = authentication.check_form, authentication.login_token
+    imports = BackgroundImports(state.database, state.settings)
+    state.importer, state.start_import = imports.importer, imports.start
     try:
         await run_in_threadpool(state.inference.warm_up)
+        resuming = asyncio.create_task(imports.resume())
         yield {}
+        resuming.cancel()
     finally:
         state.stopping = True
+        await run_in_threadpool(imports.close)
         await run_in_threadpool(state.inference.close)
         await run_in_threadpool(state.database.close)

@@ -163,6 +163,111 @@ class LookupOutput(BaseModel):
     source: Source
 
 
+class RecordSummary(BaseModel):
+    """A record as the list has it."""
+
+    id: int
+    name: str
+    state: Literal["open", "second", "disputed", "decided"]
+    suggested: str
+    confidence: float
+    abstained: bool
+    severity: float | None
+    exploited: bool
+    published: str
+    source: str
+    label: str
+    differs: bool
+    decided: str
+    decided_at: str
+    imported_at: str
+    version: int
+
+
+class RecordList(BaseModel):
+    """A page of records; `next` goes on as `after`."""
+
+    records: list[RecordSummary]
+    next: str | None
+
+
+class ReviewOutput(BaseModel):
+    """A verdict, with the suggestion and the confidence that the reviewer saw."""
+
+    id: int
+    reviewer: str
+    stage: Literal["first", "second", "resolution"]
+    verdict: Literal["accept", "correct", "reject"]
+    cwe: str
+    reason: str
+    suggested: str
+    confidence: float
+    at: str
+    record: int | None = None
+    state: str | None = None
+
+
+class CommentOutput(BaseModel):
+    """What somebody said of a record."""
+
+    id: int
+    author: str
+    text: str
+    at: str
+
+
+class RecordOutput(RecordSummary):
+    """A record with its suggestion, verdicts and comments."""
+
+    text: str
+    vector: str
+    labels: list[dict[str, Any]]
+    classification: dict[str, Any]
+    engine: str
+    artifact: str
+    classified_at: str
+    reviews: list[ReviewOutput]
+    comments: list[CommentOutput]
+
+
+class ImportOutput(BaseModel):
+    """An import: how far it is, and what was refused."""
+
+    id: int
+    name: str
+    actor: str
+    state: Literal["running", "done", "failed"]
+    begun_at: str
+    ended_at: str
+    new: int
+    changed: int
+    unchanged: int
+    refused: int
+    error: str
+    problems: list[str]
+
+
+class ReviewInput(_Input):
+    """A verdict; `cwe` is what a correction names, `version` that of the record you saw."""
+
+    verdict: Literal["accept", "correct", "reject"]
+    cwe: StrictStr = Field("", max_length=20)
+    reason: StrictStr = Field("", max_length=5000)
+    version: int | None = Field(None, ge=1, lt=2**31)
+
+
+class SendBackInput(_Input):
+    """Why a record is to be judged anew."""
+
+    reason: StrictStr = Field(min_length=1, max_length=5000)
+
+
+class CommentInput(_Input):
+    """What there is to say of a record."""
+
+    text: StrictStr = Field(min_length=1, max_length=5000)
+
+
 class TextPart(_Lenient):
     """A part of a message."""
 

@@ -11,6 +11,9 @@ from cybersecqwen.service.routes import (
     health,
     lookup,
     questions,
+    records,
+    reviews,
+    sessions,
 )
 
 ROUTERS: tuple[APIRouter, ...] = (
@@ -18,6 +21,9 @@ ROUTERS: tuple[APIRouter, ...] = (
     questions.router,
     lookup.router,
     chat.router,
+    records.router,
+    reviews.router,
+    sessions.router,
     health.router,
     documentation.router,
 )

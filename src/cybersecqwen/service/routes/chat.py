@@ -28,9 +28,10 @@ from cybersecqwen.analyst.classification import as_row as classification_row
 from cybersecqwen.analyst.questions import Question, as_answer
 from cybersecqwen.files import Json
 from cybersecqwen.prompts import asks_for_weakness, description_in, question_in
+from cybersecqwen.service.authentication import authorise
+from cybersecqwen.service.encoding import encoded
 from cybersecqwen.service.inference import Inference
 from cybersecqwen.service.problems import ProblemError, responses
-from cybersecqwen.service.routes.classification import encoded
 from cybersecqwen.service.schemas import (
     ChatCompletion,
     ChatRequest,
@@ -101,6 +102,7 @@ def served_models(model: str) -> tuple[str, ...]:
 )
 async def models(request: Request) -> ModelList:
     """List the names under which the one model here may be called."""
+    await authorise(request, "classify")
     names = served_models(request.app.state.settings.model)
     begun = request.app.state.started_at
     return ModelList(data=[ModelOutput(id=n, created=begun, owned_by=NAME) for n in names])
@@ -114,6 +116,7 @@ async def models(request: Request) -> ModelList:
 )
 async def model(request: Request, model: str) -> ModelOutput:
     """Describe a model that is served."""
+    await authorise(request, "classify")
     _check_model(request, model)
     return ModelOutput(id=model, created=request.app.state.started_at, owned_by=NAME)
 
@@ -136,6 +139,7 @@ async def complete(request: Request) -> Response:
     Settings of sampling have no effect: the same chat gets the same answer. Messages of the system
     steer nothing.
     """
+    await authorise(request, "classify")
     chat = parse(_CHAT, await request.body())
     _check_model(request, chat.model)
     turns = [message.plain for message in chat.messages if message.role == "user"]

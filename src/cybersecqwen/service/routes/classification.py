@@ -9,13 +9,14 @@ from typing import IO
 
 from fastapi import APIRouter
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from cybersecqwen.analyst.classification import Classification, Given, as_row
-from cybersecqwen.errors import InputError, escape
+from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json, parse_line
+from cybersecqwen.service.authentication import authorise
+from cybersecqwen.service.encoding import encoded
 from cybersecqwen.service.inference import Inference
 from cybersecqwen.service.metrics import Metrics
 from cybersecqwen.service.problems import ProblemError, invalid, responses
@@ -80,6 +81,7 @@ async def classify(request: Request) -> Response:
     A feed is NDJSON (`Content-Type: application/x-ndjson`), one text a line; it is answered line by
     line, and a line that cannot be read by its number and what is wrong.
     """
+    await authorise(request, "classify")
     state = request.app.state
     inference: Inference = state.inference
     options = _options(request) if request.scope["query_string"] else _USUAL
@@ -119,11 +121,6 @@ def _row(result: Classification, inference: Inference, metrics: Metrics) -> Json
     source = inference.facts("classify", result.grounding)
     confidence = result.candidates[0].confidence if result.candidates else 0.0
     return as_row(result) | {"confidence": confidence, "source": source}
-
-
-def encoded(value: object) -> bytes:
-    """Write JSON that does not steer a terminal."""
-    return escape(to_json(value).decode()).encode()
 
 
 async def _held(request: Request) -> IO[bytes]:

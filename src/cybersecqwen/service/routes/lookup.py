@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Annotated
 
 from fastapi import APIRouter, Path
@@ -12,13 +11,12 @@ from starlette.responses import Response
 from cybersecqwen.analyst.local_records import parse_cve_id
 from cybersecqwen.analyst.lookup import as_row
 from cybersecqwen.errors import InputError
-from cybersecqwen.service.problems import ProblemError, Responses, responses
-from cybersecqwen.service.routes.classification import encoded
+from cybersecqwen.service.authentication import authorise
+from cybersecqwen.service.encoding import NOT_MODIFIED, encoded, with_etag
+from cybersecqwen.service.problems import ProblemError, responses
 from cybersecqwen.service.schemas import LookupOutput
 
 router = APIRouter(tags=["Lookup"])
-
-NOT_MODIFIED: Responses = {304: {"description": "It is as the ETag of If-None-Match says"}}
 
 
 @router.get(
@@ -34,6 +32,7 @@ async def lookup(
 
     It is looked for in what `cybersecqwen fetch` left on this machine; nothing is downloaded.
     """
+    await authorise(request, "classify")
     try:
         cve_id = parse_cve_id(cve)
         view = await request.app.state.inference.look_up(cve_id)
@@ -47,13 +46,3 @@ async def lookup(
     row = as_row(view) | {"confidence": confidence, "source": source}
     row.pop("where")  # a path of this machine
     return with_etag(request, encoded(row))
-
-
-def with_etag(request: Request, body: bytes) -> Response:
-    """Answer with a body and its ETag, or with 304 where the client has it already."""
-    tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-    headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
-    known = request.headers.get("if-none-match", "")
-    if tag in (one.strip().removeprefix("W/") for one in known.split(",")) or known.strip() == "*":
-        return Response(status_code=304, headers=headers)
-    return Response(body, headers=headers, media_type="application/json")

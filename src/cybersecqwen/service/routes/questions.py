@@ -8,8 +8,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from cybersecqwen.analyst.questions import Question, as_answer
+from cybersecqwen.service.authentication import authorise
+from cybersecqwen.service.encoding import encoded
 from cybersecqwen.service.problems import ProblemError, responses
-from cybersecqwen.service.routes.classification import encoded
 from cybersecqwen.service.schemas import AnswerOutput, QuestionInput, json_body, parse
 
 router = APIRouter(tags=["Questions"])
@@ -42,6 +43,7 @@ async def ask(request: Request) -> Response:
     A conversation has no state here: send the `about` of an answer with the next question, which
     may then say "and its mitigations?".
     """
+    await authorise(request, "classify")
     asked = parse(_QUESTION, await request.body())
     if len(asked.options) == 1:
         raise ProblemError(422, "#/options: 1 option: give 2 to 26, or none")
