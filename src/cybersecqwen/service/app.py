@@ -22,6 +22,8 @@ from starlette.concurrency import run_in_threadpool
 
 from cybersecqwen import __version__
 from cybersecqwen.service.authentication import Authentication
+from cybersecqwen.service.console import error_page, login_page
+from cybersecqwen.service.console import router as console
 from cybersecqwen.service.database import Database, open_database
 from cybersecqwen.service.imports import Importer, open_importer, unfinished
 from cybersecqwen.service.inference import Inference
@@ -51,10 +53,11 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     state = app.state
     state.settings, state.metrics, state.stopping = settings, Metrics(), False
     state.verified_keys = set[str]()
-    for router in ROUTERS:
+    state.login_page = login_page
+    for router in (*ROUTERS, console):
         app.include_router(router)
     describe(app)
-    add_problem_handlers(app)
+    add_problem_handlers(app, page=error_page)
     # The last one added is the first to see a request.
     app.add_middleware(CatchErrors)
     app.add_middleware(CountRequests, metrics=state.metrics)

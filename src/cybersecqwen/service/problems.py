@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -132,8 +133,11 @@ def _pointer(place: Sequence[str | int]) -> str:
     return "".join(["#", *(f"/{part.replace('~', '~0').replace('/', '~1')}" for part in parts)])
 
 
-def add_problem_handlers(app: FastAPI) -> None:
-    """Have an application answer every error with a problem."""
+ErrorPage = Callable[[Request, int, str], Response]
+
+
+def add_problem_handlers(app: FastAPI, *, page: ErrorPage | None = None) -> None:
+    """Have an application answer every error with a problem, or a browser with a `page`."""
     from fastapi.exceptions import RequestValidationError
 
     async def on_http_error(request: Request, error: Any) -> Response:
@@ -143,6 +147,8 @@ def add_problem_handlers(app: FastAPI) -> None:
         elif error.status_code == 405:
             allowed = (error.headers or {}).get("Allow", "other methods")
             detail = f"{request.method} does not work here, {allowed} does"
+        if page and _wants_page(request):
+            return await run_in_threadpool(page, request, error.status_code, detail)
         problem = ProblemError(error.status_code, detail, headers=error.headers)
         return problem_response(problem, request_id(request.scope))
 
@@ -159,6 +165,12 @@ def add_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, on_invalid)
     app.add_exception_handler(ProblemError, on_problem)
     app.add_exception_handler(CyberSecQwenError, on_our_error)
+
+
+def _wants_page(request: Request) -> bool:
+    """Tell whether a browser asks for a page, and no program for data."""
+    accepted = request.headers.get("accept", "")
+    return "text/html" in accepted and not request.url.path.startswith("/v1/")
 
 
 def request_id(scope: Scope) -> str:
