@@ -17,7 +17,8 @@ from cybersecqwen.analyst.classification import Classification, Given, classify
 from cybersecqwen.analyst.classifiers import open_classifier
 from cybersecqwen.analyst.questions import Question
 from cybersecqwen.records import Answer, Evidence
-from cybersecqwen.service.console import Visit, router
+from cybersecqwen.service.authentication import Visit
+from cybersecqwen.service.console import router
 from cybersecqwen.service.console.page import Figures
 from cybersecqwen.service.database import Database, open_database
 from cybersecqwen.service.imports import Importer

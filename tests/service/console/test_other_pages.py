@@ -5,10 +5,13 @@ from __future__ import annotations
 import html
 import json
 import re
+import time
 from datetime import UTC, date, datetime
 
 from cybersecqwen.analyst.classification import Given
-from cybersecqwen.service.console import figures
+from cybersecqwen.analyst.drift import RULE, DriftSettings
+from cybersecqwen.records import Vulnerability
+from cybersecqwen.service.console import drift_pages, figures
 from cybersecqwen.service.database import Database
 from cybersecqwen.service.imports import Importer
 from cybersecqwen.service.reviews import Decision, decide
@@ -102,6 +105,46 @@ def test_the_dashboard_shows_them_with_an_alarm(filled: Console) -> None:
     assert "kev has not been updated for" in visible(page)
     assert "&lt;503&gt;" in page
     assert page.count('role="img"') == 4
+
+
+def test_drift_is_measured_on_records_and_verdicts(database: Database, importer: Importer) -> None:
+    given = [
+        Given(
+            f"CVE-{year}-{month:02}{n}",
+            TEXT,
+            record=Vulnerability(
+                f"CVE-{year}-{month:02}{n}", f"{year}-{month:02}-0{n}", TEXT, ("CWE-79",)
+            ),
+        )
+        for year in (2024, 2025)
+        for month in range(1, 13)
+        for n in range(1, 7)
+    ]
+    importer.add([*given, Given("undated", TEXT)], source="test", actor=ANA)
+    with database.write() as session:
+        decide(session, session.get_one(Record, 1), Decision("correct", "CWE-79"), actor=ANA)
+    assert "reference have 100 records" in drift_pages.measure(database).missing
+    rule = RULE._replace(least_records=5, least_answers=3)
+    drift = drift_pages.measure(database, DriftSettings(size=5, rule=rule))
+    assert drift.report is not None
+    windows = [window for window in drift.report.windows if window.records]
+    assert (len(windows), {window.records for window in windows}) == (
+        23,
+        {5},
+    )  # and one of verdicts alone
+    by_nvd = [one.value for one in drift.report.of("nvd", "accuracy") if one.value is not None]
+    assert by_nvd
+    assert set(by_nvd) == {0.0}  # the label is another than the suggestion
+    assert drift.chart.startswith("<svg")
+
+
+def test_drift_is_measured_beside_the_page(filled: Console) -> None:
+    assert "It is being measured" in filled.get("/dashboard/drift").text
+    kept = filled.app.state.figures
+    while kept.later("drift", lambda: None, seconds=3600) is None:
+        time.sleep(0.01)
+    assert "Not enough to measure yet" in filled.get("/dashboard/drift").text
+    assert "Not enough to measure yet" in filled.get("/dashboard").text
 
 
 def test_the_audit_trail_is_listed_and_verified(filled: Console) -> None:

@@ -22,6 +22,7 @@ PAGES = (
     "/imports",
     "/imports/1",
     "/dashboard",
+    "/dashboard/drift",
     "/audit-trail",
     "/help",
     "/login",

@@ -5,6 +5,7 @@ record_pages   one record: text, evidence, candidates in the CWE tree, verdicts,
 question_pages questions with their evidence, and a text to classify
 import_pages   files in, their progress, every refused row
 dashboard      agreement, calibration, coverage, throughput, age of the feeds
+drift_pages    drift of records, suggestions and labels
 account_pages  logging in, the audit trail, help
 """
 
@@ -15,15 +16,16 @@ from fastapi import APIRouter
 from cybersecqwen.service.console import (
     account_pages,
     dashboard,
+    drift_pages,
     import_pages,
     question_pages,
     queue_pages,
     record_pages,
 )
 from cybersecqwen.service.console.account_pages import login_page
-from cybersecqwen.service.console.page import Visit, error_page
+from cybersecqwen.service.console.page import error_page
 
-__all__ = ["Visit", "error_page", "login_page", "router"]
+__all__ = ["error_page", "login_page", "router"]
 
 router = APIRouter(include_in_schema=False)
 for _pages in (
@@ -32,6 +34,7 @@ for _pages in (
     question_pages,
     import_pages,
     dashboard,
+    drift_pages,
     account_pages,
 ):
     router.include_router(_pages.router)

@@ -12,10 +12,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from cybersecqwen.service.audit_trail import verify
+from cybersecqwen.service.authentication import Visit
 from cybersecqwen.service.console.page import (
     PageRoute,
     Posted,
-    Visit,
     Visited,
     figures,
     number,

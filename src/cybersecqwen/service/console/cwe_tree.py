@@ -110,7 +110,7 @@ def _by_other_name(text: str) -> Iterator[str]:
 
 
 def _by_words(text: str) -> list[str]:
-    """List the entries in whose name each word begins one, the shortest names first."""
+    """List the entries in whose name each word begins one, those of view 1003 first."""
     begun = words(text)
     if not begun:
         return []
@@ -122,9 +122,10 @@ def _by_words(text: str) -> list[str]:
     return sorted(hits, key=_rank)
 
 
-def _rank(cwe: str) -> tuple[int, int]:
+def _rank(cwe: str) -> tuple[int, bool, int]:
+    """Rank by mapping usage, whether vulnerabilities are commonly mapped to it, and its length."""
     entry = load_catalogue()[cwe]
-    return _USAGES.index(mapping_usage(entry)), len(entry.name)
+    return _USAGES.index(mapping_usage(entry)), cwe not in _graph().view_1003, len(entry.name)
 
 
 @cache

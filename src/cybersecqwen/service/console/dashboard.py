@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from cybersecqwen.service.console import figures as numbers
+from cybersecqwen.service.console.drift_pages import latest
 from cybersecqwen.service.console.page import PageRoute, Visited, figures, render_page
 from cybersecqwen.service.queue import states
 
@@ -28,7 +29,10 @@ def dashboard(request: Request, visit: Visited) -> Response:
             return _numbers(session, state.settings.threshold)
 
         held = figures(request).get("dashboard", compute, seconds=_SECONDS)
-    return render_page(request, visit, "dashboard", threshold=state.settings.threshold, **held)
+    threshold = state.settings.threshold
+    return render_page(
+        request, visit, "dashboard", threshold=threshold, drift=latest(request), **held
+    )
 
 
 def _numbers(session: Session, threshold: float) -> dict[str, Any]:

@@ -16,12 +16,13 @@ import time
 from collections.abc import Callable, Coroutine
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
 from fastapi import Depends
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -30,24 +31,18 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from cybersecqwen import __version__
 from cybersecqwen.cwe.catalogue import load_catalogue
 from cybersecqwen.errors import CyberSecQwenError, InputError
+from cybersecqwen.service.authentication import Visit
 from cybersecqwen.service.console.text_marks import shown
 from cybersecqwen.service.problems import ProblemError, as_problem
-from cybersecqwen.service.reviews import Actor, ForbiddenError, Role
+from cybersecqwen.service.reviews import ForbiddenError, Role
 from cybersecqwen.templates import render
 
 _TEMPLATES = "service/console/templates"
 _STATIC = Path(__file__).parent / "static"
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _FIELDS, _FILES = 2000, 50  # of one form
+_HELD = 500  # numbers that are held, such as the totals of filters
 _SEVERITY = ((9.0, "Critical"), (7.0, "High"), (4.0, "Medium"), (0.1, "Low"), (0.0, "None"))
-
-
-class Visit(NamedTuple):
-    """Who looks at a page, and the token that their forms have to send back."""
-
-    actor: Actor
-    csrf: str
-    local: bool = False  # one person on one machine, without an account
 
 
 class LoginRequiredError(Exception):
@@ -62,14 +57,15 @@ class Figures:
 
     def __init__(self, seconds: float = 3.0) -> None:
         self._seconds = seconds
-        self._lock = threading.Lock()
+        self._lock, self._slow = threading.Lock(), threading.Lock()
         self._held: dict[str, tuple[float, threading.Lock, Any]] = {}
+        self._reports: dict[str, tuple[float, Any]] = {}
 
     def get(self, name: str, compute: Callable[[], Any], *, seconds: float | None = None) -> Any:
         """Return what `compute` returned last, or returns now."""
         longest = self._seconds if seconds is None else min(seconds, 100 * self._seconds)
         with self._lock:
-            if len(self._held) > 500:
+            if len(self._held) > _HELD:
                 self._held.clear()
             at, lock, value = self._held.setdefault(name, (-1e9, threading.Lock(), None))
         if time.monotonic() - at < longest:
@@ -80,6 +76,19 @@ class Figures:
                 value = compute()
                 self._held[name] = (time.monotonic(), lock, value)
         return value
+
+    def later(self, name: str, compute: Callable[[], Any], *, seconds: float) -> Any:
+        """Return what `compute` returned last, None for now; it works beside the pages."""
+        at, value = self._reports.get(name, (-1e9, None))
+        if time.monotonic() - at >= seconds and self._slow.acquire(blocking=False):
+            threading.Thread(target=self._report, args=(name, compute), daemon=True).start()
+        return value
+
+    def _report(self, name: str, compute: Callable[[], Any]) -> None:
+        try:
+            self._reports[name] = (time.monotonic(), compute())
+        finally:
+            self._slow.release()
 
 
 class PageRoute(APIRoute):
@@ -123,7 +132,7 @@ async def posted(request: Request) -> FormData:
         form = await request.form(max_files=_FILES, max_fields=_FIELDS)
     except HTTPException as error:
         raise InputError(f"the form cannot be read: {error.detail}") from error
-    request.app.state.check_form(request, form.get("csrf"))
+    await run_in_threadpool(request.app.state.check_form, request, form.get("csrf"))
     return form
 
 

@@ -15,11 +15,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from cybersecqwen.errors import InputError
+from cybersecqwen.service.authentication import Visit
 from cybersecqwen.service.console.cwe_tree import search
 from cybersecqwen.service.console.page import (
     PageRoute,
     Posted,
-    Visit,
     Visited,
     field,
     figures,

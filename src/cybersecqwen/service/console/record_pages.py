@@ -20,11 +20,11 @@ from cybersecqwen.errors import CyberSecQwenError, InputError
 from cybersecqwen.files import Json
 from cybersecqwen.records import Span
 from cybersecqwen.service.audit_trail import events
+from cybersecqwen.service.authentication import Visit
 from cybersecqwen.service.console.cwe_tree import search, tree
 from cybersecqwen.service.console.page import (
     PageRoute,
     Posted,
-    Visit,
     Visited,
     field,
     number,

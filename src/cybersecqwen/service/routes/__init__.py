@@ -8,14 +8,12 @@ from cybersecqwen.service.routes import (
     chat,
     classification,
     documentation,
-    exports,
     health,
     lookup,
     questions,
     records,
     reviews,
     sessions,
-    webhooks,
 )
 
 ROUTERS: tuple[APIRouter, ...] = (
@@ -25,8 +23,6 @@ ROUTERS: tuple[APIRouter, ...] = (
     chat.router,
     records.router,
     reviews.router,
-    exports.router,
-    webhooks.router,
     sessions.router,
     health.router,
     documentation.router,
