@@ -266,6 +266,57 @@ def csaf() -> bytes:
     return json.dumps({"document": document, "vulnerabilities": flaws}).encode()
 
 
+def sarif() -> bytes:
+    tags = [{"id": _cve(n), "properties": {"tags": [f"cwe-{c}"]}} for n, (_, c) in enumerate(FLAWS)]
+    results = [
+        {
+            "ruleId": _cve(n),
+            "ruleIndex": n,
+            "message": {"text": text},
+            "locations": [{"physicalLocation": {"artifactLocation": {"uri": f"src/{n}.py"}}}],
+            "taxa": [{"id": str(cwe), "toolComponent": {"name": "CWE"}}],
+        }
+        for n, (text, cwe) in enumerate(FLAWS)
+    ]
+    run = {"tool": {"driver": {"name": "Scan", "rules": tags}}, "results": results}
+    return json.dumps({"version": "2.1.0", "runs": [run]}).encode()
+
+
+def dependency_track() -> bytes:
+    findings = [
+        {"vulnerability": {"vulnId": _cve(n), "description": text, "cwes": [{"cweId": cwe}]}}
+        for n, (text, cwe) in enumerate(FLAWS)
+    ]
+    about = {"version": "1.2", "meta": {"application": "Dependency-Track"}, "project": {}}
+    return json.dumps({**about, "findings": findings}).encode()
+
+
+def defectdojo() -> bytes:
+    findings = [
+        {
+            "title": "Finding",
+            "severity": "High",
+            "description": text,
+            "cwe": cwe,
+            "vulnerability_ids": [_cve(n)],
+            "cvssv3": "CVSS:3.1/AV:N",
+        }
+        for n, (text, cwe) in enumerate(FLAWS)
+    ]
+    return json.dumps({"name": "Scan", "findings": findings}).encode()
+
+
+def opencve() -> bytes:
+    changes = [
+        {
+            "cve": {"cve_id": _cve(n), "description": text},
+            "events": [{"type": "weaknesses", "details": {"added": [f"CWE-{cwe}"]}}],
+        }
+        for n, (text, cwe) in enumerate(FLAWS)
+    ]
+    return json.dumps({"organization": "o", "project": "p", "changes": changes}).encode()
+
+
 def cyclonedx() -> bytes:
     flaws = [
         {
@@ -368,6 +419,10 @@ def feeds() -> dict[str, Seeds]:
         "osv": {"GHSA-2c4m-59x9-abcd.json": osv()},
         "csaf": {"acme-1.json": csaf()},
         "cyclonedx": {"bom.json": cyclonedx()},
+        "sarif": {"scan.sarif": sarif()},
+        "dependency-track": {"findings.fpf.json": dependency_track()},
+        "defectdojo": {"findings.json": defectdojo()},
+        "opencve": {"notification.json": opencve()},
         "epss": {"epss_scores-current.csv": EPSS, "epss.csv.gz": gzip.compress(EPSS)},
         "recordstore": {"records.sqlite": store()},
         "table": {"records.jsonl": jsonl(rows), "records.parquet": parquet(rows)},

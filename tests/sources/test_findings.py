@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from cybersecqwen.analyst.texts import read_file
 from cybersecqwen.errors import InputError
+from cybersecqwen.formats.rows import refuse
 from cybersecqwen.records import Vulnerability
 from cybersecqwen.sources import read_vulnerabilities
 
@@ -117,8 +119,9 @@ def test_a_finding_is_one_record(
     data: Any, labels: tuple[str, ...], vector: str | None, tmp_path: Path
 ) -> None:
     [one] = read(tmp_path, data)
+    text = f"Template injection in Foo\n\n{TEXT}" if data is DEFECTDOJO else TEXT
     assert (one.cve_id, one.description, one.cwe_cna, one.cvss3_vector) == (
-        *(CVE, TEXT, labels, vector),
+        *(CVE, text, labels, vector),
     )
 
 
@@ -141,7 +144,7 @@ def test_what_is_about_no_cve_keeps_a_name_of_its_own(tmp_path: Path) -> None:
     named = read(tmp_path, SARIF | {"runs": [run]}, errors)
     assert [(one.cve_id, one.description) for one in named] == [
         ("FOO1/2@src/login.py:7", "A query is built.\n\nInput reaches a query."),
-        ("Shop.login", "Bad."),
+        ("BAR@Shop.login", "Bad."),
         (f"{tmp_path / 'findings.json'}:1:3", "Input reaches a query."),
     ]
     assert [str(error.where).rpartition(":")[2] for error in errors] == ["4", "5"]
@@ -157,3 +160,24 @@ def test_a_finding_that_is_wrong_is_named_and_the_others_are_read(tmp_path: Path
         broken = {"title": 3, "cve": {"cve_id": "none"}}
         [one] = read(tmp_path, data | {key: [broken, *data[key]]}, errors)
         assert (one.cve_id, [str(error.where)[-2:] for error in errors]) == (CVE, [":1"])
+
+
+def test_a_table_of_findings_is_read_with_its_labels(tmp_path: Path) -> None:
+    path = tmp_path / "findings.csv"
+    path.write_text(
+        "id,title,severity,description,cwe,cvssv3,vulnerability_ids\n"
+        f'7,Template injection,High,"{TEXT}",1336,{VECTOR},"{CVE}, GHSA-2c4m-59x9-abcd"\n'
+        "8,Open port,Info,,0,,\n"
+    )
+    first, second = read_file(path, report=refuse)
+    assert first.record and second.record
+    assert (first.id, first.text) == (CVE, f"Template injection\n\n{TEXT}")
+    assert (first.record.cwe_cna, first.record.cvss3_vector) == (("CWE-1336",), VECTOR)
+    assert (second.id, second.text, second.record.cwe_cna) == ("finding 8", "Open port", ())
+    path.write_text(f"Date,Title,CweId,Severity,Description\n01/31/2024,Injection,94,High,{TEXT}\n")
+    [one] = read_file(path, report=refuse)
+    assert one.record and one.record.cwe_cna == ("CWE-94",)
+    assert one.id == f"{path}:2"
+    path.write_text(f"CVE,Description\n{CVE},{TEXT}\n")  # as lists of CVEs often are
+    [one] = read_file(path, report=refuse)
+    assert (one.id, one.text) == (CVE, TEXT)

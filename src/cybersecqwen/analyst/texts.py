@@ -40,10 +40,18 @@ from cybersecqwen.formats.archives import (
     unpacked,
     utf8,
 )
-from cybersecqwen.formats.rows import Report, check_utf8, csv_rows, is_jsonl, jsonl_rows
+from cybersecqwen.formats.rows import (
+    Report,
+    check_utf8,
+    csv_rows,
+    is_jsonl,
+    jsonl_rows,
+    reported,
+)
 
+FINDING = frozenset(("title", "severity", "description"))  # columns of DefectDojo's tables
 TEXT = ("text", "description")  # the first of these that a row has
-ID = ("id", "cve_id")
+ID = ("id", "cve_id", "cve")
 
 _TEXT_BYTES = 1 << 22  # of a plain text that are read at all
 _BOM = b"\xef\xbb\xbf"
@@ -191,7 +199,19 @@ def read_csv(lines: Iterable[bytes], name: str, delimiter: str, report: Report) 
     """Yield the text of each row below the header; without an id it gets `name`:line."""
     for where, row in csv_rows(lines, name, delimiter, report):
         cells = {_name(column): cell for column, cell in row.items()}
+        if FINDING.issubset(cells):
+            yield from _finding(cells, where, report)
+            continue
         yield from _of_row(cells, where, report, tip="the row ends before its text")
+
+
+def _finding(cells: dict[str, str], where: str, report: Report) -> Iterator[Given]:
+    """Yield the text of a finding in a table of DefectDojo, with the record that it is."""
+    from cybersecqwen.sources.defectdojo import from_cells
+
+    with reported(report):
+        check_utf8(where, *cells.values())
+        yield given_of(from_cells(cells, where))
 
 
 def _of_row(row: Json, where: str, report: Report, *, tip: str) -> Iterator[Given]:

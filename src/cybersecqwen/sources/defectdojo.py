@@ -5,13 +5,15 @@ https://docs.defectdojo.com/supported_tools/parsers/file/generic/
     for vulnerability in FEED.read(Path("findings.json"), refuse):
         print(vulnerability.cve_id, vulnerability.description)
 
-A finding is a record, whose id is its CVE, or else the one that the tool gave it, or its title. The
-labels count as a CNA's. The CSV that DefectDojo exports is a table of texts: `classify` reads it.
+A finding is a record, whose id is its CVE, or else the one that the tool gave it, or where it
+stands. The labels count as a CNA's. `from_cells` reads a row of the CSV that DefectDojo exports, or
+of the one that it imports.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import Field
@@ -27,11 +29,14 @@ from cybersecqwen.sources.schema import (
     Schema,
     cvss3,
     each,
+    is_day,
     labels_of,
     parse,
     severities,
     validated,
 )
+
+_SEPARATOR = re.compile(r"[,;\s]+")
 
 
 class _Finding(Schema, title="a generic finding"):
@@ -58,21 +63,42 @@ def _records(data: bytes, where: str, report: Report) -> Iterator[Vulnerability]
 def _record(item: Any, where: str) -> Vulnerability:
     one = validated(_Finding, item, where)
     ids = [one.cve or "", *(one.ids or ()), one.unique_id or "", one.title]
-    identity = next(filter(None, map(normalise_cve, ids)), one.unique_id or one.title)
-    if not identity:
-        raise InputError("has neither an id nor a title", where=where, tip="fix the finding")
+    identity = next(filter(None, map(normalise_cve, ids)), one.unique_id or where)
+    told = one.title.startswith(identity)  # which says no more than that
+    text = "\n\n".join(filter(None, ("" if told else one.title, one.description)))
+    if not text:
+        raise InputError("has neither title nor description", where=where, tip="fix the finding")
     cvss = severities((one.v4, one.v3))
     numbers = [str(number).upper().removeprefix("CWE-") for number in (one.cwe, *(one.cwes or ()))]
     return Vulnerability(
         cve_id=identity,
         published=one.published or "",
-        description=one.description or one.title,
+        description=text,
         cwe_cna=labels_of(f"CWE-{number}" for number in numbers if number not in ("0", "NONE")),
         cvss3_vector=cvss3(cvss),
         cvss=cvss,
         description_source="defectdojo",
         where=where,
     )
+
+
+def from_cells(cells: Mapping[str, str], where: str) -> Vulnerability:
+    """Return the record of a row; the names of its columns are in lower case."""
+    number = cells.get("cwe") or cells.get("cweid") or ""
+    published = (cells.get("publish_date") or "")[:10]
+    own = f"finding {cells['id']}" if cells.get("id") else None
+    item = {
+        "title": cells["title"],
+        "description": cells["description"],
+        "cve": cells.get("cve"),
+        "vulnerability_ids": _SEPARATOR.split(cells.get("vulnerability_ids") or ""),
+        "unique_id_from_tool": cells.get("unique_id_from_tool") or own,
+        "cwe": int(number) if number.isdigit() else None,
+        "cvssv3": cells.get("cvssv3"),
+        "cvssv4": cells.get("cvssv4"),
+        "publish_date": published if is_day(published) else None,
+    }
+    return _record(item, where)
 
 
 def _recognise(head: Head) -> bool:

@@ -6,8 +6,8 @@ https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
         print(vulnerability.cve_id, vulnerability.description)
 
 A result is a record: its message and what its rule says are the text. Its id is the CVE that it is
-about, or else its logical name, or the rule and where it was found. The labels, which stand in the
-taxa of a result and in the tags of its rule, count as a CNA's.
+about, or the logical place where that is a vulnerability, or else the rule and where it was found.
+The labels, which stand in the taxa of a result and in the tags of its rule, count as a CNA's.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ class _Location(Schema):
     uri: str = inside("physicalLocation", "artifactLocation", "uri")
     line: int = inside("physicalLocation", "region", "startLine", default=0)
     name: str = inside("logicalLocations", 0, "fullyQualifiedName")
+    kind: str = inside("logicalLocations", 0, "kind")
 
 
 class _Result(Schema, title="a result of SARIF"):
@@ -135,9 +136,10 @@ def _identity(rule_id: str, locations: Sequence[_Location], where: str) -> str:
     for text in (rule_id, first.name):
         if cve_id := normalise_cve(text):
             return cve_id
-    if first.name:
+    if first.kind == "vulnerability" and first.name:
         return first.name
     place = _PLACE.sub(" ", first.uri) + (f":{first.line}" if first.line else "")
+    place = place or first.name
     return f"{rule_id}@{place}" if place and rule_id else where
 
 
