@@ -14,8 +14,6 @@ from cybersecqwen.errors import InputError
 from cybersecqwen.service.database import Database, open_database
 from cybersecqwen.service.tables import Base
 
-from .conftest import new_database
-
 
 def test_the_migrations_make_the_tables(database: Database) -> None:
     with database.engine.connect() as connection:
@@ -24,10 +22,8 @@ def test_the_migrations_make_the_tables(database: Database) -> None:
 
 
 def test_many_may_start_at_once(tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    urls = [f"sqlite:///{tmp_path / 'new.sqlite'}"]
     server = request.getfixturevalue("postgres")
-    urls.append(f"{server}/{new_database(server)}")
-    for url in urls:
+    for url in (f"sqlite:///{tmp_path / 'new.sqlite'}", server.create()):
         with ThreadPoolExecutor(4) as threads:
             for opened in threads.map(open_database, [url] * 4):
                 opened.close()

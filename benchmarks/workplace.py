@@ -1,0 +1,295 @@
+"""What the workplace holds: how fast its pages are with many records, and what kills cost.
+
+    python benchmarks/workplace.py pages --records 100000
+    python benchmarks/workplace.py kills --kills 100
+    python benchmarks/workplace.py kills --kills 100 --postgresql
+
+`pages` fills a database with copies of the sample's records under other names, and times every page
+of the console, the median and the worst of ten. `kills` ends a process that imports and reviews
+with SIGKILL at random moments, and every third time the PostgreSQL server too, which then starts
+again; what was acknowledged must be there once, and the audit trail whole.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import random
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from postgres import Server, serving
+from sqlalchemy import func, insert, select
+
+from cybersecqwen.analyst.classifiers import open_classifier
+from cybersecqwen.errors import CyberSecQwenError
+from cybersecqwen.service.audit_trail import verify
+from cybersecqwen.service.database import Database, open_database
+from cybersecqwen.service.imports import Importer, begin
+from cybersecqwen.service.queue import Filters, page
+from cybersecqwen.service.reviews import Actor, Decision, decide, undo
+from cybersecqwen.service.tables import Import, Record, Review
+
+ANA = Actor("ana")
+TEXTS = (
+    "SQL injection in the id parameter of list.php in Foo Shop allows attackers to read data.",
+    "Stored cross-site scripting in the comment form of Foo CMS lets users inject scripts.",
+    "A stack-based buffer overflow in the parser of Bar allows remote code execution.",
+    "A path traversal in the download endpoint of Bar allows attackers to read any file.",
+    "The settings page of the Foo plugin lacks a CSRF token.",
+)
+PAGES = (
+    *("/queue", "/queue?order=uncertainty", "/queue?order=severity", "/queue?state=decided"),
+    *("/queue?exploited=true&min_severity=9", "/queue?cwe=CWE-89", "/queue?name=CVE-2099-5"),
+    *("/queue?text=parser", "/queue?text=no-such-words", "/records/77", "/imports"),
+    *("/dashboard", "/audit-trail", "/ask", "/classify"),
+)
+TIMES = 10
+
+
+def importer(database: Database) -> Importer:
+    return Importer(
+        database, classifier=open_classifier(), engine="embedded", artifact="0" * 64, threshold=0.3
+    )
+
+
+def fill(database: Database, count: int) -> None:
+    """Add records that differ in name, day, severity and confidence, and decide some of them."""
+    draw = random.Random(42)
+    work = importer(database)
+    rows = lines(0, "seed", len(TEXTS))
+    with tempfile.TemporaryDirectory() as folder:
+        number = begin(database, "seed.jsonl", io.BytesIO(rows), actor=ANA, folder=Path(folder))
+        work.finish(number)
+    with database.read() as session:
+        columns = [column.key for column in Record.__table__.columns if column.key != "id"]
+        held = [
+            {name: getattr(record, name) for name in columns}
+            for record in session.scalars(select(Record))
+        ]
+    for start in range(0, count, 5000):
+        batch = []
+        for position in range(start, min(start + 5000, count)):
+            row = dict(draw.choice(held))
+            severity = round(draw.uniform(0, 10), 1)
+            row |= {
+                "name": f"CVE-2099-{10000 + position}",
+                "published": f"20{draw.randint(10, 26)}-{draw.randint(1, 12):02}-01",
+                "severity": severity,
+                "confidence": round(draw.random(), 4),
+                "exploited": draw.random() < 0.01,
+                "urgency": 10 * severity,
+            }
+            batch.append(row)
+        with database.write() as session:
+            session.execute(insert(Record), batch)
+    with database.write() as session:
+        for record in page(session, Filters(), limit=200).records:
+            decide(session, record, Decision("accept"), actor=ANA)
+
+
+def lines(seed: int, name: str, count: int) -> bytes:
+    rows = ({"id": f"{name}-{seed}-{n}", "text": TEXTS[n % len(TEXTS)]} for n in range(count))
+    return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+
+
+def pages(records: int, url: str) -> None:
+    """Print how long each page takes."""
+    from starlette.testclient import TestClient
+
+    from cybersecqwen.service.app import create_app
+    from cybersecqwen.service.settings import ServiceSettings
+
+    with tempfile.TemporaryDirectory() as folder:
+        settings = ServiceSettings(database=url, folder=Path(folder), rate_limit=0)
+        database = open_database(settings.database_url)
+        fill(database, records)
+        database.close()
+        print(f"| page, {records:,} records | median s | worst s | KiB |")
+        print("| --- | ---: | ---: | ---: |")
+        with TestClient(create_app(settings), base_url="http://127.0.0.1") as client:
+            for path in PAGES:
+                taken = []
+                for _ in range(TIMES):
+                    begun = time.perf_counter()
+                    answer = client.get(path)
+                    taken.append(time.perf_counter() - begun)
+                answer.raise_for_status()
+                size = len(answer.content) / 1024
+                middle = statistics.median(taken)
+                print(f"| `{path}` | {middle:.3f} | {max(taken):.3f} | {size:.0f} |")
+
+
+def worker(url: str, folder: Path, seed: int) -> None:
+    """Import and review until killed, and say on standard output what is acknowledged."""
+    database = open_database(url)
+    work = importer(database)
+    with database.read() as session:
+        running = select(Import.id).where(Import.state == "running")
+        for number in session.scalars(running):
+            work.finish(number)
+    draw = random.Random(seed)
+    for turn in range(1000):
+        data = lines(turn, f"r{seed}", 40)
+        number = begin(database, f"r{seed}-{turn}", io.BytesIO(data), actor=ANA, folder=folder)
+        print("import", number, flush=True)
+        work.finish(number)
+        print("done", number, flush=True)
+        with database.read() as session:
+            names = [record.id for record in page(session, Filters(), limit=20).records]
+        for number in names:
+            with database.write() as session:
+                review = decide(
+                    session, session.get_one(Record, number), Decision("accept"), actor=ANA
+                )
+                told = review.id
+            print("verdict", told, flush=True)
+            if draw.random() < 0.1:
+                with database.write() as session:
+                    undo(session, ANA)
+                print("undo", told, flush=True)
+
+
+@contextmanager
+def database_of(folder: Path, *, postgresql: bool) -> Iterator[tuple[str, Server | None]]:
+    if not postgresql:
+        yield f"sqlite:///{folder / 'workplace.sqlite'}", None
+        return
+    (folder / "server").mkdir()
+    with serving(folder / "server", durable=True) as server:
+        yield server.create(), server
+
+
+def kills(number: int, *, postgresql: bool) -> None:
+    """Kill and look, so many times; print what was lost or doubled."""
+    draw = random.Random(42)
+    acknowledged: dict[str, set[int]] = {
+        kind: set() for kind in ("import", "done", "verdict", "undo")
+    }
+    faults: list[str] = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with database_of(folder, postgresql=postgresql) as (url, server):
+            open_database(url).close()
+            for turn in range(number):
+                told = _until_killed(url, folder, turn, draw, server if turn % 3 == 2 else None)
+                for line in told:
+                    kind, _, which = line.partition(" ")
+                    acknowledged[kind].add(int(which))
+                faults += _look(url, acknowledged)
+            database = open_database(url)
+            work = importer(database)
+            with database.read() as session:
+                left = list(session.scalars(select(Import.id).where(Import.state == "running")))
+            for unfinished in left:
+                work.finish(unfinished)
+            faults += _look(url, acknowledged) + _whole(database)
+            with database.read() as session:
+                events = verify(session).events
+                records = session.scalar(select(func.count()).select_from(Record))
+            database.close()
+    counts = {kind: len(ids) for kind, ids in acknowledged.items()}
+    where = "PostgreSQL" if postgresql else "SQLite"
+    print(f"{where}: {number} kills; acknowledged {counts}; {records} records, {events} events")
+    print(f"faults: {len(faults)}", *faults[:10], sep="\n  ")
+    sys.exit(bool(faults))
+
+
+def _until_killed(
+    url: str, folder: Path, turn: int, draw: random.Random, server: Server | None
+) -> list[str]:
+    """Run a worker for a random while, kill it, and return what it said."""
+    command = [sys.executable, __file__, "worker", url, str(folder / "imports"), str(turn)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        first = process.stdout.readline()  # that it has begun
+        time.sleep(draw.uniform(0, 2))
+        if server:
+            server.kill()
+        os.kill(process.pid, signal.SIGKILL)
+        rest = process.stdout.read()
+    if server:
+        _start_again(server)
+    return (first + rest[: rest.rfind("\n") + 1]).splitlines()
+
+
+def _start_again(server: Server) -> None:
+    for _ in range(100):  # its children hold the shared memory until they notice
+        try:
+            server.start()
+            return
+        except subprocess.CalledProcessError:
+            time.sleep(0.2)
+    raise RuntimeError("PostgreSQL did not start again")
+
+
+def _look(url: str, acknowledged: dict[str, set[int]]) -> list[str]:
+    """Name what was acknowledged and is not there, and what the audit trail does not bear out."""
+    faults = []
+    database = open_database(url)
+    with database.read() as session:
+        broken = verify(session).broken
+        faults += [broken] if broken else []
+        reviews = {review.id: review for review in session.scalars(select(Review))}
+        faults += [f"verdict {n} is lost" for n in acknowledged["verdict"] - set(reviews)]
+        withdrawn = {n for n, review in reviews.items() if review.withdrawn_at}
+        faults += [f"undo {n} is lost" for n in acknowledged["undo"] - withdrawn]
+        imports = {one.id: one.state for one in session.scalars(select(Import))}
+        faults += [f"import {n} is lost" for n in acknowledged["import"] - set(imports)]
+        done = {n for n, state in imports.items() if state == "done"}
+        faults += [f"import {n} is not done" for n in acknowledged["done"] - done]
+    database.close()
+    return faults
+
+
+def _whole(database: Database) -> list[str]:
+    """Name the imports whose counts are not those of their file, and verdicts given twice."""
+    with database.read() as session:
+        faults = [
+            f"import {one.id}: {one.new} new, {one.unchanged} unchanged"
+            for one in session.scalars(select(Import))
+            if one.state != "done" or one.new + one.unchanged != 40
+        ]
+        counting = select(Review.record_id).where(Review.withdrawn_at == "")
+        twice = session.execute(counting.group_by(Review.record_id).having(func.count() > 1)).all()
+    return faults + [f"record {row[0]} has two verdicts" for row in twice]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    timed = commands.add_parser("pages")
+    timed.add_argument("--records", type=int, default=100_000)
+    timed.add_argument("--database", default="", help="URL; SQLite in a temporary folder without")
+    killed = commands.add_parser("kills")
+    killed.add_argument("--kills", type=int, default=100)
+    killed.add_argument("--postgresql", action="store_true")
+    run: Any = commands.add_parser("worker")
+    for name, kind in (("url", str), ("folder", Path), ("seed", int)):
+        run.add_argument(name, type=kind)
+    given = parser.parse_args()
+    if given.command == "pages":
+        pages(given.records, given.database)
+    elif given.command == "kills":
+        kills(given.kills, postgresql=given.postgresql)
+    else:
+        try:
+            worker(given.url, given.folder, given.seed)
+        except CyberSecQwenError as error:
+            sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()
