@@ -20,13 +20,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from cybersecqwen.analyst.classifiers import open_classifier
 from cybersecqwen.analyst.description import missing, rating
 from cybersecqwen.analyst.embedded_classifier import Classifier
-from cybersecqwen.analyst.instructions import without_instructions
+from cybersecqwen.analyst.instructions import without_instructions, without_repetitions
 from cybersecqwen.analyst.labels import RecordLabel, difference, record_labels
 from cybersecqwen.cwe.catalogue import load_catalogue
 from cybersecqwen.cwe.chains import chain
 from cybersecqwen.cwe.mapping import MappingAdvice, mapping_usage
 from cybersecqwen.cwe.rationale import STOP_WORDS, rationale
-from cybersecqwen.embedded.tokenizer import LONGEST, plain, shown, words
+from cybersecqwen.embedded.tokenizer import LONGEST, plain, words
+from cybersecqwen.embedded.visible_text import in_one_script, shown
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json
 from cybersecqwen.records import Grounding, Prediction, Span, Vulnerability
@@ -152,10 +153,16 @@ def _read(given: Given) -> str:
     text = shown(cut)
     if text != cut:
         _log.warning("%s: what a page would not show is not read", given.id)
-    told = without_instructions(text)
-    if told != text:
+    latin = in_one_script(text)
+    if latin != text:
+        _log.warning("%s: letters that look Latin are read as what they look like", given.id)
+    told = without_instructions(latin)
+    if told != latin:
         _log.warning("%s: what tells the reader how to answer is not read", given.id)
-    return told
+    single = without_repetitions(told)
+    if single != told:
+        _log.warning("%s: what is said over and over is not read", given.id)
+    return single
 
 
 def _classification(

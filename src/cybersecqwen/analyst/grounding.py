@@ -21,7 +21,7 @@ cites [2] of 1 passages
 A sentence is kept where it cites passages that are there, and where they hold its ids, its numbers
 and dates, the entries that it names, and most of its other words. An id that the passages lack is
 kept beside the name that the knowledge base has for it, if they hold that. A denial is kept where
-they deny something too. No check reads what a sentence means.
+they deny something too. One with a web address is not. No check reads what a sentence means.
 """
 
 from __future__ import annotations
@@ -61,6 +61,7 @@ _DATE = re.compile(
 )
 _NUMBER = re.compile(r"\b\d{4}-\d\d(?:-\d\d)?\b|(?<![\w.])v?(\d+(?:[.,]\d+)*)(?!\w)", re.IGNORECASE)
 _DENIAL = re.compile(r"\b(?:not|never|cannot)\b|n['’]t\b", re.IGNORECASE)
+_ADDRESS = re.compile(r"\b(?:https?|ftp)://|\bwww\.", re.IGNORECASE)
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+")
 
 
@@ -110,6 +111,8 @@ def refusal(
 
 def _objections(said: str, held: str, question: str, index: KnowledgeIndex) -> Iterator[str]:
     """Yield what a sentence says and the passages that it cites do not hold."""
+    if _ADDRESS.search(said):  # a text of others may hold one that leads to harm
+        yield "gives a web address"
     if unread := unread_ids(said):
         yield f"names {_listed(unread)}, which is no id"
     if strange := _strange_ids(said, held, index) or _strange_names(said, held, index):

@@ -14,7 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from cybersecqwen.analyst.instructions import without_instructions
-from cybersecqwen.embedded.tokenizer import plain, shown
+from cybersecqwen.embedded.tokenizer import plain
+from cybersecqwen.embedded.visible_text import in_one_script, shown
 from cybersecqwen.records import Quotation
 
 _BRACKETS = str.maketrans("<>[]{}｜", "‹›()()|")
@@ -26,12 +27,13 @@ def in_a_line(text: str) -> str:
 
 
 def _bare(text: str) -> str:
-    return plain(shown(text)).translate(_BRACKETS)
+    return in_one_script(plain(shown(text))).translate(_BRACKETS)
 
 
 def quoted(text: str, *, longest: int = 1_000) -> str:
     """Return a text to quote: in one line, without instructions, cut behind a word."""
-    line = " ".join(without_instructions(_bare(text)).split())
+    # Before brackets are replaced, by which tokens of a chat are told.
+    line = " ".join(_bare(without_instructions(text)).split())
     return line if len(line) <= longest else f"{line[:longest].rpartition(' ')[0]} …"
 
 

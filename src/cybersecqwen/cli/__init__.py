@@ -94,6 +94,7 @@ _SECTIONS = {
         "scoring.overlap",
         "scoring.protocols",
         "evaluate.probe",
+        "safety.safety",
     ),
     "Ecosystem": (
         "mcp.mcp",

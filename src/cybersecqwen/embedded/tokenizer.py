@@ -53,12 +53,6 @@ _TAG = (
     r"tt|ul|ol|li|dl|dt|dd|h[1-6]|table|thead|tbody|tr|th|td|blockquote|sub|sup|font|style)"
     r"(?:\s[^<>]{0,500})?/?>|<!--.{0,2000}?-->"
 )
-# Elements whose content a page does not show, by their name or their style.
-_HIDDEN = re.compile(
-    r"<(?P<name>script|style|template|[a-z][a-z0-9]*+(?=[^<>]*(?:\bhidden\b|display\s*:\s*none|"
-    r"font-size\s*:\s*0|opacity\s*:\s*0(?![.\d]))))\b[^<>]*>(?P<inside>.*?)</(?P=name)\s*>",
-    re.DOTALL | re.IGNORECASE,
-)
 _ENTITY = r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z]{2,31}[0-9]{0,2});"
 _MARKUP = re.compile(f"({_TAG})|{_ENTITY}", re.DOTALL | re.IGNORECASE)
 # Control, format, surrogate, private use, and marks that join the letter before.
@@ -144,21 +138,6 @@ def without_markup(text: str) -> Iterator[tuple[int, str]]:
         yield match.start(), " " if match[1] else html.unescape(match.group())[:1]
         position = match.end()
     yield position, text[position:]
-
-
-def shown(text: str) -> str:
-    """Blank what a page would not show, so that the places of the rest stay.
-
-    >>> shown("XSS<script>alert(1)</script> in <p hidden>SQL</p>Foo").split()
-    ['XSS<script>', '</script>', 'in', '<p', 'hidden>', '</p>Foo']
-    """
-    return _HIDDEN.sub(_blanked, text) if "<" in text else text
-
-
-def _blanked(match: re.Match[str]) -> str:
-    start, end = match.span("inside")
-    before, after = match.string[match.start() : start], match.string[end : match.end()]
-    return f"{before}{' ' * (end - start)}{after}"
 
 
 def plain(text: str) -> str:
