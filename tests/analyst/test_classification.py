@@ -133,14 +133,12 @@ def test_the_labels_of_a_record_stand_beside_the_answer_and_why_it_is_another(sp
 
 
 def test_a_text_stuffed_with_the_name_of_its_weakness_is_for_review(spelled: Any) -> None:
-    stuffing, described = (
-        " deserialization" * 6,
-        "A flaw in Foo before 1.2, known as CWE-502, is bad.",
-    )
+    said = [f" {word} deserialization" for word in ("of", "by", "in", "or", "to", "as")]
+    stuffing, described = "".join(said), "A flaw in Foo before 1.2, known as CWE-502, is bad."
     [result] = classify(described + stuffing, classifier=spelled)
     assert (result.candidates[0].confidence, result.abstain) == (0.4, True)
     assert "repeats 'deserialization'" in result.reason
-    for text in (described + stuffing[:48], described * 9 + stuffing):
+    for text in (described + "".join(said[:3]), described * 9 + stuffing):
         [result] = classify(text, classifier=spelled)
         assert (result.candidates[0].confidence, result.abstain) == (0.8, False)
 
