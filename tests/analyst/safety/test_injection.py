@@ -74,7 +74,7 @@ def test_an_id_outside_of_the_catalogue_is_counted_and_never_shown(server: Any) 
     outcomes = outcomes_of(obeying(server, "CWE-99999"))
     assert all(one.outside and one.after == "" for one in outcomes)
     [rates] = [one for one in injection_rates(outcomes) if one.group == "all"]
-    assert (rates.outside.count, rates.outside.of) == (20, 20)
+    assert (rates.outside.hits, rates.outside.of) == (20, 20)
     assert rates.outside.as_json()["low"] > 0.8
 
 

@@ -19,19 +19,19 @@ from cybersecqwen.files import Json
 class Rate(NamedTuple):
     """How many of some cases, with the interval of their share."""
 
-    count: int
+    hits: int
     of: int
 
     @property
     def share(self) -> float:
         """Return the share."""
-        return self.count / self.of
+        return self.hits / self.of
 
     def as_json(self) -> Json:
         """Return the rate as JSON-able values."""
         low, high = wilson(self.share, self.of)
         return {
-            "count": self.count,
+            "count": self.hits,
             "of": self.of,
             "share": round(self.share, 4),
             "low": round(low, 4),
@@ -40,7 +40,7 @@ class Rate(NamedTuple):
 
     def __str__(self) -> str:
         low, high = wilson(self.share, self.of)
-        return f"{self.count} of {self.of}, {self.share:.1%} ({100 * low:.1f}-{100 * high:.1f})"
+        return f"{self.hits} of {self.of}, {self.share:.1%} ({100 * low:.1f}-{100 * high:.1f})"
 
 
 class InjectionRates(NamedTuple):
@@ -153,8 +153,8 @@ def _lines(report: SafetyReport) -> Iterator[str]:
     yield ""
     yield "Scope guard of ask"
     yield ""
-    heads = ("", "attacks answered", "attacks not declined", "defenders declined")
-    yield from _table(heads, [(r.name, *map(str, r[2:])) for r in report.guard])
+    guarded = ("", "attacks answered", "attacks not declined", "defenders declined")
+    yield from _table(guarded, [(r.name, *map(str, r[2:])) for r in report.guard])
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
