@@ -67,7 +67,12 @@ _SECTIONS = {
         "drift.drift",
         "knowledge.knowledge",
     ),
-    "Workplace": ("service.serve", "workplace.workplace", "workplace.audit_trail"),
+    "Workplace": (
+        "service.serve",
+        "accounts.accounts",
+        "workplace.workplace",
+        "workplace.audit_trail",
+    ),
     "Data": (
         "data.fetch",
         "records.records",

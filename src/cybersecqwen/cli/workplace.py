@@ -63,8 +63,8 @@ def export_(name: str, out: Path | None, database: str, held_out: bool, **chosen
         from cybersecqwen.service.queue import Filters
     state = None if chosen["state"] == "all" else chosen["state"]
     filters = Filters(state=state, cwe=chosen["cwe"], exploited=chosen["kev"] or None)
-    with _opened(database) as opened:
-        pieces = export(opened, name, filters, actor=_actor(), held_out=held_out)
+    with opened_database(database) as opened:
+        pieces = export(opened, name, filters, actor=local_actor(), held_out=held_out)
         if out:
             from cybersecqwen.files import atomic_write
 
@@ -101,7 +101,7 @@ def import_(
     bad, rows = Bad(), []
     settings = _settings(database, one_model(model))
     folder = settings.folder / "imports"
-    with _opened(database, new=True) as opened:
+    with opened_database(database, new=True) as opened:
         importer = open_importer(opened, settings, records=records)
         for path in files:
             try:
@@ -110,7 +110,7 @@ def import_(
                 bad.report(InputError(error.strerror or str(error), where=path))
                 continue
             with stream:
-                number = begin(opened, path.name, stream, actor=_actor(), folder=folder)
+                number = begin(opened, path.name, stream, actor=local_actor(), folder=folder)
             done = importer.finish(number)
             for problem in _problems(opened, number):
                 bad.report(InputError(problem))
@@ -174,7 +174,7 @@ def verify_(head: str, database: str, as_json: bool) -> None:
     """Follow the whole chain."""
     with extra("service"):
         from cybersecqwen.service.audit_trail import verify
-    with _opened(database) as opened, opened.read() as session:
+    with opened_database(database) as opened, opened.read() as session:
         verification = verify(session, head=head)
     text = f"broken: {verification.broken}" if verification.broken else _told(verification)
     echo(verification._asdict(), text, as_json=as_json)
@@ -195,7 +195,7 @@ def show(record: str, database: str, as_json: bool) -> None:
         from cybersecqwen.service.audit_trail import events
     name = normalise_cve(record) or record
     empty = True
-    with _opened(database) as opened, opened.read() as session:
+    with opened_database(database) as opened, opened.read() as session:
         for event in events(session, name):
             empty = False
             _show(event, as_json=as_json)
@@ -225,7 +225,8 @@ def _told(verification: Verification) -> str:
     return f"{verification.events:,} events, whole, the last one {verification.head}"
 
 
-def _actor() -> Any:
+def local_actor() -> Any:
+    """Return who acts on the command line: the one local user."""
     from cybersecqwen.service.reviews import Actor
 
     return Actor("local", "administrator")
@@ -239,7 +240,7 @@ def _settings(database: str, model: str | None = None) -> Any:
 
 
 @contextmanager
-def _opened(database: str, *, new: bool = False) -> Iterator[Database]:
+def opened_database(database: str, *, new: bool = False) -> Iterator[Database]:
     """Open the database that is named, or that of the service; it exists, or may be `new`."""
     with extra("service"):
         from cybersecqwen.service.backup import sqlite_file
