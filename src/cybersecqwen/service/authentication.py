@@ -90,10 +90,10 @@ class Authentication:
 
     def is_known(self, request: Request) -> bool:
         """Tell whether who sends a request can be told without the database."""
-        key = bearer(request.headers.get("authorization", ""))
-        if not self._for_others and (self._is_open.fresh("") and self.is_open()):
+        if not self._for_others and self._is_open.fresh("") and self.is_open():
             return True
-        return bool(key) and self._keys.fresh(sha256(key))
+        key = bearer(request.headers.get("authorization", ""))
+        return bool(key) and self._is_open.fresh("") and self._keys.fresh(sha256(key))
 
     def actor(self, request: Request, scope: Scope, role: Role = "reader") -> Actor:
         """Return who sends a request; raises ProblemError where they may not."""

@@ -85,7 +85,8 @@ class Inference:
             work = partial(self._classified, given, top, level)
             return await loop.run_in_executor(self._model_threads, work)
         futures = [loop.create_future() for _ in given]
-        self._waiting += map(partial(_waiting, top=top, threshold=level), given, futures)
+        for one, future in zip(given, futures, strict=True):
+            self._waiting.append(_Waiting(one, top, level, future))
         if not self._flushing:
             self._flushing = True
             loop.call_soon(self._flush)
@@ -235,12 +236,6 @@ def _subject(question: str, about: Sequence[str]) -> tuple[str, ...]:
     talk = Conversation(about=about)
     talk.ask(question)
     return talk.about
-
-
-def _waiting(
-    given: Given, result: asyncio.Future[Classification], *, top: int, threshold: float
-) -> _Waiting:
-    return _Waiting(given, top, threshold, result)
 
 
 def _settle(some: Sequence[_Waiting], results: Sequence[Classification | Exception]) -> None:

@@ -50,6 +50,7 @@ class Metrics:
             multiprocess_mode="livesum",
             registry=self.registry,
         )
+        self.open_requests = 0
         self.texts = Counter(
             "cybersecqwen_texts",
             "Texts that were classified, by whether the model abstained",
@@ -74,6 +75,7 @@ class Metrics:
 
     def text(self) -> bytes:
         """Render them in the text format of Prometheus."""
+        self.in_progress.set(self.open_requests)
         if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
             registry = CollectorRegistry()
             multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
@@ -101,11 +103,11 @@ class CountRequests:
                 status = message["status"]
             await send(message)
 
-        self._metrics.in_progress.inc()
+        self._metrics.open_requests += 1
         try:
             await self._app(scope, receive, note)
         finally:
-            self._metrics.in_progress.dec()
+            self._metrics.open_requests -= 1
             # By the pattern of the route, for paths are without number.
-            route = getattr(scope.get("route"), "path", "other")
+            route = str(scope.get("short_cut") or getattr(scope.get("route"), "path", "other"))
             self._metrics.observe(route, scope["method"], status, time.perf_counter() - begin)

@@ -198,10 +198,11 @@ class CatchErrors:
 
         try:
             await self._app(scope, receive, note)
-        except ProblemError as error:
+        except (ProblemError, CyberSecQwenError) as error:
             if begun:
                 raise
-            await problem_response(error, request_id(scope))(scope, receive, send)
+            problem = error if isinstance(error, ProblemError) else as_problem(error)
+            await problem_response(problem, request_id(scope))(scope, receive, send)
         except ClientDisconnect:
             _log.info("%s: the client went away", request_id(scope))
         except Exception:
