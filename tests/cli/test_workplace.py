@@ -106,3 +106,20 @@ def test_what_is_not_there_is_one_line(tmp_path: Path) -> None:
     assert not (tmp_path / "none.sqlite").exists()
     code, _, err = run("workplace", "export", "xml", *missing)
     assert code == 2 and "'csv'" in err
+
+
+def test_webhooks_are_added_listed_and_removed(tmp_path: Path) -> None:
+    option = ("--database", f"sqlite:///{tmp_path / 'workplace.sqlite'}")
+    hook = ("--event", "new-cve", "--product", "openssl", "--min-severity", "7")
+    code, out, _ = run("workplace", "webhooks", "add", "https://soc.example/h", *hook, *option)
+    number, secret = out.split()
+    assert (code, len(secret)) == (0, 64)
+    code, _, err = run("workplace", "webhooks", "add", "http://10.0.0.1/", *hook, *option)
+    assert (code, "private network" in err) == (1, True)
+    code, out, _ = run("workplace", "webhooks", "list", "--json", *option)
+    [row] = json.loads(out)
+    assert row["condition"] == {"products": ["openssl"], "min_severity": 7}
+    assert secret not in out
+    assert run("workplace", "webhooks", "remove", number, *option)[0] == 0
+    assert run("workplace", "webhooks", "list", *option)[1] == "no webhook\n"
+    assert run("workplace", "webhooks", "remove", number, *option)[0] == 1

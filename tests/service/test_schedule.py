@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import time
@@ -19,7 +18,7 @@ from cybersecqwen.errors import CyberSecQwenError, InputError
 from cybersecqwen.service import schedule as module
 from cybersecqwen.service.database import Database
 from cybersecqwen.service.drift import drift_report
-from cybersecqwen.service.imports import Importer, begin
+from cybersecqwen.service.imports import Importer
 from cybersecqwen.service.reviews import Actor, Decision, decide
 from cybersecqwen.service.schedule import Schedule
 from cybersecqwen.service.settings import ServiceSettings
@@ -46,7 +45,7 @@ LONG_AGO = "2000-01-01T00:00:00.000Z"
 
 def planned(importer: Importer, tmp_path: Path, **settings: Any) -> Schedule:
     chosen = ServiceSettings(folder=tmp_path / "data", watch=tmp_path / "in", **settings)
-    return Schedule(importer.database, importer, chosen, cache=tmp_path / "cache")
+    return Schedule(importer.database, lambda: importer, chosen, cache=tmp_path / "cache")
 
 
 def line(name: str, text: str = "SQL injection in login.php of Foo.") -> bytes:
@@ -120,13 +119,11 @@ def test_files_of_the_watch_folder_are_done_or_failed(importer: Importer, tmp_pa
 
 
 @sqlite
-def test_what_a_killed_process_began_is_finished(importer: Importer, tmp_path: Path) -> None:
+def test_the_jobs_are_done_until_they_are_stopped(importer: Importer, tmp_path: Path) -> None:
     schedule = planned(importer, tmp_path)
-    stream = io.BytesIO(line("CVE-2030-1001"))
-    begin(importer.database, "a.jsonl", stream, actor=ANA, folder=tmp_path / "data" / "imports")
-    assert schedule.finish_imports() == 0  # whoever began may still go on
-    with importer.database.write() as session:
-        session.execute(update(Import).values(beat_at=LONG_AGO))
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.jsonl").write_bytes(line("CVE-2030-1001"))
+    os.utime(tmp_path / "in" / "a.jsonl", (time.time() - 60,) * 2)
     schedule.start()
     end = time.monotonic() + 20
     while not names(importer.database) and time.monotonic() < end:

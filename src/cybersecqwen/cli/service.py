@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cybersecqwen.cli.group import help_text, say
+from cybersecqwen.cli.group import FILE, help_text, say
 from cybersecqwen.cli.model import HELP, METAVAR, one_model
 from cybersecqwen.errors import CyberSecQwenError, InputError, extra
 
@@ -47,6 +47,21 @@ _BACKLOG = 2048
     help="Requests a second of one client to each process; 0 is no limit.  [default: 0 on this "
     "machine alone, else 50]",
 )
+@click.option("--watch", type=FILE, help="Folder whose files are imported.")
+@click.option(
+    "--update-every",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    metavar="HOURS",
+    help="Bring feeds up to date so often, and new records into the queue; 0 is never.",
+)
+@click.option(
+    "--feed",
+    "feeds",
+    multiple=True,
+    help="A feed that --update-every updates; may be repeated.  [default: all]",
+)
+@click.option("--private-webhooks", is_flag=True, help="Webhooks may be in private networks.")
 @click.option("--no-browser", is_flag=True, help="Do not open the console in a browser.")
 def serve(no_browser: bool, **options: Any) -> None:
     """Start the service."""

@@ -30,6 +30,12 @@ def _formats() -> Iterable[str]:
     return EXPORTS
 
 
+def _events() -> Iterable[str]:
+    with extra("service"):
+        from cybersecqwen.service.webhooks import EVENTS
+    return EVENTS
+
+
 database_option = click.option(
     "--database",
     metavar="URL",
@@ -159,6 +165,83 @@ def restore_(file: Path, replace: bool, database: str) -> None:
     url = _settings(database).database_url
     verification = restore(file, url, replace=replace)
     say(f"{url}: {_told(verification)}")
+
+
+@workplace.group("webhooks", cls=Group)
+def webhooks() -> None:
+    """Tell other programs of new records and alarms."""
+
+
+@webhooks.command("add")
+@click.argument("url")
+@click.option(
+    "--event",
+    "events",
+    type=RegistryChoice(_events),
+    multiple=True,
+    required=True,
+    help="What it is told of; may be repeated.",
+)
+@click.option("--product", "products", multiple=True, help="Only CVEs that name one; repeated.")
+@click.option("--min-severity", type=click.FloatRange(0, 10), help="Only from this CVSS score on.")
+@click.option("--kev", is_flag=True, help="Only what CISA knows to be exploited.")
+@click.option("--private", is_flag=True, help="It may be in a private network.")
+@database_option
+def webhooks_add(url: str, events: tuple[str, ...], private: bool, **options: Any) -> None:
+    """Add an address, and print its number and its secret.
+
+    The secret signs what is sent, and is not shown again. With --private the service needs
+    --private-webhooks, too.
+    """
+    with extra("service"):
+        from cybersecqwen.service.webhooks import add_webhook
+    condition: Json = {
+        "products": list(options["products"]),
+        "min_severity": options["min_severity"],
+        "exploited": options["kev"],
+    }
+    condition = {name: value for name, value in condition.items() if value not in (None, [], False)}
+    with opened_database(options["database"], new=True) as opened, opened.write() as session:
+        added = add_webhook(
+            session, url, events=events, condition=condition, private=private, actor=local_actor()
+        )
+        say(f"{added.id} {added.secret}")
+
+
+@webhooks.command("list")
+@database_option
+@json_option
+def webhooks_list(database: str, as_json: bool) -> None:
+    """List the addresses, and how many messages wait for each."""
+    from cybersecqwen.reports.markdown import table
+
+    with extra("service"):
+        from cybersecqwen.service.webhooks import webhook_rows
+    with opened_database(database) as opened, opened.read() as session:
+        rows = webhook_rows(session)
+    header = ("id", "url", "events", "delivered", "waiting", "given up", "last error")
+    cells = [
+        (
+            str(row["id"]),
+            row["url"],
+            ", ".join(row["events"]),
+            *(str(row[name]) for name in ("delivered", "waiting", "given_up")),
+            row["error"] or "-",
+        )
+        for row in rows
+    ]
+    echo(rows, table(header, cells) if cells else "no webhook", as_json=as_json)
+
+
+@webhooks.command("remove")
+@click.argument("number", type=int)
+@database_option
+def webhooks_remove(number: int, database: str) -> None:
+    """Tell an address nothing any more."""
+    with extra("service"):
+        from cybersecqwen.service.webhooks import find_webhook, remove_webhook
+    with opened_database(database) as opened, opened.write() as session:
+        remove_webhook(session, find_webhook(session, number), actor=local_actor())
 
 
 @click.group("audit-trail", cls=Group)

@@ -36,6 +36,7 @@ from cybersecqwen.service.protection import Protection
 from cybersecqwen.service.routes import ROUTERS
 from cybersecqwen.service.routes.classification import classify
 from cybersecqwen.service.routes.documentation import describe
+from cybersecqwen.service.schedule import Schedule
 from cybersecqwen.service.settings import ServiceSettings
 
 _RESUME = 60.0  # seconds between looks for imports that nobody goes on with
@@ -156,13 +157,16 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     state.check_form, state.login_token = authentication.check_form, authentication.login_token
     imports = BackgroundImports(state.database, state.settings)
     state.importer, state.start_import = imports.importer, imports.start
+    schedule = Schedule(state.database, imports.importer, state.settings)
     try:
         await run_in_threadpool(state.inference.warm_up)
+        schedule.start()
         resuming = asyncio.create_task(imports.resume())
         yield {}
         resuming.cancel()
     finally:
         state.stopping = True
+        await run_in_threadpool(schedule.stop)
         await run_in_threadpool(imports.close)
         await run_in_threadpool(state.inference.close)
         await run_in_threadpool(state.database.close)

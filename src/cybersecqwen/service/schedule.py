@@ -1,6 +1,6 @@
-"""What the service does by itself: imports, a watch folder, feeds, messages, drift.
+"""What the service does by itself: a watch folder, feeds, messages to webhooks, drift.
 
-    schedule = Schedule(database, importer, settings)
+    schedule = Schedule(database, lambda: importer, settings)
     schedule.start()
     …
     schedule.stop()       # lets what has begun finish
@@ -29,7 +29,7 @@ from cybersecqwen.files import write_text
 from cybersecqwen.service.audit_trail import append
 from cybersecqwen.service.database import Database
 from cybersecqwen.service.drift import drift_report
-from cybersecqwen.service.imports import Importer, begin, unfinished
+from cybersecqwen.service.imports import Importer, begin
 from cybersecqwen.service.reviews import Actor
 from cybersecqwen.service.settings import ServiceSettings
 from cybersecqwen.service.tables import AuditEvent, FeedUpdate, Import, Job, utc_now
@@ -51,10 +51,10 @@ _WATCH, _FEEDS = Actor("watch folder"), Actor("feed update")
 
 @dataclass
 class Schedule:
-    """The jobs of one process, each in a thread of its own."""
+    """The jobs of one process, each in a thread of its own; the importer is opened when needed."""
 
     database: Database
-    importer: Importer
+    importer: Callable[[], Importer]
     settings: ServiceSettings
     cache: Path | None = None  # of feeds; by default the one that `fetch` fills
     upstream: str = ""  # in the place of all feeds' hosts
@@ -65,7 +65,6 @@ class Schedule:
     def steps(self) -> dict[str, Callable[[], object]]:
         """What is done again and again, by name."""
         steps: dict[str, Callable[[], object]] = {
-            "imports": self.finish_imports,
             "messages": self.deliver,
             "drift": lambda: self.run("drift", _DAY, self.watch_drift),
         }
@@ -143,16 +142,6 @@ class Schedule:
             if job and job.holder == self._holder:
                 job.holder, job.held_until, job.error = "", "", error
 
-    def finish_imports(self) -> int:
-        """Go on with the imports of processes that were killed."""
-        with self.database.read() as session:  # without a lock, which most looks do not need
-            if session.scalars(select(Import).where(Import.state == "running")).first() is None:
-                return 0
-        claimed = unfinished(self.database)
-        for number in claimed:
-            self.importer.finish(number)
-        return len(claimed)
-
     def deliver(self) -> int:
         """Send the messages to webhooks that are due."""
         return deliver_due(self.database, private=self.settings.private_webhooks)
@@ -179,7 +168,7 @@ class Schedule:
         folder = self.settings.folder / "imports"
         with path.open("rb") as stream:
             number = begin(self.database, path.name, stream, actor=_WATCH, folder=folder)
-        row = self.importer.finish(number)
+        row = self.importer().finish(number)
         taken = row.new + row.changed + row.unchanged
         failed = row.state == "failed" or (row.refused and not taken)
         target = _free(path.parent / (_FAILED if failed else _DONE) / path.name)
@@ -240,7 +229,7 @@ class Schedule:
         with path.open("rb") as stream:
             number = begin(self.database, path.name, stream, actor=_FEEDS, folder=folder)
         path.unlink()
-        self.importer.finish(number)
+        self.importer().finish(number)
 
     def watch_drift(self) -> int:
         """Measure drift, and tell webhooks of alarms that were not raised before."""

@@ -26,7 +26,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from cybersecqwen import __version__
@@ -121,6 +121,47 @@ def remove_webhook(session: Session, webhook: Webhook, *, actor: Actor) -> None:
         subject=_host(webhook.url),
         details=details,
     )
+
+
+def find_webhook(session: Session, number: int) -> Webhook:
+    """Return a webhook that is told of events; raises InputError where there is none."""
+    webhook = session.get(Webhook, number)
+    if webhook is None or webhook.disabled:
+        raise InputError(f"there is no webhook {number}", tip="list them")
+    return webhook
+
+
+def webhook_rows(session: Session) -> list[Json]:
+    """Return the webhooks as JSON-able values, without their secrets, and what became of messages.
+
+    `error` is why the newest one that was not delivered was not, null without one.
+    """
+    webhooks = session.scalars(select(Webhook).where(Webhook.disabled.is_(False)))
+    return [_row(session, webhook) for webhook in webhooks.all()]
+
+
+def _row(session: Session, webhook: Webhook) -> Json:
+    of_it = Delivery.webhook_id == webhook.id
+    failed = select(Delivery.error).where(of_it, Delivery.delivered_at == "", Delivery.error != "")
+    counts = session.execute(
+        select(
+            func.count().filter(Delivery.delivered_at != ""),
+            func.count().filter(Delivery.delivered_at == "", Delivery.attempts < _MOST),
+            func.count().filter(Delivery.delivered_at == "", Delivery.attempts >= _MOST),
+        ).where(of_it)
+    ).one()
+    delivered, waits, given_up = counts
+    return {
+        "id": webhook.id,
+        "url": webhook.url,
+        "events": webhook.events,
+        "condition": webhook.condition,
+        "created_at": webhook.created_at,
+        "delivered": delivered,
+        "waiting": waits,
+        "given_up": given_up,
+        "error": session.scalars(failed.order_by(Delivery.id.desc()).limit(1)).first(),
+    }
 
 
 def _checked(condition: Json) -> Json:

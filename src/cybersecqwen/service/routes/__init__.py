@@ -8,12 +8,14 @@ from cybersecqwen.service.routes import (
     chat,
     classification,
     documentation,
+    exports,
     health,
     lookup,
     questions,
     records,
     reviews,
     sessions,
+    webhooks,
 )
 
 ROUTERS: tuple[APIRouter, ...] = (
@@ -23,6 +25,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     chat.router,
     records.router,
     reviews.router,
+    exports.router,
+    webhooks.router,
     sessions.router,
     health.router,
     documentation.router,

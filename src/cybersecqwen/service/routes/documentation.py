@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse, Response
 
 from cybersecqwen.files import Json
 from cybersecqwen.service.problems import ProblemDetails
-from cybersecqwen.service.routes import chat, classification, questions, records, reviews
+from cybersecqwen.service.routes import chat, classification, questions, records, reviews, webhooks
 from cybersecqwen.templates import render
 
 router = APIRouter(include_in_schema=False)
@@ -36,6 +36,7 @@ _SCHEMAS: tuple[type[BaseModel], ...] = (
     *chat.SCHEMAS,
     *records.SCHEMAS,
     *reviews.SCHEMAS,
+    *webhooks.SCHEMAS,
 )
 
 

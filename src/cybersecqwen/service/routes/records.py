@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from tempfile import SpooledTemporaryFile
 from typing import IO, Annotated, Any
 
@@ -51,11 +52,11 @@ _IMPORT = (
     *("id", "name", "actor", "state", "begun_at", "ended_at", "new", "changed", "unchanged"),
     *("refused", "error"),
 )
-_FILTER_PARAMETERS = [
+FILTER_PARAMETERS = [
     {"name": name, "in": "query", "required": False, "schema": schema}
     for name, schema in Filters.model_json_schema()["properties"].items()
 ]
-_LIST_EXTRA: Json = {"parameters": _FILTER_PARAMETERS}
+_LIST_EXTRA: Json = {"parameters": FILTER_PARAMETERS}
 _FILE_EXTRA: Json = {
     "requestBody": {
         "required": True,
@@ -95,7 +96,7 @@ async def records(
     `next` of an answer continues it as `after`; it is null at the end. An empty `state` is any.
     """
     await authorise(request, "records")
-    filters = _filters(request)
+    filters = filters_of(request, besides=("limit", "after"))
 
     def read() -> Json:
         with request.app.state.database.read() as session:
@@ -105,11 +106,10 @@ async def records(
     return with_etag(request, encoded(await run_in_threadpool(read)))
 
 
-def _filters(request: Request) -> Filters:
+def filters_of(request: Request, *, besides: Sequence[str]) -> Filters:
+    """Return the filters of a request's query, in which other parameters may stand beside them."""
     given: dict[str, Any] = {
-        name: value
-        for name, value in request.query_params.items()
-        if name not in ("limit", "after")
+        name: value for name, value in request.query_params.items() if name not in besides
     }
     if given.get("state") == "":
         given["state"] = None
