@@ -193,3 +193,13 @@ def test_the_layers_of_the_design_are_those_that_are_enforced() -> None:
 def test_the_audit_page_defines_every_rule() -> None:
     page = (ROOT / "docs" / "audit.md").read_text("utf-8")
     assert re.findall(r"^\| `([a-z-]+)` \|", page, flags=re.MULTILINE)[: len(RULES)] == list(RULES)
+
+
+def test_the_threat_model_names_modules_and_tests_that_are_there() -> None:
+    text = (ROOT / "docs/threat-model.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([a-z_/]+(?:\.py|/))`", text))
+    assert len(named) > 40
+    missing = [
+        one for one in named if not any((top / one).exists() for top in (SOURCE, ROOT / "tests"))
+    ]
+    assert not missing
