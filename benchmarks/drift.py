@@ -285,6 +285,8 @@ def main() -> None:
     inputs = ("class_mix", "vocabulary", "confidence")
     print("\n## Quiet months")
     false_alarms(months, inputs, **every)
+    false_alarms(months, ("labels",), **every)
+    print(f"\nThe same of the first {NVD_MONTHS} months, in which NVD labels most records:")
     false_alarms(months[:NVD_MONTHS], ("labels",), **every)
     print("\n## Shifts\n")
     pool = [one for one in observations if one.cwe == "CWE-416"]

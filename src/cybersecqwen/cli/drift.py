@@ -173,7 +173,7 @@ def _cell(reading: Reading | None) -> str:
     if reading.measure == "accuracy" and reading.low is not None and reading.high is not None:
         return f"{mark}{reading.value:.0%} ({reading.low:.0%} to {reading.high:.0%})"
     if reading.measure in ("class_mix", "vocabulary"):
-        return f"{mark}{reading.value:.2f}"
+        return f"{mark}{round(reading.value, 2) + 0.0:.2f}"  # never -0.00
     return f"{mark}{reading.value:.0%}"
 
 

@@ -98,10 +98,10 @@ def _panel(
         'opacity="0.07"><title>the reference</title></rect>'
     )
     for value in (scale.low + margin, scale.high - margin):
-        y = scale.y(value)
+        y, shown = scale.y(value), f"{round(value, 2) + 0.0:.2f}"  # never -0.00
         yield (
             f'<line x1="{_LEFT}" x2="{right}" y1="{y}" y2="{y}" stroke="currentColor" '
-            f'opacity="0.2"/><text x="{_LEFT - 6}" y="{y + 4}" text-anchor="end">{value:.2f}</text>'
+            f'opacity="0.2"/><text x="{_LEFT - 6}" y="{y + 4}" text-anchor="end">{shown}</text>'
         )
     for group, own in series.items():
         yield from _line(outcome, group, own, scale)
