@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 
 from click.testing import CliRunner, Result
@@ -46,3 +47,14 @@ def test_a_service_for_others_needs_an_account(tmp_path: Path) -> None:
     assert refused.exit_code == 1
     assert refused.output.count("\n") == 1
     assert "cybersecqwen accounts add" in refused.output
+
+
+def test_an_address_that_is_taken_is_one_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        database = f"sqlite:///{tmp_path / 'one.sqlite'}"
+        command = ["serve", "--port", port, "--database", database, "--no-browser"]
+        refused = CliRunner().invoke(main, command)
+    assert refused.exit_code == 1
+    assert refused.output.count("\n") == 1
+    assert "Address already in use" in refused.output
