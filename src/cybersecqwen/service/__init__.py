@@ -7,6 +7,17 @@ audit_trail who decided what, when, why and on what was shown: hash-chained, app
 queue       which records await review, in what order
 reviews     verdicts: the first, a blind second, and a third where the two differ
 imports     files into records, each with its suggestion, and every refused row named
+accounts    users, their sessions, and the keys of programs
+app         the HTTP application: middleware, routes, life span
+authentication  who sends a request, and whether they may
+protection  what stands before the routes: hosts, origins, limits, headers
+problems    every error as problem details
+inference   the model behind the service, with texts of many requests together
+idempotency requests that may be sent again
+routes      the HTTP API, one module for each resource
+schemas     the shapes of requests and answers
+metrics     what Prometheus reads
+console     the pages of the browser
 mcp_server  lookup, classify and ask as tools of an assistant
 exports     records with verdicts and the audit trail, in other programs' formats
 backup      a copy that is checked before it replaces an older one
