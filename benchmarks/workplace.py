@@ -52,7 +52,7 @@ PAGES = (
     *("/queue", "/queue?order=uncertainty", "/queue?order=severity", "/queue?state=decided"),
     *("/queue?exploited=true&min_severity=9", "/queue?cwe=CWE-89", "/queue?name=CVE-2099-5"),
     *("/queue?text=parser", "/queue?text=no-such-words", "/records/77", "/imports"),
-    *("/dashboard", "/audit-trail", "/ask", "/classify"),
+    *("/dashboard", "/audit-trail", "/ask", "/help"),
 )
 TIMES = 10
 
