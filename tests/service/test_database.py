@@ -14,10 +14,14 @@ from cybersecqwen.errors import InputError
 from cybersecqwen.service.database import Database, open_database
 from cybersecqwen.service.tables import Base
 
+# The tables of SQLite's own index of descriptions.
+INDEX = {"record_texts", *(f"record_texts_{part}" for part in ("data", "idx", "docsize", "config"))}
+
 
 def test_the_migrations_make_the_tables(database: Database) -> None:
     with database.engine.connect() as connection:
-        context = MigrationContext.configure(connection)
+        ours = {"include_name": lambda name, *_: name not in INDEX}
+        context = MigrationContext.configure(connection, opts=ours)
         assert compare_metadata(context, Base.metadata) == []
 
 

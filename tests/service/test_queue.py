@@ -57,7 +57,10 @@ def test_the_filters(database: Database) -> None:
     assert names(database, exploited=True) == ["CVE-2021-44228"]
     assert names(database, min_severity=9) == ["CVE-2030-1002"]
     assert names(database, text="SEARCH.PHP") == ["CVE-2030-1002"]
-    assert names(database, text="100%") == []
+    for text in ("100%", "zz", "'; DROP", '"search'):
+        assert names(database, text=text) == []
+    assert names(database, text="in s") == ["CVE-2030-1002"]
+    assert names(database, text="mE") == ["CVE-2021-44228", "CVE-2030-1003"]
     assert names(database, name="cve-2021") == ["CVE-2021-44228"]
     assert names(database, cwe="cwe 89", order="newest") == ["CVE-2030-1002", "CVE-2030-1001"]
     assert set(names(database, differs=True)) >= {"CVE-2030-1001", "CVE-2030-1002"}
@@ -66,6 +69,14 @@ def test_the_filters(database: Database) -> None:
         assert count(session, Filters(cwe="CWE-89")) == 2
     with pytest.raises(ValidationError):
         Filters(order="alphabet")
+
+
+def test_a_description_that_changes_is_found_by_what_it_says_now(
+    database: Database, importer: Importer
+) -> None:
+    importer.add([Given("CVE-2030-1003", "A flaw in zip files.")], source="test", actor=ANA)
+    assert names(database, text="zip files") == ["CVE-2030-1003"]
+    assert names(database, text="Something is") == []
 
 
 @pytest.mark.parametrize("order", ["urgency", "uncertainty", "severity", "newest"])

@@ -17,8 +17,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
-from sqlalchemy import ColumnElement, Select, func, select, tuple_
+from sqlalchemy import Boolean, ColumnElement, Select, func, literal, select, tuple_
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session, defer
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 from cybersecqwen.cwe.identifiers import normalise_ids
 from cybersecqwen.cwe.rationale import STOP_WORDS
@@ -35,6 +38,7 @@ ORDERS: dict[Order, tuple[Any, bool]] = {  # by which column, and whether the hi
     "newest": (Record.published, True),
 }
 MOST = 500  # records of a page
+_TRIGRAM = 3  # characters, of which SQLite's index of descriptions is made
 _COMPARED = 200  # decided records that a record is compared with, twice
 _LATEST = 1000  # decisions that are looked through for the same weakness
 
@@ -133,12 +137,39 @@ def conditions(filters: Filters) -> list[ColumnElement[bool]]:
     if filters.name:
         chosen.append(Record.name.istartswith(filters.name, autoescape=True))
     if filters.text:
-        chosen.append(Record.text.icontains(filters.text, autoescape=True))
+        chosen.append(_contains(filters.text))
     if filters.min_severity is not None:
         chosen.append(Record.severity >= filters.min_severity)
     if filters.max_confidence is not None:
         chosen.append(Record.confidence <= filters.max_confidence)
     return chosen
+
+
+class _Containing(FunctionElement[bool]):
+    """That a description contains something: by reading them all, or by SQLite's index of them."""
+
+    name = "containing"
+    type = Boolean()
+    inherit_cache = True
+
+
+def _contains(text: str) -> ColumnElement[bool]:
+    by_reading = Record.text.icontains(text, autoescape=True)
+    if len(text) < _TRIGRAM:
+        return by_reading
+    phrase = '"{}"'.format(text.replace('"', '""'))
+    return _Containing(by_reading, literal(phrase))
+
+
+@compiles(_Containing)
+def _by_reading(element: _Containing, compiler: SQLCompiler, **options: Any) -> str:
+    return compiler.process(next(iter(element.clauses)), **options)
+
+
+@compiles(_Containing, "sqlite")
+def _by_index(element: _Containing, compiler: SQLCompiler, **options: Any) -> str:
+    _, phrase = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"records.id IN (SELECT rowid FROM record_texts WHERE record_texts MATCH {phrase})"
 
 
 def count(session: Session, filters: Filters) -> int:
