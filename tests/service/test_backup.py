@@ -7,12 +7,17 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import create_engine, text
+from sqlalchemy.orm import Session
 
+from cybersecqwen import service
 from cybersecqwen.errors import InputError
 from cybersecqwen.service.audit_trail import append, verify
 from cybersecqwen.service.backup import backup, check, restore
 from cybersecqwen.service.database import Database, open_database
+from cybersecqwen.service.tables import Job
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
@@ -91,6 +96,29 @@ def test_what_is_not_whole_replaces_nothing(database: Database, tmp_path: Path) 
         with pytest.raises(InputError, match=said):
             restore(path, url(tmp_path / "restored.sqlite"))
         assert not (tmp_path / "restored.sqlite").exists()
+
+
+def test_a_backup_of_an_older_version_gets_the_schema_of_this_one(
+    database: Database, tmp_path: Path
+) -> None:
+    older = tmp_path / "older.sqlite"
+    engine = create_engine(url(older))
+    config = Config()
+    config.set_main_option("script_location", str(Path(service.__file__).parent / "migrations"))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+    with Session(engine) as session:
+        append(session, actor="ana", action="comment", subject="CVE-2030-1001")
+        session.commit()
+    engine.dispose()
+    restored = tmp_path / "restored.sqlite"
+    assert restore(older, url(restored)).events == 1
+    opened = open_database(url(restored))
+    with opened.read() as session:
+        assert session.get(Job, "feeds") is None  # a table of a later version
+        assert verify(session).events == 1
+    opened.close()
 
 
 def test_postgresql_has_its_own_program(database: Database, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from sqlalchemy import select
 from cybersecqwen.analyst.texts import read_file
 from cybersecqwen.errors import InputError
 from cybersecqwen.formats.rows import refuse
+from cybersecqwen.service import exports
 from cybersecqwen.service.audit_trail import verify
 from cybersecqwen.service.database import Database
 from cybersecqwen.service.exports import EXPORTS, export, is_held_out
@@ -217,12 +218,15 @@ def test_what_is_held_out_is_in_no_table_to_train_on(importer: Importer) -> None
 
 
 @sqlite
-def test_nothing_is_held_that_was_written(database: Database) -> None:
+def test_nothing_is_held_that_was_written(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An export of many records needs no more memory than one of a few."""
     from cybersecqwen.service.tables import utc_now
 
+    monkeypatch.setattr(exports, "_BATCH", 50)
     with database.write() as session:
-        for number in range(1200):
+        for number in range(300):
             session.add(
                 Record(
                     name=f"CVE-2031-{number + 1000}",
@@ -247,5 +251,5 @@ def test_nothing_is_held_that_was_written(database: Database) -> None:
         return highest
 
     peak(Filters(state=None, name="CVE-2031-10"))
-    few = peak(Filters(state=None, name="CVE-2031-1"))
+    few = peak(Filters(state=None, name="CVE-2031-11"))  # 100 records of 300
     assert peak(EVERY) < 1.2 * few

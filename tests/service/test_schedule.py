@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from cybersecqwen.analyst.drift import Alarm
+from cybersecqwen.analyst.drift import RULE, Alarm, DriftSettings
 from cybersecqwen.errors import CyberSecQwenError, InputError
 from cybersecqwen.service import schedule as module
 from cybersecqwen.service.database import Database
@@ -198,7 +198,7 @@ def test_drift_is_measured_on_what_the_workplace_holds(importer: Importer) -> No
     first = date.today().replace(day=1)
     months = [(first - timedelta(days=30 * month)).replace(day=2) for month in range(1, 14)]
     with importer.database.write() as session:
-        for number in range(100 * len(months)):
+        for number in range(20 * len(months)):
             cwe = "CWE-79" if number % 3 else "CWE-89"
             session.add(
                 Record(
@@ -219,7 +219,8 @@ def test_drift_is_measured_on_what_the_workplace_holds(importer: Importer) -> No
             )
         for record in session.scalars(select(Record).limit(40)):
             decide(session, record, Decision("correct", "CWE-89"), actor=ANA)
-    outcome = drift_report(importer.database)
+    rule = RULE._replace(least_records=20)
+    outcome = drift_report(importer.database, DriftSettings(rule=rule))
     counts = {window.name: (window.records, window.verdicts) for window in outcome.windows}
-    assert {records for records, verdicts in counts.values() if not verdicts} == {100}
+    assert {records for records, verdicts in counts.values() if not verdicts} == {20}
     assert counts[utc_now()[:7]] == (0, 40)
