@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from cybersecqwen.analyst.classification import Given
+from cybersecqwen.analyst.classification import classify as classify_texts
 from cybersecqwen.analyst.questions import Question
+from cybersecqwen.records import Request, Response
 from cybersecqwen.service.inference import Inference
 from cybersecqwen.service.settings import ServiceSettings
 
+DOUBTFUL = "A memory flaw in Foo."
 TEXT = "SQL injection in login.php allows attackers to read the database."
 
 
@@ -42,6 +46,39 @@ def test_a_server_that_fails_means_the_embedded_answer_and_a_rest(
     assert inference.facts("ask", answer.grounding)["fallback"] == facts["fallback"]
     monkeypatch.setattr(inference, "_rest_until", 0.0)
     assert asyncio.run(classify())[1]["fallback"]  # asked again, and failed again
+    inference.close()
+
+
+class Voting:
+    """A model that gives the same answer to whatever it is asked."""
+
+    name, failure = "big-model", ""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[Response]:
+        for one in requests:
+            yield Response(one.item, one.trial, self.text, "stop")
+
+
+def test_another_model_chooses_among_the_candidates_and_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inference = Inference(settings(tmp_path, "big-model@http://127.0.0.1:9/v1"))
+
+    async def classify() -> tuple[str, dict[str, object]]:
+        [result] = await inference.classify([Given("a", DOUBTFUL)])
+        return result.candidates[0].cwe, inference.facts("classify", result.grounding)
+
+    [embedded] = classify_texts([DOUBTFUL])
+    second = embedded.candidates[1].cwe
+    monkeypatch.setattr(inference, "_open_model", lambda: Voting(second))
+    cwe, facts = asyncio.run(classify())
+    assert cwe == second
+    assert (facts["engine"], facts["model"], "fallback" in facts) == ("http", "big-model", False)
+    monkeypatch.setattr(inference, "_open_model", lambda: Voting("CWE-99999"))
+    assert asyncio.run(classify())[0] != "CWE-99999"
     inference.close()
 
 

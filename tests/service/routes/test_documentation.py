@@ -53,7 +53,7 @@ def fuzz(operation: Any) -> None:
     """Send requests as the schema has them; the plugin of schemathesis needs an older pytest."""
 
     @hypothesis.settings(
-        max_examples=12, derandomize=True, suppress_health_check=list(hypothesis.HealthCheck)
+        max_examples=6, derandomize=True, suppress_health_check=list(hypothesis.HealthCheck)
     )
     @hypothesis.given(case=operation.as_strategy())
     def send(case: Any) -> None:
