@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import io
 import json
+import threading
+import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import text
 
+from cybersecqwen.records import Prediction
+from cybersecqwen.service import imports
 from cybersecqwen.service.database import Database
 from cybersecqwen.service.imports import Importer, begin, unfinished
 from cybersecqwen.service.tables import Import, Record
@@ -115,3 +121,27 @@ def test_a_real_feed_is_taken_in_with_labels_severity_and_exploitation(
             assert session.query(Record).count() == done.new
             assert session.query(Record).filter(Record.severity >= 0).count() > 0.9 * done.new
             assert session.query(Record).filter(Record.exploited).count() > 10
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_slow_model_does_not_look_like_a_killed_process(
+    importer: Importer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(imports, "_BEAT", 0.01)
+    database, beats = importer.database, []
+    number = begin(database, "a.jsonl", io.BytesIO(lines(*ROWS)), actor=ANA, folder=tmp_path)
+    embedded = importer.classifier
+
+    def predict(texts: Sequence[str], *, top: int) -> Iterable[Prediction]:
+        for _ in range(200):
+            with database.read() as session:
+                beats.append(session.get_one(Import, number).beat_at)
+            if beats[-1] != beats[0]:
+                break
+            time.sleep(0.01)
+        return embedded.predict(texts, top=top)
+
+    importer.classifier = SimpleNamespace(predict=predict)
+    importer.finish(number)
+    assert beats[-1] > beats[0]
+    assert not any(thread.name.startswith("beat") for thread in threading.enumerate())

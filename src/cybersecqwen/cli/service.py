@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cybersecqwen.cli.group import FILE, help_text, say
+from cybersecqwen.cli.group import FILE, RegistryChoice, help_text, say
 from cybersecqwen.cli.model import HELP, METAVAR, one_model
 from cybersecqwen.errors import CyberSecQwenError, InputError, extra
 
@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 
 _GRACE = 30  # seconds that requests under way have to end
 _BACKLOG = 2048
+
+
+def _updated() -> list[str]:
+    from cybersecqwen.sources.recordstore.update import updates
+
+    return list(updates())
 
 
 @click.command(help=help_text("serve"))
@@ -58,6 +64,7 @@ _BACKLOG = 2048
 @click.option(
     "--feed",
     "feeds",
+    type=RegistryChoice(_updated),
     multiple=True,
     help="A feed that --update-every updates; may be repeated.  [default: all]",
 )

@@ -14,7 +14,9 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -22,6 +24,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from sqlalchemy import insert, select, update
+from sqlalchemy.exc import OperationalError
 
 from cybersecqwen.analyst.classification import Classification, Given, as_row, classify
 from cybersecqwen.analyst.classifiers import open_classifier
@@ -43,6 +46,7 @@ from cybersecqwen.sources.severity import main_severity
 
 _BATCH = 500  # records, of one transaction
 _PROBLEMS = 1000  # refused rows of one file that are kept with their reasons; all are counted
+_BEAT = 15.0  # seconds between two signs that an import goes on, however slow its model is
 _STALE = 60  # seconds without a beat after which another process goes on with an import
 
 
@@ -117,6 +121,33 @@ class Importer:
         with self.database.read() as session:
             row = session.get_one(Import, import_id)
         problems: list[InputError] = []
+        with self._beating(import_id):
+            self._read(row, problems)
+        shutil.rmtree(Path(row.path).parent, ignore_errors=True)
+        with self.database.read() as session:
+            return session.get_one(Import, import_id)
+
+    @contextmanager
+    def _beating(self, import_id: int) -> Iterator[None]:
+        """Show, as long as the block lasts, that this process goes on with an import."""
+        over = threading.Event()
+
+        def beat() -> None:
+            while not over.wait(_BEAT):
+                # Where the database is busy, the next beat does.
+                with suppress(OperationalError), self.database.write() as session:
+                    alive = update(Import).where(Import.id == import_id).values(beat_at=utc_now())
+                    session.execute(alive)
+
+        thread = threading.Thread(target=beat, name=f"beat of import {import_id}", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+    def _read(self, row: Import, problems: list[InputError]) -> None:
         try:
             given = read_file(Path(row.path), records=self.records, report=problems.append)
             while batch := list(islice(given, _BATCH)):
@@ -125,9 +156,6 @@ class Importer:
             self._end(row, problems)
         except CyberSecQwenError as error:
             self._end(row, problems, error=_said(error, row))
-        shutil.rmtree(Path(row.path).parent, ignore_errors=True)
-        with self.database.read() as session:
-            return session.get_one(Import, import_id)
 
     def add(self, given: Sequence[Given], *, source: str, actor: Actor) -> list[str]:
         """Take in texts that came by themselves, each of a name of its own; return the names."""
