@@ -69,6 +69,11 @@ def _updated() -> list[str]:
     help="A feed that --update-every updates; may be repeated.  [default: all]",
 )
 @click.option("--private-webhooks", is_flag=True, help="Webhooks may be in private networks.")
+@click.option(
+    "--access-log",
+    is_flag=True,
+    help="Write a line of JSON for each request to standard error.",
+)
 @click.option("--no-browser", is_flag=True, help="Do not open the console in a browser.")
 def serve(no_browser: bool, **options: Any) -> None:
     """Start the service."""

@@ -66,7 +66,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     # The last one added is the first to see a request.
     app.add_middleware(ShortCut, answers={("POST", "/v1/classify"): classify})
     app.add_middleware(CatchErrors)
-    app.add_middleware(CountRequests, metrics=state.metrics)
+    app.add_middleware(CountRequests, metrics=state.metrics, log=settings.access_log)
     app.add_middleware(Protection, settings=settings, verified=state.verified_keys)
     return app
 

@@ -30,7 +30,8 @@ class ServiceSettings(BaseModel):
     Other models are given `model_timeout` seconds an answer. `names` are those of hosts, beside
     this machine's own, by which clients call the service. A client may send `rate_limit` requests a
     second to each worker, `burst` at once; 0 is no limit, and the default on one machine. Bodies
-    have up to `body_limit` bytes, files and streams `upload_limit`. `secret` signs the tokens of
+    have up to `body_limit` bytes, files and streams `upload_limit`. With `access_log` each request
+    is logged as a line of JSON. `secret` signs the tokens of
     forms, the same in every worker.
 
     Files in the folder `watch` are imported. Every `update_every` hours, 0 being never, `feeds` are
@@ -54,6 +55,7 @@ class ServiceSettings(BaseModel):
     body_limit: int = Field(default=8 << 20, ge=1 << 10)
     upload_limit: int = Field(default=1 << 30, ge=1 << 10)
     model_timeout: float = Field(default=60.0, gt=0)
+    access_log: bool = False
     secret: str = Field(default_factory=token_hex, repr=False)
     watch: Path | None = None
     update_every: float = Field(default=0.0, ge=0)

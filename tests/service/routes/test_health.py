@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import pytest
 from starlette.testclient import TestClient
 
 from cybersecqwen import __version__
@@ -43,3 +45,18 @@ def test_metrics_count_requests_by_route_and_texts(client: TestClient) -> None:
     assert 'requests_total{method="GET",route="other",status="404"}' in text
     assert 'cybersecqwen_texts_total{abstained="true"}' in text
     assert "nowhere" not in text
+
+
+def test_the_access_log_has_a_line_of_json_and_no_secret(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "cybersecqwen.access")
+    app = create_app(ServiceSettings(folder=tmp_path, access_log=True))
+    secret = {"authorization": "Bearer csq_secret", "x-request-id": "one"}
+    with TestClient(app, base_url="http://localhost") as client:
+        client.get("/v1/models?key=csq_secret", headers=secret)
+        client.get("/health")
+    rows = [json.loads(r.message) for r in caplog.records if r.name == "cybersecqwen.access"]
+    assert [(row["path"], row["status"]) for row in rows] == [("/v1/models", 200), ("/health", 200)]
+    assert rows[0]["request_id"] == "one"
+    assert "csq_secret" not in caplog.text
