@@ -53,6 +53,13 @@ def _updated() -> list[str]:
     help="Requests a second of one client to each process; 0 is no limit.  [default: 0 on this "
     "machine alone, else 50]",
 )
+@click.option(
+    "--second-share",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    metavar="SHARE",
+    help="Share of the records that a second reviewer judges without seeing the first verdict.",
+)
 @click.option("--watch", type=FILE, help="Folder whose files are imported.")
 @click.option(
     "--update-every",

@@ -8,9 +8,10 @@ import re
 import time
 from datetime import UTC, date, datetime
 
+import pytest
+
 from cybersecqwen.analyst.classification import Given
-from cybersecqwen.analyst.drift import RULE, DriftSettings
-from cybersecqwen.records import Vulnerability
+from cybersecqwen.analyst.drift import RULE, DriftSettings, Observation, report
 from cybersecqwen.service.console import drift_pages, figures
 from cybersecqwen.service.database import Database
 from cybersecqwen.service.imports import Importer
@@ -107,35 +108,21 @@ def test_the_dashboard_shows_them_with_an_alarm(filled: Console) -> None:
     assert page.count('role="img"') == 4
 
 
-def test_drift_is_measured_on_records_and_verdicts(database: Database, importer: Importer) -> None:
+def test_drift_is_shown_with_its_chart(filled: Console, monkeypatch: pytest.MonkeyPatch) -> None:
     given = [
-        Given(
-            f"CVE-{year}-{month:02}{n}",
-            TEXT,
-            record=Vulnerability(
-                f"CVE-{year}-{month:02}{n}", f"{year}-{month:02}-0{n}", TEXT, ("CWE-79",)
-            ),
-        )
-        for year in (2024, 2025)
+        Observation(f"{month}-{n}", date(2025, month, 1 + n), TEXT, "CWE-89", 0.9)
         for month in range(1, 13)
-        for n in range(1, 7)
+        for n in range(6)
     ]
-    importer.add([*given, Given("undated", TEXT)], source="test", actor=ANA)
-    with database.write() as session:
-        decide(session, session.get_one(Record, 1), Decision("correct", "CWE-79"), actor=ANA)
-    assert "reference have 100 records" in drift_pages.measure(database).missing
-    rule = RULE._replace(least_records=5, least_answers=3)
-    drift = drift_pages.measure(database, DriftSettings(size=5, rule=rule))
-    assert drift.report is not None
-    windows = [window for window in drift.report.windows if window.records]
-    assert (len(windows), {window.records for window in windows}) == (
-        23,
-        {5},
-    )  # and one of verdicts alone
-    by_nvd = [one.value for one in drift.report.of("nvd", "accuracy") if one.value is not None]
-    assert by_nvd
-    assert set(by_nvd) == {0.0}  # the label is another than the suggestion
-    assert drift.chart.startswith("<svg")
+    settings = DriftSettings(rule=RULE._replace(least_records=5))
+    outcome = report(given, settings=settings)
+    monkeypatch.setattr(drift_pages, "drift_report", lambda *_: outcome)
+    filled.app.state.figures._reports["drift"] = (1e12, drift_pages.measure(filled.database))
+    page = filled.get("/dashboard/drift").text
+    assert "<title>Drift by window</title>" in page
+    assert page.count('class="notice bad"') == len(outcome.alarms)
+    told = f"{len(outcome.alarms)} alarm" if outcome.alarms else "No alarm in 12 months."
+    assert told in visible(filled.get("/dashboard").text)
 
 
 def test_drift_is_measured_beside_the_page(filled: Console) -> None:

@@ -40,6 +40,13 @@ def test_filters_narrow_the_queue_and_a_wrong_one_is_named(filled: Console) -> N
     assert filled.get("/queue?after=x").status_code == 422
 
 
+def test_the_export_has_the_filters_of_the_page(filled: Console) -> None:
+    page = filled.get("/queue?state=any&cwe=cwe-89").text
+    form = page[page.index('action="/v1/export"') :].partition("</form>")[0]
+    assert dict(re.findall(r'name="(\w+)" value="([^"]*)"', form)) == {"cwe": "CWE-89", "state": ""}
+    assert '<option value="csaf"' in form
+
+
 def test_a_filter_is_saved_for_its_owner_alone(filled: Console) -> None:
     page = filled.post("/queue/filters", name="traversal", query="text=traversal&state=any").text
     assert 'href="/queue?state=any&amp;text=traversal" aria-current="true">traversal' in page

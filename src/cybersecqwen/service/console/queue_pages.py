@@ -28,6 +28,7 @@ from cybersecqwen.service.console.page import (
     render_page,
     require,
 )
+from cybersecqwen.service.exports import EXPORTS
 from cybersecqwen.service.queue import ORDERS, Filters, conditions, page, states
 from cybersecqwen.service.reviews import (
     BulkPreview,
@@ -89,6 +90,8 @@ def queue(request: Request, visit: Visited) -> Response:
             sizes=SIZES,
             orders=list(ORDERS),
             saved=_saved(session, visit),
+            exports=EXPORTS,
+            own_values=_export_values(filters),
             with_state=lambda name: filters_query(filters.model_copy(update={"state": name})),
         )
 
@@ -118,6 +121,12 @@ def filters_query(filters: Filters) -> str:
         chosen["state"] = "any"
     written = {n: str(v).lower() if isinstance(v, bool) else v for n, v in chosen.items()}
     return urlencode({n: v for n, v in written.items() if v is not None})
+
+
+def _export_values(filters: Filters) -> list[tuple[str, str]]:
+    """Return filters as the export takes them, in which every state is an empty one."""
+    written = dict(parse_qsl(filters_query(filters)))
+    return list((written | {"state": filters.state or ""}).items())
 
 
 def _snippets(session: Session, records: Sequence[Record]) -> dict[int, str]:
