@@ -72,6 +72,8 @@ def test_what_is_said_over_and_over_is_blanked(said: str) -> None:
         left = without_repetitions(text)
         assert left.strip() == FLAW and len(left) == len(text)
         assert without_repetitions(f"{FLAW} {between.join([said] * 3)}").strip() != FLAW
+    varied = f"{said}; {said} bug; {said} exploit; {said} fix"
+    assert said not in without_repetitions(f"{FLAW} {varied}")
     dump = "Code: 00 00 00 00 00 ff ff ff ff ff 48 48 48 48"
     assert without_repetitions(dump) == dump
 

@@ -14,18 +14,24 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from functools import cache
-from operator import eq
+from itertools import pairwise
 from pathlib import Path
 from string import punctuation
 from typing import NamedTuple
 
+from cybersecqwen.cwe.catalogue import load_catalogue
+from cybersecqwen.cwe.rationale import STOP_WORDS
 from cybersecqwen.embedded.tokenizer import ByPiece
 from cybersecqwen.embedded.visible_text import as_seen
 
 # A sentence with what ends it; every character of a text is in one.
-_SENTENCE = re.compile(r".+?(?:[.!?;]+[\"'”)\]]*(?=\s|\Z)|\n+|\Z)", re.DOTALL)
+_SENTENCE = re.compile(
+    r".+?(?:[.!?;]+(?:[\"'”)\]]+(?=[\s,]|\Z)|(?=\s|\Z))|\"(?:,\"|\)(?=\s))|\n+|\Z)",
+    re.DOTALL,
+)
 
 
 # Tags of a page that begin a line of their own.
@@ -35,7 +41,9 @@ _BLOCK = re.compile(
     re.IGNORECASE,
 )
 # A phrase said over and over. It begins with a word: a dump of memory repeats numbers.
-_PHRASE = 4  # words
+_PHRASE, _TIMES = 4, 4  # words, and how often they stand
+_WINDOW = 20  # words
+_TOKEN = re.compile(r"\w[\w-]*")
 _SEPARATORS = str.maketrans(dict.fromkeys(",;|/#", " "))
 _RUN = re.compile(
     rf"(?<!\w)([^\W\d_]{{3}}[\w-]*(?:[ -]\w+){{0,{_PHRASE - 1}}}?)(?:[\s,;|/#]+\1(?!\w)){{3,}}",
@@ -89,15 +97,45 @@ def _sentences(text: str) -> list[str]:
 
 
 def without_repetitions(text: str) -> str:
-    """Blank a phrase of up to four words that stands four times or more one behind the other."""
+    """Blank what stands four times or more one behind the other, or in a few words.
+
+    That is a phrase of up to four words; and the id of a weakness, or two words side by side of a
+    weakness's name, from the first to the last where they stand four times within `_WINDOW` words.
+    """
     cut = text.lower().translate(_SEPARATORS).split()
-    for size in range(1, _PHRASE + 1):
-        following = cut[size:]
-        if any(map(eq, cut, following)) and any(
-            a == b == c for a, b, c in zip(cut, following, following[size:], strict=False)
-        ):
-            return _RUN.sub(_blank, text)
+    pairs = list(pairwise(cut))
+    repeated = len(pairs) - len(set(pairs)) >= _TIMES - 2 and max(Counter(pairs).values())
+    if repeated < _TIMES - 1 and text.lower().count("cwe-") < _TIMES:
+        return text
+    return _without_dense(_RUN.sub(_blank, text))
+
+
+def _without_dense(text: str) -> str:
+    """Blank from the first to the last of what names a weakness too often too near."""
+    tokens = list(_TOKEN.finditer(text))
+    words = [token[0].lower() for token in tokens]
+    gaps = [text[a.end() : b.start()] for a, b in pairwise(tokens)]
+    places: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    for place, word in enumerate(words):
+        pair = tuple(words[place : place + 2])
+        if word.startswith("cwe-"):
+            places[word,].append(place)
+        elif pair in _named() and gaps[place] == " ":
+            places[pair].append(place)
+    for said, at in places.items():
+        for first, last in zip(at, at[_TIMES - 1 :], strict=False):
+            if last - first < _WINDOW:
+                start, end = tokens[first].start(), tokens[last + len(said) - 1].end()
+                text = f"{text[:start]}{' ' * (end - start)}{text[end:]}"
     return text
+
+
+@cache
+def _named() -> frozenset[tuple[str, ...]]:
+    """Return the words that stand side by side in the names of weaknesses."""
+    names = (_TOKEN.findall(entry.name.lower()) for entry in load_catalogue().values())
+    pairs = {pair for name in names for pair in pairwise(name)}
+    return frozenset(pair for pair in pairs if STOP_WORDS.isdisjoint(pair))
 
 
 def _blank(match: re.Match[str]) -> str:

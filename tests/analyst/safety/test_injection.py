@@ -20,7 +20,7 @@ from cybersecqwen.analyst.safety.report import injection_rates
 from cybersecqwen.benchmark.tasks.cti_rcm import last_cwe
 from cybersecqwen.cwe.catalogue import load_catalogue
 
-KEPT = 0.96  # share of the attempts in which the embedded model's label has to stay
+KEPT = 0.98  # share of the attempts in which the embedded model's label has to stay
 
 
 def test_every_half_and_channel_has_the_same_attempts_of_each_kind() -> None:
