@@ -180,6 +180,19 @@ def test_a_server_that_dies_on_the_way_leaves_what_it_answered(server: Any) -> N
     assert len(told) == 1
 
 
+def test_a_model_that_failed_is_asked_again_after_its_rest(server: Any) -> None:
+    server.model = None  # a 500
+    for rest, wanted in ((0.0, True), (3600.0, False)):
+        model = OptionalModel(f"tiny@{server.url}", rest=rest, retries=0, concurrency=1)
+        classifier = GroundedClassifier(model, Unsure(), samples=1)
+        [failed] = classify([TEXT], classifier=classifier)
+        assert failed.grounding and failed.grounding.failure
+        says(server, "CWE-74")
+        [again] = classify([TEXT], classifier=classifier)
+        assert bool(again.grounding and again.grounding.kept) is wanted
+        server.model = None
+
+
 def test_the_python_api_takes_it(server: Any) -> None:
     says(server, FIRST)
     result = cq.classify(TEXT, model=f"tiny@{server.url}", grounded=True)

@@ -9,6 +9,8 @@ print(model.failure)                        # why there were no more, or ""
 from __future__ import annotations
 
 import logging
+import math
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -30,11 +32,20 @@ class OptionalModel:
     """A model that is opened when it is first asked, and asked until it fails for good.
 
     It is named as for `engines.open_model`, and opened with its options. `report`, by default the
-    log, is told of every request without a text, and once of the failure that ends it.
+    log, is told of every request without a text, and once of the failure that ends it. After a
+    `rest`, in seconds, one that has failed for good is opened and asked anew.
     """
 
-    def __init__(self, model: str, *, report: FailureReport | None = None, **options: Any) -> None:
-        self.name = model
+    def __init__(
+        self,
+        model: str,
+        *,
+        report: FailureReport | None = None,
+        rest: float = math.inf,
+        **options: Any,
+    ) -> None:
+        self.name = self._model = model
+        self._rest, self._rests_until = rest, 0.0
         self.failure = ""
         self._report = report or _warn
         self._options = options
@@ -45,7 +56,7 @@ class OptionalModel:
 
         Raises InputError where the name is that of no model.
         """
-        if not requests or self.failure:
+        if not requests or not self._is_awake():
             return
         try:
             for response in self._opened().generate(requests):
@@ -53,13 +64,18 @@ class OptionalModel:
                     self._report(EngineError(reason, where=self.name, tip=_STANDS))
                 yield response
         except EngineError as error:
-            self.failure = error.what
+            self.failure, self._rests_until = error.what, time.monotonic() + self._rest
             tip = f"{error.tip}; {_STANDS}" if error.tip else _STANDS
             self._report(EngineError(error.what, where=error.where, tip=tip))
 
+    def _is_awake(self) -> bool:
+        if self.failure and time.monotonic() >= self._rests_until:
+            self.failure, self._engine = "", None
+        return not self.failure
+
     def _opened(self) -> Engine:
         if self._engine is None:
-            model = open_model(self.name, give_up=True, **self._options)
+            model = open_model(self._model, give_up=True, **self._options)
             self.name, self._engine = model.name, model.engine
         return self._engine
 

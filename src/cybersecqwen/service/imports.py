@@ -27,10 +27,11 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.exc import OperationalError
 
 from cybersecqwen.analyst.classification import Classification, Given, as_row, classify
-from cybersecqwen.analyst.classifiers import open_classifier
-from cybersecqwen.analyst.embedded_classifier import Classifier
+from cybersecqwen.analyst.embedded_classifier import Classifier, Embedded
 from cybersecqwen.analyst.exploitation import known_exploited
+from cybersecqwen.analyst.grounded_classifier import GroundedClassifier
 from cybersecqwen.analyst.labels import conflict, record_labels
+from cybersecqwen.analyst.optional_model import OptionalModel
 from cybersecqwen.analyst.texts import read_file
 from cybersecqwen.artifacts import FOLDER, certificate_of
 from cybersecqwen.errors import CyberSecQwenError, InputError
@@ -47,6 +48,8 @@ from cybersecqwen.sources.severity import main_severity
 _BATCH = 500  # records, of one transaction
 _PROBLEMS = 1000  # refused rows of one file that are kept with their reasons; all are counted
 _BEAT = 15.0  # seconds between two signs that an import goes on, however slow its model is
+_SAMPLES = 5  # answers of a language model that vote
+_REST = 60.0  # seconds after which one that failed is asked again
 _STALE = 60  # seconds without a beat after which another process goes on with an import
 
 
@@ -90,11 +93,18 @@ def unfinished(database: Database) -> list[int]:
 def open_importer(
     database: Database, settings: ServiceSettings, *, records: Sequence[Path] = ()
 ) -> Importer:
-    """Return an importer that classifies with the model of the settings on top of what ships."""
+    """Return an importer that classifies with the model of the settings on top of what ships.
+
+    Where that model fails, what ships classifies, and it is asked again after a while.
+    """
+    classifier: Classifier = Embedded()
+    if settings.model != "embedded":
+        model = OptionalModel(settings.model, rest=_REST)
+        classifier = GroundedClassifier(model, classifier, samples=_SAMPLES)
     certificate = read_json(certificate_of(FOLDER, "cwe-classifier.npz"))
     return Importer(
         database,
-        open_classifier(settings.model, grounded=settings.model != "embedded"),
+        classifier,
         engine=settings.model,
         artifact=certificate["sha256"],
         threshold=settings.threshold,

@@ -176,9 +176,11 @@ class Analyst:
     def __init__(
         self, records: Sequence[Path] = (), model: str = "embedded", **options: Any
     ) -> None:
-        self._records, self._name, self._options = records, model, options
+        self._records = records
         self._embedded = Embedded()
         self._model: OptionalModel | None = None
+        if model != "embedded":
+            self._model = OptionalModel(model, rest=0.0, **options)
         self._lock = Lock()
 
     def lookup(self, cve_id: str) -> Json:
@@ -194,10 +196,9 @@ class Analyst:
             if cve_id := normalise_cve(text.strip()):
                 files = lookup.record_files(self._records)
                 given = list(look_up_texts([cve_id], files, refuse))
-            model = self._open()
             classifier: Classifier = self._embedded
-            if model:
-                classifier = GroundedClassifier(model, self._embedded, samples=_SAMPLES)
+            if self._model:
+                classifier = GroundedClassifier(self._model, classifier, samples=_SAMPLES)
             [result] = classification.classify(given, classifier=classifier, top=top)
             return classification.as_row(result)
 
@@ -211,19 +212,10 @@ class Analyst:
             return questions.as_answer(asked, self._written(asked, answer), top=top)
 
     def _written(self, asked: questions.Question, answer: Answer) -> Answer:
-        model = self._open()
-        if model is None:
+        if self._model is None:
             return answer
-        [(_, written)] = write_answers([(asked, answer)], model)
+        [(_, written)] = write_answers([(asked, answer)], self._model)
         return written
-
-    def _open(self) -> OptionalModel | None:
-        """Return the language model, opened anew where it failed; None where none is named."""
-        if self._name == "embedded":
-            return None
-        if self._model is None or self._model.failure:
-            self._model = OptionalModel(self._name, **self._options)
-        return self._model
 
     @contextmanager
     def _call(self) -> Iterator[None]:

@@ -17,7 +17,7 @@ import hashlib
 from collections.abc import Iterator
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session, defer, selectinload
 
 from cybersecqwen.errors import InputError
 from cybersecqwen.service.audit_trail import append
@@ -90,6 +90,7 @@ def _records(session: Session, filters: Filters, held_out: bool | None) -> Itera
     last = 0
     query = select(Record).where(*conditions(filters)).order_by(Record.id).limit(_BATCH)
     query = query.options(selectinload(Record.reviews), selectinload(Record.comments))
+    query = query.options(defer(Record.classification))
     while batch := session.scalars(query.where(Record.id > last)).all():
         about = AuditEvent.subject.in_([record.name for record in batch])
         events: dict[str, list[AuditEvent]] = {}
