@@ -32,7 +32,8 @@ async def fail(request: Request) -> Response:
 
 def client(settings: ServiceSettings = LOCAL, verified: frozenset[str] = frozenset()) -> TestClient:
     methods = ["GET", "POST"]
-    app = Starlette(routes=[Route("/", echo, methods=methods), Route("/fail", fail)])
+    paths = [Route(path, echo, methods=methods) for path in ("/", "/v1/classify")]
+    app = Starlette(routes=[*paths, Route("/fail", fail)])
     add_problem_handlers(app)  # type: ignore[arg-type]
     app.add_middleware(CatchErrors)
     app.add_middleware(Protection, settings=settings, verified=verified)
@@ -86,9 +87,10 @@ def test_a_body_has_a_limit_with_and_without_a_length_and_is_never_compressed() 
     answer = local.post("/", content=chunks)
     assert answer.status_code == 413
     assert answer.headers["content-type"] == "application/problem+json"
-    stream = {"content-type": "application/x-ndjson"}
-    assert local.post("/", content=b"x" * 4096, headers=stream).text == "4096"
-    assert local.post("/", content=b"x" * 4097, headers=stream).status_code == 413
+    stream = {"content-type": "application/x-ndjson; charset=utf-8"}
+    assert local.post("/v1/classify", content=b"x" * 4096, headers=stream).text == "4096"
+    assert local.post("/v1/classify", content=b"x" * 4097, headers=stream).status_code == 413
+    assert local.post("/", content=b"x" * 2049, headers=stream).status_code == 413
     packed = local.post("/", content=b"x", headers={"content-encoding": "gzip"})
     assert (packed.status_code, packed.headers["accept-encoding"]) == (415, "identity")
     assert local.post("/", headers={"content-length": "-1"}).status_code == 413

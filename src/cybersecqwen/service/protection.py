@@ -35,6 +35,15 @@ _LOOPBACK = frozenset(("localhost", "127.0.0.1", "::1"))
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _CLIENTS = 10_000  # buckets that are kept; the one that was used longest ago goes first
 
+STREAMS = (b"application/x-ndjson", b"application/jsonl", b"application/jsonlines")
+_FILES = (b"multipart/form-data", b"application/octet-stream")
+# What may be as large as a file: elsewhere a body is read into memory.
+_UPLOADS: dict[str, tuple[bytes, ...]] = {
+    "/v1/classify": STREAMS,
+    "/v1/imports": _FILES,
+    "/imports": _FILES,
+}
+
 CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "font-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; "
@@ -155,10 +164,9 @@ class Protection:
                 "a compressed body is not taken: send it as it is",
                 headers={"Accept-Encoding": "identity"},
             )
-        streamed = headers.get(b"content-type", b"").startswith(
-            (b"application/x-ndjson", b"multipart/form-data", b"application/octet-stream")
-        )
-        limit = self._upload_limit if streamed else self._limit
+        kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+        is_upload = kind in _UPLOADS.get(scope["path"], ())
+        limit = self._upload_limit if is_upload else self._limit
         length = headers.get(b"content-length", b"0")
         if not length.isdigit() or int(length) > limit:
             raise _too_large(limit)

@@ -17,8 +17,10 @@ from pydantic import (
     TypeAdapter,
     ValidationError,
 )
+from starlette.requests import Request
 
-from cybersecqwen.service.problems import invalid
+from cybersecqwen.errors import clean
+from cybersecqwen.service.problems import ProblemError, invalid
 
 _T = TypeVar("_T")
 
@@ -369,6 +371,19 @@ def parse(adapter: TypeAdapter[_T], body: bytes) -> _T:
         return adapter.validate_json(body)
     except ValidationError as error:
         raise invalid(error.errors(include_url=False, include_input=False)) from error
+
+
+async def read_json(request: Request, adapter: TypeAdapter[_T]) -> _T:
+    """Read the body of a request as JSON; raises ProblemError for another kind or shape."""
+    check_json(request)
+    return parse(adapter, await request.body())
+
+
+def check_json(request: Request, accepted: str = "application/json") -> None:
+    """Refuse a body that says to be something else than JSON."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind not in ("application/json", ""):
+        raise ProblemError(415, f"{clean(kind)[:100]} is not read here: send {accepted}")
 
 
 def json_body(model: type[BaseModel], *, examples: dict[str, Any], listed: bool = False) -> Any:

@@ -15,6 +15,8 @@ from starlette.testclient import TestClient
 from cybersecqwen.service.app import create_app
 from cybersecqwen.service.settings import ServiceSettings
 
+PLAIN = {"content-type": "text/plain"}  # which a page of another origin may send
+
 
 def test_every_operation_is_described_with_its_problems(client: TestClient) -> None:
     schema = client.get("/openapi.json").json()
@@ -62,3 +64,12 @@ def fuzz(operation: Any) -> None:
         assert str(answer.status_code) in operation.definition.raw["responses"], answer.text
 
     send()
+
+
+def test_a_body_that_is_no_json_is_refused_everywhere(client: TestClient) -> None:
+    for path, operations in client.get("/openapi.json").json()["paths"].items():
+        body = operations.get("post", {}).get("requestBody", {}).get("content", {})
+        if "application/json" in body:
+            answer = client.post(path.replace("{id}", "1"), content=b"{}", headers=PLAIN)
+            assert answer.status_code in (415, 422), path  # 422 where FastAPI reads it
+            assert answer.headers["content-type"] == "application/problem+json"

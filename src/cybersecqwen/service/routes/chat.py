@@ -25,7 +25,7 @@ from starlette.responses import Response, StreamingResponse
 
 from cybersecqwen.analyst.classification import Classification, Given
 from cybersecqwen.analyst.classification import as_row as classification_row
-from cybersecqwen.analyst.questions import Question, as_answer
+from cybersecqwen.analyst.questions import LONGEST, Question, as_answer
 from cybersecqwen.files import Json
 from cybersecqwen.prompts import asks_for_weakness, description_in, question_in
 from cybersecqwen.service.authentication import authorise
@@ -38,7 +38,7 @@ from cybersecqwen.service.schemas import (
     ModelList,
     ModelOutput,
     json_body,
-    parse,
+    read_json,
 )
 
 router = APIRouter(tags=["Chat"])
@@ -140,9 +140,9 @@ async def complete(request: Request) -> Response:
     steer nothing.
     """
     await authorise(request, "classify")
-    chat = parse(_CHAT, await request.body())
+    chat = await read_json(request, _CHAT)
     _check_model(request, chat.model)
-    turns = [message.plain for message in chat.messages if message.role == "user"]
+    turns = [message.plain[:LONGEST] for message in chat.messages if message.role == "user"]
     if not turns or not turns[-1].strip():
         raise ProblemError(422, "#/messages: no message of the user with a text")
     reply = await _reply(turns, request.app.state.inference)

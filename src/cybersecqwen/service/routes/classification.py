@@ -20,12 +20,14 @@ from cybersecqwen.service.encoding import encoded
 from cybersecqwen.service.inference import Inference
 from cybersecqwen.service.metrics import Metrics
 from cybersecqwen.service.problems import ProblemError, invalid, responses
+from cybersecqwen.service.protection import STREAMS
 from cybersecqwen.service.schemas import (
     MOST_TEXTS,
     ClassificationOutput,
     ClassifyOptions,
     LineError,
     TextInput,
+    check_json,
     json_body,
     parse,
 )
@@ -33,7 +35,7 @@ from cybersecqwen.service.schemas import (
 router = APIRouter(tags=["Classification"])
 
 NDJSON = "application/x-ndjson"
-_STREAMS = (NDJSON, "application/jsonl", "application/jsonlines")
+_STREAMS = tuple(kind.decode() for kind in STREAMS)
 _ONE = TypeAdapter(TextInput)
 _LIST = TypeAdapter(list[TextInput])
 _OPTIONS = TypeAdapter(ClassifyOptions)
@@ -91,8 +93,7 @@ async def classify(request: Request) -> Response:
         return StreamingResponse(
             _answers(feed, inference, state.metrics, options), media_type=NDJSON
         )
-    if kind not in ("application/json", ""):
-        raise ProblemError(415, f"{kind} is not read here: send application/json or {NDJSON}")
+    check_json(request, f"application/json or {NDJSON}")
     body = await request.body()
     many = body.lstrip()[:1] == b"["
     texts = parse(_LIST, body) if many else [parse(_ONE, body)]

@@ -11,7 +11,7 @@ from cybersecqwen.analyst.questions import Question, as_answer
 from cybersecqwen.service.authentication import authorise
 from cybersecqwen.service.encoding import encoded
 from cybersecqwen.service.problems import ProblemError, responses
-from cybersecqwen.service.schemas import AnswerOutput, QuestionInput, json_body, parse
+from cybersecqwen.service.schemas import AnswerOutput, QuestionInput, json_body, read_json
 
 router = APIRouter(tags=["Questions"])
 
@@ -44,7 +44,7 @@ async def ask(request: Request) -> Response:
     may then say "and its mitigations?".
     """
     await authorise(request, "classify")
-    asked = parse(_QUESTION, await request.body())
+    asked = await read_json(request, _QUESTION)
     if len(asked.options) == 1:
         raise ProblemError(422, "#/options: 1 option: give 2 to 26, or none")
     if asked.options and asked.about:

@@ -30,6 +30,7 @@ from cybersecqwen.service.schemas import (
     RecordList,
     RecordOutput,
     TextInput,
+    check_json,
     json_body,
     parse,
 )
@@ -149,6 +150,7 @@ async def add(request: Request) -> Response:
     A text whose id is there already replaces the older text, and is then open again.
     """
     actor = await authorise(request, "records", role="reviewer")
+    check_json(request)
     body = await request.body()
     texts = parse(_LIST, body if body.lstrip()[:1] == b"[" else b"[" + body + b"]")
     if not 0 < len(texts) <= MOST_TEXTS:

@@ -28,7 +28,7 @@ from cybersecqwen.service.schemas import (
     ReviewOutput,
     SendBackInput,
     json_body,
-    parse,
+    read_json,
 )
 
 router = APIRouter(tags=["Reviews"])
@@ -62,7 +62,7 @@ async def review(request: Request, number: Number) -> Response:
     `version` is that of the record you saw: where it has changed meanwhile, the answer is 409.
     """
     actor = await authorise(request, "reviews", role="reviewer")
-    given = parse(_REVIEW, await request.body())
+    given = await read_json(request, _REVIEW)
     share = request.app.state.settings.second_share
 
     def work(session: Session) -> tuple[int, Json]:
@@ -103,7 +103,7 @@ async def undo_review(request: Request) -> Response:
 async def reopen(request: Request, number: Number) -> Response:
     """Withdraw every verdict on a record, for a reason; it awaits a first one again."""
     actor = await authorise(request, "reviews", role="reviewer")
-    given = parse(_SEND_BACK, await request.body())
+    given = await read_json(request, _SEND_BACK)
 
     def work(session: Session) -> tuple[int, Json]:
         row = find_record(session, number)
@@ -124,7 +124,7 @@ async def reopen(request: Request, number: Number) -> Response:
 async def comment(request: Request, number: Number) -> Response:
     """Add what you have to say of a record."""
     actor = await authorise(request, "reviews", role="reviewer")
-    given = parse(_COMMENT, await request.body())
+    given = await read_json(request, _COMMENT)
 
     def work(session: Session) -> tuple[int, Json]:
         kept = add_comment(session, find_record(session, number), given.text, actor=actor)
