@@ -264,6 +264,8 @@ def _outcomes(
     for record in records:
         foreseen = preview([record], decision, actor=visit.actor)
         refused = next(iter(foreseen.refused), "")
+        if decision.verdict == "correct" and not decision.cwe:
+            refused = "no weakness was named yet"
         if record.version != versions[record.id]:
             refused = "it has changed meanwhile"
         cwe = next(iter(foreseen.decisions), "")
