@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cybersecqwen.cwe import rationale as module
 from cybersecqwen.cwe.rationale import rationale
 from cybersecqwen.records import Weakness
 
@@ -70,3 +71,30 @@ def test_the_place_is_the_first_that_the_text_names(text: str) -> None:
     match = WHERE.search(" ".join(text.split()))
     place = f" in {match[1] or match[2]}" if match else ""
     assert rationale(text, XSS, "zzzz").startswith(f'The description speaks of "zzzz"{place}. ')
+
+
+# Where a clause ends and what introduces a consequence, as plain alternatives.
+END = (
+    r"""[.;:!?](?=\s|$)|(?<=[a-z])\.(?=[A-Z][a-z]+\s)|,|[()\[\]{}<>"“”`]|\s(?:via|when|while|if|"""
+    r"""because|due to|by|which|that|as demonstrated|and then|with no)\s|\s-\s"""
+)
+IMPACT = (
+    r"\b(?:allow(?:s|ed|ing)?|enabl(?:es|ed|ing)|could|can be|may|might|lead(?:s|ing)? to|"
+    r"result(?:s|ed|ing)? in|caus(?:es|ed|ing)|lets) (?!be exploited (?!to))"
+)
+BITS = (
+    *("a", "Foo ", ".", ", ", " - ", " via ", " by ", "due to ", "(", "”", "\n", "x.Bar is ", "d"),
+    *("allows ", "dis", "can be ", "exploited ", "to ", "leads to ", "lets ", "caused ", "may "),
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(st.sampled_from(BITS), max_size=10).map("".join))
+def test_an_expression_that_begins_with_characters_finds_what_plain_alternatives_do(
+    text: str,
+) -> None:
+    for fast, plain in ((module._END, END), (module._IMPACT, IMPACT)):
+        starts = [match.start() for match in re.finditer(plain, text)]
+        assert [match.start() for match in fast.finditer(text)][:1] == starts[:1]
+    spans = [match.span() for match in re.finditer(IMPACT, text)]
+    assert [match.span() for match in module._IMPACT.finditer(text)] == spans

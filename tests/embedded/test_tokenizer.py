@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import time
 from collections.abc import Sequence
@@ -15,10 +16,10 @@ from cybersecqwen.embedded.tokenizer import (
     LONG,
     LONGEST,
     NUMBER,
-    ByPiece,
     Vocabulary,
     plain,
     tokens,
+    without_markup,
     words,
 )
 
@@ -71,25 +72,18 @@ def test_what_stands_at_a_span_reads_as_the_word(text: str) -> None:
 
 
 @settings(max_examples=300, deadline=None)
-@given(ANY)
-def test_cut_at_white_space_a_text_has_the_words_and_places_of_one_expression(text: str) -> None:
-    read = tokens(text)
-    matches = list(re.finditer(r"[a-z]+[0-9]*|[0-9]+(?:\.\w+)*|[^\W\d_a-z]+", read.cleaned))
-    assert read.words == [NUMBER if m[0][0] in "0123456789" else m[0] for m in matches]
-    if len(read.cleaned) == len(text) and not set("<&") & set(text) and text.isascii():
-        assert every_span(text) == [match.span() for match in matches]
-
-
-def test_pieces_are_kept_up_to_a_number_of_them_and_a_length() -> None:
-    made: list[str] = []
-    kept = ByPiece(lambda piece: made.append(piece) or piece.upper())  # type: ignore[func-returns-value]
-    long = "x" * 100
-    assert [kept[piece] for piece in ("a", "a", long, long)] == ["A", "A", *[long.upper()] * 2]
-    assert made == ["a", long, long]
-    for number in range(100_000):
-        kept[str(number)]
-    assert len(kept) < 50_000
-    assert kept["a"] == "A"
+@given(MIXED)
+def test_markup_is_found_as_by_an_expression_with_two_alternatives(text: str) -> None:
+    tags = r"</?(?:b|img|p)(?:\s[^<>]{0,500})?/?>|<!--.{0,2000}?-->"
+    entities = r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z]{2,31}[0-9]{0,2});"
+    text = text.replace("img", "b")
+    expected = re.sub(
+        f"({tags})|{entities}",
+        lambda match: " " if match[1] else html.unescape(match[0])[:1],
+        text,
+        flags=re.DOTALL | re.IGNORECASE,
+    )
+    assert "".join(piece for _, piece in without_markup(text)) == expected
 
 
 @settings(max_examples=100, deadline=None)

@@ -24,7 +24,6 @@ from typing import NamedTuple
 
 from cybersecqwen.cwe.catalogue import load_catalogue
 from cybersecqwen.cwe.rationale import STOP_WORDS
-from cybersecqwen.embedded.tokenizer import ByPiece
 from cybersecqwen.embedded.visible_text import as_seen
 
 # A sentence with what ends it; every character of a text is in one.
@@ -143,11 +142,4 @@ def _blank(match: re.Match[str]) -> str:
 
 
 def _has_cue(text: str) -> bool:
-    return any(map(_CUED.__getitem__, text.lower().split()))
-
-
-def _cued(piece: str) -> bool:
-    return not _wording().cues.isdisjoint(piece.translate(_BARE).split())
-
-
-_CUED = ByPiece(_cued)
+    return not _wording().cues.isdisjoint(text.lower().translate(_BARE).split())

@@ -49,7 +49,10 @@ def json_line(row: object) -> str:
 def json_lines(results: Iterable[Classification]) -> Iterator[str]:
     """Yield one JSON object a line."""
     for result in results:
-        yield escape(encode(result)) + "\n"
+        line = encode(result)
+        # JSON has control characters escaped, all but the last of ASCII.
+        safe = line.isascii() and "\x7f" not in line
+        yield f"{line if safe else escape(line)}\n"
 
 
 def csv_lines(results: Iterable[Classification]) -> Iterator[str]:

@@ -40,7 +40,7 @@ STOP_WORDS = frozenset(
 
 STEM = 5  # letters of a word that are compared
 
-# It begins with letters, not with a border, so that the others are passed over fast.
+# These begin with one of some characters, not with a border, so that others are passed over fast.
 _WHERE = re.compile(
     r"[io][nf](?<=\bin|\bof) (?:"
     r"(?:the )?(?!the |an? )((?:`[^`]{2,60}`|[\w.:/$-]{2,60}(?:\(\))?) "
@@ -51,14 +51,15 @@ _WHERE = re.compile(
 )
 _VIA = re.compile(r"\bvia (?!unspecified|unknown)((?:a |an |the )?\S.*)", re.DOTALL)
 _IMPACT = re.compile(
-    r"\b(?:allow(?:s|ed|ing)?|enabl(?:es|ed|ing)|could|can be|may|might|lead(?:s|ing)? to|"
-    r"result(?:s|ed|ing)? in|caus(?:es|ed|ing)|lets) (?!be exploited (?!to))"
+    r"[acelmr](?<=\b.)(?:(?<=a)llow(?:s|ed|ing)?|(?<=e)nabl(?:es|ed|ing)|(?<=c)ould|(?<=c)an be|"
+    r"(?<=m)ay|(?<=m)ight|(?<=l)ead(?:s|ing)? to|(?<=r)esult(?:s|ed|ing)? in|"
+    r"(?<=c)aus(?:es|ed|ing)|(?<=l)ets) (?!be exploited (?!to))"
 )
 # Where a clause ends, and what is told of it: a quotation goes no further.
 _END = re.compile(
-    r"""[.;:!?](?=\s|$)|(?<=[a-z])\.(?=[A-Z][a-z]+\s)|,|[()\[\]{}<>"“”`]|"""
-    r"""\s(?:via|when|while|if|because|due to|by|which|that|"""
-    r"""as demonstrated|and then|with no)\s|\s-\s"""
+    r"""[\s.;:!?,()\[\]{}<>"“”`](?:(?<=[,()\[\]{}<>"“”`])|(?<=[.;:!?])(?=\s|$)|"""
+    r"""(?<=[a-z]\.)(?=[A-Z][a-z]+\s)|(?<=\s)(?:via|when|while|if|because|due to|by|which|that|"""
+    r"""as demonstrated|and then|with no|-)\s)"""
 )
 _SHORTEST, _LONGEST = 2, 18  # words of a quotation
 

@@ -25,7 +25,7 @@ import numpy as np
 
 from cybersecqwen.artifacts import FOLDER, damaged, verified
 from cybersecqwen.cwe.rationale import STOP_WORDS
-from cybersecqwen.embedded.layer import Calibration, Layer
+from cybersecqwen.embedded.layer import Calibration, Layer, along
 from cybersecqwen.embedded.quantisation import Floats, Quantised, VectorCache
 from cybersecqwen.embedded.scope import out_of_scope
 from cybersecqwen.embedded.tokenizer import Ints, Tokens, Vocabulary, tokens, words
@@ -237,7 +237,7 @@ class CweClassifier:
 
         It counts the classes of `order`, (texts, classes), for the others hardly weigh.
         """
-        likely = np.take_along_axis(chances, order, 1)
+        likely = along(chances, order)
         likely /= likely.sum(1, keepdims=True)
         likely[:, 0] -= 1
         slopes: Floats = -np.einsum("tc,tcs->ts", likely, self._rows[layer][order])

@@ -25,20 +25,17 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
-from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
-from itertools import accumulate, chain, islice
-from typing import NamedTuple, TypeVar
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 Ints = npt.NDArray[np.int64]
-_Made = TypeVar("_Made")
 
 LONGEST = 20_000  # characters that are read; the longest CVE description has some 4,000
 LONG = 300  # words; one description in a hundred has more
-_PIECE, _PIECES = 32, 1 << 15  # characters of a piece that is kept, and how many of them are
 _NONE = -1  # the number of what the vocabulary does not hold
 
 # A run of letters with the digits behind it ("log4", "sha256"), any number or version, or a
@@ -49,41 +46,16 @@ NUMBER = "0"  # stands for all numbers and versions: which one it is says nothin
 
 # Tags that lay a page out. Others, such as <script> and <img>, are what a flaw is about.
 _TAG = (
-    r"</?(?:html|head|body|main|article|section|div|span|p|br|hr|a|b|i|u|em|strong|small|code|pre|"
+    r"/?(?:html|head|body|main|article|section|div|span|p|br|hr|a|b|i|u|em|strong|small|code|pre|"
     r"tt|ul|ol|li|dl|dt|dd|h[1-6]|table|thead|tbody|tr|th|td|blockquote|sub|sup|font|style)"
-    r"(?:\s[^<>]{0,500})?/?>|<!--.{0,2000}?-->"
+    r"(?:\s[^<>]{0,500})?/?>|!--.{0,2000}?-->"
 )
-_ENTITY = r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z]{2,31}[0-9]{0,2});"
-_MARKUP = re.compile(f"({_TAG})|{_ENTITY}", re.DOTALL | re.IGNORECASE)
+_ENTITY = r"(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z]{2,31}[0-9]{0,2});"
+# It begins with one of two characters, so that the others are passed over fast.
+_MARKUP = re.compile(f"[<&](?:(?<=<)(?P<tag>{_TAG})|(?<=&){_ENTITY})", re.DOTALL | re.IGNORECASE)
 # Control, format, surrogate, private use, and marks that join the letter before.
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Mn", "Me"})
 _BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")  # letters and patterns that show nothing
-
-
-class ByPiece(dict[str, _Made]):
-    """What a function makes of each piece of text between white space, kept for the next time.
-
-    A few thousand pieces make up most of all texts. What is long is made anew every time.
-    """
-
-    def __init__(self, make: Callable[[str], _Made]) -> None:
-        super().__init__()
-        self._make = make
-
-    def __missing__(self, piece: str) -> _Made:
-        made = self._make(piece)
-        if len(piece) <= _PIECE:
-            if len(self) >= _PIECES:
-                self.clear()
-            self[piece] = made
-        return made
-
-
-def _words(piece: str) -> tuple[str, ...]:
-    return tuple([NUMBER if word[0] in _DIGITS else word for word in _WORD.findall(piece)])
-
-
-_WORDS = ByPiece(_words)  # white space is in no word
 
 
 class Tokens(NamedTuple):
@@ -92,37 +64,29 @@ class Tokens(NamedTuple):
     words: list[str]
     text: str  # as it was given, as far as it is read
     cleaned: str
-    pieces: list[tuple[str, ...]]  # the words of each piece between white space
 
     def spans(self, wanted: Sequence[int]) -> list[tuple[int, int]]:
         """Return the start and end of some of the words in the text, by rising position."""
         if _keeps_places(self.text):
-            return self._places(wanted)
+            return _places(self.cleaned, wanted)
         cleaned, origin = _cleaned(self.text)
-        places = self._replace(cleaned=cleaned)._places(wanted)
-        return [(origin[start], origin[end - 1] + 1) for start, end in places]
+        return [(origin[start], origin[end - 1] + 1) for start, end in _places(cleaned, wanted)]
 
-    def _places(self, wanted: Sequence[int]) -> list[tuple[int, int]]:
-        ends = list(accumulate(map(len, self.pieces)))
-        matches: Iterator[re.Match[str]] = iter(())
-        rest, passed, read, places = self.cleaned, 0, -1, []
-        for position in wanted:
-            piece = bisect_right(ends, position)
-            if piece > passed or read < 0:
-                *_, rest = rest.split(None, piece - passed)  # white space at its end stays
-                matches = _WORD.finditer(self.cleaned, len(self.cleaned) - len(rest))
-                passed, read = piece, ends[piece] - len(self.pieces[piece])
-            places.append(next(islice(matches, position - read, None)).span())
-            read = position + 1
-        return places
+
+def _places(cleaned: str, wanted: Sequence[int]) -> list[tuple[int, int]]:
+    matches, read, places = _WORD.finditer(cleaned), 0, []
+    for position in wanted:  # what lies between is passed over by islice, not by Python
+        places.append(next(islice(matches, position - read, None)).span())
+        read = position + 1
+    return places
 
 
 def tokens(text: str) -> Tokens:
     """Cut a text into words, as `words` does, and keep what their places are found by."""
     text = text[:LONGEST]
     cleaned = text.lower() if _is_plain(text) else _clean(text)
-    pieces = [_WORDS[piece] for piece in cleaned.split()]
-    return Tokens(list(chain.from_iterable(pieces)), text, cleaned, pieces)
+    cut = [NUMBER if word[0] in _DIGITS else word for word in _WORD.findall(cleaned)]
+    return Tokens(cut, text, cleaned)
 
 
 def words(text: str) -> list[str]:
@@ -135,7 +99,7 @@ def without_markup(text: str) -> Iterator[tuple[int, str]]:
     position = 0
     for match in _MARKUP.finditer(text):
         yield position, text[position : match.start()]
-        yield match.start(), " " if match[1] else html.unescape(match.group())[:1]
+        yield match.start(), " " if match["tag"] else html.unescape(match.group())[:1]
         position = match.end()
     yield position, text[position:]
 
@@ -167,19 +131,19 @@ def _cleaned(text: str) -> tuple[str, Sequence[int]]:
     pieces: list[str] = []
     origin: list[int] = []
     for start, piece in without_markup(text):
-        folds = [_FOLDS[ord(char)] for char in piece]
-        pieces += folds
-        lengths = list(map(len, folds))
-        if lengths.count(1) == len(lengths):
+        pieces.append(piece.translate(_FOLDS))
+        if piece.isascii():  # each of its characters stays one
             origin += range(start, start + len(piece))
         else:
-            for place, length in enumerate(lengths, start=start):
-                origin += [place] * length
+            for place, char in enumerate(piece, start=start):
+                origin += [place] * len(_FOLDS[ord(char)])
     return "".join(pieces), origin
 
 
 def _clean(text: str) -> str:
     """Return what `_cleaned` does, without the places."""
+    if "<" not in text and "&" not in text:
+        return text.translate(_FOLDS)
     return "".join([piece.translate(_FOLDS) for _, piece in without_markup(text)])
 
 
