@@ -11,6 +11,7 @@ in, None for nobody) and `check_form` (refuses a form whose token is not that vi
 from __future__ import annotations
 
 import hashlib
+import logging
 import threading
 import time
 from collections.abc import Callable, Coroutine
@@ -36,6 +37,8 @@ from cybersecqwen.service.console.text_marks import shown
 from cybersecqwen.service.problems import ProblemError, as_problem
 from cybersecqwen.service.reviews import ForbiddenError, Role
 from cybersecqwen.templates import render
+
+_log = logging.getLogger(__name__)
 
 _TEMPLATES = "service/console/templates"
 _STATIC = Path(__file__).parent / "static"
@@ -87,6 +90,8 @@ class Figures:
     def _report(self, name: str, compute: Callable[[], Any]) -> None:
         try:
             self._reports[name] = (time.monotonic(), compute())
+        except Exception:  # noqa: BLE001 # of any kind: the pages go on without the report
+            _log.exception("the report %r could not be made", name)
         finally:
             self._slow.release()
 
