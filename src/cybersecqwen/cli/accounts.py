@@ -34,7 +34,10 @@ def accounts() -> None:
 )
 @database_option
 def add(name: str, role: Any, database: str) -> None:
-    """Add a user; the password is asked for, or read from standard input."""
+    """Add a user.
+
+    The password is asked for, or read from standard input.
+    """
     password = _password()
     with opened_database(database, new=True) as opened, opened.write() as session:
         from cybersecqwen.service.accounts import add_user
@@ -94,7 +97,10 @@ def list_(database: str, as_json: bool) -> None:
 @click.argument("name")
 @database_option
 def remove(name: str, database: str) -> None:
-    """Log a user out for good, and revoke their keys; what they decided stays."""
+    """Log a user out for good, and revoke their keys.
+
+    What they decided stays.
+    """
     with opened_database(database) as opened, opened.write() as session:
         from cybersecqwen.service.accounts import remove_user
 
@@ -114,7 +120,10 @@ def remove(name: str, database: str) -> None:
 )
 @database_option
 def key(name: str, user: str, scopes: tuple[str, ...], database: str) -> None:
-    """Make a key for a program, and print it: it is not kept, and cannot be shown again."""
+    """Make a key for a program, and print it.
+
+    It is not kept, and cannot be shown again.
+    """
     with opened_database(database) as opened, opened.write() as session:
         from cybersecqwen.service.accounts import add_key
 
