@@ -51,8 +51,8 @@ def service(folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str]
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
-def test_the_page_says_what_the_service_answers(tmp_path: Path) -> None:
-    with service(tmp_path) as (_, address):
+def test_the_page_says_what_the_service_answers_until_it_is_told_to_end(tmp_path: Path) -> None:
+    with service(tmp_path) as (server, address):
         compared = 0
         for block in re.findall(r"^```shell-session\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL):
             for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
@@ -65,34 +65,43 @@ def test_the_page_says_what_the_service_answers(tmp_path: Path) -> None:
                 compared += 1
         assert compared >= 6
         [(code, told)] = re.findall(
-            r"^```python\n(.*?)^```\n\n```text\n(.*?)^```$", PAGE, re.M | re.S
+            r"^```python\n(.*?)^```\n\n```text\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL
         )
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
             exec(code.replace("http://127.0.0.1:8080", address), {})
         assert printed.getvalue().rstrip() == told.rstrip()
+        assert end_while_it_answers(server, address) == 1000
 
 
-def test_a_service_that_is_told_to_end_answers_what_it_has_begun(tmp_path: Path) -> None:
-    with service(tmp_path) as (server, address):
-        lines = b"".join(b'{"text": "SQL injection in page %d."}\n' % i for i in range(3000))
-        answers: list[str] = []
+def end_while_it_answers(server: subprocess.Popen[str], address: str) -> int:
+    """Send half a feed, tell the service to end, send the rest; count the answers."""
+    told, answers = threading.Event(), list[str]()
+    lines = [b'{"text": "SQL injection in page %d."}\n' % i for i in range(1000)]
 
-        def post() -> None:
-            kind = {"content-type": "application/x-ndjson"}
-            url = f"{address}/v1/classify"
-            answers.append(httpx2.post(url, content=lines, headers=kind, timeout=60).text)
+    def feed() -> Iterator[bytes]:
+        yield b"".join(lines[:500])
+        told.wait()
+        yield b"".join(lines[500:])
 
-        client = threading.Thread(target=post)
-        client.start()
-        time.sleep(0.5)
-        server.send_signal(signal.SIGTERM)
-        client.join()
-        assert answers[0].count("\n") == 3000
-        server.wait(timeout=60)
-        with socket.socket() as gone:
-            host, _, port = address.removeprefix("http://").partition(":")
-            assert gone.connect_ex((host, int(port))) != 0
+    def post() -> None:
+        kind = {"content-type": "application/x-ndjson"}
+        answer = httpx2.post(f"{address}/v1/classify", content=feed(), headers=kind, timeout=60)
+        answers.append(answer.text)
+
+    client = threading.Thread(target=post)
+    client.start()
+    while "requests_in_progress 2.0" not in httpx2.get(f"{address}/metrics", timeout=60).text:
+        assert client.is_alive()
+        time.sleep(0.05)
+    server.send_signal(signal.SIGTERM)
+    told.set()
+    client.join()
+    server.wait(timeout=60)
+    with socket.socket() as gone:
+        host, _, port = address.removeprefix("http://").partition(":")
+        assert gone.connect_ex((host, int(port))) != 0
+    return answers[0].count("\n")
 
 
 def test_several_workers_share_one_address_and_their_metrics(tmp_path: Path) -> None:
