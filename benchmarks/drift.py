@@ -26,7 +26,14 @@ from pathlib import Path
 
 import numpy as np
 
-from cybersecqwen.analyst.drift import MEASURES, DriftSettings, Observation, Selection, report
+from cybersecqwen.analyst.drift import (
+    MEASURES,
+    AlarmRule,
+    DriftSettings,
+    Observation,
+    Selection,
+    report,
+)
 from cybersecqwen.analyst.drift.observation import observe
 from cybersecqwen.analyst.drift.readings import (
     READERS,
@@ -49,6 +56,9 @@ REFERENCE, WATCHED = 12, 12  # months
 SHIFT = 3  # watched months before a shift
 NVD_MONTHS = 33  # from the first one on, in which NVD labels most records
 CUT = 12  # words that are left of a description that is cut
+SHARES = (0.05, 0.1, 0.2)  # of records that a shift puts in the place of others
+CUT_SHARES = (0.25, 0.5, 1.0)
+POINTS = (5, 10, 20)  # of accuracy that changed labels cost
 NEW_DOMAIN = (
     "A malicious {} in a retrieved {} makes the {} of the autonomous agent call the {} tool and "
     "forward its {} to an outside endpoint.",
@@ -126,11 +136,15 @@ def quiet_run(months: Months, source: np.random.Generator) -> Months:
     return [chosen[i] for i in source.permutation(len(chosen))]
 
 
+def _sides(run: Months) -> tuple[dict[str, list[Observation]], dict[str, list[Observation]]]:
+    """Name the months of a run, those of the reference and those that are watched."""
+    named = [(f"{number:02}", month) for number, month in enumerate(run)]
+    return dict(named[:REFERENCE]), dict(named[REFERENCE:])
+
+
 def alarms(run: Months, measures: Sequence[str]) -> dict[str, list[int]]:
     """Return the watched months, from 0, in which each measure raises an alarm."""
-    names = [f"{number:02}" for number in range(len(run))]
-    before = dict(zip(names[:REFERENCE], run[:REFERENCE], strict=True))
-    after = dict(zip(names[REFERENCE:], run[REFERENCE:], strict=True))
+    before, after = _sides(run)
     raised: dict[str, list[int]] = {}
     readers = {name: READERS[name] for name in measures if name in READERS}
     readings = list(judged(list(read_group("all", before, after, readers=readers))))
@@ -169,17 +183,56 @@ def false_alarms(months: Months, measures: Sequence[str], *, runs: int, seed: in
     print(table(("measure", "alarms per 100 months", "months in alarm"), rows, right=(1, 2)))
 
 
+def other_rules(months: Months, shift: Shift, *, runs: int, seed: int) -> None:
+    """Print what other rules make of the same quiet and shifted months, by class mix."""
+    source = np.random.default_rng(seed)
+    begun: dict[AlarmRule, int] = defaultdict(int)
+    waits: dict[AlarmRule, list[int]] = defaultdict(list)
+    never = 1e9
+    readers = {"class_mix": READERS["class_mix"]}
+    rules = {
+        "3 once": AlarmRule(far=3, near=never),
+        "3.5 once": AlarmRule(near=never),
+        "2 twice": AlarmRule(far=never),
+        "3.5 once or 2 twice": AlarmRule(),
+    }
+    for _ in range(runs):
+        run = quiet_run(months, source)
+        begin = REFERENCE + SHIFT
+        shifted = run[:begin] + [shift(month, source) for month in run[begin:]]
+        readings = [
+            list(read_group("all", *_sides(own), readers=readers)) for own in (run, shifted)
+        ]
+        for rule in rules.values():
+            quiet, moved = (_places(list(judged(own, rule))) for own in readings)
+            begun[rule] += sum(place - 1 not in quiet for place in quiet)
+            after = [place for place in moved if place >= SHIFT]
+            waits[rule] += [after[0] - SHIFT + 1] if after else []
+    rows = [
+        (
+            f"{name} beyond",
+            f"{begun[rule] * 100 / (runs * WATCHED):.2f}",
+            f"{sum(wait == 1 for wait in waits[rule]) / runs:.0%}",
+            f"{sum(wait <= 3 for wait in waits[rule]) / runs:.0%}",
+        )
+        for name, rule in rules.items()
+    ]
+    header = ("spreads", "false alarms per 100 months", "shift seen at once", "in 3 months")
+    print(table(header, rows, right=(1, 2, 3)))
+
+
 def delays(
     months: Months,
-    shifts: dict[str, tuple[Shift, tuple[str, ...]]],
+    shifts: dict[str, Shift],
+    own: str,
     measures: Sequence[str],
     *,
     runs: int,
     seed: int,
 ) -> list[tuple[str, ...]]:
-    """Return a row for each shift: how often and how soon its alarms come, and which others do."""
+    """Return a row for each shift: how often and how soon its `own` alarm comes, and others."""
     rows = []
-    for name, (shift, own) in shifts.items():
+    for name, shift in shifts.items():
         source = np.random.default_rng(seed)
         waits: list[int] = []
         records: list[int] = []
@@ -189,12 +242,12 @@ def delays(
             begin = REFERENCE + SHIFT
             run[begin:] = [shift(month, source) for month in run[begin:]]
             raised = alarms(run, measures)
-            after = sorted(p for n in own for p in raised[n] if p >= SHIFT)
+            after = [place for place in raised[own] if place >= SHIFT]
             if after:
                 waits.append(after[0] - SHIFT + 1)
                 records.append(sum(map(len, run[begin : REFERENCE + after[0] + 1])))
             for other, places in raised.items():
-                others[other] += other not in own and any(p >= SHIFT for p in places)
+                others[other] += other != own and any(p >= SHIFT for p in places)
         share = {n: count / runs for n, count in others.items() if count}
         told = ", ".join(f"{n} {s:.0%}" for n, s in sorted(share.items(), key=lambda x: -x[1]))
         rows.append(
@@ -279,8 +332,8 @@ def main() -> None:
     classifier = earlier_classifier(options.records, options.classifier)
     records = sampled(options.records, options.sample)
     observations = list(observe(records, classifier))
-    short = [replace(r, description=" ".join(r.description.split()[:CUT])) for r in records]
-    shortened = {one.id: one for one in observe(short, classifier)}
+    shorter = [replace(r, description=" ".join(r.description.split()[:CUT])) for r in records]
+    shortened = {one.id: one for one in observe(shorter, classifier)}
     months = by_month(observations)
     print(f"{len(observations):,} records of {len(months)} months, up to {options.sample} of each")
     as_they_came(months)
@@ -291,33 +344,26 @@ def main() -> None:
     false_alarms(months, ("labels",), **every)
     print(f"\nThe same of the first {NVD_MONTHS} months, in which NVD labels most records:")
     false_alarms(months[:NVD_MONTHS], ("labels",), **every)
-    print("\n## Shifts\n")
     pool = [one for one in observations if one.cwe == "CWE-416"]
+    print("\n## Other rules, by class mix, with 20 % more of CWE-416\n")
+    other_rules(months, more_of(pool, 0.2), **every)
+    print("\n## Shifts\n")
     new = new_domain(400, classifier, options.seed)
-    shifts: dict[str, tuple[Shift, tuple[str, ...]]] = {
-        **{
-            f"{share:.0%} more of CWE-416": (more_of(pool, share), ("class_mix",))
-            for share in (0.05, 0.1, 0.2)
-        },
-        **{
-            f"{share:.0%} of a new domain": (more_of(new, share), ("vocabulary",))
-            for share in (0.05, 0.1, 0.2)
-        },
-        **{
-            f"{share:.0%} cut to {CUT} words": (cut(shortened, share), ("confidence",))
-            for share in (0.25, 0.5, 1.0)
-        },
-    }
-    rows = delays(months, shifts, inputs, runs=options.shifts, seed=options.seed)
-    of_labels: dict[str, tuple[Shift, tuple[str, ...]]] = {
-        **{
-            f"NVD's labels worse by {points} points": (corrupted(points), ("accuracy nvd",))
-            for points in (5, 10, 20)
-        },
-        "NVD stops labelling": (halted, ("labels nvd",)),
-    }
-    # Other readings are of texts and answers, which these do not touch.
-    rows += delays(months[:NVD_MONTHS], of_labels, ("labels",), **every)
+    few = {"runs": options.shifts, "seed": options.seed}
+    mixed = {f"{s:.0%} more of CWE-416": more_of(pool, s) for s in SHARES}
+    spoken = {f"{s:.0%} of a new domain": more_of(new, s) for s in SHARES}
+    short = {f"{s:.0%} cut to {CUT} words": cut(shortened, s) for s in CUT_SHARES}
+    worse = {f"NVD's labels worse by {p} points": corrupted(p) for p in POINTS}
+    rows = [
+        *delays(months, mixed, "class_mix", ("class_mix", "confidence"), **few),
+        *delays(months, spoken, "vocabulary", inputs, **few),
+        *delays(months, short, "confidence", ("class_mix", "confidence"), **few),
+        # Texts and answers, and so what is read of them, stay as they are in these.
+        *delays(months[:NVD_MONTHS], worse, "accuracy nvd", ("labels",), **every),
+        *delays(
+            months[:NVD_MONTHS], {"NVD stops labelling": halted}, "labels nvd", ("labels",), **every
+        ),
+    ]
     header = (
         *("shift", "at once", "in 3 months", f"in {WATCHED - SHIFT}", "median months"),
         *("median records", "other alarms, share of runs"),
