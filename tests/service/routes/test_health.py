@@ -60,3 +60,17 @@ def test_the_access_log_has_a_line_of_json_and_no_secret(
     assert [(row["path"], row["status"]) for row in rows] == [("/v1/models", 200), ("/health", 200)]
     assert rows[0]["request_id"] == "one"
     assert "csq_secret" not in caplog.text
+
+
+@pytest.mark.parametrize(("path", "body"), [("ask", "question"), ("classify", "text")])
+def test_an_error_of_ours_is_a_problem_that_says_nothing_of_it(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, path: str, body: str
+) -> None:
+    async def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("the password is 1234")
+
+    monkeypatch.setattr(client.app.state.inference, path, fail)  # type: ignore[attr-defined]
+    answer = client.post(f"/v1/{path}", json={body: "What is CWE-79?"})
+    assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")
+    assert "1234" not in answer.text
+    assert answer.json()["request_id"] == answer.headers["x-request-id"]
