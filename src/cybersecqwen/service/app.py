@@ -18,6 +18,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
@@ -142,7 +143,12 @@ class BackgroundImports:
     async def resume(self) -> None:
         """Go on with the imports of processes that were killed, again and again."""
         while True:
-            for import_id in await run_in_threadpool(unfinished, self._database):
+            try:
+                left = await run_in_threadpool(unfinished, self._database)
+            except SQLAlchemyError as error:  # it may answer again later
+                _log.warning("the imports left by others are not known: %s", error)
+                left = []
+            for import_id in left:
                 if import_id not in self._begun:
                     self.start(import_id)
             await asyncio.sleep(_RESUME)

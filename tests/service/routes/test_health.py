@@ -7,7 +7,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from cybersecqwen import __version__
-from cybersecqwen.service.app import create_app
+from cybersecqwen.service.app import BackgroundImports, create_app
+from cybersecqwen.service.schedule import Schedule
 from cybersecqwen.service.settings import ServiceSettings
 
 
@@ -23,7 +24,14 @@ def test_a_service_is_healthy_and_ready_until_it_stops(tmp_path: Path) -> None:
     assert (tmp_path / "workplace.sqlite").exists()
 
 
-def test_a_service_without_its_database_is_not_ready(tmp_path: Path) -> None:
+def test_a_service_without_its_database_is_not_ready(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def rest(_: object) -> None:
+        """Leave the database to the test."""
+
+    monkeypatch.setattr(BackgroundImports, "resume", rest)
+    monkeypatch.setattr(Schedule, "start", lambda _: None)
     app = create_app(ServiceSettings(folder=tmp_path))
     with TestClient(app, base_url="http://localhost") as client:
         app.state.database.close()
