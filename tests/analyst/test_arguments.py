@@ -127,7 +127,7 @@ def test_a_rejected_record_is_refused() -> None:
         (pretty(CVE5)[:-20], "stdin: not valid JSON"),
         (pretty({"dataType": "CVE_RECORD", **UNKNOWN}), "stdin: is JSON of no feed that is known"),
         (pretty({"a": [{"description": "x"}] * 9000}), "stdin: is JSON of no feed that is known"),
-        (pretty({"version": "2.1.0", "runs": []}), "stdin: is a code scan in SARIF"),
+        (pretty({"version": "2.1.0", "runs": []}), "stdin: runs: List should have at least 1 item"),
         (pretty([UNKNOWN]), "stdin: is a JSON array"),
         (b"CVE-2021-0001\nCVE-20\n", "'CVE-20' is not a CVE id"),
     ],

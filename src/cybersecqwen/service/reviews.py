@@ -165,7 +165,7 @@ def needs_second(name: str, share: float) -> bool:
     """Tell whether a record is of the share that a second reviewer judges; it always is or not.
 
     >>> sum(needs_second(f"CVE-2021-{number}", 0.1) for number in range(1000, 2000))
-    107
+    109
     """
     drawn = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big")
     return drawn < share * 2**32
