@@ -40,6 +40,7 @@ database_option = click.option(
     "--database",
     metavar="URL",
     default="",
+    show_default=False,
     help="sqlite:///FILE or postgresql://USER@HOST/NAME.  [default: that of `serve`]",
 )
 

@@ -208,10 +208,14 @@ def _counted(receive: Receive, limit: int) -> Receive:
 
 
 def allowed_hosts(settings: ServiceSettings) -> frozenset[str]:
-    """List the names under which the service may be called; none of them where any will do."""
+    """List the names under which the service may be called; none of them where any will do.
+
+    This machine's own are always among them, for no page of another can have them.
+    """
+    names = frozenset(map(str.lower, settings.names))
     if settings.is_local:
-        return _LOOPBACK | {settings.host.lower(), *map(str.lower, settings.names)}
-    return frozenset(map(str.lower, settings.names))
+        names |= {settings.host.lower()}
+    return names | _LOOPBACK if names else names
 
 
 def check_host(host: str, allowed: Collection[str]) -> None:
