@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner, Result
 
 from cybersecqwen.cli import main
@@ -58,3 +60,13 @@ def test_an_address_that_is_taken_is_one_line(tmp_path: Path) -> None:
     assert refused.exit_code == 1
     assert refused.output.count("\n") == 1
     assert "Address already in use" in refused.output
+
+
+@pytest.mark.parametrize("package", ["fastapi", "uvicorn"])
+def test_serving_without_the_extra_names_it(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("cybersecqwen.service.app")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    result = CliRunner().invoke(main, ["serve", "--port", "0"])
+    assert result.exit_code == 1
+    assert "pip install 'cybersecqwen[service]'" in result.output

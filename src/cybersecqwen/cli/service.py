@@ -84,7 +84,10 @@ def _updated() -> list[str]:
 @click.option("--no-browser", is_flag=True, help="Do not open the console in a browser.")
 def serve(no_browser: bool, **options: Any) -> None:
     """Start the service."""
-    with extra("service"):
+    with extra("service"):  # it brings all that these need
+        import uvicorn  # noqa: F401
+
+        from cybersecqwen.service.app import create_app  # noqa: F401
         from cybersecqwen.service.settings import ServiceSettings
 
     options["model"] = one_model(options["model"]) or "embedded"
