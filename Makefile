@@ -11,6 +11,8 @@ PIP = $(BIN)/python -m pip install --constraint constraints.txt --editable
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
+PARALLEL := --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo model test test-fast check format lock docs build clean
 
@@ -39,10 +41,10 @@ model: $(VENV)/.train ## Train the small language model on two CPU cores, and wr
 	  $(if $(RECORDS),--records $(RECORDS)) $(if $(BENCHMARK),--benchmark $(BENCHMARK))
 
 test: setup ## Run the tests that need no real inputs; T=tests/engines runs some, T="-m shared" the others
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(if $(COVERAGE),--cov --cov-report=term:skip-covered) $(or $(T),-m "not shared")
+	$(BIN)/python -m pytest $(PARALLEL) $(if $(COVERAGE),--cov --cov-report=term:skip-covered) $(or $(T),-m "not shared")
 
 test-fast: setup ## Run the tests that take no model, network or large input: about a minute
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not slow and not shared" $(T)
+	$(BIN)/python -m pytest $(PARALLEL) -m "not slow and not shared" $(T)
 
 check: setup ## Check format, lint, types, import layers, and known faults of dependencies
 	$(BIN)/ruff format --check .
