@@ -11,7 +11,8 @@ PIP = $(BIN)/python -m pip install --constraint constraints.txt --editable
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-PARALLEL := --numprocesses 2 --dist loadfile --no-loadscope-reorder
+# Of three processes on two cores one may wait for a server that it started.
+PARALLEL := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo model test test-fast check format lock docs build clean

@@ -1,6 +1,6 @@
 """Measure the drift alarms: how often they are wrong, and how soon they are right.
 
-    python benchmarks/drift.py --records cve.parquet --classifier /tmp/before-2019.npz
+    python benchmarks/drift.py --records cve.parquet --classifier before-2019.npz
 
 Trains a classifier on the records before 2019 (and keeps it in the file of --classifier), so that
 it has seen none of those that it is watched on, and classifies a sample of each month from January

@@ -93,6 +93,26 @@ def test_a_killed_import_is_claimed_once_and_ends_with_the_same_records(
     assert counts(importer.finish(number)) == (3, 0, 0, 0)
 
 
+def test_an_import_goes_on_behind_what_was_stored(
+    importer: Importer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(imports, "_BATCH", 2)
+    taken, take_some = [], importer._take
+
+    def take_one_batch(*given: object) -> None:
+        if taken:
+            raise KeyboardInterrupt
+        taken.append(take_some(*given))  # type: ignore[arg-type]
+
+    monkeypatch.setattr(importer, "_take", take_one_batch)
+    data = lines({"id": "x"}, *ROWS)
+    number = begin(importer.database, "f.jsonl", io.BytesIO(data), actor=ANA, folder=tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        importer.finish(number)
+    monkeypatch.setattr(importer, "_take", take_some)
+    assert counts(importer.finish(number)) == (3, 0, 0, 1)
+
+
 def test_a_rejected_record_awaits_no_review(importer: Importer, tmp_path: Path) -> None:
     row = {"id": "CVE-2030-1", "text": "** REJECT **", "rejected": True}
     done = take(importer, tmp_path, lines(row))

@@ -160,6 +160,9 @@ class Importer:
     def _read(self, row: Import, problems: list[InputError]) -> None:
         try:
             given = read_file(Path(row.path), records=self.records, report=problems.append)
+            if stored := row.new + row.changed + row.unchanged:
+                _pass_over(given, stored)
+                problems.clear()  # they were counted with what was stored
             while batch := list(islice(given, _BATCH)):
                 for some in _distinct(batch, row, problems):
                     self._take(row, some, problems)
@@ -226,6 +229,12 @@ class Importer:
                 "artifact": self.artifact,
             }
         return rows
+
+
+def _pass_over(given: Iterator[Given], stored: int) -> None:
+    """Read what was stored before a kill, so that what comes next is what is left."""
+    while stored and (one := next(given, None)):
+        stored -= not one.refused
 
 
 def _distinct(
