@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import threading
 import time
 from collections.abc import Iterable, Sequence
@@ -13,10 +14,11 @@ from types import SimpleNamespace
 import pytest
 from sqlalchemy import text
 
+from cybersecqwen.analyst.classification import Given
 from cybersecqwen.records import Prediction
 from cybersecqwen.service import imports
 from cybersecqwen.service.database import Database
-from cybersecqwen.service.imports import Importer, begin, unfinished
+from cybersecqwen.service.imports import Importer, begin, remove_orphans, unfinished
 from cybersecqwen.service.tables import Import, Record
 
 from .conftest import ANA
@@ -118,6 +120,30 @@ def test_a_rejected_record_awaits_no_review(importer: Importer, tmp_path: Path) 
     done = take(importer, tmp_path, lines(row))
     assert counts(done) == (0, 0, 0, 1)
     assert "rejected" in problems(importer.database, done.id)[0]
+
+
+def test_others_write_while_a_file_is_copied(importer: Importer, tmp_path: Path) -> None:
+    class Slow(io.BytesIO):
+        def read(self, *size: int | None) -> bytes:
+            importer.add([Given("a", "SQL injection.")], source="test", actor=ANA)
+            return super().read(*size)
+
+    begin(importer.database, "f.jsonl", Slow(lines(*ROWS)), actor=ANA, folder=tmp_path)
+    with importer.database.read() as session:
+        assert session.query(Record).count() == 1
+
+
+def test_copies_of_no_import_are_removed_after_a_day(importer: Importer, tmp_path: Path) -> None:
+    copies = tmp_path / "imports"
+    begin(importer.database, "f.jsonl", io.BytesIO(lines(*ROWS)), actor=ANA, folder=copies)
+    [kept] = copies.iterdir()
+    recent, orphan = copies / "recent", copies / "orphan"
+    for folder in (recent, orphan):
+        folder.mkdir()
+    for folder in (kept, orphan):
+        os.utime(folder, (0, 0))
+    remove_orphans(importer.database, copies)
+    assert sorted(copies.iterdir()) == sorted([kept, recent])
 
 
 def test_a_name_that_leads_elsewhere_stays_in_the_folder(

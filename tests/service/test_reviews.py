@@ -88,12 +88,30 @@ def test_undo_and_sending_back_withdraw_and_delete_nothing(database: Database) -
     with database.write() as session:
         reviews.send_back(session, record(session), actor=BEN, reason="look again")
     assert state(database) == ("open", "")
-    with pytest.raises(ConflictError, match="gone on since"), database.write() as session:
+    with pytest.raises(ConflictError, match="no verdict to undo"), database.write() as session:
         reviews.undo(session, ANA)
     with database.read() as session:
         assert len(record(session).reviews) == 2
         assert reviews.counting(record(session)) == []
         assert verify(session).broken == ""
+
+
+def test_each_undo_withdraws_one_more(database: Database) -> None:
+    for number in (1001, 1002):
+        with database.write() as session:
+            decide(session, record(session, number), ACCEPT, actor=ANA)
+    for number in (1002, 1001):
+        with database.write() as session:
+            assert reviews.undo(session, ANA).name == f"CVE-2030-{number}"
+        assert state(database, number) == ("open", "")
+
+
+def test_what_another_has_judged_since_is_not_undone(database: Database) -> None:
+    for actor in (ANA, BEN):
+        with database.write() as session:
+            decide(session, record(session), XSS, actor=actor, second_share=1)
+    with pytest.raises(ConflictError, match="gone on since"), database.write() as session:
+        reviews.undo(session, ANA)
 
 
 @pytest.mark.parametrize(

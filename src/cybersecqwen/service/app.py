@@ -29,7 +29,7 @@ from cybersecqwen.service.authentication import Authentication
 from cybersecqwen.service.console import error_page, login_page
 from cybersecqwen.service.console import router as console
 from cybersecqwen.service.database import Database, open_database
-from cybersecqwen.service.imports import Importer, open_importer, unfinished
+from cybersecqwen.service.imports import Importer, open_importer, remove_orphans, unfinished
 from cybersecqwen.service.inference import Inference
 from cybersecqwen.service.metrics import CountRequests, Metrics
 from cybersecqwen.service.problems import CatchErrors, add_problem_handlers
@@ -142,8 +142,10 @@ class BackgroundImports:
 
     async def resume(self) -> None:
         """Go on with the imports of processes that were killed, again and again."""
+        folder = self._settings.folder / "imports"
         while True:
             try:
+                await run_in_threadpool(remove_orphans, self._database, folder)
                 left = await run_in_threadpool(unfinished, self._database)
             except SQLAlchemyError as error:  # it may answer again later
                 _log.warning("the imports left by others are not known: %s", error)

@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import shutil
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -50,6 +52,7 @@ _PROBLEMS = 1000  # refused rows of one file that are kept with their reasons; a
 _BEAT = 15.0  # seconds between two signs that an import goes on, however slow its model is
 _SAMPLES = 5  # answers of a language model that vote
 _REST = 60.0  # seconds after which one that failed is asked again
+_ORPHANED = 24 * 3600  # seconds after which a copy that no import reads is one
 _STALE = 60  # seconds without a beat after which another process goes on with an import
 
 
@@ -58,22 +61,36 @@ def begin(database: Database, name: str, stream: IO[bytes], *, actor: Actor, fol
 
     The copy is on disk, whole, before the import is known to anybody.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    safe = Path(name).name or "upload"
-    with database.write() as session:
-        now = utc_now()
-        row = Import(name=name[:200], actor=actor.name, path="", begun_at=now, beat_at=now)
-        session.add(row)
-        session.flush()
-        path = folder / f"{row.id}" / safe[-100:]
-        path.parent.mkdir(exist_ok=True)
+    own = folder / secrets.token_hex(8)
+    own.mkdir(parents=True)
+    path = own / (Path(name).name or "upload")[-100:]
+    try:
         with path.open("wb") as copy:
             shutil.copyfileobj(stream, copy)
             copy.flush()
             os.fsync(copy.fileno())
-        row.path = str(path)
-        append(session, actor=actor.name, action="import", subject=name[:200])
-        return row.id
+        with database.write() as session:  # not while it copies, for others wait to write
+            now = utc_now()
+            row = Import(
+                name=name[:200], actor=actor.name, path=str(path), begun_at=now, beat_at=now
+            )
+            session.add(row)
+            session.flush()
+            append(session, actor=actor.name, action="import", subject=name[:200])
+            return row.id
+    except BaseException:
+        shutil.rmtree(own, ignore_errors=True)
+        raise
+
+
+def remove_orphans(database: Database, folder: Path) -> None:
+    """Remove the copies that no import reads, as a kill leaves them, once they are a day old."""
+    with database.read() as session:
+        running = session.scalars(select(Import.path).where(Import.state == "running"))
+        read = {Path(path).parent for path in running}
+    for own in folder.glob("*/"):
+        if own not in read and time.time() - own.stat().st_mtime > _ORPHANED:
+            shutil.rmtree(own, ignore_errors=True)
 
 
 def unfinished(database: Database) -> list[int]:

@@ -194,14 +194,15 @@ def visible(record: Record, actor: Actor) -> list[Review]:
 
 
 def undo(session: Session, actor: Actor) -> Record:
-    """Withdraw the actor's newest verdict, if nobody has judged or reopened the record since."""
-    newest = select(Review).where(Review.reviewer == actor.name).order_by(Review.id.desc()).limit(1)
-    review = session.scalars(newest).first()
+    """Withdraw the actor's newest verdict that counts, if nobody has judged the record since."""
+    counts = (Review.reviewer == actor.name, Review.withdrawn_at == "")
+    review = session.scalars(
+        select(Review).where(*counts).order_by(Review.id.desc()).limit(1)
+    ).first()
     if review is None:
         raise ConflictError("there is no verdict to undo")
     record = review.record
-    given = counting(record)
-    if not given or given[-1] is not review:
+    if counting(record)[-1] is not review:
         raise ConflictError("the record has gone on since", where=record.name, tip="send it back")
     review.withdrawn_at = utc_now()
     record.state = next(state for state, stage in _STAGES.items() if stage == review.stage)
