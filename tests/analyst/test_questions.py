@@ -225,6 +225,13 @@ def test_a_conversation_points_back_to_a_cve() -> None:
     assert talk.ask("write me an exploit for it").covered is False
 
 
+def test_a_verb_of_a_question_that_points_back_is_no_name() -> None:
+    talk = Conversation()
+    assert talk.ask("Which mitigations does T1059.001 have?").covered
+    answer = talk.ask("and which tactic does it serve?").answer
+    assert answer == "T1059.001 PowerShell serves the tactic TA0002 Execution."
+
+
 def test_a_conversation_keeps_the_latest_subject_alone() -> None:
     talk = Conversation()
     assert talk.ask("who is Sandworm?").covered

@@ -37,6 +37,12 @@ def test_a_name_is_linked(index: KnowledgeIndex, text: str, way: str, entry: str
     assert [s.way for s in subjects] == ([way] if entry else [])
 
 
+@pytest.mark.parametrize("text", ["and which tactic does it serve?", "how is it served"])
+def test_a_verb_is_no_name_of_what_does_it(index: KnowledgeIndex, text: str) -> None:
+    assert named(index, text) == []
+    assert named(index, "which tactic does a server have?")[0].said == "server"
+
+
 @pytest.mark.parametrize("text", ["the group Crimson Walrus", "Does the Velvet Mongoose phish?"])
 def test_a_name_that_nothing_has_is_told(index: KnowledgeIndex, text: str) -> None:
     assert [s.said for s in named(index, text) if s.said != "phish"] == []

@@ -39,6 +39,7 @@ _LONG = 400  # tokens of a question in which names are looked for
 _RARE = 5.0  # inverse document frequency from which a word is no everyday one of this field
 _FRAMING = word_set("framing")
 _EVERYDAY = word_set("everyday")
+_AGENT = ("er", "ers", "or", "ors")  # endings of names for what does something
 _SIGNS = frozenset({"group", "gang", "actor", "malware", "ransomware", "campaign", "tool", "apt"})
 # Kinds that are seldom meant by one word, which is a platform's or an everyday one.
 _BESIDE = frozenset({"data source", "data component", "asset", "category", "view"})
@@ -157,6 +158,8 @@ def _is_name(
     as_written = any(forms & names.written[p] for p in entries)
     if _is_part_of_another(index, cut, place) or _is_of_the_language(cut, place):
         return False
+    if not as_written and _is_verb_of(token, (n for p in entries for n in names.written[p])):
+        return False
     if kinds <= _BESIDE or "alias" in entries.values():
         return as_written if "alias" in entries.values() else len(cut) == 1
     if kinds <= PROPER and not as_written:
@@ -164,6 +167,13 @@ def _is_name(
     others = {other.base for other in cut if other.word not in _FRAMING} - known_words()
     alone = len(cut) == 1 or (others <= {token.base} and not kinds <= PROPER)
     return alone or _is_shouted(cut, place) or _is_no_everyday_word(index, cut, place, text)
+
+
+def _is_verb_of(token: Token, names: Iterable[str]) -> bool:
+    """Tell whether a word says what one of its stem does: "serve" is not the name "Server"."""
+    alike = [name for name in names if stem(name) == token.stem]
+    agents = bool(alike) and all(name.endswith(_AGENT) for name in alike)
+    return agents and not token.word.endswith(_AGENT)
 
 
 def _is_of_the_language(cut: Sequence[Token], place: int) -> bool:
