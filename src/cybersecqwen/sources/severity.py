@@ -61,8 +61,8 @@ def _scored(one: Cvss) -> Cvss:
 
 
 def severity(cvss: Cvss) -> str:
-    """Return the word for a score: None, Low, Medium, High or Critical; "" without a score."""
+    """Return the word for a score: None, Low, Medium, High or Critical; "" for none from 0 on."""
     if cvss.score is None:
         return ""
     bounds = _SEVERITIES.get(cvss.version[:1], _SEVERITIES["3"])
-    return next(word for least, word in bounds if cvss.score >= least)
+    return next((word for least, word in bounds if cvss.score >= least), "")
