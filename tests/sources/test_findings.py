@@ -154,6 +154,26 @@ def test_what_is_about_no_cve_keeps_a_name_of_its_own(tmp_path: Path) -> None:
     assert (one.cve_id, one.description, one.cwe_cna) == ("p1", "Open port", ())
 
 
+def test_the_rule_of_an_extension_is_not_taken_for_one_of_the_tool(tmp_path: Path) -> None:
+    tool = SARIF["runs"][0]["tool"]
+    rules = [{"id": "js/sqli", "properties": {"tags": ["external/cwe/cwe-089"]}}]
+    place = {"id": "js/sqli", "index": 0, "toolComponent": {"index": 0}}
+    run = {
+        "tool": tool | {"extensions": [{"name": "queries", "rules": rules}, {"name": "model"}]},
+        "results": [{"ruleId": "js/sqli", "rule": place, "message": {"text": "A query."}}],
+    }
+    [one] = read(tmp_path, SARIF | {"runs": [run]})
+    assert one.cwe_cna == ("CWE-89",)
+
+
+def test_what_a_notification_adds_is_a_list_or_nothing(tmp_path: Path) -> None:
+    change = OPENCVE["changes"][0]
+    for added in (5, "CWE-79", None):
+        event = {"type": "weaknesses", "details": {"added": added}}
+        [one] = read(tmp_path, OPENCVE | {"changes": [change | {"events": [event]}]})
+        assert (one.cve_id, one.cwe_cna) == (CVE, ())
+
+
 def test_a_finding_that_is_wrong_is_named_and_the_others_are_read(tmp_path: Path) -> None:
     for data, key in ((DEFECTDOJO, "findings"), (OPENCVE, "changes")):
         errors: list[InputError] = []

@@ -25,7 +25,7 @@ from cybersecqwen.sources.schema import CveId, Schema, each, inside, labels_of, 
 
 class _Event(Schema):
     type: str
-    details: Any = None
+    added: Any = inside("details", "added", default=None)
 
 
 class _Change(Schema, title="a change of OpenCVE"):
@@ -47,8 +47,8 @@ def _record(item: Any, where: str) -> Vulnerability:
     added = [
         weakness
         for event in one.events
-        if event.type == "weaknesses" and isinstance(event.details, dict)
-        for weakness in event.details.get("added") or ()
+        if event.type == "weaknesses" and isinstance(event.added, list)
+        for weakness in event.added
         if isinstance(weakness, str)
     ]
     return Vulnerability(

@@ -7,7 +7,8 @@ https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
 
 A result is a record: its message and what its rule says are the text. Its id is the CVE that it is
 about, or the logical place where that is a vulnerability, or else the rule and where it was found.
-The labels, which stand in the taxa of a result and in the tags of its rule, count as a CNA's.
+The labels, which stand in the taxa of a result and in the tags of its rule, count as a CNA's. The
+rules are those of the tool and of its extensions.
 """
 
 from __future__ import annotations
@@ -65,8 +66,13 @@ class _Result(Schema, title="a result of SARIF"):
     taxa: list[_Taxon] = Field(default=[])
 
 
+class _Extension(Schema):
+    rules: list[_Rule] = Field(default=[])
+
+
 class _Run(Schema):
     rules: list[_Rule] = inside("tool", "driver", "rules", default=[])
+    extensions: list[_Extension] = inside("tool", "extensions", default=[])
     results: list[Any] | None = None
 
 
@@ -76,7 +82,8 @@ class _Log(Schema, title="SARIF"):
 
 def _records(data: bytes, where: str, report: Report) -> Iterator[Vulnerability]:
     for number, run in enumerate(parse(_Log, data, where).runs, start=1):
-        by_id = {rule.id: rule for rule in run.rules}
+        extensions = (rule for extension in run.extensions for rule in extension.rules)
+        by_id = {rule.id: rule for rule in (*extensions, *run.rules)}
 
         def read(
             item: Any,
@@ -115,11 +122,16 @@ def _tag(tag: object) -> re.Match[str] | None:
 
 
 def _rule(result: _Result, rules: Sequence[_Rule], by_id: Mapping[str, _Rule]) -> _Rule | None:
-    """Return the rule of a result; an id may go deeper, as CA1000/1 of the rule CA1000."""
+    """Return the rule of a result; an id may go deeper, as CA1000/1 of the rule CA1000.
+
+    The index counts the rules of the tool, or those of an extension, where the id is another.
+    """
     index = result.rule_index if result.rule_index >= 0 else result.inner_index
-    if 0 <= index < len(rules):
-        return rules[index]
     rule_id = result.rule_id or result.inner_id
+    if 0 <= index < len(rules):
+        rule = rules[index]
+        if not rule_id or f"{rule_id}/".startswith(f"{rule.id}/"):
+            return rule
     return by_id.get(rule_id) or by_id.get(rule_id.rpartition("/")[0])
 
 
