@@ -87,6 +87,48 @@ def test_a_job_is_done_by_one_process_and_taken_over_from_a_killed_one(
 
 
 @sqlite
+def test_a_job_that_takes_long_stays_with_its_process(
+    importer: Importer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_BEAT", 0.01)
+    monkeypatch.setattr(module, "_HELD", 0.5)
+    one, other = (planned(importer, tmp_path) for _ in range(2))
+    tries: list[bool] = []
+
+    def work() -> None:
+        end = time.monotonic() + 1.0
+        while time.monotonic() < end:
+            tries.append(other.run("x", 0.0, lambda: None))
+            time.sleep(0.05)
+
+    assert one.run("x", 0.0, work)
+    assert tries and not any(tries)
+
+
+@sqlite
+def test_a_file_that_cannot_be_read_does_not_stop_the_others(
+    importer: Importer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schedule = planned(importer, tmp_path)
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("a", "b"):
+        (folder / f"{name}.jsonl").write_bytes(line(f"CVE-2030-100{'ab'.index(name)}"))
+    begin = module.begin
+
+    def refuse(database: Database, name: str, *given: Any, **how: Any) -> int:
+        if name == "a.jsonl":
+            raise PermissionError(13, "Permission denied")
+        return begin(database, name, *given, **how)
+
+    monkeypatch.setattr(module, "begin", refuse)
+    monkeypatch.setattr(module, "_STILL", 0.0)
+    with pytest.raises(CyberSecQwenError, match="Permission denied"):
+        schedule.take_files()
+    assert names(importer.database) == {"CVE-2030-1001"}
+
+
+@sqlite
 def test_files_of_the_watch_folder_are_done_or_failed(importer: Importer, tmp_path: Path) -> None:
     schedule = planned(importer, tmp_path)
     assert schedule.files() == []
@@ -171,6 +213,14 @@ def test_feeds_are_updated_and_new_records_come_into_the_queue(
     assert feeds["nvd"].changed_at and not feeds["nvd"].error
     assert not feeds["kev"].succeeded_at and "no answer" in feeds["kev"].error
     assert not any((tmp_path / "data" / "imports").iterdir())
+
+    # One that was away brings what was published since its own last success, not the others'.
+    with importer.database.write() as session:
+        away = (today - timedelta(days=50)).isoformat()
+        session.get_one(FeedUpdate, "nvd").succeeded_at = f"{away}T00:00:00.000Z"
+        session.get_one(FeedUpdate, "kev").succeeded_at = utc_now()
+    schedule.run("feeds", 0.0, schedule.update_feeds)
+    assert names(importer.database) == {"CVE-2030-1001", "CVE-2030-1002"}
 
 
 @sqlite

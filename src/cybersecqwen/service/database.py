@@ -14,8 +14,9 @@ and two writers never deadlock. SQLite is opened so that what was acknowledged s
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from alembic.config import Config
 from alembic.util.exc import CommandError
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError
 from sqlalchemy.orm import Session
 
 from cybersecqwen.errors import InputError, clean, extra
@@ -54,6 +55,25 @@ class Database:
         with Session(engine, expire_on_commit=False) as session, session.begin():
             session.connection()  # it waits here for the writer before it
             yield session
+
+    @contextmanager
+    def beating(self, beat: Callable[[Session], object], *, seconds: float) -> Iterator[None]:
+        """Write a sign every few seconds, as long as the block lasts, that this process goes on."""
+        over = threading.Event()
+
+        def repeat() -> None:
+            while not over.wait(seconds):
+                # Where the database is busy, the next beat does.
+                with suppress(OperationalError), self.write() as session:
+                    beat(session)
+
+        thread = threading.Thread(target=repeat, name="beat", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
 
     @property
     def is_sqlite(self) -> bool:

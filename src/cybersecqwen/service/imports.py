@@ -15,10 +15,8 @@ import hashlib
 import os
 import secrets
 import shutil
-import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -26,7 +24,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from sqlalchemy import insert, select, update
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 
 from cybersecqwen.analyst.classification import Classification, Given, as_row, classify
 from cybersecqwen.analyst.embedded_classifier import Classifier, Embedded
@@ -148,31 +146,16 @@ class Importer:
         with self.database.read() as session:
             row = session.get_one(Import, import_id)
         problems: list[InputError] = []
-        with self._beating(import_id):
+        own = update(Import).where(Import.id == import_id)
+
+        def beat(session: Session) -> None:
+            session.execute(own.values(beat_at=utc_now()))
+
+        with self.database.beating(beat, seconds=_BEAT):
             self._read(row, problems)
         shutil.rmtree(Path(row.path).parent, ignore_errors=True)
         with self.database.read() as session:
             return session.get_one(Import, import_id)
-
-    @contextmanager
-    def _beating(self, import_id: int) -> Iterator[None]:
-        """Show, as long as the block lasts, that this process goes on with an import."""
-        over = threading.Event()
-
-        def beat() -> None:
-            while not over.wait(_BEAT):
-                # Where the database is busy, the next beat does.
-                with suppress(OperationalError), self.database.write() as session:
-                    alive = update(Import).where(Import.id == import_id).values(beat_at=utc_now())
-                    session.execute(alive)
-
-        thread = threading.Thread(target=beat, name=f"beat of import {import_id}", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            thread.join()
 
     def _read(self, row: Import, problems: list[InputError]) -> None:
         try:

@@ -5,9 +5,9 @@
     …
     schedule.stop()       # lets what has begun finish
 
-Of several processes on one database one at a time does a job: it claims it for a while, and where
-it is killed another one takes over when that is past. A job that fails says so in the log and in
-its row, and is done again at its next time.
+Of several processes on one database one at a time does a job: it claims it as long as it works on
+it, and where it is killed another one takes over soon after. A job that fails says so in the log
+and in its row, and is done again at its next time.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import sqlalchemy as sql
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from cybersecqwen.errors import CyberSecQwenError, InputError, clean
 from cybersecqwen.files import write_text
@@ -43,7 +45,8 @@ _log = logging.getLogger(__name__)
 
 _PAUSE = 5.0  # seconds between two looks at what there is to do
 _DAY = 86_400.0
-_HELD = 3600.0  # seconds for which a job is claimed
+_BEAT = 15.0  # seconds between two signs that a job goes on
+_HELD = 120.0  # seconds without one after which another process does it
 _STILL = 2.0  # seconds for which a file must not have changed to be taken
 _DONE, _FAILED = "done", "failed"
 _WATCH, _FEEDS = Actor("watch folder"), Actor("feed update")
@@ -105,7 +108,8 @@ class Schedule:
             return False
         error = ""
         try:
-            work()
+            with self.database.beating(lambda session: self._hold(session, name), seconds=_BEAT):
+                work()
         except CyberSecQwenError as failure:
             error = str(failure)
             _log.warning("%s: %s", name, error)
@@ -132,9 +136,12 @@ class Schedule:
                 session.add(job)
             if not _is_due(job, now, seconds):
                 return False
-            job.holder, job.begun_at = self._holder, _text(now)
-            job.held_until = _text(now + timedelta(seconds=_HELD))
+            job.holder, job.begun_at, job.held_until = self._holder, _text(now), _held_until()
         return True
+
+    def _hold(self, session: Session, name: str) -> None:
+        own = sql.update(Job).where(Job.name == name, Job.holder == self._holder)
+        session.execute(own.values(held_until=_held_until()))
 
     def _release(self, name: str, error: str) -> None:
         with self.database.write() as session:
@@ -160,9 +167,18 @@ class Schedule:
     def take_files(self) -> list[Path]:
         """Import the files of the watch folder, and move each to done or failed.
 
-        What was refused stands in a text beside the file.
+        What was refused stands in a text beside the file. Raises CyberSecQwenError in the end
+        where a file could not be read or moved.
         """
-        return [self._take(path) for path in self.files()]
+        taken, errors = [], []
+        for path in self.files():
+            try:
+                taken.append(self._take(path))
+            except OSError as error:  # the others are taken all the same
+                errors.append(f"{path.name}: {error.strerror or error}")
+        if errors:
+            raise CyberSecQwenError("; ".join(errors), where=self.settings.watch)
+        return taken
 
     def _take(self, path: Path) -> Path:
         folder = self.settings.folder / "imports"
@@ -187,21 +203,24 @@ class Schedule:
         from cybersecqwen.sources.recordstore.database import NAME
 
         cache = self.cache or default_cache()
-        since, failed = self._updated_until(), []
+        before, days, failed = self._updated_until(), [], []
         options = UpdateOptions(cache / NAME, cache, url=self.upstream)
         for outcome in update(options, only=self.settings.feeds):
             self._note(outcome.feed, outcome.changes, str(outcome.error or ""))
-            failed += [outcome.feed] if outcome.error else []
-        if since:
-            self._take_new(cache / NAME, since)
+            if outcome.error:
+                failed.append(outcome.feed)
+            elif outcome.feed in before:
+                days.append(before[outcome.feed])
+        if days:  # what a feed brings that was away is as old as its own last success
+            self._take_new(cache / NAME, min(days))
         if failed:
             raise CyberSecQwenError(f"not updated: {', '.join(failed)}")
 
-    def _updated_until(self) -> str:
-        """Return the day of the last update, "" before the first one."""
+    def _updated_until(self) -> dict[str, str]:
+        """Return the day of the last update of each feed that ever had one."""
         with self.database.read() as session:
-            days = session.scalars(select(FeedUpdate.succeeded_at))
-            return max((day[:10] for day in days), default="")
+            rows = session.scalars(select(FeedUpdate).where(FeedUpdate.succeeded_at != ""))
+            return {row.feed: row.succeeded_at[:10] for row in rows}
 
     def _note(self, feed: str, changes: Changes, error: str) -> None:
         now = utc_now()
@@ -264,6 +283,10 @@ def _is_due(job: Job, now: datetime, seconds: float) -> bool:
     if job.held_until > _text(now):
         return False
     return job.begun_at <= _text(now - timedelta(seconds=seconds))
+
+
+def _held_until() -> str:
+    return _text(datetime.now(UTC) + timedelta(seconds=_HELD))
 
 
 def _text(moment: datetime) -> str:
