@@ -175,6 +175,24 @@ def test_what_a_killed_process_was_sending_is_sent_by_another(database: Database
 
 
 @sqlite
+def test_a_slow_address_holds_no_message_but_its_own(database: Database) -> None:
+    hook(database)
+    with database.write() as session:
+        for number in range(2):
+            emit(session, "new-cve", {"records": [number]})
+    sent: list[tuple[str, int]] = []
+
+    def slow(message: Message) -> str:
+        sent.append(("slow", message.delivery))
+        deliver_due(database, send=lambda other: sent.append(("other", other.delivery)) or "")
+        return ""
+
+    first, second = (one.id for one in waiting(database))
+    assert deliver_due(database, send=slow) == 1
+    assert sent == [("slow", first), ("other", second)]
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_a_removed_webhook_is_told_nothing(database: Database) -> None:
     hook(database)
     with database.write() as session:

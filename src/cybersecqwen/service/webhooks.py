@@ -42,11 +42,9 @@ EVENTS = {
     "below-threshold": "new records that the model is unsure of",
     "drift-alarm": "what has moved, since when, and what to do about it",
 }
-_CONDITIONS = ("products", "min_severity", "exploited")
 _MOST = 14  # attempts, within 21 hours
 _FIRST, _LONGEST = 15, 6 * 3600  # seconds of a pause
 _LEASE = 120  # seconds after which a message that was being sent counts as not sent
-_TOGETHER = 20  # messages
 _TIMEOUT = 10  # seconds
 _TEXT = 2000  # characters of a description
 
@@ -290,36 +288,36 @@ def deliver_due(database: Database, *, private: bool = False, send: Send | None 
     """
     deliver = send or Sender(private=private)
     delivered = 0
-    while some := _claim(database):
-        for message in some:
-            failure = deliver(message)
-            _note(database, message, failure)
-            delivered += not failure
+    while message := _claim(database):
+        failure = deliver(message)
+        _note(database, message, failure)
+        delivered += not failure
     return delivered
 
 
-def _claim(database: Database) -> list[Message]:
-    """Take messages that are due; no other process takes them before the lease is over."""
+def _claim(database: Database) -> Message | None:
+    """Take a message that is due; no other process takes it before the lease is over.
+
+    It is one at a time, so that the lease need not outlast the slow answers to others.
+    """
     query = (
         select(Delivery, Webhook)
         .join(Webhook, Webhook.id == Delivery.webhook_id)
         .where(Delivery.delivered_at == "", Delivery.attempts < _MOST)
         .where(Delivery.next_at <= utc_now(), Webhook.disabled.is_(False))
         .order_by(Delivery.next_at, Delivery.id)
-        .limit(_TOGETHER)
+        .limit(1)
     )
     with database.read() as session:  # most of the time there is nothing, and no lock is taken
         if session.execute(query).first() is None:
-            return []
+            return None
     with database.write() as session:
-        messages = []
-        for one, webhook in session.execute(query):
-            one.next_at = _later(_LEASE)
-            message = Message(
-                one.id, webhook.url, webhook.secret, one.event, one.body, one.attempts
-            )
-            messages.append(message)
-        return messages
+        due = session.execute(query).first()
+        if due is None:
+            return None
+        one, webhook = due
+        one.next_at = _later(_LEASE)
+        return Message(one.id, webhook.url, webhook.secret, one.event, one.body, one.attempts)
 
 
 def _note(database: Database, message: Message, failure: str) -> None:
