@@ -163,6 +163,18 @@ def test_bulk_says_before_what_it_does_then(database: Database) -> None:
         assert reviews.decide_all(session, every, XSS, actor=ANA) == foreseen
 
 
+def test_a_second_reviewer_sees_no_comment_of_others(database: Database) -> None:
+    with database.write() as session:
+        reviews.add_comment(session, record(session), "it is scripting", actor=ANA)
+        reviews.add_comment(session, record(session), "is it reachable?", actor=BEN)
+        decide(session, record(session), XSS, actor=ANA, second_share=1.0)
+        assert len(reviews.visible_comments(record(session), ANA)) == 2
+        own = reviews.visible_comments(record(session), BEN)
+        assert [one.text for one in own] == ["is it reachable?"]
+        decide(session, record(session), XSS, actor=BEN)
+        assert len(reviews.visible_comments(record(session), BEN)) == 2
+
+
 def test_a_comment_is_kept_and_an_empty_one_refused(database: Database) -> None:
     with database.write() as session:
         reviews.add_comment(session, record(session), " see the patch ", actor=ANA)

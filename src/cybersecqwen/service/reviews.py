@@ -193,6 +193,17 @@ def visible(record: Record, actor: Actor) -> list[Review]:
     return [one for one in given if record.state != "second" or one.reviewer == actor.name]
 
 
+def is_blind(record: Record, actor: Actor) -> bool:
+    """Tell whether there are verdicts that an actor may not see yet."""
+    return len(visible(record, actor)) < len(counting(record))
+
+
+def visible_comments(record: Record, actor: Actor) -> list[Comment]:
+    """Return the comments that an actor may see; those of others could give verdicts away."""
+    blind = is_blind(record, actor)
+    return [one for one in record.comments if not blind or one.author == actor.name]
+
+
 def undo(session: Session, actor: Actor) -> Record:
     """Withdraw the actor's newest verdict that counts, if nobody has judged the record since."""
     counts = (Review.reviewer == actor.name, Review.withdrawn_at == "")

@@ -10,6 +10,9 @@ from typing import Any
 from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
+from cybersecqwen.records import Cvss
+from cybersecqwen.sources.severity import severity
+
 UNRATED = -1.0  # severity of a record without a CVSS score, below every score
 EXPLOITED = 1000.0  # what known exploitation adds to the urgency, above any severity
 
@@ -65,6 +68,20 @@ class Record(Base):
 
     reviews: Mapped[list[Review]] = relationship(order_by="Review.id", back_populates="record")
     comments: Mapped[list[Comment]] = relationship(order_by="Comment.id")
+
+    @property
+    def cvss(self) -> Cvss | None:
+        """The severity with its vector; None where there is no score."""
+        if self.severity == UNRATED:
+            return None
+        version = self.vector.removeprefix("CVSS:").partition("/")[0]
+        given = version if version in ("3.0", "3.1", "4.0") else "2.0"
+        return Cvss("", given, self.vector, self.severity)
+
+    @property
+    def severity_word(self) -> str:
+        """The word for the severity, such as High; "" without one."""
+        return severity(self.cvss) if self.cvss else ""
 
     __mapper_args__ = {"version_id_col": version}  # noqa: RUF012
     __table_args__ = (

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from cybersecqwen.analyst.classification import Given
+from cybersecqwen.records import Cvss, Vulnerability
 from cybersecqwen.service.reviews import Actor, Decision, add_comment, decide
 from cybersecqwen.service.tables import Record
 
 from ..conftest import ANA, BEN, CHIEF, READER
-from .conftest import Console, visible
+from .conftest import TEXT, Console, visible
 
 
 def judge(console: Console, name: str, *, follow: bool = True, **fields: str) -> object:
@@ -27,6 +28,13 @@ def test_a_verdict_leads_to_the_next_record_and_undo_back(filled: Console) -> No
     assert back.url.path == f"/records/{filled.record('CVE-2030-1005').id}"
     assert filled.record("CVE-2030-1005").state == "open"
     assert "undo" in visible(back.text)
+
+
+def test_the_word_for_a_severity_is_that_of_its_version(console: Console) -> None:
+    cvss = (Cvss("nvd", "2.0", "AV:N/AC:L/Au:N/C:C/I:C/A:C"),)  # which has no word above High
+    console.add(Given("CVE-2030-1", TEXT, record=Vulnerability("CVE-2030-1", "", TEXT, cvss=cvss)))
+    for path in ("/queue", "/records/1"):
+        assert "10.0 High" in visible(console.get(path).text), path
 
 
 def test_the_page_tells_what_it_rests_on(filled: Console) -> None:
@@ -76,7 +84,7 @@ def test_a_second_reviewer_sees_neither_verdict_nor_comment_of_the_first(filled:
         assert "scripting, clearly" not in said, path
         assert "CWE-79" not in said or path != "/records/1", path
         assert "hidden until you have judged it" in said, path
-    assert "smells" not in visible(filled.get("/records/1").text)
+        assert "smells" not in said, path
     filled.app.state.settings = filled.app.state.settings.model_copy(update={"second_share": 1.0})
     judge(filled, "CVE-2030-1001", action="accept")
     assert filled.record("CVE-2030-1001").state == "disputed"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 
 from fastapi import APIRouter
 from sqlalchemy import select
-from sqlalchemy.orm import Session, joinedload
+from sqlalchemy.orm import Session, load_only, selectinload
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -24,7 +23,8 @@ from cybersecqwen.service.console.page import (
     static,
 )
 from cybersecqwen.service.console.record_pages import in_words
-from cybersecqwen.service.tables import AuditEvent, Record, Review
+from cybersecqwen.service.reviews import is_blind
+from cybersecqwen.service.tables import AuditEvent, Record
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -67,29 +67,22 @@ def audit_trail(request: Request, visit: Visited) -> Response:
         query = query.where(AuditEvent.sequence < number(before, "the event"))
     with request.app.state.database.read() as session:
         rows = list(session.scalars(query))
-        unseen = _unseen(session, rows, visit)
-    shown = [(row, in_words(row, unseen)) for row in rows[:_EVENTS]]
+        hidden = _hidden(session, rows, visit)
+    shown = [(row, in_words(row, visit, blind=row.subject in hidden)) for row in rows[:_EVENTS]]
     older = rows[_EVENTS - 1].sequence if len(rows) > _EVENTS else None
     return render_page(
         request, visit, "audit_trail", events=shown, subject=subject, older=older, checked=None
     )
 
 
-def _unseen(session: Session, rows: Sequence[AuditEvent], visit: Visit) -> set[int]:
-    """Return the reviews that a second reviewer has yet to follow, whose verdicts are hidden."""
-    given = [json.loads(row.details).get("review") for row in rows]
+def _hidden(session: Session, rows: Sequence[AuditEvent], visit: Visit) -> set[str]:
+    """Return the names of the records that a second reviewer has yet to judge."""
     query = (
-        select(Review)
-        .where(Review.id.in_([one for one in given if one]))
-        .options(joinedload(Review.record).load_only(Record.state))
+        select(Record)
+        .where(Record.name.in_({row.subject for row in rows}), Record.state == "second")
+        .options(load_only(Record.name, Record.state), selectinload(Record.reviews))
     )
-    return {
-        review.id
-        for review in session.scalars(query)
-        if review.record.state == "second"
-        and review.reviewer != visit.actor.name
-        and not review.withdrawn_at
-    }
+    return {record.name for record in session.scalars(query) if is_blind(record, visit.actor)}
 
 
 @router.post("/audit-trail/verify")

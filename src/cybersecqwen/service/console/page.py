@@ -45,7 +45,6 @@ _STATIC = Path(__file__).parent / "static"
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _FIELDS, _FILES = 2000, 50  # of one form
 _HELD = 500  # numbers that are held, such as the totals of filters
-_SEVERITY = ((9.0, "Critical"), (7.0, "High"), (4.0, "Medium"), (0.1, "Low"), (0.0, "None"))
 
 
 class LoginRequiredError(Exception):
@@ -199,7 +198,6 @@ def words() -> dict[str, Any]:
     return {
         "shown": shown,
         "cwe_name": cwe_name,
-        "severity_word": severity_word,
         "moment": moment,
         "query": address_query,
     }
@@ -252,11 +250,6 @@ def cwe_name(cwe: str) -> str:
     """Return the name of a CWE, "" of what is not in the catalogue."""
     entry = load_catalogue().get(cwe)
     return entry.name if entry else ""
-
-
-def severity_word(score: float) -> str:
-    """Return the word for a CVSS base score, "" where there is none."""
-    return next((word for least, word in _SEVERITY if score >= least), "")
 
 
 def moment(at: str) -> str:

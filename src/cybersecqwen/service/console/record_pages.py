@@ -42,9 +42,11 @@ from cybersecqwen.service.reviews import (
     add_comment,
     counting,
     decide,
+    is_blind,
     send_back,
     undo,
     visible,
+    visible_comments,
 )
 from cybersecqwen.service.tables import AuditEvent, Record, Review
 
@@ -63,7 +65,7 @@ class Draft(NamedTuple):
 
 
 class Event(NamedTuple):
-    """An event of the audit trail in words; of a verdict that is hidden, only that there is one."""
+    """An event of the audit trail in words; of one that is hidden, only that there is one."""
 
     at: str
     actor: str
@@ -97,8 +99,6 @@ def _page(
     *,
     draft: Draft,
 ) -> Response:
-    seen = visible(one, visit.actor)
-    unseen = {review.id for review in counting(one)} - {review.id for review in seen}
     after = following(session, filters, one)
     return render_page(
         request,
@@ -107,11 +107,11 @@ def _page(
         status=draft.status,
         record=one,
         draft=draft,
-        reviews=seen,
-        blind=bool(unseen),
+        reviews=visible(one, visit.actor),
+        blind=is_blind(one, visit.actor),
         may_judge=_may_judge(one, visit),
-        comments=_comments(one, visit, blind=bool(unseen)),
-        history=_history(session, one, unseen, visit),
+        comments=visible_comments(one, visit.actor),
+        history=_history(session, one, visit),
         similar=similar(session, one),
         hits=search(draft.cwe),
         own_query=filters_query(filters),
@@ -148,23 +148,18 @@ def _may_judge(one: Record, visit: Visit) -> bool:
     return visit.actor.may(role) and not judged  # type: ignore[arg-type]
 
 
-def _comments(one: Record, visit: Visit, *, blind: bool) -> list[Any]:
-    """Return the comments; those of others could give their verdicts away."""
-    return [c for c in one.comments if not blind or c.author == visit.actor.name]
+def _history(session: Session, one: Record, visit: Visit) -> list[Event]:
+    blind = is_blind(one, visit.actor)
+    return [in_words(event, visit, blind=blind) for event in events(session, one.name)][::-1]
 
 
-def _history(session: Session, one: Record, unseen: set[int], visit: Visit) -> list[Event]:
-    told = [in_words(event, unseen) for event in events(session, one.name)]
-    if unseen:
-        told = [e for e in told if e.action != "comment" or e.actor == visit.actor.name]
-    return told[::-1]
-
-
-def in_words(event: AuditEvent, unseen: set[int]) -> Event:
-    """Word an event; `unseen` are the reviews of which the verdict is hidden."""
+def in_words(event: AuditEvent, visit: Visit, *, blind: bool) -> Event:
+    """Word an event; to who is `blind` it only says that others gave a verdict or a comment."""
     details = json.loads(event.details)
-    if details.get("review") in unseen:
-        return Event(event.at, "a reviewer", "verdict", "", "hidden until you have judged it")
+    is_comment = event.action == "comment"
+    if blind and event.actor != visit.actor.name and (is_comment or "review" in details):
+        action = "comment" if is_comment else "verdict"
+        return Event(event.at, "a reviewer", action, "", "hidden until you have judged it")
     reason = details.get("reason") or details.get("text") or details.get("error") or ""
     return Event(event.at, event.actor, event.action, details.get("cwe", ""), str(reason))
 

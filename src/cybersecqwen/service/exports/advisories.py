@@ -76,7 +76,7 @@ def _flaw(one: ExportedRecord) -> Json:
         "Verdict": ("other", one.summary()),
         "Audit trail": ("other", json.dumps(one.trail(), ensure_ascii=False)),
     }
-    cvss = one.cvss
+    cvss = one.record.cvss
     if cvss and cvss.version == "4.0":
         notes["CVSS 4.0"] = ("other", f"{cvss.vector} {cvss.score:g}")
     elif cvss and cvss.vector:
@@ -92,13 +92,13 @@ def _flaw(one: ExportedRecord) -> Json:
 
 
 def _score(one: ExportedRecord) -> Json:
-    cvss = one.cvss
+    cvss = one.record.cvss
     if cvss is None:
         return {}
     facts = {"version": cvss.version, "vectorString": cvss.vector, "baseScore": cvss.score}
     if cvss.version == "2.0":
         return {"cvss_v2": facts}
-    return {"cvss_v3": facts | {"baseSeverity": one.severity.upper()}}
+    return {"cvss_v3": facts | {"baseSeverity": one.record.severity_word.upper()}}
 
 
 def _cyclonedx(records: Iterable[ExportedRecord], trail: Trail) -> Iterator[str]:
@@ -120,12 +120,12 @@ def _cyclonedx(records: Iterable[ExportedRecord], trail: Trail) -> Iterator[str]
 
 
 def _vulnerability(one: ExportedRecord) -> Json:
-    record, cvss = one.record, one.cvss
+    record, cvss = one.record, one.record.cvss
     flaw: Json = {"bom-ref": f"record-{record.id}", "id": record.name}
     if cvss:
         rating = {
             "score": cvss.score,
-            "severity": one.severity.lower() or "unknown",
+            "severity": one.record.severity_word.lower() or "unknown",
             "method": _METHODS[cvss.version],
         }
         flaw["ratings"] = [rating | ({"vector": cvss.vector} if cvss.vector else {})]

@@ -15,10 +15,8 @@ from typing import NamedTuple
 
 from cybersecqwen.errors import escape
 from cybersecqwen.files import Json
-from cybersecqwen.records import Cvss
 from cybersecqwen.service.reviews import counting
-from cybersecqwen.service.tables import UNRATED, AuditEvent, Record, Review
-from cybersecqwen.sources.severity import severity
+from cybersecqwen.service.tables import AuditEvent, Comment, Record, Review
 
 NAME = "CyberSecQwen"
 _encode = json.JSONEncoder(ensure_ascii=False).encode
@@ -49,27 +47,17 @@ class ExportedRecord(NamedTuple):
         return [] if self.hidden else counting(self.record)
 
     @property
+    def comments(self) -> list[Comment]:
+        """The comments, which could give a hidden verdict away."""
+        return [] if self.hidden else self.record.comments
+
+    @property
     def verdict(self) -> str:
         """The verdict that decided: accept, correct or reject; "" while none has."""
         return self.reviews[-1].verdict if self.record.state == "decided" else ""
 
-    @property
-    def cvss(self) -> Cvss | None:
-        """The severity; None where there is no score."""
-        record = self.record
-        if record.severity == UNRATED:
-            return None
-        version = record.vector.removeprefix("CVSS:").partition("/")[0]
-        known = version if version in ("3.0", "3.1", "4.0") else "2.0"
-        return Cvss("", known, record.vector, record.severity)
-
-    @property
-    def severity(self) -> str:
-        """The word for the severity, such as High; "" without one."""
-        return severity(self.cvss) if self.cvss else ""
-
     def trail(self) -> list[Json]:
-        """Return the events about the record; those of verdicts without details while hidden."""
+        """Return the events about the record; of what is hidden, only that there is something."""
         return [_event(event, hidden=self.hidden) for event in self.events]
 
     def summary(self) -> str:
@@ -87,12 +75,13 @@ class ExportedRecord(NamedTuple):
 
 def _event(event: AuditEvent, *, hidden: bool) -> Json:
     details = json.loads(event.details)
+    hidden = hidden and ("review" in details or event.action == "comment")
     return {
         "sequence": event.sequence,
         "at": event.at,
         "actor": event.actor,
         "action": "verdict" if hidden and "review" in details else event.action,
-        "details": None if hidden and "review" in details else details,
+        "details": None if hidden else details,
         "previous": event.previous,
         "sha256": event.sha256,
     }

@@ -27,13 +27,13 @@ def _defectdojo(records: Iterable[ExportedRecord], trail: Trail) -> Iterator[str
 
 
 def _finding(one: ExportedRecord, trail: Trail) -> Json:
-    record, cvss = one.record, one.cvss
+    record, cvss = one.record, one.record.cvss
     name = load_catalogue()[record.decided].name if record.decided else "no weakness decided"
     events = ", ".join(f"{event['sequence']} ({event['sha256']})" for event in one.trail())
     finding: Json = {
         "title": f"{record.name}: {name}"[:_TITLE],
         "description": record.text,
-        "severity": one.severity if one.severity not in ("", "None") else "Info",
+        "severity": record.severity_word if record.severity_word not in ("", "None") else "Info",
         "severity_justification": one.summary(),
         "references": f"Audit trail: events {events or 'none'}; the last one {trail.head}",
         "unique_id_from_tool": record.name,
@@ -72,7 +72,7 @@ def _opencve(records: Iterable[ExportedRecord], trail: Trail) -> Iterator[str]:
 
 
 def _change(one: ExportedRecord) -> Json:
-    record, cvss = one.record, one.cvss
+    record, cvss = one.record, one.record.cvss
     score = cvss.score if cvss and cvss.version == "3.1" else None
     details = {"added": [record.decided], "removed": []}
     return {

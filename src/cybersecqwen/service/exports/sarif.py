@@ -39,7 +39,7 @@ def _sarif(records: Iterable[ExportedRecord], trail: Trail) -> Iterator[str]:
 
 def _result(one: ExportedRecord, trail: Trail) -> Json:
     record = one.record
-    level = _LEVELS.get(one.severity, "warning" if record.severity < 0 else "none")
+    level = _LEVELS.get(record.severity_word, "warning" if record.severity < 0 else "none")
     result: Json = {
         "ruleId": record.decided or _UNDECIDED,
         "kind": "fail" if one.verdict else "review",

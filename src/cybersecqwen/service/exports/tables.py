@@ -52,7 +52,7 @@ def _cells(one: ExportedRecord, trail: Trail) -> list[str]:
         record.decided,
         "; ".join(review.reviewer for review in reviews),
         "; ".join(review.reason for review in reviews if review.reason),
-        "; ".join(f"{comment.author}: {comment.text}" for comment in record.comments),
+        "; ".join(f"{comment.author}: {comment.text}" for comment in one.comments),
         record.decided_at,
         record.suggested,
         f"{record.confidence:g}",
@@ -111,7 +111,7 @@ def row(one: ExportedRecord, trail: Trail) -> Json:
         ],
         "comments": [
             {"author": comment.author, "text": comment.text, "at": comment.at}
-            for comment in record.comments
+            for comment in one.comments
         ],
         "events": one.trail(),
         "audit_head": trail.head,

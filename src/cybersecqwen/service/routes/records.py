@@ -23,7 +23,7 @@ from cybersecqwen.service.idempotency import PARAMETER, idempotent, replay
 from cybersecqwen.service.imports import begin
 from cybersecqwen.service.problems import ProblemError, invalid, responses
 from cybersecqwen.service.queue import MOST, Filters, page
-from cybersecqwen.service.reviews import Actor, visible
+from cybersecqwen.service.reviews import Actor, visible, visible_comments
 from cybersecqwen.service.schemas import (
     MOST_TEXTS,
     ImportOutput,
@@ -266,7 +266,7 @@ def detailed(row: Record, actor: Actor) -> Json:
         | _values(row, _DETAILED)
         | {
             "reviews": [review_row(one) for one in visible(row, actor)],
-            "comments": [comment_row(one) for one in row.comments],
+            "comments": [comment_row(one) for one in visible_comments(row, actor)],
         }
     )
 
