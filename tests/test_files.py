@@ -21,10 +21,17 @@ from cybersecqwen.files import (
     read_jsonl,
     readable,
     sha256_tree,
+    spreadsheet_cell,
+    spreadsheet_text,
     write_bytes,
     write_json,
     write_jsonl,
 )
+
+
+@pytest.mark.parametrize("text", ["=1", "'=1", "''-1", " +1", "'", "it's", "", "＝1", "plain"])
+def test_the_mark_before_a_formula_can_be_taken_off_again(text: str) -> None:
+    assert spreadsheet_text(spreadsheet_cell(text)) == text
 
 
 def test_a_failed_write_leaves_the_older_file_and_no_temporary(tmp_path: Path) -> None:

@@ -267,10 +267,20 @@ def parse_line(line: str | bytes, *, where: str, pairs: Pairs | None = None) -> 
 def spreadsheet_cell(text: str) -> str:
     """Keep programs for spreadsheets from running a cell of a CSV file as a formula.
 
-    They strip white space before it, and some take full-width characters for the plain ones.
+    They strip white space before it, and some take full-width characters for the plain ones. What
+    begins with the mark that is set before it gets another one, so that each can be taken off.
     """
-    formula = unicodedata.normalize("NFKC", text.lstrip()[:1]) in ("=", "+", "-", "@")
-    return f"'{text}" if formula else text
+    return f"'{text}" if _is_formula(text) else text
+
+
+def spreadsheet_text(cell: str) -> str:
+    """Return the text of which `spreadsheet_cell` made a cell."""
+    return cell[1:] if cell.startswith("'") and _is_formula(cell) else cell
+
+
+def _is_formula(text: str) -> bool:
+    first = text.lstrip("'").lstrip()[:1]
+    return unicodedata.normalize("NFKC", first) in ("=", "+", "-", "@")
 
 
 def sha256_file(path: Path) -> str:

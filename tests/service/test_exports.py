@@ -168,7 +168,20 @@ def test_a_table_runs_no_formula_and_hides_no_row(reviewed: Database, tmp_path: 
     assert {one["audit_head"] for one in rows.values()} == {head(reviewed)}
     path = tmp_path / "back.csv"
     path.write_text(text, encoding="utf-8")
-    assert [one.id for one in read_file(path, report=refuse)] == list(TEXTS)
+    back = {one.id: one.text for one in read_file(path, report=refuse)}
+    assert back == {
+        name: text.replace("\u202e", "\N{REPLACEMENT CHARACTER}")
+        for name, (text, _) in TEXTS.items()
+    }
+
+
+@sqlite
+def test_a_comment_is_hidden_with_the_verdict_that_it_could_give_away(reviewed: Database) -> None:
+    with reviewed.write() as session:
+        judged = session.scalars(select(Record).where(Record.name == "CVE-2030-1004")).one()
+        add_comment(session, judged, "a telling comment", actor=ANA)
+    for name in EXPORTS:
+        assert "a telling comment" not in exported(reviewed, name)
 
 
 @sqlite

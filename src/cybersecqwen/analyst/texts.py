@@ -29,7 +29,7 @@ from cybersecqwen.analyst.classification import Given
 from cybersecqwen.analyst.local_records import given_of, look_up_texts, parse_cve_id
 from cybersecqwen.cwe.identifiers import normalise_cve
 from cybersecqwen.errors import InputError
-from cybersecqwen.files import Json
+from cybersecqwen.files import Json, spreadsheet_text
 from cybersecqwen.formats.archives import (
     HEAD,
     Head,
@@ -50,6 +50,7 @@ from cybersecqwen.formats.rows import (
 )
 
 FINDING = frozenset(("title", "severity", "description"))  # columns of DefectDojo's tables
+EXPORT = frozenset(("text", "events", "audit_head"))  # of a table that the workplace exported
 TEXT = ("text", "description")  # the first of these that a row has
 ID = ("id", "cve_id", "cve")
 
@@ -202,6 +203,8 @@ def read_csv(lines: Iterable[bytes], name: str, delimiter: str, report: Report) 
         if FINDING.issubset(cells):
             yield from _finding(cells, where, report)
             continue
+        if EXPORT.issubset(cells):
+            cells = {column: spreadsheet_text(cell) for column, cell in cells.items()}
         yield from _of_row(cells, where, report, tip="the row ends before its text")
 
 
