@@ -57,6 +57,13 @@ def ending(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+def test_what_a_reviewer_decided_is_read_from_either_kind_of_table(
+    tmp_path: Path, ending: str
+) -> None:
+    path = write(tmp_path, ending, [ROW | {"cwe_reviewed": ["CWE-79"]}])
+    assert [one.cwe_reviewed for one in record_table.read(path)] == [("CWE-79",)]
+
+
 def test_rows_become_records_and_nulls_become_empty(tmp_path: Path, ending: str) -> None:
     path = write(tmp_path, ending, [ROW, NULLS])
     records = list(record_table.read(path))

@@ -155,6 +155,7 @@ def record(row: Json, where: str) -> Vulnerability:
         row["description_source"],
         bool(row.get("rejected")),
         row.get("status") or "",
+        cwe_reviewed=tuple(row.get("cwe_reviewed") or ()),
         where=where,
     )
 
