@@ -20,9 +20,12 @@ PAGES = (
     "/imports",
     "/imports/1",
     "/dashboard",
+    "/dashboard/drift",
     "/audit-trail",
     "/help",
+    "/login",
 )
+PREVIEW = "bulk preview"  # of which there is no address
 ROWS = b"""\
 {"id": "CVE-2030-1001", "text": "SQL injection in login.php of Foo allows reading the database."}
 {"id": "CVE-2030-1002", "text": "Path traversal in the download of Foo lets users read any file."}
@@ -163,8 +166,13 @@ def test_axe_has_nothing_serious_and_no_page_is_too_wide(
         base_url=address, color_scheme=scheme, viewport={"width": 820, "height": 1100}
     )
     opened, said = context.new_page(), []
-    for path in PAGES:
-        opened.goto(path)
+    for path in (*PAGES, PREVIEW):
+        if path == PREVIEW:
+            opened.goto("/queue?state=any")
+            opened.check("#every")
+            opened.click("button[value=correct]")
+        else:
+            opened.goto(path)
         wide = opened.evaluate("document.documentElement.scrollWidth > innerWidth")
         bad = [
             (one["id"], one["nodes"][0]["html"])

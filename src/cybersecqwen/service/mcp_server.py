@@ -1,6 +1,6 @@
 """A server of tools for assistants, over the Model Context Protocol: lookup, classify and ask.
 
-    run(records=[Path("records.sqlite")], model="CyberSecQwen-4B@http://localhost:8000/v1")
+    build_server(Analyst([Path("records.sqlite")])).run("stdio")
 
 https://modelcontextprotocol.io. It speaks over standard input and output. A result is the JSON that
 the command of the same name prints. Texts in it are quoted from feeds that anybody can write into:
