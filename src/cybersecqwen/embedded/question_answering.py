@@ -283,9 +283,8 @@ def _least(question: Question) -> float:
 def _is_of_the_field(question: Question) -> bool:
     """Tell whether a word of the question is one of security."""
     kinds = question.request.kinds & {*_DESCRIBED, *_ASKED_FOR}
-    noun = kinds and question.cut[0].word not in question_words(
-        "how"
-    )  # "how do I …" is asked of anything
+    how = question.cut[0].word in question_words("how")  # "how do I …" is asked of anything
+    noun = kinds and not how
     return bool(noun or question.signs("code") or question.signs("attack"))
 
 

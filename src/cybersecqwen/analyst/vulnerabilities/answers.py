@@ -126,7 +126,7 @@ def _facts(
 def _said(
     facts: CveFacts, facets: Sequence[str], question: CveQuestion, records: Sequence[Path]
 ) -> Iterator[Sentence]:
-    """Yield a sentence for each thing that is question, and one for all that needs a record."""
+    """Yield a sentence for each thing that is asked for, and one for all that needs a record."""
     from cybersecqwen.analyst.vulnerabilities import statements
 
     for facet in facets:
