@@ -67,6 +67,17 @@ def test_a_database_gives_way_only_where_it_is_to(database: Database, tmp_path: 
         assert verify(session).events == 1
 
 
+def test_a_database_is_not_its_own_backup(database: Database, tmp_path: Path) -> None:
+    path = tmp_path / "workplace.sqlite"
+    write(database, "CVE-2030-1001")
+    before = path.stat().st_ino
+    with pytest.raises(InputError, match="is the database itself"):
+        backup(url(path), tmp_path / "folder" / ".." / path.name)
+    with pytest.raises(InputError, match="is the database itself"):
+        restore(path, url(path), replace=True)
+    assert path.stat().st_ino == before
+
+
 def test_what_is_not_whole_replaces_nothing(database: Database, tmp_path: Path) -> None:
     source, target = tmp_path / "workplace.sqlite", tmp_path / "monday.sqlite"
     write(database, "CVE-2030-1001")

@@ -37,6 +37,7 @@ def backup(url: str, target: Path) -> Verification:
     broken; the older file then stays.
     """
     source = sqlite_file(url, "pg_dump --format=custom --file=FILE")
+    _check_other(target, source)
     target.parent.mkdir(parents=True, exist_ok=True)
     with (
         locked(target, wait=False),
@@ -60,6 +61,7 @@ def restore(backup_file: Path, url: str, *, replace: bool = False) -> Verificati
     it; without it such a database is an error, and so is a backup that is not whole.
     """
     target = sqlite_file(url, "pg_restore --clean --if-exists FILE --dbname", exists=False)
+    _check_other(backup_file, target)
     verification = check(backup_file)
     if target.exists() and not replace:
         raise InputError("there is a database already", where=target, tip="give --replace")
@@ -96,6 +98,12 @@ def check(path: Path) -> Verification:
             tip="keep it as it is, and compare it with other backups",
         )
     return verification
+
+
+def _check_other(backup_file: Path, database: Path) -> None:
+    """Refuse the database as its own backup, for its service would go on in a file without name."""
+    if backup_file.resolve() == database.resolve():
+        raise InputError("is the database itself", where=backup_file, tip="name another file")
 
 
 @contextmanager
