@@ -140,3 +140,10 @@ def test_the_audit_trail_is_listed_and_verified(filled: Console) -> None:
     assert "no flaw" not in filled.get("/audit-trail?subject=CVE-2030-1002").text
     assert "The chain of 2 events is whole." in visible(filled.post("/audit-trail/verify").text)
     assert filled.get("/audit-trail?before=x").status_code == 422
+
+
+def test_the_catalogue_tells_the_mapping_usage_that_suggestions_have(console: Console) -> None:
+    said = visible(console.get("/catalogue?text=CWE-1427").text)
+    assert said.startswith("Weaknesses that fit CWE-1427")
+    assert "Prohibited" not in said  # it was published without a usage, and is mapped to
+    assert "Discouraged" in visible(console.get("/catalogue?text=CWE-20").text)

@@ -18,7 +18,7 @@ from cybersecqwen.service.tables import FeedUpdate, Record, Review
 
 BINS = 10  # of the confidence
 _DAYS, _MONTHS = 28, 12
-FEED_DAYS = {"records": 3, "nvd": 3, "cvelist": 3, "kev": 3, "epss": 3}  # until a feed is overdue
+FEED_DAYS = {"nvd": 3, "cvelist": 3, "kev": 3, "epss": 3}  # until a feed is overdue
 _USUAL_DAYS = 45  # of a feed that changes with its releases
 
 

@@ -31,6 +31,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from cybersecqwen import __version__
 from cybersecqwen.cwe.catalogue import load_catalogue
+from cybersecqwen.cwe.mapping import mapping_usage
 from cybersecqwen.errors import CyberSecQwenError, InputError
 from cybersecqwen.service.authentication import Visit
 from cybersecqwen.service.console.text_marks import shown
@@ -198,6 +199,7 @@ def words() -> dict[str, Any]:
     return {
         "shown": shown,
         "cwe_name": cwe_name,
+        "mapping_usage": mapping_usage,
         "moment": moment,
         "query": address_query,
     }
