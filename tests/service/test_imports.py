@@ -17,8 +17,11 @@ from sqlalchemy import text
 from cybersecqwen.analyst.classification import Given
 from cybersecqwen.records import Prediction
 from cybersecqwen.service import imports
+from cybersecqwen.service.app import BackgroundImports
+from cybersecqwen.service.audit_trail import verify
 from cybersecqwen.service.database import Database
-from cybersecqwen.service.imports import Importer, begin, remove_orphans, unfinished
+from cybersecqwen.service.imports import Importer, begin, release, remove_orphans, unfinished
+from cybersecqwen.service.settings import ServiceSettings
 from cybersecqwen.service.tables import Import, Record
 
 from .conftest import ANA
@@ -113,6 +116,118 @@ def test_an_import_goes_on_behind_what_was_stored(
         importer.finish(number)
     monkeypatch.setattr(importer, "_take", take_some)
     assert counts(importer.finish(number)) == (3, 0, 0, 1)
+
+
+def test_what_was_refused_is_counted_once_wherever_an_import_goes_on(
+    importer: Importer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rejected = {"id": "CVE-2030-1", "text": "** REJECT **", "rejected": True}
+    data = lines({"id": "x"}, ROWS[0], {"id": "y"}, rejected, ROWS[0], rejected, *ROWS[1:])
+    whole = take(importer, tmp_path, data)
+    said = problems(importer.database, whole.id)
+    monkeypatch.setattr(imports, "_BATCH", 2)
+    take_some = importer._take
+    for kept in range(3):
+        number = begin(
+            importer.database, "feed.jsonl", io.BytesIO(data), actor=ANA, folder=tmp_path
+        )
+        left = kept
+
+        def take_one_batch(*given: object) -> None:
+            nonlocal left
+            if not left:
+                raise KeyboardInterrupt
+            left -= 1
+            take_some(*given)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(importer, "_take", take_one_batch)
+        with pytest.raises(KeyboardInterrupt):
+            importer.finish(number)
+        monkeypatch.setattr(importer, "_take", take_some)
+        assert counts(importer.finish(number)) == (0, 0, 4, 4)
+        assert problems(importer.database, number) == said
+
+
+def test_an_import_is_left_after_a_batch_and_taken_up_by_the_next_process(
+    importer: Importer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(imports, "_BATCH", 1)
+    database, take_some = importer.database, importer._take
+
+    def take_and_stop(*given: object) -> None:
+        take_some(*given)  # type: ignore[arg-type]
+        importer.stopping.set()
+
+    monkeypatch.setattr(importer, "_take", take_and_stop)
+    number = begin(database, "f.jsonl", io.BytesIO(lines(*ROWS)), actor=ANA, folder=tmp_path)
+    left = importer.finish(number)
+    assert (left.state, counts(left)) == ("running", (1, 0, 0, 0))
+    release(database, [number])
+    assert unfinished(database) == [number]
+    monkeypatch.undo()
+    importer.stopping.clear()
+    assert (importer.finish(number).state, counts(importer.finish(number))) == (
+        "done",
+        (3, 0, 0, 0),
+    )
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_service_that_ends_releases_its_imports(importer: Importer, tmp_path: Path) -> None:
+    database, at_work = importer.database, threading.Event()
+    service = BackgroundImports(database, ServiceSettings(folder=tmp_path))
+    service._importer = importer
+    importer.stopping = service._stopping
+    embedded = importer.classifier
+
+    def predict(texts: Sequence[str], *, top: int) -> Iterable[Prediction]:
+        at_work.set()
+        service._stopping.wait(60)
+        return embedded.predict(texts, top=top)
+
+    importer.classifier = SimpleNamespace(predict=predict)
+    data = lines(*ROWS, *ROWS)
+    numbers = [
+        begin(database, name, io.BytesIO(data), actor=ANA, folder=tmp_path) for name in ("a", "b")
+    ]
+    for number in numbers:
+        service.start(number)
+    assert at_work.wait(60)
+    service.close()
+    with database.read() as session:
+        assert [session.get_one(Import, n).state for n in numbers] == ["running", "running"]
+        assert session.get_one(Import, numbers[0]).new > 0
+    assert unfinished(database) == numbers
+
+
+def test_an_import_that_waits_for_its_turn_is_not_claimed(
+    importer: Importer, tmp_path: Path
+) -> None:
+    database = importer.database
+    number = begin(database, "f.jsonl", io.BytesIO(lines(*ROWS)), actor=ANA, folder=tmp_path)
+    release(database, [number])
+    assert unfinished(database, [number]) == []
+    assert unfinished(database) == []
+    importer.finish(number)
+    assert importer.finish(number).state == "done"  # though its file is gone
+
+
+def test_what_postgresql_cannot_hold_does_not_end_an_import(
+    importer: Importer, tmp_path: Path
+) -> None:
+    row = {"id": "a\0" + "b" * 300, "text": "SQL injection in \0 login.php."}
+    done = take(importer, tmp_path, lines(row), "\0feed.jsonl")
+    assert (done.state, counts(done)) == ("done", (1, 0, 0, 0))
+    importer.add([Given("c\0" * 200, row["text"])], source="test", actor=ANA)
+    with importer.database.read() as session:
+        assert {record.text for record in session.query(Record)} == {
+            "SQL injection in \ufffd login.php."
+        }
+        assert verify(session).broken == ""
+
+
+def test_a_long_name_of_a_file_is_cut(importer: Importer, tmp_path: Path) -> None:
+    assert take(importer, tmp_path, lines(*ROWS), "報" * 150 + ".jsonl").state == "done"
 
 
 def test_a_rejected_record_awaits_no_review(importer: Importer, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -29,7 +30,13 @@ from cybersecqwen.service.authentication import Authentication
 from cybersecqwen.service.console import error_page, login_page
 from cybersecqwen.service.console import router as console
 from cybersecqwen.service.database import Database, open_database
-from cybersecqwen.service.imports import Importer, open_importer, remove_orphans, unfinished
+from cybersecqwen.service.imports import (
+    Importer,
+    open_importer,
+    release,
+    remove_orphans,
+    unfinished,
+)
 from cybersecqwen.service.inference import Inference
 from cybersecqwen.service.metrics import CountRequests, Metrics
 from cybersecqwen.service.problems import CatchErrors, add_problem_handlers
@@ -40,7 +47,7 @@ from cybersecqwen.service.routes.documentation import describe
 from cybersecqwen.service.schedule import Schedule
 from cybersecqwen.service.settings import ServiceSettings
 
-_RESUME = 60.0  # seconds between looks for imports that nobody goes on with
+_RESUME = 20.0  # seconds between looks for imports that nobody goes on with
 _log = logging.getLogger(__name__)
 
 SETTINGS_VARIABLE = "CYBERSECQWEN_SERVICE"  # how a worker process gets its settings, as JSON
@@ -128,11 +135,13 @@ class BackgroundImports:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="imports")
         self._importer: Importer | None = None
         self._begun: set[int] = set()  # here, and not yet ended
+        self._failed: set[int] = set()
+        self._stopping = threading.Event()
 
     def importer(self) -> Importer:
         """Return what takes records in; its model is opened when it is first needed."""
         if self._importer is None:
-            self._importer = open_importer(self._database, self._settings)
+            self._importer = open_importer(self._database, self._settings, stopping=self._stopping)
         return self._importer
 
     def start(self, import_id: int) -> None:
@@ -141,35 +150,42 @@ class BackgroundImports:
         self._thread.submit(self._finish, import_id)
 
     async def resume(self) -> None:
-        """Go on with the imports of processes that were killed, again and again."""
+        """Go on with the imports of processes that have ended, again and again."""
         folder = self._settings.folder / "imports"
         while True:
             try:
                 await run_in_threadpool(remove_orphans, self._database, folder)
-                left = await run_in_threadpool(unfinished, self._database)
+                left = await run_in_threadpool(unfinished, self._database, [*self._begun])
             except SQLAlchemyError as error:  # it may answer again later
                 _log.warning("the imports left by others are not known: %s", error)
                 left = []
             for import_id in left:
-                if import_id not in self._begun:
+                if import_id not in self._failed:
                     self.start(import_id)
             await asyncio.sleep(_RESUME)
 
     def _finish(self, import_id: int) -> None:
         try:
-            self.importer().finish(import_id)
-            self._begun.discard(import_id)
+            if self.importer().finish(import_id).state == "running":
+                return  # it is left, and `close` releases it
         except Exception:  # noqa: BLE001 # whatever it is, the next import is begun
+            self._failed.add(import_id)
             _log.exception("import %d stopped; it goes on when the service starts anew", import_id)
+        self._begun.discard(import_id)
 
     def close(self) -> None:
-        """Finish the import under way; those behind it go on when the service starts anew."""
+        """Leave the import under way after its batch; it goes on when a service starts."""
+        self._stopping.set()
         self._thread.shutdown(cancel_futures=True)
+        try:
+            release(self._database, self._begun)
+        except SQLAlchemyError as error:
+            _log.warning("the imports go on a while after a service starts: %s", error)
 
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
-    """Open the database and load the model; at the end let what has begun finish."""
+    """Open the database and load the model; at the end let requests finish, and leave imports."""
     state = app.state
     state.started_at = int(time.time())
     state.database = await run_in_threadpool(open_database, state.settings.database_url)
@@ -188,7 +204,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         resuming.cancel()
     finally:
         state.stopping = True
+        await run_in_threadpool(imports.close)  # first: the schedule's own import is left by it
         await run_in_threadpool(schedule.stop)
-        await run_in_threadpool(imports.close)
         await run_in_threadpool(state.inference.close)
         await run_in_threadpool(state.database.close)

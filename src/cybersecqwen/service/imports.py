@@ -4,8 +4,8 @@
     work = open_importer(database, settings)
     work.finish(import_id)
 
-`begin` returns once a copy of the file is safe on disk. `finish` can be killed and called again:
-what is there already counts as unchanged. Formats are those that `cybersecqwen classify` reads:
+`begin` returns once a copy of the file is safe on disk. `finish` can be killed and called again: it
+goes on behind what was stored. Formats are those that `cybersecqwen classify` reads:
 CSV, JSONL, NVD, CVE JSON 5, CSAF, CycloneDX VEX, OSV, SARIF and the rest.
 """
 
@@ -13,15 +13,17 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 import shutil
+import threading
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from secrets import token_hex
+from typing import IO
 
 from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
@@ -46,38 +48,29 @@ from cybersecqwen.service.webhooks import emit_records
 from cybersecqwen.sources.severity import main_severity
 
 _BATCH = 500  # records, of one transaction
+_SLOW_BATCH = 8  # of a language model, so that little is lost, and the end of a process near
 _PROBLEMS = 1000  # refused rows of one file that are kept with their reasons; all are counted
 _BEAT = 15.0  # seconds between two signs that an import goes on, however slow its model is
 _SAMPLES = 5  # answers of a language model that vote
 _REST = 60.0  # seconds after which one that failed is asked again
 _ORPHANED = 24 * 3600  # seconds after which a copy that no import reads is one
+_LONGEST_NAME = 200  # bytes, of a copy's name
 _STALE = 60  # seconds without a beat after which another process goes on with an import
 
 
 def begin(database: Database, name: str, stream: IO[bytes], *, actor: Actor, folder: Path) -> int:
-    """Copy a file to where it is imported from, and return the number of its import.
+    """Copy a file to where it is imported from, and return the number of its import."""
+    path = copy_file(name, stream, folder)
+    with _removed_on_error(path.parent), database.write() as session:
+        return add_import(session, name, path, actor=actor).id
 
-    The copy is on disk, whole, before the import is known to anybody.
-    """
-    own = folder / secrets.token_hex(8)
-    own.mkdir(parents=True)
-    path = own / (Path(name).name or "upload")[-100:]
+
+@contextmanager
+def _removed_on_error(folder: Path) -> Iterator[None]:
     try:
-        with path.open("wb") as copy:
-            shutil.copyfileobj(stream, copy)
-            copy.flush()
-            os.fsync(copy.fileno())
-        with database.write() as session:  # not while it copies, for others wait to write
-            now = utc_now()
-            row = Import(
-                name=name[:200], actor=actor.name, path=str(path), begun_at=now, beat_at=now
-            )
-            session.add(row)
-            session.flush()
-            append(session, actor=actor.name, action="import", subject=name[:200])
-            return row.id
+        yield
     except BaseException:
-        shutil.rmtree(own, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
         raise
 
 
@@ -87,26 +80,60 @@ def remove_orphans(database: Database, folder: Path) -> None:
         running = session.scalars(select(Import.path).where(Import.state == "running"))
         read = {Path(path).parent for path in running}
     for own in folder.glob("*/"):
-        if own not in read and time.time() - own.stat().st_mtime > _ORPHANED:
-            shutil.rmtree(own, ignore_errors=True)
+        with suppress(FileNotFoundError):  # another process has removed it
+            if own not in read and time.time() - own.stat().st_mtime > _ORPHANED:
+                shutil.rmtree(own, ignore_errors=True)
 
 
-def unfinished(database: Database) -> list[int]:
-    """Claim the imports that no process goes on with, such as those of a killed one."""
+def copy_file(name: str, stream: IO[bytes], folder: Path) -> Path:
+    """Copy a file into a folder; it is on disk, whole, before an import is known to anybody."""
+    safe = Path(_storable(name)).name.encode(errors="replace")[-_LONGEST_NAME:]
+    path = folder / token_hex(8) / (safe.decode(errors="ignore") or "upload")
+    path.parent.mkdir(parents=True)
+    with _removed_on_error(path.parent), path.open("wb") as copy:
+        shutil.copyfileobj(stream, copy)
+        copy.flush()
+        os.fsync(copy.fileno())
+    return path
+
+
+def add_import(session: Session, name: str, path: Path, *, actor: Actor) -> Import:
+    """Add the import of a copy, which begins by that."""
+    now, name = utc_now(), _storable(name)[:200]
+    row = Import(name=name, actor=actor.name, path=str(path), begun_at=now, beat_at=now)
+    session.add(row)
+    session.flush()
+    append(session, actor=actor.name, action="import", subject=name)
+    return row
+
+
+def unfinished(database: Database, under_way: Collection[int] = ()) -> list[int]:
+    """Claim the imports that no process goes on with, such as those of a killed one.
+
+    Those that are under way here, or wait for their turn, no other process may claim.
+    """
     stale = datetime.now(UTC) - timedelta(seconds=_STALE)
     before = stale.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    claim = (
-        update(Import)
-        .where(Import.state == "running", Import.beat_at < before)
-        .values(beat_at=utc_now())
-        .returning(Import.id)
-    )
+    running = update(Import).where(Import.state == "running")
     with database.write() as session:
-        return list(session.scalars(claim))
+        session.execute(running.where(Import.id.in_(under_way)).values(beat_at=utc_now()))
+        claim = running.where(Import.beat_at < before).values(beat_at=utc_now())
+        return list(session.scalars(claim.returning(Import.id)))
+
+
+def release(database: Database, imports: Collection[int]) -> None:
+    """Leave imports to whichever process looks for some first."""
+    running = update(Import).where(Import.state == "running", Import.id.in_(imports))
+    with database.write() as session:
+        session.execute(running.values(beat_at=""))
 
 
 def open_importer(
-    database: Database, settings: ServiceSettings, *, records: Sequence[Path] = ()
+    database: Database,
+    settings: ServiceSettings,
+    *,
+    records: Sequence[Path] = (),
+    stopping: threading.Event | None = None,
 ) -> Importer:
     """Return an importer that classifies with the model of the settings on top of what ships.
 
@@ -124,6 +151,7 @@ def open_importer(
         artifact=certificate["sha256"],
         threshold=settings.threshold,
         records=records,
+        stopping=stopping or threading.Event(),
     )
 
 
@@ -131,7 +159,8 @@ def open_importer(
 class Importer:
     """Reads files into records, and classifies each on the way.
 
-    `engine` and `artifact` name what classifies. In `records` lie the feeds that are at hand.
+    `engine` and `artifact` name what classifies. In `records` lie the feeds that are at hand. Once
+    `stopping` is set an import is left after the batch under way.
     """
 
     database: Database
@@ -140,31 +169,52 @@ class Importer:
     artifact: str
     threshold: float
     records: Sequence[Path] = ()
+    stopping: threading.Event = field(default_factory=threading.Event)
 
     def finish(self, import_id: int) -> Import:
-        """Read what an import brought, to its end; a file that cannot be read ends as failed."""
-        with self.database.read() as session:
-            row = session.get_one(Import, import_id)
-        problems: list[InputError] = []
+        """Read what an import brought, to its end; a file that cannot be read ends as failed.
+
+        One that is left half-way stays running; called again, this goes on from there.
+        """
+        row = self._import(import_id)
+        if row.state != "running":
+            return row
         own = update(Import).where(Import.id == import_id)
 
         def beat(session: Session) -> None:
             session.execute(own.values(beat_at=utc_now()))
 
         with self.database.beating(beat, seconds=_BEAT):
-            self._read(row, problems)
-        shutil.rmtree(Path(row.path).parent, ignore_errors=True)
+            self._read(row)
+        done = self._import(import_id)
+        if done.state != "running":
+            shutil.rmtree(Path(row.path).parent, ignore_errors=True)
+        return done
+
+    def _import(self, import_id: int) -> Import:
         with self.database.read() as session:
             return session.get_one(Import, import_id)
 
-    def _read(self, row: Import, problems: list[InputError]) -> None:
+    def _read(self, row: Import) -> None:
+        problems: list[InputError] = []
+        again = row.refused  # problems that were kept before, and come first
+
+        def report(problem: InputError) -> None:
+            nonlocal again
+            if again:
+                again -= 1
+            else:
+                problems.append(problem)
+
+        size = _BATCH if self.engine == "embedded" else _SLOW_BATCH
+        stored = row.new + row.changed + row.unchanged
         try:
-            given = read_file(Path(row.path), records=self.records, report=problems.append)
-            if stored := row.new + row.changed + row.unchanged:
-                _pass_over(given, stored)
-                problems.clear()  # they were counted with what was stored
-            while batch := list(islice(given, _BATCH)):
-                for some in _distinct(batch, row, problems):
+            every = read_file(Path(row.path), records=self.records, report=report)
+            given = islice(_accepted(every, row, report), stored, None)
+            while batch := list(islice(given, size)):
+                for some in _distinct(batch):
+                    if self.stopping.is_set():
+                        return
                     self._take(row, some, problems)
             self._end(row, problems)
         except CyberSecQwenError as error:
@@ -172,13 +222,13 @@ class Importer:
 
     def add(self, given: Sequence[Given], *, source: str, actor: Actor) -> list[str]:
         """Take in texts that came by themselves, each of a name of its own; return the names."""
-        rows = self._rows({str(one.id): one for one in given}, source, None)
+        rows = self.classify(given, source=source)
         with self.database.write() as session:
-            _store(session, rows, actor)
-            texts = {name: row["text_sha256"] for name, row in rows.items()}
-            details = {"texts": texts}
-            append(session, actor=actor.name, action="add", subject=source, details=details)
-        return list(rows)
+            return add_rows(session, rows, source=source, actor=actor)
+
+    def classify(self, given: Sequence[Given], *, source: str) -> dict[str, Json]:
+        """Return the columns of the records of texts, by the names of these."""
+        return self._rows({_record_name(str(one.id)): one for one in given}, source, None)
 
     def _take(self, row: Import, named: dict[str, Given], problems: list[InputError]) -> None:
         rows = self._rows(named, row.name, row.id)
@@ -210,7 +260,7 @@ class Importer:
     def _rows(self, named: dict[str, Given], source: str, import_id: int | None) -> dict[str, Json]:
         """Return the columns of records by their names."""
         results = classify(
-            [one._replace(id=name) for name, one in named.items()],
+            [one._replace(id=name, text=_storable(one.text)) for name, one in named.items()],
             classifier=self.classifier,
             top=5,
             threshold=self.threshold,
@@ -219,10 +269,11 @@ class Importer:
         rows = {}
         for result, (name, one) in zip(results, named.items(), strict=True):
             facts = _facts(one.record, result, name in exploited)
+            text = _storable(one.text)
             rows[name] = facts | {
                 "name": name,
-                "text": one.text,
-                "text_sha256": hashlib.sha256(one.text.encode()).hexdigest(),
+                "text": text,
+                "text_sha256": hashlib.sha256(text.encode()).hexdigest(),
                 "source": source[:200],
                 "import_id": import_id,
                 "engine": self.engine,
@@ -231,22 +282,40 @@ class Importer:
         return rows
 
 
-def _pass_over(given: Iterator[Given], stored: int) -> None:
-    """Read what was stored before a kill, so that what comes next is what is left."""
-    while stored and (one := next(given, None)):
-        stored -= not one.refused
+def add_rows(session: Session, rows: dict[str, Json], *, source: str, actor: Actor) -> list[str]:
+    """Store classified texts that came by themselves; return their names."""
+    _store(session, rows, actor)
+    texts = {name: row["text_sha256"] for name, row in rows.items()}
+    append(session, actor=actor.name, action="add", subject=source, details={"texts": texts})
+    return list(rows)
 
 
-def _distinct(
-    batch: Sequence[Given], row: Import, problems: list[InputError]
-) -> Iterator[dict[str, Given]]:
-    """Yield the records in groups in which each name stands once; a refused one is a problem."""
+def _accepted(
+    given: Iterable[Given], row: Import, report: Callable[[InputError], None]
+) -> Iterator[Given]:
+    """Yield what becomes a record, under the name that it gets; a refused one is a problem."""
+    for one in given:
+        name = _record_name(str(one.id).replace(row.path, row.name))
+        if one.refused:
+            report(InputError(one.refused, where=name))
+        else:
+            yield one._replace(id=name)
+
+
+def _record_name(name: str) -> str:
+    return _storable(name)[:200]
+
+
+def _storable(text: str) -> str:
+    """Return a text without the character that PostgreSQL cannot hold."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def _distinct(batch: Sequence[Given]) -> Iterator[dict[str, Given]]:
+    """Yield records in groups in which each name stands once."""
     named: dict[str, Given] = {}
     for given in batch:
-        name = str(given.id).replace(row.path, row.name)[:200]
-        if given.refused:
-            problems.append(InputError(given.refused, where=name))
-            continue
+        name = str(given.id)
         if name in named:
             yield named
             named = {}
@@ -283,7 +352,7 @@ def _facts(record: Vulnerability | None, result: Classification, exploited: bool
     }
 
 
-def _store(session: Any, rows: dict[str, Json], actor: Actor) -> dict[str, int]:
+def _store(session: Session, rows: dict[str, Json], actor: Actor) -> dict[str, int]:
     """Insert the new records and update those that changed; a changed text reopens its review."""
     held = {
         record.name: record
@@ -310,7 +379,7 @@ def _parts(names: list[str]) -> Iterator[list[str]]:
         yield names[start : start + _BATCH]
 
 
-def _update(session: Any, record: Record, row: Json, actor: Actor) -> bool:
+def _update(session: Session, record: Record, row: Json, actor: Actor) -> bool:
     """Bring a record up to date, and tell whether anything that counts has changed."""
     told = ("text_sha256", "severity", "exploited", "labels", "artifact")
     if all(getattr(record, name) == row[name] for name in told):
@@ -325,7 +394,7 @@ def _update(session: Any, record: Record, row: Json, actor: Actor) -> bool:
     return True
 
 
-def _keep(session: Any, row: Import, problems: list[InputError]) -> None:
+def _keep(session: Session, row: Import, problems: list[InputError]) -> None:
     """Count what was refused, and keep why; the list is emptied."""
     room = max(_PROBLEMS - row.refused, 0)
     row.refused += len(problems)

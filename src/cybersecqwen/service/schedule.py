@@ -172,6 +172,8 @@ class Schedule:
         """
         taken, errors = [], []
         for path in self.files():
+            if self.importer().stopping.is_set():
+                break
             try:
                 taken.append(self._take(path))
             except OSError as error:  # the others are taken all the same

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from cybersecqwen.errors import InputError
+from cybersecqwen.service import idempotency
 from cybersecqwen.service.app import create_app
 from cybersecqwen.service.audit_trail import events, verify
 from cybersecqwen.service.schemas import ImportOutput, RecordList, RecordOutput, ReviewOutput
@@ -126,6 +128,27 @@ def test_a_request_sent_again_gets_the_first_answer_and_acts_once(client: TestCl
     sent = [client.post("/v1/records", json=texts, headers={"idempotency-key": "t"}) for _ in "ab"]
     assert [one.headers.get("idempotency-replayed") for one in sent] == [None, "true"]
     assert actions(client).count("add") == 2
+
+
+@pytest.mark.parametrize("path", ["/v1/records", "/v1/imports"])
+def test_what_is_acknowledged_and_its_answer_are_kept_together_or_not_at_all(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    def fail() -> None:
+        raise InputError("the power is cut")
+
+    def post() -> int:
+        row = b'{"id": "a", "text": "SQL injection."}'
+        kind = "json" if path == "/v1/records" else "octet-stream"
+        headers = {"content-type": f"application/{kind}", "idempotency-key": "k"}
+        return client.post(path, content=row, headers=headers).status_code
+
+    with monkeypatch.context() as patch:
+        patch.setattr(idempotency, "utc_now", fail)  # when it is about to store the answer
+        assert post() == 422
+    assert actions(client) == []
+    assert post() in (201, 202)
+    assert actions(client).count("add") + actions(client).count("import") == 1
 
 
 def test_a_request_that_failed_may_be_sent_again(client: TestClient) -> None:

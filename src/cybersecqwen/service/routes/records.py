@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from shutil import rmtree
 from tempfile import SpooledTemporaryFile
 from typing import IO, Annotated, Any
 
@@ -20,7 +21,7 @@ from cybersecqwen.files import Json
 from cybersecqwen.service.authentication import authorise
 from cybersecqwen.service.encoding import NOT_MODIFIED, encoded, with_etag
 from cybersecqwen.service.idempotency import PARAMETER, idempotent, replay
-from cybersecqwen.service.imports import begin
+from cybersecqwen.service.imports import add_import, add_rows, copy_file
 from cybersecqwen.service.problems import ProblemError, invalid, responses
 from cybersecqwen.service.queue import MOST, Filters, page
 from cybersecqwen.service.reviews import Actor, visible, visible_comments
@@ -163,8 +164,12 @@ async def add(request: Request) -> Response:
     if held is not None:
         return held
     importer = await run_in_threadpool(request.app.state.importer)
-    names = await run_in_threadpool(importer.add, given, source="API", actor=actor)
-    return await idempotent(request, actor, lambda _: (201, {"names": names}), digest=digest)
+    rows = await run_in_threadpool(importer.classify, given, source="API")
+
+    def work(session: Session) -> tuple[int, Json]:
+        return 201, {"names": add_rows(session, rows, source="API", actor=actor)}
+
+    return await idempotent(request, actor, work, digest=digest)
 
 
 @router.post(
@@ -192,15 +197,22 @@ async def import_file(
         if held is not None:
             return held
         folder = state.settings.folder / "imports"
-        number = await run_in_threadpool(
-            begin, state.database, name, feed, actor=actor, folder=folder
-        )
-    state.start_import(number)
+        path = await run_in_threadpool(copy_file, name, feed, folder)
+    begun: list[int] = []
 
     def work(session: Session) -> tuple[int, Json]:
-        return 202, import_row(session.get_one(Import, number))
+        row = add_import(session, name, path, actor=actor)
+        begun.append(row.id)
+        return 202, import_row(row)
 
-    return await idempotent(request, actor, work, digest=digest, location="/v1/imports/{id}")
+    try:
+        answer = await idempotent(request, actor, work, digest=digest, location="/v1/imports/{id}")
+    finally:
+        if not begun:  # the same request has come twice at once, or it failed
+            await run_in_threadpool(rmtree, path.parent, ignore_errors=True)
+    for number in begun:
+        state.start_import(number)
+    return answer
 
 
 async def _file(request: Request, name: str) -> tuple[str, IO[bytes]]:
