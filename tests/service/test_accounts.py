@@ -2,16 +2,18 @@ from __future__ import annotations
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from cybersecqwen.errors import InputError
 from cybersecqwen.service.accounts import (
     add_key,
     add_user,
     any_account,
+    authenticate,
+    begin_session,
     find_key,
     find_session,
     list_keys,
-    log_in,
     log_out,
     remove_user,
     revoke_key,
@@ -25,6 +27,11 @@ from cybersecqwen.service.tables import ApiKey, LoginSession, User
 
 CHIEF = Actor("chief", "administrator")
 PASSWORD = "five words are enough here"
+
+
+def log_in(session: Session, name: str, password: str) -> str | None:
+    user = authenticate(session, name, password)
+    return user and begin_session(session, user)
 
 
 def test_a_user_logs_in_by_the_password_alone_until_removed(database: Database) -> None:
@@ -54,6 +61,17 @@ def test_a_user_logs_in_by_the_password_alone_until_removed(database: Database) 
         add_user(session, "ana", PASSWORD, role="reader", actor=CHIEF)
         assert not verify(session).broken
         assert PASSWORD not in "".join(event.details for event in events(session))
+
+
+def test_a_password_that_changes_meanwhile_begins_no_session(database: Database) -> None:
+    with database.write() as session:
+        add_user(session, "ana", PASSWORD, role="reviewer", actor=CHIEF)
+    with database.read() as session:
+        user = authenticate(session, "ana", PASSWORD)
+    with database.write() as session:
+        set_password(session, "ana", PASSWORD * 2, actor=CHIEF)
+        assert user
+        assert begin_session(session, user) is None
 
 
 def test_a_session_ends_by_itself(database: Database) -> None:

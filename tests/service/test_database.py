@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import text
+from postgres import Server
+from sqlalchemy import select, text
 
 from cybersecqwen.errors import InputError
 from cybersecqwen.service.database import Database, open_database
-from cybersecqwen.service.tables import Base
+from cybersecqwen.service.tables import Base, Record
 
 # The tables of SQLite's own index of descriptions.
 INDEX = {"record_texts", *(f"record_texts_{part}" for part in ("data", "idx", "docsize", "config"))}
@@ -25,11 +26,14 @@ def test_the_migrations_make_the_tables(database: Database) -> None:
         assert compare_metadata(context, Base.metadata) == []
 
 
-def test_many_may_start_at_once(tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    server = request.getfixturevalue("postgres")
-    for url in (f"sqlite:///{tmp_path / 'new.sqlite'}", server.create()):
+def test_many_may_start_at_once(tmp_path: Path, postgres: Server) -> None:
+    for url in (f"sqlite:///{tmp_path / 'new.sqlite'}", postgres.create()):
         with ThreadPoolExecutor(4) as threads:
             for opened in threads.map(open_database, [url] * 4):
+                with opened.read() as session:  # the schema is whole, and there once
+                    versions = session.scalars(text("SELECT version_num FROM alembic_version"))
+                    assert len(versions.all()) == 1
+                    assert session.scalars(select(Record)).all() == []
                 opened.close()
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import json
+
 import pytest
 from pydantic import ValidationError
 
@@ -92,7 +95,14 @@ def test_pages_show_each_record_once(database: Database, order: str) -> None:
     assert set(seen) == set(TEXTS)
 
 
-@pytest.mark.parametrize("after", ["x", "bnVsbA", "W10"])
+def place(*value: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
+
+
+@pytest.mark.parametrize(
+    "after",
+    ["x", "bnVsbA", "W10", place("2020", 1), place(1.0, 2**70), place(2**70, 1), place(1.0, True)],
+)
 def test_a_place_that_no_page_gave_is_refused(database: Database, after: str) -> None:
     with pytest.raises(InputError, match="none that a page gave"), database.read() as session:
         page(session, Filters(), after=after)

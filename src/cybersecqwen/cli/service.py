@@ -161,6 +161,8 @@ def _run(settings: ServiceSettings, listener: socket.socket) -> None:
     import uvicorn
     from uvicorn.supervisors import Multiprocess
 
+    from cybersecqwen.service.app import SETTINGS_VARIABLE, create_app
+
     common: dict[str, Any] = {
         "log_config": None,
         "access_log": False,
@@ -168,13 +170,11 @@ def _run(settings: ServiceSettings, listener: socket.socket) -> None:
         "timeout_graceful_shutdown": _GRACE,
     }
     if settings.workers == 1:
-        from cybersecqwen.service.app import create_app
-
         uvicorn.Server(uvicorn.Config(create_app(settings), **common)).run(sockets=[listener])
         return
     with TemporaryDirectory(prefix="cybersecqwen-metrics-") as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
-        os.environ["CYBERSECQWEN_SERVICE"] = settings.model_dump_json()
+        os.environ[SETTINGS_VARIABLE] = settings.model_dump_json()
         factory = "cybersecqwen.service.app:create_worker"
         config = uvicorn.Config(factory, factory=True, workers=settings.workers, **common)
         Multiprocess(config, [listener]).run()

@@ -146,8 +146,8 @@ def find_key(session: Session, digest: str) -> KeyHolder | None:
     return None if row is None else KeyHolder(_actor(row[1]), frozenset(row[0].scopes))
 
 
-def log_in(session: Session, name: str, password: str) -> str | None:
-    """Check a password, and return the secret of a new session; None where it is wrong.
+def authenticate(session: Session, name: str, password: str) -> User | None:
+    """Return the user whose password it is; None where it is wrong.
 
     It takes as long for a user that there is not.
     """
@@ -159,7 +159,13 @@ def log_in(session: Session, name: str, password: str) -> str | None:
         _hasher().verify(held, password[:_LONGEST])
     except (Argon2Error, InvalidHashError):
         return None
-    if user is None or user.disabled:
+    return None if user is None or user.disabled else user
+
+
+def begin_session(session: Session, user: User) -> str | None:
+    """Begin a session, and return its secret; None where the password is another by now."""
+    held = session.get(User, user.id, populate_existing=True)
+    if held is None or held.disabled or held.password != user.password:
         return None
     now = datetime.now(UTC)
     secret = secrets.token_urlsafe(32)

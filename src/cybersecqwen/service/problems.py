@@ -17,6 +17,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, Field
+from sqlalchemy.exc import DataError
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -161,6 +162,11 @@ def add_problem_handlers(app: FastAPI, *, page: ErrorPage | None = None) -> None
     async def on_our_error(request: Request, error: Any) -> Response:
         return problem_response(as_problem(error), request_id(request.scope))
 
+    async def on_value(request: Request, _error: Any) -> Response:
+        what = "the database cannot hold a value: it is too long, or has a NUL character"
+        return problem_response(ProblemError(422, what), request_id(request.scope))
+
+    app.add_exception_handler(DataError, on_value)
     app.add_exception_handler(HTTPException, on_http_error)
     app.add_exception_handler(RequestValidationError, on_invalid)
     app.add_exception_handler(ProblemError, on_problem)

@@ -242,7 +242,7 @@ def check_origin(origin: str, host: str, site: str = "") -> None:
     >>> check_origin("http://localhost:8080", "localhost:8080")
     """
     if origin:
-        foreign = urlsplit(origin).netloc.lower() != host.lower() if "://" in origin else True
+        foreign = origin.lower().partition("://")[1:] != ("://", host.lower())
     else:
         foreign = site in ("cross-site", "same-site")
     if foreign:

@@ -58,7 +58,7 @@ class Filters(BaseModel):
     abstained: bool | None = None
     min_severity: float | None = Field(default=None, ge=0, le=10)
     max_confidence: float | None = Field(default=None, ge=0, le=1)
-    import_id: int | None = None
+    import_id: int | None = Field(default=None, ge=1, lt=2**31)
 
     @field_validator("cwe")
     @classmethod
@@ -79,7 +79,7 @@ def page(session: Session, filters: Filters, *, limit: int = 50, after: str = ""
     column, descending = ORDERS[filters.order]
     query = select(Record).options(defer(Record.text))
     if after:
-        last = tuple_(*_parse(after))
+        last = tuple_(*_parse(after, column.type.python_type))
         key = tuple_(column, Record.id)
         query = query.where(key < last if descending else key > last)
     ordered = (column.desc(), Record.id.desc()) if descending else (column, Record.id)
@@ -109,10 +109,10 @@ def _cursor(record: Record, column: str) -> str:
     return base64.urlsafe_b64encode(value.encode()).decode().rstrip("=")
 
 
-def _parse(cursor: str) -> tuple[Any, int]:
+def _parse(cursor: str, kind: type) -> tuple[Any, int]:
     try:
         value, number = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        if not isinstance(value, int | float | str) or not isinstance(number, int):
+        if type(value) is not kind or type(number) is not int or not 0 < number < 2**31:
             raise TypeError
     except (ValueError, TypeError) as error:
         raise InputError("the place to go on from is none that a page gave") from error

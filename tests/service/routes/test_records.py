@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from postgres import Server
 from starlette.testclient import TestClient
 
 from cybersecqwen.errors import InputError
@@ -55,7 +56,14 @@ def test_pages_go_through_all_records_once(client: TestClient) -> None:
     assert again.status_code == 304
     assert client.get("/v1/records?state=decided").json()["records"] == []
     assert len(client.get("/v1/records?cwe=cwe-89&state=").json()["records"]) == 7
-    for wrong in ("after=x", "limit=0", "state=gone", "colour=red", "min_severity=11"):
+    for wrong in (
+        "after=x",
+        "limit=0",
+        "state=gone",
+        "colour=red",
+        "min_severity=11",
+        f"import_id={2**70}",
+    ):
         assert client.get(f"/v1/records?{wrong}").status_code == 422, wrong
 
 
@@ -185,6 +193,16 @@ def test_a_file_is_imported_once_and_names_what_it_refuses(
     assert again.headers["location"] == answer.headers["location"]
     assert again.headers["idempotency-replayed"] == "true"
     assert actions(client).count("import") == 1
+
+
+def test_what_postgresql_cannot_hold_is_refused(postgres: Server, tmp_path: Path) -> None:
+    app = create_app(ServiceSettings(database=postgres.create(), folder=tmp_path))
+    with TestClient(app, base_url="http://localhost") as client:
+        [row] = add(client)
+        answer = client.post(f"/v1/records/{row['id']}/comments", json={"text": "a\0b"})
+        assert (answer.status_code, "cannot hold" in answer.json()["detail"]) == (422, True)
+        assert client.get("/v1/records?text=a%00bc").status_code == 422
+        assert actions(client) == ["add"]
 
 
 def test_what_is_no_file_or_no_import_is_named(client: TestClient) -> None:

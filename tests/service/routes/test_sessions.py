@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from starlette.requests import Request
 from starlette.testclient import TestClient
 
+from cybersecqwen.service import accounts
 from cybersecqwen.service.accounts import add_key, add_user, revoke_key
 from cybersecqwen.service.app import create_app
 from cybersecqwen.service.authentication import COOKIE
@@ -106,8 +109,6 @@ def test_a_session_begins_by_a_form_and_ends(team: TestClient) -> None:
 
 
 def _request(client: TestClient) -> object:
-    from starlette.requests import Request
-
     cookie = f"{COOKIE}={client.cookies[COOKIE]}".encode()
     scope = {"type": "http", "headers": [(b"cookie", cookie)], "app": client.app}
     return Request(scope)
@@ -118,6 +119,28 @@ def test_a_login_without_its_token_or_with_a_foreign_target_goes_nowhere(team: T
     assert team.post("/login", data=form).status_code == 403
     for target in ("//evil.example", "https://evil.example", "/\\evil.example", "javascript:1"):
         assert sessions._own_page(target) == "/"
+
+
+def test_others_write_while_a_password_is_checked(
+    team: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hasher = accounts._hasher()
+
+    def verify(held: str, password: str) -> bool:
+        key(team, "ron", "classify")
+        return hasher.verify(held, password)
+
+    slow = SimpleNamespace(verify=verify, hash=hasher.hash)
+    monkeypatch.setattr(accounts, "_hasher", lambda: slow)
+    assert log_in(team) == 303
+
+
+def test_a_key_that_is_known_needs_no_database(team: TestClient) -> None:
+    classify = key(team, "ana", "classify")
+    assert team.post("/v1/classify", json=TEXT, headers=classify).status_code == 200
+    header = b"authorization", classify["authorization"].encode()
+    scope = {"type": "http", "headers": [header], "app": team.app}
+    assert team.app.state.authentication.is_known(Request(scope))  # type: ignore[attr-defined]
 
 
 def test_passwords_cannot_be_tried_at_will(

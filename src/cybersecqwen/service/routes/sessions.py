@@ -9,9 +9,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from cybersecqwen.service.accounts import SESSION_HOURS, log_in, log_out
+from cybersecqwen.service.accounts import SESSION_HOURS, authenticate, begin_session, log_out
 from cybersecqwen.service.authentication import COOKIE
-from cybersecqwen.service.problems import ProblemError
 from cybersecqwen.service.protection import RateLimit
 
 if TYPE_CHECKING:
@@ -52,8 +51,12 @@ async def login(request: Request) -> Response:
 
 
 def _log_in(database: Database, name: str, password: str) -> str | None:
+    with database.read() as session:  # others write while it hashes
+        user = authenticate(session, name, password)
+    if user is None:
+        return None
     with database.write() as session:
-        return log_in(session, name, password)
+        return begin_session(session, user)
 
 
 def _own_page(target: str) -> str:
@@ -63,9 +66,7 @@ def _own_page(target: str) -> str:
 
 
 def _refused(request: Request, target: str, error: str, status: int) -> Response:
-    page = getattr(request.app.state, "login_page", None)
-    if page is None:
-        raise ProblemError(status, error)
+    page = request.app.state.login_page
     answer: Response = page(request, target=target, error=error, status=status)
     return answer
 
