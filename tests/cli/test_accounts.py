@@ -37,6 +37,8 @@ def test_accounts_are_added_listed_and_removed(tmp_path: Path) -> None:
     assert run("revoke", "siem").exit_code == 0
     assert "revoked" in run("list").output
     assert run("remove", "ana").exit_code == 0
+    added = run("add", "ada", "--role", "administrator", typed=f"{PASSWORD}\n")
+    assert "ada may log in: administrator" in added.output
     assert "removed" in run("list").output
     gone = run("remove", "ana")
     assert (gone.exit_code, "no user 'ana'" in gone.output) == (1, True)

@@ -43,7 +43,7 @@ def add(name: str, role: Any, database: str) -> None:
         from cybersecqwen.service.accounts import add_user
 
         add_user(session, name, password, role=role, actor=local_actor())
-    say(f"{name} may log in as a {role}", err=True)
+    say(f"{name} may log in: {role}", err=True)
 
 
 @accounts.command()

@@ -22,6 +22,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.routing import Match
 
 from cybersecqwen.errors import CyberSecQwenError, EngineError, InputError, clean
 from cybersecqwen.files import Json
@@ -36,6 +37,7 @@ _log = logging.getLogger(__name__)
 Responses = dict[int | str, dict[str, Any]]
 
 MEDIA_TYPE = "application/problem+json"
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _MOST_ERRORS = 20  # of one body that are listed
 _STATUS: dict[type[CyberSecQwenError], int] = {
     ConflictError: 409,
@@ -134,6 +136,18 @@ def _pointer(place: Sequence[str | int]) -> str:
     return "".join(["#", *(f"/{part.replace('~', '~0').replace('/', '~1')}" for part in parts)])
 
 
+def _allowed(request: Request) -> list[str]:
+    """Return the methods that a path takes: the header of the router names those of one route."""
+    return [
+        method
+        for method in _METHODS
+        if any(
+            route.matches({**request.scope, "method": method})[0] is Match.FULL
+            for route in request.app.routes
+        )
+    ]
+
+
 ErrorPage = Callable[[Request, int, str], Response]
 
 
@@ -145,12 +159,14 @@ def add_problem_handlers(app: FastAPI, *, page: ErrorPage | None = None) -> None
         detail = str(error.detail)
         if error.status_code == 404 and detail == "Not Found":
             detail = f"there is nothing at {request.url.path}"
-        elif error.status_code == 405:
-            allowed = (error.headers or {}).get("Allow", "other methods")
-            detail = f"{request.method} does not work here, {allowed} does"
+        headers = error.headers
+        if error.status_code == 405:
+            allowed = _allowed(request)
+            headers = {"Allow": ", ".join(allowed)}
+            detail = f"{request.method} does not work here (use {' or '.join(allowed)})"
         if page and _wants_page(request):
             return await run_in_threadpool(page, request, error.status_code, detail)
-        problem = ProblemError(error.status_code, detail, headers=error.headers)
+        problem = ProblemError(error.status_code, detail, headers=headers)
         return problem_response(problem, request_id(request.scope))
 
     async def on_invalid(request: Request, error: Any) -> Response:

@@ -43,7 +43,15 @@ class Questions:
     ) -> tuple[Answer, tuple[str, ...]]:
         self.asked.append((question.text, tuple(about)))
         rests = Evidence(
-            "T1059", "<b>Shell</b>", "technique", "description", "https://a.example", 1.0
+            "T1059",
+            "<b>Shell</b>",
+            "technique",
+            "description",
+            "https://a.example",
+            1.0,
+            other="M1042",
+            other_name="<i>Removal</i>",
+            other_url="https://b.example",
         )
         return Answer(f"about {question.text}", 0.9, True, (rests,)), ("T1059",)
 

@@ -38,12 +38,24 @@ def test_a_conversation_goes_on_from_what_the_page_holds(console: Console) -> No
     assert ["CWE-89" in page, "about What is T1059?" in page] == [True, True]
 
 
+def test_evidence_names_the_second_entry_that_it_is_about(console: Console) -> None:
+    page = console.post("/ask", question="What is T1059?").text
+    assert '<a href="https://b.example" rel="noreferrer noopener" target="_blank">M1042</a>' in page
+    assert "&lt;i&gt;Removal&lt;/i&gt;" in page
+
+
+def test_the_address_of_a_classified_text_opens_the_page(console: Console) -> None:
+    assert "Classify a text" in console.get("/classify").text
+
+
 def test_a_conversation_brings_no_address_that_runs_something(console: Console) -> None:
     page = console.post("/ask", question="What is T1059?").text
     turns = json.loads(hidden(page, "turns"))
-    turns[0]["evidence"][0]["url"] = "javascript:alert(1)"
-    answer = console.post("/ask", question="and?", turns=json.dumps(turns))
-    assert (answer.status_code, "javascript:" in answer.text) == (422, False)
+    for name in ("url", "other_url"):
+        rests = turns[0]["evidence"][0] | {name: "javascript:alert(1)"}
+        held = json.dumps([turns[0] | {"evidence": [rests]}])
+        answer = console.post("/ask", question="and?", turns=held)
+        assert (answer.status_code, "javascript:" in answer.text) == (422, False)
 
 
 def test_a_question_that_is_refused_stays_typed(console: Console) -> None:

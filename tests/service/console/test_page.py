@@ -11,7 +11,7 @@ from cybersecqwen.analyst.classification import Given
 from cybersecqwen.service.console.page import Figures
 from cybersecqwen.service.console.text_marks import pieces, shown
 
-from .conftest import Console
+from .conftest import Console, visible
 
 HOSTILE = "<img src=x onerror=alert(1)>\"'</textarea><script>alert(1)</script>"
 PAGES = (
@@ -39,6 +39,13 @@ def hostile(console: Console) -> Console:
     console.post("/queue/filters", name=HOSTILE, query="state=any")
     console.post("/imports", file=(HOSTILE.replace("/", "-"), HOSTILE.encode() + b"\n{"))
     return console
+
+
+def test_characters_that_do_not_show_are_counted(console: Console) -> None:
+    console.add(Given("one", "SQL\u200b injection."), Given("two", "S\u200bQ\u200bL injection."))
+    one, two = (visible(console.get(f"/records/{n}").text) for n in (1, 2))
+    assert "1 character that does not show is written as its number." in one
+    assert "2 characters that do not show are written as their numbers." in two
 
 
 class Elements(HTMLParser):

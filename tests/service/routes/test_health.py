@@ -82,3 +82,10 @@ def test_an_error_of_ours_is_a_problem_that_says_nothing_of_it(
     assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")
     assert "1234" not in answer.text
     assert answer.json()["request_id"] == answer.headers["x-request-id"]
+
+
+def test_a_method_that_does_not_work_is_told_which_do(client: TestClient) -> None:
+    answer = client.put("/v1/records")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")
+    assert answer.json()["detail"] == "PUT does not work here (use GET or POST)"
+    assert client.get("/v1/classify").headers["allow"] == "POST"

@@ -26,6 +26,7 @@ _TURNS = 20  # of a conversation that stay on the page
 _EVIDENCE = 5  # of an answer
 _PASSAGE = 400  # characters
 _LONGEST = 20_000  # characters of a text or question
+_URL = r"^(https?://.*)?$"
 
 
 class Reference(BaseModel):
@@ -34,8 +35,11 @@ class Reference(BaseModel):
     id: str = Field(max_length=100)
     name: str = Field(max_length=500)
     section: str = Field(max_length=100)
-    url: str = Field(pattern=r"^(https?://.*)?$", max_length=2000)
+    url: str = Field(pattern=_URL, max_length=2000)
     passage: str = Field(max_length=2 * _PASSAGE)
+    other: str = Field("", max_length=100)  # a second entry that the passage is about
+    other_name: str = Field("", max_length=500)
+    other_url: str = Field("", pattern=_URL, max_length=2000)
 
 
 class Turn(BaseModel):
@@ -52,6 +56,7 @@ _Turns = TypeAdapter(list[Turn])
 
 
 @router.get("/ask")
+@router.get("/classify")  # where the address of its result is opened anew
 def ask_page(request: Request, visit: Visited) -> Response:
     """Show the page on which questions are asked and texts classified."""
     return _page(request, visit, [])
@@ -123,8 +128,11 @@ def _turn(text: str, options: tuple[str, ...], answer: Answer) -> Turn:
             id=one.id[:100],
             name=one.name[:500],
             section=one.section[:100],
-            url=one.url if one.url.startswith(("https://", "http://")) else "",
+            url=_web_address(one.url),
             passage=one.passage[:_PASSAGE],
+            other=one.other[:100],
+            other_name=one.other_name[:500],
+            other_url=_web_address(one.other_url),
         )
         for one in answer.evidence[:_EVIDENCE]
     ]
@@ -135,3 +143,7 @@ def _turn(text: str, options: tuple[str, ...], answer: Answer) -> Turn:
         covered=answer.covered,
         evidence=evidence,
     )
+
+
+def _web_address(url: str) -> str:
+    return url if url.startswith(("https://", "http://")) else ""
