@@ -31,12 +31,9 @@ class Cusum:
         self._limit, self._alike = limit, alike
         self.sum = 0.0
 
-    def add(self, right: int, answers: int, before: float | None = None) -> bool:
-        """Take in a window, and tell whether it raises the alarm.
-
-        `before` is the share that is expected of this window, where windows differ in that.
-        """
-        ratio = log_likelihood_ratio(right, answers, before or self._before, self._drop)
+    def add(self, right: int, answers: int) -> bool:
+        """Take in a window, and tell whether it raises the alarm."""
+        ratio = log_likelihood_ratio(right, answers, self._before, self._drop)
         self.sum = max(0.0, self.sum + ratio / (1 + max(answers - 1, 0) * self._alike))
         if self.sum < self._limit:
             return False
