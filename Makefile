@@ -41,11 +41,11 @@ model: $(VENV)/.train ## Train the small language model on two CPU cores, and wr
 	env -u OMP_NUM_THREADS $(BIN)/cybersecqwen run smollm2-135m-cpu \
 	  $(if $(RECORDS),--records $(RECORDS)) $(if $(BENCHMARK),--benchmark $(BENCHMARK))
 
-test: setup ## Run the tests that need no real inputs; T=tests/engines runs some, T="-m shared" the others
-	$(BIN)/python -m pytest $(PARALLEL) $(if $(COVERAGE),--cov --cov-report=term:skip-covered) $(or $(T),-m "not shared")
+test: setup ## Run the tests that need no real inputs and no long time; T=tests/engines runs some
+	$(BIN)/python -m pytest $(PARALLEL) $(if $(COVERAGE),--cov --cov-report=term:skip-covered) $(or $(T),-m "not shared and not long")
 
 test-fast: setup ## Run the tests that take no model, network or large input: about a minute
-	$(BIN)/python -m pytest $(PARALLEL) -m "not slow and not shared" $(T)
+	$(BIN)/python -m pytest $(PARALLEL) -m "not slow and not shared and not long" $(T)
 
 check: setup ## Check format, lint, types, import layers, and known faults of dependencies
 	$(BIN)/ruff format --check .
