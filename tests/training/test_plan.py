@@ -11,8 +11,9 @@ import pytest
 from cybersecqwen.config import Recipe, load_recipe
 from cybersecqwen.errors import RecipeError
 from cybersecqwen.files import read_json
+from cybersecqwen.training.memory import Size
 from cybersecqwen.training.packing import PACKED
-from cybersecqwen.training.plan import Device, Plan, Rows, Size, make_plan
+from cybersecqwen.training.plan import Device, Plan, Rows, make_plan
 from cybersecqwen.training.sft import make_trainer
 
 from .conftest import files_of, gemma, tiny

@@ -13,19 +13,17 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from cybersecqwen.config import Recipe
 from cybersecqwen.engines.memory import free_memory
 from cybersecqwen.errors import RecipeError
+from cybersecqwen.training.memory import Size, training_memory
 from cybersecqwen.training.packing import PACKED
 
 _LARGEST_HEAD = 256  # of the kernels for sequences of varying length
 _ENOUGH = {"cuda": 16_384, "cpu": 2_048}  # tokens at once, beyond which nothing got faster
-_USABLE = 0.9  # of the memory that is free
-_FIXED = 1_500_000_000  # bytes of libraries, kernels and data
-_ADAM = 16  # bytes of a trained number: itself, its gradient and two moments in float32
-_TILE = (4_096, 32_768, 16)  # tokens and words that TRL's loss has logits of at once; bytes of each
+USABLE = 0.9  # of the memory that is free
 
 
 class Device(NamedTuple):
@@ -44,32 +42,6 @@ class Device(NamedTuple):
             free = free_memory("cuda")
             return cls("cuda", free, ("varlen",) if find_spec("torch.nn.attention.varlen") else ())
         return cls("cpu", free_memory("cpu") // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
-
-
-class Size(NamedTuple):
-    """The numbers of a model that memory depends on."""
-
-    parameters: int
-    trained: int
-    layers: int
-    hidden: int
-    intermediate: int
-    heads: int
-    head_size: int  # the largest
-
-    @classmethod
-    def of(cls, model: Any) -> Size:
-        """Read the numbers off a model with its adapter."""
-        trained, total = model.get_nb_trainable_parameters()
-        # As a dict: of some models, sizes differ by layer.
-        sizes = model.config.get_text_config().to_dict()
-        heads = sizes["num_attention_heads"]
-        usual = sizes["hidden_size"] // heads
-        head = max(sizes.get(name) or usual for name in ("head_dim", "global_head_dim"))
-        return cls(
-            total, trained, sizes["num_hidden_layers"], sizes["hidden_size"],
-            sizes["intermediate_size"], heads, head,
-        )  # fmt: skip
 
 
 class Rows(NamedTuple):
@@ -113,9 +85,15 @@ def make_plan(recipe: Recipe, size: Size, rows: Rows, device: Device) -> Plan:
     if recipe.training.checkpointing is not None:
         ways = [recipe.training.checkpointing]
     sizes = _micro_batches(recipe, rows, device)
-    room = int(device.memory * _USABLE)
+    room = int(device.memory * USABLE)
     needs = {
-        (micro, again): _memory(recipe, size, rows.tokens(micro), again)
+        (micro, again): training_memory(
+            size,
+            rows.tokens(micro),
+            recipe.model.precision,
+            dropout=recipe.adapter.dropout > 0,
+            checkpointing=again,
+        )
         for again in ways
         for micro in sizes
     }
@@ -191,24 +169,3 @@ def _attention(recipe: Recipe, size: Size, device: Device) -> tuple[str, str]:
     if "varlen" in device.kernels:
         return PACKED, "PyTorch's kernel for examples of varying length"
     return "flex_attention", "PyTorch has no kernel for examples of varying length here"
-
-
-def _memory(recipe: Recipe, size: Size, tokens: int, checkpointing: bool) -> int:
-    """Estimate the bytes that a step of `tokens` tokens at once takes at its highest.
-
-    What a layer keeps for the backward pass was counted on Llama and Qwen3 layers with LoRA on all
-    projections, see docs/lab/training.md.
-    """
-    width = 2 if recipe.model.precision == "bfloat16" else 4
-    dropped = recipe.adapter.dropout > 0  # each projection then keeps an input of its own
-    attended = size.heads * size.head_size
-    kept = (
-        (20 + 10 * width * dropped) * size.hidden
-        + (4 + 2 * dropped) * width * size.intermediate
-        + (5 + 2 * dropped) * width * attended
-    )
-    layers = size.layers * size.hidden * width + kept if checkpointing else size.layers * kept
-    rows, words, each = _TILE
-    head = min(tokens, rows) * words * each + tokens * size.hidden * 12
-    weights = (size.parameters - size.trained) * width + size.trained * _ADAM
-    return weights + tokens * layers + head + _FIXED

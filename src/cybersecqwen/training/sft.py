@@ -36,6 +36,7 @@ from cybersecqwen.training.base import (
     pin_revision,
 )
 from cybersecqwen.training.journal import journal, log_rows, newest_checkpoint, tensorboard
+from cybersecqwen.training.memory import Size
 from cybersecqwen.training.packing import (
     PACKED,
     PackedBatch,
@@ -43,7 +44,7 @@ from cybersecqwen.training.packing import (
     predict_learned_only,
     register_packed_attention,
 )
-from cybersecqwen.training.plan import Device, Plan, Rows, Size, make_plan
+from cybersecqwen.training.plan import Device, Plan, Rows, make_plan
 
 _log = logging.getLogger(__name__)
 
