@@ -108,6 +108,7 @@ _SECTIONS = {
         "serving.parity",
         "hub.push",
         "hub.pull",
+        "doctor.doctor",
     ),
 }
 for _title, _commands in _SECTIONS.items():

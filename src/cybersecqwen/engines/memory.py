@@ -3,8 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
-_CGROUP = Path("/sys/fs/cgroup")  # of a container, which may be allowed less than the machine has
+CGROUP = Path("/sys/fs/cgroup")  # of a container, which may be allowed less than the machine has
+_MEMINFO = Path("/proc/meminfo")
+# Limit and use, by the newer and by the older kind of control groups.
+_LIMITS = (
+    ("memory.max", "memory.current"),
+    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+)
+
+
+class Memory(NamedTuple):
+    """The main memory in bytes, and whether a container's limit is what counts."""
+
+    total: int
+    free: int
+    limited: bool = False
 
 
 def free_memory(device: str) -> int:
@@ -14,11 +29,28 @@ def free_memory(device: str) -> int:
 
         torch.cuda.empty_cache()  # what PyTorch keeps for itself counts as free
         return int(torch.cuda.mem_get_info()[0])
-    import psutil
+    return main_memory().free
 
-    free = int(psutil.virtual_memory().available)
-    try:
-        limit, used = ((_CGROUP / f"memory.{what}").read_text() for what in ("max", "current"))
-    except OSError:  # no container, or the older kind of control groups
-        return free
-    return free if limit.strip() == "max" else max(0, min(free, int(limit) - int(used)))
+
+def main_memory() -> Memory:
+    """Return the memory of the machine, or of its container where that is allowed less."""
+    machine = _machine()
+    for names in _LIMITS:
+        try:
+            limit, used = (int((CGROUP / name).read_text()) for name in names)
+        except (OSError, ValueError):  # no container, or "max"
+            continue
+        if limit < machine.total:
+            return Memory(limit, max(0, min(machine.free, limit - used)), limited=True)
+    return machine
+
+
+def _machine() -> Memory:
+    if not _MEMINFO.is_file():  # no Linux
+        import psutil
+
+        machine = psutil.virtual_memory()
+        return Memory(int(machine.total), int(machine.available))
+    lines = _MEMINFO.read_text(encoding="utf-8").splitlines()
+    kibibytes = {name: int(rest.split()[0]) for name, _, rest in (x.partition(":") for x in lines)}
+    return Memory(kibibytes["MemTotal"] << 10, kibibytes["MemAvailable"] << 10)

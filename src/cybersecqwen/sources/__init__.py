@@ -50,7 +50,7 @@ from cybersecqwen.sources import (
     record_table,
     sarif,
 )
-from cybersecqwen.sources.feed import Feed
+from cybersecqwen.sources.feed import USUAL_DAYS, Feed
 from cybersecqwen.sources.recordstore import database, query
 
 
@@ -106,6 +106,11 @@ ACCEPTED = (
 )
 _MEMBERS = (".json", ".xml")  # files of a folder or archive to look into, also packed
 _SEEKABLE = (ZIP, record_table.MAGIC, database.MAGIC)  # whose readers do not take a stream
+
+
+def stale_after(name: str) -> int:
+    """Return after how many days a feed is stale, also one that only other versions have."""
+    return FEEDS[name].stale_after if name in FEEDS else USUAL_DAYS
 
 
 def recognise_head(head: Head) -> Feed | None:

@@ -200,6 +200,7 @@ FEED = Feed(
     CVE_LIST,
     "CVE JSON 5 (the CVE List and CISA's Vulnrichment)",
     url=_URL,
+    stale_after=3,
     recognise=cve_json.recognise,
     read=cve_json.read,
     parse=lambda data, where, _: iter((cve_json.read_record(data, where),)),

@@ -115,6 +115,7 @@ FEED = Feed(
     "FIRST's EPSS scores of a day",
     EpssScores,
     url="https://epss.empiricalsecurity.com/epss_scores-current.csv.gz",
+    stale_after=3,
     recognise=_recognise,
     read=_read,
     fetch=fetch_file,

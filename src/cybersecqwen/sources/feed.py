@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -18,6 +19,8 @@ from cybersecqwen.records import Knowledge, Vulnerability
 from cybersecqwen.sources.download import Check, RetryPolicy, download
 from cybersecqwen.sources.recordstore.session import Session, update_release
 from cybersecqwen.sources.recordstore.versions import Changes
+
+USUAL_DAYS = 45  # after which a feed is stale that changes with its releases
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +45,25 @@ class Feed:
     `read` yields what the file holds, objects of `kind`. A record that it cannot read goes to
     `report`, which raises it unless told otherwise. `parse` reads one JSON object of records.
     `fetch` lists the files that it brought. `update` brings into the record store what is new, and
-    yields what each part of it changed.
+    yields what each part of it changed. What came is stale after `stale_after` days.
     """
 
     name: str
     title: str
     kind: type[Any] = Vulnerability
     url: str = ""
+    stale_after: int = USUAL_DAYS
     recognise: Callable[[Head], bool] | None = None
     read: Callable[[Path, Report], Iterator[Any]] | None = None
     parse: Parse | None = None
     fetch: Callable[[FetchOptions], list[Path]] | None = None
     update: Callable[[Session], Iterator[Changes]] | None = None
+
+
+def days_since(at: str, now: datetime | None = None) -> float | None:
+    """Return how many days ago a time in ISO 8601 was; None for an empty one."""
+    now = now or datetime.now(UTC)
+    return (now - datetime.fromisoformat(at)).total_seconds() / 86_400 if at else None
 
 
 def fetch_file(options: FetchOptions) -> list[Path]:

@@ -171,6 +171,7 @@ FEED = advisory_feed(
     recognise=_recognise,
     records=_records,
     url=_URL,
+    stale_after=3,
     fetch=fetch_file,
     update=_update,
 )

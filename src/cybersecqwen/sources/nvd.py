@@ -184,6 +184,7 @@ FEED = Feed(
     "nvd",
     "NVD JSON 2.0 (yearly feeds and API pages)",
     url="https://nvd.nist.gov/feeds/json/cve/2.0",
+    stale_after=3,
     recognise=nvd_json.recognise,
     read=nvd_json.read,
     parse=nvd_json.read_object,

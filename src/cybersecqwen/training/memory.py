@@ -70,7 +70,7 @@ class Base(NamedTuple):
     def from_config(cls, config: Json) -> Base:
         """Count a dense model's numbers; what `config` says itself under such a name stands."""
         words, hidden, inner, layers, heads = (
-            config[f"{name}"]
+            int(config[name])
             for name in (
                 "vocab_size",
                 "hidden_size",
@@ -79,31 +79,34 @@ class Base(NamedTuple):
                 "num_attention_heads",
             )
         )
-        head = config.get("head_dim") or hidden // heads
-        attended, kept = heads * head, config["num_key_value_heads"] * head
+        head = int(config.get("head_dim") or hidden // heads)
+        attended, kept = heads * head, int(config["num_key_value_heads"]) * head
         matrices = hidden * (2 * attended + 2 * kept + 3 * inner)
         norms = 2 * hidden + (2 * head if config["model_type"] == "qwen3" else 0)
         embedding = words * hidden * (1 if config.get("tie_word_embeddings") else 2)
-        counted = {
-            "parameters": embedding + layers * (matrices + norms) + hidden,
-            "embedding": embedding,
-            "cached": 2 * layers * kept,
-            "adapted": layers * (7 * hidden + 2 * attended + 2 * kept + 3 * inner),
-        }
-        numbers = [config.get(name, number) for name, number in counted.items()]
-        return cls(*numbers, words, layers, hidden, inner, heads, head)
+        adapted = layers * (7 * hidden + 2 * attended + 2 * kept + 3 * inner)
+        return cls(
+            config.get("parameters", embedding + layers * (matrices + norms) + hidden),
+            config.get("embedding", embedding),
+            config.get("cached", 2 * layers * kept),
+            config.get("adapted", adapted),
+            words, layers, hidden, inner, heads, head,
+        )  # fmt: skip
 
     def with_adapter(self, adapter: Adapter) -> Size:
-        """Return the numbers with a LoRA on all projections, and on what is trained whole."""
+        """Return the numbers with a LoRA on all projections and with what is trained whole."""
         trained = adapter.r * self.adapted + bool(adapter.modules_to_save) * self.embedding
-        return Size(
-            self.parameters + trained, trained, self.layers, self.hidden,
-            self.intermediate, self.heads, self.head_size,
-        )  # fmt: skip
+        return self._size(self.parameters + trained, trained)
 
     def trained_whole(self) -> Size:
         """Return the numbers where there is no adapter and every number is trained."""
-        return self.with_adapter(_NO_ADAPTER)._replace(trained=self.parameters)
+        return self._size(self.parameters, self.parameters)
+
+    def _size(self, parameters: int, trained: int) -> Size:
+        return Size(
+            parameters, trained, self.layers, self.hidden,
+            self.intermediate, self.heads, self.head_size,
+        )  # fmt: skip
 
     def weights(self, precision: str) -> int:
         """Return the bytes of the weights; in fewer than 16 bits embeddings stay bfloat16."""
@@ -112,7 +115,6 @@ class Base(NamedTuple):
         return round((looked_up + (self.parameters - self.embedding) * bits) / 8)
 
 
-_NO_ADAPTER = Adapter.model_construct(r=0, modules_to_save=())
 _TABLE = tomllib.loads(Path(__file__).with_name("sizes.toml").read_text(encoding="utf-8"))
 BASES = {name: Base.from_config(config) for name, config in _TABLE.items()}
 

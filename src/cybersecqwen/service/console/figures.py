@@ -15,11 +15,11 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from cybersecqwen.benchmark.statistics import wilson
 from cybersecqwen.service.tables import FeedUpdate, Record, Review
+from cybersecqwen.sources import stale_after
+from cybersecqwen.sources.feed import days_since
 
 BINS = 10  # of the confidence
 _DAYS, _MONTHS = 28, 12
-FEED_DAYS = {"nvd": 3, "cvelist": 3, "kev": 3, "epss": 3}  # until a feed is overdue
-_USUAL_DAYS = 45  # of a feed that changes with its releases
 
 
 class Share(NamedTuple):
@@ -170,18 +170,13 @@ def reviewers(session: Session) -> list[tuple[str, dict[str, int]]]:
 
 def feeds(session: Session, now: datetime | None = None) -> list[FeedAge]:
     """Return how long ago each feed last succeeded."""
-    now = now or datetime.now(UTC)
     return [
         FeedAge(
             row.feed,
-            _days(row.succeeded_at, now),
-            FEED_DAYS.get(row.feed, _USUAL_DAYS),
+            days_since(row.succeeded_at, now),
+            stale_after(row.feed),
             row.changed_at,
             row.error,
         )
         for row in session.scalars(select(FeedUpdate).order_by(FeedUpdate.feed))
     ]
-
-
-def _days(at: str, now: datetime) -> float | None:
-    return (now - datetime.fromisoformat(at)).total_seconds() / 86_400 if at else None

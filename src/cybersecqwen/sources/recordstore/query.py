@@ -139,6 +139,12 @@ def history(path: Path, cve_id: str) -> list[Json]:
         ]
 
 
+def checked(path: Path) -> dict[str, str]:
+    """Return when each feed was last brought up to date, by the clock of the machine that did."""
+    with open_for_reading(path) as connection:
+        return dict(map(tuple, connection.execute("SELECT feed, checked FROM feeds ORDER BY feed")))
+
+
 def status(path: Path) -> Json:
     """Return what the store holds and how far each feed has come."""
     with open_for_reading(path) as connection:
