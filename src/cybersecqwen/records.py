@@ -22,6 +22,17 @@ class Cvss(NamedTuple):
     score: float | None = None  # 0 to 10
 
 
+class AffectedProduct(NamedTuple):
+    """A product that a source says is affected, in the source's own spelling.
+
+    The vendor of a package is its ecosystem, such as PyPI.
+    """
+
+    vendor: str  # "" where the source names none
+    product: str
+    versions: str = ""  # such as ">= 2.0, < 2.15.0; 2.16", "" where none are told
+
+
 @dataclass(frozen=True, slots=True)
 class Vulnerability:
     """One CVE record, its weakness labels kept apart by who gave them.
@@ -46,6 +57,7 @@ class Vulnerability:
     modified: str = field(default="", compare=False)
     where: str = field(default="", compare=False)  # file:position it was read from
     cwe_reviewed: tuple[str, ...] = ()  # by a verdict of our own, not upstream's
+    affected: tuple[AffectedProduct, ...] = ()
 
 
 class KnownExploitation(NamedTuple):

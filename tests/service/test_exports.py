@@ -39,6 +39,9 @@ TEXTS = {
     "TICKET-5": ("Path traversal in the download of Foo.", None),
 }
 DECIDED = {"CVE-2030-1001": "CWE-89", "CVE-2030-1002": "CWE-121", "TICKET-5": "CWE-22"}
+AFFECTED = {
+    "CVE-2030-1003": [["Acme", "Portal", ">= 2.0, < 2.4"], ["Acme", "Desk", ""], ["", "foo", "1"]],
+}
 EVERY = Filters(state=None)
 sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
@@ -47,6 +50,7 @@ def row(name: str, text: str, vector: str | None) -> dict[str, Any]:
     labels = {"cwe_nvd": ["CWE-20"], "cwe_cna": ["CWE-89"], "cwe_cisa_adp": []}
     cvss = [["nvd", vector[5:8], vector, None]] if vector else None
     about = {"assigner": None, "description_source": None, "cvss3_vector": None, "cvss": cvss}
+    about["affected"] = AFFECTED.get(name)
     return {"cve_id": name, "published": "2030-02-03", "description": text, **labels, **about}
 
 
@@ -99,6 +103,8 @@ def test_what_a_format_says_is_read_back(name: str, reviewed: Database, tmp_path
     assert labels == {key: (cwe,) for key, cwe in DECIDED.items() if key in expected}
     if name in ("csaf", "cyclonedx", "defectdojo"):
         assert got["CVE-2030-1001"].record.cvss3_vector == V31
+    for key, products in AFFECTED.items() if name in ("csaf", "cyclonedx") else ():
+        assert [list(one) for one in got[key].record.affected] == products
     assert head(reviewed) in text
     assert "the secret verdict" not in text and "CWE-1004" not in text
     assert "\u202e" not in text
@@ -149,10 +155,15 @@ def test_the_documents_have_what_their_formats_ask_for(reviewed: Database) -> No
     assert {rule["id"] for rule in run["tool"]["driver"]["rules"]} >= {
         result["ruleId"] for result in run["results"]
     }
+    desk = {"name": "Acme Desk", "product_id": "product-2"}
+    [acme, _] = csaf["product_tree"]["branches"]
+    assert [one["branches"][0]["product"] for one in acme["branches"]][1] == desk
+    assert csaf["vulnerabilities"][2]["product_status"]["known_affected"][1] == "product-2"
     findings = {one["unique_id_from_tool"]: one for one in dojo["findings"]}
     assert findings["CVE-2030-1003"]["false_p"] and not findings["CVE-2030-1003"]["active"]
     assert findings["CVE-2030-1001"]["severity"] == "Critical"
     assert findings["TICKET-5"]["severity"] == "Info"
+    assert findings["CVE-2030-1003"]["impact"].startswith("Affected: Acme Portal >= 2.0, < 2.4 | ")
 
 
 @sqlite
@@ -163,6 +174,7 @@ def test_a_table_runs_no_formula_and_hides_no_row(reviewed: Database, tmp_path: 
     assert rows["CVE-2030-1004"]["text"].startswith("'=HYPERLINK")
     assert rows["CVE-2030-1001"]["reasons"] == "'=clear"
     assert rows["CVE-2030-1001"]["comments"] == "ben: seen"
+    assert rows["CVE-2030-1003"]["affected"] == "Acme Portal >= 2.0, < 2.4 | Acme Desk | foo 1"
     assert rows["CVE-2030-1004"]["cwe"] == rows["CVE-2030-1004"]["reviewers"] == ""
     assert " ana accept " in rows["CVE-2030-1001"]["events"]
     assert {one["audit_head"] for one in rows.values()} == {head(reviewed)}

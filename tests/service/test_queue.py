@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from cybersecqwen.analyst.classification import Given
 from cybersecqwen.errors import InputError
-from cybersecqwen.records import Vulnerability
+from cybersecqwen.records import AffectedProduct, Vulnerability
 from cybersecqwen.service.database import Database
 from cybersecqwen.service.imports import Importer
 from cybersecqwen.service.queue import Filters, count, page, similar, states
@@ -80,6 +80,20 @@ def test_a_description_that_changes_is_found_by_what_it_says_now(
     importer.add([Given("CVE-2030-1003", "A flaw in zip files.")], source="test", actor=ANA)
     assert names(database, text="zip files") == ["CVE-2030-1003"]
     assert names(database, text="Something is") == []
+
+
+def test_records_are_found_by_what_is_affected_now(database: Database, importer: Importer) -> None:
+    name, text = "CVE-2030-2001", "A flaw."
+    every = AffectedProduct("apache", "http_server"), AffectedProduct("Acme\0", "Log4j-core", "< 2")
+    for affected, missed in ((every, ["server http", "log", "%", "4"]), (every[:1], ["log4j"])):
+        record = Vulnerability(name, "2030-01-01", text, affected=affected)
+        importer.add([Given(name, text, record=record)] * 2, source="test", actor=ANA)
+        for product in ("http server", "Apache HTTP-Server", "HTTP_SERVER "):
+            assert names(database, product=product) == [name]
+        for product in missed:
+            assert names(database, product=product) == []
+    importer.add([Given(name, text)], source="test", actor=ANA)
+    assert names(database, product="http server") == []
 
 
 @pytest.mark.parametrize("order", ["urgency", "uncertainty", "severity", "newest"])

@@ -14,7 +14,7 @@ from sqlalchemy import select, update
 
 from cybersecqwen.analyst.classification import Given
 from cybersecqwen.errors import InputError
-from cybersecqwen.records import Cvss, Vulnerability
+from cybersecqwen.records import AffectedProduct, Cvss, Vulnerability
 from cybersecqwen.service.audit_trail import events
 from cybersecqwen.service.database import Database
 from cybersecqwen.service.imports import Importer
@@ -38,9 +38,15 @@ V31 = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"
 sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 
-def given(name: str, text: str, *, vector: str = "") -> Given:
-    cvss = (Cvss("nvd", "3.1", vector),) if vector else ()
-    return Given(name, text, record=Vulnerability(name, "2030-01-01", text, cvss=cvss))
+def given(name: str, text: str, *, vector: str = "", product: str = "") -> Given:
+    record = Vulnerability(
+        name,
+        "2030-01-01",
+        text,
+        cvss=(Cvss("nvd", "3.1", vector),) if vector else (),
+        affected=(AffectedProduct("acme", product),) if product else (),
+    )
+    return Given(name, text, record=record)
 
 
 def hook(database: Database, url: str = HOOK, private: bool = False, **how: Any) -> str:
@@ -71,10 +77,13 @@ def test_who_is_told_of_which_records(importer: Importer) -> None:
         given("CVE-2030-1002", "SQL injection in login.php of Foobar.", vector=V31),
         given("CVE-2030-1003", "SQL injection in login.php of Foo."),
         given("CVE-2030-1004", "An issue in Open  SSL has an impact.", vector=V31),
+        given("CVE-2030-1005", "SQL injection in login.php.", vector=V31, product="open_ssl"),
+        given("CVE-2030-1006", "SQL injection, as in Foo.", vector=V31, product="Bar"),
     ]
     importer.add(records, source="test", actor=ANA)
     first, second = waiting(database)
-    assert [one["id"] for one in first.body["records"]] == ["CVE-2030-1001", "CVE-2030-1004"]
+    told = [f"CVE-2030-100{number}" for number in (1, 4, 5)]
+    assert [one["id"] for one in first.body["records"]] == told
     told = first.body["records"][0]
     assert (told["suggested"], told["severity"]) == ("CWE-89", 9.8)
     assert (second.event, [one["id"] for one in second.body["records"]]) == (

@@ -60,6 +60,9 @@ def workplace() -> None:
     help="Only records in this state of their review.",
 )
 @click.option("--cwe", default="", metavar="CWE", help="Only records with this suggestion.")
+@click.option(
+    "--product", default="", metavar="NAME", help="Only records that affect this product."
+)
 @click.option("--kev", is_flag=True, help="Only those that CISA knows to be exploited.")
 @click.option("--held-out", is_flag=True, help="Only those that are never trained on.")
 @database_option
@@ -69,7 +72,12 @@ def export_(name: str, out: Path | None, database: str, held_out: bool, **chosen
         from cybersecqwen.service.exports import export
         from cybersecqwen.service.queue import Filters
     state = None if chosen["state"] == "all" else chosen["state"]
-    filters = Filters(state=state, cwe=chosen["cwe"], exploited=chosen["kev"] or None)
+    filters = Filters(
+        state=state,
+        cwe=chosen["cwe"],
+        product=chosen["product"],
+        exploited=chosen["kev"] or None,
+    )
     with opened_database(database) as opened:
         pieces = export(opened, name, filters, actor=local_actor(), held_out=held_out)
         if out:
@@ -183,7 +191,7 @@ def webhooks() -> None:
     required=True,
     help="What it is told of; may be repeated.",
 )
-@click.option("--product", "products", multiple=True, help="Only CVEs that name one; repeated.")
+@click.option("--product", "products", multiple=True, help="Only CVEs of one of these; repeated.")
 @click.option("--min-severity", type=click.FloatRange(0, 10), help="Only from this CVSS score on.")
 @click.option("--kev", is_flag=True, help="Only what CISA knows to be exploited.")
 @click.option("--private", is_flag=True, help="It may be in a private network.")

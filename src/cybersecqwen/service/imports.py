@@ -41,6 +41,7 @@ from cybersecqwen.files import Json, read_json
 from cybersecqwen.records import Vulnerability
 from cybersecqwen.service.audit_trail import append
 from cybersecqwen.service.database import Database
+from cybersecqwen.service.products import index
 from cybersecqwen.service.reviews import Actor, reopen
 from cybersecqwen.service.settings import ServiceSettings
 from cybersecqwen.service.tables import EXPLOITED, UNRATED, Import, ImportProblem, Record, utc_now
@@ -343,6 +344,10 @@ def _facts(record: Vulnerability | None, result: Classification, exploited: bool
         "exploited": exploited,
         "labels": [{"source": one.source, "cwe": one.cwe} for one in labels],
         "label": labels[0].cwe if labels else "",
+        "affected": [
+            {name: _storable(value) for name, value in one._asdict().items()}
+            for one in (record.affected if record else ())
+        ],
         "differs": bool(result.difference or conflict(labels)),
         "suggested": first.cwe if first else "",
         "confidence": confidence,
@@ -367,11 +372,18 @@ def _store(session: Session, rows: dict[str, Json], actor: Actor) -> dict[str, i
     ]
     if new:
         session.execute(insert(Record), new)
+        _index_new(session, {row["name"]: row["affected"] for row in new if row["affected"]})
         emit_records(session, new)
     changed = 0
     for name, record in held.items():
         changed += _update(session, record, rows[name], actor)
     return {"new": len(new), "changed": changed, "unchanged": len(held) - changed}
+
+
+def _index_new(session: Session, affected: dict[str, list[Json]]) -> None:
+    for some in _parts(list(affected)):
+        rows = session.execute(select(Record.id, Record.name).where(Record.name.in_(some)))
+        index(session, {number: affected[name] for number, name in rows})
 
 
 def _parts(names: list[str]) -> Iterator[list[str]]:
@@ -381,10 +393,12 @@ def _parts(names: list[str]) -> Iterator[list[str]]:
 
 def _update(session: Session, record: Record, row: Json, actor: Actor) -> bool:
     """Bring a record up to date, and tell whether anything that counts has changed."""
-    told = ("text_sha256", "severity", "exploited", "labels", "artifact")
+    told = ("text_sha256", "severity", "exploited", "labels", "affected", "artifact")
     if all(getattr(record, name) == row[name] for name in told):
         return False
     rewritten = record.text_sha256 != row["text_sha256"]
+    if record.affected != row["affected"]:
+        index(session, {record.id: row["affected"]})
     for name, value in row.items():
         setattr(record, name, value)
     record.classified_at = utc_now()

@@ -27,6 +27,7 @@ from cybersecqwen.cwe.identifiers import normalise_ids
 from cybersecqwen.cwe.rationale import STOP_WORDS
 from cybersecqwen.embedded.tokenizer import words
 from cybersecqwen.errors import InputError
+from cybersecqwen.service.products import concerning
 from cybersecqwen.service.reviews import STATES, State
 from cybersecqwen.service.tables import EXPLOITED, Record
 
@@ -52,6 +53,7 @@ class Filters(BaseModel):
     order: Order = "urgency"
     name: str = Field(default="", max_length=200)  # how it begins
     text: str = Field(default="", max_length=200)  # that the description contains
+    product: str = Field(default="", max_length=200)  # affected, by words of its name
     cwe: str = Field(default="", max_length=20)  # suggested
     exploited: bool | None = None
     differs: bool | None = None
@@ -138,6 +140,8 @@ def conditions(filters: Filters) -> list[ColumnElement[bool]]:
         chosen.append(Record.name.istartswith(filters.name, autoescape=True))
     if filters.text:
         chosen.append(_contains(filters.text))
+    if filters.product:
+        chosen.append(concerning(filters.product))
     if filters.min_severity is not None:
         chosen.append(Record.severity >= filters.min_severity)
     if filters.max_confidence is not None:

@@ -218,11 +218,20 @@ class CommentOutput(BaseModel):
     at: str
 
 
+class AffectedOutput(BaseModel):
+    """A product that a source says is affected."""
+
+    vendor: str = Field(description="Of a package, its ecosystem.")
+    product: str
+    versions: str = Field(examples=[">= 2.0, < 2.15.0; 2.16"])
+
+
 class RecordOutput(RecordSummary):
     """A record with its suggestion, verdicts and comments."""
 
     text: str
     vector: str
+    affected: list[AffectedOutput]
     labels: list[dict[str, Any]]
     classification: dict[str, Any]
     engine: str

@@ -48,6 +48,7 @@ class Record(Base):
     exploited: Mapped[bool] = mapped_column(default=False)
     labels: Mapped[list[Any]]  # [{"source": …, "cwe": …}]
     label: Mapped[str] = mapped_column(String(20), default="")  # the primary one
+    affected: Mapped[list[Any]] = mapped_column(default=list)  # [{"vendor", "product", "versions"}]
     differs: Mapped[bool] = mapped_column(default=False)  # from the suggestion, or among sources
     import_id: Mapped[int | None] = mapped_column(ForeignKey("imports.id"))
     imported_at: Mapped[str] = mapped_column(String(32))
@@ -93,6 +94,24 @@ class Record(Base):
         Index("records_by_decision", "state", "decided_at"),
         Index("records_by_import", "import_id"),
     )
+
+
+class Product(Base):
+    """The words of a vendor's and a product's name, by which records are found."""
+
+    __tablename__ = "products"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    words: Mapped[str] = mapped_column(String(510), unique=True)
+
+
+class RecordProduct(Base):
+    """That a record says that a product is affected."""
+
+    __tablename__ = "record_products"
+
+    product_id: Mapped[int] = mapped_column(ForeignKey("products.id"), primary_key=True)
+    record_id: Mapped[int] = mapped_column(ForeignKey("records.id"), primary_key=True, index=True)
 
 
 class Review(Base):

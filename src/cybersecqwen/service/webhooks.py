@@ -34,6 +34,7 @@ from cybersecqwen.errors import CyberSecQwenError, InputError, clean
 from cybersecqwen.files import Json
 from cybersecqwen.service.audit_trail import append
 from cybersecqwen.service.database import Database
+from cybersecqwen.service.products import is_of
 from cybersecqwen.service.reviews import Actor, ForbiddenError
 from cybersecqwen.service.tables import Delivery, Webhook, utc_now
 
@@ -80,9 +81,10 @@ def add_webhook(
 ) -> Webhook:
     """Add an address that is told of events, with a secret of its own.
 
-    `condition` may have `products` (words, one of which the description must contain),
-    `min_severity` and `exploited`. Raises InputError for an address that is none or, unless
-    `private` ones are allowed, of this machine or a private network.
+    `condition` may have `products` (names, one of which must be of what is affected, or stand in
+    the description of a record that does not say), `min_severity` and `exploited`. Raises
+    InputError for an address that is none or, unless `private` ones are allowed, of this machine
+    or a private network.
     """
     if not actor.may("administrator"):
         raise ForbiddenError(f"a {actor.role} may not add a webhook")
@@ -250,9 +252,13 @@ def _write(session: Session, webhook: Webhook, event: str, body: Json) -> None:
 
 def _matches(row: Json, condition: Json) -> bool:
     products = condition.get("products")
-    named = not products or any(_names(row["text"], product) for product in products)
+    named = not products or any(_concerns(row, product) for product in products)
     severe = row["severity"] >= condition.get("min_severity", row["severity"])
     return named and severe and (row["exploited"] or not condition.get("exploited"))
+
+
+def _concerns(row: Json, product: str) -> bool:
+    return is_of(row["affected"], product) if row["affected"] else _names(row["text"], product)
 
 
 def _names(text: str, product: str) -> bool:
@@ -274,6 +280,7 @@ def _told(row: Json) -> Json:
         "vector": row["vector"] or None,
         "exploited": row["exploited"],
         "labels": row["labels"],
+        "affected": row["affected"],
         "suggested": row["suggested"] or None,
         "confidence": row["confidence"],
         "needs_review": row["abstained"],

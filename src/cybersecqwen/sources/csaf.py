@@ -21,6 +21,7 @@ from cybersecqwen.errors import InputError
 from cybersecqwen.formats.archives import Head
 from cybersecqwen.formats.rows import Report
 from cybersecqwen.records import Vulnerability
+from cybersecqwen.sources.affected import Claim, affected
 from cybersecqwen.sources.feed import advisory_feed
 from cybersecqwen.sources.schema import (
     IsoTime,
@@ -39,6 +40,15 @@ from cybersecqwen.sources.schema import (
 _NOTES = ("description", "summary", "details", "general")  # the first of these is the text
 
 
+# The part of a claim that the name of a branch is, by its category.
+_PARTS = {
+    "vendor": "vendor",
+    "product_name": "product",
+    "product_version": "versions",
+    "product_version_range": "versions",
+}
+
+
 class _Note(Schema):
     category: str
     text: str
@@ -50,6 +60,53 @@ class _Score(Schema):
     v2: str = inside("cvss_v2", "vectorString")
 
 
+class _Product(Schema):
+    id: str = Field(alias="product_id")
+    name: str
+
+
+class _Branch(Schema):
+    category: str
+    name: str
+    product: _Product | None = None
+    branches: list[_Branch] = Field(default=[])
+
+
+class _Relationship(Schema):
+    product: _Product = Field(alias="full_product_name")
+    reference: str = Field(alias="product_reference")  # what is part of another product
+
+
+class _ProductTree(Schema):
+    branches: list[_Branch] = Field(default=[])
+    names: list[_Product] = Field(default=[], alias="full_product_names")
+    relationships: list[_Relationship] = Field(default=[])
+
+    def products(self) -> dict[str, Claim]:
+        """Return the products by their ids."""
+        named = {one.id: Claim("", one.name) for one in self.names}
+        named |= {key: claim for one in self.branches for key, claim in _leaves(one, Claim("", ""))}
+        for one in self.relationships:
+            named[one.product.id] = named.get(one.reference, Claim("", one.product.name))
+        return named
+
+
+def _leaves(branch: _Branch, above: Claim) -> Iterator[tuple[str, Claim]]:
+    """Yield the products below a branch; `above` is what the branches up to it say of them."""
+    part = _PARTS.get(branch.category)
+    claim = above._replace(**{part: branch.name}) if part else above
+    if branch.product:
+        yield branch.product.id, claim if claim.product else claim._replace(product=branch.name)
+    for one in branch.branches:
+        yield from _leaves(one, claim)
+
+
+class _Status(Schema):
+    known: list[str] = Field(default=[], alias="known_affected")
+    first: list[str] = Field(default=[], alias="first_affected")
+    last: list[str] = Field(default=[], alias="last_affected")
+
+
 class _Flaw(Schema, title="CSAF"):
     cve: str = ""
     other_id: str = inside("ids", 0, "text")
@@ -58,20 +115,25 @@ class _Flaw(Schema, title="CSAF"):
     cwe: str = inside("cwe", "id")
     cwe_21: str = inside("cwes", 0, "id")  # since CSAF 2.1
     scores: list[_Score] = Field(default=[])
+    status: _Status = Field(default=_Status(), alias="product_status")
 
 
 class _Advisory(Schema, title="CSAF with vulnerabilities"):
     lang: str = inside("document", "lang", default="en")
     modified: IsoTime = inside("document", "tracking", "current_release_date")
     vulnerabilities: list[Any] = Field(min_length=1)
+    products: _ProductTree = Field(default=_ProductTree(), alias="product_tree")
 
 
 def _records(data: bytes, where: str, report: Report) -> Iterator[Vulnerability]:
     advisory = parse(_Advisory, data, where)
-    return each(advisory.vulnerabilities, partial(_record, advisory), where, report)
+    read = partial(_record, advisory, advisory.products.products())
+    return each(advisory.vulnerabilities, read, where, report)
 
 
-def _record(advisory: _Advisory, item: Any, where: str) -> Vulnerability:
+def _record(
+    advisory: _Advisory, products: dict[str, Claim], item: Any, where: str
+) -> Vulnerability:
     flaw = validated(_Flaw, item, where)
     cve_id = normalise_cve(flaw.cve) or flaw.other_id
     if not cve_id:
@@ -88,6 +150,10 @@ def _record(advisory: _Advisory, item: Any, where: str) -> Vulnerability:
         description_source="csaf",
         modified=advisory.modified,
         where=where,
+        affected=affected(
+            products.get(key, Claim("", key))
+            for key in (*flaw.status.known, *flaw.status.first, *flaw.status.last)
+        ),
     )
 
 

@@ -23,7 +23,8 @@ from cybersecqwen.cwe.identifiers import CVE_SYNTAX
 from cybersecqwen.errors import InputError
 from cybersecqwen.formats.archives import Head, members
 from cybersecqwen.formats.rows import Report, refuse, reported
-from cybersecqwen.records import Cvss, Vulnerability
+from cybersecqwen.records import Cvss, Vulnerability, is_placeholder
+from cybersecqwen.sources.affected import Claim, affected, version_range
 from cybersecqwen.sources.schema import (
     CISA_ADP,
     CveId,
@@ -66,6 +67,30 @@ class _Metric(Schema):
     v2: _Severity | None = Field(default=None, alias="cvssV2_0")
 
 
+class _Version(Schema):
+    version: str = ""
+    status: str = ""
+    below: str = Field(default="", alias="lessThan")
+    last: str = Field(default="", alias="lessThanOrEqual")
+    kind: str = Field(default="", alias="versionType")
+
+    def written(self) -> str:
+        """Write the version or range; "" of a commit, which tells nobody anything."""
+        if "git" in self.kind or "commit" in self.kind:
+            return ""
+        if self.below or self.last:
+            return version_range(first=self.version, below=self.below, last=self.last)
+        return self.version
+
+
+class _Product(Schema):
+    vendor: str = ""
+    product: str = ""
+    package: str = Field(default="", alias="packageName")
+    status: str = Field(default="unknown", alias="defaultStatus")  # of versions not listed
+    versions: list[_Version] = Field(default=[])
+
+
 class _Container(Schema):
     title: str = ""
     org: str = inside("providerMetadata", "orgId")
@@ -74,6 +99,7 @@ class _Container(Schema):
     descriptions: list[Text] = Field(default=[])
     problems: list[_Problem] = Field(default=[], alias="problemTypes")
     metrics: list[_Metric] = Field(default=[])
+    affected: list[_Product] = Field(default=[])
 
 
 class _Metadata(Schema):
@@ -137,6 +163,7 @@ def _vulnerability(record: _Record, where: str) -> Vulnerability:
         # Each part has a date of its own.
         modified=max(metadata.updated, *(c.updated for c in (cna, *adps))),
         where=where,
+        affected=affected(claim for c in (cna, *adps) for claim in _claims(c)),
     )
 
 
@@ -144,6 +171,16 @@ def _labels(containers: Iterable[_Container]) -> tuple[str, ...]:
     """List the CWE ids in their own field, else those that the descriptions state."""
     texts = (t for c in containers for problem in c.problems for t in problem.descriptions)
     return labels_of(stated_label(t.cwe) or stated_label(t.description) or t.cwe for t in texts)
+
+
+def _claims(container: _Container) -> Iterator[Claim]:
+    for one in container.affected:
+        name = one.package if is_placeholder(one.product) else one.product
+        listed = [v.written() for v in one.versions if v.status == "affected"]
+        if one.status == "affected":
+            ranges = (v.written() for v in one.versions if v.status == "unaffected")
+            listed += ["", *(f"not {text}" for text in ranges if text)]
+        yield from (Claim(one.vendor, name, text) for text in listed)
 
 
 def _severities(source: str, containers: Iterable[_Container]) -> Iterator[Cvss]:

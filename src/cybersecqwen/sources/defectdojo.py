@@ -23,6 +23,7 @@ from cybersecqwen.errors import InputError
 from cybersecqwen.formats.archives import Head
 from cybersecqwen.formats.rows import Report
 from cybersecqwen.records import Vulnerability
+from cybersecqwen.sources.affected import affected
 from cybersecqwen.sources.feed import advisory_feed
 from cybersecqwen.sources.schema import (
     IsoDate,
@@ -50,6 +51,8 @@ class _Finding(Schema, title="a generic finding"):
     v3: str | None = Field(default=None, alias="cvssv3")
     v4: str | None = Field(default=None, alias="cvssv4")
     published: IsoDate | None = Field(default=None, alias="publish_date")
+    component: str | None = Field(default=None, alias="component_name")
+    version: str | None = Field(default=None, alias="component_version")
 
 
 class _Findings(Schema, title="generic findings"):
@@ -79,6 +82,7 @@ def _record(item: Any, where: str) -> Vulnerability:
         cvss=cvss,
         description_source="defectdojo",
         where=where,
+        affected=affected([("", one.component or "", one.version or "")]),
     )
 
 
@@ -97,6 +101,8 @@ def from_cells(cells: Mapping[str, str], where: str) -> Vulnerability:
         "cvssv3": cells.get("cvssv3"),
         "cvssv4": cells.get("cvssv4"),
         "publish_date": published if is_day(published) else None,
+        "component_name": cells.get("component_name"),
+        "component_version": cells.get("component_version"),
     }
     return _record(item, where)
 

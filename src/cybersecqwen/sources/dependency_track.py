@@ -11,6 +11,7 @@ A vulnerability of several components is one record. Its VEX is CycloneDX.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from pydantic import Field
@@ -18,7 +19,8 @@ from pydantic import Field
 from cybersecqwen.cwe.identifiers import normalise_cve
 from cybersecqwen.formats.archives import Head
 from cybersecqwen.formats.rows import Report
-from cybersecqwen.records import Vulnerability
+from cybersecqwen.records import AffectedProduct, Vulnerability
+from cybersecqwen.sources.affected import affected
 from cybersecqwen.sources.feed import advisory_feed
 from cybersecqwen.sources.schema import (
     Schema,
@@ -47,8 +49,15 @@ class _Finding(Schema, title="a finding of Dependency-Track"):
     v2: str | None = Field(default=None, alias="cvssV2Vector")
 
 
+class _Component(Schema):
+    group: str | None = None
+    name: str = ""
+    version: str | None = None
+
+
 class _Item(Schema, title="a finding of Dependency-Track"):
     vulnerability: Any
+    component: _Component = _Component()
 
 
 class _Findings(Schema, title="findings of Dependency-Track"):
@@ -57,15 +66,16 @@ class _Findings(Schema, title="findings of Dependency-Track"):
 
 
 def _records(data: bytes, where: str, report: Report) -> Iterator[Vulnerability]:
-    seen = set()
+    together: dict[Vulnerability, list[AffectedProduct]] = {}
     for record in each(parse(_Findings, data, where).findings, _record, where, report):
-        if record not in seen:
-            seen.add(record)
-            yield record
+        together.setdefault(replace(record, affected=()), []).extend(record.affected)
+    for record, components in together.items():
+        yield replace(record, affected=affected(components))
 
 
 def _record(item: Any, where: str) -> Vulnerability:
-    one = validated(_Finding, validated(_Item, item, where).vulnerability, where)
+    finding = validated(_Item, item, where)
+    one, component = validated(_Finding, finding.vulnerability, where), finding.component
     weaknesses = one.cwes or ([one.cwe] if one.cwe else [])
     cvss = severities((one.v4, one.v3, one.v2))
     return Vulnerability(
@@ -77,6 +87,7 @@ def _record(item: Any, where: str) -> Vulnerability:
         cvss=cvss,
         description_source="dependency-track",
         where=where,
+        affected=affected([(component.group or "", component.name, component.version or "")]),
     )
 
 

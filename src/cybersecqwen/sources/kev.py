@@ -26,6 +26,7 @@ from cybersecqwen.files import Json
 from cybersecqwen.formats.archives import Head, read_only
 from cybersecqwen.formats.rows import Report, refuse
 from cybersecqwen.records import KnownExploitation, Vulnerability
+from cybersecqwen.sources.affected import affected
 from cybersecqwen.sources.feed import advisory_feed, fetch_file
 from cybersecqwen.sources.recordstore.session import Session, update_release
 from cybersecqwen.sources.recordstore.versions import Changes
@@ -135,6 +136,7 @@ def _record(item: Any, where: str) -> Vulnerability:
         cwe_cisa_adp=labels_of(entry.cwes),
         description_source="kev",
         where=where,
+        affected=affected([(entry.vendor, entry.product, "")]),
     )
 
 

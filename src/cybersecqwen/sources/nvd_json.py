@@ -27,6 +27,7 @@ from cybersecqwen.formats.archives import Head, Member, json_members, readable, 
 from cybersecqwen.formats.json_stream import list_rows
 from cybersecqwen.formats.rows import Report, refuse, reported
 from cybersecqwen.records import Cvss, Vulnerability
+from cybersecqwen.sources.affected import Claim, affected, of_cpe, unescape, version_range
 from cybersecqwen.sources.schema import (
     CISA_ADP,
     CveId,
@@ -67,6 +68,29 @@ class _Metrics(Schema):
     v2: list[_Metric] = Field(default=[], alias="cvssMetricV2")
 
 
+class _Match(Schema):
+    vulnerable: bool
+    criteria: str
+    first: str = Field(default="", alias="versionStartIncluding")
+    above: str = Field(default="", alias="versionStartExcluding")
+    below: str = Field(default="", alias="versionEndExcluding")
+    last: str = Field(default="", alias="versionEndIncluding")
+
+    def claim(self) -> Claim:
+        """Return what the criteria name, with the range of versions that stands beside them."""
+        bounds = {"first": self.first, "above": self.above, "below": self.below, "last": self.last}
+        named = of_cpe(self.criteria)
+        return named._replace(versions=unescape(version_range(**bounds)) or named.versions)
+
+
+class _Node(Schema):
+    matches: list[_Match] = Field(default=[], alias="cpeMatch")
+
+
+class _Configuration(Schema):
+    nodes: list[_Node] = Field(default=[])
+
+
 class _Cve(Schema, title="NVD JSON 2.0"):
     id: CveId
     assigner: str | None = Field(default=None, alias="sourceIdentifier")
@@ -76,6 +100,7 @@ class _Cve(Schema, title="NVD JSON 2.0"):
     descriptions: list[Text]
     metrics: _Metrics = _Metrics()
     weaknesses: list[_Weakness] = Field(default=[])
+    configurations: list[_Configuration] = Field(default=[])
 
 
 class Page(Schema, title="NVD JSON 2.0"):
@@ -238,7 +263,14 @@ def _record(item: Any, where: str) -> Vulnerability:
         cvss=tuple(_severities(cve.metrics)),
         modified=cve.modified,
         where=where,
+        affected=affected(_claims(cve)),
     )
+
+
+def _claims(cve: _Cve) -> Iterator[Claim]:
+    """Yield what is vulnerable, without that on which it runs."""
+    nodes = (node for configuration in cve.configurations for node in configuration.nodes)
+    return (match.claim() for node in nodes for match in node.matches if match.vulnerable)
 
 
 def _vector(metrics: _Metrics) -> str | None:

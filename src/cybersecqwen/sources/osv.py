@@ -20,6 +20,7 @@ from cybersecqwen.cwe.identifiers import normalise_cve
 from cybersecqwen.formats.archives import Head
 from cybersecqwen.formats.rows import Report
 from cybersecqwen.records import Cvss, Vulnerability
+from cybersecqwen.sources.affected import Claim, affected, version_range
 from cybersecqwen.sources.feed import advisory_feed
 from cybersecqwen.sources.schema import (
     IsoDate,
@@ -45,6 +46,56 @@ class _Rating(Schema):
     score: str = ""
 
 
+class _Package(Schema):
+    ecosystem: str = ""
+    name: str = ""
+
+
+class _Event(Schema):
+    introduced: str = ""
+    fixed: str = ""
+    last_affected: str = ""
+
+
+class _Range(Schema):
+    type: str = ""
+    events: list[_Event] = Field(default=[])
+
+    def written(self) -> Iterator[str]:
+        """Yield the ranges between the events, which stand in the order of versions."""
+        first = ""
+        for event in self.events if self.type != "GIT" else ():
+            if event.introduced:
+                first = event.introduced
+            if event.fixed or event.last_affected:
+                yield version_range(first=first, below=event.fixed, last=event.last_affected)
+                first = ""
+        yield version_range(first=first)
+
+
+class _Affected(Schema):
+    package: _Package | None = None
+    ranges: list[_Range] | None = None
+    versions: list[str] | None = None
+
+    def claims(self) -> Iterator[Claim]:
+        """Yield the ranges, or the versions where there are none."""
+        if self.package:
+            ranges = [text for one in self.ranges or () for text in one.written() if text]
+            for text in ranges or self.versions or [""]:
+                yield Claim(self.package.ecosystem, self.package.name, text)
+
+
+class _Vulnerable(Schema):
+    package: _Package | None = None
+    versions: str | None = Field(default=None, alias="vulnerable_version_range")
+
+    def claims(self) -> Iterator[Claim]:
+        """Yield the range, as GitHub writes it."""
+        if self.package:
+            yield Claim(self.package.ecosystem, self.package.name, self.versions or "")
+
+
 class _Advisory(Schema, title="OSV"):
     id: str = Field(validation_alias=AliasChoices("id", "ghsa_id"))
     cve_id: str | None = None
@@ -59,6 +110,9 @@ class _Advisory(Schema, title="OSV"):
     severity: list[_Rating] | str | None = None  # GitHub's API has a word there
     github_v4: str | None = inside("cvss_severities", "cvss_v4", "vector_string", default=None)
     github_v3: str | None = inside("cvss_severities", "cvss_v3", "vector_string", default=None)
+
+    affected: list[_Affected] | None = None
+    vulnerabilities: list[_Vulnerable] | None = None  # as GitHub's API has them
 
     @property
     def cvss(self) -> tuple[Cvss, ...]:
@@ -80,6 +134,12 @@ def _records(data: bytes, where: str, _: Report) -> Iterator[Vulnerability]:
         rejected=bool(one.withdrawn),
         modified=one.modified or "",
         where=where,
+        affected=affected(
+            claim
+            for some in (one.affected or (), one.vulnerabilities or ())
+            for product in some
+            for claim in product.claims()
+        ),
     )
 
 

@@ -5,8 +5,8 @@
 
 Columns: cve_id, published, description, cwe_nvd, cwe_cna, cwe_cisa_adp (lists),
 cvss3_vector, assigner, description_source, and where the table has them rejected, modified (an
-ISO timestamp), status, cvss (a list of source, version, vector and score), and cwe_reviewed (what
-a reviewer here decided, in a list).
+ISO timestamp), status, cvss (a list of source, version, vector and score), affected (a list of
+vendor, product and versions), and cwe_reviewed (what a reviewer here decided, in a list).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from cybersecqwen.formats.rows import (
     refuse,
     reported,
 )
-from cybersecqwen.records import Cvss, Vulnerability
+from cybersecqwen.records import AffectedProduct, Cvss, Vulnerability
 from cybersecqwen.sources.feed import Feed
 from cybersecqwen.sources.schema import IsoDate, IsoTime, Schema, is_day, validated
 
@@ -59,6 +59,7 @@ class _Columns(Schema, title="a row of Vulnerability columns"):
     modified: IsoTime | None = None
     status: str | None = None
     cvss: list[Cvss] | None = None
+    affected: list[AffectedProduct] | None = None
 
 
 def recognise(head: Head) -> bool:
@@ -140,7 +141,8 @@ def read_lines(lines: Iterable[bytes], name: str, report: Report) -> Iterator[Vu
 
 def record(row: Json, where: str) -> Vulnerability:
     """Return the record of a row whose columns have the right types; its values are not checked."""
-    if row.get("cvss") or row.get("modified") or not is_day(row["published"]) or not row["cve_id"]:
+    plain = is_day(row["published"]) and row["cve_id"]
+    if not plain or any(row.get(name) for name in ("cvss", "modified", "affected")):
         return _record(row, where)
     nvd, cna, cisa_adp = (tuple(row[name] or ()) for name in LABELS)
     return Vulnerability(
@@ -180,6 +182,7 @@ def _record(row: Json, where: str) -> Vulnerability:
         modified=one.modified or "",
         status=one.status or "",
         cvss=tuple(one.cvss or ()),
+        affected=tuple(one.affected or ()),
         where=where,
     )
 
@@ -213,7 +216,7 @@ def _wanted_type(name: str, kind: Any) -> str:
         listed = types.is_list(kind) or types.is_large_list(kind)
         listed = types.is_null(kind) or (listed and _is_text(kind.value_type))
         return "" if listed else "a list of text"
-    if name == "cvss":
+    if name in ("cvss", "affected"):
         return "" if types.is_list(kind) or types.is_null(kind) else "a list"
     if name == "rejected":
         return "" if types.is_boolean(kind) else "boolean"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from cybersecqwen.analyst.classification import Given
+from cybersecqwen.records import AffectedProduct, Vulnerability
 from cybersecqwen.service.reviews import Actor, Decision, decide
 from cybersecqwen.service.tables import Record
 
@@ -35,6 +36,12 @@ def test_filters_narrow_the_queue_and_a_wrong_one_is_named(filled: Console) -> N
     assert names(filled.get("/queue?text=traversal").text) == ["other"]
     assert names(filled.get("/queue?cwe=22&name=oth").text) == []
     assert names(filled.get("/queue?cwe=cwe-22&order=newest&max_confidence=").text) == ["other"]
+    portal = AffectedProduct("Acme", "Portal <b>", "< 2.4")
+    record = Vulnerability("CVE-2031-2001", "", "A flaw.", affected=(portal,) * 12)
+    filled.add(Given("CVE-2031-2001", "A flaw.", record=record))
+    assert names(filled.get("/queue?product=acme+portal").text) == ["CVE-2031-2001"]
+    page = filled.get(f"/records/{filled.record('CVE-2031-2001').id}").text
+    assert "Portal &lt;b&gt;</td>" in page and "&lt; 2.4" in page and "2 more" in page
     wrong = filled.get("/queue?min_severity=eleven")
     assert (wrong.status_code, "min severity" in visible(wrong.text)) == (422, True)
     assert filled.get("/queue?after=x").status_code == 422

@@ -25,6 +25,7 @@ RECORDS = [Vulnerability(f"CVE-2024-{i}", "2024-01-01", "text " * 20) for i in r
 WITHOUT_WORDS = """
     DROP TRIGGER search_insert; DROP TRIGGER search_update; DROP TRIGGER search_delete;
     DROP TABLE search; PRAGMA user_version = 2;
+    ALTER TABLE versions DROP COLUMN affected; ALTER TABLE records DROP COLUMN affected;
 """
 
 
@@ -57,8 +58,8 @@ def test_what_is_missing_foreign_or_of_another_schema_is_one_line(
     with pytest.raises(InputError, match="SQLite file of another program"), open_for_update(other):
         pass
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA user_version = 4")
-    with pytest.raises(InputError, match="has the schema 4, not 3"):
+        connection.execute("PRAGMA user_version = 5")
+    with pytest.raises(InputError, match="has the schema 5, not 4"):
         list(query.read(path))
     text = tmp_path / "text.sqlite"
     text.write_text("no database at all " * 100)

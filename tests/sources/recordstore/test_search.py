@@ -87,7 +87,7 @@ def test_an_index_that_is_not_that_of_the_records_is_made_anew_and_said(
         connection.execute(
             "INSERT INTO records SELECT 'CVE-2023-1005', '2023-01-01', 'Foo Server again.',"
             " cwe_nvd, cwe_cna, cwe_cisa_adp, cvss3_vector, assigner, description_source, 0, '',"
-            " sources, status, cvss FROM records LIMIT 1"
+            " sources, status, cvss, affected FROM records LIMIT 1"
         )
         connection.commit()
     assert ids(path, phrases=[("foo", "server")])[0] == "1005"
@@ -103,7 +103,7 @@ def test_a_store_of_the_schema_without_words_gets_them_when_it_is_opened(
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript(WITHOUT_WORDS)
     assert ids(path, phrases=[("foo", "server")]) == ["1002", "1001"]
-    assert "brought to the schema 3" in caplog.text
+    assert "brought to the schema 4" in caplog.text
 
 
 def test_a_store_that_is_written_is_waited_for_and_then_said(

@@ -2,9 +2,9 @@
 
 https://docs.oasis-open.org/csaf/csaf/v2.0/csaf-v2.0.html, https://cyclonedx.org/docs/1.6/json/
 
-A verdict says which weakness a record is of, not whether some product is affected. So no product
-has a status: in CSAF the only one is called unknown, and in CycloneDX the analysis is in triage, or
-a false positive where a reviewer rejected the record.
+Products are affected where the record's sources say so; in CSAF that of a record that names none is
+called unknown. A verdict says which weakness a record is of, not whether your product is affected:
+in CycloneDX the analysis is in triage, or a false positive where a reviewer rejected the record.
 """
 
 from __future__ import annotations
@@ -53,18 +53,65 @@ def _csaf(records: Iterable[ExportedRecord], trail: Trail) -> Iterator[str]:
                 "generator": {"engine": {"name": NAME, "version": __version__}, "date": at},
             },
         },
-        "product_tree": {
-            "full_product_names": [
-                {"product_id": _PRODUCT, "name": "The product is not stated by the record"}
-            ]
-        },
     }
-    yield from document(before, "vulnerabilities", map(_flaw, records))
+    products = Products()
+
+    def tree() -> Json:
+        unknown = {"product_id": _PRODUCT, "name": "The product is not stated by the record"}
+        tree: Json = {"full_product_names": [unknown]}
+        if products.ids:
+            tree["branches"] = products.branches()
+        return {"product_tree": tree}
+
+    flaws = (_flaw(one, products) for one in records)
+    yield from document(before, "vulnerabilities", flaws, after=tree)
 
 
-def _flaw(one: ExportedRecord) -> Json:
+class Products:
+    """The affected products of all records of a document, each by an id of its own."""
+
+    def __init__(self) -> None:
+        self.ids: dict[tuple[str, str, str], str] = {}
+
+    def id_of(self, product: Json) -> str:
+        """Return the id of a product, which is then one of the document's."""
+        key = (product["vendor"], product["product"], product["versions"])
+        return self.ids.setdefault(key, f"product-{len(self.ids) + 1}")
+
+    def branches(self) -> list[Json]:
+        """Return the products as the branches of a product tree, by vendor, name and versions."""
+        vendors: dict[str, dict[str, list[Json]]] = {}
+        for (vendor, name, versions), number in self.ids.items():
+            full = {"name": " ".join(filter(None, (vendor, name, versions))), "product_id": number}
+            kind = "product_version_range" if versions else "product_version"
+            leaf = {"category": kind, "name": versions or "any", "product": full}
+            vendors.setdefault(vendor or "unknown", {}).setdefault(name, []).append(leaf)
+        return [
+            {
+                "category": "vendor",
+                "name": vendor,
+                "branches": [
+                    {"category": "product_name", "name": name, "branches": leaves}
+                    for name, leaves in names.items()
+                ],
+            }
+            for vendor, names in vendors.items()
+        ]
+
+    def components(self) -> list[Json]:
+        """Return the products as components of a bill of materials."""
+        return [
+            {"bom-ref": number, "type": "application", "name": name}
+            | ({"group": vendor} if vendor else {})
+            | ({"version": versions} if versions else {})
+            for (vendor, name, versions), number in self.ids.items()
+        ]
+
+
+def _flaw(one: ExportedRecord, products: Products) -> Json:
     record = one.record
     flaw: Json = {}
+    affected = [products.id_of(product) for product in record.affected]
     if normalise_cve(record.name) == record.name:
         flaw["cve"] = record.name
     else:
@@ -80,7 +127,9 @@ def _flaw(one: ExportedRecord) -> Json:
     if cvss and cvss.version == "4.0":
         notes["CVSS 4.0"] = ("other", f"{cvss.vector} {cvss.score:g}")
     elif cvss and cvss.vector:
-        flaw["scores"] = [{"products": [_PRODUCT], **_score(one)}]
+        flaw["scores"] = [{"products": affected or [_PRODUCT], **_score(one)}]
+    if affected:
+        flaw["product_status"] = {"known_affected": affected}
     flaw["notes"] = [
         {"category": category, "title": title, "text": text}
         for title, (category, text) in notes.items()
@@ -116,10 +165,16 @@ def _cyclonedx(records: Iterable[ExportedRecord], trail: Trail) -> Iterator[str]
             "properties": _properties({"audit-head": trail.head, "audit-events": trail.events}),
         },
     }
-    yield from document(before, "vulnerabilities", map(_vulnerability, records))
+    products = Products()
+
+    def components() -> Json:
+        return {"components": products.components()} if products.ids else {}
+
+    flaws = (_vulnerability(one, products) for one in records)
+    yield from document(before, "vulnerabilities", flaws, after=components)
 
 
-def _vulnerability(one: ExportedRecord) -> Json:
+def _vulnerability(one: ExportedRecord, products: Products) -> Json:
     record, cvss = one.record, one.record.cvss
     flaw: Json = {"bom-ref": f"record-{record.id}", "id": record.name}
     if cvss:
@@ -134,6 +189,8 @@ def _vulnerability(one: ExportedRecord) -> Json:
     flaw["description"] = record.text
     if record.published:
         flaw["published"] = f"{record.published[:10]}T00:00:00Z"
+    if record.affected:
+        flaw["affects"] = [{"ref": products.id_of(product)} for product in record.affected]
     state = "false_positive" if one.verdict == "reject" else "in_triage"
     flaw["analysis"] = {"state": state, "detail": one.summary()}
     if record.decided_at:

@@ -105,16 +105,26 @@ def line(row: Json) -> str:
     return escape(_encode(row)) + "\n"
 
 
-def document(before: Json, name: str, items: Iterable[Json]) -> Iterator[str]:
-    r"""Write a JSON object whose last value is a list, an item a line; no list without an item.
+def named(product: Json) -> str:
+    """Name an affected product in words, with its versions."""
+    return " ".join(filter(None, (product["vendor"], product["product"], product["versions"])))
+
+
+def document(
+    before: Json, name: str, items: Iterable[Json], *, after: Callable[[], Json] = dict
+) -> Iterator[str]:
+    r"""Write a JSON object with a long list, an item a line; no list without an item.
+
+    What stands `after` the list is asked for when it is written.
 
     >>> "".join(document({"a": 1}, "b", [{"c": 2}, {"c": 3}]))
     '{"a": 1, "b": [\n{"c": 2},\n{"c": 3}\n]}\n'
     """
     yield escape(_encode(before))[:-1]
     between = f", {_encode(name)}: [\n" if before else f"{_encode(name)}: [\n"
-    end = "}\n"
+    end = ""
     for item in items:
         yield between + line(item)[:-1]
-        between, end = ",\n", "\n]}\n"
-    yield end
+        between, end = ",\n", "\n]"
+    rest = escape(_encode(after()))[1:-1]
+    yield end + (f", {rest}" if rest and (before or end) else rest) + "}\n"

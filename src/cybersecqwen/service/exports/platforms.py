@@ -12,9 +12,16 @@ from collections.abc import Iterable, Iterator
 from cybersecqwen.cwe.catalogue import load_catalogue
 from cybersecqwen.cwe.identifiers import normalise_cve
 from cybersecqwen.files import Json
-from cybersecqwen.service.exports.export import NAME, Export, ExportedRecord, Trail, document
+from cybersecqwen.service.exports.export import (
+    NAME,
+    Export,
+    ExportedRecord,
+    Trail,
+    document,
+    named,
+)
 
-_TITLE = 511  # characters that DefectDojo takes
+_TITLE, _COMPONENT, _VERSION = 511, 500, 100  # characters that DefectDojo takes
 
 
 def _defectdojo(records: Iterable[ExportedRecord], trail: Trail) -> Iterator[str]:
@@ -51,6 +58,12 @@ def _finding(one: ExportedRecord, trail: Trail) -> Json:
         finding |= {"cvssv3": cvss.vector, "cvssv3_score": cvss.score}
     if cvss and cvss.version == "4.0":
         finding |= {"cvssv4": cvss.vector, "cvssv4_score": cvss.score}
+    if record.affected:
+        finding["impact"] = f"Affected: {' | '.join(map(named, record.affected))}"
+    if len(record.affected) == 1:  # a finding has no more than one component
+        [product] = record.affected
+        finding["component_name"] = named(product | {"versions": ""})[:_COMPONENT]
+        finding["component_version"] = product["versions"][:_VERSION]
     if record.published:
         finding["publish_date"] = record.published[:10]
     return finding

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator
 from cybersecqwen.cwe.label import LABEL_SOURCES
 from cybersecqwen.errors import clean
 from cybersecqwen.files import Json, spreadsheet_cell
-from cybersecqwen.service.exports.export import Export, ExportedRecord, Trail, line
+from cybersecqwen.service.exports.export import Export, ExportedRecord, Trail, line, named
 from cybersecqwen.service.tables import UNRATED
 
 _COLUMNS = (
-    *("id", "text", "published", "severity", "vector", "exploited", "labels"),
+    *("id", "text", "published", "severity", "vector", "exploited", "affected", "labels"),
     *("state", "verdict", "cwe", "reviewers", "reasons", "comments", "decided_at"),
     *("suggested", "confidence", "abstained", "engine", "artifact", "classified_at"),
     *("events", "audit_head"),
@@ -46,6 +46,7 @@ def _cells(one: ExportedRecord, trail: Trail) -> list[str]:
         "" if record.severity == UNRATED else f"{record.severity:g}",
         record.vector,
         str(record.exploited).lower(),
+        " | ".join(map(named, record.affected)),
         "; ".join(f"{label['source']} {label['cwe']}" for label in record.labels),
         record.state,
         one.verdict,
@@ -84,6 +85,7 @@ def row(one: ExportedRecord, trail: Trail) -> Json:
         "severity": None if record.severity == UNRATED else record.severity,
         "vector": record.vector or None,
         "exploited": record.exploited,
+        "affected": record.affected,
         "labels": record.labels,
         "source": record.source,
         "state": record.state,

@@ -47,7 +47,10 @@ _PLAIN = (
     *("id", "name", "state", "suggested", "confidence", "abstained", "exploited", "published"),
     *("source", "label", "differs", "decided", "decided_at", "imported_at", "version"),
 )
-_DETAILED = ("text", "vector", "labels", "classification", "engine", "artifact", "classified_at")
+_DETAILED = (
+    *("text", "vector", "affected", "labels", "classification"),
+    *("engine", "artifact", "classified_at"),
+)
 _REVIEW = ("id", "reviewer", "stage", "verdict", "cwe", "reason", "suggested", "confidence", "at")
 _COMMENT = ("id", "author", "text", "at")
 _IMPORT = (

@@ -30,7 +30,9 @@ class WebhookCondition(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    products: list[StrictStr] | None = Field(None, max_length=1000, description="Names in the text")
+    products: list[StrictStr] | None = Field(
+        None, max_length=1000, description="Names of what is affected"
+    )
     min_severity: float | None = Field(None, ge=0, le=10)
     exploited: StrictBool | None = None
 

@@ -33,9 +33,10 @@ _SEARCH = Path(__file__).with_name("search.sql")
 _STEPS = {
     1: (Path(__file__).with_name("upgrade-1.sql"),),
     2: (_SEARCH, Path(__file__).with_name("upgrade-2.sql")),
+    3: (Path(__file__).with_name("upgrade-3.sql"),),
 }
 _APPLICATION = int.from_bytes(b"CSQW")
-_VERSION = 3  # of the schema, which says both
+_VERSION = 4  # of the schema, which says both
 _OLDEST = 1  # that is brought to this one
 MAGIC = b"SQLite format 3\0"
 _MANY = 20_000  # records, whose words take more than a moment to index
@@ -184,7 +185,7 @@ def _upgrade(connection: sqlite3.Connection, path: Path) -> None:
     with transaction(connection):
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version < _VERSION:
-            _log.warning("%s: brought to the schema %d, with an index of words", path, _VERSION)
+            _log.warning("%s: brought to the schema %d", path, _VERSION)
         for step in range(version, _VERSION):
             _run(connection, *_STEPS[step])
 

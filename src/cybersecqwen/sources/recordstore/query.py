@@ -23,6 +23,7 @@ from cybersecqwen.sources.recordstore.session import latest_release
 from cybersecqwen.sources.recordstore.versions import (
     COLUMNS,
     LABELS,
+    as_affected,
     as_cvss,
     as_labels,
     as_vulnerability,
@@ -104,7 +105,9 @@ def rows(path: Path, wanted: RecordFilter) -> Iterator[Json]:
         for row in connection.execute(query, values):
             labels = {name: list(as_labels(row[name])) for name in LABELS}
             cvss = [severity._asdict() for severity in as_cvss(row["cvss"])]
-            yield {**dict(row), **labels, "rejected": bool(row["rejected"]), "cvss": cvss}
+            affected = [product._asdict() for product in as_affected(row["affected"])]
+            lists = {**labels, "cvss": cvss, "affected": affected}
+            yield {**dict(row), **lists, "rejected": bool(row["rejected"])}
 
 
 def count(path: Path, wanted: RecordFilter) -> int:

@@ -14,6 +14,7 @@ CREATE TABLE versions (           -- the latest that each source gave
     source TEXT NOT NULL,         -- nvd, cvelist, table or kev
     status TEXT NOT NULL DEFAULT '',
     cvss TEXT NOT NULL DEFAULT '[]',  -- a JSON list of [source, version, vector, score]
+    affected TEXT NOT NULL DEFAULT '[]',  -- a JSON list of [vendor, product, versions]
     PRIMARY KEY (cve_id, source)
 );
 
@@ -32,6 +33,7 @@ CREATE TABLE records (            -- what follows from the versions
     sources TEXT NOT NULL,        -- a JSON list
     status TEXT NOT NULL DEFAULT '',
     cvss TEXT NOT NULL DEFAULT '[]',  -- as in versions
+    affected TEXT NOT NULL DEFAULT '[]',
     PRIMARY KEY (cve_id)
 );
 
@@ -93,4 +95,4 @@ CREATE TABLE refused (            -- records that upstream lists and that could 
 );
 
 PRAGMA application_id = 1129533783;
-PRAGMA user_version = 3;
+PRAGMA user_version = 4;

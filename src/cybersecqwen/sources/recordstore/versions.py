@@ -21,20 +21,22 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from cybersecqwen.records import Cvss, Vulnerability
+from cybersecqwen.records import AffectedProduct, Cvss, Vulnerability
+from cybersecqwen.sources.affected import union
 
 # In the order in which they are preferred; KEV has but a short description and a few labels.
 NVD, CVE_LIST, TABLE, KEV = SOURCES = ("nvd", "cvelist", "table", "kev")
 LABELS = ("cwe_nvd", "cwe_cna", "cwe_cisa_adp")
 COLUMNS = (
     *("cve_id", "published", "description", *LABELS, "cvss3_vector", "assigner"),
-    *("description_source", "rejected", "modified", "status", "cvss"),
+    *("description_source", "rejected", "modified", "status", "cvss", "affected"),
 )
 _values = attrgetter(*COLUMNS)
 _WATCHED = (*LABELS, "description", "cvss3_vector", "rejected")  # whose changes are history
 
 _LABELS = TypeAdapter(list[str])
 _CVSS = TypeAdapter(list[Cvss])
+_AFFECTED = TypeAdapter(list[AffectedProduct])
 
 Versions = Mapping[str, Vulnerability]
 
@@ -84,6 +86,7 @@ def merge(versions: Versions) -> Vulnerability:
         status=next((v.status for v in ranked if v.status), ""),
         cvss=tuple(dict.fromkeys(severities)),
         modified=max(v.modified for v in ranked),
+        affected=union(v.affected for v in ranked),
     )
 
 
@@ -93,8 +96,13 @@ def supersedes(new: Vulnerability, old: Vulnerability) -> bool:
         return new.modified > old.modified
     if new == old:
         return False
-    # Of two that claim the same moment one is taken, whichever came first.
-    return not new.modified or repr(_row(new)) > repr(_row(old))
+    # Of two that claim the same moment one is taken, whichever came first: one with products before
+    # one without, as the store had it before it kept them.
+    return not new.modified or _rank(new) > _rank(old)
+
+
+def _rank(record: Vulnerability) -> tuple[int, str]:
+    return len(record.affected), repr(_row(record))
 
 
 def apply(
@@ -147,7 +155,8 @@ def as_vulnerability(row: sqlite3.Row, where: str = "") -> Vulnerability:
     """Turn a row with COLUMNS into a record."""
     values = {name: row[name] for name in COLUMNS}
     values |= {name: as_labels(values[name]) for name in LABELS}
-    values |= {"cvss": as_cvss(values["cvss"]), "rejected": bool(values["rejected"])}
+    values |= {"cvss": as_cvss(values["cvss"]), "affected": as_affected(values["affected"])}
+    values["rejected"] = bool(values["rejected"])
     return Vulnerability(**values, where=where)
 
 
@@ -171,6 +180,11 @@ def as_labels(listed: str) -> tuple[str, ...]:
 def as_cvss(listed: str) -> tuple[Cvss, ...]:
     """Read a list of severities likewise."""
     return tuple(_CVSS.validate_json(listed))
+
+
+def as_affected(listed: str) -> tuple[AffectedProduct, ...]:
+    """Read a list of products likewise."""
+    return () if listed == "[]" else tuple(_AFFECTED.validate_json(listed))
 
 
 def write_records(connection: sqlite3.Connection, records: Iterable[Vulnerability]) -> None:
