@@ -52,6 +52,7 @@ check: setup ## Check format, lint, types, import layers, and known faults of de
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python deploy/images.py check
 	@$(BIN)/pip-audit --requirement $(LOCK) --no-deps --disable-pip --progress-spinner off \
 	  --timeout 10 >$(VENV)/pip-audit.txt 2>&1 \
 	  || ! grep -q 'known vulnerabilit' $(VENV)/pip-audit.txt || { cat $(VENV)/pip-audit.txt; exit 1; }

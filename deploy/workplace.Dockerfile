@@ -14,6 +14,12 @@ FROM python:3.13-slim-bookworm
 RUN --mount=type=bind,from=build,source=/wheels,target=/wheels \
     pip install --no-cache-dir --no-index --find-links /wheels 'cybersecqwen[service,postgres,parquet,mcp]' \
     && useradd --uid 10001 --create-home --home-dir /data cybersecqwen
+# The bill of materials is of what was installed, made by a tool that is gone again.
+RUN python -m venv /sbom \
+    && /sbom/bin/pip install --no-cache-dir cyclonedx-bom==7.5.0 \
+    && /sbom/bin/cyclonedx-py environment --output-file /usr/share/cybersecqwen.cdx.json \
+        /usr/local/bin/python \
+    && rm -rf /sbom
 USER 10001
 # The SQLite file, where no other database is named, and what `fetch` brings.
 ENV XDG_DATA_HOME=/data XDG_CACHE_HOME=/data/cache PYTHONDONTWRITEBYTECODE=1

@@ -33,7 +33,7 @@ def test_rocm_has_the_settings_of_the_model_card() -> None:
             "--max-model-len": "{length}",
         }.items()
     )
-    assert BACKENDS["vllm"].images["rocm"] == "vllm/vllm-openai-rocm:latest"
+    assert BACKENDS["vllm"].images["rocm"] == "vllm/vllm-openai-rocm:v0.33.0"
 
 
 def test_a_type_of_model_has_settings_of_its_own() -> None:

@@ -76,7 +76,7 @@ def test_the_docker_line_mounts_the_model_and_is_the_same_otherwise(
     ]
     assert f"--volume={model_folder}:/models/tiny:ro" in words
     assert "--env=VLLM_ROCM_USE_AITER=1" in words
-    image = words.index("vllm/vllm-openai-rocm:latest")
+    image = words.index("vllm/vllm-openai-rocm:v0.33.0")
     assert words[image + 1] == "/models/tiny"  # `vllm serve` is the image's entry point
     assert words[words.index("--chat-template") + 1] == "/models/chat_template.jinja"
     assert str(model_folder) not in " ".join(words[image:])

@@ -1,0 +1,13 @@
+# A node of the Ray cluster in the chart: the image for CPUs with Ray, of the version in values.yaml.
+#     docker build --file deploy/ray.Dockerfile --tag cybersecqwen-ray .
+# hadolint ignore=DL3006
+FROM cybersecqwen-cpu
+USER 0
+# wget is what KubeRay asks a node's health with. Debian keeps one version of it.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends wget \
+    && rm -rf /var/lib/apt/lists/* \
+    && pip install --no-cache-dir "ray[client,data,default]==2.60.0"
+USER 10001
+HEALTHCHECK --interval=1m --timeout=10s CMD ["ray", "health-check"]
