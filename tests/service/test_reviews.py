@@ -102,8 +102,34 @@ def test_each_undo_withdraws_one_more(database: Database) -> None:
             decide(session, record(session, number), ACCEPT, actor=ANA)
     for number in (1002, 1001):
         with database.write() as session:
-            assert reviews.undo(session, ANA).name == f"CVE-2030-{number}"
+            assert reviews.undo(session, ANA).records[0].name == f"CVE-2030-{number}"
         assert state(database, number) == ("open", "")
+
+
+def test_what_was_given_at_once_is_undone_at_once_but_for_what_has_gone_on(
+    database: Database,
+) -> None:
+    with database.write() as session:
+        many = [record(session, number) for number in (1001, 1002)]
+        reviews.decide_all(session, many, XSS._replace(bulk="b1"), actor=ANA, second_share=1)
+        with pytest.raises(ConflictError, match="no verdict to undo"):
+            reviews.undo(session, BEN, bulk="b1")
+    with database.write() as session:
+        decide(session, record(session, 1002), ACCEPT, actor=BEN)
+        decide(session, record(session, 1003), ACCEPT, actor=ANA)
+    with database.write() as session:
+        undone = reviews.undo(session, ANA, bulk="b1")  # which is not the newest
+        assert [one.name for one in undone.records] == ["CVE-2030-1001"]
+        assert [one.name for one in undone.left] == ["CVE-2030-1002"]
+    assert [state(database, n)[0] for n in (1001, 1002, 1003)] == ["open", "disputed", "decided"]
+    with database.read() as session:
+        told = [(one.action, json.loads(one.details)) for one in events(session, "CVE-2030-1001")]
+        assert [(action, details["bulk"]) for action, details in told] == [
+            ("correct", "b1"),
+            ("undo", "b1"),
+        ]
+        assert told[1][1]["reason"] == "one of 2 verdicts given at once"
+        assert verify(session).broken == ""
 
 
 def test_what_another_has_judged_since_is_not_undone(database: Database) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
 from sqlalchemy import select
@@ -55,11 +55,22 @@ class Actor(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """A verdict; `cwe` is the weakness that a correction names, "" otherwise."""
+    """A verdict; `cwe` is the weakness that a correction names, "" otherwise.
+
+    Verdicts of one `bulk` are undone as one.
+    """
 
     verdict: Verdict
     cwe: str = ""
     reason: str = ""
+    bulk: str = ""
+
+
+class Undone(NamedTuple):
+    """The records whose verdicts were withdrawn, and those of a bulk that have gone on since."""
+
+    records: list[Record]
+    left: list[Record]
 
 
 class BulkPreview(NamedTuple):
@@ -97,6 +108,7 @@ def decide(
         suggested=record.suggested,
         confidence=record.confidence,
         at=utc_now(),
+        bulk=decision.bulk,
     )
     first = next((one for one in counting(record) if one.stage == "first"), None)
     record.reviews.append(review)
@@ -120,7 +132,8 @@ def decide(
             "reason": review.reason,
             "state": record.state,
             "shown": shown(record, blind=stage == "second"),
-        },
+        }
+        | ({"bulk": review.bulk} if review.bulk else {}),
     )
     return review
 
@@ -204,22 +217,38 @@ def visible_comments(record: Record, actor: Actor) -> list[Comment]:
     return [one for one in record.comments if not blind or one.author == actor.name]
 
 
-def undo(session: Session, actor: Actor) -> Record:
-    """Withdraw the actor's newest verdict that counts, if nobody has judged the record since."""
-    counts = (Review.reviewer == actor.name, Review.withdrawn_at == "")
-    review = session.scalars(
-        select(Review).where(*counts).order_by(Review.id.desc()).limit(1)
-    ).first()
-    if review is None:
+def undo(session: Session, actor: Actor, *, bulk: str = "") -> Undone:
+    """Withdraw the actor's newest verdict that counts, with all that were given at once with it.
+
+    With `bulk` it is the newest of those. What somebody has judged since is left as it is; raises
+    ConflictError where that is all of it.
+    """
+    own = select(Review).where(Review.reviewer == actor.name, Review.withdrawn_at == "")
+    own = own.order_by(Review.id.desc())
+    asked = own.where(Review.bulk == bulk) if bulk else own
+    newest = session.scalars(asked.limit(1)).first()
+    if newest is None:
         raise ConflictError("there is no verdict to undo")
+    given = [newest]
+    if newest.bulk:
+        given = list(session.scalars(own.where(Review.bulk == newest.bulk)))
+    last = [review for review in given if counting(review.record)[-1] is review]
+    if not last:
+        name = newest.record.name
+        raise ConflictError("the record has gone on since", where=name, tip="send it back")
+    reason = f"one of {len(given)} verdicts given at once" if newest.bulk else ""
+    for review in last:
+        _undo(session, review, actor, reason=reason)
+    left = [review.record for review in given if review not in last]
+    return Undone([review.record for review in last], left)
+
+
+def _undo(session: Session, review: Review, actor: Actor, *, reason: str) -> None:
     record = review.record
-    if counting(record)[-1] is not review:
-        raise ConflictError("the record has gone on since", where=record.name, tip="send it back")
     review.withdrawn_at = utc_now()
     record.state = next(state for state, stage in _STAGES.items() if stage == review.stage)
     record.decided = record.decided_at = ""
-    _append_withdrawal(session, actor, "undo", record, [review])
-    return record
+    _append_withdrawal(session, actor, "undo", record, [review], reason)
 
 
 def send_back(session: Session, record: Record, *, actor: Actor, reason: str) -> None:
@@ -246,12 +275,14 @@ def _append_withdrawal(
     actor: Actor,
     action: str,
     record: Record,
-    given: Iterable[Review],
+    given: Sequence[Review],
     reason: str = "",
 ) -> None:
     session.flush()
     ids = [review.id for review in given]
-    details = {"withdrawn": ids, "state": record.state, "reason": reason[:_LONGEST]}
+    details: Json = {"withdrawn": ids, "state": record.state, "reason": reason[:_LONGEST]}
+    if bulk := next((review.bulk for review in given if review.bulk), ""):
+        details["bulk"] = bulk
     append(session, actor=actor.name, action=action, subject=record.name, details=details)
 
 
@@ -288,7 +319,10 @@ def decide_all(
     actor: Actor,
     second_share: float = 0.0,
 ) -> BulkPreview:
-    """Give one verdict on many records, each an event of its own; return what was done."""
+    """Give one verdict on many records, each an event of its own; return what was done.
+
+    Under one `bulk` they are undone at once.
+    """
     decisions: Counter[str] = Counter()
     refused: Counter[str] = Counter()
     for record in records:

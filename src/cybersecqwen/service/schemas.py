@@ -241,6 +241,13 @@ class RecordOutput(RecordSummary):
     comments: list[CommentOutput]
 
 
+class UndoOutput(RecordOutput):
+    """The record whose verdict was withdrawn, and the names of all that it was given on at once."""
+
+    undone: list[str]
+    left: list[str] = Field(description="What somebody has judged since.")
+
+
 class ImportOutput(BaseModel):
     """An import: how far it is, and what was refused."""
 

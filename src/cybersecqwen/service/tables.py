@@ -130,6 +130,9 @@ class Review(Base):
     confidence: Mapped[float]
     at: Mapped[str] = mapped_column(String(32), index=True)
     withdrawn_at: Mapped[str] = mapped_column(String(32), default="")
+    bulk: Mapped[str] = mapped_column(
+        String(32), default="", index=True
+    )  # given at once with others
 
     record: Mapped[Record] = relationship(back_populates="reviews")
 

@@ -74,7 +74,8 @@ def test_the_preview_does_nothing_and_then_what_it_showed_is_done(filled: Consol
     assert "2 of 3 can be accepted" in visible(preview.text)
     assert visible(preview.text).count("stays it is decided already") == 1
     assert filled.record("CVE-2030-1001").state == "open"
-    done = visible(filled.post("/queue/decide", verdict="accept", reason="alike", **many).text)
+    answer = filled.post("/queue/decide", verdict="accept", reason="alike", **many).text
+    done = visible(answer)
     assert "2 records accepted" in done
     assert "left as it was it is decided already 1" in done
     assert [filled.record(f"CVE-2030-{n}").decided for n in (1001, 1002, 1003)] == [
@@ -82,6 +83,11 @@ def test_the_preview_does_nothing_and_then_what_it_showed_is_done(filled: Consol
         "",
         "CWE-89",
     ]
+    bulk = re.search(r'name="bulk" value="(\w+)"', answer)
+    assert bulk is not None
+    assert "2 verdicts undone" in visible(filled.post("/undo", bulk=bulk[1]).text)
+    states = [filled.record(f"CVE-2030-{n}").state for n in (1001, 1002, 1003)]
+    assert states == ["open", "decided", "open"]
 
 
 def test_a_record_that_changed_after_the_preview_is_left_alone(filled: Console) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from secrets import token_hex
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode
 
@@ -209,7 +210,8 @@ def preview_many(request: Request, visit: Visited, form: Posted) -> Response:
 def decide_many(request: Request, visit: Visited, form: Posted) -> Response:
     """Do what the preview showed; a record that has changed since then is left as it is."""
     require(visit, "reviewer", "judge records")
-    state, decision, versions = request.app.state, _decision(form), _chosen(form)
+    state, versions = request.app.state, _chosen(form)
+    decision = _decision(form)._replace(bulk=token_hex(8))
     with state.database.write() as session:
         records = _records(session, versions)
         fresh = [one for one in records if one.version == versions[one.id]]

@@ -228,11 +228,14 @@ def _meant(text: str) -> str:
 
 @router.post("/undo")
 def undo_last(request: Request, visit: Visited, form: Posted) -> Response:
-    """Withdraw the visitor's newest verdict, and show its record."""
+    """Withdraw the visitor's newest verdict, or a bulk of them, and show what it was on."""
     filters, _ = read_filters(field(form, "query"))
     with request.app.state.database.write() as session:
-        one = undo(session, visit.actor)
-    return redirect(f"/records/{one.id}", filters_query(filters))
+        undone = undo(session, visit.actor, bulk=field(form, "bulk"))
+    query = filters_query(filters)
+    if len(undone.records) + len(undone.left) > 1:
+        return render_page(request, visit, "bulk_undone", undone=undone, own_query=query)
+    return redirect(f"/records/{undone.records[0].id}", query)
 
 
 @router.get("/records/by-name")

@@ -27,6 +27,7 @@ from cybersecqwen.service.schemas import (
     ReviewInput,
     ReviewOutput,
     SendBackInput,
+    UndoOutput,
     json_body,
     read_json,
 )
@@ -37,7 +38,7 @@ _PROBLEMS = (401, 403, 404, 409, 413, 415, 422, 429)
 _REVIEW, _SEND_BACK = TypeAdapter(ReviewInput), TypeAdapter(SendBackInput)
 _COMMENT = TypeAdapter(CommentInput)
 
-SCHEMAS = (ReviewInput, ReviewOutput, SendBackInput, CommentInput, CommentOutput)
+SCHEMAS = (ReviewInput, ReviewOutput, UndoOutput, SendBackInput, CommentInput, CommentOutput)
 
 
 def _extra(model: type[BaseModel], **example: object) -> Json:
@@ -79,17 +80,22 @@ async def review(request: Request, number: Number) -> Response:
 @router.post(
     "/v1/reviews/undo",
     summary="Withdraw your newest verdict",
-    responses=responses({"model": RecordOutput}, *_PROBLEMS),
+    responses=responses({"model": UndoOutput}, *_PROBLEMS),
     openapi_extra={"parameters": [PARAMETER]},
 )
 async def undo_review(request: Request) -> Response:
-    """Withdraw your newest verdict, unless somebody has gone on from it; return the record."""
+    """Withdraw your newest verdict, unless somebody has gone on from it; return the record.
+
+    Verdicts that were given at once in the console are withdrawn at once.
+    """
     actor = await authorise(request, "reviews", role="reviewer")
 
     def work(session: Session) -> tuple[int, Json]:
-        row = undo(session, actor)
+        undone = undo(session, actor)
         session.flush()
-        return 200, detailed(row, actor)
+        names = {"undone": [one.name for one in undone.records]}
+        names |= {"left": [one.name for one in undone.left]}
+        return 200, detailed(undone.records[0], actor) | names
 
     return await idempotent(request, actor, work)
 
