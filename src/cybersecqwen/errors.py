@@ -64,7 +64,9 @@ def escape(text: str) -> str:
 
 
 class CyberSecQwenError(Exception):
-    """An error with a cause the user can remove; the command line prints it and exits 1."""
+    """An error with a cause the user can remove; the command line prints it and exits `status`."""
+
+    status = 1
 
     def __init__(self, what: str, *, where: object = None, tip: str | None = None) -> None:
         super().__init__(what)
@@ -93,6 +95,12 @@ class StageError(CyberSecQwenError):
 
 class EngineError(CyberSecQwenError):
     """A model or server that gave no usable answer; never scored as a wrong one."""
+
+
+class PartitionError(CyberSecQwenError):
+    """Parts of an input that could not be worked on; all others are done."""
+
+    status = 5
 
 
 @contextmanager

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from cybersecqwen.cli.cluster import cluster_options, take_cluster
 from cybersecqwen.cli.group import (
     FILE,
     RULE,
@@ -39,6 +40,7 @@ _DOES_NOT_HOLD = 3  # of a certificate
 @click.option(
     "--allow-unreadable", is_flag=True, help="List rows and files that are wrong, and go on."
 )
+@cluster_options
 @json_option
 def audit(
     train: Path,
@@ -48,9 +50,10 @@ def audit(
     as_json: bool,
     allow_missing: bool,
     allow_unreadable: bool,
-    **limits: float | None,
+    **limits: Any,
 ) -> None:
     """Audit a training file."""
+    ray = take_cluster(limits)
     from cybersecqwen.benchmark.tasks import read_benchmark
     from cybersecqwen.contamination.audit import checked_rules, checked_settings, run_audit
     from cybersecqwen.contamination.certificate import certify
@@ -59,7 +62,15 @@ def audit(
 
     items = read_benchmark(benchmark, complete=not allow_missing)
     settings, rules = checked_settings(limits), checked_rules(rules)
-    result = run_audit(train, items, settings, rules=rules, allow_unreadable=allow_unreadable)
+    with ray as cluster:
+        result = run_audit(
+            train,
+            items,
+            settings,
+            rules=rules,
+            allow_unreadable=allow_unreadable,
+            cluster=cluster,
+        )
     if out:
         with exclusive(out):
             written = write_audit(result, items, out, train=train.name)

@@ -74,12 +74,12 @@ class Group(click.Group):
             self.sections.setdefault(title, []).append(name)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; exit 1 after an error of ours, 130 after ctrl-C."""
+        """Run a command; exit with its status after an error of ours, 130 after ctrl-C."""
         try:
             return super().invoke(ctx)
         except CyberSecQwenError as error:
             click.echo(f"{click.style('cybersecqwen:', fg='red')} {error}", err=True)
-            ctx.exit(1)
+            ctx.exit(error.status)
         except click.UsageError as error:  # it may repeat an argument, such as a file's name
             raise click.UsageError(clean(error.format_message()), error.ctx) from error
         except KeyboardInterrupt:

@@ -6,12 +6,14 @@ Each takes the options of what its stages read.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from cybersecqwen.artifacts import shipped_series
+from cybersecqwen.cli.cluster import cluster_options, take_cluster
 from cybersecqwen.cli.group import FILE, Command, add_options, echo, json_option, say
 from cybersecqwen.cli.model import METAVAR, one_model, server_options, take_engine_options
 from cybersecqwen.pipeline import STAGES, Run, RunInputs, Stage, open_run, run_stage
@@ -79,11 +81,13 @@ def _make(stage: Stage, options: dict[str, Any]) -> Path:
     """Make one stage and return its folder; raises RecipeError where no table asks for it."""
     from cybersecqwen.errors import RecipeError
 
+    ray = take_cluster(options)
     opened = open_recipe(options)
     if not stage.wanted(opened.recipe):
         what = f"has no table [{stage.table}]"
         raise RecipeError(what, where=opened.recipe.name, tip=stage.table_tip)
-    run_stage(stage, opened)
+    with ray as cluster:
+        run_stage(stage, replace(opened, cluster=cluster))
     return opened.out / stage.folder
 
 
@@ -107,6 +111,7 @@ def run(as_json: bool, **options: Any) -> None:
 
 @click.command()
 @stage_options("corpus")
+@cluster_options
 @json_option
 def corpus(as_json: bool, **options: Any) -> None:
     """Build the decontaminated corpus with its certificate."""
@@ -125,6 +130,7 @@ def corpus(as_json: bool, **options: Any) -> None:
 
 @click.command()
 @stage_options("synthesis")
+@cluster_options
 @json_option
 def synthesis(as_json: bool, **options: Any) -> None:
     """Make question-and-answer pairs beside the corpus.

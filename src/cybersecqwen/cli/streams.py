@@ -7,8 +7,8 @@ import logging
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from typing import IO, TYPE_CHECKING
 
 import click
 
@@ -46,10 +46,14 @@ class Repeats(logging.Filter):
 
 
 class Bad(Repeats):
-    """Tells of the records that cannot be read."""
+    """Tells of the records that cannot be read, and puts all into a ledger where it has one."""
+
+    ledger: Callable[[CyberSecQwenError], None] | None = None
 
     def report(self, error: CyberSecQwenError) -> None:
         """Print one in a line, or count it where there were enough of its kind."""
+        if self.ledger:
+            self.ledger(error)
         if self.is_shown(kind_of(error.what)):
             click.echo(f"cybersecqwen: {error}", err=True)
 
@@ -59,8 +63,12 @@ class Bad(Repeats):
             click.get_current_context().exit(1)
 
 
-def write_lines(lines: Iterable[str]) -> None:
-    """Write lines to stdout, each as soon as it is there; data are UTF-8, whatever the locale."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(encoding="utf-8", errors="replace", line_buffering=True)
-    sys.stdout.writelines(lines)
+def write_lines(lines: Iterable[str], stream: IO[str] | None = None) -> None:
+    """Write lines to stdout, each as soon as it is there; data are UTF-8, whatever the locale.
+
+    `stream` is stdout where that is redirected now.
+    """
+    stream = stream or sys.stdout
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(encoding="utf-8", errors="replace", line_buffering=True)
+    stream.writelines(lines)

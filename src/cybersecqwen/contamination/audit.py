@@ -14,16 +14,25 @@ import os
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from tqdm import tqdm
 
+from cybersecqwen.cluster import Cluster
 from cybersecqwen.config import Contamination
 from cybersecqwen.contamination import RULES, BenchmarkIndex, Hit, Row
 from cybersecqwen.contamination.hashing import Integers
+from cybersecqwen.contamination.partitions import (
+    PARTITION,
+    HitsAndGrams,
+    judge,
+    judged_on_cluster,
+)
 from cybersecqwen.contamination.rule import batched_by_size
 from cybersecqwen.contamination.rules import strength
 from cybersecqwen.contamination.training_files import Reading
@@ -115,8 +124,9 @@ def run_audit(
     *,
     rules: Sequence[str] = tuple(RULES),
     allow_unreadable: bool = False,
+    cluster: Cluster | None = None,
 ) -> Audit:
-    """Judge every row of a training file or folder by the rules.
+    """Judge every row of a training file or folder by the rules, on a cluster where one is given.
 
     Raises InputError at the first row or file that is wrong, unless that is allowed: then it is
     listed, as is always what holds no text that can be read, and the file is not proven clean.
@@ -125,10 +135,18 @@ def run_audit(
     audit = Audit({task: len(items) for task, items in benchmark.items()}, reading=reading)
     overlaps: dict[tuple[int, str, int], Overlap] = {}
     last = -1  # the number of the row before
-    chunks = batched_by_size(read_rows(train, reading), _CHUNK, lambda row: row.row.text)
-    with tqdm(desc="rows", unit=" rows", disable=None) as bar:
+    size = PARTITION if cluster else _CHUNK
+    chunks = batched_by_size(read_rows(train, reading), size, lambda row: row.row.text)
+    with (
+        tqdm(desc="rows", unit=" rows", disable=None) as bar,
+        cluster.bad_rows() if cluster else nullcontext() as reading.ledger,
+    ):
         index, seen = BenchmarkIndex(benchmark, settings), set[int]()
-        judged = _judged(chunks, index, partial(BenchmarkIndex, benchmark, settings))
+        make = partial(BenchmarkIndex, benchmark, settings)
+        if cluster:
+            judged = judged_on_cluster(cluster, make, chunks, attrgetter("row"))
+        else:
+            judged = _judged(chunks, index, make)
         for chunk, hits_of, grams in judged:
             for row, hits in zip(chunk, hits_of, strict=True):
                 audit.forms[row.form] += row.number != last
@@ -162,8 +180,7 @@ def _by_rules(hit: Hit, rules: Sequence[str]) -> Hit | None:
     return hit._replace(rule=held[0][0], score=held[0][1], rules=held) if held else None
 
 
-_HitsAndGrams = tuple[list[list[Hit]], Integers]  # of each row, and the n-grams that all had
-_Judged = tuple[list[TrainRow], list[list[Hit]], Integers]
+_Judged = tuple[Sequence[TrainRow], list[list[Hit]], Integers]
 
 
 def _judged(
@@ -172,7 +189,7 @@ def _judged(
     """Judge the chunks in order: the first ones here, and where there are more, in processes."""
     done = 0
     for chunk in chunks:
-        yield chunk, list(index.hits_of(row.row for row in chunk)), index.seen()
+        yield chunk, *judge(index, (row.row for row in chunk))
         done += sum(len(row.row.text) for row in chunk)
         if done >= _FEW and _processes() > 1:
             yield from _in_processes(chunks, make)
@@ -185,7 +202,7 @@ def _in_processes(
     with ProcessPoolExecutor(
         _processes(), mp_context=context, initializer=_begin, initargs=(make,)
     ) as pool:
-        ahead: deque[tuple[list[TrainRow], Future[_HitsAndGrams]]] = deque()
+        ahead: deque[tuple[list[TrainRow], Future[HitsAndGrams]]] = deque()
         for chunk in chunks:
             ahead.append((chunk, pool.submit(_judge, [row.row for row in chunk])))
             if len(ahead) > 2 * _processes():  # memory is bounded, however long the file is
@@ -207,5 +224,5 @@ def _begin(make: partial[BenchmarkIndex]) -> None:
     _INDEX.append(make())
 
 
-def _judge(rows: list[Row]) -> _HitsAndGrams:
-    return list(_INDEX[0].hits_of(rows)), _INDEX[0].seen()
+def _judge(rows: list[Row]) -> HitsAndGrams:
+    return judge(_INDEX[0], rows)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath, PurePosixPath
@@ -75,6 +75,7 @@ class Reading:
     unreadable: Problems = field(default_factory=Problems)
     passed_over: Problems = field(default_factory=Problems)  # holds no text to train on
     notes: Problems = field(default_factory=Problems)
+    ledger: Callable[[CyberSecQwenError], None] | None = None  # gets all that is unreadable
 
     def report(self, error: CyberSecQwenError) -> None:
         """Put down what is wrong with a row or a file; raises it where that is not allowed."""
@@ -84,6 +85,8 @@ class Reading:
 
     def skip(self, error: CyberSecQwenError) -> None:
         """Put down what cannot be read, though nothing is wrong with it."""
+        if self.ledger:
+            self.ledger(error)
         self._put(self.unreadable, error)
 
     def pass_over(self, where: str, why: str = "is hidden") -> None:

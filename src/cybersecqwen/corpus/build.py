@@ -14,9 +14,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from cybersecqwen.cluster import Cluster
 from cybersecqwen.config import Recipe
 from cybersecqwen.contamination import RULES, BenchmarkIndex, Hit, Row, decontaminate
 from cybersecqwen.contamination.certificate import provenance
+from cybersecqwen.contamination.partitions import open_index
 from cybersecqwen.corpus.cohort import Candidate, by_text, select
 from cybersecqwen.corpus.dataset_card import SPLITS, Part, dataset_card
 from cybersecqwen.cwe.cause import argue
@@ -38,16 +40,19 @@ class CorpusInputs:
     checksums: Json
 
 
-def build(recipe: Recipe, inputs: CorpusInputs, out: Path) -> Json:
+def build(
+    recipe: Recipe, inputs: CorpusInputs, out: Path, *, cluster: Cluster | None = None
+) -> Json:
     """Write train.jsonl, validation.jsonl, dropped.jsonl, the dataset card and the certificate.
 
-    Returns the certificate. Raises InputError when no record is left, StageError when a
+    Returns the certificate. A cluster changes where records are held against the benchmark, and
+    no byte. Raises InputError when no record is left, StageError when a
     written file does not pass the check it is certified for.
     """
     ledger: list[Dropped] = []
     candidates, read = _cohort(inputs, recipe, ledger)
     candidates = _deduplicate(candidates, ledger)
-    index = BenchmarkIndex(inputs.benchmark, recipe.contamination)
+    index = open_index(inputs.benchmark, recipe.contamination, cluster)
     contaminated: dict[str, dict[str, int]] = {rule: {} for rule in RULES}
     if recipe.corpus.contaminated == "drop":
         candidates, contaminated = _decontaminate(candidates, index, ledger)

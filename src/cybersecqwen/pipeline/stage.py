@@ -30,6 +30,7 @@ from cybersecqwen.manifest import (
 )
 
 if TYPE_CHECKING:
+    from cybersecqwen.cluster import Cluster
     from cybersecqwen.config import Recipe
 
 T = TypeVar("T")
@@ -60,12 +61,14 @@ class Run:
     """A recipe, the folder that its stages write to, and the inputs that were named for it.
 
     `siblings` are folders of other runs: a stage that one of them made from the same is taken over.
+    A `cluster` changes where a stage works, and no byte of what it makes.
     """
 
     recipe: Recipe
     out: Path
     inputs: RunInputs = field(default_factory=RunInputs)
     siblings: tuple[Path, ...] = ()
+    cluster: Cluster | None = None
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,7 @@ def _build_corpus(run: Run, folder: Path, checksums: Json) -> None:
         run.recipe,
         CorpusInputs(RECORDS.read(run), benchmark, CWE_CATALOGUE.read(run), checksums),
         folder,
+        cluster=run.cluster,
     )
 
 
@@ -83,7 +84,7 @@ def _synthesize(run: Run, folder: Path, checksums: Json) -> None:
         trained_on=tuple(row["description"] for row in read_jsonl(corpus / _TRAIN)),
         held_out=frozenset(map(normalised, held_out)),
     )
-    build(run.recipe, sources, folder, teacher=TEACHER.read(run))
+    build(run.recipe, sources, folder, teacher=TEACHER.read(run), cluster=run.cluster)
 
 
 SYNTHESIS = Stage(

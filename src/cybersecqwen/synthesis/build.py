@@ -16,9 +16,11 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
+from cybersecqwen.cluster import Cluster
 from cybersecqwen.config import Recipe, Synthesis
-from cybersecqwen.contamination import BenchmarkIndex, Row, decontaminate
+from cybersecqwen.contamination import Row, decontaminate
 from cybersecqwen.contamination.certificate import provenance
+from cybersecqwen.contamination.partitions import open_index
 from cybersecqwen.corpus.dataset_card import SPLITS
 from cybersecqwen.engines.teacher import Teacher
 from cybersecqwen.errors import InputError, RecipeError, StageError
@@ -64,11 +66,17 @@ class SynthesisInputs:
 
 
 def build(
-    recipe: Recipe, inputs: SynthesisInputs, out: Path, *, teacher: Teacher | None = None
+    recipe: Recipe,
+    inputs: SynthesisInputs,
+    out: Path,
+    *,
+    teacher: Teacher | None = None,
+    cluster: Cluster | None = None,
 ) -> Json:
     """Write train.jsonl, validation.jsonl, rejected.jsonl, the card and the certificate.
 
-    Returns the certificate. A teacher makes the pairs in place of the facts. Raises RecipeError
+    Returns the certificate. A teacher makes the pairs in place of the facts. A cluster changes
+    where texts are held against the benchmark, and no byte. Raises RecipeError
     where the recipe has no [synthesis], InputError when no pair is left, EngineError when the
     teacher fails, StageError when a written file does not pass the check it is certified for.
     """
@@ -78,7 +86,7 @@ def build(
     records = collect_records(
         inputs.vulnerabilities, recipe.corpus, inputs.catalogue, held_out=inputs.held_out
     )
-    checks = _checks(recipe, settings, inputs)
+    checks = _checks(recipe, settings, inputs, cluster)
     if teacher is None:
         drafts = DraftSource(_makers(records, inputs, settings))
     else:
@@ -135,10 +143,12 @@ def _makers(records: Sequence[RecordFacts], inputs: SynthesisInputs, settings: S
     return makers | passage_drafts(base, rng("passages"))
 
 
-def _checks(recipe: Recipe, settings: Synthesis, inputs: SynthesisInputs) -> Checks:
+def _checks(
+    recipe: Recipe, settings: Synthesis, inputs: SynthesisInputs, cluster: Cluster | None
+) -> Checks:
     names = {entry_id: entry.name for entry_id, entry in inputs.base.entries.items()}
     return Checks(
-        BenchmarkIndex(inputs.benchmark, recipe.contamination),
+        open_index(inputs.benchmark, recipe.contamination, cluster),
         BenchmarkFacts(inputs.benchmark, names),
         LengthLimits(recipe.training.max_length, settings.min_words, settings.max_words),
         trained_on=inputs.trained_on,
