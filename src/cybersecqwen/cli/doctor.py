@@ -12,7 +12,7 @@ from cybersecqwen.cli.group import FILE, RegistryChoice, echo, help_text, json_o
 
 
 def _purposes() -> Any:
-    from cybersecqwen.doctor.report import NEEDS
+    from cybersecqwen.doctor.diagnosis import NEEDS
 
     return NEEDS
 
@@ -46,7 +46,7 @@ def doctor(
     from platformdirs import user_data_path
 
     from cybersecqwen.config import load_recipe
-    from cybersecqwen.doctor.report import Question, examine
+    from cybersecqwen.doctor.diagnosis import DoctorOptions, examine
     from cybersecqwen.errors import CyberSecQwenError
     from cybersecqwen.sources.fetch import default_cache
 
@@ -57,10 +57,10 @@ def doctor(
         "temporary": Path(tempfile.gettempdir()),
     }
     loaded = load_recipe(recipe) if recipe else None
-    report = examine(Question(length, batch, loaded, folders, _ports()))
-    echo(report.to_json(), str(report), as_json=as_json)
+    diagnosis = examine(DoctorOptions(length, batch, loaded, folders, _ports()))
+    echo(diagnosis.to_json(), str(diagnosis), as_json=as_json)
     for purpose in purposes:
-        if obstacles := report.obstacles(purpose):
+        if obstacles := diagnosis.obstacles(purpose):
             raise CyberSecQwenError("; ".join(obstacles), where=f"{purpose} is not possible here")
 
 

@@ -51,5 +51,6 @@ FEED = Feed(
     "cti-bench",
     "CTI-Bench: the task files, and what judges cti-taa",
     Item,
+    stale_after=3650,  # a benchmark stays what it is
     fetch=_fetch,
 )

@@ -52,7 +52,7 @@ class Size(NamedTuple):
         )  # fmt: skip
 
 
-class Base(NamedTuple):
+class BaseSize(NamedTuple):
     """The numbers of a base model, told from its config.json without loading it."""
 
     parameters: int
@@ -67,7 +67,7 @@ class Base(NamedTuple):
     head_size: int
 
     @classmethod
-    def from_config(cls, config: Json) -> Base:
+    def from_config(cls, config: Json) -> BaseSize:
         """Count a dense model's numbers; what `config` says itself under such a name stands."""
         words, hidden, inner, layers, heads = (
             int(config[name])
@@ -116,17 +116,17 @@ class Base(NamedTuple):
 
 
 _TABLE = tomllib.loads(Path(__file__).with_name("sizes.toml").read_text(encoding="utf-8"))
-BASES = {name: Base.from_config(config) for name, config in _TABLE.items()}
+BASES = {name: BaseSize.from_config(config) for name, config in _TABLE.items()}
 
 
-def base_of(model: Model) -> Base | None:
+def base_of(model: Model) -> BaseSize | None:
     """Return the numbers of a recipe's base: of the table, or of a dense model's folder."""
     name = (hub_id(model.base) if is_gguf(model.base) else None) or model.base
     config = Path(name) / "config.json"
     if name in BASES or not config.is_file():
         return BASES.get(name)
     own = read_json(config)
-    return Base.from_config(own) if own.get("model_type") in _DENSE else None
+    return BaseSize.from_config(own) if own.get("model_type") in _DENSE else None
 
 
 def training_memory(
@@ -159,7 +159,7 @@ def training_memory(
     return frozen + size.trained * _ADAM + tokens * layers + head + FIXED
 
 
-def merging_memory(base: Base, size: Size, precision: str) -> int:
+def merging_memory(base: BaseSize, size: Size, precision: str) -> int:
     """Estimate the bytes of a merge: in float32, then beside it what is read back from the disk.
 
     The logits of four models stay until the end, to be compared.
@@ -169,7 +169,7 @@ def merging_memory(base: Base, size: Size, precision: str) -> int:
     return max(summed, read_back) + 4 * _PROOF * base.vocabulary * 4 + FIXED
 
 
-def serving_memory(base: Base, precision: str, tokens: int) -> int:
+def serving_memory(base: BaseSize, precision: str, tokens: int) -> int:
     """Estimate the bytes of a server whose requests have `tokens` tokens together at most."""
     width = 4 if precision == "float32" else 2
     return base.weights(precision) + tokens * base.cached * width + FIXED

@@ -17,8 +17,8 @@ from click.testing import CliRunner, Result
 
 from cybersecqwen.artifacts import FOLDER
 from cybersecqwen.cli import main
-from cybersecqwen.doctor import installation, machine, report
-from cybersecqwen.doctor.report import Check, Question, examine
+from cybersecqwen.doctor import diagnosis, installation, machine
+from cybersecqwen.doctor.diagnosis import DoctorOptions, Finding, examine
 from cybersecqwen.engines import memory
 from cybersecqwen.sources.recordstore.database import NAME, open_for_update
 
@@ -54,9 +54,9 @@ def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Script:
     return write
 
 
-def line(section: str, name: str, question: Question | None = None) -> Check:
-    checks = examine(question or Question()).checks
-    return next(check for check in checks if (check.section, check.name) == (section, name))
+def line(section: str, name: str, options: DoctorOptions | None = None) -> Finding:
+    findings = examine(options or DoctorOptions()).findings
+    return next(one for one in findings if (one.section, one.name) == (section, name))
 
 
 def run(*arguments: str) -> Result:
@@ -71,7 +71,7 @@ def test_the_command_describes_this_machine_without_loading_pytorch(cache: Path)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
-    texts = {(check["section"], check["name"]): check["text"] for check in told["checks"]}
+    texts = {(one["section"], one["name"]): one["text"] for one in told["findings"]}
     cores = len(os.sched_getaffinity(0))
     assert texts["machine", "CPU"].startswith(f"{cores} cores")
     assert texts["artifacts", "shipped"] == "5 match their certificates"
@@ -84,9 +84,9 @@ def test_the_command_describes_this_machine_without_loading_pytorch(cache: Path)
 def test_a_port_that_is_taken_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         number = server.getsockname()[1]
-        taken = line("port", "serve", Question(ports={"serve": number}))
+        taken = line("port", "serve", DoctorOptions(ports={"serve": number}))
         assert (taken.status, taken.tip) == ("warn", "cybersecqwen serve --port ANOTHER")
-    assert line("port", "serve", Question(ports={"serve": number})).status == "ok"
+    assert line("port", "serve", DoctorOptions(ports={"serve": number})).status == "ok"
 
 
 def test_programs_are_found_with_their_versions_however_they_tell_them(script: Script) -> None:
@@ -171,7 +171,7 @@ def test_gpus_are_those_that_the_drivers_tell_of(
     nvidia, amd = machine.gpus()
     assert nvidia == ("NVIDIA H200", 143771 << 20, 143000 << 20)
     assert amd == ("AMD card1", 192 << 30, 190 << 30)
-    assert examine(Question()).device == "AMD card1"
+    assert examine(DoctorOptions()).device == "AMD card1"
     script("nvidia-smi", "echo 'NVIDIA-SMI has failed' >&2; exit 9")
     assert machine.gpus() == [amd]
 
@@ -195,8 +195,8 @@ def test_a_damaged_artifact_and_a_folder_that_cannot_be_written_stand_in_the_way
     for path in FOLDER.glob("ranker.json*"):
         (tmp_path / path.name).write_bytes(path.read_bytes())
     (tmp_path / "ranker.json").write_bytes(b"{}")
-    monkeypatch.setattr(report, "FOLDER", tmp_path)
+    monkeypatch.setattr(diagnosis, "FOLDER", tmp_path)
     folders = {"data": Path("/proc/1/here")}
-    [damage, disk] = examine(Question(folders=folders)).obstacles("service")
+    [damage, disk] = examine(DoctorOptions(folders=folders)).obstacles("service")
     assert damage.startswith("artifacts shipped: damaged: its checksum is not the certified one")
     assert disk == "disk data: /proc/1/here cannot be written (check the permissions)"

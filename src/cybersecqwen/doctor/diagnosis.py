@@ -1,8 +1,10 @@
 """What works here and what does not, line by line, and the memory that each base model needs.
 
-report = examine(Question(length=4096, batch=1, ports={"serve": 8080}))
-print(report)
-report.obstacles("train")        # why training is not possible here; empty where it is
+    diagnosis = examine(DoctorOptions(length=4096, batch=1, ports={"serve": 8080}))
+    print(diagnosis)
+    diagnosis.obstacles("train")     # why training is not possible here; empty where it is
+
+NEEDS says which findings a purpose depends on.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from cybersecqwen.artifacts import FOLDER, shipped_recipes, verified
 from cybersecqwen.config import Recipe, load_recipe
 from cybersecqwen.doctor.installation import PROGRAMS, extras, programs
 from cybersecqwen.doctor.machine import Gpu, cpu, disk, gpus
+from cybersecqwen.embedded.knowledge import installed_index
 from cybersecqwen.engines.gguf import hub_id, is_gguf
 from cybersecqwen.engines.memory import Memory, main_memory
 from cybersecqwen.errors import CyberSecQwenError
@@ -32,7 +35,7 @@ from cybersecqwen.sources.recordstore import query
 from cybersecqwen.sources.recordstore.database import NAME
 from cybersecqwen.training.memory import (
     BITS,
-    Base,
+    BaseSize,
     base_of,
     merging_memory,
     serving_memory,
@@ -45,11 +48,11 @@ _LITTLE = 10e9  # bytes of a disk, for a run of the smallest real model with its
 _COMPUTED = ("float32", "bfloat16")  # what training and merging compute in
 _USES = ("train whole", "train LoRA", "merge", "serve")
 
-# What each purpose needs: lines of the report, of which one in each row must not be missing.
+# What each purpose needs: findings, of which one in each row must not be missing.
 NEEDS: dict[str, tuple[tuple[tuple[str, str], ...], ...]] = {
     "train": ((("extra", "train"),), (("memory", "train"),), (("disk", "runs"),)),
     "serve": (
-        tuple(("program", name) for name in ("vllm", "transformers", "llama-server")),
+        (("program", "vllm"), ("program", "llama-server"), ("extra", "serve")),
         (("memory", "serve"),),
     ),
     "service": ((("extra", "service"),), (("artifacts", "shipped"),), (("disk", "data"),)),
@@ -57,8 +60,8 @@ NEEDS: dict[str, tuple[tuple[tuple[str, str], ...], ...]] = {
 }
 
 
-class Check(NamedTuple):
-    """A line of the report: whether something is there and as it should be, and what to do."""
+class Finding(NamedTuple):
+    """A line: whether something is there and as it should be, and what to do."""
 
     section: str
     name: str
@@ -77,8 +80,8 @@ class Need(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Question:
-    """What the report is about: folders and ports by what uses them, and the models' load.
+class DoctorOptions:
+    """What is looked at: folders and ports by what uses them, and the models' load.
 
     Without a `recipe` the memory is that of every base model of the recipes that ship.
     """
@@ -91,18 +94,18 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Report:
+class Diagnosis:
     """The lines, and the memory that is needed and usable."""
 
-    question: Question
-    checks: Sequence[Check]
+    options: DoctorOptions
+    findings: Sequence[Finding]
     needs: Sequence[Need]
     usable: int  # bytes, of the largest GPU or of main memory
     device: str
 
     def obstacles(self, purpose: str) -> list[str]:
         """Say what stands in the way of a purpose."""
-        missing = {(c.section, c.name): c for c in self.checks if c.status == "missing"}
+        missing = {(c.section, c.name): c for c in self.findings if c.status == "missing"}
         return [
             " and ".join(_obstacle(missing[one]) for one in row)
             for row in NEEDS[purpose]
@@ -112,22 +115,22 @@ class Report:
     def to_json(self) -> Json:
         """Return it as JSON has it."""
         return {
-            "checks": [check._asdict() for check in self.checks],
+            "findings": [finding._asdict() for finding in self.findings],
             "memory": {
                 "device": self.device,
                 "usable": self.usable,
-                "tokens": self.question.length * self.question.batch,
+                "tokens": self.options.length * self.options.batch,
                 "needs": [{**n._asdict(), "fits": n.bytes <= self.usable} for n in self.needs],
             },
             "possible": {purpose: not self.obstacles(purpose) for purpose in NEEDS},
         }
 
     def __str__(self) -> str:
-        """Write a line for each check, and the memory as a table."""
-        lines = "\n".join(
-            f"{c.status:8}{c.section:10}{c.name:15}{_with_tip(c)}" for c in self.checks
-        )
-        load = f"{self.question.batch} × {self.question.length:,} tokens"
+        """Write a line for each finding, and the memory as a table."""
+        lines = "\n".join(map(_line, self.findings))
+        if not self.needs:
+            return lines
+        load = f"{self.options.batch} × {self.options.length:,} tokens"
         head = f"GB needed for {load}, of {self.usable / 1e9:.1f} usable on {self.device}:"
         return f"{lines}\n\n{head}\n\n{self._memory_table()}"
 
@@ -141,26 +144,27 @@ class Report:
         return f"{need.bytes / 1e9:.1f}{'' if need.bytes <= self.usable else ' no'}"
 
 
-def examine(question: Question) -> Report:
+def examine(options: DoctorOptions) -> Diagnosis:
     """Look at the machine, the installation, the data and the ports."""
     cards, memory = gpus(), main_memory()
     largest = max(cards, key=lambda card: card.free, default=None)
     usable = int(USABLE * (largest.free if largest else memory.free))
     device = largest.name if largest else "the CPU"
-    recipes = [question.recipe] if question.recipe else _shipped()
+    recipes = [options.recipe] if options.recipe else _shipped()
     known = [(recipe, base) for recipe in recipes if (base := base_of(recipe.model))]
-    needs = [need for one in known for need in _needs(*one, question.length, question.batch)]
-    checks = [
+    needs = [need for one in known for need in _needs(*one, options.length, options.batch)]
+    findings = [
         *_machine(cards, memory),
-        *(_disk(name, folder) for name, folder in question.folders.items()),
-        *_memory(known, question, usable),
+        *(_disk(name, folder) for name, folder in options.folders.items()),
+        *_memory(known, options, usable),
         *_extras(),
         *_programs(),
         *_feeds(),
+        *_caches(),
         _artifacts(),
-        *(_port(name, number) for name, number in question.ports.items()),
+        *(_port(name, number) for name, number in options.ports.items()),
     ]
-    return Report(question, checks, needs, usable, device)
+    return Diagnosis(options, findings, needs, usable, device)
 
 
 def _shipped() -> list[Recipe]:
@@ -171,35 +175,35 @@ def _shipped() -> list[Recipe]:
     )
 
 
-def _machine(cards: Sequence[Gpu], memory: Memory) -> Iterator[Check]:
+def _machine(cards: Sequence[Gpu], memory: Memory) -> Iterator[Finding]:
     processor = cpu()
     allowed = f", {processor.quota:.1f} cores' worth of time" if processor.quota else ""
     able = ", ".join(processor.extensions) or "no extension that matters"
     cores = f"{processor.cores} cores{allowed}: {processor.model}; {able}"
-    yield Check("machine", "CPU", "ok", cores)
+    yield Finding("machine", "CPU", "ok", cores)
     whose = "the container's limit" if memory.limited else "the machine's"
     free = f"{memory.free / 1e9:.1f} GB free of {whose} {memory.total / 1e9:.1f}"
-    yield Check("machine", "memory", "ok" if memory.free > 2e9 else "warn", free)
+    yield Finding("machine", "memory", "ok" if memory.free > 2e9 else "warn", free)
     for number, card in enumerate(cards):
         text = f"{card.name}, {card.free / 1e9:.1f} GB free of {card.memory / 1e9:.1f}"
-        yield Check("machine", f"GPU {number}", "ok", text)
+        yield Finding("machine", f"GPU {number}", "ok", text)
     if not cards:
-        yield Check("machine", "GPU", "missing", "none that its driver tells of")
+        yield Finding("machine", "GPU", "missing", "none that its driver tells of")
 
 
-def _disk(name: str, folder: Path) -> Check:
+def _disk(name: str, folder: Path) -> Finding:
     found = disk(folder)
     free = f"{folder}: {found.free / 1e9:.1f} GB free of {found.total / 1e9:.1f}"
     if not found.writable:
-        return Check(
+        return Finding(
             "disk", name, "missing", f"{folder} cannot be written", "check the permissions"
         )
     if found.free < _LITTLE:
-        return Check("disk", name, "warn", free, "a run of a real model may need more")
-    return Check("disk", name, "ok", free)
+        return Finding("disk", name, "warn", free, "a run of a real model may need more")
+    return Finding("disk", name, "ok", free)
 
 
-def _needs(recipe: Recipe, base: Base, length: int, batch: int) -> Iterator[Need]:
+def _needs(recipe: Recipe, base: BaseSize, length: int, batch: int) -> Iterator[Need]:
     """List what a recipe's base takes; LoRA on int4 weights is QLoRA and computes in bfloat16."""
     size, tokens = base.with_adapter(recipe.adapter), length * batch
     name = _name(recipe)
@@ -216,7 +220,7 @@ def _needs(recipe: Recipe, base: Base, length: int, batch: int) -> Iterator[Need
         yield Need(name, precision, "serve", serving_memory(base, precision, tokens))
 
 
-def _lora(recipe: Recipe, base: Base, tokens: int, precision: str) -> int:
+def _lora(recipe: Recipe, base: BaseSize, tokens: int, precision: str) -> int:
     return training_memory(
         base.with_adapter(recipe.adapter),
         tokens,
@@ -233,16 +237,16 @@ def _name(recipe: Recipe) -> str:
 
 
 def _memory(
-    known: Sequence[tuple[Recipe, Base]], question: Question, usable: int
-) -> Iterator[Check]:
+    known: Sequence[tuple[Recipe, BaseSize]], options: DoctorOptions, usable: int
+) -> Iterator[Finding]:
     """Say which bases can be trained as their recipes are, and served."""
-    tokens = question.length * question.batch
+    tokens = options.length * options.batch
     trained = {_name(r): _lora(r, b, tokens, r.model.precision) for r, b in known}
     served = {_name(r): serving_memory(b, r.model.precision, tokens) for r, b in known}
     for name, needs in (("train", trained), ("serve", served)):
         if not needs:
             tip = "give a model folder with its config.json, or a base of a recipe that ships"
-            yield Check("memory", name, "warn", "the sizes of this base are not known here", tip)
+            yield Finding("memory", name, "warn", "the sizes of this base are not known here", tip)
             continue
         said = [
             f"{model} {'fits' if need <= usable else 'does not fit'}: "
@@ -251,33 +255,33 @@ def _memory(
         ]
         fits = [need <= usable for need in needs.values()]
         status: Status = "ok" if all(fits) else "warn" if any(fits) else "missing"
-        yield Check("memory", name, status, "; ".join(said))
+        yield Finding("memory", name, status, "; ".join(said))
 
 
-def _extras() -> Iterator[Check]:
+def _extras() -> Iterator[Finding]:
     try:
         for extra in extras():
             lacks = ", ".join(extra.missing)
             status: Status = "missing" if lacks else "ok"
             text = f"without {lacks}" if lacks else f"{extra.packages} packages"
-            yield Check("extra", extra.name, status, text, extra.command if lacks else "")
+            yield Finding("extra", extra.name, status, text, extra.command if lacks else "")
     except PackageNotFoundError:
         text = "this code was not installed, so its extras are not known"
-        yield Check("extra", "all", "warn", text, "pip install .")
+        yield Finding("extra", "all", "warn", text, "pip install .")
 
 
-def _programs() -> Iterator[Check]:
+def _programs() -> Iterator[Finding]:
     for found in programs():
         program = PROGRAMS[found.name]
         if not found.path:
             text = f"not found; {program.purpose}"
-            yield Check("program", found.name, "missing", text, program.install)
+            yield Finding("program", found.name, "missing", text, program.install)
             continue
         version = found.version or "tells no version"
-        yield Check("program", found.name, "ok", f"{version}, {found.path}; {program.purpose}")
+        yield Finding("program", found.name, "ok", f"{version}, {found.path}; {program.purpose}")
 
 
-def _feeds() -> Iterator[Check]:
+def _feeds() -> Iterator[Finding]:
     """Say how old the record store and the fetched files are, by each feed's own limit."""
     cache = default_cache()
     yield from _stored(cache / NAME)
@@ -285,47 +289,68 @@ def _feeds() -> Iterator[Check]:
     for name in fetched_feeds():
         files = [path for path in (cache / name).glob("*") if path.is_file()]
         if files:
-            newest = max(path.stat().st_mtime for path in files)
-            days = days_since(datetime.fromtimestamp(newest, UTC).isoformat())
-            yield _age(name, days, f"cybersecqwen fetch {name}")
+            newest = max(files, key=lambda path: path.stat().st_mtime)
+            yield _age(name, _days_old(newest), f"cybersecqwen fetch {name}")
         elif name == "cti-bench":
             tip = "cybersecqwen fetch cti-bench, or give evaluate --benchmark FOLDER"
-            yield Check("feed", name, "missing", "not fetched", tip)
+            yield Finding("feed", name, "missing", "not fetched", tip)
         else:
             absent.append(name)
     if absent:
         text = f"not fetched: {', '.join(absent)}"
-        yield Check("feed", "others", "missing", text, "cybersecqwen fetch NAME")
+        yield Finding("feed", "others", "missing", text, "cybersecqwen fetch NAME")
 
 
-def _stored(store: Path) -> Iterator[Check]:
+def _stored(store: Path) -> Iterator[Finding]:
     update = "cybersecqwen fetch records"
     try:
         for feed, checked in query.checked(store).items():
             yield _age(feed, days_since(checked), update, kind="records")
     except CyberSecQwenError as error:
-        yield Check("records", "store", "missing", f"{store}: {error.what}", error.tip or update)
+        yield Finding("records", "store", "missing", f"{store}: {error.what}", error.tip or update)
 
 
-def _age(name: str, days: float | None, update: str, *, kind: str = "feed") -> Check:
+def _age(name: str, days: float | None, update: str, *, kind: str = "feed") -> Finding:
     if days is None:
-        return Check(kind, name, "warn", "never brought up to date", update)
+        return Finding(kind, name, "warn", "never brought up to date", update)
     if days > (limit := stale_after(name)):
-        return Check(kind, name, "warn", f"{days:.0f} days old, stale after {limit}", update)
-    return Check(kind, name, "ok", f"{days:.1f} days old")
+        return Finding(kind, name, "warn", f"{days:.0f} days old, stale after {limit}", update)
+    return Finding(kind, name, "ok", f"{days:.1f} days old")
 
 
-def _artifacts() -> Check:
+def _caches() -> Iterator[Finding]:
+    """Say which knowledge index is in use, and which model folders were made of GGUF files."""
+    install = "cybersecqwen knowledge install"
+    try:
+        if installed := installed_index():
+            days = _days_old(installed) if installed.is_file() else None
+            yield _age("attack-enterprise", days, install, kind="knowledge")
+        else:
+            text = "the index that ships, without full texts"
+            yield Finding("knowledge", "index", "ok", text, install)
+    except CyberSecQwenError as error:
+        yield Finding("knowledge", "index", "warn", error.what, error.tip or "")
+    models = sorted(path.parent for path in (default_cache() / "models").glob("*/config.json"))
+    names = ", ".join(path.name for path in models) or "none"
+    yield Finding("cache", "models", "ok", names)
+
+
+def _days_old(path: Path) -> float | None:
+    changed = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    return days_since(changed.isoformat())
+
+
+def _artifacts() -> Finding:
     names = [p.name.removesuffix(".certificate.json") for p in FOLDER.glob("*.certificate.json")]
     try:
         for name in names:
             verified(FOLDER, name)
     except CyberSecQwenError as error:
-        return Check("artifacts", "shipped", "missing", error.what, error.tip or "")
-    return Check("artifacts", "shipped", "ok", f"{len(names)} match their certificates")
+        return Finding("artifacts", "shipped", "missing", error.what, error.tip or "")
+    return Finding("artifacts", "shipped", "ok", f"{len(names)} match their certificates")
 
 
-def _port(name: str, number: int) -> Check:
+def _port(name: str, number: int) -> Finding:
     """Try to listen where a command does by default."""
     with closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -334,17 +359,17 @@ def _port(name: str, number: int) -> Check:
             listener.listen(1)
         except OSError as error:
             why = f"{number} is taken: {error.strerror}"
-            return Check("port", name, "warn", why, f"cybersecqwen {name} --port ANOTHER")
-    return Check("port", name, "ok", f"{number} is free")
+            return Finding("port", name, "warn", why, f"cybersecqwen {name} --port ANOTHER")
+    return Finding("port", name, "ok", f"{number} is free")
 
 
-def _obstacle(check: Check) -> str:
-    return f"{check.section} {check.name}: {_with_tip(check)}"
+def _obstacle(finding: Finding) -> str:
+    return f"{finding.section} {finding.name}: {_with_tip(finding)}"
 
 
-def _line(check: Check) -> str:
-    return f"{check.status:8}{check.section:10}{check.name:15}{_with_tip(check)}"
+def _line(finding: Finding) -> str:
+    return f"{finding.status:8}{finding.section:10}{finding.name:15}{_with_tip(finding)}"
 
 
-def _with_tip(check: Check) -> str:
-    return f"{check.text} ({check.tip})" if check.tip else check.text
+def _with_tip(finding: Finding) -> str:
+    return f"{finding.text} ({finding.tip})" if finding.tip else finding.text
