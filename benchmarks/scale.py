@@ -23,6 +23,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from cybersecqwen.analyst.arguments import read_arguments
@@ -43,25 +44,32 @@ JUDGING = {"top": 3, "threshold": 0.3, "as_labelled": False}
 def ray(arguments: argparse.Namespace) -> None:
     """Compare one and two workers of Ray, two processes without it, a killed worker, and memory."""
     benchmark = read_benchmark(arguments.benchmark)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    audit = partial(audited, benchmark)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         few, many = folder / "few.jsonl", folder / "many.jsonl"
         write_texts(arguments.records, few, round(arguments.texts * FEW))
         write_texts(arguments.records, many, arguments.texts)
-        rows = []
-        for workers in (1, 2):
-            with local_ray(workers) as started:
-                rows.append((f"Ray, {workers} workers: start", f"{started:.1f} s"))
-                rows += compared(folder, f"Ray, {workers} workers", few, many, benchmark)
-                if workers == 2:
-                    rows += killed(folder, many)
+        rows, notes = [], []
+        for count in (1, 2):
+            with local_ray(count) as started:
+                name = f"Ray, {count} workers"
+                notes.append(f"{name}: started in {started:.1f} s")
+                fresh = map(Cluster, (folder / f"{name} {n}" for n in itertools.count()))
+                for what, work in (("classify", classified), ("audit", audit)):
+                    done = lambda path, work=work, fresh=fresh: work(path, next(fresh))  # noqa: E731
+                    rows.append(measured(f"{name}: {what}", done, few, many))
+                    notes.append(f"{name}: after {what} {memory()}")
+                notes.append(f"{name}: {object_store()}")
+                notes += killed(folder, many) if count == 2 else []
         rows += [
             measured("reading alone", partitions_of, few, many),
             measured("two commands: classify", two_commands, few, many),
-            measured("two processes: audit", lambda path: audited(path, benchmark), few, many),
+            measured("two processes: audit", audit, few, many),
         ]
-    print(f"{arguments.texts:,} texts, and {FEW:.0%} of them for the fixed cost\n")
-    print(table(("what", "measured"), rows))
+    print(f"{arguments.texts:,} texts, and {FEW:.0%} of them for the fixed cost. All in seconds.\n")
+    print(table(("what", "growing", "fixed", "processor: here + workers"), rows))
+    print("", *notes, sep="\n- ")
 
 
 def write_texts(records: Path, path: Path, count: int) -> None:
@@ -91,32 +99,35 @@ def local_ray(workers: int) -> Iterator[float]:
         library.shutdown()
 
 
-def compared(
-    folder: Path, name: str, few: Path, many: Path, benchmark: Benchmark
-) -> Iterable[tuple[str, str]]:
-    """Measure both commands, each time in a folder where nothing is done yet."""
-    numbers = itertools.count()
+def measured(
+    name: str, work: Callable[[Path], object], few: Path, many: Path
+) -> tuple[str, str, str, str]:
+    """Time the work on few and on many texts; what does not grow with them is the fixed cost.
 
-    def cluster() -> Cluster:
-        return Cluster(folder / f"{name} {next(numbers)}")
-
-    yield measured(f"{name}: classify", lambda path: classified(path, cluster()), few, many)
-    yield f"{name}: memory of this process, of a worker", memory()
-    yield measured(f"{name}: audit", lambda path: audited(path, benchmark, cluster()), few, many)
-    yield f"{name}: memory of this process, of a worker", memory()
-    yield f"{name}: object store", object_store()
-
-
-def measured(name: str, work: Callable[[Path], object], few: Path, many: Path) -> tuple[str, str]:
-    """Time the work on few and on many texts; what does not grow with them is the fixed cost."""
-    seconds = []
+    Processor time is that of this process and its children, and that of the workers besides.
+    """
+    times = []
     for path in (few, many):
-        begun = time.perf_counter()
+        before = (time.perf_counter(), *processor_times())
         work(path)
-        seconds.append(time.perf_counter() - begun)
-    growing = (seconds[1] - seconds[0]) / (1 - FEW)
-    print(f"{name}: {seconds[0]:.1f} and {seconds[1]:.1f} s", file=sys.stderr, flush=True)
-    return name, f"{growing:.1f} s, and a fixed cost of {seconds[1] - growing:.1f} s"
+        after = (time.perf_counter(), *processor_times())
+        times.append([end - begin for begin, end in zip(before, after, strict=True)])
+    growing = [(long - short) / (1 - FEW) for short, long in zip(*times, strict=True)]
+    print(f"{name}: {times}", file=sys.stderr, flush=True)
+    fixed = times[1][0] - growing[0]
+    return (name, f"{growing[0]:.1f}", f"{fixed:.1f}", f"{growing[1]:.1f} + {growing[2]:.1f}")
+
+
+def processor_times() -> tuple[float, float]:
+    own = sum(
+        used.ru_utime + used.ru_stime
+        for used in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    )
+    ticks = 0
+    for _, folder in workers():
+        fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return own, ticks / os.sysconf("SC_CLK_TCK")
 
 
 def partitions_of(path: Path) -> None:
@@ -135,7 +146,7 @@ def classified(path: Path, cluster: Cluster) -> str:
     return digest.hexdigest()
 
 
-def audited(path: Path, benchmark: Benchmark, cluster: Cluster | None = None) -> None:
+def audited(benchmark: Benchmark, path: Path, cluster: Cluster | None = None) -> None:
     run_audit(path, benchmark, Contamination(), cluster=cluster)
 
 
@@ -152,44 +163,40 @@ def two_commands(path: Path) -> None:
             process.wait()
 
 
-def killed(folder: Path, path: Path) -> Iterable[tuple[str, str]]:
+def killed(folder: Path, path: Path) -> Iterable[str]:
     """Classify with a worker killed half way, and compare time and bytes with a run without."""
     begun = time.perf_counter()
     expected = classified(path, Cluster(folder / "unharmed"))
     undisturbed = time.perf_counter() - begun
-    timer = threading.Timer(undisturbed / 2, kill_worker)
+    timer = threading.Timer(undisturbed / 2, lambda: os.kill(next(workers())[0], signal.SIGKILL))
     timer.start()
     begun = time.perf_counter()
     same = classified(path, Cluster(folder / "harmed")) == expected
     seconds = time.perf_counter() - begun
     timer.join()
-    yield "2 workers, one killed", f"{seconds:.1f} s against {undisturbed:.1f} s"
-    yield "2 workers, one killed: bytes", "the same" if same else "others"
+    yield f"One of two workers killed: {seconds:.1f} s, none killed: {undisturbed:.1f} s"
+    yield f"The bytes are {'the same' if same else 'others'}"
 
 
 def workers() -> Iterator[tuple[int, Path]]:
-    """Yield the processes of Ray's workers on this machine."""
+    """Yield the processes on this machine that work on partitions, or wait for one."""
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            if (folder / "cmdline").read_bytes().startswith(b"ray::"):
+            if (folder / "cmdline").read_bytes().startswith((b"ray::work", b"ray::IDLE")):
                 yield int(folder.name), folder
         except OSError:  # it has ended meanwhile
             continue
 
 
-def kill_worker() -> None:
-    os.kill(next(workers())[0], signal.SIGKILL)
-
-
 def memory() -> str:
-    """Return the largest memory of this process and of the workers so far."""
+    """Say the largest memory of this process and of the workers so far."""
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     peaks = [0]
     for _, folder in workers():
         for line in (folder / "status").read_text().splitlines():
             if line.startswith("VmHWM:"):
                 peaks.append(int(line.split()[1]))
-    return f"{own:.0f} MB, {max(peaks) / 1024:.0f} MB"
+    return f"{own:.0f} MB at most here, {max(peaks) / 1024:.0f} MB in a worker"
 
 
 def object_store() -> str:

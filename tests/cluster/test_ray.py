@@ -32,6 +32,7 @@ COMMAND = [sys.executable, "-m", "cybersecqwen.cli"]
 RAY = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block"]
 NETWORK = "10.213.77"
 HEAD = f"{NETWORK}.1:6397"
+CLIENT = f"ray://{NETWORK}.1:10001"
 MARK = f"cybersecqwen-{os.getpid()}"  # in the environment of every process of the cluster
 TOKEN = "3" * 64
 STARTED = "Ray runtime started"
@@ -177,9 +178,9 @@ def alone(texts: Path) -> bytes:
     return done.stdout
 
 
-def started(texts: Path, shared: Path) -> subprocess.Popen[bytes]:
+def started(texts: Path, shared: Path, address: str = HEAD) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [*COMMAND, "classify", str(texts), "--json", "--ray", HEAD, "--shared", str(shared)],
+        [*COMMAND, "classify", str(texts), "--json", "--ray", address, "--shared", str(shared)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=environment(),
@@ -260,7 +261,8 @@ def test_behind_a_killed_driver_the_same_command_goes_on(
     wait_for(lambda: not nodes.workers())
     before = {path: path.stat().st_mtime_ns for path in records(tmp_path)}
     assert len(before) < TEXTS // 2_000
-    out, err = (again := started(texts, tmp_path)).communicate(timeout=300)
+    again = started(texts, tmp_path, CLIENT)  # as from a machine that is none of the cluster
+    out, err = again.communicate(timeout=300)
     assert (out, again.returncode) == (alone, 1), err
     assert before.items() <= {p: p.stat().st_mtime_ns for p in records(tmp_path)}.items()
     assert not list(tmp_path.rglob("*.in")) + list(tmp_path.rglob("*.partial"))
@@ -320,7 +322,7 @@ def test_partitions_that_fail_are_named_and_the_others_done(nodes: Nodes, tmp_pa
     said = done.stderr.decode()
     assert done.stdout == b"[0][1][2][4][6][7]", said
     assert "numbers: no sense in row 3" in said
-    assert f"its worker died {1 + 3} times" in said
+    assert "given up by Ray: " in said
     assert f"PartitionError: {tmp_path}" in said
     assert "2 partitions failed (the same command tries them again)" in said
 

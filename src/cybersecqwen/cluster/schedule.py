@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -76,23 +77,8 @@ class Cluster:
 
     def submit(self, path: Path) -> Any:
         """Give a partition to a node that is not left out; returns Ray's reference."""
-        import ray
-
-        def work(path: str, build: tuple[str, str]) -> Json:
-            # Ray sends the code of a function within a function, so that this runs on a node that
-            # lacks the package and can say so.
-            context = ray.get_runtime_context()
-            node = {"id": context.get_node_id(), "ip": ray.util.get_node_ip_address()}
-            try:
-                from cybersecqwen.cluster.partition import outcome
-            except ImportError as error:
-                return {"node": node, "refused": f"has another package: {error}"}
-            return {"node": node, **outcome(path, build, node["ip"])}
-
         selector = {"ray.io/node-id": f"!in({','.join(sorted(self._refused))})"}
-        task = ray.remote(work).options(
-            max_retries=_RETRIES, label_selector=selector if self._refused else None
-        )
+        task = _task().options(label_selector=selector if self._refused else None)
         return task.remote(str(path), tuple(this_build()))
 
     def leave_out(self, node: Json, reason: str) -> None:
@@ -106,6 +92,27 @@ class Cluster:
         if not any(n["Resources"].get("CPU") for n in others):
             what = f"no node is left that can work; the last one: {reason}"
             raise CyberSecQwenError(what, where=f"node {node['ip']}")
+
+
+@cache
+def _task() -> Any:
+    """Return the task that works on a partition.
+
+    Ray sends the code of a function within a function, so that it runs on a node that lacks the
+    package and can say so.
+    """
+    import ray
+
+    def work(path: str, build: tuple[str, str]) -> Json:
+        context = ray.get_runtime_context()
+        node = {"id": context.get_node_id(), "ip": ray.util.get_node_ip_address()}
+        try:
+            from cybersecqwen.cluster.partition import outcome
+        except ImportError as error:
+            return {"node": node, "refused": f"has another package: {error}"}
+        return {"node": node, **outcome(path, build, node["ip"])}
+
+    return ray.remote(max_retries=_RETRIES)(work)
 
 
 class _Run(Generic[T]):
@@ -165,7 +172,7 @@ class _Run(Generic[T]):
                 raise  # a bug, with its traceback
             except ray.exceptions.RayError as error:
                 reason = str(error).strip().partition("\n")[0]
-                partition.failure = f"its worker died {_RETRIES + 1} times: {reason}"
+                partition.failure = f"given up by Ray: {reason}"
                 continue
             if "refused" in outcome:
                 self._cluster.leave_out(outcome["node"], outcome["refused"])
