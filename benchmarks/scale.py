@@ -59,7 +59,6 @@ def ray(arguments: argparse.Namespace) -> None:
                 for what, work in (("classify", classified), ("audit", audit)):
                     done = lambda path, work=work, fresh=fresh: work(path, next(fresh))  # noqa: E731
                     rows.append(measured(f"{name}: {what}", done, few, many))
-                    notes.append(f"{name}: after {what} {memory()}")
                 notes.append(f"{name}: {object_store()}")
                 notes += killed(folder, many) if count == 2 else []
         rows += [
@@ -68,7 +67,9 @@ def ray(arguments: argparse.Namespace) -> None:
             measured("two processes: audit", audit, few, many),
         ]
     print(f"{arguments.texts:,} texts, and {FEW:.0%} of them for the fixed cost. All in seconds.\n")
-    print(table(("what", "growing", "fixed", "processor: here + workers"), rows))
+    print(
+        table(("what", "growing", "fixed", "processor: here + workers", "MB: here, a worker"), rows)
+    )
     print("", *notes, sep="\n- ")
 
 
@@ -99,23 +100,24 @@ def local_ray(workers: int) -> Iterator[float]:
         library.shutdown()
 
 
-def measured(
-    name: str, work: Callable[[Path], object], few: Path, many: Path
-) -> tuple[str, str, str, str]:
+def measured(name: str, work: Callable[[Path], object], few: Path, many: Path) -> tuple[str, ...]:
     """Time the work on few and on many texts; what does not grow with them is the fixed cost.
 
-    Processor time is that of this process and its children, and that of the workers besides.
+    Processor time is that of this process and its children, and that of the workers besides. Of
+    memory it is the most so far that either had, behind few and behind many texts.
     """
-    times = []
+    times, peaks = [], []
     for path in (few, many):
         before = (time.perf_counter(), *processor_times())
         work(path)
         after = (time.perf_counter(), *processor_times())
+        peaks.append(memory())
         times.append([end - begin for begin, end in zip(before, after, strict=True)])
     growing = [(long - short) / (1 - FEW) for short, long in zip(*times, strict=True)]
     print(f"{name}: {times}", file=sys.stderr, flush=True)
     fixed = times[1][0] - growing[0]
-    return (name, f"{growing[0]:.1f}", f"{fixed:.1f}", f"{growing[1]:.1f} + {growing[2]:.1f}")
+    processor = f"{growing[1]:.1f} + {growing[2]:.1f}"
+    return name, f"{growing[0]:.1f}", f"{fixed:.1f}", processor, " to ".join(peaks)
 
 
 def processor_times() -> tuple[float, float]:
@@ -189,20 +191,22 @@ def workers() -> Iterator[tuple[int, Path]]:
 
 
 def memory() -> str:
-    """Say the largest memory of this process and of the workers so far."""
+    """Return the most memory in MB that this process and that a worker had so far."""
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     peaks = [0]
     for _, folder in workers():
         for line in (folder / "status").read_text().splitlines():
             if line.startswith("VmHWM:"):
                 peaks.append(int(line.split()[1]))
-    return f"{own:.0f} MB at most here, {max(peaks) / 1024:.0f} MB in a worker"
+    return f"{own:.0f}, {max(peaks) / 1024:.0f}"
 
 
 def object_store() -> str:
+    from ray import get_runtime_context
     from ray._private.internal_api import memory_summary
 
-    summary = memory_summary(stats_only=True)
+    address = get_runtime_context().gcs_address
+    summary = memory_summary(address=address, stats_only=True)
     return "; ".join(
         line.strip() for line in summary.splitlines() if "Plasma" in line or "Spilled" in line
     )
