@@ -97,7 +97,7 @@ def test_what_manifests_name_is_in_them() -> None:
             ports[name.split()[1]] = {one["containerPort"] for one in container.get("ports", ())}
         claimed = [v.get("persistentVolumeClaim", {}).get("claimName") for v in volumes.values()]
         named = {claim for claim in claimed if claim}
-        assert named <= claims | {"models"}, name  # that one is the user's
+        assert named <= claims | {"models", "partitions"}, name  # these are the user's
     for service in (d for d in MANIFESTS if d["kind"] == "Service"):
         app = service["spec"]["selector"]["app"]
         assert labels[app]["template"]["metadata"]["labels"]["app"] == app

@@ -26,21 +26,26 @@ resources:
   limits:
     {{- toYaml .Values.ray.limits | nindent 4 }}
 volumeMounts:
+  - name: partitions
+    mountPath: /shared
   - name: data
     mountPath: /data
   - name: scratch
     mountPath: /tmp
-  - name: shared
+  - name: memory
     mountPath: /dev/shm
 {{- end }}
 
 {{- define "scratch" -}}
 volumes:
+  - name: partitions
+    persistentVolumeClaim:
+      claimName: {{ .Values.ray.claim }}
   - name: data
     emptyDir: {}
   - name: scratch
     emptyDir: {}
-  - name: shared # what tasks hand on
+  - name: memory # what tasks hand on
     emptyDir:
       medium: Memory
 {{- end }}

@@ -65,7 +65,7 @@ PROGRAMS = {
     "llama-quantize": Program("writes gguf-q4_k_m", "build llama.cpp or download its binaries"),
     "ollama": Program("runs exported GGUF files", "see https://ollama.com/download"),
     "torchrun": Program("trains in several processes", _TRAIN, package="torch"),
-    "ray": Program("works on several machines", "pip install 'ray[data]'", package="ray"),
+    "ray": Program("works on several machines", f"pip install '{_PACKAGE}[ray]'", package="ray"),
     "postgres": Program("the database of a team, on this machine", "install PostgreSQL"),
     "docker": Program("runs the images of deploy/", "install Docker or Podman"),
     "podman": Program("runs the images of deploy/", "install Docker or Podman"),
