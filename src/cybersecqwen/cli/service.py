@@ -89,12 +89,15 @@ def serve(no_browser: bool, **options: Any) -> None:
 
         from cybersecqwen.service.app import create_app  # noqa: F401
         from cybersecqwen.service.settings import ServiceSettings
+        from cybersecqwen.service.tracing import open_tracing
 
     options["model"] = one_model(options["model"]) or "embedded"
     options["database"] = options["database"] or ""
     rate = options.pop("rate_limit")
     settings = ServiceSettings(**options)
     settings = settings.model_copy(update={"rate_limit": _rate(rate, settings)})
+    if settings.workers > 1 and (tracing := open_tracing()):
+        tracing.close()  # each worker has its own; what is missing is said here, and once
     _check_accounts(settings)
     with _listening(settings) as listener:
         host = f"[{settings.host}]" if ":" in settings.host else settings.host

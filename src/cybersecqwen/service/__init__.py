@@ -5,6 +5,7 @@ database    SQLite by default, PostgreSQL by URL; migrations on start
 tables      what is kept
 audit_trail who decided what, when, why and on what was shown: hash-chained, append-only
 queue       which records await review, in what order
+products    records by what they say is affected
 reviews     verdicts: the first, a blind second, and a third where the two differ
 imports     files into records, each with its suggestion, and every refused row named
 accounts    users, their sessions, and the keys of programs
@@ -17,6 +18,7 @@ idempotency requests that may be sent again
 routes      the HTTP API, one module for each resource
 schemas     the shapes of requests and answers
 metrics     what Prometheus reads
+tracing     traces for OpenTelemetry, where the environment asks for them
 console     the pages of the browser
 mcp_server  lookup, classify and ask as tools of an assistant
 exports     records with verdicts and the audit trail, in other programs' formats

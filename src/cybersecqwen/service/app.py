@@ -46,6 +46,7 @@ from cybersecqwen.service.routes.classification import classify
 from cybersecqwen.service.routes.documentation import describe
 from cybersecqwen.service.schedule import Schedule
 from cybersecqwen.service.settings import ServiceSettings
+from cybersecqwen.service.tracing import no_span, open_tracing
 
 _RESUME = 20.0  # seconds between looks for imports that nobody goes on with
 _log = logging.getLogger(__name__)
@@ -68,6 +69,8 @@ class Service(FastAPI):
         self._guarded = CountRequests(self._guarded, metrics=metrics, log=settings.access_log)
         verified = self.state.verified_keys
         self._guarded = Protection(self._guarded, settings=settings, verified=verified)
+        if self.state.tracing:
+            self._guarded = self.state.tracing.around(self._guarded)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or take part in the life span."""
@@ -87,7 +90,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     )
     state = app.state
     state.settings, state.metrics, state.stopping = settings, Metrics(), False
-    state.verified_keys = set[str]()
+    state.verified_keys, state.tracing = set[str](), open_tracing()
     state.login_page = login_page
     for router in (*ROUTERS, console):
         app.include_router(router)
@@ -189,7 +192,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     state = app.state
     state.started_at = int(time.time())
     state.database = await run_in_threadpool(open_database, state.settings.database_url)
-    state.inference = Inference(state.settings)
+    if state.tracing:
+        state.tracing.watch(state.database.engine)
+    span = state.tracing.span if state.tracing else no_span
+    state.inference = Inference(state.settings, span=span)
     authentication = Authentication(state.settings, state.database, state.verified_keys)
     state.authentication, state.visit = authentication, authentication.visit
     state.check_form, state.login_token = authentication.check_form, authentication.login_token
@@ -208,3 +214,5 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         await run_in_threadpool(schedule.stop)
         await run_in_threadpool(state.inference.close)
         await run_in_threadpool(state.database.close)
+        if state.tracing:
+            await run_in_threadpool(state.tracing.close)

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -30,6 +31,7 @@ from cybersecqwen.artifacts import FOLDER, certificate_of
 from cybersecqwen.benchmark.protocol import find_protocol
 from cybersecqwen.engines import engine_of
 from cybersecqwen.files import Json, read_json
+from cybersecqwen.service.tracing import no_span
 
 if TYPE_CHECKING:
     from cybersecqwen.analyst.lookup import Lookup
@@ -54,8 +56,13 @@ class _Waiting(NamedTuple):
 class Inference:
     """Classifies and answers by what ships, or by the model of the settings on top of it."""
 
-    def __init__(self, settings: ServiceSettings) -> None:
-        self._settings = settings
+    def __init__(
+        self,
+        settings: ServiceSettings,
+        *,
+        span: Callable[..., AbstractContextManager[object]] = no_span,
+    ) -> None:
+        self._settings, self._span = settings, span
         self._embedded: Classifier = Embedded()
         self._is_server = engine_of(settings.model) == "http"
         self._model: OptionalModel | None = None
@@ -79,6 +86,12 @@ class Inference:
         self, given: Sequence[Given], *, top: int = 3, threshold: float | None = None
     ) -> list[Classification]:
         """Classify texts, in their order, together with those of other requests."""
+        with self._span("classify", texts=len(given), model=self._settings.model):
+            return await self._classify(given, top, threshold)
+
+    async def _classify(
+        self, given: Sequence[Given], top: int, threshold: float | None
+    ) -> list[Classification]:
         level = self._settings.threshold if threshold is None else threshold
         loop = asyncio.get_running_loop()
         if len(given) > _TOGETHER or not self.is_embedded:
@@ -151,7 +164,9 @@ class Inference:
     ) -> tuple[Answer, tuple[str, ...]]:
         """Answer a question; `about` are the ids that the one before was about, as this returns."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._model_threads, self._asked, question, about, guess)
+        work = partial(self._asked, question, about, guess)
+        with self._span("ask", model=self._settings.model):
+            return await loop.run_in_executor(self._model_threads, work)
 
     async def subject(self, question: str, about: Sequence[str]) -> tuple[str, ...]:
         """Return what a conversation is about after a question, without the model's answer."""
