@@ -41,8 +41,10 @@ def test_a_newer_schema_is_refused(database: Database) -> None:
     with database.engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     url = database.engine.url.render_as_string(hide_password=False)
-    with pytest.raises(InputError, match="a schema that this version does not know"):
+    with pytest.raises(InputError, match="a schema that this version does not know") as raised:
         open_database(url)
+    assert "\n" not in str(raised.value)
+    assert "start the version of cybersecqwen that wrote it" in str(raised.value)
 
 
 @pytest.mark.parametrize(
