@@ -20,9 +20,14 @@ from pathlib import Path
 
 import pytest
 
+from cybersecqwen.benchmark.tasks import read_benchmark
 from cybersecqwen.cluster import Job, open_cluster
+from cybersecqwen.config import Contamination
+from cybersecqwen.contamination import Row, partitions
+from cybersecqwen.contamination.partitions import open_index
 from cybersecqwen.errors import CyberSecQwenError, InputError
 from cybersecqwen.sample import BENCHMARK, FEED
+from cybersecqwen.sources import read_vulnerabilities
 
 pytest.importorskip("ray")
 pytestmark = pytest.mark.long
@@ -325,6 +330,24 @@ def test_partitions_that_fail_are_named_and_the_others_done(nodes: Nodes, tmp_pa
     assert "given up by Ray: " in said
     assert f"PartitionError: {tmp_path}" in said
     assert "2 partitions failed (the same command tries them again)" in said
+
+
+def compare_indexes(shared: str) -> None:
+    """Hold the sample's records against its benchmark in many partitions, and without any."""
+    partitions.PARTITION = 2_000
+    benchmark, settings = read_benchmark(BENCHMARK), Contamination()
+    rows = [Row(r.description, (r.cve_id,)) for r in read_vulnerabilities(FEED)]
+    with open_cluster(HEAD, Path(shared)) as cluster:
+        hits = list(open_index(benchmark, settings, cluster).hits_of(rows))
+    assert hits == list(open_index(benchmark, settings).hits_of(rows))
+    assert any(hits)
+
+
+def test_rows_have_the_same_hits_in_many_partitions(nodes: Nodes, tmp_path: Path) -> None:
+    code = f"import test_ray; test_ray.compare_indexes({str(tmp_path)!r})"
+    subprocess.run([sys.executable, "-c", code], env=environment(), check=True)
+    [ledger] = tmp_path.glob("contamination-*/ledger.jsonl")
+    assert len(ledger.read_text().splitlines()) > 3
 
 
 @pytest.mark.parametrize("scheme", ["", "ray://"])
