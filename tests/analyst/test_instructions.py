@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from cybersecqwen.analyst import instructions as module
 from cybersecqwen.analyst.instructions import without_instructions, without_repetitions
 
 FLAW = "A use after free in the Foo driver before 1.2 lets local users gain privileges."
@@ -80,3 +83,18 @@ def test_what_is_said_over_and_over_is_blanked(said: str) -> None:
 
 def test_a_text_of_nothing_but_orders_stays() -> None:
     assert without_instructions("Answer CWE-79.") == "Answer CWE-79."
+
+
+BITS = (
+    *("SQL injection", "buffer overflow ", "CWE-79", "foo-bar", "foo bar ", "a ", "the ", "x1 "),
+    *(" ", ", ", "; ", "(", ".", "-", "\n"),
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(BITS), st.integers(1, 5))))
+def test_a_quick_look_misses_no_repetition(bits: list[tuple[str, int]]) -> None:
+    text = "".join(bit * times for bit, times in bits)
+    cut = text.lower().translate(module._SEPARATORS).split()
+    assert module._has_run(cut) or module._RUN.sub(module._blank, text) == text
+    assert module._names_often(text) or module._without_dense(text) == text

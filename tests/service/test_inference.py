@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cybersecqwen.analyst.classification import Given
+from cybersecqwen.analyst.classification import Classification, Given
 from cybersecqwen.analyst.classification import classify as classify_texts
 from cybersecqwen.analyst.questions import Question
 from cybersecqwen.records import Request, Response
@@ -114,6 +114,31 @@ def test_long_texts_leave_the_event_loop_free(tmp_path: Path) -> None:
         return [one.id for one in work.result()]
 
     assert asyncio.run(classify()) == [0, 1, 2, 3]
+    inference.close()
+
+
+def test_texts_that_come_turn_by_turn_are_classified_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inference = Inference(settings(tmp_path, "embedded"))
+    sizes, classified = [], inference._classified
+
+    def note(given: Sequence[Given], *limits: float) -> list[Classification]:
+        sizes.append(len(given))
+        return classified(given, *limits)
+
+    monkeypatch.setattr(inference, "_classified", note)
+
+    async def late(turns: int) -> list[Classification]:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        return await inference.classify([Given(turns, TEXT)])
+
+    async def together() -> list[list[Classification]]:
+        return await asyncio.gather(*map(late, range(100)))
+
+    assert [one.id for [one] in asyncio.run(together())] == list(range(100))
+    assert sizes == [64, 36]
     inference.close()
 
 

@@ -62,6 +62,7 @@ _END = re.compile(
     r"""as demonstrated|and then|with no|-)\s)"""
 )
 _SHORTEST, _LONGEST = 2, 18  # words of a quotation
+_KEPT = 1 << 13  # quotations, many of which are common: what was read of them is kept
 
 
 class _Reading(NamedTuple):
@@ -115,7 +116,7 @@ def rationale(
     return f"{' '.join(sentences)}\n\n{weakness.cwe_id}"
 
 
-@lru_cache(maxsize=1 << 10)
+@lru_cache(maxsize=_KEPT)
 def _cause(quote: str, name: str) -> _Reading:
     """Tell what the words of a quotation say of the cause."""
     if not quote:
@@ -188,9 +189,16 @@ def _consequence(description: str) -> tuple[str, str]:
     """Find the clause that tells what follows, and say what is at stake; "" where none does."""
     for match in _IMPACT.finditer(description):
         clause = _clause(description[match.start() :])
-        if stake := _first(_STAKES.values(), clause):
-            return clause, stake.opening.format(quote=clause)
+        if stake := _stake(clause):
+            return clause, stake
     return "", ""
+
+
+@lru_cache(maxsize=_KEPT)
+def _stake(clause: str) -> str:
+    """Say what is at stake in a clause; "" where nothing is."""
+    stake = _first(_STAKES.values(), clause)
+    return stake.opening.format(quote=clause) if stake else ""
 
 
 def _clause(text: str) -> str:
@@ -214,7 +222,8 @@ def _widen(description: str, phrase: str) -> str:
     words = [phrase]
     start = _find_word(description, phrase)
     if start >= 0:
-        before = _BEFORE.search(description[max(0, start - _REACH) : start])
+        near = description[max(0, start - _REACH) : start].rsplit(" ", 4)[-4:]
+        before = _BEFORE.search(" ".join(near))
         after = _AFTER.match(description, start + len(phrase))
         words = [
             *(before.group().split() if before else ()),

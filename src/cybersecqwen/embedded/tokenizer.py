@@ -26,7 +26,7 @@ import html
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from itertools import chain, islice
+from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -40,9 +40,9 @@ _NONE = -1  # the number of what the vocabulary does not hold
 
 # A run of letters with the digits behind it ("log4", "sha256"), any number or version, or a
 # run of other letters than a to z.
-_WORD = re.compile(r"[a-z]+[0-9]*|[0-9]+(?:\.\w+)*|[^\W\d_a-z]+")
-_DIGITS = frozenset("0123456789")
+_WORD = re.compile(r"([a-z]++[0-9]*+|[0-9]++(?:\.\w++)*+|[^\W\d_a-z]++)")
 NUMBER = "0"  # stands for all numbers and versions: which one it is says nothing on the weakness
+_BEHIND_DIGITS = ":"  # words that begin with a digit stand before it, all others behind
 
 # Tags that lay a page out. Others, such as <script> and <img>, are what a flaw is about.
 _TAG = (
@@ -63,30 +63,33 @@ class Tokens(NamedTuple):
 
     words: list[str]
     text: str  # as it was given, as far as it is read
-    cleaned: str
+    pieces: list[str]  # of the clean text: every other one is a word, the first is none
 
     def spans(self, wanted: Sequence[int]) -> list[tuple[int, int]]:
         """Return the start and end of some of the words in the text, by rising position."""
+        places = self._places(wanted)
         if _keeps_places(self.text):
-            return _places(self.cleaned, wanted)
-        cleaned, origin = _cleaned(self.text)
-        return [(origin[start], origin[end - 1] + 1) for start, end in _places(cleaned, wanted)]
+            return places
+        origin = _origin(self.text)
+        return [(origin[start], origin[end - 1] + 1) for start, end in places]
 
-
-def _places(cleaned: str, wanted: Sequence[int]) -> list[tuple[int, int]]:
-    matches, read, places = _WORD.finditer(cleaned), 0, []
-    for position in wanted:  # what lies between is passed over by islice, not by Python
-        places.append(next(islice(matches, position - read, None)).span())
-        read = position + 1
-    return places
+    def _places(self, wanted: Sequence[int]) -> list[tuple[int, int]]:
+        start = read = 0
+        places = []
+        for position in wanted:
+            piece = 2 * position + 1
+            start += sum(map(len, self.pieces[read:piece]))
+            places.append((start, start + len(self.pieces[piece])))
+            read = piece
+        return places
 
 
 def tokens(text: str) -> Tokens:
     """Cut a text into words, as `words` does, and keep what their places are found by."""
     text = text[:LONGEST]
-    cleaned = text.lower() if _is_plain(text) else _clean(text)
-    cut = [NUMBER if word[0] in _DIGITS else word for word in _WORD.findall(cleaned)]
-    return Tokens(cut, text, cleaned)
+    pieces = _WORD.split(text.lower() if _is_plain(text) else _clean(text))
+    cut = [NUMBER if word < _BEHIND_DIGITS else word for word in pieces[1::2]]
+    return Tokens(cut, text, pieces)
 
 
 def words(text: str) -> list[str]:
@@ -126,22 +129,20 @@ def _is_plain(text: str) -> bool:
     return text.isascii() and text.isprintable() and "<" not in text and "&" not in text
 
 
-def _cleaned(text: str) -> tuple[str, Sequence[int]]:
-    """Return the clean text in lower case, and for each of its characters its place in `text`."""
-    pieces: list[str] = []
+def _origin(text: str) -> Sequence[int]:
+    """Return for each character of the clean text its place in `text`."""
     origin: list[int] = []
     for start, piece in without_markup(text):
-        pieces.append(piece.translate(_FOLDS))
         if piece.isascii():  # each of its characters stays one
             origin += range(start, start + len(piece))
         else:
             for place, char in enumerate(piece, start=start):
                 origin += [place] * len(_FOLDS[ord(char)])
-    return "".join(pieces), origin
+    return origin
 
 
 def _clean(text: str) -> str:
-    """Return what `_cleaned` does, without the places."""
+    """Return the clean text in lower case."""
     if "<" not in text and "&" not in text:
         return text.translate(_FOLDS)
     return "".join([piece.translate(_FOLDS) for _, piece in without_markup(text)])
@@ -185,7 +186,7 @@ class Vocabulary:
         self.words = words
         self.bigrams = bigrams
         self.trigrams = trigrams
-        self._number = _Numbers({word: number for number, word in enumerate(words)})
+        self._number = {word: number for number, word in enumerate(words)}
 
     def __len__(self) -> int:
         """Count all words and n-grams."""
@@ -201,10 +202,11 @@ class Vocabulary:
         that each of its rows belongs to.
         """
         lengths = np.fromiter((len(text) + 1 for text in texts), np.int64, len(texts))
-        number = self._number.__getitem__
-        # The empty row keeps an n-gram from reaching into the next text.
-        flat = chain.from_iterable([chain(map(number, text), (_NONE,)) for text in texts])
-        column = np.fromiter(flat, np.int64, int(lengths.sum()))
+        numbers: list[int] = []
+        for text in texts:
+            numbers += map(self._number.get, text, repeat(_NONE))
+            numbers.append(_NONE)  # keeps an n-gram from reaching into the next text
+        column = np.array(numbers, np.int64)
         grid = np.full((len(column), 3), _NONE, np.int64)
         grid[:, 0] = column
         bigrams = self.follow(self.bigrams, column[:-1], column[1:])
@@ -222,19 +224,14 @@ class Vocabulary:
 
     def follow(self, keys: Ints, first: Ints, last: Ints) -> Ints:
         """Find where `first` is followed by `last`: the position among the keys, or -1."""
+        places = np.full(len(first), _NONE, np.int64)
         if not len(keys):
-            return np.full(len(first), _NONE, np.int64)
-        # Where one of them is unknown what is wanted is below 0, and no key is.
-        wanted = np.where(last < 0, _NONE, first * len(self.words) + last)
+            return places
+        known = np.flatnonzero((first >= 0) & (last >= 0))
+        wanted = first[known] * len(self.words) + last[known]
         place = np.searchsorted(keys, wanted)
-        return np.where(keys.take(place, mode="clip") == wanted, place, _NONE)
-
-
-class _Numbers(dict[str, int]):
-    """The numbers of words, `_NONE` of one that is not among them."""
-
-    def __missing__(self, word: str) -> int:
-        return _NONE
+        places[known] = np.where(keys.take(place, mode="clip") == wanted, place, _NONE)
+        return places
 
 
 def _once(rows: Ints) -> None:

@@ -91,4 +91,9 @@ def as_seen(text: str) -> str:
     if text.isascii() and text.isprintable() and "<" not in text and "&" not in text:
         return text
     usual = unicodedata.normalize("NFKC", plain(text))
-    return in_one_script("".join(c for c in usual if unicodedata.category(c) not in ("Cf", "Mn")))
+    if usual.isascii():
+        return usual
+    for char in set(usual):
+        if unicodedata.category(char) in ("Cf", "Mn"):
+            usual = usual.replace(char, "")
+    return in_one_script(usual)

@@ -102,16 +102,22 @@ class Inference:
             self._waiting.append(_Waiting(one, top, level, future))
         if not self._flushing:
             self._flushing = True
-            loop.call_soon(self._flush)
+            loop.call_soon(self._flush, 0)
         return [await future for future in futures]
 
-    def _flush(self) -> None:
-        """Classify what waits: at once where it is little, else beside the event loop."""
+    def _flush(self, seen: int) -> None:
+        """Classify what waits, once a turn of the loop has brought no more than was `seen`.
+
+        That is done at once where it is little, else beside the event loop.
+        """
+        loop = asyncio.get_running_loop()
+        if seen < len(self._waiting) < _TOGETHER:
+            loop.call_soon(self._flush, len(self._waiting))
+            return
         some, self._waiting = self._waiting[:_TOGETHER], self._waiting[_TOGETHER:]
         self._flushing = bool(self._waiting)
-        loop = asyncio.get_running_loop()
         if self._flushing:
-            loop.call_soon(self._flush)
+            loop.call_soon(self._flush, 0)
         if sum(len(one.given.text) for one in some) <= _LIGHT:
             _settle(some, self._batch(some))
         else:
