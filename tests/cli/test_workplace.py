@@ -120,6 +120,8 @@ def test_webhooks_are_added_listed_and_removed(tmp_path: Path) -> None:
     [row] = json.loads(out)
     assert row["condition"] == {"products": ["openssl"], "min_severity": 7}
     assert secret not in out
+    code, out, _ = run("workplace", "webhooks", "rotate", number, *option)
+    assert (code, len(out.strip())) == (0, 64)
     assert run("workplace", "webhooks", "remove", number, *option)[0] == 0
     assert run("workplace", "webhooks", "list", *option)[1] == "no webhook\n"
     assert run("workplace", "webhooks", "remove", number, *option)[0] == 1

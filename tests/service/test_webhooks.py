@@ -19,7 +19,7 @@ from cybersecqwen.service.audit_trail import events
 from cybersecqwen.service.database import Database
 from cybersecqwen.service.imports import Importer
 from cybersecqwen.service.reviews import Actor, ForbiddenError
-from cybersecqwen.service.tables import Delivery
+from cybersecqwen.service.tables import Delivery, Webhook
 from cybersecqwen.service.webhooks import (
     Message,
     Sender,
@@ -27,6 +27,7 @@ from cybersecqwen.service.webhooks import (
     deliver_due,
     emit,
     remove_webhook,
+    rotate_secret,
     signature,
 )
 
@@ -137,6 +138,25 @@ def test_who_may_add_one_and_what_the_trail_says(database: Database) -> None:
     assert secret not in event.details and "abc" not in event.details
 
 
+@sqlite
+def test_another_secret_signs_what_waits_and_the_trail_says_who_made_it(database: Database) -> None:
+    old = hook(database)
+    with database.write() as session:
+        emit(session, "new-cve", {"records": []})
+    with database.write() as session:
+        webhook = session.scalars(select(Webhook)).one()
+        with pytest.raises(ForbiddenError):
+            rotate_secret(session, webhook, actor=ANA)
+        new = rotate_secret(session, webhook, actor=CHIEF)
+    sent: list[Message] = []
+    deliver_due(database, send=lambda message: sent.append(message) or "")
+    assert [message.secret for message in sent] == [new] and new != old
+    with database.read() as session:
+        [_, event] = events(session)
+    assert (event.actor, event.action, event.subject) == ("chief", "rotate secret", "soc.example")
+    assert new not in event.details
+
+
 def test_a_message_is_sent_again_with_growing_pauses_and_given_up(database: Database) -> None:
     hook(database)
     with database.write() as session:
@@ -207,8 +227,6 @@ def test_a_removed_webhook_is_told_nothing(database: Database) -> None:
     with database.write() as session:
         emit(session, "new-cve", {})
         [one] = session.scalars(select(Delivery))
-        from cybersecqwen.service.tables import Webhook
-
         remove_webhook(session, session.get_one(Webhook, one.webhook_id), actor=CHIEF)
         assert emit(session, "new-cve", {}) == 0
     assert deliver_due(database, send=lambda _: "") == 0

@@ -242,6 +242,21 @@ def webhooks_list(database: str, as_json: bool) -> None:
     echo(rows, table(header, cells) if cells else "no webhook", as_json=as_json)
 
 
+@webhooks.command("rotate")
+@click.argument("number", type=int)
+@database_option
+def webhooks_rotate(number: int, database: str) -> None:
+    """Print another secret, which signs all that is sent from now on.
+
+    The old one counts no more, also for messages that wait.
+    """
+    with extra("service"):
+        from cybersecqwen.service.webhooks import find_webhook, rotate_secret
+    with opened_database(database) as opened, opened.write() as session:
+        secret = rotate_secret(session, find_webhook(session, number), actor=local_actor())
+    say(secret)
+
+
 @webhooks.command("remove")
 @click.argument("number", type=int)
 @database_option

@@ -108,6 +108,16 @@ def add_webhook(
     return webhook
 
 
+def rotate_secret(session: Session, webhook: Webhook, *, actor: Actor) -> str:
+    """Sign by another secret from now on, also what waits to be sent; return it."""
+    if not actor.may("administrator"):
+        raise ForbiddenError(f"a {actor.role} may not rotate the secret of a webhook")
+    webhook.secret = secrets.token_hex()
+    subject, details = _host(webhook.url), {"webhook": webhook.id}
+    append(session, actor=actor.name, action="rotate secret", subject=subject, details=details)
+    return webhook.secret
+
+
 def remove_webhook(session: Session, webhook: Webhook, *, actor: Actor) -> None:
     """Tell an address nothing any more; what was not delivered yet never is."""
     if not actor.may("administrator"):
