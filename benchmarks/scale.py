@@ -1,6 +1,11 @@
 """Measure what more than one process or machine brings, and what that costs.
 
     python benchmarks/scale.py ray --records cve.parquet --benchmark cti-bench --texts 100000
+    python benchmarks/scale.py train smollm2-135m-cpu --train corpus/train.jsonl
+
+`train` is the trainer of `cybersecqwen train` under torchrun, in PROCESSESxTHREADS. On a CPU one
+process may use all cores by threads, so compare at one thread for each, and look at one process
+with all threads too. A step has the same batch everywhere, and the first one is not timed.
 
 Each sub-command prints a Markdown table. Times are of one run, and a machine that does other work
 besides spoils them: read the ratios of times that were measured one after the other.
@@ -14,6 +19,7 @@ import itertools
 import json
 import os
 import pickle
+import re
 import resource
 import signal
 import subprocess
@@ -25,6 +31,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from cybersecqwen.analyst.arguments import read_arguments
 from cybersecqwen.benchmark.tasks import read_benchmark
@@ -212,6 +219,71 @@ def object_store() -> str:
     )
 
 
+def train(arguments: argparse.Namespace) -> None:
+    """Compare training in one process and in several, each way beside the first."""
+    if arguments.only:
+        train_here(arguments)
+        return
+    measured = {way: train_way(way, arguments) for way in arguments.ways}
+    first = next(iter(measured.values()))
+    rows = [
+        [
+            way,
+            f"{one['rate']:,.1f}",
+            f"{one['rate'] / first['rate']:.2f}",
+            f"{max(abs(a - b) for a, b in zip(one['losses'], first['losses'], strict=True)):.1e}",
+            f"{one['private'] / 1e6:,.0f}",
+        ]
+        for way, one in measured.items()
+    ]
+    head = ("processes x threads", "tokens/s", "ratio", "largest difference of a loss")
+    print(table((*head, "private MB of the base"), rows))
+
+
+def train_way(way: str, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Train in so many processes of so many threads each."""
+    processes, threads = way.split("x")
+    launcher = ("-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}")
+    done = subprocess.run(
+        [sys.executable, *launcher, __file__, *sys.argv[1:], "--only"],
+        stdout=subprocess.PIPE,
+        check=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": threads},
+    )
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def train_here(arguments: argparse.Namespace) -> None:
+    """Train as one of the processes of a way; the first prints what was measured."""
+    from cybersecqwen.config import load_recipe
+    from cybersecqwen.training.base import load_model
+    from cybersecqwen.training.distribution import join
+    from cybersecqwen.training.random_base import prepare_base
+    from training import by_trainer
+
+    settings = [*arguments.set, "training.log_steps=1", "training.checkpoint_steps=100000"]
+    recipe = load_recipe(arguments.recipe, overrides=tuple(settings))
+    join()
+    base = prepare_base(recipe, arguments.train[0], arguments.base)
+    before = private_memory()
+    model = load_model(recipe, base)
+    private = private_memory() - before
+    del model
+    moments, losses = by_trainer(recipe, arguments, base)
+    if os.environ["RANK"] == "0":
+        first, last = moments[0], moments[-1]
+        rate = (last.tokens - first.tokens) / (last.wall - first.wall)
+        print(json.dumps({"rate": rate, "private": private, "losses": losses}))
+
+
+def private_memory() -> int:
+    """Return the bytes of this process that no other one shares: not those of the page cache."""
+    rollup = Path("/proc/self/smaps_rollup").read_text(encoding="utf-8")
+    return 1024 * sum(int(kb) for kb in re.findall(r"^Private_Dirty: +(\d+) kB", rollup, re.M))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     commands = parser.add_subparsers(required=True)
@@ -220,6 +292,15 @@ def main() -> None:
     command.add_argument("--benchmark", type=Path, required=True)
     command.add_argument("--texts", type=int, default=1_000_000)
     command.set_defaults(run=ray)
+    command = commands.add_parser("train", help=train.__doc__)
+    command.add_argument("recipe", help="a name or a file")
+    command.add_argument("--train", type=Path, nargs="+", required=True, help="files of examples")
+    command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    command.add_argument("--base", type=Path, default=Path("base"), help="where a random one goes")
+    command.add_argument("--steps", type=int, default=4)
+    command.add_argument("--ways", nargs="+", default=["1x1", "2x1", "1x2"], metavar="PxT")
+    command.add_argument("--only", action="store_true", help=argparse.SUPPRESS)
+    command.set_defaults(run=train)
     arguments = parser.parse_args()
     arguments.run(arguments)
 

@@ -83,6 +83,7 @@ class Model(Section):
     chat_template: Annotated[str, AfterValidator(_chat_template)]
     attention: Literal["flash_attention_2", "sdpa", "eager"]
     precision: Literal["bfloat16", "float32"]
+    quantization: Literal["nf4"] | None = None  # QLoRA: of the base while the adapter is trained
     random: RandomModel | None = None
 
     @model_validator(mode="after")

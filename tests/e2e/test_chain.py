@@ -25,9 +25,10 @@ from click.testing import CliRunner, Result
 from huggingface_hub import ModelCard
 
 from cybersecqwen.cli import main
+from cybersecqwen.files import read_jsonl
 from cybersecqwen.sample import BENCHMARK, FEED
 
-STEPS = 3  # per epoch: 48 examples less those for validation, eight at a time in two processes
+STEPS = 6  # per epoch: 48 examples less those for validation, eight at a time
 
 COMMANDS = Path(sys.executable).parent
 COMMAND = COMMANDS / "cybersecqwen"
@@ -174,14 +175,13 @@ def test_the_stages_are_commands_of_their_own(whole: Path, tmp_path: Path) -> No
 def test_several_processes_train_one_adapter(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Under torchrun each of them deals half of the examples, and only the first writes."""
-    out = tmp_path / "run"
-    made("corpus", "smoke", "--out", out, *TINY)
+    """Each of them computes half of every step, and the losses are those of one process."""
+    out, alone = tmp_path / "run", tmp_path / "alone"
+    settings = [*TINY, "--set=adapter.dropout=0.0"]
+    made("corpus", "smoke", "--out", out, *settings)
+    shutil.copytree(out, alone)
     subprocess.run(
-        [
-            *(COMMANDS / "torchrun", "--nproc-per-node=2", "-m", "cybersecqwen.cli"),
-            *("train", "smoke", "--out", out, *TINY),
-        ],
+        [COMMAND, "train", "smoke", "--nproc", "2", "--out", out, *settings],
         check=True,
         capture_output=True,
         timeout=300,
@@ -189,7 +189,11 @@ def test_several_processes_train_one_adapter(
     summary = json.loads((out / "adapter" / "summary.json").read_text())
     assert (summary["world_size"], summary["distributed_type"]) == (2, "MULTI_CPU")
     assert (summary["steps_per_epoch"], summary["steps"]) == (STEPS, 2 * STEPS)
-    made("train", "smoke", "--out", out, *TINY)
+    made("train", "smoke", "--out", alone, *settings)
+    logs = [list(read_jsonl(run / "adapter" / "training_log.jsonl")) for run in (out, alone)]
+    for ours, theirs in zip(*logs, strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-4)  # gradients are summed in another order
+    made("train", "smoke", "--out", out, *settings, "--nproc", "2")
     assert "adapter: done already, skipped" in caplog.text
 
 

@@ -19,6 +19,7 @@ from cybersecqwen.cli.model import METAVAR, one_model, server_options, take_engi
 from cybersecqwen.pipeline import STAGES, Run, RunInputs, Stage, open_run, run_stage
 from cybersecqwen.pipeline import run as run_stages
 from cybersecqwen.pipeline.stage import Option
+from cybersecqwen.training.launch import Launch, check, command
 
 if TYPE_CHECKING:
     from cybersecqwen.files import Json
@@ -162,9 +163,51 @@ def distill(as_json: bool, **options: Any) -> None:
 
 @click.command()
 @stage_options("train")
-def train(**options: Any) -> None:
-    """Fine-tune the LoRA adapter."""
-    _make(STAGES["train"], options)
+@click.option("--nproc", type=click.IntRange(min=1), help="Processes on each node: one for a GPU.")
+@click.option("--nnodes", type=click.IntRange(min=1), default=1, help="Nodes.")
+@click.option(
+    "--node-rank",
+    type=click.IntRange(min=0),
+    default=0,
+    envvar="SLURM_NODEID",
+    help="Which node this is; 0 writes. Also from SLURM_NODEID.",
+)
+@click.option("--rendezvous", metavar="HOST:PORT", help="An address of node 0, for all nodes.")
+@click.option(
+    "--strategy",
+    type=click.Choice(["ddp", "fsdp", "deepspeed"]),
+    default="ddp",
+    help="A whole model in each process, or one in shards.",
+)
+@click.option("--print", "print_only", is_flag=True, help="Print the launch and stop.")
+def train(print_only: bool, **options: Any) -> None:
+    """Fine-tune the LoRA adapter, in one process or with --nproc and --nnodes in many.
+
+    A step learns from the recipe's batch whatever their number.
+    """
+    launch = _take_launch(options)
+    opened = replace(open_recipe(options), launch=launch)
+    if launch is not None:
+        check(launch, opened.recipe)
+    elif print_only:
+        raise click.UsageError("--print goes with --nproc or --nnodes")
+    if launch is not None and print_only:
+        say(command(launch, opened.out / "recipe.toml", opened.out))
+    else:
+        run_stage(STAGES["train"], opened)
+
+
+def _take_launch(options: dict[str, Any]) -> Launch | None:
+    """Take how a training is launched out of a command's options; None for one process."""
+    given = {name: options.pop(name) for name in ("nproc", "nnodes", "rendezvous", "strategy")}
+    node_rank = options.pop("node_rank")
+    if given["nnodes"] == 1:
+        if given["nproc"] is None:
+            if given["strategy"] != "ddp" or given["rendezvous"]:
+                raise click.UsageError("--strategy and --rendezvous go with --nproc or --nnodes")
+            return None
+        node_rank = 0  # Slurm numbers the nodes of its job, of which this training is on one
+    return Launch(**given | {"nproc": given["nproc"] or 1, "node_rank": node_rank})
 
 
 @click.command()

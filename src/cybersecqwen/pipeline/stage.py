@@ -11,7 +11,6 @@ are what its manifest says it was made from, and what its command takes options 
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -28,6 +27,7 @@ from cybersecqwen.manifest import (
     refuse_changes,
     take_over,
 )
+from cybersecqwen.training.launch import Launch, holds_lock
 
 if TYPE_CHECKING:
     from cybersecqwen.cluster import Cluster
@@ -62,6 +62,7 @@ class Run:
 
     `siblings` are folders of other runs: a stage that one of them made from the same is taken over.
     A `cluster` changes where a stage works, and no byte of what it makes.
+    `launch` says how many processes train.
     """
 
     recipe: Recipe
@@ -69,6 +70,7 @@ class Run:
     inputs: RunInputs = field(default_factory=RunInputs)
     siblings: tuple[Path, ...] = ()
     cluster: Cluster | None = None
+    launch: Launch | None = None
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,7 @@ class Stage:
     table_tip: str = ""  # how a recipe without the table is given it on the command line
     without_effect: tuple[str, ...] = ()  # keys in those tables that change nothing in the folder
     manifest: bool = True  # False: `make` itself knows what is done already
-    distributed: bool = False  # under torchrun every process makes it, and the first proves it
+    distributed: bool = False  # by several processes, of which one holds the lock and proves it
     scratch: str = ""  # a folder inside that only a resume needs
 
     @property
@@ -193,7 +195,7 @@ def run_stage(stage: Stage, run: Run) -> None:
         stage.make(run, folder, {})
         return
     checksums = stage.checksums(run)
-    if stage.distributed and os.environ.get("RANK", "0") != "0":
+    if stage.distributed and not holds_lock(run.launch):
         if not (folder / MANIFEST).is_file():
             stage.make(run, folder, checksums)
         return

@@ -129,10 +129,16 @@ ANSWERS = Outputs(DISTILL, (_TRAIN,))
 
 
 def _train(run: Run, folder: Path, _checksums: Json) -> None:
-    """Fine-tune the adapter; goes on from the last checkpoint after a kill."""
+    """Fine-tune the adapter, in this process or many; goes on from the last checkpoint."""
+    from cybersecqwen.training.launch import start, worker
     from cybersecqwen.training.sft import train
 
-    train(run.recipe, training_files(run), folder, base=base_model(run))
+    base = base_model(run)  # made once for all the processes of a node
+    if run.launch is not None:
+        start(run.launch, run.out / "recipe.toml", run.out)
+        return
+    with worker():
+        train(run.recipe, training_files(run), folder, base=base)
 
 
 TRAIN = Stage(

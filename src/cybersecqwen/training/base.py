@@ -90,8 +90,11 @@ def load_model(
     *,
     precision: str | None = None,
     attention: str | None = None,
+    quantized: bool = False,
 ) -> Any:
     """Load a causal language model as the recipe says, or in another precision or attention.
+
+    `quantized` takes the recipe's quantization, where it names one, for the linear layers.
 
     Raises RecipeError where the attention cannot run here, CyberSecQwenError where the
     weights cannot be had.
@@ -101,6 +104,8 @@ def load_model(
     quiet_in_pipe()
     attention = attention or recipe.model.attention
     check_attention(attention)
+    precision = precision or recipe.model.precision
+    rounded = _nf4(precision) if quantized and recipe.model.quantization else {}
     with _loading(source):
         config = AutoConfig.from_pretrained(source, revision=recipe.model.revision)
     _check_heads(config, attention, source)
@@ -108,13 +113,32 @@ def load_model(
         model, info = AutoModelForCausalLM.from_pretrained(
             source,
             revision=recipe.model.revision,
-            dtype=precision or recipe.model.precision,
+            dtype=precision,
             attn_implementation=attention_of(config, attention),
             output_loading_info=True,
+            **rounded,
         )
     check_weights(info["missing_keys"], where=source)
     limit_threads(model.num_parameters())
     return model
+
+
+def _nf4(precision: str) -> dict[str, Any]:
+    """Say NF4 with quantised scales (https://arxiv.org/abs/2305.14314) in transformers' words."""
+    with extra("qlora"):
+        import bitsandbytes  # noqa: F401
+    import torch
+    from transformers import BitsAndBytesConfig
+
+    settings = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=getattr(torch, precision),
+    )
+    # The kernels round on the GPU, so each process loads onto its own.
+    place = {"device_map": {"": torch.cuda.current_device()}} if torch.cuda.is_available() else {}
+    return {"quantization_config": settings, **place}
 
 
 def encode(recipe: Recipe, tokenizer: Any, *paths: Path) -> Any:

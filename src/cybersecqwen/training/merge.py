@@ -97,12 +97,19 @@ def _merge_into(
 
 
 def load_adapted(recipe: Recipe, adapter: Path, base: str | Path) -> Any:
-    """Load base and adapter in float32, which FlashAttention does not run."""
+    """Load base and adapter in float32, which FlashAttention does not run.
+
+    Of a quantised base these are the rounded weights that the adapter was trained on.
+    """
     import torch
     from peft import PeftModel
 
     attention = "eager" if recipe.model.attention == "eager" else "sdpa"
-    model = load_model(recipe, base, precision="float32", attention=attention)
+    if recipe.model.quantization:
+        model = load_model(recipe, base, attention=attention, quantized=True).dequantize()
+        _cast(model, torch.float32)
+    else:
+        model = load_model(recipe, base, precision="float32", attention=attention)
     model = PeftModel.from_pretrained(model, str(adapter))
     return model.to("cuda" if torch.cuda.is_available() else "cpu")
 

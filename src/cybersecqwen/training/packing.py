@@ -49,7 +49,9 @@ class PackedBatch:
         )
         for name in ("input_ids", "position_ids", "labels"):
             batch[name] = batch[name][:, kept]
-        batch["predicting"] = (targets[kept] != _IGNORED).nonzero().flatten()
+        learned = targets[kept] != _IGNORED
+        learned[0] |= not learned.any()  # one is kept of a row that predicts nothing: its loss is 0
+        batch["predicting"] = learned.nonzero().flatten()
         batch["shift_labels"] = targets[kept][batch["predicting"]][None]
         return batch
 

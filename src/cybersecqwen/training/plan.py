@@ -76,8 +76,12 @@ class Plan:
         return "\n".join(lines)
 
 
-def make_plan(recipe: Recipe, size: Size, rows: Rows, device: Device) -> Plan:
+def make_plan(
+    recipe: Recipe, size: Size, rows: Rows, device: Device, *, frozen: int | None = None
+) -> Plan:
     """Choose the quickest way to train that fits the memory; the recipe's own choices stand.
+
+    `frozen` are the bytes of the weights that are not trained, for where they are quantised.
 
     Raises RecipeError, with the numbers, where nothing fits.
     """
@@ -93,6 +97,7 @@ def make_plan(recipe: Recipe, size: Size, rows: Rows, device: Device) -> Plan:
             recipe.model.precision,
             dropout=recipe.adapter.dropout > 0,
             checkpointing=again,
+            frozen=frozen,
         )
         for again in ways
         for micro in sizes

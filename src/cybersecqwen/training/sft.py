@@ -3,7 +3,8 @@
     summary = train(recipe, TrainingFiles(train, validation), run / "adapter", base=base)
 
 Called again after a kill it goes on from the newest complete checkpoint, to the same
-adapter and the same log. Under torchrun every process calls it and the first one writes.
+adapter and the same log. Under torchrun every process calls it and the first one writes; a step
+learns from the same sequences whatever their number, so each has a share of the recipe's batch.
 One epoch is one pass over the examples, packed or not; packing changes how many steps
 that takes, which the summary states.
 """
@@ -34,6 +35,15 @@ from cybersecqwen.training.base import (
     load_model,
     load_tokenizer,
     pin_revision,
+)
+from cybersecqwen.training.distribution import (
+    Order,
+    check_alike,
+    fill,
+    join,
+    processes,
+    shards,
+    share,
 )
 from cybersecqwen.training.journal import journal, log_rows, newest_checkpoint, tensorboard
 from cybersecqwen.training.memory import Size
@@ -67,12 +77,16 @@ def train(recipe: Recipe, data: TrainingFiles, out: Path, *, base: str | Path) -
     mean negative log-likelihoods per learned token, in nats.
 
     Raises InputError for a bad example, RecipeError where the recipe cannot run here,
-    StageError when the loss is no longer finite, CyberSecQwenError when the disk is full.
+    StageError when the loss is no longer finite or the processes of a launch differ,
+    CyberSecQwenError when the disk is full.
     """
     started = time.monotonic()
+    with extra("train"):
+        join()
     checkpoint = newest_checkpoint(out / _CHECKPOINTS)
     # A branch of the hub may have moved on since the checkpoint was saved.
     recipe = pin_revision(recipe, base) if checkpoint is None else keep_revision(recipe, checkpoint)
+    check_alike(recipe, (*data.train, *data.validation), base, checkpoint)
     trainer = make_trainer(recipe, data, out, base=base)
     _check_distribution(trainer)
     if checkpoint is not None:
@@ -102,7 +116,7 @@ def make_trainer(recipe: Recipe, data: TrainingFiles, out: Path, *, base: str | 
     device = Device.here()  # before the model takes its share
     examples = encode(recipe, tokenizer, *data.train)
     validation = encode(recipe, tokenizer, *data.validation) if data.validation else None
-    model = load_model(recipe, base)
+    model = load_model(recipe, base, quantized=True)
     check_vocabulary(model, tokenizer, where=base)
     set_seed(recipe.training.seed)  # the adapter begins at random
     try:
@@ -112,7 +126,7 @@ def make_trainer(recipe: Recipe, data: TrainingFiles, out: Path, *, base: str | 
             f"the adapter does not fit the model: {error}",
             tip="check adapter.target_modules and adapter.modules_to_save",
         ) from error
-    plan = _plan(recipe, Size.of(model), _rows(recipe, examples), device, out)
+    plan = _plan(recipe, model, _rows(recipe, examples), device, out)
     trainer = _trainer_class(out)(
         model=model,
         args=SFTConfig(
@@ -128,6 +142,10 @@ def make_trainer(recipe: Recipe, data: TrainingFiles, out: Path, *, base: str | 
     trainer.remove_callback(PrinterCallback)  # it prints to stdout, which is for data
     # The mean over all learned tokens of a step, also of models that are taken not to ask for it.
     trainer.model_accepts_loss_kwargs = True
+    if recipe.model.quantization:
+        # TRL makes the adapter of a rounded base bfloat16, which loses small updates.
+        for weight in trainer.model.parameters():
+            weight.data = weight.data.float() if weight.requires_grad else weight.data
     if plan is not None:
         _follow(plan, trainer)
     trainer.args.eval_steps = steps_per_epoch(trainer)
@@ -146,7 +164,8 @@ def _check_log_steps(training: Training) -> None:
 
 
 def _trainer_class(out: Path) -> Any:
-    """Make TRL's trainer say in one line that the disk is full at a checkpoint."""
+    """Make TRL's trainer deal alike to any number of processes, and say that a disk is full."""
+    import torch
     from trl import SFTTrainer
 
     class Trainer(SFTTrainer):  # type: ignore[misc]
@@ -154,10 +173,36 @@ def _trainer_class(out: Path) -> Any:
             with disk_errors(out):
                 super()._save_checkpoint(*args, **kwargs)
 
+        def _get_dataloader(
+            self, dataset: Any, description: str, batch_size: int, *args: Any, **options: Any
+        ) -> Any:
+            """Fill the last round up with empty rows, where the library repeats examples."""
+            rows = fill(dataset, batch_size * processes() if processes() > 1 else 1)
+            more = len(rows) - len(dataset)
+            if more and options.get("is_training"):
+                order = Order(len(dataset), more, seed=self.args.data_seed)
+                options["sampler_fn"] = lambda _rows: order
+            return super()._get_dataloader(rows, description, batch_size, *args, **options)
+
+        def prediction_step(self, model: Any, inputs: Any, *args: Any, **options: Any) -> Any:
+            output = super().prediction_step(model, inputs, *args, **options)
+            labels = inputs["shift_labels"] if "shift_labels" in inputs else inputs["labels"][:, 1:]
+            count = labels.ne(-100).sum().double().to(output[0].device)
+            self._held_out += torch.stack([output[0].double() * count, count])
+            return output
+
+        def evaluation_loop(self, *args: Any, **options: Any) -> Any:
+            """Take the mean over all learned tokens: that of batches depends on who had which."""
+            self._held_out = torch.zeros(2, dtype=torch.float64, device=self.args.device)
+            output = super().evaluation_loop(*args, **options)
+            total, count = self.accelerator.reduce(self._held_out, "sum").tolist()
+            output.metrics["eval_loss"] = total / max(count, 1)
+            return output
+
     return Trainer
 
 
-def _plan(recipe: Recipe, size: Size, rows: Rows, device: Device, out: Path) -> Plan | None:
+def _plan(recipe: Recipe, model: Any, rows: Rows, device: Device, out: Path) -> Plan | None:
     """Choose how to run the recipe here; a resumed training keeps to the way it began."""
     from accelerate import PartialState
     from accelerate.utils import broadcast_object_list
@@ -166,8 +211,11 @@ def _plan(recipe: Recipe, size: Size, rows: Rows, device: Device, out: Path) -> 
         return None
     file = out / _CHECKPOINTS / "plan.json"
     if file.is_file() and any(file.parent.glob("checkpoint-*")):
-        return Plan(**read_json(file))
-    plans = [make_plan(recipe, size, rows, device)]
+        began = Plan(**read_json(file))
+        if began.micro_batch * began.accumulation == rows.step:  # as many processes as then
+            return began
+    frozen = sum(weight.nbytes for weight in model.parameters() if not weight.requires_grad)
+    plans = [make_plan(recipe, Size.of(model), rows, device, frozen=frozen // shards())]
     broadcast_object_list(plans)  # what is free may differ, and all must do alike
     if PartialState().is_main_process:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -178,8 +226,7 @@ def _plan(recipe: Recipe, size: Size, rows: Rows, device: Device, out: Path) -> 
 def _rows(recipe: Recipe, examples: Any) -> Rows:
     training = recipe.training
     lengths = [training.max_length] if training.packing else [*map(len, examples["input_ids"])]
-    step = training.per_device_batch_size * training.gradient_accumulation
-    return Rows(step, max(lengths), sum(lengths) / len(lengths))
+    return Rows(share(training, processes()), max(lengths), sum(lengths) / len(lengths))
 
 
 def _follow(plan: Plan, trainer: Any) -> None:
@@ -203,7 +250,9 @@ def training_settings(recipe: Recipe, plan: Plan | None = None) -> dict[str, Any
     with extra("train"):
         import torch
     training = recipe.training
-    micro, times = training.per_device_batch_size, training.gradient_accumulation
+    mine = share(training, processes())
+    micro = next(n for n in range(training.per_device_batch_size, 0, -1) if mine % n == 0)
+    times = mine // micro
     checkpointing = bool(training.checkpointing)
     if plan is not None:
         micro, times, checkpointing = plan.micro_batch, plan.accumulation, plan.checkpointing
