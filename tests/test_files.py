@@ -23,6 +23,7 @@ from cybersecqwen.files import (
     sha256_tree,
     spreadsheet_cell,
     spreadsheet_text,
+    whole_folder,
     write_bytes,
     write_json,
     write_jsonl,
@@ -131,6 +132,14 @@ def test_what_a_killed_process_left_is_deleted_by_the_next_to_write_there(tmp_pa
     own.write_text("of the user")
     with exclusive(tmp_path / "out"):
         assert list(tmp_path.rglob("*.partial")) == [own]
+
+
+def test_what_a_killed_process_left_of_a_folder_is_deleted_by_the_next(tmp_path: Path) -> None:
+    killed = whole_folder(tmp_path / "base")
+    (killed.__enter__() / "half.json").write_text("{")
+    with whole_folder(tmp_path / "base") as folder:
+        (folder / "config.json").write_text("{}")
+    assert [p.name for p in tmp_path.rglob("*")] == ["base", "config.json"]
 
 
 def test_json_is_written_the_same_whatever_the_order_of_keys(tmp_path: Path) -> None:

@@ -330,16 +330,17 @@ def disk_errors(folder: Path) -> Iterator[None]:
 def whole_folder(folder: Path) -> Iterator[Path]:
     """Open a folder for libraries to fill, which takes its name when it is complete.
 
-    Where another process was faster, its folder stays. Raises CyberSecQwenError on a full disk.
+    The caller holds the lock of `folder`, so what a killed process left half-written is deleted.
+    Raises CyberSecQwenError on a full disk.
     """
+    partial = folder.with_name(f".{folder.name}{_PARTIAL}")
     with disk_errors(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
         try:
             yield partial
             open_to_all(partial)
-            if not folder.exists():
-                partial.rename(folder)
+            partial.rename(folder)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
 

@@ -15,7 +15,7 @@ from cybersecqwen.config import RandomModel, Recipe
 from cybersecqwen.engines import gguf
 from cybersecqwen.engines.transformers import quiet_in_pipe
 from cybersecqwen.errors import StageError, extra
-from cybersecqwen.files import read_json, read_jsonl, sha256_file, whole_folder, write_json
+from cybersecqwen.files import locked, read_json, read_jsonl, sha256_file, whole_folder, write_json
 from cybersecqwen.training.base import end_of_turn_ids
 from cybersecqwen.training.chat_template import chat_template
 
@@ -44,8 +44,9 @@ def prepare_base(recipe: Recipe, train: Path, folder: Path) -> str:
         "seed": recipe.training.seed,
         "train": sha256_file(train) if train.is_file() else None,
     }
-    if not folder.exists():
-        _make(recipe, recipe.model.random, train, folder, made_from)
+    with locked(folder):
+        if not folder.exists():
+            _make(recipe, recipe.model.random, train, folder, made_from)
     if read_json(folder / "base.json") != made_from:
         raise StageError(
             "this random base was made from another recipe or corpus",
