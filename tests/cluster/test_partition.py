@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import subprocess
@@ -9,11 +10,13 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
 
 from cybersecqwen.cli import main
+from cybersecqwen.cluster import Cluster
 from cybersecqwen.cluster.partition import Job, outcome, this_build, write_job, write_rows
 
 BUILD = tuple(this_build())
@@ -61,6 +64,29 @@ def test_other_rows_and_another_job_have_other_names(folder: Path) -> None:
     names = {write_rows(folder, 0, rows)[0].name for rows in (ROWS, ["a", "c"])}
     assert len(names) == 2
     assert write_job(folder.parent, Job("joined", partial(joined, Path("elsewhere")))) != folder
+
+
+def test_a_command_keeps_what_it_finished_in_every_run_of_a_job(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cluster need not be there: all partitions were done before the command was killed."""
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(cluster_resources=dict))
+    job = Job("joined", partial(joined, tmp_path / "calls"))
+    runs = [["a", "b"]], [["c"], ["d"]]
+    for batches in (*runs, [["of another input"]]):
+        for number, rows in enumerate(batches):
+            outcome(str(write_rows(folder, number, rows)[0]), BUILD, "here")
+    assert len([*folder.glob("*.out")]) == 4
+    cluster = Cluster(folder.parent)
+    for batches in runs:
+        assert [data for _, data in cluster.run(job, batches)] == [
+            "".join(rows).encode() for rows in batches
+        ]
+        assert len([*folder.glob("*.out")]) == 4  # of which the next run may have one
+    cluster.delete_others()
+    assert sorted(path.read_bytes() for path in folder.glob("*.out")) == [b"ab", b"c", b"d"]
+    ledger = (folder / "ledger.jsonl").read_text().splitlines()
+    assert [json.loads(line)["rows"] for line in ledger] == [2, 1, 1]
 
 
 @pytest.mark.parametrize(

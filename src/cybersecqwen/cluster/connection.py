@@ -65,7 +65,9 @@ def open_cluster(address: str, folder: Path) -> Iterator[Cluster]:
     try:
         # Ray prints what it has to say of dead workers to standard output, which is for data.
         with redirect_stdout(sys.stderr), exclusive(folder):
-            yield Cluster(folder.absolute())
+            cluster = Cluster(folder.absolute())
+            yield cluster
+            cluster.delete_others()
     finally:
         ray.shutdown()
 

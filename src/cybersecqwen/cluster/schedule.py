@@ -44,6 +44,7 @@ class Cluster:
 
     folder: Path
     _refused: set[str] = field(default_factory=set)  # nodes
+    _finished: dict[Path, list[Json]] = field(default_factory=dict)  # records, by a job's folder
 
     def run(
         self, job: Job[T], batches: Iterable[Sequence[T]]
@@ -54,9 +55,26 @@ class Cluster:
         PartitionError raised when all others are done. Raises CyberSecQwenError where no node can
         work.
         """
-        run = _Run[T](self, write_job(self.folder, job))
+        folder = write_job(self.folder, job)
+        run = _Run[T](self, folder)
         yield from run.outputs(batches)
-        run.finish()
+        records = self._finished.setdefault(folder, [])
+        records += run.records
+        write_jsonl(folder / LEDGER, records)
+        if run.failures:
+            raise PartitionError(
+                f"{len(run.failures):,} partitions failed",
+                where=folder,
+                tip="the same command tries them again",
+            )
+
+    def delete_others(self) -> None:
+        """Delete the partitions of other inputs; for the end, when every job has had its rows."""
+        for folder, records in self._finished.items():
+            names = {record["partition"] for record in records}
+            for path in folder.glob("[0-9]*.*"):
+                if path.stem not in names:
+                    path.unlink()
 
     @contextmanager
     def bad_rows(self) -> Iterator[Callable[[CyberSecQwenError], None]]:
@@ -122,8 +140,8 @@ class _Run(Generic[T]):
         self._cluster, self._folder = cluster, folder
         self._waiting: deque[_Partition[T]] = deque()
         self._at_nodes: dict[Any, _Partition[T]] = {}
-        self._records: list[Json] = []
-        self._failures: list[str] = []
+        self.records: list[Json] = []
+        self.failures: list[str] = []
 
     def outputs(self, batches: Iterable[Sequence[T]]) -> Iterator[tuple[Sequence[T], bytes]]:
         """Yield the batches with their outputs as far as they are done without a gap."""
@@ -148,11 +166,11 @@ class _Run(Generic[T]):
         while not (partition.record or partition.failure):
             self._wait()
         if partition.record:
-            self._records.append(_told(partition.record))
+            self.records.append(_told(partition.record))
             yield partition.rows, partition.path.with_suffix(".out").read_bytes()
         else:
-            self._failures.append(f"{partition.path}: {partition.failure}")
-            _log.error("%s", self._failures[-1])
+            self.failures.append(f"{partition.path}: {partition.failure}")
+            _log.error("%s", self.failures[-1])
 
     def _submit(self, partition: _Partition[T]) -> None:
         self._at_nodes[self._cluster.submit(partition.path)] = partition
@@ -180,23 +198,6 @@ class _Run(Generic[T]):
             else:
                 partition.record = outcome.get("record")
                 partition.failure = outcome.get("failed", "")
-
-    def finish(self) -> None:
-        """Write the ledger, and delete what belongs to another input than this one.
-
-        Raises PartitionError where partitions have failed.
-        """
-        names = {record["partition"] for record in self._records}
-        for path in self._folder.glob("[0-9]*.*"):
-            if path.stem not in names:
-                path.unlink()
-        write_jsonl(self._folder / LEDGER, self._records)
-        if self._failures:
-            raise PartitionError(
-                f"{len(self._failures):,} partitions failed",
-                where=self._folder,
-                tip="the same command tries them again",
-            )
 
 
 def _told(record: Json) -> Json:
