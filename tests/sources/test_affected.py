@@ -81,7 +81,9 @@ FORMATS: dict[str, tuple[Any, Products]] = {
     ),
     "github": (
         GITHUB | {"vulnerabilities": [{"package": {"ecosystem": "pip", "name": "foo"},
-                                       "vulnerable_version_range": "< 1.2"}]},
+                                       "vulnerable_version_range": "< 1.2"},
+                                      {"package": {"ecosystem": "other", "name": None},
+                                       "vulnerable_version_range": None}]},
         [("pip", "foo", "< 1.2")],
     ),
     "csaf": (

@@ -48,7 +48,7 @@ class _Rating(Schema):
 
 class _Package(Schema):
     ecosystem: str = ""
-    name: str = ""
+    name: str | None = None  # GitHub's API may not know it
 
 
 class _Event(Schema):
@@ -83,7 +83,7 @@ class _Affected(Schema):
         if self.package:
             ranges = [text for one in self.ranges or () for text in one.written() if text]
             for text in ranges or self.versions or [""]:
-                yield Claim(self.package.ecosystem, self.package.name, text)
+                yield Claim(self.package.ecosystem, self.package.name or "", text)
 
 
 class _Vulnerable(Schema):
@@ -93,7 +93,7 @@ class _Vulnerable(Schema):
     def claims(self) -> Iterator[Claim]:
         """Yield the range, as GitHub writes it."""
         if self.package:
-            yield Claim(self.package.ecosystem, self.package.name, self.versions or "")
+            yield Claim(self.package.ecosystem, self.package.name or "", self.versions or "")
 
 
 class _Advisory(Schema, title="OSV"):
