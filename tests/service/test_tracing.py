@@ -89,5 +89,11 @@ def test_without_the_extra_or_with_another_protocol_it_is_one_line(
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
     with pytest.raises(CyberSecQwenError, match="traces go by http/protobuf"):
         open_tracing()
+    # As in the specification: the variable for traces comes first, and an empty one is unset.
+    for traces, every in (("http/protobuf", "grpc"), ("", "")):
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", traces)
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", every)
+        with pytest.raises(CyberSecQwenError, match="pip install"):  # what comes after it
+            open_tracing()
     monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
     assert open_tracing() is None

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-_PROTOCOLS = ("OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL")
+_PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 _HTTP = "http/protobuf"
 
 
@@ -37,9 +37,10 @@ def open_tracing() -> Tracing | None:
     disabled = os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true"
     if disabled or os.environ.get("OTEL_TRACES_EXPORTER", "otlp") == "none":
         return None
-    for name in _PROTOCOLS:
-        if os.environ.get(name, _HTTP) != _HTTP:
-            raise InputError(f"{name} is {os.environ[name]!r}", tip=f"traces go by {_HTTP}")
+    # The one for traces counts before the one for all; an empty variable is none.
+    name = next((name for name in _PROTOCOLS if os.environ.get(name)), "")
+    if name and os.environ[name] != _HTTP:
+        raise InputError(f"{name} is {os.environ[name]!r}", tip=f"traces go by {_HTTP}")
     with extra("otel"):
         return Tracing()
 
