@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
-from cybersecqwen.engines.threads import limit_threads
+from cybersecqwen.engines.threads import available_cores, limit_threads
 
 torch = pytest.importorskip("torch")
 
@@ -38,3 +39,10 @@ def test_what_the_user_sets_stays(threads: int, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     limit_threads(500_000)
     assert torch.get_num_threads() == threads
+
+
+def test_cores_are_counted_without_linux_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 3}, raising=False)
+    assert available_cores() == 2
+    monkeypatch.delattr(os, "sched_getaffinity")
+    assert available_cores() == os.cpu_count()

@@ -10,7 +10,6 @@ which something was not read is not proven clean, even where nothing overlaps.
 from __future__ import annotations
 
 import multiprocessing
-import os
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -213,8 +212,9 @@ def _in_processes(
 
 
 def _processes() -> int:
-    available = getattr(os, "sched_getaffinity", None)
-    return len(available(0)) if available else os.cpu_count() or 1
+    from cybersecqwen.engines.threads import available_cores
+
+    return available_cores()
 
 
 _INDEX: list[BenchmarkIndex] = []  # of a process of the pool

@@ -7,7 +7,6 @@ True
 from __future__ import annotations
 
 import csv
-import os
 import platform
 import re
 import shutil
@@ -19,6 +18,7 @@ from tempfile import TemporaryFile
 from typing import NamedTuple
 
 from cybersecqwen.engines.memory import CGROUP
+from cybersecqwen.engines.threads import available_cores
 
 # What a processor can do that training and serving gain from, as /proc/cpuinfo and Arm's name it.
 _EXTENSIONS = (
@@ -67,14 +67,12 @@ class Disk(NamedTuple):
 
 def cpu() -> Cpu:
     """Look at the processor and at what this process may use of it."""
-    may = getattr(os, "sched_getaffinity", None)
-    cores = len(may(0)) if may else os.cpu_count() or 1
     text = _CPUINFO.read_text(encoding="utf-8") if _CPUINFO.is_file() else ""
     named = re.search(r"^model name\s*: (.*)$", text, flags=re.MULTILINE)
     flags = re.search(r"^(?:flags|Features)\s*: (.*)$", text, flags=re.MULTILINE)
     able = set(flags[1].split()) if flags else set()
     return Cpu(
-        cores,
+        available_cores(),
         _quota(),
         named[1] if named else platform.processor() or platform.machine(),
         tuple(name for name in _EXTENSIONS if name in able),

@@ -1,4 +1,4 @@
-"""How many threads a model in process computes on.
+"""How many cores this process may use, and how many threads a model in it computes on.
 
 Two OpenMP threads on a loaded machine can fall to a tenth of the speed of one, as each waits for
 the other at the end of every small product. A small model gains nothing by a second thread.
@@ -10,6 +10,12 @@ import os
 from functools import cache
 
 _SMALL = 20_000_000  # parameters
+
+
+def available_cores() -> int:
+    """Return the number of cores that this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux alone has it
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def limit_threads(parameters: int) -> None:

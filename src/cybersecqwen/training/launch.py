@@ -165,9 +165,11 @@ def start(launch: Launch, recipe: Path, out: Path) -> None:
     from torch.distributed.elastic.rendezvous import RendezvousError
     from torch.distributed.run import parse_args, run
 
+    from cybersecqwen.engines.threads import available_cores
+
     # It would tell in many lines what is said below in one.
     logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)
-    cores = len(os.sched_getaffinity(0)) // launch.nproc
+    cores = available_cores() // launch.nproc
     added = {
         _LAUNCHED: "1",
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(max(1, cores))),
