@@ -22,6 +22,24 @@ def test_the_limit_of_a_container_counts(
     assert measured == free if free is not None else measured > 10**6
 
 
+@pytest.mark.parametrize(
+    ("folder", "limit", "use", "name"),
+    [
+        (".", "memory.max", "memory.current", "inactive_file"),
+        ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    ],
+)
+def test_files_that_the_kernel_keeps_in_memory_while_nobody_wants_it_leave_it_free(
+    *, folder: str, limit: str, use: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / folder).mkdir(exist_ok=True)
+    statistics = f"anon 200000\nactive_file 100000\n{name} 300000\n"
+    for file, text in ((limit, "1000000\n"), (use, "600000\n"), ("memory.stat", statistics)):
+        (tmp_path / folder / file).write_text(text)
+    monkeypatch.setattr(memory, "CGROUP", tmp_path)
+    assert memory.free_memory("cpu") == 700_000
+
+
 def test_without_one_it_is_the_machines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "CGROUP", tmp_path)
     assert memory.free_memory("cpu") > 10**6

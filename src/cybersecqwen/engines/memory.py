@@ -7,10 +7,14 @@ from typing import NamedTuple
 
 CGROUP = Path("/sys/fs/cgroup")  # of a container, which may be allowed less than the machine has
 _MEMINFO = Path("/proc/meminfo")
-# Limit and use, by the newer and by the older kind of control groups.
+# Limit, use, and the part of that which is files that the kernel lets go of when memory is wanted,
+# by the newer and by the older kind of control groups.
 _LIMITS = (
-    ("memory.max", "memory.current"),
-    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    ("memory.max", "memory.current", "memory.stat", "inactive_file"),
+    (
+        *("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+        *("memory/memory.stat", "total_inactive_file"),
+    ),
 )
 
 
@@ -35,14 +39,20 @@ def free_memory(device: str) -> int:
 def main_memory() -> Memory:
     """Return the memory of the machine, or of its container where that is allowed less."""
     machine = _machine()
-    for names in _LIMITS:
+    for *names, statistics, files in _LIMITS:
         try:
             limit, used = (int((CGROUP / name).read_text()) for name in names)
         except (OSError, ValueError):  # no container, or "max"
             continue
         if limit < machine.total:
+            used -= _statistic(CGROUP / statistics, files)
             return Memory(limit, max(0, min(machine.free, limit - used)), limited=True)
     return machine
+
+
+def _statistic(path: Path, name: str) -> int:
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    return next((int(line.split()[1]) for line in lines if line.startswith(f"{name} ")), 0)
 
 
 def _machine() -> Memory:
