@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 
 from cybersecqwen.artifacts import FOLDER
 from cybersecqwen.cli import main
+from cybersecqwen.config import load_recipe
 from cybersecqwen.doctor import diagnosis, installation, machine
 from cybersecqwen.doctor.diagnosis import DoctorOptions, Finding, examine
 from cybersecqwen.engines import memory
@@ -174,6 +175,18 @@ def test_gpus_are_those_that_the_drivers_tell_of(
     assert examine(DoctorOptions()).device == "AMD card1"
     script("nvidia-smi", "echo 'NVIDIA-SMI has failed' >&2; exit 9")
     assert machine.gpus() == [amd]
+    shared = machine.Gpu("NVIDIA GB10", 128 << 30, 100 << 30)
+    monkeypatch.setattr(machine, "_by_torch", lambda: iter([shared]))
+    script("nvidia-smi", "echo 'NVIDIA GB10, [N/A], [N/A]'")
+    assert machine.gpus() == [shared, amd]
+
+
+def test_a_base_that_is_trained_in_4_bits_is_held_against_the_memory_in_4_bits() -> None:
+    recipe = load_recipe("cybersecqwen-4b", overrides=("model.quantization=nf4",))
+    diagnosis = examine(DoctorOptions(recipe=recipe))
+    [need] = [n for n in diagnosis.needs if (n.precision, n.use) == ("int4", "train LoRA")]
+    [memory] = [f for f in diagnosis.findings if (f.section, f.name) == ("memory", "train")]
+    assert f": {need.bytes / 1e9:.1f} of " in memory.text
 
 
 def test_what_is_asked_for_and_not_possible_is_an_error_with_its_reason(cache: Path) -> None:

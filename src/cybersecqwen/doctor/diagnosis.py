@@ -188,17 +188,17 @@ def _machine(cards: Sequence[Gpu], memory: Memory) -> Iterator[Finding]:
         text = f"{card.name}, {card.free / 1e9:.1f} GB free of {card.memory / 1e9:.1f}"
         yield Finding("machine", f"GPU {number}", "ok", text)
     if not cards:
-        yield Finding("machine", "GPU", "missing", "none that its driver tells of")
+        yield Finding("machine", "GPU", "missing", "no driver tells of one")
 
 
 def _disk(name: str, folder: Path) -> Finding:
-    found = disk(folder)
-    free = f"{folder}: {found.free / 1e9:.1f} GB free of {found.total / 1e9:.1f}"
-    if not found.writable:
+    here = disk(folder)
+    free = f"{folder}: {here.free / 1e9:.1f} GB free of {here.total / 1e9:.1f}"
+    if not here.writable:
         return Finding(
             "disk", name, "missing", f"{folder} cannot be written", "check the permissions"
         )
-    if found.free < _LITTLE:
+    if here.free < _LITTLE:
         return Finding("disk", name, "warn", free, "a run of a real model may need more")
     return Finding("disk", name, "ok", free)
 
@@ -231,6 +231,11 @@ def _lora(recipe: Recipe, base: BaseSize, tokens: int, precision: str) -> int:
     )
 
 
+def _base_precision(recipe: Recipe) -> str:
+    """Name the precision in which the base's weights are held while its adapter is trained."""
+    return "int4" if recipe.model.quantization else recipe.model.precision
+
+
 def _name(recipe: Recipe) -> str:
     base = recipe.model.base
     return Path((hub_id(base) if is_gguf(base) else None) or base).name
@@ -241,7 +246,7 @@ def _memory(
 ) -> Iterator[Finding]:
     """Say which bases can be trained as their recipes are, and served."""
     tokens = options.length * options.batch
-    trained = {_name(r): _lora(r, b, tokens, r.model.precision) for r, b in known}
+    trained = {_name(r): _lora(r, b, tokens, _base_precision(r)) for r, b in known}
     served = {_name(r): serving_memory(b, r.model.precision, tokens) for r, b in known}
     for name, needs in (("train", trained), ("serve", served)):
         if not needs:
@@ -271,14 +276,14 @@ def _extras() -> Iterator[Finding]:
 
 
 def _programs() -> Iterator[Finding]:
-    for found in programs():
-        program = PROGRAMS[found.name]
-        if not found.path:
+    for place in programs():
+        program = PROGRAMS[place.name]
+        if not place.path:
             text = f"not found; {program.purpose}"
-            yield Finding("program", found.name, "missing", text, program.install)
+            yield Finding("program", place.name, "missing", text, program.install)
             continue
-        version = found.version or "tells no version"
-        yield Finding("program", found.name, "ok", f"{version}, {found.path}; {program.purpose}")
+        version = place.version or "tells no version"
+        yield Finding("program", place.name, "ok", f"{version}, {place.path}; {program.purpose}")
 
 
 def _feeds() -> Iterator[Finding]:

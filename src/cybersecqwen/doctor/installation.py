@@ -47,8 +47,8 @@ class Program(NamedTuple):
     package: str = ""  # of a Python program, beside which its version stands
 
 
-class Found(NamedTuple):
-    """A program that was looked for, its path and its version; "" where it is not there or mute."""
+class Location(NamedTuple):
+    """Where a program is and its version; "" where it is not there, or tells none."""
 
     name: str
     path: str
@@ -114,20 +114,20 @@ def _lack(requirement: Requirement) -> str:
     return f"{requirement.name} {here} (not {requirement.specifier})"
 
 
-def programs() -> list[Found]:
+def programs() -> list[Location]:
     """Look for every program on PATH and beside this Python, all at once."""
     with ThreadPoolExecutor(len(PROGRAMS)) as pool:
         return list(pool.map(_find, PROGRAMS))
 
 
-def _find(name: str) -> Found:
+def _find(name: str) -> Location:
     here = os.pathsep.join((os.environ.get("PATH", ""), str(Path(sys.executable).parent)))
     path = shutil.which(name, path=here)
     if not path:
-        return Found(name, "", "")
+        return Location(name, "", "")
     program = PROGRAMS[name]
     told = _packaged(path, program.package) if program.package else _told(path, program.command)
-    return Found(name, path, told)
+    return Location(name, path, told)
 
 
 def _packaged(path: str, package: str) -> str:

@@ -112,16 +112,14 @@ def _writable(folder: Path) -> bool:
 
 
 def gpus() -> list[Gpu]:
-    """List the GPUs: as their drivers tell, or PyTorch where NVIDIA's has no program."""
+    """List the GPUs: as their drivers tell, or PyTorch where NVIDIA's has no word of the memory."""
     return [*_nvidia(), *_amd()]
 
 
-def _nvidia() -> Iterator[Gpu]:
+def _nvidia() -> list[Gpu]:
     program = shutil.which("nvidia-smi")
     if not program:
-        if Path(_NVIDIA).exists() and find_spec("torch"):
-            yield from _by_torch()
-        return
+        return [*_by_torch()] if Path(_NVIDIA).exists() else []
     wanted = "--query-gpu=name,memory.total,memory.free"
     command = [program, wanted, "--format=csv,noheader,nounits"]
     try:
@@ -129,12 +127,17 @@ def _nvidia() -> Iterator[Gpu]:
             command, capture_output=True, text=True, timeout=_PATIENCE, check=True
         ).stdout
     except (OSError, subprocess.SubprocessError):  # a driver that does not answer has no GPU to use
-        return
-    for name, total, free in csv.reader(told.splitlines(), skipinitialspace=True):
-        yield Gpu(name, int(total) << 20, int(free) << 20)
+        return []
+    rows = csv.reader(told.splitlines(), skipinitialspace=True)
+    try:
+        return [Gpu(name, int(total) << 20, int(free) << 20) for name, total, free in rows]
+    except ValueError:  # "[N/A]", where a GPU has the memory of the CPU
+        return [*_by_torch()]
 
 
 def _by_torch() -> Iterator[Gpu]:
+    if not find_spec("torch"):
+        return
     import torch
 
     for number in range(torch.cuda.device_count()):
