@@ -24,7 +24,7 @@ import tomli_w
 HERE = Path(__file__).parent
 LOCK = HERE / "images.toml"
 NAMING = (
-    *("deploy/*.Dockerfile", "deploy/*.yaml", "deploy/chart/*.yaml", "deploy/kubernetes/*.yaml"),
+    *("deploy/*.Dockerfile", "deploy/*.yaml", "deploy/chart/*.yaml"),
     "src/cybersecqwen/serving/settings.toml",
 )
 OWN = "cybersecqwen"  # what the names of images begin with that are built here
@@ -107,18 +107,16 @@ def named(root: Path) -> list[tuple[Path, Image]]:
 def problems(root: Path, images: list[Image]) -> list[str]:
     """Say where files and lock disagree."""
     locked = {(image.name, image.tag): image for image in images}
-    files = named(root)
-    wrong = []
-    for path, image in files:
-        own = locked.pop((image.name, image.tag), None) or next(
-            (one for one in images if one[:2] == image[:2]), None
-        )
+    wrong, unnamed = [], dict(locked)
+    for path, image in named(root):
+        own = locked.get((image.name, image.tag))
+        unnamed.pop((image.name, image.tag), None)
         where = path.relative_to(root)
         if own is None:
             wrong.append(f"{where}: {image} is not in the lock")
         elif own.digest != image.digest:
             wrong.append(f"{where}: {image} is {own} in the lock")
-    return [*wrong, *(f"nothing names {image} of the lock" for image in locked.values())]
+    return [*wrong, *(f"nothing names {image} of the lock" for image in unnamed.values())]
 
 
 def digest_of(image: Image, client: httpx2.Client) -> str:
