@@ -34,6 +34,6 @@ ENV XDG_DATA_HOME=/data XDG_CACHE_HOME=/data/cache HF_HOME=/data/huggingface PYT
 USER 10001
 WORKDIR /data
 VOLUME /data
-HEALTHCHECK --interval=5m --timeout=30s CMD ["cybersecqwen", "doctor", "--for", "train"]
+HEALTHCHECK --interval=5m --timeout=30s CMD ["cybersecqwen", "doctor"]
 ENTRYPOINT ["cybersecqwen"]
 CMD ["doctor"]

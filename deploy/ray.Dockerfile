@@ -8,6 +8,6 @@ USER 0
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends wget \
     && rm -rf /var/lib/apt/lists/* \
-    && pip install --no-cache-dir "ray[client,data,default]==2.60.0"
+    && pip install --no-cache-dir "ray[client,default]==2.60.0"
 USER 10001
 HEALTHCHECK --interval=1m --timeout=10s CMD ["ray", "health-check"]

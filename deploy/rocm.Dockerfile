@@ -1,6 +1,7 @@
 # Training, merging and evaluation on AMD GPUs, with the PyTorch of vLLM's official image for ROCm:
 #     docker build --file deploy/rocm.Dockerfile --tag cybersecqwen-rocm .
-#     docker run --rm --device=/dev/kfd --device=/dev/dri --volume cybersecqwen:/data cybersecqwen-rocm
+#     docker run --rm --device=/dev/kfd --device=/dev/dri --group-add "$(stat --format %g /dev/kfd)" \
+#         --volume cybersecqwen:/data cybersecqwen-rocm
 # Training needs a newer transformers than vLLM pins, so it has an environment of its own, which takes
 # PyTorch from the image. What vLLM has stays as it was: the same image serves, unchanged.
 FROM vllm/vllm-openai-rocm:v0.33.0
@@ -24,6 +25,6 @@ ENV PATH=/opt/cybersecqwen/bin:$PATH XDG_DATA_HOME=/data XDG_CACHE_HOME=/data/ca
 USER 10001
 WORKDIR /data
 VOLUME /data
-HEALTHCHECK --interval=5m --timeout=30s CMD ["cybersecqwen", "doctor", "--for", "train"]
+HEALTHCHECK --interval=5m --timeout=30s CMD ["cybersecqwen", "doctor"]
 ENTRYPOINT ["cybersecqwen"]
 CMD ["doctor"]
