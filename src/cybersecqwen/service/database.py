@@ -15,11 +15,12 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from alembic import command
 from alembic.config import Config
@@ -33,7 +34,10 @@ from cybersecqwen.errors import InputError, clean, extra
 
 _WAIT = 30  # seconds, for another writer of SQLite
 _WRITER = 0x43535157  # the number of the advisory lock that a writer of PostgreSQL holds
+_NAMED = 500  # items
 _MIGRATIONS = Path(__file__).parent / "migrations"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,13 @@ class Database:
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
+
+
+def batches(items: Iterable[T]) -> Iterator[list[T]]:
+    """Yield as many items at a time as one statement names."""
+    rest = iter(items)
+    while some := list(islice(rest, _NAMED)):
+        yield some
 
 
 def open_database(url: str) -> Database:

@@ -25,7 +25,7 @@ from cybersecqwen.analyst.drift import (
 from cybersecqwen.analyst.drift.observation import REVIEWED
 from cybersecqwen.analyst.drift.windows import day_of, sample, window_of
 from cybersecqwen.cwe.label import LABEL_SOURCES
-from cybersecqwen.service.database import Database
+from cybersecqwen.service.database import Database, batches
 from cybersecqwen.service.tables import Record, Review
 
 _BATCH = 500  # records
@@ -46,8 +46,7 @@ def drift_report(database: Database, settings: DriftSettings | None = None) -> D
 
 def _observations(session: Session, settings: DriftSettings, since: str) -> Iterator[Observation]:
     chosen = sorted(_chosen(session, settings, since))
-    for start in range(0, len(chosen), _BATCH):
-        ids = chosen[start : start + _BATCH]
+    for ids in batches(chosen):
         for record in session.scalars(select(Record).where(Record.id.in_(ids))):
             day = day_of(record.published)
             if day:

@@ -40,7 +40,7 @@ from cybersecqwen.errors import CyberSecQwenError, InputError
 from cybersecqwen.files import Json, read_json
 from cybersecqwen.records import Vulnerability
 from cybersecqwen.service.audit_trail import append
-from cybersecqwen.service.database import Database
+from cybersecqwen.service.database import Database, batches
 from cybersecqwen.service.products import index
 from cybersecqwen.service.reviews import Actor, reopen
 from cybersecqwen.service.settings import ServiceSettings
@@ -361,7 +361,7 @@ def _store(session: Session, rows: dict[str, Json], actor: Actor) -> dict[str, i
     """Insert the new records and update those that changed; a changed text reopens its review."""
     held = {
         record.name: record
-        for some in _parts(list(rows))
+        for some in batches(rows)
         for record in session.scalars(select(Record).where(Record.name.in_(some)))
     }
     now = utc_now()
@@ -375,20 +375,21 @@ def _store(session: Session, rows: dict[str, Json], actor: Actor) -> dict[str, i
         _index_new(session, {row["name"]: row["affected"] for row in new if row["affected"]})
         emit_records(session, new)
     changed = 0
+    moved = {
+        one.id: rows[name]["affected"]
+        for name, one in held.items()
+        if one.affected != rows[name]["affected"]
+    }
+    index(session, moved)
     for name, record in held.items():
         changed += _update(session, record, rows[name], actor)
     return {"new": len(new), "changed": changed, "unchanged": len(held) - changed}
 
 
 def _index_new(session: Session, affected: dict[str, list[Json]]) -> None:
-    for some in _parts(list(affected)):
+    for some in batches(affected):
         rows = session.execute(select(Record.id, Record.name).where(Record.name.in_(some)))
         index(session, {number: affected[name] for number, name in rows})
-
-
-def _parts(names: list[str]) -> Iterator[list[str]]:
-    for start in range(0, len(names), _BATCH):
-        yield names[start : start + _BATCH]
 
 
 def _update(session: Session, record: Record, row: Json, actor: Actor) -> bool:
@@ -397,8 +398,6 @@ def _update(session: Session, record: Record, row: Json, actor: Actor) -> bool:
     if all(getattr(record, name) == row[name] for name in told):
         return False
     rewritten = record.text_sha256 != row["text_sha256"]
-    if record.affected != row["affected"]:
-        index(session, {record.id: row["affected"]})
     for name, value in row.items():
         setattr(record, name, value)
     record.classified_at = utc_now()

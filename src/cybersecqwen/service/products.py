@@ -2,7 +2,7 @@
 
     with database.write() as session:
         index(session, {record.id: record.affected})
-    select(Record).where(concerning("http server"))
+    select(Record).where(affects("http server"))
 
 A product is found by words of its vendor's and its own name that stand together, in any case and
 however they are joined: "http server" finds Apache HTTP Server and apache:http_server.
@@ -11,17 +11,16 @@ however they are joined: "http server" finds Apache HTTP Server and apache:http_
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy import ColumnElement, delete, false, insert, select
 from sqlalchemy.orm import Session
 
 from cybersecqwen.files import Json
+from cybersecqwen.service.database import batches
 from cybersecqwen.service.tables import Product, Record, RecordProduct
 
 LONGEST = 500  # characters of a product's words, which PostgreSQL can index
-_BATCH = 500
 _BETWEEN = re.compile(r"[\W_]+")
 
 
@@ -34,18 +33,18 @@ def words_of(*names: str) -> str:
     return f" {_BETWEEN.sub(' ', ' '.join(names)).strip().casefold()[:LONGEST]} "
 
 
-def is_of(affected: Iterable[Json], product: str) -> bool:
+def names_product(affected: Iterable[Json], product: str) -> bool:
     """Tell whether one of the affected products is meant by a name.
 
-    >>> is_of([{"vendor": "OpenSSL", "product": "OpenSSL"}], "openssl")
+    >>> names_product([{"vendor": "OpenSSL", "product": "OpenSSL"}], "openssl")
     True
     """
     wanted = words_of(product)
     return any(wanted in words_of(one["vendor"], one["product"]) for one in affected)
 
 
-def concerning(product: str) -> ColumnElement[bool]:
-    """Return the condition that a record says that a product is affected."""
+def affects(product: str) -> ColumnElement[bool]:
+    """Return the condition that a record says that it affects a product."""
     wanted = words_of(product)
     if not wanted.strip():
         return false()
@@ -58,12 +57,12 @@ def concerning(product: str) -> ColumnElement[bool]:
 
 
 def index(session: Session, affected: Mapping[int, Sequence[Json]]) -> None:
-    """Have records found by these products, and by no others that they named before."""
+    """Index records by these products, and by none that they named before."""
     words = {
         number: {words_of(one["vendor"], one["product"]) for one in products}
         for number, products in affected.items()
     }
-    for some in _parts(affected):
+    for some in batches(affected):
         session.execute(delete(RecordProduct).where(RecordProduct.record_id.in_(some)))
     numbers = _numbers(session, set().union(*words.values()))
     links = [
@@ -78,17 +77,10 @@ def index(session: Session, affected: Mapping[int, Sequence[Json]]) -> None:
 def _numbers(session: Session, every: set[str]) -> dict[str, int]:
     """Return the ids of products by their words, of which those that are new are added."""
     known: dict[str, int] = {}
-    for some in _parts(sorted(every)):
+    for some in batches(sorted(every)):
         query = select(Product.words, Product.id).where(Product.words.in_(some))
         known |= dict(session.execute(query).all())
         if new := [{"words": words} for words in some if words not in known]:
             session.execute(insert(Product), new)
             known |= dict(session.execute(query).all())
     return known
-
-
-def _parts(items: Iterable[object]) -> Iterator[list[object]]:
-    """Yield as many at a time as a statement may name."""
-    rest = iter(items)
-    while some := list(islice(rest, _BATCH)):
-        yield some

@@ -27,7 +27,7 @@ from cybersecqwen.cwe.identifiers import normalise_ids
 from cybersecqwen.cwe.rationale import STOP_WORDS
 from cybersecqwen.embedded.tokenizer import words
 from cybersecqwen.errors import InputError
-from cybersecqwen.service.products import concerning
+from cybersecqwen.service.products import affects
 from cybersecqwen.service.reviews import STATES, State
 from cybersecqwen.service.tables import EXPLOITED, Record
 
@@ -141,7 +141,7 @@ def conditions(filters: Filters) -> list[ColumnElement[bool]]:
     if filters.text:
         chosen.append(_contains(filters.text))
     if filters.product:
-        chosen.append(concerning(filters.product))
+        chosen.append(affects(filters.product))
     if filters.min_severity is not None:
         chosen.append(Record.severity >= filters.min_severity)
     if filters.max_confidence is not None:

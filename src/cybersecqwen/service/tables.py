@@ -130,9 +130,8 @@ class Review(Base):
     confidence: Mapped[float]
     at: Mapped[str] = mapped_column(String(32), index=True)
     withdrawn_at: Mapped[str] = mapped_column(String(32), default="")
-    bulk: Mapped[str] = mapped_column(
-        String(32), default="", index=True
-    )  # given at once with others
+    # The same for verdicts that were given at once, "" for one that was given by itself.
+    bulk: Mapped[str] = mapped_column(String(32), default="", index=True)
 
     record: Mapped[Record] = relationship(back_populates="reviews")
 

@@ -34,7 +34,7 @@ from cybersecqwen.errors import CyberSecQwenError, InputError, clean
 from cybersecqwen.files import Json
 from cybersecqwen.service.audit_trail import append
 from cybersecqwen.service.database import Database
-from cybersecqwen.service.products import is_of
+from cybersecqwen.service.products import names_product
 from cybersecqwen.service.reviews import Actor, ForbiddenError
 from cybersecqwen.service.tables import Delivery, Webhook, utc_now
 
@@ -268,7 +268,9 @@ def _matches(row: Json, condition: Json) -> bool:
 
 
 def _concerns(row: Json, product: str) -> bool:
-    return is_of(row["affected"], product) if row["affected"] else _names(row["text"], product)
+    if row["affected"]:
+        return names_product(row["affected"], product)
+    return _names(row["text"], product)
 
 
 def _names(text: str, product: str) -> bool:

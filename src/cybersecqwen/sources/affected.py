@@ -39,7 +39,7 @@ def affected(claims: Iterable[tuple[str, str, str]]) -> tuple[AffectedProduct, .
     spelled: dict[tuple[str, str], tuple[str, str]] = {}
     versions: dict[tuple[str, str], dict[str, None]] = {}
     for claim in claims:
-        vendor, product, some = map(_told, claim)
+        vendor, product, some = map(_value, claim)
         if product:
             key = (vendor.casefold(), product.casefold())
             spelled.setdefault(key, (vendor, product))
@@ -47,15 +47,15 @@ def affected(claims: Iterable[tuple[str, str, str]]) -> tuple[AffectedProduct, .
                 versions.setdefault(key, {})[some] = None
             else:
                 versions.setdefault(key, {})
-    return tuple(AffectedProduct(*spelled[key], _joined([*versions[key]])) for key in spelled)
+    return tuple(AffectedProduct(*spelled[key], _join([*versions[key]])) for key in spelled)
 
 
 @lru_cache(maxsize=1 << 12)
-def _told(text: str) -> str:
+def _value(text: str) -> str:
     return "" if is_placeholder(text) else text.strip()
 
 
-def _joined(ranges: list[str]) -> str:
+def _join(ranges: list[str]) -> str:
     if len(ranges) > _MOST:
         ranges = [*ranges[:_MOST], f"and {len(ranges) - _MOST} more"]
     return "; ".join(ranges)

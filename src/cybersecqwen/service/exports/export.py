@@ -105,7 +105,7 @@ def line(row: Json) -> str:
     return escape(_encode(row)) + "\n"
 
 
-def named(product: Json) -> str:
+def product_name(product: Json) -> str:
     """Name an affected product in words, with its versions."""
     return " ".join(filter(None, (product["vendor"], product["product"], product["versions"])))
 

@@ -18,7 +18,7 @@ from cybersecqwen.service.exports.export import (
     ExportedRecord,
     Trail,
     document,
-    named,
+    product_name,
 )
 
 _TITLE, _COMPONENT, _VERSION = 511, 500, 100  # characters that DefectDojo takes
@@ -59,10 +59,10 @@ def _finding(one: ExportedRecord, trail: Trail) -> Json:
     if cvss and cvss.version == "4.0":
         finding |= {"cvssv4": cvss.vector, "cvssv4_score": cvss.score}
     if record.affected:
-        finding["impact"] = f"Affected: {' | '.join(map(named, record.affected))}"
+        finding["impact"] = f"Affected: {' | '.join(map(product_name, record.affected))}"
     if len(record.affected) == 1:  # a finding has no more than one component
         [product] = record.affected
-        finding["component_name"] = named(product | {"versions": ""})[:_COMPONENT]
+        finding["component_name"] = product_name(product | {"versions": ""})[:_COMPONENT]
         finding["component_version"] = product["versions"][:_VERSION]
     if record.published:
         finding["publish_date"] = record.published[:10]

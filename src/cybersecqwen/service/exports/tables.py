@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from cybersecqwen.cwe.label import LABEL_SOURCES
 from cybersecqwen.errors import clean
 from cybersecqwen.files import Json, spreadsheet_cell
-from cybersecqwen.service.exports.export import Export, ExportedRecord, Trail, line, named
+from cybersecqwen.service.exports.export import Export, ExportedRecord, Trail, line, product_name
 from cybersecqwen.service.tables import UNRATED
 
 _COLUMNS = (
@@ -46,7 +46,7 @@ def _cells(one: ExportedRecord, trail: Trail) -> list[str]:
         "" if record.severity == UNRATED else f"{record.severity:g}",
         record.vector,
         str(record.exploited).lower(),
-        " | ".join(map(named, record.affected)),
+        " | ".join(map(product_name, record.affected)),
         "; ".join(f"{label['source']} {label['cwe']}" for label in record.labels),
         record.state,
         one.verdict,
