@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,10 @@ def test_a_batch_that_cannot_be_shared_names_the_numbers_that_can() -> None:
         (Launch(2, strategy="fsdp"), "fsdp needs GPUs"),
     ],
 )
-def test_a_launch_that_cannot_run_here_is_refused(launch: Launch, message: str) -> None:
+def test_a_launch_that_cannot_run_here_is_refused(
+    launch: Launch, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
     with pytest.raises(CyberSecQwenError, match=message) as caught:
         check(launch, load_recipe("cybersecqwen-4b"))
         start(launch, Path("recipe.toml"), Path("run"))
@@ -190,9 +194,10 @@ def half_way(corpus_run: Path, tmp_path: Path) -> Iterator[tuple[subprocess.Pope
     ranks = psutil.Process(process.pid).children()
     assert len(ranks) == 2, process.stderr.read() if process.stderr else ""
     yield process, ranks, out
-    for each in (*ranks, process):
-        if each.is_running() if hasattr(each, "is_running") else each.poll() is None:
-            each.kill()
+    for rank in ranks:
+        with suppress(psutil.NoSuchProcess):
+            rank.kill()
+    process.kill()
     process.communicate()
 
 
