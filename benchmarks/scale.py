@@ -51,7 +51,7 @@ JUDGING = {"top": 3, "threshold": 0.3, "as_labelled": False}
 def ray(arguments: argparse.Namespace) -> None:
     """Compare one and two workers of Ray, two processes without it, a killed worker, and memory."""
     benchmark = read_benchmark(arguments.benchmark)
-    audit = partial(audited, benchmark)
+    audit_by = partial(audit, benchmark)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         few, many = folder / "few.jsonl", folder / "many.jsonl"
@@ -63,15 +63,15 @@ def ray(arguments: argparse.Namespace) -> None:
                 name = f"Ray, {count} workers"
                 notes.append(f"{name}: started in {started:.1f} s")
                 fresh = map(Cluster, (folder / f"{name} {n}" for n in itertools.count()))
-                for what, work in (("classify", classified), ("audit", audit)):
+                for what, work in (("classify", classify), ("audit", audit_by)):
                     done = lambda path, work=work, fresh=fresh: work(path, next(fresh))  # noqa: E731
-                    rows.append(measured(f"{name}: {what}", done, few, many))
+                    rows.append(measure(f"{name}: {what}", done, few, many))
                 notes.append(f"{name}: {object_store()}")
-                notes += killed(folder, many) if count == 2 else []
+                notes += kill_a_worker(folder, many) if count == 2 else []
         rows += [
-            measured("reading alone", partitions_of, few, many),
-            measured("two commands: classify", two_commands, few, many),
-            measured("two processes: audit", audit, few, many),
+            measure("reading alone", partitions_of, few, many),
+            measure("two commands: classify", two_commands, few, many),
+            measure("two processes: audit", audit_by, few, many),
         ]
     print(f"{arguments.texts:,} texts, and {FEW:.0%} of them for the fixed cost. All in seconds.\n")
     print(
@@ -90,7 +90,7 @@ def write_texts(records: Path, path: Path, count: int) -> None:
 
 @contextmanager
 def local_ray(workers: int) -> Iterator[float]:
-    """Start a Ray on this machine, and return the seconds that took."""
+    """Start a Ray on this machine, and yield the seconds that took."""
     import ray as library
 
     begun = time.perf_counter()
@@ -107,11 +107,11 @@ def local_ray(workers: int) -> Iterator[float]:
         library.shutdown()
 
 
-def measured(name: str, work: Callable[[Path], object], few: Path, many: Path) -> tuple[str, ...]:
+def measure(name: str, work: Callable[[Path], object], few: Path, many: Path) -> tuple[str, ...]:
     """Time the work on few and on many texts; what does not grow with them is the fixed cost.
 
     Processor time is that of this process and its children, and that of the workers besides. Of
-    memory it is the most so far that either had, behind few and behind many texts.
+    memory it is the most so far that either had, after few and after many texts.
     """
     times, peaks = [], []
     for path in (few, many):
@@ -146,7 +146,7 @@ def partitions_of(path: Path) -> None:
         pickle.dumps(partition)
 
 
-def classified(path: Path, cluster: Cluster) -> str:
+def classify(path: Path, cluster: Cluster) -> str:
     """Classify a file on a cluster, and return a checksum of the output."""
     digest = hashlib.sha256()
     given = read_arguments([str(path)], report=refuse)
@@ -155,7 +155,7 @@ def classified(path: Path, cluster: Cluster) -> str:
     return digest.hexdigest()
 
 
-def audited(benchmark: Benchmark, path: Path, cluster: Cluster | None = None) -> None:
+def audit(benchmark: Benchmark, path: Path, cluster: Cluster | None = None) -> None:
     run_audit(path, benchmark, Contamination(), cluster=cluster)
 
 
@@ -172,15 +172,15 @@ def two_commands(path: Path) -> None:
             process.wait()
 
 
-def killed(folder: Path, path: Path) -> Iterable[str]:
+def kill_a_worker(folder: Path, path: Path) -> Iterable[str]:
     """Classify with a worker killed half way, and compare time and bytes with a run without."""
     begun = time.perf_counter()
-    expected = classified(path, Cluster(folder / "unharmed"))
+    expected = classify(path, Cluster(folder / "unharmed"))
     undisturbed = time.perf_counter() - begun
     timer = threading.Timer(undisturbed / 2, lambda: os.kill(next(workers())[0], signal.SIGKILL))
     timer.start()
     begun = time.perf_counter()
-    same = classified(path, Cluster(folder / "harmed")) == expected
+    same = classify(path, Cluster(folder / "harmed")) == expected
     seconds = time.perf_counter() - begun
     timer.join()
     yield f"One of two workers killed: {seconds:.1f} s, none killed: {undisturbed:.1f} s"
@@ -224,8 +224,8 @@ def train(arguments: argparse.Namespace) -> None:
     if arguments.only:
         train_here(arguments)
         return
-    measured = {way: train_way(way, arguments) for way in arguments.ways}
-    first = next(iter(measured.values()))
+    results = {way: train_way(way, arguments) for way in arguments.ways}
+    first = next(iter(results.values()))
     rows = [
         [
             way,
@@ -234,7 +234,7 @@ def train(arguments: argparse.Namespace) -> None:
             f"{max(abs(a - b) for a, b in zip(one['losses'], first['losses'], strict=True)):.1e}",
             f"{one['private'] / 1e6:,.0f}",
         ]
-        for way, one in measured.items()
+        for way, one in results.items()
     ]
     head = ("processes x threads", "tokens/s", "ratio", "largest difference of a loss")
     print(table((*head, "private MB of the base"), rows))

@@ -6,7 +6,7 @@
 
 The driver reads the input and cuts it into partitions, which are files in a folder that every node
 sees; through Ray go only their names. A partition counts as done once its record is renamed into
-place beside its output, so that the same command goes on behind a killed worker, node or driver.
+place beside its output, so that the same command goes on after a killed worker, node or driver.
 """
 
 from cybersecqwen.cluster.connection import open_cluster

@@ -152,11 +152,11 @@ def _load(path: Path) -> Callable[[Sequence[Any]], bytes]:
         raise NodeError(
             f"does not see {path} ({reason})", tip="--shared has to be a folder that all nodes see"
         )
-    return _made(data)
+    return _unpickle(data)
 
 
 @lru_cache(maxsize=1)
-def _made(data: bytes) -> Callable[[Sequence[Any]], bytes]:
+def _unpickle(data: bytes) -> Callable[[Sequence[Any]], bytes]:
     _, make = pickle.loads(data)
     work: Callable[[Sequence[Any]], bytes] = make()
     return work

@@ -166,7 +166,7 @@ class _Run(Generic[T]):
         while not (partition.record or partition.failure):
             self._wait()
         if partition.record:
-            self.records.append(_told(partition.record))
+            self.records.append(_repeat_warnings(partition.record))
             yield partition.rows, partition.path.with_suffix(".out").read_bytes()
         else:
             self.failures.append(f"{partition.path}: {partition.failure}")
@@ -200,7 +200,7 @@ class _Run(Generic[T]):
                 partition.failure = outcome.get("failed", "")
 
 
-def _told(record: Json) -> Json:
+def _repeat_warnings(record: Json) -> Json:
     """Say again what the package warned of in a worker, and return the record without it."""
     for name, level, message, arguments in record["warnings"]:
         logging.getLogger(name).log(level, message, *arguments)

