@@ -21,9 +21,9 @@ from click.testing import CliRunner
 
 from cybersecqwen.cli import main
 from cybersecqwen.config import load_recipe
-from cybersecqwen.errors import CyberSecQwenError, RecipeError
+from cybersecqwen.errors import CyberSecQwenError, RecipeError, StageError
 from cybersecqwen.files import read_jsonl
-from cybersecqwen.training.distribution import Order, fill, share
+from cybersecqwen.training.distribution import Order, check_alike, fill, share
 from cybersecqwen.training.launch import Launch, check, command, start
 
 COMMAND = (sys.executable, "-m", "cybersecqwen.cli")
@@ -107,6 +107,22 @@ def test_a_launch_that_cannot_run_here_is_refused(
         check(launch, load_recipe("cybersecqwen-4b"))
         start(launch, Path("recipe.toml"), Path("run"))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("first", "other"), [("missing", "5"), ("5", "missing"), ("4", "5")])
+def test_a_file_that_not_every_process_has_is_named(
+    first: str, other: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gather(every: list[dict[str, str]], own: dict[str, str]) -> None:
+        for rank, checksum in enumerate((first, other)):
+            file = {} if checksum == "missing" else {"synthesis/validation.jsonl": checksum}
+            every[rank] = own | {"node": f"n{rank}"} | file
+
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr("torch.distributed.all_gather_object", gather)
+    named = f"validation.jsonl is {other} for rank 1 on n1, and {first} for rank 0 on n0"
+    with pytest.raises(StageError, match=named):
+        check_alike(load_recipe("smoke"), (), "base", None)
 
 
 def test_the_printed_launch_is_the_one_for_torchrun(tmp_path: Path) -> None:

@@ -83,11 +83,12 @@ def check_alike(
     torch.distributed.all_gather_object(every, own)
     first = every[0]
     for rank, other in enumerate(every):
-        for name, value in first.items():
-            if name != "node" and other[name] != value:
+        for name in dict.fromkeys((*first, *other)):
+            theirs, ours = other.get(name, "missing"), first.get(name, "missing")
+            if name != "node" and theirs != ours:
                 raise StageError(
-                    f"{name} is {other[name]} for rank {rank} on {other['node']}, "
-                    f"and {value} for rank 0 on {first['node']}",
+                    f"{name} is {theirs} for rank {rank} on {other['node']}, "
+                    f"and {ours} for rank 0 on {first['node']}",
                     tip="install the same versions, and give every node the same run folder",
                 )
 
