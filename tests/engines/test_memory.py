@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from cybersecqwen.engines import memory
 
@@ -43,3 +45,18 @@ def test_files_that_the_kernel_keeps_in_memory_while_nobody_wants_it_leave_it_fr
 def test_without_one_it_is_the_machines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "CGROUP", tmp_path)
     assert memory.free_memory("cpu") > 10**6
+
+
+def test_other_systems_than_linux_require_psutil_which_tells_it_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "CGROUP", tmp_path)
+    monkeypatch.setattr(memory, "_MEMINFO", tmp_path / "meminfo")
+    pytest.importorskip("psutil")
+    assert memory.main_memory().total >= memory.main_memory().free > 10**6
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))
+    required = map(Requirement, project["project"]["dependencies"])
+    [marker] = [one.marker for one in required if one.name == "psutil"]
+    assert marker
+    assert marker.evaluate({"sys_platform": "darwin"})
+    assert not marker.evaluate({"sys_platform": "linux"})
