@@ -160,3 +160,6 @@ def test_the_store_keeps_the_products_of_all_sources_and_a_table_brings_them_bac
     (row,) = query.rows(store, query.RecordFilter())
     table.write_text(json.dumps(row) + "\n")
     assert [one.affected for one in read_vulnerabilities(table)] == [stored.affected]
+    row["affected"] *= 2
+    table.write_text(json.dumps(row) + "\n")
+    assert [one.affected for one in read_vulnerabilities(table)] == [stored.affected]

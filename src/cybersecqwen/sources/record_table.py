@@ -182,7 +182,7 @@ def _record(row: Json, where: str) -> Vulnerability:
         modified=one.modified or "",
         status=one.status or "",
         cvss=tuple(one.cvss or ()),
-        affected=tuple(one.affected or ()),
+        affected=tuple(dict.fromkeys(one.affected or ())),  # documents list each once
         where=where,
     )
 
