@@ -163,27 +163,27 @@ def distill(as_json: bool, **options: Any) -> None:
 
 @click.command()
 @stage_options("train")
-@click.option("--nproc", type=click.IntRange(min=1), help="Processes on each node: one for a GPU.")
-@click.option("--nnodes", type=click.IntRange(min=1), default=1, help="Nodes.")
+@click.option("--nproc", type=click.IntRange(min=1), help="Processes on each node, one per GPU.")
+@click.option("--nnodes", type=click.IntRange(min=1), default=1, help="Number of nodes.")
 @click.option(
     "--node-rank",
     type=click.IntRange(min=0),
     default=0,
     envvar="SLURM_NODEID",
-    help="Which node this is; 0 writes. Also from SLURM_NODEID.",
+    help="Rank of this node; node 0 writes. Also from SLURM_NODEID.",
 )
 @click.option("--rendezvous", metavar="HOST:PORT", help="An address of node 0, for all nodes.")
 @click.option(
     "--strategy",
     type=click.Choice(["ddp", "fsdp", "deepspeed"]),
     default="ddp",
-    help="A whole model in each process, or one in shards.",
+    help="The whole model in each process (ddp), or a shard of it.",
 )
 @click.option("--print", "print_only", is_flag=True, help="Print the launch and stop.")
 def train(print_only: bool, **options: Any) -> None:
     """Fine-tune the LoRA adapter, in one process or with --nproc and --nnodes in many.
 
-    A step learns from the recipe's batch whatever their number.
+    However many there are, a step learns from one batch of the recipe.
     """
     launch = _take_launch(options)
     opened = replace(open_recipe(options), launch=launch)

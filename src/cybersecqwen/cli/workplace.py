@@ -191,7 +191,12 @@ def webhooks() -> None:
     required=True,
     help="What it is told of; may be repeated.",
 )
-@click.option("--product", "products", multiple=True, help="Only CVEs of one of these; repeated.")
+@click.option(
+    "--product",
+    "products",
+    multiple=True,
+    help="Only CVEs that affect this product; may be repeated.",
+)
 @click.option("--min-severity", type=click.FloatRange(0, 10), help="Only from this CVSS score on.")
 @click.option("--kev", is_flag=True, help="Only what CISA knows to be exploited.")
 @click.option("--private", is_flag=True, help="It may be in a private network.")
@@ -246,9 +251,9 @@ def webhooks_list(database: str, as_json: bool) -> None:
 @click.argument("number", type=int)
 @database_option
 def webhooks_rotate(number: int, database: str) -> None:
-    """Print another secret, which signs all that is sent from now on.
+    """Replace the secret of a webhook and print the new one.
 
-    The old one counts no more, also for messages that wait.
+    It signs everything that is sent from now on, messages that are waiting included.
     """
     with extra("service"):
         from cybersecqwen.service.webhooks import find_webhook, rotate_secret
