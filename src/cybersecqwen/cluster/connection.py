@@ -62,14 +62,16 @@ def open_cluster(address: str, folder: Path) -> Iterator[Cluster]:
             where=address,
             tip=_REFUSED if match else "try again when the machine is less busy",
         ) from error
-    try:
-        # Ray prints what it has to say of dead workers to standard output, which is for data.
-        with redirect_stdout(sys.stderr), exclusive(folder):
-            cluster = Cluster(folder.absolute())
-            yield cluster
-            cluster.delete_others()
-    finally:
-        ray.shutdown()
+    # Ray prints what it has to say of dead workers to standard output, which is for data, and
+    # goes on doing so while it shuts down.
+    with redirect_stdout(sys.stderr):
+        try:
+            with exclusive(folder):
+                cluster = Cluster(folder.absolute())
+                yield cluster
+                cluster.delete_others()
+        finally:
+            ray.shutdown()
 
 
 def _reach(grpc: Any, target: str, address: str) -> None:
