@@ -181,7 +181,7 @@ def distill(as_json: bool, **options: Any) -> None:
 )
 @click.option("--print", "print_only", is_flag=True, help="Print the launch and stop.")
 def train(print_only: bool, **options: Any) -> None:
-    """Fine-tune the LoRA adapter, in one process or with --nproc and --nnodes in many.
+    """Fine-tune the LoRA adapter, in one or in many processes.
 
     However many there are, a step learns from one batch of the recipe.
     """

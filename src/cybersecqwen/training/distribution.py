@@ -17,12 +17,14 @@ import socket
 from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cybersecqwen import __version__
-from cybersecqwen.config import Recipe, Training, dump_recipe
 from cybersecqwen.errors import RecipeError, StageError
 from cybersecqwen.files import sha256_file
+
+if TYPE_CHECKING:
+    from cybersecqwen.config import Recipe, Training
 
 _PACKAGES = ("accelerate", "peft", "torch", "transformers", "trl")
 _WEIGHTS = ("*.safetensors", "*.bin")
@@ -97,6 +99,8 @@ def _facts(
     recipe: Recipe, files: Iterable[Path], base: str | Path, checkpoint: Path | None
 ) -> dict[str, str]:
     """List what has to be the same for all processes, the commonest difference first."""
+    from cybersecqwen.config import dump_recipe
+
     return {
         "the version of cybersecqwen": __version__,
         **{f"the version of {name}": version(name) for name in _PACKAGES},

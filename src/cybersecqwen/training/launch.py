@@ -24,11 +24,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from cybersecqwen.config import Recipe
 from cybersecqwen.errors import CyberSecQwenError, StageError, extra
 from cybersecqwen.training.distribution import share
+
+if TYPE_CHECKING:
+    from cybersecqwen.config import Recipe
 
 _log = logging.getLogger(__name__)
 

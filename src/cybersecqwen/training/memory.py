@@ -2,7 +2,7 @@
 
 >>> base = BASES["HuggingFaceTB/SmolLM2-135M-Instruct"]
 >>> base.parameters, round(serving_memory(base, "bfloat16", tokens=4096) / 1e9, 1)
-(134515008, 2.0)
+(134515008, 1.9)
 
 docs/doctor.md writes the formulas out and holds them against what was measured.
 """
