@@ -139,6 +139,7 @@ def test_every_page_is_in_the_site() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_site_builds_strictly_and_loads_nothing_from_other_hosts(tmp_path: Path) -> None:
     pytest.importorskip("mkdocs")
     pytest.importorskip("mkdocstrings")

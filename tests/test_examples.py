@@ -35,6 +35,7 @@ def run(path: Path, folder: Path) -> Any:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_a_notebook_prints_what_it_shows(path: Path, tmp_path: Path) -> None:
     nbformat = pytest.importorskip("nbformat")

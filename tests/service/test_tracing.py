@@ -42,6 +42,7 @@ def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     server.server_close()
 
 
+@pytest.mark.long
 def test_requests_statements_and_classifications_are_spans_of_one_trace(
     receiver: Any, tmp_path: Path
 ) -> None:
