@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -187,6 +188,12 @@ def test_a_base_that_is_trained_in_4_bits_is_held_against_the_memory_in_4_bits()
     [need] = [n for n in diagnosis.needs if (n.precision, n.use) == ("int4", "train LoRA")]
     [memory] = [f for f in diagnosis.findings if (f.section, f.name) == ("memory", "train")]
     assert f": {need.bytes / 1e9:.1f} of " in memory.text
+    lacking = [Finding("extra", "qlora", "missing", "without bitsandbytes")]
+    assert replace(diagnosis, findings=lacking).obstacles("train") == [
+        "extra qlora: without bitsandbytes"
+    ]
+    whole = replace(diagnosis.options, recipe=load_recipe("cybersecqwen-4b"))
+    assert replace(diagnosis, findings=lacking, options=whole).obstacles("train") == []
 
 
 def test_what_is_asked_for_and_not_possible_is_an_error_with_its_reason(cache: Path) -> None:

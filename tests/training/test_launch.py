@@ -96,6 +96,7 @@ def test_a_batch_that_cannot_be_shared_names_the_numbers_that_can() -> None:
         (Launch(2, nnodes=2), "2 nodes need an address to meet at .*--rendezvous HOST:PORT"),
         (Launch(2, nnodes=2, rendezvous="head"), "need an address to meet at"),
         (Launch(1, nnodes=2, node_rank=2, rendezvous="head:1"), "there is no node 2 of 2"),
+        (Launch(2, rendezvous="head:29500"), "one node alone meets nobody .*add --nnodes"),
         (Launch(2, strategy="fsdp"), "fsdp needs GPUs"),
     ],
 )

@@ -78,6 +78,11 @@ def test_a_folder_of_a_dense_model_is_counted_and_others_are_not_guessed(tmp_pat
     assert base_of(recipe.model) is None
     write_json(tmp_path / "config.json", SIZES[name])
     assert base_of(recipe.model) == BASES[name]
+    older = {**SIZES[name], "num_key_value_heads": SIZES[name]["num_attention_heads"]}
+    write_json(tmp_path / "config.json", older)
+    each_its_own = base_of(recipe.model)
+    write_json(tmp_path / "config.json", {**older, "num_key_value_heads": None})
+    assert base_of(recipe.model) == each_its_own != BASES[name]
     write_json(tmp_path / "config.json", {**SIZES[name], "model_type": "mamba"})
     assert base_of(recipe.model) is None
 

@@ -106,9 +106,12 @@ class Diagnosis:
     def obstacles(self, purpose: str) -> list[str]:
         """Say what stands in the way of a purpose."""
         missing = {(c.section, c.name): c for c in self.findings if c.status == "missing"}
+        recipe, rows = self.options.recipe, NEEDS[purpose]
+        if purpose == "train" and recipe and recipe.model.quantization:
+            rows = (*rows, (("extra", "qlora"),))
         return [
             " and ".join(_obstacle(missing[one]) for one in row)
-            for row in NEEDS[purpose]
+            for row in rows
             if all(one in missing for one in row)
         ]
 

@@ -91,6 +91,11 @@ def check(launch: Launch, recipe: Recipe) -> None:
         )
     if launch.nnodes > 1:
         _check_meeting(launch)
+    elif launch.rendezvous:
+        raise StageError(
+            f"one node alone meets nobody at {launch.rendezvous}",
+            tip="add --nnodes, or leave --rendezvous out",
+        )
 
 
 def _check_devices(launch: Launch) -> None:

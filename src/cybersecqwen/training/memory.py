@@ -80,7 +80,8 @@ class BaseSize(NamedTuple):
             )
         )
         head = int(config.get("head_dim") or hidden // heads)
-        attended, kept = heads * head, int(config["num_key_value_heads"]) * head
+        # Older configs leave the heads of keys and values out where each head has its own.
+        attended, kept = heads * head, int(config.get("num_key_value_heads") or heads) * head
         matrices = hidden * (2 * attended + 2 * kept + 3 * inner)
         norms = 2 * hidden + (2 * head if config["model_type"] == "qwen3" else 0)
         embedding = words * hidden * (1 if config.get("tie_word_embeddings") else 2)
