@@ -26,17 +26,12 @@ _T = TypeVar("_T")
 
 MOST_TEXTS = 1000  # of one list; more go as NDJSON
 _ABOUT = 20  # ids that a question may point back to
-_TURNS = 200  # messages of a chat
 
 Id = StrictStr | Annotated[StrictInt, Field(ge=-(2**53), le=2**53)]
 
 
 class _Input(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class _Lenient(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
 
 
 class TextInput(_Input):
@@ -284,94 +279,6 @@ class CommentInput(_Input):
     """What there is to say of a record."""
 
     text: StrictStr = Field(min_length=1, max_length=5000)
-
-
-class TextPart(_Lenient):
-    """A part of a message."""
-
-    type: str
-    text: str = ""
-
-
-class ChatMessage(_Lenient):
-    """A turn of a chat."""
-
-    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
-    content: str | tuple[TextPart, ...] | None = None
-
-    @property
-    def plain(self) -> str:
-        """The text of all parts."""
-        if isinstance(self.content, str):
-            return self.content
-        return "\n".join(part.text for part in self.content or () if part.type == "text")
-
-
-class StreamOptions(_Lenient):
-    """What a stream ends with."""
-
-    include_usage: bool = False
-
-
-class ChatRequest(_Lenient):
-    """A chat in OpenAI's form; what concerns sampling has no effect on a deterministic model."""
-
-    model: str
-    messages: tuple[ChatMessage, ...] = Field(min_length=1, max_length=_TURNS)
-    stream: bool | None = False
-    stream_options: StreamOptions | None = None
-    n: int | None = Field(1, ge=1, le=8)
-
-
-class ChatAnswer(BaseModel):
-    """The message of a choice."""
-
-    role: Literal["assistant"] = "assistant"
-    content: str
-
-
-class ChatChoice(BaseModel):
-    """One of the answers, which are alike."""
-
-    index: int
-    message: ChatAnswer
-    finish_reason: Literal["stop"] = "stop"
-
-
-class ChatUsage(BaseModel):
-    """How long prompt and answer are, in words."""
-
-    prompt_tokens: int
-    completion_tokens: int
-    total_tokens: int
-
-
-class ChatCompletion(BaseModel):
-    """An answer in OpenAI's form; `cybersecqwen` holds what it rests on."""
-
-    id: str
-    object: Literal["chat.completion"] = "chat.completion"
-    created: int
-    model: str
-    choices: list[ChatChoice]
-    usage: ChatUsage
-    cybersecqwen: dict[str, Any]
-
-
-class ModelOutput(BaseModel):
-    """A model that is served."""
-
-    id: str
-    object: Literal["model"] = "model"
-    created: int
-    owned_by: str
-
-
-class ModelList(BaseModel):
-    """The models that are served."""
-
-    object: Literal["list"] = "list"
-    data: list[ModelOutput]
 
 
 class Health(BaseModel):

@@ -16,10 +16,10 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from fastapi import APIRouter
-from pydantic import TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
@@ -32,19 +32,12 @@ from cybersecqwen.service.authentication import authorise
 from cybersecqwen.service.encoding import encoded
 from cybersecqwen.service.inference import Inference
 from cybersecqwen.service.problems import ProblemError, responses
-from cybersecqwen.service.schemas import (
-    ChatCompletion,
-    ChatRequest,
-    ModelList,
-    ModelOutput,
-    json_body,
-    read_json,
-)
+from cybersecqwen.service.schemas import json_body, read_json
 
 router = APIRouter(tags=["Chat"])
 
 NAME = "cybersecqwen"
-_CHAT = TypeAdapter(ChatRequest)
+_TURNS = 200  # messages of a chat
 _BACK = 8  # questions of the user that one may point back to
 _ENOUGH = 5  # words of a description
 _CLASSIFY = re.compile(
@@ -58,6 +51,101 @@ _ASKING = re.compile(
     r"\b",
     re.IGNORECASE,
 )
+
+
+class _Lenient(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class TextPart(_Lenient):
+    """A part of a message."""
+
+    type: str
+    text: str = ""
+
+
+class ChatMessage(_Lenient):
+    """A turn of a chat."""
+
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
+    content: str | tuple[TextPart, ...] | None = None
+
+    @property
+    def plain(self) -> str:
+        """The text of all parts."""
+        if isinstance(self.content, str):
+            return self.content
+        return "\n".join(part.text for part in self.content or () if part.type == "text")
+
+
+class StreamOptions(_Lenient):
+    """What a stream ends with."""
+
+    include_usage: bool = False
+
+
+class ChatRequest(_Lenient):
+    """A chat in OpenAI's form; what concerns sampling has no effect on a deterministic model."""
+
+    model: str
+    messages: tuple[ChatMessage, ...] = Field(min_length=1, max_length=_TURNS)
+    stream: bool | None = False
+    stream_options: StreamOptions | None = None
+    n: int | None = Field(1, ge=1, le=8)
+
+
+class ChatAnswer(BaseModel):
+    """The message of a choice."""
+
+    role: Literal["assistant"] = "assistant"
+    content: str
+
+
+class ChatChoice(BaseModel):
+    """One of the answers, which are alike."""
+
+    index: int
+    message: ChatAnswer
+    finish_reason: Literal["stop"] = "stop"
+
+
+class ChatUsage(BaseModel):
+    """How long prompt and answer are, in words."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+
+
+class ChatCompletion(BaseModel):
+    """An answer in OpenAI's form; `cybersecqwen` holds what it rests on."""
+
+    id: str
+    object: Literal["chat.completion"] = "chat.completion"
+    created: int
+    model: str
+    choices: list[ChatChoice]
+    usage: ChatUsage
+    cybersecqwen: dict[str, Any]
+
+
+class ModelOutput(BaseModel):
+    """A model that is served."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int
+    owned_by: str
+
+
+class ModelList(BaseModel):
+    """The models that are served."""
+
+    object: Literal["list"] = "list"
+    data: list[ModelOutput]
+
+
+_CHAT = TypeAdapter(ChatRequest)
 _BODY = json_body(
     ChatRequest,
     examples={
