@@ -126,7 +126,10 @@ def without_repetitions(text: str) -> str:
 
 
 def _has_run(cut: Sequence[str]) -> bool:
-    """Tell whether a phrase may stand four times; before the first and behind the last is more."""
+    """Tell whether a phrase may stand four times in a row.
+
+    Its first and its last word there may have more attached, such as a bracket.
+    """
     twice = any(map(eq, cut, cut[1:]))
     return twice or any(
         any(a == b == c for a, b, c in zip(cut, cut[size:], cut[2 * size :], strict=False))

@@ -42,7 +42,6 @@ from cybersecqwen.records import Benchmark
 _CHUNK = 1_000_000  # characters that a process is given at once
 _FEW = 4_000_000  # characters that one process has done before others are ready
 
-
 Verdict = Literal["clean", "contaminated", "not proven clean"]
 
 
@@ -140,8 +139,8 @@ def run_audit(
         tqdm(desc="rows", unit=" rows", disable=None) as bar,
         cluster.bad_rows() if cluster else nullcontext() as reading.ledger,
     ):
-        index, seen = BenchmarkIndex(benchmark, settings), set[int]()
         make = partial(BenchmarkIndex, benchmark, settings)
+        index, seen = make(), set[int]()
         if cluster:
             judged = judge_on_cluster(cluster, make, chunks, attrgetter("row"))
         else:

@@ -76,9 +76,9 @@ def build(
     """Write train.jsonl, validation.jsonl, rejected.jsonl, the card and the certificate.
 
     Returns the certificate. A teacher makes the pairs in place of the facts. A cluster changes
-    where texts are held against the benchmark, and no byte. Raises RecipeError
-    where the recipe has no [synthesis], InputError when no pair is left, EngineError when the
-    teacher fails, StageError when a written file does not pass the check it is certified for.
+    where texts are held against the benchmark, and no byte. Raises RecipeError where the recipe
+    has no [synthesis], InputError when no pair is left, EngineError when the teacher fails,
+    StageError when a written file does not pass the check it is certified for.
     """
     settings = recipe.synthesis
     if settings is None:
