@@ -19,7 +19,7 @@ from cybersecqwen.records import Prediction
 from cybersecqwen.service import imports
 from cybersecqwen.service.app import BackgroundImports
 from cybersecqwen.service.audit_trail import verify
-from cybersecqwen.service.database import Database
+from cybersecqwen.service.database import Database, open_database
 from cybersecqwen.service.imports import Importer, begin, release, remove_orphans, unfinished
 from cybersecqwen.service.settings import ServiceSettings
 from cybersecqwen.service.tables import Import, Record
@@ -259,6 +259,18 @@ def test_copies_of_no_import_are_removed_after_a_day(importer: Importer, tmp_pat
         os.utime(folder, (0, 0))
     remove_orphans(importer.database, copies)
     assert sorted(copies.iterdir()) == sorted([kept, recent])
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_copies_for_another_database_are_left(importer: Importer, tmp_path: Path) -> None:
+    urls = (f"sqlite:///{tmp_path / name}.sqlite" for name in ("one", "other"))
+    one, other = (ServiceSettings(folder=tmp_path, database=url) for url in urls)
+    file = io.BytesIO(lines(*ROWS))
+    begin(importer.database, "f.jsonl", file, actor=ANA, folder=one.import_folder)
+    [copy] = one.import_folder.iterdir()
+    os.utime(copy, (0, 0))
+    remove_orphans(open_database(other.database_url), other.import_folder)
+    assert copy.exists()
 
 
 def test_a_name_that_leads_elsewhere_stays_in_the_folder(

@@ -212,7 +212,7 @@ def test_feeds_are_updated_and_new_records_come_into_the_queue(
         assert session.get_one(Job, "feeds").error == "not updated: kev"
     assert feeds["nvd"].changed_at and not feeds["nvd"].error
     assert not feeds["kev"].succeeded_at and "no answer" in feeds["kev"].error
-    assert not any((tmp_path / "data" / "imports").iterdir())
+    assert not any(schedule.settings.import_folder.iterdir())
 
     # One that was away brings what was published since its own last success, not the others'.
     with importer.database.write() as session:

@@ -115,7 +115,7 @@ def import_(
         from cybersecqwen.service.imports import begin, open_importer
     bad, rows = Bad(), []
     settings = _settings(database, one_model(model))
-    folder = settings.folder / "imports"
+    folder = settings.import_folder
     with opened_database(database, new=True) as opened:
         importer = open_importer(opened, settings, records=records)
         for path in files:

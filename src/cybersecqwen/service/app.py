@@ -154,7 +154,7 @@ class BackgroundImports:
 
     async def resume(self) -> None:
         """Go on with the imports of processes that have ended, again and again."""
-        folder = self._settings.folder / "imports"
+        folder = self._settings.import_folder
         while True:
             try:
                 await run_in_threadpool(remove_orphans, self._database, folder)

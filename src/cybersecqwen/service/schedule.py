@@ -183,7 +183,7 @@ class Schedule:
         return taken
 
     def _take(self, path: Path) -> Path:
-        folder = self.settings.folder / "imports"
+        folder = self.settings.import_folder
         with path.open("rb") as stream:
             number = begin(self.database, path.name, stream, actor=_WATCH, folder=folder)
         row = self.importer().finish(number)
@@ -241,7 +241,7 @@ class Schedule:
         """Import what was published since a day, which is there already counts as unchanged."""
         from cybersecqwen.files import write_jsonl
 
-        folder = self.settings.folder / "imports"
+        folder = self.settings.import_folder
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"published since {since}.jsonl"
         if not write_jsonl(path, query.rows(store, query.RecordFilter(since=since))):

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 from pathlib import Path
 from secrets import token_hex
@@ -66,6 +67,15 @@ class ServiceSettings(BaseModel):
     def database_url(self) -> str:
         """Return the URL of the database: the one given, or that of a file in the folder."""
         return self.database or f"sqlite:///{self.folder / 'workplace.sqlite'}"
+
+    @property
+    def import_folder(self) -> Path:
+        """Return the folder for copies of the files that are imported into this database.
+
+        Those of other databases are not in it, for the service removes what none of its own reads.
+        """
+        own = hashlib.sha256(self.database_url.encode()).hexdigest()[:16]
+        return self.folder / "imports" / own
 
     @property
     def is_local(self) -> bool:

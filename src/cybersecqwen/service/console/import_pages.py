@@ -53,7 +53,7 @@ async def add(request: Request, visit: Visited, form: Posted) -> Response:
             upload.filename or "upload",
             upload.file,
             actor=visit.actor,
-            folder=state.settings.folder / "imports",
+            folder=state.settings.import_folder,
         )
         state.start_import(number)
     return redirect("/imports")

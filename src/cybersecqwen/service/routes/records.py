@@ -199,7 +199,7 @@ async def import_file(
         held = await replay(request, actor, digest, location="/v1/imports/{id}")
         if held is not None:
             return held
-        folder = state.settings.folder / "imports"
+        folder = state.settings.import_folder
         path = await run_in_threadpool(copy_file, name, feed, folder)
     begun: list[int] = []
 
