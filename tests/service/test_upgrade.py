@@ -17,10 +17,10 @@ from cybersecqwen import service
 from cybersecqwen.service.accounts import add_key, add_user, authenticate, find_key
 from cybersecqwen.service.audit_trail import append, verify
 from cybersecqwen.service.database import open_database
+from cybersecqwen.service.delivery import deliver_due
 from cybersecqwen.service.protection import sha256
 from cybersecqwen.service.queue import Filters, page
 from cybersecqwen.service.reviews import Actor, undo
-from cybersecqwen.service.webhooks import deliver_due
 
 from .conftest import ANA
 

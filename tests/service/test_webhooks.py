@@ -17,19 +17,11 @@ from cybersecqwen.errors import InputError
 from cybersecqwen.records import AffectedProduct, Cvss, Vulnerability
 from cybersecqwen.service.audit_trail import events
 from cybersecqwen.service.database import Database
+from cybersecqwen.service.delivery import Message, Sender, deliver_due, signature
 from cybersecqwen.service.imports import Importer
 from cybersecqwen.service.reviews import Actor, ForbiddenError
 from cybersecqwen.service.tables import Delivery, Webhook
-from cybersecqwen.service.webhooks import (
-    Message,
-    Sender,
-    add_webhook,
-    deliver_due,
-    emit,
-    remove_webhook,
-    rotate_secret,
-    signature,
-)
+from cybersecqwen.service.webhooks import add_webhook, emit, remove_webhook, rotate_secret
 
 from .conftest import ANA
 
@@ -221,7 +213,7 @@ def test_a_slow_address_holds_no_message_but_its_own(database: Database) -> None
     assert sent == [("slow", first), ("other", second)]
 
 
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@sqlite
 def test_a_removed_webhook_is_told_nothing(database: Database) -> None:
     hook(database)
     with database.write() as session:

@@ -23,7 +23,7 @@ from cybersecqwen.errors import InputError
 from cybersecqwen.service.audit_trail import append
 from cybersecqwen.service.protection import sha256
 from cybersecqwen.service.reviews import ROLES, Actor, Role
-from cybersecqwen.service.tables import ApiKey, LoginSession, User, utc_now
+from cybersecqwen.service.tables import ApiKey, LoginSession, User, timestamp, utc_now
 
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
@@ -169,10 +169,10 @@ def begin_session(session: Session, user: User) -> str | None:
         return None
     now = datetime.now(UTC)
     secret = secrets.token_urlsafe(32)
-    session.execute(delete(LoginSession).where(LoginSession.expires_at < _iso(now)))
-    expires = _iso(now + timedelta(hours=SESSION_HOURS))
+    session.execute(delete(LoginSession).where(LoginSession.expires_at < timestamp(now)))
+    expires = timestamp(now + timedelta(hours=SESSION_HOURS))
     row = LoginSession(
-        sha256=sha256(secret), user_id=user.id, created_at=_iso(now), expires_at=expires
+        sha256=sha256(secret), user_id=user.id, created_at=timestamp(now), expires_at=expires
     )
     session.add(row)
     append(session, actor=user.name, action="log in", subject=user.name)
@@ -229,7 +229,3 @@ def _hasher() -> PasswordHasher:
 @cache
 def _nobody() -> str:
     return _hasher().hash(secrets.token_urlsafe(16))
-
-
-def _iso(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -24,7 +24,7 @@ from cybersecqwen.service.database import Database
 from cybersecqwen.service.encoding import encoded
 from cybersecqwen.service.problems import ProblemError
 from cybersecqwen.service.reviews import Actor
-from cybersecqwen.service.tables import IdempotencyKey, utc_now
+from cybersecqwen.service.tables import IdempotencyKey, timestamp, utc_now
 
 Work = Callable[[Session], tuple[int, Json]]
 
@@ -103,8 +103,7 @@ def _once(
         status, row = work(session)
         body = encoded(row).decode()
         if name:
-            before = datetime.now(UTC) - _KEPT
-            old = before.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            old = timestamp(datetime.now(UTC) - _KEPT)
             session.execute(delete(IdempotencyKey).where(IdempotencyKey.at < old))
             session.add(
                 IdempotencyKey(

@@ -44,7 +44,15 @@ from cybersecqwen.service.database import Database, batches
 from cybersecqwen.service.products import index
 from cybersecqwen.service.reviews import Actor, reopen
 from cybersecqwen.service.settings import ServiceSettings
-from cybersecqwen.service.tables import EXPLOITED, UNRATED, Import, ImportProblem, Record, utc_now
+from cybersecqwen.service.tables import (
+    EXPLOITED,
+    UNRATED,
+    Import,
+    ImportProblem,
+    Record,
+    timestamp,
+    utc_now,
+)
 from cybersecqwen.service.webhooks import emit_records
 from cybersecqwen.sources.severity import main_severity
 
@@ -113,12 +121,11 @@ def unfinished(database: Database, under_way: Collection[int] = ()) -> list[int]
 
     Those that are under way here, or wait for their turn, no other process may claim.
     """
-    stale = datetime.now(UTC) - timedelta(seconds=_STALE)
-    before = stale.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    stale = timestamp(datetime.now(UTC) - timedelta(seconds=_STALE))
     running = update(Import).where(Import.state == "running")
     with database.write() as session:
         session.execute(running.where(Import.id.in_(under_way)).values(beat_at=utc_now()))
-        claim = running.where(Import.beat_at < before).values(beat_at=utc_now())
+        claim = running.where(Import.beat_at < stale).values(beat_at=utc_now())
         return list(session.scalars(claim.returning(Import.id)))
 
 

@@ -30,12 +30,13 @@ from cybersecqwen.errors import CyberSecQwenError, InputError, clean
 from cybersecqwen.files import write_text
 from cybersecqwen.service.audit_trail import append
 from cybersecqwen.service.database import Database
+from cybersecqwen.service.delivery import deliver_due
 from cybersecqwen.service.drift import drift_report
 from cybersecqwen.service.imports import Importer, begin
 from cybersecqwen.service.reviews import Actor
 from cybersecqwen.service.settings import ServiceSettings
-from cybersecqwen.service.tables import AuditEvent, FeedUpdate, Import, Job, utc_now
-from cybersecqwen.service.webhooks import deliver_due, emit
+from cybersecqwen.service.tables import AuditEvent, FeedUpdate, Import, Job, timestamp, utc_now
+from cybersecqwen.service.webhooks import emit
 from cybersecqwen.sources.recordstore import query
 from cybersecqwen.sources.recordstore.session import UpdateOptions
 from cybersecqwen.sources.recordstore.update import update
@@ -136,7 +137,7 @@ class Schedule:
                 session.add(job)
             if not _is_due(job, now, seconds):
                 return False
-            job.holder, job.begun_at, job.held_until = self._holder, _text(now), _held_until()
+            job.holder, job.begun_at, job.held_until = self._holder, timestamp(now), _held_until()
         return True
 
     def _hold(self, session: Session, name: str) -> None:
@@ -282,17 +283,13 @@ class Schedule:
 
 
 def _is_due(job: Job, now: datetime, seconds: float) -> bool:
-    if job.held_until > _text(now):
+    if job.held_until > timestamp(now):
         return False
-    return job.begun_at <= _text(now - timedelta(seconds=seconds))
+    return job.begun_at <= timestamp(now - timedelta(seconds=seconds))
 
 
 def _held_until() -> str:
-    return _text(datetime.now(UTC) + timedelta(seconds=_HELD))
-
-
-def _text(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return timestamp(datetime.now(UTC) + timedelta(seconds=_HELD))
 
 
 def _is_whole(path: Path) -> bool:

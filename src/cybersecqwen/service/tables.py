@@ -17,9 +17,14 @@ UNRATED = -1.0  # severity of a record without a CVSS score, below every score
 EXPLOITED = 1000.0  # what known exploitation adds to the urgency, above any severity
 
 
+def timestamp(moment: datetime) -> str:
+    """Return a time as it is stored, such as 2026-11-27T03:10:00.123Z."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def utc_now() -> str:
-    """Return the time as it is stored, such as 2026-11-27T03:10:00.123Z."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    """Return the timestamp of now."""
+    return timestamp(datetime.now(UTC))
 
 
 class Base(DeclarativeBase):

@@ -1,39 +1,29 @@
-"""Tell other programs of events: a signed message to each webhook, until it is delivered.
+"""Tell other programs of events: who is told of which, by a message to each webhook.
 
     with database.write() as session:
         add_webhook(session, "https://soc.example/hook", events=["new-cve"], actor=actor)
         emit(session, "drift-alarm", {"what": …})
-    deliver_due(database)
 
 A message is written down in the transaction of what it tells of, so that none is lost; one may come
-twice where the service is killed right after it was sent, and then has the same id. It is signed as
-GitHub's are: X-Hub-Signature-256 holds the HMAC-SHA256 of the body. What is not accepted is sent
-again after longer and longer pauses. Addresses of private networks are refused unless they are
-allowed, also where a name leads there, and redirections are not followed.
+twice where the service is killed right after it was sent, and then has the same id. `delivery`
+sends what is written down.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import ipaddress
-import json
 import re
 import secrets
-import socket
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any
 from urllib.parse import urlsplit
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from cybersecqwen import __version__
-from cybersecqwen.errors import CyberSecQwenError, InputError, clean
+from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json
 from cybersecqwen.service.audit_trail import append
-from cybersecqwen.service.database import Database
+from cybersecqwen.service.delivery import MOST_ATTEMPTS, check_url
 from cybersecqwen.service.products import names_product
 from cybersecqwen.service.reviews import Actor, ForbiddenError
 from cybersecqwen.service.tables import Delivery, Webhook, utc_now
@@ -43,31 +33,7 @@ EVENTS = {
     "below-threshold": "new records that the model is unsure of",
     "drift-alarm": "what has moved, since when, and what to do about it",
 }
-_MOST = 14  # attempts, within 21 hours
-_FIRST, _LONGEST = 15, 6 * 3600  # seconds of a pause
-_LEASE = 120  # seconds after which a message that was being sent counts as not sent
-_TIMEOUT = 10  # seconds
 _TEXT = 2000  # characters of a description
-
-
-class Message(NamedTuple):
-    """A message that is to be sent now."""
-
-    delivery: int
-    url: str
-    secret: str
-    event: str
-    body: Json
-    attempts: int
-
-    @property
-    def content(self) -> bytes:
-        """The bytes that are sent, the same at every attempt."""
-        whole = {"id": self.delivery, "event": self.event, **self.body}
-        return json.dumps(whole, ensure_ascii=False, sort_keys=True).encode()
-
-
-Send = Callable[[Message], str]  # returns why it failed, "" where it did not
 
 
 def add_webhook(
@@ -86,9 +52,8 @@ def add_webhook(
     InputError for an address that is none or, unless `private` ones are allowed, of this machine
     or a private network.
     """
-    if not actor.may("administrator"):
-        raise ForbiddenError(f"a {actor.role} may not add a webhook")
-    _check_url(url, private=private)
+    _check_role(actor, "add a webhook")
+    check_url(url, private=private)
     for event in events:
         if event not in EVENTS:
             raise InputError(f"{event!r} is no event", tip=f"known are {', '.join(EVENTS)}")
@@ -110,8 +75,7 @@ def add_webhook(
 
 def rotate_secret(session: Session, webhook: Webhook, *, actor: Actor) -> str:
     """Sign by another secret from now on, also what waits to be sent; return it."""
-    if not actor.may("administrator"):
-        raise ForbiddenError(f"a {actor.role} may not rotate the secret of a webhook")
+    _check_role(actor, "rotate the secret of a webhook")
     webhook.secret = secrets.token_hex()
     subject, details = _host(webhook.url), {"webhook": webhook.id}
     append(session, actor=actor.name, action="rotate secret", subject=subject, details=details)
@@ -120,17 +84,15 @@ def rotate_secret(session: Session, webhook: Webhook, *, actor: Actor) -> str:
 
 def remove_webhook(session: Session, webhook: Webhook, *, actor: Actor) -> None:
     """Tell an address nothing any more; what was not delivered yet never is."""
-    if not actor.may("administrator"):
-        raise ForbiddenError(f"a {actor.role} may not remove a webhook")
+    _check_role(actor, "remove a webhook")
     webhook.disabled = True
-    details = {"webhook": webhook.id}
-    append(
-        session,
-        actor=actor.name,
-        action="remove webhook",
-        subject=_host(webhook.url),
-        details=details,
-    )
+    subject, details = _host(webhook.url), {"webhook": webhook.id}
+    append(session, actor=actor.name, action="remove webhook", subject=subject, details=details)
+
+
+def _check_role(actor: Actor, what: str) -> None:
+    if not actor.may("administrator"):
+        raise ForbiddenError(f"a {actor.role} may not {what}")
 
 
 def find_webhook(session: Session, number: int) -> Webhook:
@@ -156,8 +118,8 @@ def _row(session: Session, webhook: Webhook) -> Json:
     counts = session.execute(
         select(
             func.count().filter(Delivery.delivered_at != ""),
-            func.count().filter(Delivery.delivered_at == "", Delivery.attempts < _MOST),
-            func.count().filter(Delivery.delivered_at == "", Delivery.attempts >= _MOST),
+            func.count().filter(Delivery.delivered_at == "", Delivery.attempts < MOST_ATTEMPTS),
+            func.count().filter(Delivery.delivered_at == "", Delivery.attempts >= MOST_ATTEMPTS),
         ).where(of_it)
     ).one()
     delivered, waits, given_up = counts
@@ -191,37 +153,6 @@ def _checked(condition: Json) -> Json:
 
 def _host(url: str) -> str:
     return urlsplit(url).hostname or ""
-
-
-def _check_url(url: str, *, private: bool) -> None:
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError as error:
-        raise InputError(f"{clean(url)[:200]!r} is no address: {error}") from error
-    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-        raise InputError(f"{clean(url)[:200]!r} is no address", tip="give https://HOST/PATH")
-    if parts.username or parts.password:
-        raise InputError("the address has a password", tip="the signature proves who sends")
-    if not private:
-        try:
-            _refuse_private(parts.hostname, ipaddress.ip_address(parts.hostname))
-        except ValueError:
-            if parts.hostname == "localhost" or parts.hostname.endswith(".localhost"):
-                raise _private(parts.hostname) from None
-
-
-def _private(host: str) -> InputError:
-    return InputError(
-        f"{host} is this machine or in a private network",
-        tip="allow private addresses in the settings of the service",
-    )
-
-
-def _refuse_private(host: str, address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
-    mapped = getattr(address, "ipv4_mapped", None) or address
-    if not mapped.is_global or mapped.is_multicast:
-        raise _private(host)
 
 
 def emit(session: Session, event: str, body: Json) -> int:
@@ -298,118 +229,3 @@ def _told(row: Json) -> Json:
         "needs_review": row["abstained"],
         "source": row["source"],
     }
-
-
-def deliver_due(database: Database, *, private: bool = False, send: Send | None = None) -> int:
-    """Send the messages that are due, and return how many were delivered.
-
-    Several processes may do so at once: each claims what it sends.
-    """
-    deliver = send or Sender(private=private)
-    delivered = 0
-    while message := _claim(database):
-        failure = deliver(message)
-        _note(database, message, failure)
-        delivered += not failure
-    return delivered
-
-
-def _claim(database: Database) -> Message | None:
-    """Take a message that is due; no other process takes it before the lease is over.
-
-    It is one at a time, so that the lease need not outlast the slow answers to others.
-    """
-    query = (
-        select(Delivery, Webhook)
-        .join(Webhook, Webhook.id == Delivery.webhook_id)
-        .where(Delivery.delivered_at == "", Delivery.attempts < _MOST)
-        .where(Delivery.next_at <= utc_now(), Webhook.disabled.is_(False))
-        .order_by(Delivery.next_at, Delivery.id)
-        .limit(1)
-    )
-    with database.read() as session:  # most of the time there is nothing, and no lock is taken
-        if session.execute(query).first() is None:
-            return None
-    with database.write() as session:
-        due = session.execute(query).first()
-        if due is None:
-            return None
-        one, webhook = due
-        one.next_at = _later(_LEASE)
-        return Message(one.id, webhook.url, webhook.secret, one.event, one.body, one.attempts)
-
-
-def _note(database: Database, message: Message, failure: str) -> None:
-    values: Json = {"attempts": message.attempts + 1, "error": failure[:500]}
-    if failure:
-        values["next_at"] = _later(min(_FIRST * 2**message.attempts, _LONGEST))
-    else:
-        values["delivered_at"] = utc_now()
-    with database.write() as session:
-        session.execute(update(Delivery).where(Delivery.id == message.delivery).values(**values))
-
-
-def _later(seconds: float) -> str:
-    at = datetime.now(UTC) + timedelta(seconds=seconds)
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def signature(secret: str, content: bytes) -> str:
-    """Return what the header X-Hub-Signature-256 holds."""
-    return "sha256=" + hmac.new(secret.encode(), content, hashlib.sha256).hexdigest()
-
-
-class Sender:
-    """Sends messages by HTTP to addresses that were looked up and checked just before."""
-
-    def __init__(self, *, private: bool = False) -> None:
-        self._private = private
-
-    def __call__(self, message: Message) -> str:
-        """Send a message, and return why it failed, "" where it was accepted."""
-        import httpx2
-
-        try:
-            _check_url(message.url, private=self._private)
-            headers = {
-                "Content-Type": "application/json",
-                "User-Agent": f"cybersecqwen/{__version__}",
-                "X-CyberSecQwen-Event": message.event,
-                "X-CyberSecQwen-Delivery": str(message.delivery),
-                "X-Hub-Signature-256": signature(message.secret, message.content),
-            }
-            url, extensions = message.url, Json()
-            if not self._private:
-                url, headers["Host"], extensions = _pinned(message.url)
-            with (
-                # A proxy would look the name up itself.
-                httpx2.Client(timeout=_TIMEOUT, trust_env=self._private) as client,
-                client.stream(
-                    "POST", url, content=message.content, headers=headers, extensions=extensions
-                ) as response,
-            ):
-                return "" if response.is_success else f"it answers {response.status_code}"
-        except CyberSecQwenError as error:
-            return str(error)
-        except (OSError, ValueError, httpx2.HTTPError) as error:
-            return clean(str(error) or type(error).__name__)
-
-
-def _pinned(url: str) -> tuple[str, str, Json]:
-    """Return an address by number, checked, with its Host header and its name for TLS.
-
-    So a name that leads elsewhere when it is looked up again changes nothing.
-    """
-    parts = urlsplit(url)
-    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-    numbers = sorted(_addresses(host, port), key=lambda number: ":" in number)
-    for number in numbers:
-        _refuse_private(host, ipaddress.ip_address(number))
-    number = f"[{numbers[0]}]" if ":" in numbers[0] else numbers[0]
-    pinned = parts._replace(netloc=f"{number}:{port}").geturl()
-    return pinned, parts.netloc, {"sni_hostname": host}
-
-
-def _addresses(host: str, port: int) -> Iterator[str]:
-    for *_, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-        yield str(address[0]).partition("%")[0]
