@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -10,10 +10,11 @@ import pytest
 from argon2 import PasswordHasher
 from postgres import Server, serving
 
+from cybersecqwen.analyst.classification import Given
 from cybersecqwen.analyst.classifiers import open_classifier
 from cybersecqwen.service import accounts
 from cybersecqwen.service.database import Database, open_database
-from cybersecqwen.service.imports import Importer
+from cybersecqwen.service.imports import Importer, add_rows
 from cybersecqwen.service.reviews import Actor
 
 ANA, BEN = Actor("ana"), Actor("ben")
@@ -58,3 +59,10 @@ def importer(database: Database) -> Importer:
     return Importer(
         database, classifier=open_classifier(), engine="embedded", artifact="0" * 64, threshold=0.3
     )
+
+
+def add_texts(importer: Importer, given: Sequence[Given], *, actor: Actor = ANA) -> None:
+    """Add texts as the API does."""
+    rows = importer.classify(given, source="test")
+    with importer.database.write() as session:
+        add_rows(session, rows, source="test", actor=actor)

@@ -15,7 +15,7 @@ from cybersecqwen.service.imports import Importer
 from cybersecqwen.service.reviews import Decision, decide
 from cybersecqwen.service.tables import Record
 
-from .conftest import ANA
+from .conftest import ANA, add_texts
 
 
 def fill(database: Database, events: int = 5) -> None:
@@ -92,7 +92,7 @@ def test_an_end_that_was_cut_off_is_found_by_the_head(database: Database) -> Non
 def test_a_verdict_that_was_changed_is_found(
     database: Database, importer: Importer, statement: str
 ) -> None:
-    importer.add([Given("a", "SQL injection in login.php.")], source="test", actor=ANA)
+    add_texts(importer, [Given("a", "SQL injection in login.php.")])
     with database.write() as session:
         decide(session, session.query(Record).one(), Decision("accept"), actor=ANA)
     with database.read() as session:

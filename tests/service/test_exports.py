@@ -24,7 +24,7 @@ from cybersecqwen.service.queue import Filters
 from cybersecqwen.service.reviews import Decision, add_comment, decide
 from cybersecqwen.service.tables import Record
 
-from .conftest import ANA, BEN
+from .conftest import ANA, BEN, add_texts
 
 V31, V40 = (
     "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H",
@@ -226,7 +226,7 @@ def test_what_is_held_out_is_in_no_table_to_train_on(importer: Importer) -> None
     from cybersecqwen.analyst.classification import Given
 
     texts = [Given(name, f"SQL injection in page{name[-4:]}.php of Foo.") for name in names]
-    importer.add(texts, source="test", actor=ANA)
+    add_texts(importer, texts)
     with importer.database.write() as session:
         for record in session.scalars(select(Record)):
             decide(session, record, Decision("correct", "CWE-89"), actor=ANA)

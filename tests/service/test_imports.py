@@ -24,7 +24,7 @@ from cybersecqwen.service.imports import Importer, begin, release, remove_orphan
 from cybersecqwen.service.settings import ServiceSettings
 from cybersecqwen.service.tables import Import, Record
 
-from .conftest import ANA
+from .conftest import ANA, add_texts
 
 ROWS = [
     {"id": "CVE-2030-1001", "text": "SQL injection in login.php."},
@@ -218,7 +218,7 @@ def test_what_postgresql_cannot_hold_does_not_end_an_import(
     row = {"id": "a\0" + "b" * 300, "text": "SQL injection in \0 login.php."}
     done = take(importer, tmp_path, lines(row), "\0feed.jsonl")
     assert (done.state, counts(done)) == ("done", (1, 0, 0, 0))
-    importer.add([Given("c\0" * 200, row["text"])], source="test", actor=ANA)
+    add_texts(importer, [Given("c\0" * 200, row["text"])])
     with importer.database.read() as session:
         assert {record.text for record in session.query(Record)} == {
             "SQL injection in \ufffd login.php."
@@ -240,7 +240,7 @@ def test_a_rejected_record_awaits_no_review(importer: Importer, tmp_path: Path) 
 def test_others_write_while_a_file_is_copied(importer: Importer, tmp_path: Path) -> None:
     class Slow(io.BytesIO):
         def read(self, *size: int | None) -> bytes:
-            importer.add([Given("a", "SQL injection.")], source="test", actor=ANA)
+            add_texts(importer, [Given("a", "SQL injection.")])
             return super().read(*size)
 
     begin(importer.database, "f.jsonl", Slow(lines(*ROWS)), actor=ANA, folder=tmp_path)

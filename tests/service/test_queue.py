@@ -17,7 +17,7 @@ from cybersecqwen.service.queue import Filters, count, page, similar, states
 from cybersecqwen.service.reviews import Decision, decide
 from cybersecqwen.service.tables import Record
 
-from .conftest import ANA
+from .conftest import ANA, add_texts
 
 CRITICAL = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"
 LOW = "CVSS:3.1/AV:L/AC:H/PR:H/UI:R/S:U/C:L/I:N/A:N"
@@ -38,7 +38,7 @@ def _records(importer: Importer) -> None:
             name, f"{name[4:8]}-05-01", text, ("CWE-79",), cvss3_vector=VECTORS.get(name)
         )
         given.append(Given(name, text, record=record))
-    importer.add(given, source="test", actor=ANA)
+    add_texts(importer, given)
 
 
 def names(database: Database, **filters: object) -> list[str]:
@@ -77,7 +77,7 @@ def test_the_filters(database: Database) -> None:
 def test_a_description_that_changes_is_found_by_what_it_says_now(
     database: Database, importer: Importer
 ) -> None:
-    importer.add([Given("CVE-2030-1003", "A flaw in zip files.")], source="test", actor=ANA)
+    add_texts(importer, [Given("CVE-2030-1003", "A flaw in zip files.")])
     assert names(database, text="zip files") == ["CVE-2030-1003"]
     assert names(database, text="Something is") == []
 
@@ -87,12 +87,12 @@ def test_records_are_found_by_what_is_affected_now(database: Database, importer:
     every = AffectedProduct("apache", "http_server"), AffectedProduct("Acme\0", "Log4j-core", "< 2")
     for affected, missed in ((every, ["server http", "log", "%", "4"]), (every[:1], ["log4j"])):
         record = Vulnerability(name, "2030-01-01", text, affected=affected)
-        importer.add([Given(name, text, record=record)] * 2, source="test", actor=ANA)
+        add_texts(importer, [Given(name, text, record=record)] * 2)
         for product in ("http server", "Apache HTTP-Server", "HTTP_SERVER "):
             assert names(database, product=product) == [name]
         for product in missed:
             assert names(database, product=product) == []
-    importer.add([Given(name, text)], source="test", actor=ANA)
+    add_texts(importer, [Given(name, text)])
     assert names(database, product="http server") == []
 
 

@@ -16,7 +16,7 @@ from cybersecqwen.service.imports import Importer
 from cybersecqwen.service.reviews import ConflictError, Decision, ForbiddenError, decide
 from cybersecqwen.service.tables import Record
 
-from .conftest import ANA, BEN, CHIEF, READER
+from .conftest import ANA, BEN, CHIEF, READER, add_texts
 
 ACCEPT, REJECT = Decision("accept"), Decision("reject", reason="not a vulnerability")
 XSS = Decision("correct", "cwe 79", "it is scripting")
@@ -26,7 +26,7 @@ XSS = Decision("correct", "cwe 79", "it is scripting")
 def _records(importer: Importer) -> None:
     text = "SQL injection in login.php allows attackers to read the database."
     given = [Given(f"CVE-2030-{number}", text) for number in range(1001, 1004)]
-    importer.add(given, source="test", actor=ANA)
+    add_texts(importer, given)
 
 
 def record(session: Session, number: int = 1001) -> Record:
@@ -162,7 +162,7 @@ def test_a_verdict_on_what_has_changed_is_refused(database: Database, importer: 
     with database.read() as session:
         seen = record(session).version
     changed = Given("CVE-2030-1001", "A buffer overflow in the parser of Foo.")
-    importer.add([changed], source="test", actor=BEN)
+    add_texts(importer, [changed], actor=BEN)
     with pytest.raises(ConflictError, match="changed meanwhile"), database.write() as session:
         decide(session, record(session), ACCEPT, actor=ANA, version=seen)
 
@@ -173,7 +173,7 @@ def test_a_text_that_changes_reopens_what_was_decided(
     with database.write() as session:
         decide(session, record(session), ACCEPT, actor=ANA)
     changed = Given("CVE-2030-1001", "A buffer overflow in the parser of Foo.")
-    importer.add([changed], source="test", actor=BEN)
+    add_texts(importer, [changed], actor=BEN)
     assert state(database) == ("open", "")
     with database.read() as session:
         assert verify(session).broken == ""

@@ -23,7 +23,7 @@ from cybersecqwen.service.reviews import Actor, ForbiddenError
 from cybersecqwen.service.tables import Delivery, Webhook
 from cybersecqwen.service.webhooks import add_webhook, emit, remove_webhook, rotate_secret
 
-from .conftest import ANA
+from .conftest import ANA, add_texts
 
 CHIEF = Actor("chief", "administrator")
 HOOK = "https://soc.example/hook"
@@ -73,7 +73,7 @@ def test_who_is_told_of_which_records(importer: Importer) -> None:
         given("CVE-2030-1005", "SQL injection in login.php.", vector=V31, product="open_ssl"),
         given("CVE-2030-1006", "SQL injection, as in Foo.", vector=V31, product="Bar"),
     ]
-    importer.add(records, source="test", actor=ANA)
+    add_texts(importer, records)
     first, second = waiting(database)
     told = [f"CVE-2030-100{number}" for number in (1, 4, 5)]
     assert [one["id"] for one in first.body["records"]] == told
@@ -83,7 +83,7 @@ def test_who_is_told_of_which_records(importer: Importer) -> None:
         "below-threshold",
         ["CVE-2030-1004"],
     )
-    importer.add(records, source="test", actor=ANA)
+    add_texts(importer, records)
     assert len(waiting(database)) == 2
 
 

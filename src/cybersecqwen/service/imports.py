@@ -228,14 +228,8 @@ class Importer:
         except CyberSecQwenError as error:
             self._end(row, problems, error=_said(error, row))
 
-    def add(self, given: Sequence[Given], *, source: str, actor: Actor) -> list[str]:
-        """Take in texts that came by themselves, each of a name of its own; return the names."""
-        rows = self.classify(given, source=source)
-        with self.database.write() as session:
-            return add_rows(session, rows, source=source, actor=actor)
-
     def classify(self, given: Sequence[Given], *, source: str) -> dict[str, Json]:
-        """Return the columns of the records of texts, by the names of these."""
+        """Return the columns of the records of texts that come by themselves, by their names."""
         return self._rows({_record_name(str(one.id)): one for one in given}, source, None)
 
     def _take(self, row: Import, named: dict[str, Given], problems: list[InputError]) -> None:
@@ -267,8 +261,11 @@ class Importer:
 
     def _rows(self, named: dict[str, Given], source: str, import_id: int | None) -> dict[str, Json]:
         """Return the columns of records by their names."""
+        named = {
+            name: one._replace(id=name, text=_storable(one.text)) for name, one in named.items()
+        }
         results = classify(
-            [one._replace(id=name, text=_storable(one.text)) for name, one in named.items()],
+            named.values(),
             classifier=self.classifier,
             top=5,
             threshold=self.threshold,
@@ -276,12 +273,10 @@ class Importer:
         exploited = known_exploited(named, self.records)[1]
         rows = {}
         for result, (name, one) in zip(results, named.items(), strict=True):
-            facts = _facts(one.record, result, name in exploited)
-            text = _storable(one.text)
-            rows[name] = facts | {
+            rows[name] = _facts(one.record, result, name in exploited) | {
                 "name": name,
-                "text": text,
-                "text_sha256": hashlib.sha256(text.encode()).hexdigest(),
+                "text": one.text,
+                "text_sha256": hashlib.sha256(one.text.encode()).hexdigest(),
                 "source": source[:200],
                 "import_id": import_id,
                 "engine": self.engine,
@@ -377,26 +372,18 @@ def _store(session: Session, rows: dict[str, Json], actor: Actor) -> dict[str, i
         for name, row in rows.items()
         if name not in held
     ]
-    if new:
-        session.execute(insert(Record), new)
-        _index_new(session, {row["name"]: row["affected"] for row in new if row["affected"]})
-        emit_records(session, new)
-    changed = 0
-    moved = {
+    affected = {
         one.id: rows[name]["affected"]
         for name, one in held.items()
         if one.affected != rows[name]["affected"]
     }
-    index(session, moved)
-    for name, record in held.items():
-        changed += _update(session, record, rows[name], actor)
+    if new:
+        added = session.execute(insert(Record).returning(Record.id, Record.name), new)
+        affected |= {number: rows[name]["affected"] for number, name in added}
+        emit_records(session, new)
+    index(session, affected)
+    changed = sum(_update(session, one, rows[name], actor) for name, one in held.items())
     return {"new": len(new), "changed": changed, "unchanged": len(held) - changed}
-
-
-def _index_new(session: Session, affected: dict[str, list[Json]]) -> None:
-    for some in batches(affected):
-        rows = session.execute(select(Record.id, Record.name).where(Record.name.in_(some)))
-        index(session, {number: affected[name] for number, name in rows})
 
 
 def _update(session: Session, record: Record, row: Json, actor: Actor) -> bool:

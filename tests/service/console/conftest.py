@@ -27,7 +27,7 @@ from cybersecqwen.service.reviews import Actor
 from cybersecqwen.service.settings import ServiceSettings
 from cybersecqwen.service.tables import Record
 
-from ..conftest import ANA
+from ..conftest import ANA, add_texts
 
 TOKEN = "the-token"
 
@@ -82,7 +82,7 @@ class Console:
         return self.client.post(path, data=data, files=sent, follow_redirects=follow)
 
     def add(self, *given: Given) -> None:
-        self.app.state.importer.add(given, source="test", actor=ANA)
+        add_texts(self.app.state.importer, given)
 
     def record(self, name: str) -> Record:
         with self.database.read() as session:

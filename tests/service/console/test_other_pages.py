@@ -18,7 +18,7 @@ from cybersecqwen.service.imports import Importer
 from cybersecqwen.service.reviews import Decision, decide
 from cybersecqwen.service.tables import FeedUpdate, Record
 
-from ..conftest import ANA, BEN, READER
+from ..conftest import ANA, BEN, READER, add_texts
 from .conftest import TEXT, Console, visible
 
 
@@ -78,7 +78,7 @@ def test_files_are_imported_and_every_refused_row_is_named(console: Console) -> 
 
 
 def test_the_dashboards_numbers(database: Database, importer: Importer) -> None:
-    importer.add([Given(f"CVE-2030-{n}", TEXT) for n in range(1001, 1007)], source="t", actor=ANA)
+    add_texts(importer, [Given(f"CVE-2030-{n}", TEXT) for n in range(1001, 1007)])
     given = [Decision("accept"), Decision("accept"), Decision("correct", "CWE-79")]
     with database.write() as session:
         records = session.query(Record).order_by(Record.id).all()
