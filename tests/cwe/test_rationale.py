@@ -34,7 +34,7 @@ def test_a_word_is_quoted_with_those_around_it(text: str, quote: str, quoted: st
 
 def test_the_last_line_is_the_bare_id_also_where_a_better_one_is_named() -> None:
     written = rationale("A buffer overflow.", BROAD, "overflow", better=WRITE)
-    assert "MITRE advises against this entry; CWE-787, Out-of-bounds Write, fits" in written
+    assert "MITRE advises against this entry; Out-of-bounds Write, CWE-787, fits" in written
     assert written.splitlines()[-1] == "CWE-119"
     assert "The entry is broad" in rationale("A buffer overflow.", BROAD, "overflow")
 

@@ -7,7 +7,7 @@ missing or done wrongly, an error at run time, an attack, the weakness's own nam
 
 >>> weakness = Weakness("CWE-79", "Cross-site Scripting", "weakness")
 >>> print(rationale("A script flaw in Foo.", weakness, "script"))
-The attack is "script flaw in Foo". What it exploits is CWE-79, Cross-site Scripting.
+The attack is "script flaw in Foo". What it exploits is Cross-site Scripting, CWE-79.
 <BLANKLINE>
 CWE-79
 """
@@ -107,9 +107,9 @@ def rationale(
     # Without a telling phrase the opening words of the record are the evidence there is.
     quote = quote or " ".join(description.split(None, 10)[:10]).rstrip(".,;:")
     sentences = _told(description, quote, cause.opening)
-    sentences.append(f"{cause.conclusion} {weakness.cwe_id}, {weakness.name}.")
+    sentences.append(f"{cause.conclusion} {weakness.name}, {weakness.cwe_id}.")
     if better:
-        sentences.append(f"MITRE advises against this entry; {better.cwe_id}, {better.name}, fits")
+        sentences.append(f"MITRE advises against this entry; {better.name}, {better.cwe_id}, fits")
         sentences.append("better where it applies.")
     elif weakness.usage == "Discouraged":
         sentences.append("The entry is broad: MITRE prefers a more specific one where it fits.")
