@@ -143,6 +143,7 @@ def test_changed_records_are_refused_by_name(whole: Path, tmp_path: Path) -> Non
     assert f"inputs.records.{FEED.name} was" in done.stderr
 
 
+@pytest.mark.long
 def test_killed_in_training_and_in_evaluation_it_ends_the_same(whole: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     arguments = ("run", "smoke", "--out", out, *TINY)
@@ -271,6 +272,7 @@ def _wait(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
     pytest.fail(f"the server did not come up: {log.read_text()[-2000:]}")
 
 
+@pytest.mark.long
 def test_a_served_model_gives_the_answers_of_the_folder(
     whole: Path, url: str, tmp_path: Path
 ) -> None:

@@ -136,6 +136,7 @@ def test_a_review_by_keyboard_alone(page: Any) -> None:
     page.keyboard.type("is it reachable?")
     press("Control+Enter")
     page.wait_for_selector(".comments li")
+    page.wait_for_load_state()
     press("r")
     page.wait_for_url("**done=**")
     press("u")
@@ -170,7 +171,8 @@ def test_axe_has_nothing_serious_and_no_page_is_too_wide(
         if path == PREVIEW:
             opened.goto("/queue?state=any")
             opened.check("#every")
-            opened.click("button[value=correct]")
+            with opened.expect_navigation():
+                opened.click("button[value=correct]")
         else:
             opened.goto(path)
         wide = opened.evaluate("document.documentElement.scrollWidth > innerWidth")

@@ -131,6 +131,7 @@ def test_the_cause_is_a_line_of_the_log(log: str, expected: str) -> None:
     assert expected in cause(log)
 
 
+@pytest.mark.long
 def test_transformers_serves_a_model_under_its_path(model_folder: Path) -> None:
     options = ServeOptions(backend="transformers", port=free_port())
     with running(plan(find_model(str(model_folder)), options), patience=120) as server:

@@ -286,6 +286,7 @@ train(recipe, corpus, folder / "again", base="org/tiny")
 """
 
 
+@pytest.mark.long
 def test_the_commit_of_a_hubs_model_is_recorded_and_kept_to(
     run: Path, corpus: Path, tmp_path: Path
 ) -> None:
