@@ -79,13 +79,13 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
 
 
 @contextmanager
-def atomic_write(path: Path) -> Iterator[IO[str]]:
+def atomic_write(path: Path, *, private: bool = False) -> Iterator[IO[str]]:
     """Open a UTF-8 text file that appears at `path` only once written whole and synced.
 
-    Raises CyberSecQwenError when the disk refuses it (full, read-only, no
-    permission); nothing is left behind and an older file stays as it was.
+    A private one is readable by its owner alone. Raises CyberSecQwenError when the disk refuses it
+    (full, read-only, no permission); nothing is left behind and an older file stays as it was.
     """
-    with _replacing(path, mode="w", encoding="utf-8", newline="\n") as file:
+    with _replacing(path, private=private, mode="w", encoding="utf-8", newline="\n") as file:
         yield file
 
 
@@ -111,7 +111,7 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 @contextmanager
-def _replacing(path: Path, **how: Any) -> Iterator[IO[Any]]:
+def _replacing(path: Path, *, private: bool = False, **how: Any) -> Iterator[IO[Any]]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(_PARTIAL, f".{path.name}.", path.parent)
@@ -124,7 +124,8 @@ def _replacing(path: Path, **how: Any) -> Iterator[IO[Any]]:
             file.flush()
             os.fsync(file.fileno())
         # mkstemp makes the file private to its owner; an output is as open as the umask allows.
-        temporary.chmod(0o666 & ~_umask())
+        if not private:
+            temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     except OSError as error:
         raise _unwritable(path, error) from error

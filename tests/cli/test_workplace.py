@@ -108,7 +108,10 @@ def test_what_is_not_there_is_one_line(tmp_path: Path) -> None:
     assert code == 2 and "'csv'" in err
 
 
-def test_webhooks_are_added_listed_and_removed(tmp_path: Path) -> None:
+def test_webhooks_are_added_listed_and_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     option = ("--database", f"sqlite:///{tmp_path / 'workplace.sqlite'}")
     hook = ("--event", "new-cve", "--product", "openssl", "--min-severity", "7")
     code, out, _ = run("workplace", "webhooks", "add", "https://soc.example/h", *hook, *option)
@@ -122,6 +125,11 @@ def test_webhooks_are_added_listed_and_removed(tmp_path: Path) -> None:
     assert secret not in out
     code, out, _ = run("workplace", "webhooks", "rotate", number, *option)
     assert (code, len(out.strip())) == (0, 64)
+    [path] = tmp_path.glob("data/**/encryption-keys")
+    before = path.read_text()
+    code, out, _ = run("workplace", "webhooks", "rotate-key", *option)
+    assert (code, out.endswith(": 1 secret\n")) == (0, True)
+    assert path.read_text().endswith(before) and path.read_text() != before
     assert run("workplace", "webhooks", "remove", number, *option)[0] == 0
     assert run("workplace", "webhooks", "list", *option)[1] == "no webhook\n"
     assert run("workplace", "webhooks", "remove", number, *option)[0] == 1

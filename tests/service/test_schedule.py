@@ -19,6 +19,7 @@ from cybersecqwen.service import schedule as module
 from cybersecqwen.service.database import Database
 from cybersecqwen.service.drift import drift_report
 from cybersecqwen.service.imports import Importer
+from cybersecqwen.service.keyring import open_keyring
 from cybersecqwen.service.reviews import Actor, Decision, decide
 from cybersecqwen.service.schedule import Schedule
 from cybersecqwen.service.settings import ServiceSettings
@@ -231,7 +232,8 @@ def test_an_alarm_is_told_once(
     assert schedule.watch_drift() == 0  # too few records to tell
     with importer.database.write() as session:
         chief = Actor("chief", "administrator")
-        add_webhook(session, "https://soc.example/", events=["drift-alarm"], actor=chief)
+        how = {"actor": chief, "keyring": open_keyring(tmp_path, create=True)}
+        add_webhook(session, "https://soc.example/", events=["drift-alarm"], **how)
     alarm = Alarm("2030-01", "2030-02", "all", "class_mix", "CWE-79 went up", "look at it")
     monkeypatch.setattr(module, "drift_report", lambda _: type("R", (), {"alarms": [alarm]}))
     assert (schedule.watch_drift(), schedule.watch_drift()) == (1, 0)

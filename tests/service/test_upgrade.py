@@ -105,7 +105,7 @@ def contents(engine: Engine) -> Tables:
 
 
 def test_every_version_is_upgraded_to_the_next_and_nothing_is_lost(
-    url: str, engine: Engine
+    url: str, engine: Engine, tmp_path: Path
 ) -> None:
     upgrade(engine, "0001")
     key = fill(engine)
@@ -126,6 +126,7 @@ def test_every_version_is_upgraded_to_the_next_and_nothing_is_lost(
         assert find_key(session, sha256(key)) is not None
         assert authenticate(session, "ana", PASSWORD) is not None
     sent: list[str] = []
-    assert deliver_due(database, send=lambda message: sent.append(message.secret) or "") == 1
+    send = lambda message: sent.append(message.secret) or ""  # noqa: E731
+    assert deliver_due(database, tmp_path, send=send) == 1
     assert sent == ["5" * 64]
     database.close()

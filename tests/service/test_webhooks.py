@@ -7,9 +7,11 @@ import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 from sqlalchemy import select, update
 
 from cybersecqwen.analyst.classification import Given
@@ -19,6 +21,7 @@ from cybersecqwen.service.audit_trail import events
 from cybersecqwen.service.database import Database
 from cybersecqwen.service.delivery import Message, Sender, deliver_due, signature
 from cybersecqwen.service.imports import Importer
+from cybersecqwen.service.keyring import VARIABLE, open_keyring
 from cybersecqwen.service.reviews import Actor, ForbiddenError
 from cybersecqwen.service.tables import Delivery, Webhook
 from cybersecqwen.service.webhooks import add_webhook, emit, remove_webhook, rotate_secret
@@ -28,7 +31,13 @@ from .conftest import ANA, add_texts
 CHIEF = Actor("chief", "administrator")
 HOOK = "https://soc.example/hook"
 V31 = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"
+FOLDER = Path("none")  # of a file of keys, in whose place is an environment variable
 sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, Fernet.generate_key().decode())
 
 
 def given(name: str, text: str, *, vector: str = "", product: str = "") -> Given:
@@ -44,10 +53,8 @@ def given(name: str, text: str, *, vector: str = "", product: str = "") -> Given
 
 def hook(database: Database, url: str = HOOK, private: bool = False, **how: Any) -> str:
     with database.write() as session:
-        made = add_webhook(
-            session, url, actor=CHIEF, private=private, **({"events": ["new-cve"]} | how)
-        )
-        return made.secret
+        options = {"events": ["new-cve"], "keyring": open_keyring(FOLDER)} | how
+        return add_webhook(session, url, actor=CHIEF, private=private, **options)[1]
 
 
 def waiting(database: Database) -> list[Delivery]:
@@ -113,7 +120,8 @@ def test_an_address_that_is_private_or_none_is_refused(url: str, database: Datab
 @sqlite
 def test_who_may_add_one_and_what_the_trail_says(database: Database) -> None:
     with database.write() as session, pytest.raises(ForbiddenError):
-        add_webhook(session, HOOK, events=["new-cve"], actor=Actor("rex", "resolver"))
+        rex = Actor("rex", "resolver")
+        add_webhook(session, HOOK, events=["new-cve"], actor=rex, keyring=open_keyring(FOLDER))
     for how in (
         {"events": []},
         {"events": ["all"]},
@@ -138,10 +146,10 @@ def test_another_secret_signs_what_waits_and_the_trail_says_who_made_it(database
     with database.write() as session:
         webhook = session.scalars(select(Webhook)).one()
         with pytest.raises(ForbiddenError):
-            rotate_secret(session, webhook, actor=ANA)
-        new = rotate_secret(session, webhook, actor=CHIEF)
+            rotate_secret(session, webhook, actor=ANA, keyring=open_keyring(FOLDER))
+        new = rotate_secret(session, webhook, actor=CHIEF, keyring=open_keyring(FOLDER))
     sent: list[Message] = []
-    deliver_due(database, send=lambda message: sent.append(message) or "")
+    deliver_due(database, FOLDER, send=lambda message: sent.append(message) or "")
     assert [message.secret for message in sent] == [new] and new != old
     with database.read() as session:
         [_, event] = events(session)
@@ -163,12 +171,12 @@ def test_a_message_is_sent_again_with_growing_pauses_and_given_up(database: Data
     pauses = []
     for _ in range(20):
         before = len(sent)
-        assert deliver_due(database, send=send) == 0
+        assert deliver_due(database, FOLDER, send=send) == 0
         if len(sent) == before:
             break
         [one] = waiting(database)
         pauses.append(one.next_at)
-        assert deliver_due(database, send=send) == 0  # nothing is due yet
+        assert deliver_due(database, FOLDER, send=send) == 0  # nothing is due yet
         make_due(database)
     assert len(sent) == 14
     assert len({message.content for message in sent}) == 1
@@ -187,12 +195,12 @@ def test_what_a_killed_process_was_sending_is_sent_by_another(database: Database
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        deliver_due(database, send=killed)
-    assert deliver_due(database, send=lambda m: sent.append(m) or "") == 0  # still claimed
+        deliver_due(database, FOLDER, send=killed)
+    assert deliver_due(database, FOLDER, send=lambda m: sent.append(m) or "") == 0  # still claimed
     make_due(database)
-    assert deliver_due(database, send=lambda m: sent.append(m) or "") == 1
+    assert deliver_due(database, FOLDER, send=lambda m: sent.append(m) or "") == 1
     assert sent[0].content == sent[1].content
-    assert deliver_due(database, send=killed) == 0
+    assert deliver_due(database, FOLDER, send=killed) == 0
 
 
 @sqlite
@@ -205,11 +213,13 @@ def test_a_slow_address_holds_no_message_but_its_own(database: Database) -> None
 
     def slow(message: Message) -> str:
         sent.append(("slow", message.delivery))
-        deliver_due(database, send=lambda other: sent.append(("other", other.delivery)) or "")
+        deliver_due(
+            database, FOLDER, send=lambda other: sent.append(("other", other.delivery)) or ""
+        )
         return ""
 
     first, second = (one.id for one in waiting(database))
-    assert deliver_due(database, send=slow) == 1
+    assert deliver_due(database, FOLDER, send=slow) == 1
     assert sent == [("slow", first), ("other", second)]
 
 
@@ -221,7 +231,7 @@ def test_a_removed_webhook_is_told_nothing(database: Database) -> None:
         [one] = session.scalars(select(Delivery))
         remove_webhook(session, session.get_one(Webhook, one.webhook_id), actor=CHIEF)
         assert emit(session, "new-cve", {}) == 0
-    assert deliver_due(database, send=lambda _: "") == 0
+    assert deliver_due(database, FOLDER, send=lambda _: "") == 0
 
 
 class _Receiver(BaseHTTPRequestHandler):
@@ -257,7 +267,7 @@ def test_a_receiver_can_check_who_sent_it(
     hook(database, f"{at}/away", private=True)
     with database.write() as session:
         emit(session, "new-cve", {"records": [{"id": "CVE-2030-1001"}]})
-    assert deliver_due(database, private=True) == 1
+    assert deliver_due(database, FOLDER, private=True) == 1
     [(path, headers, body), (away, *_)] = receiver.got
     assert (path, away) == ("/hook", "/away")  # and no third one: redirections are not followed
     assert headers["X-Hub-Signature-256"] == signature(secret, body)

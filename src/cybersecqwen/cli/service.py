@@ -117,9 +117,11 @@ def _rate(given: float | None, settings: ServiceSettings) -> float:
 
 
 def _check_accounts(settings: ServiceSettings) -> None:
-    """Open the database, and refuse to let others in while nobody could log in."""
+    """Open the database and the keys, and refuse to let others in while nobody could log in."""
     from cybersecqwen.service.database import open_database
+    from cybersecqwen.service.keyring import open_keyring
 
+    open_keyring(settings.folder)
     database = open_database(settings.database_url)
     try:
         if settings.is_local and not settings.names:

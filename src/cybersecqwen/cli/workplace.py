@@ -208,6 +208,7 @@ def webhooks_add(url: str, events: tuple[str, ...], private: bool, **options: An
     --private-webhooks, too.
     """
     with extra("service"):
+        from cybersecqwen.service.keyring import open_keyring
         from cybersecqwen.service.webhooks import add_webhook
     condition: Json = {
         "products": list(options["products"]),
@@ -215,11 +216,11 @@ def webhooks_add(url: str, events: tuple[str, ...], private: bool, **options: An
         "exploited": options["kev"],
     }
     condition = {name: value for name, value in condition.items() if value not in (None, [], False)}
+    keyring = open_keyring(_settings("").folder, create=True)
+    how: Json = {"condition": condition, "private": private, "keyring": keyring}
     with opened_database(options["database"], new=True) as opened, opened.write() as session:
-        added = add_webhook(
-            session, url, events=events, condition=condition, private=private, actor=local_actor()
-        )
-        say(f"{added.id} {added.secret}")
+        number, secret = add_webhook(session, url, events=events, actor=local_actor(), **how)
+        say(f"{number} {secret}")
 
 
 @webhooks.command("list")
@@ -232,7 +233,7 @@ def webhooks_list(database: str, as_json: bool) -> None:
     with extra("service"):
         from cybersecqwen.service.webhooks import webhook_rows
     with opened_database(database) as opened, opened.read() as session:
-        rows = webhook_rows(session)
+        rows = webhook_rows(session, _settings(database).folder)
     header = ("id", "url", "events", "delivered", "waiting", "given up", "last error")
     cells = [
         (
@@ -256,10 +257,28 @@ def webhooks_rotate(number: int, database: str) -> None:
     It signs everything that is sent from now on, messages that are waiting included.
     """
     with extra("service"):
+        from cybersecqwen.service.keyring import open_keyring
         from cybersecqwen.service.webhooks import find_webhook, rotate_secret
+    keyring = open_keyring(_settings(database).folder, create=True)
     with opened_database(database) as opened, opened.write() as session:
-        secret = rotate_secret(session, find_webhook(session, number), actor=local_actor())
+        webhook = find_webhook(session, number)
+        secret = rotate_secret(session, webhook, actor=local_actor(), keyring=keyring)
     say(secret)
+
+
+@webhooks.command("rotate-key")
+@database_option
+def webhooks_rotate_key(database: str) -> None:
+    """Encrypt the secrets of all webhooks with another key.
+
+    It is a new one in the service's folder, or the first one of CYBERSECQWEN_ENCRYPTION_KEYS where
+    this is set. The secrets stay the same.
+    """
+    with extra("service"):
+        from cybersecqwen.service.keyring import rotate_key
+    with opened_database(database) as opened:
+        name, count = rotate_key(opened, _settings(database).folder, actor=local_actor())
+    say(f"key {name}: {count} {'secret' if count == 1 else 'secrets'}")
 
 
 @webhooks.command("remove")

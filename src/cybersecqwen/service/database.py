@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -84,6 +84,12 @@ class Database:
         """Tell whether it is a file of SQLite."""
         return self.engine.dialect.name == "sqlite"
 
+    def truncate_log(self) -> None:
+        """Empty SQLite's write-ahead log, in which what was overwritten lasts a while."""
+        if self.is_sqlite:
+            with closing(self.engine.raw_connection()) as connection:
+                connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
@@ -149,7 +155,10 @@ def _with_psycopg(url: str) -> Engine:
 def _prepare(connection: Any, _record: object) -> None:
     """Have SQLite keep what it acknowledged, and leave the beginning of transactions to us."""
     connection.isolation_level = None
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+    for pragma in (
+        *("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"),
+        "secure_delete = ON",  # what was deleted or overwritten is not left in the file
+    ):
         connection.execute(f"PRAGMA {pragma}")
 
 

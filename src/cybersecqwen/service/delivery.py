@@ -1,10 +1,11 @@
 """Send messages to webhooks: signed, again after a failure, and never into a private network.
 
-    deliver_due(database)
+    deliver_due(database, settings.folder)
 
-A message is signed as GitHub's are: X-Hub-Signature-256 holds the HMAC-SHA256 of the body. What is
-not accepted is sent again after longer and longer pauses. Addresses of private networks are refused
-unless they are allowed, also where a name leads there, and redirections are not followed.
+A message is signed as GitHub's are: X-Hub-Signature-256 holds the HMAC-SHA256 of the body. What
+cannot be signed waits, and what is not accepted is sent again after longer and longer pauses.
+Addresses of private networks are refused unless they are allowed, also where a name leads there,
+and redirections are not followed.
 """
 
 from __future__ import annotations
@@ -13,19 +14,26 @@ import hashlib
 import hmac
 import ipaddress
 import json
+import logging
 import socket
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 
 from cybersecqwen import __version__
 from cybersecqwen.errors import CyberSecQwenError, InputError, clean
 from cybersecqwen.files import Json
 from cybersecqwen.service.database import Database
+from cybersecqwen.service.keyring import encrypt_secrets, read_secrets
 from cybersecqwen.service.tables import Delivery, Webhook, timestamp, utc_now
+
+_log = logging.getLogger(__name__)
 
 MOST_ATTEMPTS = 14  # within 21 hours
 _FIRST, _LONGEST = 15, 6 * 3600  # seconds of a pause
@@ -53,43 +61,61 @@ class Message(NamedTuple):
 Send = Callable[[Message], str]  # returns why it failed, "" where it did not
 
 
-def deliver_due(database: Database, *, private: bool = False, send: Send | None = None) -> int:
-    """Send the messages that are due, and return how many were delivered.
+def deliver_due(
+    database: Database, folder: Path, *, private: bool = False, send: Send | None = None
+) -> int:
+    """Send the messages that are due, signed, and return how many were delivered.
 
-    Several processes may do so at once: each claims what it sends.
+    The keys of the folder decrypt the secrets. Several processes may do so at once: each claims
+    what it sends.
     """
+    encrypt_secrets(database, folder)
     deliver = send or Sender(private=private)
     delivered = 0
-    while message := _claim(database):
+    while message := _claim(database, folder):
         failure = deliver(message)
         _note(database, message, failure)
         delivered += not failure
     return delivered
 
 
-def _claim(database: Database) -> Message | None:
+def _claim(database: Database, folder: Path) -> Message | None:
     """Take a message that is due; no other process takes it before the lease is over.
 
     It is one at a time, so that the lease need not outlast the slow answers to others.
     """
+    with database.read() as session:  # most of the time there is nothing, and no lock is taken
+        if _next(session, folder) is None:
+            return None
+    with database.write() as session:
+        due = _next(session, folder)
+        if due is None:
+            return None
+        one, url, secret = due
+        one.next_at = _later(_LEASE)
+        return Message(one.id, url, secret, one.event, one.body, one.attempts)
+
+
+def _next(session: Session, folder: Path) -> tuple[Delivery, str, str] | None:
+    """Return the message that has been due longest, its address, and the secret that signs it."""
+    secrets, problems = read_secrets(session, folder)
+    for problem in problems.values():
+        _warn_once(problem)
     query = (
-        select(Delivery, Webhook)
+        select(Delivery, Webhook.url)
         .join(Webhook, Webhook.id == Delivery.webhook_id)
         .where(Delivery.delivered_at == "", Delivery.attempts < MOST_ATTEMPTS)
-        .where(Delivery.next_at <= utc_now(), Webhook.disabled.is_(False))
+        .where(Delivery.next_at <= utc_now(), Webhook.id.in_(list(secrets)))
         .order_by(Delivery.next_at, Delivery.id)
         .limit(1)
     )
-    with database.read() as session:  # most of the time there is nothing, and no lock is taken
-        if session.execute(query).first() is None:
-            return None
-    with database.write() as session:
-        due = session.execute(query).first()
-        if due is None:
-            return None
-        one, webhook = due
-        one.next_at = _later(_LEASE)
-        return Message(one.id, webhook.url, webhook.secret, one.event, one.body, one.attempts)
+    due = session.execute(query).first()
+    return due and (due[0], due[1], secrets[due[0].webhook_id])
+
+
+@cache
+def _warn_once(problem: str) -> None:
+    _log.warning("%s; its messages wait", problem)
 
 
 def _note(database: Database, message: Message, failure: str) -> None:

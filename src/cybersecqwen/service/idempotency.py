@@ -3,7 +3,8 @@
     return await idempotent(request, actor, work)     # work(session) -> (status, row)
 
 With the header `Idempotency-Key`, the answer is stored in the same transaction as what it tells of:
-both are there after a power cut, or neither. The same key with another body is refused.
+both are there after a power cut, or neither. The same key with another body is refused. What is to
+be shown once only is not stored, and null in the answer to the same request again.
 """
 
 from __future__ import annotations
@@ -40,16 +41,22 @@ PARAMETER: Json = {
 
 
 async def idempotent(
-    request: Request, actor: Actor, work: Work, *, digest: str = "", location: str = ""
+    request: Request,
+    actor: Actor,
+    work: Work,
+    *,
+    digest: str = "",
+    location: str = "",
+    once: str = "",
 ) -> Response:
     """Do what a request asks for in one transaction, once for each key; return the answer.
 
     `digest` is of the body where a route has read it already. `location` is the address of what
-    was made, in which `{id}` is that of the answer.
+    was made, in which `{id}` is that of the answer. `once` names what no second answer shows.
     """
     key = await _key(request, digest)
     database: Database = request.app.state.database
-    return _answer(*await run_in_threadpool(_once, database, actor, key, work), location)
+    return _answer(*await run_in_threadpool(_once, database, actor, key, work, once), location)
 
 
 async def replay(
@@ -94,14 +101,13 @@ def _held(session: Session, actor: Actor, name: str, digest: str) -> tuple[int, 
 
 
 def _once(
-    database: Database, actor: Actor, key: tuple[str, str], work: Work
+    database: Database, actor: Actor, key: tuple[str, str], work: Work, once: str
 ) -> tuple[int, str, bool]:
     name, digest = key
     with database.write() as session:
         if name and (held := _held(session, actor, name, digest)):
             return held
         status, row = work(session)
-        body = encoded(row).decode()
         if name:
             old = timestamp(datetime.now(UTC) - _KEPT)
             session.execute(delete(IdempotencyKey).where(IdempotencyKey.at < old))
@@ -111,8 +117,8 @@ def _once(
                     key=name,
                     request_sha256=digest,
                     status=status,
-                    body=body,
+                    body=encoded(row | {once: None} if once else row).decode(),
                     at=utc_now(),
                 )
             )
-        return status, body, False
+        return status, encoded(row).decode(), False

@@ -99,6 +99,8 @@ class Schedule:
         while not self._stopping.is_set():
             try:
                 step()
+            except CyberSecQwenError as error:
+                _log.warning("%s: %s", name, error)
             except Exception:  # noqa: BLE001 # it is done again, and the service goes on
                 _log.exception("%s failed", name)
             self._stopping.wait(_PAUSE)
@@ -152,7 +154,8 @@ class Schedule:
 
     def deliver(self) -> int:
         """Send the messages to webhooks that are due."""
-        return deliver_due(self.database, private=self.settings.private_webhooks)
+        settings = self.settings
+        return deliver_due(self.database, settings.folder, private=settings.private_webhooks)
 
     def files(self) -> list[Path]:
         """List the files of the watch folder that nobody writes to any more; it is made if need be.

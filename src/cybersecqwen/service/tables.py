@@ -289,7 +289,10 @@ class Job(Base):
 
 
 class Webhook(Base):
-    """An address that is told of events; `secret` signs what is sent."""
+    """An address that is told of events; its secret signs what is sent, and is encrypted.
+
+    `secret` is where versions before 0006 of the schema kept it as it is.
+    """
 
     __tablename__ = "webhooks"
 
@@ -297,7 +300,9 @@ class Webhook(Base):
     url: Mapped[str] = mapped_column(Text)
     events: Mapped[list[Any]]
     condition: Mapped[dict[str, Any]]  # such as the products whose CVEs count
-    secret: Mapped[str] = mapped_column(String(100))
+    secret: Mapped[str] = mapped_column(String(100), default="")
+    encrypted_secret: Mapped[str] = mapped_column(Text, default="")
+    key_name: Mapped[str] = mapped_column(String(12), default="")
     created_at: Mapped[str] = mapped_column(String(32))
     disabled: Mapped[bool] = mapped_column(default=False)
 

@@ -1,7 +1,7 @@
 """Tell other programs of events: who is told of which, by a message to each webhook.
 
     with database.write() as session:
-        add_webhook(session, "https://soc.example/hook", events=["new-cve"], actor=actor)
+        add_webhook(session, "https://soc.example/hook", events=["new-cve"], actor=actor, keyring=…)
         emit(session, "drift-alarm", {"what": …})
 
 A message is written down in the transaction of what it tells of, so that none is lost; one may come
@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,6 +25,7 @@ from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json
 from cybersecqwen.service.audit_trail import append
 from cybersecqwen.service.delivery import MOST_ATTEMPTS, check_url
+from cybersecqwen.service.keyring import Keyring, read_secrets, set_secret
 from cybersecqwen.service.products import names_product
 from cybersecqwen.service.reviews import Actor, ForbiddenError
 from cybersecqwen.service.tables import Delivery, Webhook, utc_now
@@ -42,10 +44,11 @@ def add_webhook(
     *,
     events: Sequence[str],
     actor: Actor,
+    keyring: Keyring,
     condition: Json | None = None,
     private: bool = False,
-) -> Webhook:
-    """Add an address that is told of events, with a secret of its own.
+) -> tuple[int, str]:
+    """Add an address that is told of events; return its number, and a secret of its own.
 
     `condition` may have `products` (names, one of which must be of what is affected, or stand in
     the description of a record that does not say), `min_severity` and `exploited`. Raises
@@ -63,29 +66,36 @@ def add_webhook(
         url=url,
         events=list(dict.fromkeys(events)),
         condition=_checked(condition or {}),
-        secret=secrets.token_hex(),
         created_at=utc_now(),
     )
+    secret = _new_secret(webhook, keyring)
     session.add(webhook)
     session.flush()
     details = {"webhook": webhook.id, "events": webhook.events, "condition": webhook.condition}
     append(session, actor=actor.name, action="add webhook", subject=_host(url), details=details)
-    return webhook
+    return webhook.id, secret
 
 
-def rotate_secret(session: Session, webhook: Webhook, *, actor: Actor) -> str:
+def _new_secret(webhook: Webhook, keyring: Keyring) -> str:
+    secret = secrets.token_hex()
+    set_secret(webhook, secret, keyring)
+    return secret
+
+
+def rotate_secret(session: Session, webhook: Webhook, *, actor: Actor, keyring: Keyring) -> str:
     """Sign by another secret from now on, also what waits to be sent; return it."""
     _check_role(actor, "rotate the secret of a webhook")
-    webhook.secret = secrets.token_hex()
+    secret = _new_secret(webhook, keyring)
     subject, details = _host(webhook.url), {"webhook": webhook.id}
     append(session, actor=actor.name, action="rotate secret", subject=subject, details=details)
-    return webhook.secret
+    return secret
 
 
 def remove_webhook(session: Session, webhook: Webhook, *, actor: Actor) -> None:
     """Tell an address nothing any more; what was not delivered yet never is."""
     _check_role(actor, "remove a webhook")
     webhook.disabled = True
+    webhook.secret = webhook.encrypted_secret = webhook.key_name = ""
     subject, details = _host(webhook.url), {"webhook": webhook.id}
     append(session, actor=actor.name, action="remove webhook", subject=subject, details=details)
 
@@ -103,16 +113,18 @@ def find_webhook(session: Session, number: int) -> Webhook:
     return webhook
 
 
-def webhook_rows(session: Session) -> list[Json]:
+def webhook_rows(session: Session, folder: Path) -> list[Json]:
     """Return the webhooks as JSON-able values, without their secrets, and what became of messages.
 
-    `error` is why the newest one that was not delivered was not, null without one.
+    `error` is why none can be signed with the keys of the folder, or else why the newest one that
+    was not delivered was not; null without either.
     """
+    _, problems = read_secrets(session, folder)
     webhooks = session.scalars(select(Webhook).where(Webhook.disabled.is_(False)))
-    return [_row(session, webhook) for webhook in webhooks.all()]
+    return [_row(session, webhook, problems.get(webhook.id)) for webhook in webhooks.all()]
 
 
-def _row(session: Session, webhook: Webhook) -> Json:
+def _row(session: Session, webhook: Webhook, problem: str | None) -> Json:
     of_it = Delivery.webhook_id == webhook.id
     failed = select(Delivery.error).where(of_it, Delivery.delivered_at == "", Delivery.error != "")
     counts = session.execute(
@@ -132,7 +144,7 @@ def _row(session: Session, webhook: Webhook) -> Json:
         "delivered": delivered,
         "waiting": waits,
         "given_up": given_up,
-        "error": session.scalars(failed.order_by(Delivery.id.desc()).limit(1)).first(),
+        "error": problem or session.scalars(failed.order_by(Delivery.id.desc()).limit(1)).first(),
     }
 
 

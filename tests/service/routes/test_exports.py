@@ -57,6 +57,7 @@ def test_a_webhook_is_added_listed_and_removed(client: TestClient) -> None:
     answer = client.post("/v1/webhooks", json=body)
     assert answer.status_code == 201, answer.text
     added = WebhookSecret.model_validate(answer.json())
+    assert added.secret
     listed = client.get("/v1/webhooks")
     [one] = WebhookList.model_validate(listed.json()).webhooks
     assert (one.id, one.url, one.waiting) == (added.id, body["url"], 0)

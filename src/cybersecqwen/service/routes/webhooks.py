@@ -16,10 +16,11 @@ from cybersecqwen.files import Json
 from cybersecqwen.service.authentication import authorise
 from cybersecqwen.service.encoding import encoded
 from cybersecqwen.service.idempotency import PARAMETER, idempotent
+from cybersecqwen.service.keyring import open_keyring
 from cybersecqwen.service.problems import ProblemError, responses
 from cybersecqwen.service.routes.records import Number
 from cybersecqwen.service.schemas import json_body, parse
-from cybersecqwen.service.tables import Webhook
+from cybersecqwen.service.settings import ServiceSettings
 from cybersecqwen.service.webhooks import add_webhook, find_webhook, remove_webhook, webhook_rows
 
 router = APIRouter(tags=["Webhooks"])
@@ -50,10 +51,12 @@ class WebhookInput(BaseModel):
 
 
 class WebhookSecret(BaseModel):
-    """A new webhook; the secret, which signs what is sent, is shown here only."""
+    """A new webhook; the secret, which signs what is sent, is shown here only, and only once."""
 
     id: int
-    secret: str
+    secret: str | None = Field(
+        description="null in the answer to an Idempotency-Key that was used before"
+    )
 
 
 class WebhookOutput(BaseModel):
@@ -101,7 +104,7 @@ async def webhooks(request: Request) -> Response:
 
     def read() -> Json:
         with request.app.state.database.read() as session:
-            return {"webhooks": webhook_rows(session)}
+            return {"webhooks": webhook_rows(session, request.app.state.settings.folder)}
 
     return Response(encoded(await run_in_threadpool(read)), media_type="application/json")
 
@@ -117,24 +120,26 @@ async def webhooks(request: Request) -> Response:
 async def add(request: Request) -> Response:
     """Add an address that is told of events.
 
-    The answer has the secret that signs them: keep it, for it is not shown again.
+    The answer has the secret that signs them: keep it, for it is not shown again, also not where
+    the request is sent again with the same key.
     """
     actor = await authorise(request, "records", role="administrator")
     given = parse(_INPUT, await request.body())
-    private = request.app.state.settings.private_webhooks
+    settings: ServiceSettings = request.app.state.settings
 
     def work(session: Session) -> tuple[int, Json]:
-        added: Webhook = add_webhook(
+        number, secret = add_webhook(
             session,
             given.url,
             events=given.events,
             condition=given.condition.model_dump(exclude_none=True),
-            private=private,
+            private=settings.private_webhooks,
             actor=actor,
+            keyring=open_keyring(settings.folder, create=True),
         )
-        return 201, {"id": added.id, "secret": added.secret}
+        return 201, {"id": number, "secret": secret}
 
-    return await idempotent(request, actor, work)
+    return await idempotent(request, actor, work, once="secret")
 
 
 @router.delete(
