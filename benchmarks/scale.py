@@ -1,7 +1,13 @@
 """Measure what more than one process or machine brings, and what that costs.
 
     python benchmarks/scale.py ray --records cve.parquet --benchmark cti-bench --texts 100000
+    python benchmarks/scale.py large --records cve.parquet --texts 10000000 --workers 2
+    python benchmarks/scale.py costs --records cve.parquet --benchmark cti-bench
     python benchmarks/scale.py train smollm2-135m-cpu --train corpus/train.jsonl
+
+`costs` runs the commands themselves on many records and on few, and takes the fixed cost out. It
+counts processor time, for a machine that does other work too. `large` shows the memory of a
+classification of very many texts as it goes.
 
 `train` is the trainer of `cybersecqwen train` under torchrun, in PROCESSESxTHREADS. On a CPU one
 process may use all cores by threads, so compare at one thread for each, and look at one process
@@ -31,7 +37,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from cybersecqwen.analyst.arguments import read_arguments
 from cybersecqwen.benchmark.tasks import read_benchmark
@@ -39,12 +45,17 @@ from cybersecqwen.cli.classify import PARTITION, lines_of_cluster
 from cybersecqwen.cluster import Cluster
 from cybersecqwen.config import Contamination
 from cybersecqwen.contamination.audit import run_audit
+from cybersecqwen.contamination.partitions import PARTITION as CHARACTERS
+from cybersecqwen.contamination.rule import batched_by_size
+from cybersecqwen.contamination.training_rows import size_of, unread_rows
 from cybersecqwen.formats.rows import refuse
 from cybersecqwen.records import Benchmark
 from cybersecqwen.reports.markdown import table
 from cybersecqwen.sources import read_vulnerabilities
 
 FEW = 0.1  # of the texts, to take the fixed cost out
+COMMAND = [sys.executable, "-m", "cybersecqwen.cli"]
+CONTAMINATED = 3  # the exit status of an audit
 JUDGING = {"top": 3, "threshold": 0.3, "as_labelled": False}
 
 
@@ -69,7 +80,8 @@ def ray(arguments: argparse.Namespace) -> None:
                 notes.append(f"{name}: {object_store()}")
                 notes += kill_a_worker(folder, many) if count == 2 else []
         rows += [
-            measure("reading alone", partitions_of, few, many),
+            measure("reading alone: classify", partitions_of, few, many),
+            measure("reading alone: audit", parts_of, few, many),
             measure("two commands: classify", two_commands, few, many),
             measure("two processes: audit", audit_by, few, many),
         ]
@@ -81,11 +93,14 @@ def ray(arguments: argparse.Namespace) -> None:
 
 
 def write_texts(records: Path, path: Path, count: int) -> None:
+    """Write so many texts, all different: descriptions, with a number where one comes again."""
     described = (r for r in read_vulnerabilities(records) if r.description)
-    texts = [(record.cve_id, record.description) for record in itertools.islice(described, count)]
+    texts = [record.description for record in itertools.islice(described, count)]
     with path.open("w", encoding="utf-8") as file:
-        for cve_id, text in itertools.islice(itertools.cycle(texts), count):
-            file.write(json.dumps({"id": cve_id, "text": text}) + "\n")
+        for number in range(count):
+            again, place = divmod(number, len(texts))
+            text = f"{texts[place]} (copy {again})" if again else texts[place]
+            file.write(json.dumps({"id": number, "text": text}) + "\n")
 
 
 @contextmanager
@@ -146,6 +161,12 @@ def partitions_of(path: Path) -> None:
         pickle.dumps(partition)
 
 
+def parts_of(path: Path) -> None:
+    """Do the same for an audit."""
+    for part in batched_by_size(unread_rows(path), CHARACTERS, size_of):
+        pickle.dumps(part)
+
+
 def classify(path: Path, cluster: Cluster) -> str:
     """Classify a file on a cluster, and return a checksum of the output."""
     digest = hashlib.sha256()
@@ -165,7 +186,7 @@ def two_commands(path: Path) -> None:
     halves = [path.with_suffix(f".{part}.jsonl") for part in (0, 1)]
     for part, half in enumerate(halves):
         half.write_bytes(b"".join(lines[part::2]))
-    command = [sys.executable, "-m", "cybersecqwen.cli", "classify", "--json"]
+    command = [*COMMAND, "classify", "--json"]
     with Path(os.devnull).open("w") as nowhere:
         running = [subprocess.Popen([*command, str(half)], stdout=nowhere) for half in halves]
         for process in running:
@@ -217,6 +238,145 @@ def object_store() -> str:
     return "; ".join(
         line.strip() for line in summary.splitlines() if "Plasma" in line or "Spilled" in line
     )
+
+
+def large(arguments: argparse.Namespace) -> None:
+    """Classify very many texts by partition, and watch the memory."""
+    moments, count = [], 0
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as temporary:
+        path, out = Path(temporary) / "texts.jsonl", Path(temporary) / "classified.jsonl"
+        write_texts(arguments.records, path, arguments.texts)
+        with local_ray(arguments.workers), out.open("w", encoding="utf-8") as file:
+            begun = time.perf_counter()
+            given = read_arguments([str(path)], report=refuse)
+            for lines in lines_of_cluster(
+                given, Cluster(Path(temporary) / "parts"), "json", JUDGING
+            ):
+                file.write(lines)
+                count += lines.count("\n")
+                if count * 10 >= arguments.texts * (len(moments) + 1):
+                    seconds = time.perf_counter() - begun
+                    moments.append((f"{count:,}", f"{seconds:,.0f}", *resident()))
+            notes = object_store()
+        with out.open(encoding="utf-8") as file:
+            whole = all(json.loads(line)["id"] == n for n, line in enumerate(file))
+        size = sum(place.stat().st_size for place in Path(temporary).rglob("*") if place.is_file())
+    print(table(("texts", "seconds", "MB: the command", "MB: the largest worker"), moments))
+    order = "each once and in order" if whole and count == arguments.texts else "NOT each once"
+    print(f"\n- {count:,} texts came out, {order}\n- {notes}\n- on disk: {size / 1e9:.2f} GB")
+
+
+def resident() -> tuple[str, str]:
+    """Return the MB in memory now: of this process, and of the largest worker."""
+    pids = [os.getpid(), *(pid for pid, _ in workers())]
+    own, *others = (int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in pids)
+    page = os.sysconf("SC_PAGESIZE") / 1e6
+    return f"{own * page:,.0f}", f"{max(others, default=0) * page:,.0f}"
+
+
+class Step(NamedTuple):
+    """A command of which each unit costs something.
+
+    N stands for the number of units, RECORDS and TEXTS for as many of them, ALL for all records,
+    BENCHMARK for the items, OUT for what is written.
+    """
+
+    name: str
+    command: str
+    share: float = 1.0  # units for each record
+    most: int = 10**9
+
+
+EVERY_YEAR = "--set corpus.years=[1999,2030] --set corpus.max_examples=10000000"
+STEPS = (
+    Step("record into the store", "records import RECORDS --store OUT"),
+    Step("text into the workplace", "workplace import TEXTS --database sqlite:///OUT"),
+    Step("text classified", "classify TEXTS --json"),
+    Step("row audited", "audit TEXTS --benchmark BENCHMARK"),
+    Step(
+        "record through the corpus",
+        f"corpus cybersecqwen-4b --records RECORDS --benchmark BENCHMARK --out OUT {EVERY_YEAR}",
+    ),
+    Step(
+        "pair synthesised",
+        "synthesis cybersecqwen-4b --records ALL --benchmark BENCHMARK --out OUT "
+        f"--set synthesis.pairs=N {EVERY_YEAR}",
+        share=0.1,
+    ),
+    Step(
+        "item answered and scored, embedded",
+        "evaluate --model embedded --task cti-rcm --trials 1 --limit N --benchmark BENCHMARK "
+        "--out OUT",
+        most=1000,
+    ),
+)
+
+
+def costs(arguments: argparse.Namespace) -> None:
+    """Print what each record, text, row, pair or item costs, for every step of the work."""
+    steps = [step for step in STEPS if not arguments.only or arguments.only in step.name]
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        rows = [cost(step, arguments, folder) for step in steps]
+    print(f"{arguments.number:,} records, and {FEW:.0%} of them to take the fixed cost out.\n")
+    print(table(("each", "processor ms", "fixed, s", "bytes written", "command"), rows))
+
+
+def cost(step: Step, arguments: argparse.Namespace, folder: Path) -> tuple[str, ...]:
+    """Run a command on few units and on many, and divide what the others took by their number."""
+    many = min(round(arguments.number * step.share), step.most)
+    counts = (round(many * FEW), many)
+    used = [run(step, count, arguments, folder) for count in counts]
+    print(f"{step.name}: {counts}, {used}", file=sys.stderr, flush=True)
+    others = counts[1] - counts[0]
+    seconds, written = ((last - first) / others for first, last in zip(*used, strict=True))
+    fixed = used[0][0] - seconds * counts[0]
+    shown = f"`{step.command.replace(EVERY_YEAR, '…')}`"
+    return step.name, f"{1000 * seconds:.2f}", f"{fixed:.1f}", f"{written:,.0f}", shown
+
+
+def run(step: Step, count: int, arguments: argparse.Namespace, folder: Path) -> tuple[float, int]:
+    """Run a command on so many units; returns its processor seconds and the bytes it wrote."""
+    out = folder / f"{step.name} {count}"
+    stands_for = {
+        "N": str(count),
+        "RECORDS": str(some_records(arguments.records, count, folder)),
+        "TEXTS": str(some_texts(arguments.records, count, folder)),
+        "ALL": str(arguments.records),
+        "BENCHMARK": str(arguments.benchmark),
+        "OUT": str(out),
+    }
+    names = re.compile(r"\b(?:" + "|".join(stands_for) + r")\b")
+    words = [names.sub(lambda m: stands_for[m[0]], word) for word in step.command.split()]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    with out.with_suffix(".txt").open("w") as printed:
+        done = subprocess.run([*COMMAND, *words], stdout=printed, check=False)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if done.returncode not in (0, CONTAMINATED):
+        sys.exit(f"{step.name}: exit status {done.returncode}")
+    files = [out.with_suffix(".txt"), *([out] if out.is_file() else out.rglob("*"))]
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return seconds, sum(file.stat().st_size for file in files if file.is_file())
+
+
+def some_records(records: Path, count: int, folder: Path) -> Path:
+    """Write so many records of a table, evenly taken, into a table of their own."""
+    from pyarrow import parquet
+
+    path = folder / f"{count}.parquet"
+    if not path.exists():
+        whole = parquet.read_table(records)
+        every = len(whole) // count
+        parquet.write_table(whole.take(range(0, every * count, every)), path)
+    return path
+
+
+def some_texts(records: Path, count: int, folder: Path) -> Path:
+    """Write the descriptions of such records as texts."""
+    path = folder / f"{count}.jsonl"
+    if not path.exists():
+        write_texts(some_records(records, count, folder), path, count)
+    return path
 
 
 def train(arguments: argparse.Namespace) -> None:
@@ -292,6 +452,18 @@ def main() -> None:
     command.add_argument("--benchmark", type=Path, required=True)
     command.add_argument("--texts", type=int, default=1_000_000)
     command.set_defaults(run=ray)
+    command = commands.add_parser("large", help=large.__doc__)
+    command.add_argument("--records", type=Path, required=True)
+    command.add_argument("--texts", type=int, default=10_000_000)
+    command.add_argument("--workers", type=int, default=2)
+    command.add_argument("--folder", type=Path, help="where there is room for all of it")
+    command.set_defaults(run=large)
+    command = commands.add_parser("costs", help=costs.__doc__)
+    command.add_argument("--records", type=Path, required=True, help="a table in Parquet")
+    command.add_argument("--benchmark", type=Path, required=True)
+    command.add_argument("--number", type=int, default=20_000, help="of records")
+    command.add_argument("--only", help="steps with this in their name")
+    command.set_defaults(run=costs)
     command = commands.add_parser("train", help=train.__doc__)
     command.add_argument("recipe", help="a name or a file")
     command.add_argument("--train", type=Path, nargs="+", required=True, help="files of examples")

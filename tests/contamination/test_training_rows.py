@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cybersecqwen.contamination import Row
-from cybersecqwen.contamination.training_files import Reading
+from cybersecqwen.contamination.reading import Reading
 from cybersecqwen.contamination.training_rows import FORMS, read_rows
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import write_jsonl

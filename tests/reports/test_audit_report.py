@@ -16,8 +16,8 @@ from cybersecqwen.benchmark.tasks import benchmark_of
 from cybersecqwen.config import Contamination
 from cybersecqwen.contamination import Hit, Row
 from cybersecqwen.contamination.audit import Audit, Overlap, run_audit
+from cybersecqwen.contamination.reading import Reading
 from cybersecqwen.contamination.spans import shared_spans
-from cybersecqwen.contamination.training_files import Reading
 from cybersecqwen.contamination.training_rows import TrainRow
 from cybersecqwen.errors import InputError
 from cybersecqwen.files import write_jsonl

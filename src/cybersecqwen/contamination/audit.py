@@ -9,14 +9,11 @@ which something was not read is not proven clean, even where nothing overlaps.
 
 from __future__ import annotations
 
-import multiprocessing
-from collections import Counter, deque
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
-from operator import attrgetter
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -24,23 +21,15 @@ from tqdm import tqdm
 
 from cybersecqwen.cluster import Cluster
 from cybersecqwen.config import Contamination
-from cybersecqwen.contamination import RULES, BenchmarkIndex, Hit, Row
+from cybersecqwen.contamination import RULES, BenchmarkIndex, Hit
 from cybersecqwen.contamination.hashing import Integers
-from cybersecqwen.contamination.partitions import (
-    PARTITION,
-    HitsAndGrams,
-    judge,
-    judge_on_cluster,
-)
+from cybersecqwen.contamination.partitions import CHUNK, PARTITION, judged_here, judged_on_cluster
+from cybersecqwen.contamination.reading import PartReading, Reading
 from cybersecqwen.contamination.rule import batched_by_size
 from cybersecqwen.contamination.rules import strength
-from cybersecqwen.contamination.training_files import Reading
-from cybersecqwen.contamination.training_rows import TrainRow, read_rows
+from cybersecqwen.contamination.training_rows import TrainRow, Unread, rows_of, size_of, unread_rows
 from cybersecqwen.errors import InputError
 from cybersecqwen.records import Benchmark
-
-_CHUNK = 1_000_000  # characters that a process is given at once
-_FEW = 4_000_000  # characters that one process has done before others are ready
 
 Verdict = Literal["clean", "contaminated", "not proven clean"]
 
@@ -129,36 +118,61 @@ def run_audit(
     Raises InputError at the first row or file that is wrong, unless that is allowed: then it is
     listed, as is always what holds no text that can be read, and the file is not proven clean.
     """
-    reading = Reading(train, allow_unreadable=allow_unreadable)
-    audit = Audit({task: len(items) for task, items in benchmark.items()}, reading=reading)
+    audit = Audit(
+        {task: len(items) for task, items in benchmark.items()},
+        reading=Reading(train, allow_unreadable=allow_unreadable),
+    )
+    make = partial(BenchmarkIndex, benchmark, settings)
+    index = make()
     overlaps: dict[tuple[int, str, int], Overlap] = {}
-    last = -1  # the number of the row before
-    size = PARTITION if cluster else _CHUNK
-    chunks = batched_by_size(read_rows(train, reading), size, lambda row: row.row.text)
+    seen = set[int]()
+    parts = batched_by_size(unread_rows(train), PARTITION if cluster else CHUNK, size_of)
     with (
         tqdm(desc="rows", unit=" rows", disable=None) as bar,
-        cluster.bad_rows() if cluster else nullcontext() as reading.ledger,
+        cluster.bad_rows() if cluster else nullcontext() as audit.reading.ledger,
     ):
-        make = partial(BenchmarkIndex, benchmark, settings)
-        index, seen = make(), set[int]()
         if cluster:
-            judged = judge_on_cluster(cluster, make, chunks, attrgetter("row"))
+            judged = judged_on_cluster(cluster, make, judge, parts)
         else:
-            judged = _judged(chunks, index, make)
-        for chunk, hits_of, grams in judged:
-            for row, hits in zip(chunk, hits_of, strict=True):
-                audit.forms[row.form] += row.number != last
-                last = row.number
-                for hit in filter(None, (_by_rules(hit, rules) for hit in hits)):
-                    place = row._replace(where=reading.within(row.where))
-                    key = row.number, hit.task, hit.item
-                    overlaps[key] = _stronger(Overlap(place, hit), overlaps.get(key))
-            seen.update(grams.tolist())
-            bar.update(last + 1 - bar.n)
-    audit.train_rows = last + 1
+            judged = judged_here(index, make, judge, parts)
+        for part in judged:
+            for overlap in _by_rules(part.overlaps, rules):
+                number = audit.train_rows + overlap.row.number
+                where = audit.reading.within(overlap.row.where)
+                row = overlap.row._replace(number=number, where=where)
+                key = number, overlap.hit.task, overlap.hit.item
+                overlaps[key] = _stronger(Overlap(row, overlap.hit), overlaps.get(key))
+            audit.forms += part.forms
+            audit.reading.take_over(part.reading)
+            audit.train_rows += part.rows
+            seen.update(part.grams.tolist())
+            bar.update(part.rows)
     audit.overlaps = sorted(overlaps.values(), key=lambda o: (strength(o.hit), o.row.number))
     audit.shares = index.shares(seen)
     return audit
+
+
+class Judged(NamedTuple):
+    """The findings in a part of the rows, which are numbered from 0 in it."""
+
+    rows: int
+    forms: Counter[str]
+    reading: PartReading
+    overlaps: list[Overlap]
+    grams: Integers  # of items, that rows have
+
+
+def judge(index: BenchmarkIndex, unread: Sequence[Unread]) -> Judged:
+    """Read rows, and hold them against the items of a benchmark."""
+    reading, forms, overlaps = PartReading(), Counter[str](), list[Overlap]()
+    last = -1  # the number of the row before
+    rows = rows_of(unread, reading)
+    for some in batched_by_size(rows, CHUNK, lambda row: len(row.row.text)):
+        for row, hits in zip(some, index.hits_of(row.row for row in some), strict=True):
+            forms[row.form] += row.number != last
+            last = row.number
+            overlaps += (Overlap(row, hit) for hit in hits)
+    return Judged(last + 1, forms, reading, overlaps, index.seen())
 
 
 def _stronger(one: Overlap, other: Overlap | None) -> Overlap:
@@ -173,55 +187,8 @@ def _stronger(one: Overlap, other: Overlap | None) -> Overlap:
     return Overlap(first.row, first.hit._replace(rules=held, has_answer=has_answer))
 
 
-def _by_rules(hit: Hit, rules: Sequence[str]) -> Hit | None:
-    held = tuple((rule, score) for rule, score in hit.rules if rule in rules)
-    return hit._replace(rule=held[0][0], score=held[0][1], rules=held) if held else None
-
-
-_Judged = tuple[Sequence[TrainRow], list[list[Hit]], Integers]
-
-
-def _judged(
-    chunks: Iterator[list[TrainRow]], index: BenchmarkIndex, make: partial[BenchmarkIndex]
-) -> Iterator[_Judged]:
-    """Judge the chunks in order: the first ones here, and where there are more, in processes."""
-    done = 0
-    for chunk in chunks:
-        yield chunk, *judge(index, (row.row for row in chunk))
-        done += sum(len(row.row.text) for row in chunk)
-        if done >= _FEW and _processes() > 1:
-            yield from _in_processes(chunks, make)
-
-
-def _in_processes(
-    chunks: Iterator[list[TrainRow]], make: partial[BenchmarkIndex]
-) -> Iterator[_Judged]:
-    context = multiprocessing.get_context("spawn")  # nothing inherited: the same everywhere
-    with ProcessPoolExecutor(
-        _processes(), mp_context=context, initializer=_begin, initargs=(make,)
-    ) as pool:
-        ahead: deque[tuple[list[TrainRow], Future[HitsAndGrams]]] = deque()
-        for chunk in chunks:
-            ahead.append((chunk, pool.submit(_judge, [row.row for row in chunk])))
-            if len(ahead) > 2 * _processes():  # memory is bounded, however long the file is
-                first, future = ahead.popleft()
-                yield first, *future.result()
-        for chunk, future in ahead:
-            yield chunk, *future.result()
-
-
-def _processes() -> int:
-    from cybersecqwen.engines.threads import available_cores
-
-    return available_cores()
-
-
-_INDEX: list[BenchmarkIndex] = []  # of a process of the pool
-
-
-def _begin(make: partial[BenchmarkIndex]) -> None:
-    _INDEX.append(make())
-
-
-def _judge(rows: list[Row]) -> HitsAndGrams:
-    return judge(_INDEX[0], rows)
+def _by_rules(overlaps: Iterable[Overlap], rules: Sequence[str]) -> Iterator[Overlap]:
+    for row, hit in overlaps:
+        held = tuple((rule, score) for rule, score in hit.rules if rule in rules)
+        if held:
+            yield Overlap(row, hit._replace(rule=held[0][0], score=held[0][1], rules=held))

@@ -45,10 +45,10 @@ class BenchmarkIndex:
 
     def hits_of(self, rows: Iterable[Row]) -> Iterator[list[Hit]]:
         """Yield for each row what `hits` lists; with an answer, answers are looked at too."""
-        for some in batched_by_size(rows, _BATCH, lambda row: row.text):
+        for some in batched_by_size(rows, _BATCH, lambda row: len(row.text)):
             scores: list[dict[Item, Scores]] = [defaultdict(dict) for _ in some]
             parts = ((n, part) for n, row in enumerate(some) for part in self._parts(row))
-            for batch in batched_by_size(parts, _BATCH, lambda part: part[1].text):
+            for batch in batched_by_size(parts, _BATCH, lambda part: len(part[1].text)):
                 self._score(batch, scores)
             yield from map(self._hits, some, scores)
 

@@ -81,13 +81,13 @@ class Batch:
         return computed
 
 
-def batched_by_size(rows: Iterable[T], most: int, text_of: Callable[[T], str]) -> Iterator[list[T]]:
-    """Group rows, in their order, into lists whose texts have `most` characters or a row more."""
+def batched_by_size(rows: Iterable[T], most: int, size_of: Callable[[T], int]) -> Iterator[list[T]]:
+    """Group rows, in their order, into lists that have `most` characters or a row more."""
     batch: list[T] = []
     size = 0
     for row in rows:
         batch.append(row)
-        size += len(text_of(row))
+        size += size_of(row)
         if size >= most:
             yield batch
             batch, size = [], 0

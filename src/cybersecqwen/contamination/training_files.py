@@ -2,7 +2,7 @@
 
     reading = Reading()
     for where, row in file_rows(Path("dataset"), reading):
-        ...
+        ...             # of JSONL, lines as they stand there: whoever wants the rows parses them
 
 A path is a file, a folder of a Hugging Face dataset, an archive, or vulnerability records of any
 feed. A file is read by its content where its name does not tell.
@@ -13,12 +13,12 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path, PurePath, PurePosixPath
 from typing import IO
 
+from cybersecqwen.contamination.reading import Reading
 from cybersecqwen.errors import CyberSecQwenError, InputError
 from cybersecqwen.files import Json
 from cybersecqwen.formats.archives import (
@@ -38,13 +38,10 @@ from cybersecqwen.formats.archives import (
 from cybersecqwen.formats.encoding import Text
 from cybersecqwen.formats.json_stream import json_rows
 from cybersecqwen.formats.rows import (
-    Problems,
-    Rows,
     arrow_rows,
     csv_rows,
     dialect,
-    distinct,
-    jsonl_rows,
+    numbered_lines,
     parquet_rows,
     text_rows,
 )
@@ -62,58 +59,6 @@ _TABLES = (".csv", ".tsv", ".tab", ".psv")
 _ARROW = (".arrow", ".feather")
 _RECORDS = (".json", ".xml")
 _CONTROL = re.compile(r"[\x01-\x08\x0e-\x1a]")
-_MOST_COLUMNS = 1_000
-
-
-@dataclass
-class Reading:
-    """What was read of training files, column by column, and what was not."""
-
-    root: Path = Path()
-    allow_unreadable: bool = False
-    columns: dict[str, dict[str, int]] = field(default_factory=dict)  # rows, texts, characters
-    unreadable: Problems = field(default_factory=Problems)
-    passed_over: Problems = field(default_factory=Problems)  # holds no text to train on
-    notes: Problems = field(default_factory=Problems)
-    ledger: Callable[[CyberSecQwenError], None] | None = None  # gets all that is unreadable
-
-    def report(self, error: CyberSecQwenError) -> None:
-        """Put down what is wrong with a row or a file; raises it where that is not allowed."""
-        if not self.allow_unreadable:
-            raise error
-        self.skip(error)
-
-    def skip(self, error: CyberSecQwenError) -> None:
-        """Put down what cannot be read, though nothing is wrong with it."""
-        if self.ledger:
-            self.ledger(error)
-        self._put(self.unreadable, error)
-
-    def pass_over(self, where: str, why: str = "is hidden") -> None:
-        """Put down a file that holds nothing to train on."""
-        self._put(self.passed_over, InputError(why, where=where))
-
-    def note(self, where: str, what: str) -> None:
-        """Put down how a file was read."""
-        self._put(self.notes, InputError(what, where=where))
-
-    def _put(self, problems: Problems, error: CyberSecQwenError) -> None:
-        where = self.within(error.where) if error.where else None
-        problems(InputError(error.what, where=where, tip=error.tip))
-
-    def within(self, where: object) -> str:
-        """Name a place without the folder that the training file happens to lie in."""
-        return str(where).removeprefix(f"{self.root.parent}/")
-
-    def count(self, column: str, texts: list[str]) -> None:
-        """Count the texts of a row's column."""
-        counts = self.columns.get(column)
-        if counts is None:
-            column = column if len(self.columns) < _MOST_COLUMNS else "(others)"
-            counts = self.columns.setdefault(column, {"rows": 0, "texts": 0, "characters": 0})
-        counts["rows"] += 1
-        counts["texts"] += len(texts)
-        counts["characters"] += sum(map(len, texts))
 
 
 def training_files(path: Path, reading: Reading | None = None) -> list[Path]:
@@ -155,10 +100,11 @@ def _members(file: Path, reading: Reading) -> Iterator[Member]:
             yield member
 
 
-def file_rows(
-    path: Path, reading: Reading, *, whole: Container[str] = ()
-) -> Iterator[tuple[str, Json | Vulnerability]]:
-    """Yield the rows and records of a file, folder or archive, and where each stands.
+FileRow = tuple[str, Json | Vulnerability | str]  # where it stands; text is a line of JSONL
+
+
+def file_rows(path: Path, reading: Reading, *, whole: Container[str] = ()) -> Iterator[FileRow]:
+    """Yield the rows, lines of JSONL and records of a file, folder or archive.
 
     Lists under the keys `whole` belong to a row of JSON.
     """
@@ -203,9 +149,7 @@ def _records(records: Iterator[Vulnerability]) -> Iterator[tuple[str, Vulnerabil
     return ((record.where, record) for record in records)
 
 
-def _member_rows(
-    member: Member, reading: Reading, whole: Container[str]
-) -> Iterator[tuple[str, Json | Vulnerability]]:
+def _member_rows(member: Member, reading: Reading, whole: Container[str]) -> Iterator[FileRow]:
     name, where = PurePosixPath(bare_name(member.name)), member.where
     with readable(where):
         stream = unpacked(member.file, where)
@@ -237,7 +181,9 @@ def _seekable(member: Member, stream: IO[bytes]) -> Iterator[IO[bytes]]:
         yield copy
 
 
-def _text_rows(text: Text, ending: str, reading: Reading, whole: Container[str]) -> Rows:
+def _text_rows(
+    text: Text, ending: str, reading: Reading, whole: Container[str]
+) -> Iterator[FileRow]:
     if _is_binary(text.head) or is_archive(text.head.encode(errors="replace")):
         reading.skip(InputError("is no text that can be read", where=text.name))
         return
@@ -252,8 +198,7 @@ def _text_rows(text: Text, ending: str, reading: Reading, whole: Container[str])
     elif ending == ".json" or (ending in _JSONL and spread) or first.startswith("[{"):
         yield from json_rows(text, whole=whole, report=reading.report)
     elif ending in _JSONL or first.startswith('{"'):
-        lines = text.lines(reading.report)
-        yield from jsonl_rows(lines, text.name, reading.report, pairs=distinct)
+        yield from numbered_lines(text.lines(reading.report), text.name)
     else:
         yield from text_rows(text.lines(reading.report), text.name)
     if text.is_guessed:

@@ -14,16 +14,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from cybersecqwen.contamination import Row
+from cybersecqwen.contamination.reading import Event, PartReading, Reading
 from cybersecqwen.contamination.row_texts import is_readable, texts_of, whole
-from cybersecqwen.contamination.training_files import Reading, file_rows
+from cybersecqwen.contamination.training_files import FileRow, file_rows
 from cybersecqwen.cwe.identifiers import cve_ids, normalise_cve
 from cybersecqwen.errors import InputError
-from cybersecqwen.files import Json
+from cybersecqwen.files import Json, parse_line
+from cybersecqwen.formats.rows import distinct
 from cybersecqwen.records import Vulnerability
 
 _MOST_BESIDE = 50  # columns of a row of which one may be the answer to another
@@ -73,6 +75,7 @@ _LABEL_COLUMNS = [f"{name}{place}" for name in _LABELS for place in ("", "[]", "
 _SAID = {*(name for name, said in _ANSWERS.items() if said), "rejected", "thinking"}
 _SAID |= {"reasoning", "reasoning_content"}
 _ABOUT = {*_IDS, *_LABELS}
+_DEEP = 100  # levels of a row
 _NUMBERED = re.compile(r":\d+$")  # the place of a row, not that of a whole file
 _SHORT = "(short texts)"
 _NAME = re.compile(r"[^.\[\]{}]+")
@@ -95,17 +98,65 @@ def read_rows(path: Path, reading: Reading | None = None) -> Iterator[TrainRow]:
     unless `reading` allows it, and so does a file that is damaged.
     """
     reading = reading or Reading()
-    number, file = 0, ""
-    for where, fields in file_rows(path, reading, whole=_FIELDS):
+    return rows_of(file_rows(path, reading, whole=_FIELDS), reading)
+
+
+Unread = FileRow | Event
+
+
+def unread_rows(path: Path) -> Iterator[Unread]:
+    """Yield rows as they stand in a file or folder, and among them what is to be said of others.
+
+    That is for `rows_of`, which does most of the work of reading and may do so elsewhere.
+    """
+    reading = PartReading()
+    for where, row in file_rows(path, reading, whole=_FIELDS):
+        yield from reading.take_events()
+        yield where, json.dumps(row) if _is_deep(row) else row  # pickle fails before json does
+    yield from reading.take_events()
+
+
+def _is_deep(value: object, levels: int = _DEEP) -> bool:
+    if not isinstance(value, (dict, list)):
+        return False
+    parts = value.values() if isinstance(value, dict) else value
+    return not levels or any(_is_deep(part, levels - 1) for part in parts)
+
+
+def size_of(unread: object) -> int:
+    """Count the characters of what `unread_rows` yields, however deep they are nested."""
+    size, values = 0, [unread]
+    while values:
+        value = values.pop()
+        if isinstance(value, str):
+            size += len(value)
+        elif isinstance(value, Vulnerability):
+            size += len(value.description)
+        elif isinstance(value, (dict, list, tuple)):
+            values.extend(value.values() if isinstance(value, dict) else value)
+    return size
+
+
+def rows_of(unread: Iterable[Unread], reading: Reading) -> Iterator[TrainRow]:
+    """Yield the texts of rows, numbered from 0, as `read_rows` does."""
+    number = 0
+    for item in unread:
+        if isinstance(item, Event):
+            reading.repeat(item)
+            continue
+        where, row = item
+        try:
+            fields = parse_line(row, where=where, pairs=distinct) if isinstance(row, str) else row
+        except InputError as error:
+            reading.report(error)
+            continue
         texts = _texts(fields, where, reading)
-        is_row = _NUMBERED.search(where) is not None
-        if not is_row and all(column == _SHORT for _, _, column in texts):
-            if where != file:  # not beside rows: all that the file holds
-                reading.pass_over(where, "holds no text to train on")
-            file = where
+        if not _NUMBERED.search(where) and all(column == _SHORT for _, _, column in texts):
+            reading.has_no_text(where)
         elif texts:
             yield from (TrainRow(number, where, *text) for text in texts)
-            number, file = number + 1, where.rpartition(":")[0]
+            number += 1
+            reading.has_row(where.rpartition(":")[0])
         else:
             reading.report(_nothing(fields, where))
 

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import IO, Any, AnyStr, NoReturn
 
 from cybersecqwen.errors import SHOWN, InputError, extra, kind_of
 from cybersecqwen.files import Json, Pairs, parse_line
@@ -95,25 +95,30 @@ def is_jsonl(head: Head) -> bool:
 
 
 def jsonl_rows(
-    lines: Iterable[bytes | str],
+    lines: Iterable[AnyStr],
     name: str,
     report: Report = refuse,
     *,
     pairs: Pairs | None = None,
 ) -> Rows:
     """Yield the object of each line that is not blank."""
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        where = f"{name}:{number}"
-        # A mark may also stand within, where files were joined.
-        bare = line.removeprefix(_BOM) if isinstance(line, bytes) else line.removeprefix("\ufeff")
+    for where, line in numbered_lines(lines, name):
         try:
-            row = parse_line(bare, where=where, pairs=pairs)
+            row = parse_line(line, where=where, pairs=pairs)
         except InputError as error:
             report(error)
         else:
             yield where, row
+
+
+def numbered_lines(lines: Iterable[AnyStr], name: str) -> Iterator[tuple[str, AnyStr]]:
+    """Yield each line that is not blank, without a byte order mark, and where it stands."""
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        # A mark may also stand within, where files were joined.
+        bare = line.removeprefix(_BOM) if isinstance(line, bytes) else line.removeprefix("\ufeff")
+        yield f"{name}:{number}", bare
 
 
 def distinct(pairs: list[tuple[str, Any]]) -> Json:
