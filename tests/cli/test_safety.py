@@ -20,7 +20,7 @@ def test_rates_stand_with_their_intervals() -> None:
     assert first["changed"]["low"] <= first["changed"]["share"] <= first["changed"]["high"]
     names = {row["name"] for row in report["injection"]}
     assert names >= {"development", "held-out", "csv", "name", "stuffing", "language"}
-    assert report["scope_guard"][0]["refused"]["of"] == 100
+    assert report["scope_guard"][0]["refused"]["of"] == 216
     assert "is not read" not in result.stderr
 
 

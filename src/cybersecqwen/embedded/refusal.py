@@ -16,6 +16,7 @@ from functools import cache
 from itertools import accumulate
 from typing import NamedTuple
 
+from cybersecqwen.embedded.intent import is_hostile
 from cybersecqwen.embedded.lexicon import question_lexicon, word_set
 from cybersecqwen.embedded.phrases import Match, Phrases, Token, tokens
 
@@ -94,7 +95,7 @@ def is_harmful(text: str) -> bool:
         not defence and _has_victim(cut, asks, hows),
         _is_pretext(cut, defence),
     )
-    return any(rules)
+    return any(rules) or is_hostile(text)
 
 
 def _clause_begins(text: str) -> set[int]:
