@@ -187,6 +187,25 @@ def test_helm_renders_the_manifests_from_the_chart() -> None:
         assert {*container["resources"]["limits"]} == {"memory", resource}
 
 
+def test_replicas_of_the_workplace_share_a_volume_and_are_replaced_one_by_one() -> None:
+    helm = pytest.importorskip("helm_python.chart")
+    values = {"workplace": {"replicas": 3}}
+    rendered = helm.Chart.load(CHART).render(values=values)["cybersecqwen/templates/workplace.yaml"]
+    _, claim, deployment = yaml.safe_load_all(rendered)
+    assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
+    assert deployment["spec"]["replicas"] == 3
+    assert deployment["spec"]["strategy"] == {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+
+
+def test_haproxy_takes_its_configuration() -> None:
+    program = shutil.which("haproxy")
+    if not program:
+        pytest.skip("HAProxy is not installed")
+    command = [program, "-c", "-f", DEPLOY / "haproxy.cfg"]
+    checked = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stderr
+
+
 def test_the_versions_of_ray_are_one() -> None:
     [version] = re.findall(r'"ray\[[\w,]+\]==([\d.]+)"', (DEPLOY / "ray.Dockerfile").read_text())
     [cluster] = [one for one in MANIFESTS if one["kind"] == "RayCluster"]

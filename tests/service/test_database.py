@@ -10,10 +10,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from postgres import Server
 from sqlalchemy import select, text
+from sqlalchemy.exc import DBAPIError
 
 from cybersecqwen.errors import InputError
+from cybersecqwen.service import database as module
 from cybersecqwen.service.database import Database, open_database
-from cybersecqwen.service.tables import Base, Record
+from cybersecqwen.service.tables import Base, Record, SharedValue
 
 # The tables of SQLite's own index of descriptions.
 INDEX = {"record_texts", *(f"record_texts_{part}" for part in ("data", "idx", "docsize", "config"))}
@@ -37,14 +39,36 @@ def test_many_may_start_at_once(tmp_path: Path, postgres: Server) -> None:
                 opened.close()
 
 
-def test_a_newer_schema_is_refused(database: Database) -> None:
+def test_a_newer_schema_is_refused_unless_it_is_for_this_version_too(database: Database) -> None:
     with database.engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     url = database.engine.url.render_as_string(hide_password=False)
+    open_database(url).close()
+    with database.engine.begin() as connection:
+        assert connection.scalar(text("SELECT version_num FROM alembic_version")) == "9999"
+        connection.execute(text("UPDATE shared_values SET value = '9998'"))
     with pytest.raises(InputError, match="a schema that this version does not know") as raised:
         open_database(url)
     assert "\n" not in str(raised.value)
     assert "start the version of cybersecqwen that wrote it" in str(raised.value)
+
+
+def test_a_writer_that_has_frozen_is_ended_and_others_write(
+    postgres: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_FROZEN", 1)
+    database = open_database(postgres.create())
+    with pytest.raises(DBAPIError), database.write() as frozen:
+        frozen.add(SharedValue(name="frozen", value=""))
+        frozen.flush()
+        with database.write() as other:
+            other.add(SharedValue(name="other", value=""))
+        frozen.add(SharedValue(name="thawed", value=""))
+        frozen.flush()
+    with database.read() as session:
+        names = set(session.scalars(select(SharedValue.name)))
+    assert "other" in names and not names & {"frozen", "thawed"}
+    database.close()
 
 
 @pytest.mark.parametrize(

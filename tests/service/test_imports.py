@@ -5,11 +5,14 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import threading
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -18,7 +21,7 @@ from cybersecqwen.analyst.classification import Given
 from cybersecqwen.records import Prediction
 from cybersecqwen.service import imports
 from cybersecqwen.service.app import BackgroundImports
-from cybersecqwen.service.audit_trail import verify
+from cybersecqwen.service.audit_trail import events, verify
 from cybersecqwen.service.database import Database, open_database
 from cybersecqwen.service.imports import Importer, begin, release, remove_orphans, unfinished
 from cybersecqwen.service.settings import ServiceSettings
@@ -98,16 +101,61 @@ def test_a_killed_import_is_claimed_once_and_ends_with_the_same_records(
     assert counts(importer.finish(number)) == (3, 0, 0, 0)
 
 
+def test_an_import_is_left_to_the_machine_that_has_its_copy_for_a_day(
+    importer: Importer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    database = importer.database
+    name = f"{database.engine.name}.jsonl"
+    number = begin(database, name, io.BytesIO(lines(*ROWS)), actor=ANA, folder=tmp_path)
+    release(database, [number])
+    [folder] = tmp_path.glob("*/")
+    hidden = folder.rename(tmp_path.parent / folder.name)
+    assert unfinished(database) == []
+    assert f"import {number} of {name} waits: its copy is not on this machine" in caplog.text
+    hidden.rename(folder)
+    assert unfinished(database) == [number]
+    release(database, [number])
+    shutil.rmtree(folder)
+    with database.engine.begin() as connection:
+        connection.execute(text("UPDATE imports SET begun_at = '2020-01-01T00:00:00.000Z'"))
+    assert unfinished(database) == [number]
+    assert importer.finish(number).state == "failed"
+
+
+def test_a_process_that_was_frozen_leaves_an_import_to_the_one_that_went_on(
+    importer: Importer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(imports, "_BATCH", 1)
+    database, take_some = importer.database, importer._take
+    number = begin(database, "f.jsonl", io.BytesIO(lines(*ROWS)), actor=ANA, folder=tmp_path)
+    other = replace(importer)
+    taken: list[bool] = []
+
+    def take_after_the_other(*given: Any) -> bool:
+        if len(taken) == 1:  # it has stored one record, and is frozen
+            other.finish(number)
+        taken.append(take_some(*given))
+        return taken[-1]
+
+    monkeypatch.setattr(importer, "_take", take_after_the_other)
+    assert counts(importer.finish(number)) == (3, 0, 0, 0)
+    assert taken == [True, False]
+    with database.read() as session:
+        ended = [one for one in events(session) if one.action == "import done"]
+    assert len(ended) == 1
+
+
 def test_an_import_goes_on_behind_what_was_stored(
     importer: Importer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(imports, "_BATCH", 2)
     taken, take_some = [], importer._take
 
-    def take_one_batch(*given: object) -> None:
+    def take_one_batch(*given: Any) -> bool:
         if taken:
             raise KeyboardInterrupt
-        taken.append(take_some(*given))  # type: ignore[arg-type]
+        taken.append(take_some(*given))
+        return taken[-1]
 
     monkeypatch.setattr(importer, "_take", take_one_batch)
     data = lines({"id": "x"}, *ROWS)
@@ -133,12 +181,12 @@ def test_what_was_refused_is_counted_once_wherever_an_import_goes_on(
         )
         left = kept
 
-        def take_one_batch(*given: object) -> None:
+        def take_one_batch(*given: Any) -> bool:
             nonlocal left
             if not left:
                 raise KeyboardInterrupt
             left -= 1
-            take_some(*given)  # type: ignore[arg-type]
+            return take_some(*given)
 
         monkeypatch.setattr(importer, "_take", take_one_batch)
         with pytest.raises(KeyboardInterrupt):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from cybersecqwen.service.database import Database
 from cybersecqwen.service.drift import drift_report
 from cybersecqwen.service.imports import Importer
 from cybersecqwen.service.keyring import open_keyring
+from cybersecqwen.service.locks import open_locks
 from cybersecqwen.service.reviews import Actor, Decision, decide
 from cybersecqwen.service.schedule import Schedule
 from cybersecqwen.service.settings import ServiceSettings
@@ -41,7 +43,6 @@ from cybersecqwen.sources.recordstore.versions import Changes
 from .conftest import ANA
 
 sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-LONG_AGO = "2000-01-01T00:00:00.000Z"
 
 
 def planned(importer: Importer, tmp_path: Path, **settings: Any) -> Schedule:
@@ -58,25 +59,18 @@ def names(database: Database) -> set[str]:
         return set(session.scalars(select(Record.name)))
 
 
-def test_a_job_is_done_by_one_process_and_taken_over_from_a_killed_one(
+def test_a_job_is_done_when_it_is_due_and_anew_where_it_was_cut_off(
     importer: Importer, tmp_path: Path
 ) -> None:
     one, other = (planned(importer, tmp_path) for _ in range(2))
     done: list[str] = []
-
-    def work() -> None:
-        done.append("one")
-        assert not other.run("x", 0.0, lambda: done.append("other"))
-
-    assert one.run("x", 0.0, work)
-    assert done == ["one"]
+    assert one.run("x", 3600.0, lambda: done.append("one"))
     assert not other.run("x", 3600.0, lambda: done.append("too early"))
-    assert other.run("x", 0.0, lambda: done.append("other"))
-
     with importer.database.write() as session:  # as a process leaves it that was killed
-        session.execute(update(Job).values(holder="gone 1", held_until=LONG_AGO))
-    assert one.run("x", 0.0, lambda: done.append("again"))
-    assert done == ["one", "other", "again"]
+        session.execute(update(Job).values(holder="gone 1"))
+    assert other.run("x", 3600.0, lambda: done.append("again"))
+    assert not one.run("x", 3600.0, lambda: done.append("too early"))
+    assert done == ["one", "again"]
 
     def fail() -> None:
         raise CyberSecQwenError("no answer", where="nvd")
@@ -84,26 +78,32 @@ def test_a_job_is_done_by_one_process_and_taken_over_from_a_killed_one(
     assert one.run("x", 0.0, fail)
     with importer.database.read() as session:
         job = session.get_one(Job, "x")
-    assert (job.error, job.held_until) == ("nvd: no answer", "")
+    assert (job.error, job.holder) == ("nvd: no answer", "")
 
 
-@sqlite
-def test_a_job_that_takes_long_stays_with_its_process(
+def test_the_jobs_are_one_process_s_until_it_ends(
     importer: Importer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_BEAT", 0.01)
-    monkeypatch.setattr(module, "_HELD", 0.5)
+    monkeypatch.setattr(module, "_PAUSE", 0.02)
     one, other = (planned(importer, tmp_path) for _ in range(2))
-    tries: list[bool] = []
+    jobs = {"messages", "drift", "limits", "watch"}
+    one.start()
+    wait_until(lambda: set(one._jobs) == jobs)
+    other.start()
+    with open_locks(importer.database) as take:
+        assert not any(map(take, jobs))
+    assert not other._jobs
+    one.stop()
+    wait_until(lambda: set(other._jobs) == jobs)
+    other.stop()
+    assert not [one.name for one in threading.enumerate() if one.name.startswith(("job ", "locks"))]
 
-    def work() -> None:
-        end = time.monotonic() + 1.0
-        while time.monotonic() < end:
-            tries.append(other.run("x", 0.0, lambda: None))
-            time.sleep(0.05)
 
-    assert one.run("x", 0.0, work)
-    assert tries and not any(tries)
+def wait_until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 @sqlite
@@ -142,6 +142,7 @@ def test_files_of_the_watch_folder_are_done_or_failed(importer: Importer, tmp_pa
     (folder / "growing.jsonl").write_bytes(line("CVE-2030-1003"))
     for name in ("a.jsonl", "b.json", ".hidden.jsonl"):
         os.utime(folder / name, (time.time() - 60,) * 2)
+    os.utime(folder / "growing.jsonl", (time.time() + 3600,) * 2)
     assert [path.name for path in schedule.files()] == ["a.jsonl", "b.json"]
     schedule.take_files()
     assert names(importer.database) == {"CVE-2030-1001"}
@@ -168,12 +169,10 @@ def test_the_jobs_are_done_until_they_are_stopped(importer: Importer, tmp_path: 
     (tmp_path / "in" / "a.jsonl").write_bytes(line("CVE-2030-1001"))
     os.utime(tmp_path / "in" / "a.jsonl", (time.time() - 60,) * 2)
     schedule.start()
-    end = time.monotonic() + 20
-    while not names(importer.database) and time.monotonic() < end:
-        time.sleep(0.02)
+    wait_until(lambda: bool(names(importer.database)))
     schedule.stop()
     assert names(importer.database) == {"CVE-2030-1001"}
-    assert not any(thread.is_alive() for thread in schedule._threads)
+    assert not schedule._jobs
 
 
 @sqlite

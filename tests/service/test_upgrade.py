@@ -1,4 +1,6 @@
-"""A database of the first version is brought to this one, step by step, and nothing is lost."""
+"""A database of the first version is brought to this one, step by step, and nothing is lost, while
+what an older version writes is taken at every step.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +12,21 @@ import pytest
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, MetaData, create_engine, insert, select
+from postgres import Server
+from sqlalchemy import (
+    Connection,
+    Engine,
+    MetaData,
+    create_engine,
+    event,
+    insert,
+    select,
+    text,
+)
 from sqlalchemy.orm import Session
 
 from cybersecqwen import service
+from cybersecqwen.service import upgrade as module
 from cybersecqwen.service.accounts import add_key, add_user, authenticate, find_key
 from cybersecqwen.service.audit_trail import append, verify
 from cybersecqwen.service.database import open_database
@@ -110,6 +123,8 @@ def test_every_version_is_upgraded_to_the_next_and_nothing_is_lost(
     upgrade(engine, "0001")
     key = fill(engine)
     before = contents(engine)
+    old = MetaData()
+    old.reflect(engine)
     revisions = [one.revision for one in ScriptDirectory.from_config(scripts()).walk_revisions()]
     for revision in revisions[-2::-1]:
         upgrade(engine, revision)
@@ -117,6 +132,13 @@ def test_every_version_is_upgraded_to_the_next_and_nothing_is_lost(
         for name, rows in before.items():
             kept = [{column: row[column] for column in rows[0]} for row in after[name] if rows]
             assert kept == rows, (revision, name)
+        with engine.connect() as connection:  # an older version, which is still at work
+            for name, row in ROWS.items():
+                unique = "name" if name in ("records", "saved_filters") else ""
+                connection.execute(
+                    insert(old.tables[name]), [row | ({unique: revision} if unique else {})]
+                )
+            connection.rollback()
     database = open_database(url)
     with database.write() as session:
         assert verify(session).broken == "" and verify(session).events == 3
@@ -130,3 +152,27 @@ def test_every_version_is_upgraded_to_the_next_and_nothing_is_lost(
     assert deliver_due(database, tmp_path, send=send) == 1
     assert sent == ["5" * 64]
     database.close()
+
+
+def test_a_change_of_the_schema_lets_others_go_on_while_it_waits_for_a_reader(
+    postgres: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_WAIT", 50)
+    url = postgres.create().replace("postgresql:", "postgresql+psycopg:")
+    engine = create_engine(url)
+    upgrade(engine, "0003")
+    reader = engine.connect()
+    reader.execute(text("SELECT count(*) FROM records"))
+    waited: list[object] = []
+
+    def end_reading(connection: Connection) -> None:
+        if not waited:
+            waited.append(connection)
+            reader.close()
+
+    event.listen(engine, "rollback", end_reading)
+    module.migrate(engine)
+    assert waited
+    with engine.connect() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM rate_limit_buckets")) == 0
+    engine.dispose()

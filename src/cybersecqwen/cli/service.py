@@ -50,8 +50,8 @@ def _updated() -> list[str]:
     type=click.FloatRange(min=0),
     default=None,
     metavar="N",
-    help="Requests a second of one client to each process; 0 is no limit.  [default: 0 on this "
-    "machine alone, else 50]",
+    help="Requests a second of one client; 0 is no limit.  [default: 0 on this machine alone, "
+    "else 50]",
 )
 @click.option(
     "--second-share",
@@ -80,6 +80,13 @@ def _updated() -> list[str]:
     "--access-log",
     is_flag=True,
     help="Write a line of JSON for each request to standard error.",
+)
+@click.option(
+    "--drain",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    metavar="SECONDS",
+    help="When told to end, fail /ready for so long before, so that a balancer sends no more.",
 )
 @click.option("--no-browser", is_flag=True, help="Do not open the console in a browser.")
 def serve(no_browser: bool, **options: Any) -> None:

@@ -1,7 +1,9 @@
 """The analyst's workplace: an HTTP service, a review console and what both keep in a database.
 
 settings    what the service is started with
-database    SQLite by default, PostgreSQL by URL; migrations on start
+database    SQLite by default, PostgreSQL by URL
+upgrade     migrations on start, and whether this version can work on a newer schema
+locks       names that one process at a time holds
 tables      what is kept
 audit_trail who decided what, when, why and on what was shown: hash-chained, append-only
 queue       which records await review, in what order
@@ -12,6 +14,7 @@ accounts    users, their sessions, and the keys of programs
 app         the HTTP application: middleware, routes, life span
 authentication  who sends a request, and whether they may
 protection  what stands before the routes: hosts, origins, limits, headers
+rate_limit  how often a client may do something, of all processes together
 problems    every error as problem details
 inference   the model behind the service, with texts of many requests together
 idempotency requests that may be sent again
@@ -26,4 +29,5 @@ backup      a copy that is checked before it replaces an older one
 webhooks    signed messages about new records and alarms, until they are delivered
 drift       what the drift report says of the workplace's records and verdicts
 schedule    what is done by itself: watch folder, feeds, messages
+shutdown    how a process ends: not ready first, or because it is outdated
 """

@@ -16,11 +16,13 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import State
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -41,11 +43,13 @@ from cybersecqwen.service.inference import Inference
 from cybersecqwen.service.metrics import CountRequests, Metrics
 from cybersecqwen.service.problems import CatchErrors, add_problem_handlers
 from cybersecqwen.service.protection import Protection
+from cybersecqwen.service.rate_limit import open_limit
 from cybersecqwen.service.routes import ROUTERS
 from cybersecqwen.service.routes.classification import classify
 from cybersecqwen.service.routes.documentation import describe
 from cybersecqwen.service.schedule import Schedule
 from cybersecqwen.service.settings import ServiceSettings
+from cybersecqwen.service.shutdown import drain_first, end_outdated
 from cybersecqwen.service.tracing import no_span, open_tracing
 
 _RESUME = 20.0  # seconds between looks for imports that nobody goes on with
@@ -68,7 +72,9 @@ class Service(FastAPI):
         metrics = self.state.metrics
         self._guarded = CountRequests(self._guarded, metrics=metrics, log=settings.access_log)
         verified = self.state.verified_keys
-        self._guarded = Protection(self._guarded, settings=settings, verified=verified)
+        self._guarded = Protection(
+            self._guarded, settings=settings, verified=verified, limit=self.state.request_limit
+        )
         if self.state.tracing:
             self._guarded = self.state.tracing.around(self._guarded)
 
@@ -89,7 +95,8 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         redirect_slashes=False,
     )
     state = app.state
-    state.settings, state.metrics, state.stopping = settings, Metrics(), False
+    state.settings, state.metrics, state.stopping = settings, Metrics(settings.replica), False
+    _open_limits(state)
     state.verified_keys, state.tracing = set[str](), open_tracing()
     state.login_page = login_page
     for router in (*ROUTERS, console):
@@ -98,6 +105,18 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     add_problem_handlers(app, page=error_page)
     app.guard(settings)
     return app
+
+
+def _open_limits(state: State) -> None:
+    """Open the limits of requests, where there is to be one, and of attempts to log in."""
+    settings = state.settings
+    limit = partial(open_limit, settings, lambda: state.database)
+    state.request_limit = None
+    if settings.rate_limit:
+        rates = {"rate": settings.rate_limit, "burst": settings.burst}
+        state.request_limit = limit("requests", **rates)
+    # A password is tried five times at once, then once in ten seconds: by an address, of a name.
+    state.login_limit = limit("login", rate=0.1, burst=5.0)
 
 
 def create_worker() -> FastAPI:
@@ -158,22 +177,26 @@ class BackgroundImports:
         while True:
             try:
                 await run_in_threadpool(remove_orphans, self._database, folder)
-                left = await run_in_threadpool(unfinished, self._database, [*self._begun])
+                given = [*self._begun], [*self._failed]
+                left = await run_in_threadpool(unfinished, self._database, *given)
             except SQLAlchemyError as error:  # it may answer again later
                 _log.warning("the imports left by others are not known: %s", error)
                 left = []
             for import_id in left:
-                if import_id not in self._failed:
-                    self.start(import_id)
+                self.start(import_id)
             await asyncio.sleep(_RESUME)
 
     def _finish(self, import_id: int) -> None:
         try:
-            if self.importer().finish(import_id).state == "running":
-                return  # it is left, and `close` releases it
+            left = self.importer().finish(import_id).state == "running"
+            if left and self._stopping.is_set():
+                return  # `close` releases it
         except Exception:  # noqa: BLE001 # whatever it is, the next import is begun
             self._failed.add(import_id)
-            _log.exception("import %d stopped; it goes on when the service starts anew", import_id)
+            _log.exception(
+                "import %d stopped; another process goes on with it, or this one started anew",
+                import_id,
+            )
         self._begun.discard(import_id)
 
     def close(self) -> None:
@@ -196,7 +219,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         state.tracing.watch(state.database.engine)
     span = state.tracing.span if state.tracing else no_span
     state.inference = Inference(state.settings, span=span)
-    authentication = Authentication(state.settings, state.database, state.verified_keys)
+    authentication = await run_in_threadpool(
+        Authentication, state.settings, state.database, state.verified_keys
+    )
     state.authentication, state.visit = authentication, authentication.visit
     state.check_form, state.login_token = authentication.check_form, authentication.login_token
     imports = BackgroundImports(state.database, state.settings)
@@ -205,9 +230,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     try:
         await run_in_threadpool(state.inference.warm_up)
         schedule.start()
-        resuming = asyncio.create_task(imports.resume())
+        drain_first(state, state.settings.drain)
+        watching = [asyncio.create_task(one) for one in (imports.resume(), end_outdated(state))]
         yield {}
-        resuming.cancel()
+        for one in watching:
+            one.cancel()
     finally:
         state.stopping = True
         await run_in_threadpool(imports.close)  # first: the schedule's own import is left by it

@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from secrets import token_hex
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from cybersecqwen.service.accounts import KeyHolder, Scope, any_account, find_key, find_session
+from cybersecqwen.service.database import shared_value
 from cybersecqwen.service.problems import ProblemError
 from cybersecqwen.service.protection import bearer, check_csrf, csrf_token, sha256
 from cybersecqwen.service.reviews import Actor, Role
@@ -77,7 +79,8 @@ class Authentication:
     def __init__(self, settings: ServiceSettings, database: Database, verified: set[str]) -> None:
         """Begin; the hashes of keys that turn out good are put into `verified`."""
         self._database = database
-        self._secret = settings.secret
+        # All processes sign the tokens of forms alike, for the form may come back to another one.
+        self._secret = shared_value(database, "form secret", token_hex)
         self._for_others = not settings.is_local or bool(settings.names)
         self._verified = verified
         self._is_open = _Held[bool]()

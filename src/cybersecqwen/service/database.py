@@ -8,7 +8,8 @@
 
 There is one writer at a time, which takes the lock when it begins: so the audit trail is one chain,
 and two writers never deadlock. SQLite is opened so that what was acknowledged survives a power cut
-(write-ahead log, full synchronisation).
+(write-ahead log, full synchronisation). PostgreSQL frees what a machine held that is gone, after
+half a minute, and ends a writer that does nothing for a minute.
 """
 
 from __future__ import annotations
@@ -22,20 +23,28 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from alembic import command
-from alembic.config import Config
-from alembic.util.exc import CommandError
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError
 from sqlalchemy.orm import Session
 
 from cybersecqwen.errors import InputError, clean, extra
+from cybersecqwen.service.tables import SharedValue
+from cybersecqwen.service.upgrade import migrate
 
 _WAIT = 30  # seconds, for another writer of SQLite
 _WRITER = 0x43535157  # the number of the advisory lock that a writer of PostgreSQL holds
 _NAMED = 500  # items
-_MIGRATIONS = Path(__file__).parent / "migrations"
+# Seconds after which the other end of a connection that says nothing counts as gone: before the
+# first question whether it is there, and between three of them.
+_IDLE, _BETWEEN, _QUESTIONS = 15, 5, 3
+_CONNECT: dict[str, object] = {
+    "connect_timeout": 10,
+    "keepalives_idle": _IDLE,
+    "keepalives_interval": _BETWEEN,
+    "keepalives_count": _QUESTIONS,
+}
+_FROZEN = 60  # seconds for which a writer of PostgreSQL may do nothing, and others wait for it
 
 T = TypeVar("T")
 
@@ -138,21 +147,22 @@ def _engine(url: str) -> Engine:
         raise InputError("SQLite needs a file", where=url, tip="give sqlite:///FILE")
     Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(parsed, connect_args={"timeout": _WAIT})
-    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
 def _with_psycopg(url: str) -> Engine:
     try:
-        engine = create_engine(url, pool_pre_ping=True)
+        engine = create_engine(url, pool_pre_ping=True, connect_args=_CONNECT)
     except NoSuchModuleError as error:
         raise ModuleNotFoundError("psycopg", name="psycopg") from error
+    event.listen(engine, "connect", _prepare_postgresql)
     event.listen(engine, "begin", _begin_postgresql)
     return engine
 
 
-def _prepare(connection: Any, _record: object) -> None:
+def _prepare_sqlite(connection: Any, _record: object) -> None:
     """Have SQLite keep what it acknowledged, and leave the beginning of transactions to us."""
     connection.isolation_level = None
     for pragma in (
@@ -162,6 +172,13 @@ def _prepare(connection: Any, _record: object) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
 
+def _prepare_postgresql(connection: Any, _record: object) -> None:
+    """Have the server let go of what a machine holds that is gone without a word."""
+    for name, value in (("idle", _IDLE), ("interval", _BETWEEN), ("count", _QUESTIONS)):
+        connection.execute(f"SET tcp_keepalives_{name} = {value}")
+    connection.commit()
+
+
 def _begin_sqlite(connection: Connection) -> None:
     writing = connection.get_execution_options().get("writing")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
@@ -169,20 +186,16 @@ def _begin_sqlite(connection: Connection) -> None:
 
 def _begin_postgresql(connection: Connection) -> None:
     if connection.get_execution_options().get("writing"):
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITER})")
+        limit = f"set_config('idle_in_transaction_session_timeout', '{_FROZEN}s', true)"
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITER}), {limit}")
 
 
-def migrate(engine: Engine) -> None:
-    """Bring the schema up to date; of several processes that start at once, one does."""
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    with engine.execution_options(writing=True).begin() as connection:
-        config.attributes["connection"] = connection
-        try:
-            command.upgrade(config, "head")
-        except CommandError as error:
-            raise InputError(
-                f"the database has a schema that this version does not know: {error}",
-                where=engine.url.render_as_string(),
-                tip="start the version of cybersecqwen that wrote it, or a newer one",
-            ) from error
+def shared_value(database: Database, name: str, make: Callable[[], str]) -> str:
+    """Return a value that all processes on a database share; the first one that asks makes it."""
+    with database.read() as session:
+        held = session.get(SharedValue, name)
+    if held is None:
+        with database.write() as session:
+            held = session.get(SharedValue, name) or SharedValue(name=name, value=make())
+            session.add(held)
+    return held.value

@@ -12,6 +12,7 @@ CSV, JSONL, NVD, CVE JSON 5, CSAF, CycloneDX VEX, OSV, SARIF and the rest.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import shutil
 import threading
@@ -20,6 +21,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from secrets import token_hex
@@ -55,6 +57,8 @@ from cybersecqwen.service.tables import (
 )
 from cybersecqwen.service.webhooks import emit_records
 from cybersecqwen.sources.severity import main_severity
+
+_log = logging.getLogger(__name__)
 
 _BATCH = 500  # records, of one transaction
 _SLOW_BATCH = 8  # of a language model, so that little is lost, and the end of a process near
@@ -116,17 +120,38 @@ def add_import(session: Session, name: str, path: Path, *, actor: Actor) -> Impo
     return row
 
 
-def unfinished(database: Database, under_way: Collection[int] = ()) -> list[int]:
+def unfinished(
+    database: Database, under_way: Collection[int] = (), failed: Collection[int] = ()
+) -> list[int]:
     """Claim the imports that no process goes on with, such as those of a killed one.
 
-    Those that are under way here, or wait for their turn, no other process may claim.
+    Those that are under way here, or wait for their turn, no other process may claim; those that
+    failed here another one may. One whose copy lies on another machine is left to it for a day.
     """
     stale = timestamp(datetime.now(UTC) - timedelta(seconds=_STALE))
-    running = update(Import).where(Import.state == "running")
+    running = select(Import).where(Import.state == "running", Import.id.not_in(failed))
     with database.write() as session:
-        session.execute(running.where(Import.id.in_(under_way)).values(beat_at=utc_now()))
-        claim = running.where(Import.beat_at < stale).values(beat_at=utc_now())
-        return list(session.scalars(claim.returning(Import.id)))
+        own = update(Import).where(Import.state == "running", Import.id.in_(under_way))
+        session.execute(own.values(beat_at=utc_now()))
+        left = [
+            one for one in session.scalars(running.where(Import.beat_at < stale)) if _is_ours(one)
+        ]
+        for one in left:
+            one.beat_at = utc_now()
+        return [one.id for one in left]
+
+
+def _is_ours(row: Import) -> bool:
+    """Tell whether this process is to end an import: it has the copy, or nobody will have it."""
+    if Path(row.path).is_file():
+        return True
+    _warn_once(f"import {row.id} of {row.name} waits: its copy is not on this machine")
+    return row.begun_at < timestamp(datetime.now(UTC) - timedelta(seconds=_ORPHANED))
+
+
+@cache
+def _warn_once(problem: str) -> None:
+    _log.warning("%s (give all replicas one folder, by XDG_DATA_HOME)", problem)
 
 
 def release(database: Database, imports: Collection[int]) -> None:
@@ -221,9 +246,9 @@ class Importer:
             given = islice(_accepted(every, row, report), stored, None)
             while batch := list(islice(given, size)):
                 for some in _distinct(batch):
-                    if self.stopping.is_set():
+                    if self.stopping.is_set() or not self._take(row, some, problems, stored):
                         return
-                    self._take(row, some, problems)
+                    stored += len(some)
             self._end(row, problems)
         except CyberSecQwenError as error:
             self._end(row, problems, error=_said(error, row))
@@ -232,19 +257,27 @@ class Importer:
         """Return the columns of the records of texts that come by themselves, by their names."""
         return self._rows({_record_name(str(one.id)): one for one in given}, source, None)
 
-    def _take(self, row: Import, named: dict[str, Given], problems: list[InputError]) -> None:
+    def _take(
+        self, row: Import, named: dict[str, Given], problems: list[InputError], stored: int
+    ) -> bool:
+        """Store records behind those that are stored; False where another process has done so."""
         rows = self._rows(named, row.name, row.id)
         with self.database.write() as session:
-            counts = _store(session, rows, Actor(row.actor))
             held = session.get_one(Import, row.id)
+            if held.new + held.changed + held.unchanged != stored:
+                return False
+            counts = _store(session, rows, Actor(row.actor))
             for name, number in counts.items():
                 setattr(held, name, getattr(held, name) + number)
             held.beat_at = utc_now()
             _keep(session, held, problems)
+        return True
 
     def _end(self, row: Import, problems: list[InputError], error: str = "") -> None:
         with self.database.write() as session:
             held = session.get_one(Import, row.id)
+            if held.state != "running":
+                return  # another process has ended it
             _keep(session, held, problems)
             held.state = "failed" if error else "done"
             held.error, held.ended_at = error, utc_now()

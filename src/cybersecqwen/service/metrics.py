@@ -22,6 +22,8 @@ from prometheus_client import (
     multiprocess,
 )
 
+from cybersecqwen import __version__
+
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -34,8 +36,16 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 1
 class Metrics:
     """The metrics of one service."""
 
-    def __init__(self) -> None:
+    def __init__(self, replica: str = "") -> None:
+        """Begin to count; `replica` is the name of this service among those on one database."""
         self.registry = CollectorRegistry()
+        Gauge(
+            "cybersecqwen_replica",
+            "The service that these metrics are of, and its version",
+            ["name", "version"],
+            multiprocess_mode="max",
+            registry=self.registry,
+        ).labels(replica, __version__).set(1)
         self.requests = Counter(
             "cybersecqwen_requests",
             "Requests by route, method and status",

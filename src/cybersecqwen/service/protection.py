@@ -17,9 +17,7 @@ import hashlib
 import hmac
 import re
 import secrets
-import time
-from collections import OrderedDict
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -28,12 +26,12 @@ from cybersecqwen.service.problems import ProblemError, problem_response
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from cybersecqwen.service.rate_limit import Limit
     from cybersecqwen.service.settings import ServiceSettings
 
 _SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
 _LOOPBACK = frozenset(("localhost", "127.0.0.1", "::1"))
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
-_CLIENTS = 10_000  # buckets that are kept; the one that was used longest ago goes first
 
 STREAMS = (b"application/x-ndjson", b"application/jsonl", b"application/jsonlines")
 _FILES = (b"multipart/form-data", b"application/octet-stream")
@@ -62,46 +60,23 @@ _NO_STORE = (b"cache-control", b"no-store")
 _STRICT_TRANSPORT = (b"strict-transport-security", b"max-age=31536000")
 
 
-class RateLimit:
-    """A bucket of tokens for each client: it holds `burst`, and fills with `rate` a second.
-
-    >>> now = iter([0.0, 0.0, 0.0, 0.5])
-    >>> limit = RateLimit(rate=2, burst=2, clock=lambda: next(now))
-    >>> limit.wait("a"), limit.wait("a"), limit.wait("a"), limit.wait("a")
-    (0.0, 0.0, 0.5, 0.0)
-    """
-
-    def __init__(
-        self, *, rate: float, burst: float, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._rate, self._burst, self._clock = rate, burst, clock
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
-
-    def wait(self, client: str) -> float:
-        """Take a token, and return 0; or say how many seconds it is until there is one."""
-        now = self._clock()
-        tokens, before = self._buckets.pop(client, (self._burst, now))
-        tokens = min(self._burst, tokens + (now - before) * self._rate)
-        enough = tokens >= 1
-        self._buckets[client] = (tokens - 1 if enough else tokens, now)
-        if len(self._buckets) > _CLIENTS:
-            self._buckets.popitem(last=False)
-        return 0.0 if enough else (1 - tokens) / self._rate
-
-
 class Protection:
     """Middleware that gives each request an id, refuses what must not pass, and sets headers."""
 
     def __init__(
-        self, app: ASGIApp, *, settings: ServiceSettings, verified: Collection[str] = ()
+        self,
+        app: ASGIApp,
+        *,
+        settings: ServiceSettings,
+        verified: Collection[str] = (),
+        limit: Limit | None = None,
     ) -> None:
         """Wrap an application; `verified` are the hashes of keys that are known to be good."""
         self._app = app
         self._hosts = allowed_hosts(settings)
         self._limit = settings.body_limit
         self._upload_limit = settings.upload_limit
-        rate = settings.rate_limit
-        self._rate = RateLimit(rate=rate, burst=settings.burst) if rate else None
+        self._rate_limit = limit
         self._verified = verified
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -123,6 +98,7 @@ class Protection:
 
         try:
             self._check(scope, headers)
+            await self._check_rate(scope, headers)
             limit = self._body_limit(scope, headers)
         except ProblemError as problem:
             await problem_response(problem, name.decode())(scope, receive, finish)
@@ -138,15 +114,18 @@ class Protection:
             origin = headers.get(b"origin")
             site = headers.get(b"sec-fetch-site", b"")
             check_origin(origin.decode("latin-1") if origin else "", host, site.decode("latin-1"))
-        if self._rate:
-            wait = self._rate.wait(self._client(scope, headers))
-            if wait:
-                seconds = max(1, round(wait + 0.5))
-                raise ProblemError(
-                    429,
-                    f"too many requests: try again in {seconds} s",
-                    headers={"Retry-After": str(seconds)},
-                )
+
+    async def _check_rate(self, scope: Scope, headers: dict[bytes, bytes]) -> None:
+        if self._rate_limit is None:
+            return
+        wait = await self._rate_limit.wait(self._client(scope, headers))
+        if wait:
+            seconds = max(1, round(wait + 0.5))
+            raise ProblemError(
+                429,
+                f"too many requests: try again in {seconds} s",
+                headers={"Retry-After": str(seconds)},
+            )
 
     def _client(self, scope: Scope, headers: dict[bytes, bytes]) -> str:
         """Name whom a request counts for: a good key, else the address that it comes from."""

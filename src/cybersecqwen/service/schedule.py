@@ -5,9 +5,10 @@
     …
     schedule.stop()       # lets what has begun finish
 
-Of several processes on one database one at a time does a job: it claims it as long as it works on
-it, and where it is killed another one takes over soon after. A job that fails says so in the log
-and in its row, and is done again at its next time.
+Of several processes on one database, on one machine or several, one does a job: the one that holds
+its lock. Where it ends or is killed another one gets the lock, and does anew what was cut off. One
+that has lost the lock, with its connection, ends what it has begun: nothing is harmed where two do
+the same. A job that fails says so in the log and in its row, and is done again at its next time.
 """
 
 from __future__ import annotations
@@ -22,9 +23,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import sqlalchemy as sql
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.exc import SQLAlchemyError
 
 from cybersecqwen.errors import CyberSecQwenError, InputError, clean
 from cybersecqwen.files import write_text
@@ -33,6 +33,8 @@ from cybersecqwen.service.database import Database
 from cybersecqwen.service.delivery import deliver_due
 from cybersecqwen.service.drift import drift_report
 from cybersecqwen.service.imports import Importer, begin
+from cybersecqwen.service.locks import Take, open_locks
+from cybersecqwen.service.rate_limit import remove_full
 from cybersecqwen.service.reviews import Actor
 from cybersecqwen.service.settings import ServiceSettings
 from cybersecqwen.service.tables import AuditEvent, FeedUpdate, Import, Job, timestamp, utc_now
@@ -46,8 +48,6 @@ _log = logging.getLogger(__name__)
 
 _PAUSE = 5.0  # seconds between two looks at what there is to do
 _DAY = 86_400.0
-_BEAT = 15.0  # seconds between two signs that a job goes on
-_HELD = 120.0  # seconds without one after which another process does it
 _STILL = 2.0  # seconds for which a file must not have changed to be taken
 _DONE, _FAILED = "done", "failed"
 _WATCH, _FEEDS = Actor("watch folder"), Actor("feed update")
@@ -62,7 +62,8 @@ class Schedule:
     settings: ServiceSettings
     cache: Path | None = None  # of feeds; by default the one that `fetch` fills
     upstream: str = ""  # in the place of all feeds' hosts
-    _threads: list[threading.Thread] = field(default_factory=list)
+    _locks: threading.Thread | None = None
+    _jobs: dict[str, threading.Thread] = field(default_factory=dict)  # those of this process
     _stopping: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -71,6 +72,7 @@ class Schedule:
         steps: dict[str, Callable[[], object]] = {
             "messages": self.deliver,
             "drift": lambda: self.run("drift", _DAY, self.watch_drift),
+            "limits": lambda: self.run("limits", _DAY, lambda: remove_full(self.database)),
         }
         if self.settings.watch:
             steps["watch"] = lambda: self.files() and self.run("watch", 0.0, self.take_files)
@@ -80,23 +82,43 @@ class Schedule:
         return steps
 
     def start(self) -> None:
-        """Begin to do the jobs."""
-        for name, step in self.steps.items():
-            thread = threading.Thread(
-                target=self._repeat, args=(name, step), name=f"job {name}", daemon=True
-            )
-            thread.start()
-            self._threads.append(thread)
+        """Begin to do the jobs, each once its lock is this process's."""
+        self._locks = threading.Thread(target=self._hold_locks, name="locks", daemon=True)
+        self._locks.start()
 
     def stop(self, timeout: float = 30.0) -> None:
         """Begin nothing any more, and wait for what has begun; what is cut off is done again."""
         self._stopping.set()
-        end = time.monotonic() + timeout
-        for thread in self._threads:
-            thread.join(max(end - time.monotonic(), 0))
+        if self._locks:
+            self._locks.join(timeout)
+
+    def _hold_locks(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                with open_locks(self.database) as take:
+                    while not self._stopping.wait(self._begin_jobs(take)):
+                        pass
+                    for job in self._jobs.values():
+                        job.join()
+            except SQLAlchemyError as error:
+                _log.warning("the locks of the jobs are lost for now: %s", error)
+            self._jobs = {}
+            self._stopping.wait(_PAUSE)
+
+    def _begin_jobs(self, take: Take) -> float:
+        """Begin the jobs whose locks are free, and return the seconds until the next look."""
+        for name, step in self.steps.items():
+            if take(name) and name not in self._jobs:
+                job = threading.Thread(
+                    target=self._repeat, args=(name, step), name=f"job {name}", daemon=True
+                )
+                self._jobs[name] = job
+                job.start()
+        return _PAUSE
 
     def _repeat(self, name: str, step: Callable[[], object]) -> None:
-        while not self._stopping.is_set():
+        own = threading.current_thread()
+        while not self._stopping.is_set() and self._jobs.get(name) is own:
             try:
                 step()
             except CyberSecQwenError as error:
@@ -106,51 +128,42 @@ class Schedule:
             self._stopping.wait(_PAUSE)
 
     def run(self, name: str, seconds: float, work: Callable[[], object]) -> bool:
-        """Do a job if it is due and no other process does it; tell whether it was done."""
-        if not self._claim(name, seconds):
+        """Do a job if it is due; tell whether it was done."""
+        if not self._is_begun(name, seconds):
             return False
         error = ""
         try:
-            with self.database.beating(lambda session: self._hold(session, name), seconds=_BEAT):
-                work()
+            work()
         except CyberSecQwenError as failure:
             error = str(failure)
             _log.warning("%s: %s", name, error)
         except Exception as failure:  # noqa: BLE001 # it stands in the job's row
             error = clean(f"{type(failure).__name__}: {failure}")
             _log.exception("%s failed", name)
-        self._release(name, error)
+        self._note_end(name, error)
         return True
 
     @property
     def _holder(self) -> str:
         return f"{socket.gethostname()[:60]} {os.getpid()}"
 
-    def _claim(self, name: str, seconds: float) -> bool:
+    def _is_begun(self, name: str, seconds: float) -> bool:
+        """Write down that a job begins, if it is due, or was cut off where it was done last."""
         now = datetime.now(UTC)
-        with self.database.read() as session:  # without a lock, which most looks do not need
+        with self.database.read() as session:
             job = session.get(Job, name)
-            if job and not _is_due(job, now, seconds):
-                return False
+        if job and not job.holder and job.begun_at > timestamp(now - timedelta(seconds=seconds)):
+            return False
         with self.database.write() as session:
-            job = session.get(Job, name)
-            if job is None:
-                job = Job(name=name, holder="", held_until="", begun_at="", error="")
-                session.add(job)
-            if not _is_due(job, now, seconds):
-                return False
-            job.holder, job.begun_at, job.held_until = self._holder, timestamp(now), _held_until()
+            values = {"holder": self._holder, "begun_at": timestamp(now)}
+            session.merge(Job(name=name, **values))
         return True
 
-    def _hold(self, session: Session, name: str) -> None:
-        own = sql.update(Job).where(Job.name == name, Job.holder == self._holder)
-        session.execute(own.values(held_until=_held_until()))
-
-    def _release(self, name: str, error: str) -> None:
+    def _note_end(self, name: str, error: str) -> None:
         with self.database.write() as session:
-            job = session.get(Job, name)
-            if job and job.holder == self._holder:
-                job.holder, job.held_until, job.error = "", "", error
+            job = session.get_one(Job, name)
+            if job.holder == self._holder:
+                job.holder, job.error = "", error
 
     def deliver(self) -> int:
         """Send the messages to webhooks that are due."""
@@ -283,16 +296,6 @@ class Schedule:
                 emit(session, "drift-alarm", {"alarm": details})
                 new += 1
         return new
-
-
-def _is_due(job: Job, now: datetime, seconds: float) -> bool:
-    if job.held_until > timestamp(now):
-        return False
-    return job.begun_at <= timestamp(now - timedelta(seconds=seconds))
-
-
-def _held_until() -> str:
-    return timestamp(datetime.now(UTC) + timedelta(seconds=_HELD))
 
 
 def _is_whole(path: Path) -> bool:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import socket
 from pathlib import Path
-from secrets import token_hex
 
 from platformdirs import user_data_path
 from pydantic import BaseModel, ConfigDict, Field
@@ -30,10 +30,10 @@ class ServiceSettings(BaseModel):
 
     Other models are given `model_timeout` seconds an answer. `names` are those of hosts, beside
     this machine's own, by which clients call the service. A client may send `rate_limit` requests a
-    second to each worker, `burst` at once; 0 is no limit, and the default on one machine. Bodies
+    second, `burst` at once; 0 is no limit, and the default on one machine. Bodies
     have up to `body_limit` bytes, files and streams `upload_limit`. With `access_log` each request
-    is logged as a line of JSON. `secret` signs the tokens of
-    forms, the same in every worker.
+    is logged as a line of JSON. When the service is told to end, it first is not ready for `drain`
+    seconds.
 
     Files in the folder `watch` are imported. Every `update_every` hours, 0 being never, `feeds` are
     brought up to date, all of them where none is named. Webhooks may lead into private networks
@@ -57,7 +57,7 @@ class ServiceSettings(BaseModel):
     upload_limit: int = Field(default=1 << 30, ge=1 << 10)
     model_timeout: float = Field(default=60.0, gt=0)
     access_log: bool = False
-    secret: str = Field(default_factory=token_hex, repr=False)
+    drain: float = Field(default=0.0, ge=0)
     watch: Path | None = None
     update_every: float = Field(default=0.0, ge=0)
     feeds: tuple[str, ...] = ()
@@ -76,6 +76,11 @@ class ServiceSettings(BaseModel):
         """
         own = hashlib.sha256(self.database_url.encode()).hexdigest()[:16]
         return self.folder / "imports" / own
+
+    @property
+    def replica(self) -> str:
+        """Return the name of this service among those on the same database."""
+        return f"{socket.gethostname()}:{self.port}"
 
     @property
     def is_local(self) -> bool:

@@ -277,15 +277,33 @@ class FeedUpdate(Base):
 
 
 class Job(Base):
-    """Something that is done by schedule: by which process, for how long at most, since when."""
+    """Something that is done by schedule: since when, and by which process until it has ended."""
 
     __tablename__ = "jobs"
 
     name: Mapped[str] = mapped_column(String(40), primary_key=True)
     holder: Mapped[str] = mapped_column(String(100), default="")
-    held_until: Mapped[str] = mapped_column(String(32), default="")
+    held_until: Mapped[str] = mapped_column(String(32), default="")  # of versions before 0007
     begun_at: Mapped[str] = mapped_column(String(32), default="")
     error: Mapped[str] = mapped_column(Text, default="")
+
+
+class SharedValue(Base):
+    """A value that all processes of the service need, the same in each."""
+
+    __tablename__ = "shared_values"
+
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    value: Mapped[str] = mapped_column(Text)
+
+
+class RateLimitBucket(Base):
+    """How far a client's bucket of tokens is emptied: when it will be full again, in Unix time."""
+
+    __tablename__ = "rate_limit_buckets"
+
+    client: Mapped[str] = mapped_column(String(64), primary_key=True)  # a SHA-256
+    full_at: Mapped[float]
 
 
 class Webhook(Base):

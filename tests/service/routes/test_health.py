@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,8 @@ def test_metrics_count_requests_by_route_and_texts(client: TestClient) -> None:
     assert 'requests_total{method="GET",route="other",status="404"}' in text
     assert 'cybersecqwen_texts_total{abstained="true"}' in text
     assert "nowhere" not in text
+    replica = f"{socket.gethostname()}:8080"
+    assert f'cybersecqwen_replica{{name="{replica}",version="{__version__}"}} 1.0' in text
 
 
 def test_the_access_log_has_a_line_of_json_and_no_secret(

@@ -15,6 +15,7 @@ from cybersecqwen.service import accounts
 from cybersecqwen.service.accounts import add_key, add_user, revoke_key
 from cybersecqwen.service.app import create_app
 from cybersecqwen.service.authentication import COOKIE
+from cybersecqwen.service.rate_limit import RateLimit
 from cybersecqwen.service.reviews import Actor
 from cybersecqwen.service.routes import sessions
 from cybersecqwen.service.settings import ServiceSettings
@@ -143,9 +144,8 @@ def test_a_key_that_is_known_needs_no_database(team: TestClient) -> None:
     assert team.app.state.authentication.is_known(Request(scope))  # type: ignore[attr-defined]
 
 
-def test_passwords_cannot_be_tried_at_will(
-    team: TestClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sessions, "_ATTEMPTS", sessions.RateLimit(rate=0.1, burst=2))
+def test_passwords_cannot_be_tried_at_will(team: TestClient) -> None:
+    limit = RateLimit(rate=0.001, burst=2)
+    team.app.state.login_limit = limit  # type: ignore[attr-defined]
     assert [log_in(team, password="wrong") for _ in range(3)] == [401, 401, 429]
     assert log_in(team) == 429

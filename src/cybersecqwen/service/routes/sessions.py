@@ -11,15 +11,12 @@ from starlette.responses import RedirectResponse, Response
 
 from cybersecqwen.service.accounts import SESSION_HOURS, authenticate, begin_session, log_out
 from cybersecqwen.service.authentication import COOKIE
-from cybersecqwen.service.protection import RateLimit
 
 if TYPE_CHECKING:
     from cybersecqwen.service.database import Database
 
 router = APIRouter(include_in_schema=False)
 
-# A password is tried five times at once, then once in ten seconds: of one address, and of one name.
-_ATTEMPTS = RateLimit(rate=0.1, burst=5)
 _WRONG = "the name or the password is wrong"
 
 
@@ -32,7 +29,8 @@ async def login(request: Request) -> Response:
     name, password = str(form.get("name", "")), str(form.get("password", ""))
     target = str(form.get("next", ""))
     address = request.client.host if request.client else ""
-    wait = max(_ATTEMPTS.wait(f"address {address}"), _ATTEMPTS.wait(f"name {name[:100]}"))
+    limit = state.login_limit
+    wait = max([await limit.wait(who) for who in (f"address {address}", f"name {name[:100]}")])
     if wait:
         return _refused(request, target, f"too many attempts: wait {wait:.0f} s", 429)
     secret = await run_in_threadpool(_log_in, state.database, name, password)
