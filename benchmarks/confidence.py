@@ -89,7 +89,9 @@ def by_way(outcomes: list[Outcome]) -> str:
     """Return the measured table as TOML."""
     covered = [one for one in outcomes if one.basis.way]
     direct = [one for one in covered if one.basis.way != "situation"]
-    described = [one for one in covered if one.basis.way == "situation"]
+    described = [
+        one for one in covered if one.basis.way == "situation" and one.basis.said == "asked"
+    ]
     points, last = [], 0.0
     for low, high in zip(EDGES, (*EDGES[1:], 9.0), strict=True):
         inside = [one for one in described if low <= one.basis.score < high]
@@ -118,8 +120,8 @@ def by_way(outcomes: list[Outcome]) -> str:
         lines.append(f"{way} = {share(one for one in read if one.basis.way == way)}")
     lines += ["", "# Where nothing is recorded, or something else is told: times this.", "[said]"]
     lines.append("asked = 1.0")
-    for word in ("none", "instead"):
-        part = share(one for one in direct if one.basis.said == word)
+    for word in ("none", "instead", "beside"):
+        part = share(one for one in covered if one.basis.said == word)
         lines.append(f"{word} = {min(1.0, round(part / share(said), 3))}")
     return "\n".join(lines) + "\n"
 

@@ -26,6 +26,8 @@ def index() -> KnowledgeIndex:
         ("lazerus group", "fuzzy", "G0032"),
         ("push bombing", "alias", "T1621"),
         ("the 2FA of our staff", "alias", "M1032"),
+        ("which groups have used Cobalt Strike", "name", "S0154"),
+        ("which malware targets phones", "", ""),
         ("bread with rye", "", ""),
         ("which windows event ids show it", "", ""),
     ],

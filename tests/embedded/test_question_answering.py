@@ -74,6 +74,14 @@ def test_what_is_known_is_said(index: KnowledgeIndex, question: str, says: str) 
         "best antivirus to buy",
         "Which platforms does T0816 run on?",  # upstream's own word is "None"
         "On which platform does T0803 run?",
+        "Which groups target the energy sector?",
+        "Which techniques need admin permissions?",
+        "Is SQL injection still in the top 25?",
+        "who wrote mimikatz",
+        "when was CWE-1427 added?",
+        "Why is T1110 in the tactic Credential Access?",
+        "difference between a trojan and a backdoor",
+        "which software is not used by any group",
         "[" * 20_000,  # every character was the start of a search through all that follow
     ],
 )
@@ -131,3 +139,83 @@ def test_a_program_that_a_weakness_shows_in_does_not_make_it_off_topic(
         index, "Cells of our CSV export that begin with = become formulas in Excel. Which CWE?"
     )
     assert answer.answer.startswith("CWE-1236 ")
+
+
+@pytest.mark.parametrize(
+    ("question", "says"),
+    [
+        (
+            "What comes after privilege escalation in the kill chain?",
+            "TA0005 Defense Evasion comes",
+        ),
+        ("which tactic comes right before lateral movement", "TA0007 Discovery comes right before"),
+        (
+            "Which tactics lie between discovery and collection?",
+            "stands TA0008 Lateral Movement in",
+        ),
+        ("Does exfiltration come before collection?", "No: TA0009 Collection comes before"),
+        ("first tactic of ATT&CK", "The first tactic of the ATT&CK matrix is TA0043"),
+        ("How many tactics does ATT&CK have?", "has 14 tactics for Enterprise, 12 tactics for"),
+        ("how many groups are there", "has 176 groups."),
+        ("How many sub-techniques does T1003 have?", "There are 8 techniques. T1003 OS Cred"),
+        ("which malware targets macos", "pieces of software on macOS: S"),
+        ("Iranian APT groups?", "groups linked to Iran: G"),
+    ],
+)
+def test_a_question_about_all_is_answered(index: KnowledgeIndex, question: str, says: str) -> None:
+    assert says in answer_question(index, question).answer
+
+
+@pytest.mark.parametrize(
+    ("question", "says"),
+    [
+        ("What is DCSync and how do I detect it?", ("T1003.006 DCSync: ", "leaves events with")),
+        ("for T1486 give me mitigations, detections and groups",
+         ("is mitigated by", "is detected by", "is used by G")),
+        ("Who uses QakBot and on what platform does it run?", ("is used by G", "runs on Windows")),
+        ("the server deserializes cookies with pickle. How bad is it, and what CWE?",
+         ("CWE-502", "has the impact")),
+    ],
+)  # fmt: skip
+def test_each_part_of_a_question_is_answered(
+    index: KnowledgeIndex, question: str, says: tuple[str, ...]
+) -> None:
+    answer = answer_question(index, question).answer
+    assert all(part in answer for part in says)
+
+
+@pytest.mark.parametrize(
+    ("polite", "plain"),
+    [
+        ("can you compare APT28 with APT29?", "compare APT28 with APT29?"),
+        ("Hi! Could you please tell me if T1110 is in Credential Access?",
+         "Is T1110 in Credential Access?"),
+        ("I'd like to know which groups have used Cobalt Strike", "who uses Cobalt Strike"),
+    ],
+)  # fmt: skip
+def test_a_polite_opening_changes_no_answer(index: KnowledgeIndex, polite: str, plain: str) -> None:
+    assert answer_question(index, polite).answer == answer_question(index, plain).answer
+
+
+def test_an_answer_that_only_shares_the_topic_is_unsure(index: KnowledgeIndex) -> None:
+    asked = answer_question(index, "What is PowerShell?")
+    beside = answer_question(index, "Should we block PowerShell?")
+    assert beside.confidence < 0.5 < asked.confidence
+
+
+@pytest.mark.parametrize(
+    ("question", "says"),
+    [
+        ("What should I use instead of CWE-119?", "Allowed below it are CWE-"),
+        ("CWE-20 is discouraged, so what is a better choice?", "Mapping a CVE to CWE-20"),
+        ("Is T1064 deprecated?", "T1064 Scripting is deprecated"),
+        ("What replaced T1086?", "T1086 was replaced by T1059.001 PowerShell."),
+        ("techniques of APT32 that are not used by APT28", "techniques that G0007 APT28 has not"),
+        ("Why is T1566 in the Exfiltration tactic?", "No: T1566 Phishing serves Initial Access"),
+        ("which ATT&CK techniques does CWE-522 map to?", "is exploited, through CAPEC, by T"),
+    ],
+)
+def test_what_is_asked_is_not_mistaken_for_its_neighbour(
+    index: KnowledgeIndex, question: str, says: str
+) -> None:
+    assert says in answer_question(index, question).answer

@@ -10,16 +10,27 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import product
 
-from cybersecqwen.embedded import facts, situation
+from cybersecqwen.embedded import facts, refusal, situation
 from cybersecqwen.embedded.gazetteer import PROPER
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.question import Question
 from cybersecqwen.embedded.statements import paths, restricted
 
+_TWO = 2  # entries that are compared
 _TELLING = 3  # words beside the two from which a question describes a situation
 
 
-def whether(question: Question) -> list[str]:
+def compare(question: Question) -> list[str]:
+    """Answer a question that compares entries, in the first way that tells something."""
+    ways: tuple[Callable[[Question], list[str]], ...] = (_whether, _which_of, _each_of)
+    if len(question.subjects) == _TWO:
+        ways += _OF_TWO
+    if refusal.unrecorded(question.cut):
+        ways = (_without,)
+    return next(filter(None, (way(question) for way in ways)), [])
+
+
+def _whether(question: Question) -> list[str]:
     """Say whether one entry has a platform or a tactic, or is of a kind, that is asked about."""
     index, request = question.index, question.request
     if not request.yes_no or not question.subjects:
@@ -56,6 +67,53 @@ def _whether_for(question: Question, position: int) -> list[str]:
     if used:
         return [f"Yes: {about}, {label} uses {facts.listed([index.label(t) for t in used])}."]
     return [f"No: there is no record that {label} uses a technique for {facts.listed(tactics)}."]
+
+
+def _which_of(question: Question) -> list[str]:
+    """Name those of several entries that serve a tactic or run on a platform."""
+    index, cut = question.index, [token.word for token in question.cut]
+    entries = [p for p in _first(question) if index.entries[p].kind != "tactic"]
+    wanted = question.tactics | set(question.request.platforms)
+    if cut[:2] != ["which", "of"] or len(entries) < _TWO or not wanted:
+        return []
+    held = {p: {*index.related(p, "platform"), *index.related(p, "tactic")} for p in entries}
+    names = {p: {index.label(t).removeprefix(_id(index, t)) for t in held[p]} for p in entries}
+    kept = [index.label(p) for p in entries if wanted <= names[p]]
+    verb = "are" if len(kept) > 1 else "is"
+    return [f"Of these, {facts.listed(kept) or 'none'} {verb} for {facts.listed(sorted(wanted))}."]
+
+
+def _each_of(question: Question) -> list[str]:
+    """Say whether two entries both relate to a third, as in "do both use …?"."""
+    index, entries = question.index, _first(question)
+    if not (question.request.yes_no and question.request.both) or len(entries) != _TWO + 1:
+        return []
+    *each, other = entries
+    stated = [
+        facts.stated_between(index, one, other) or _through(index, one, other) for one in each
+    ]
+    return [
+        "Yes, both." if all(stated) else "No, not both.",
+        *(
+            text.removeprefix("Yes: ").rstrip(".") + "."
+            if (text := "; ".join(said))
+            else f"There is no record that {index.label(one)} relates to {index.label(other)}."
+            for one, said in zip(each, stated, strict=True)
+        ),
+    ]
+
+
+def _same(question: Question) -> list[str]:
+    """Say that two entries are not the same one."""
+    if not question.request.yes_no or "same" not in question.words:
+        return []
+    names = facts.listed([question.index.label(p) for p in _pair(question)])
+    related = [f"{text}." for text in facts.stated_between(question.index, *_pair(question))]
+    return [f"No: {names} are two entries.", *related]
+
+
+def _first(question: Question) -> list[int]:
+    return [subject.positions[0] for subject in question.subjects]
 
 
 def _id(index: KnowledgeIndex, target: int) -> str:
@@ -117,6 +175,28 @@ def _common(question: Question) -> list[str]:
 _SHARED = ("group", "software", "technique")
 
 
+def _without(question: Question) -> list[str]:
+    """Name what the first of two entries has and the second has not: "that APT28 does not use"."""
+    if len(question.subjects) != _TWO:
+        return []
+    index, (one, other), asked = question.index, _pair(question), question.request.asked
+    before, after = (subject.start for subject in question.subjects[:2])
+    words = {token.word for token in question.cut[before:after]}
+    denied = words & _DENYING or "not" in {token.word for token in question.cut[after + 1 :]}
+    if question.request.yes_no or asked not in _SHARED or not denied:
+        return []
+    held = set(_reached(index, asked, other))
+    own = [target for target in _reached(index, asked, one) if target not in held]
+    if not own or not held:
+        return []
+    names = facts.listed([index.label(target) for target in own])
+    counted = f"{len(own)} {facts.plural(asked, len(own))}"
+    return [f"{index.label(one)} has {counted} that {index.label(other)} has not: {names}."]
+
+
+_DENYING = {"not", "t", "without", "except", "excluding", "never", "minus"}
+
+
 def _reached(index: KnowledgeIndex, asked: str, position: int) -> list[int]:
     return [
         t for path, _ in paths(index, asked, position) for t in facts.follow(index, position, path)
@@ -127,6 +207,8 @@ def _related(question: Question) -> list[str]:
     """Say whether one of two entries relates to the other, in the direction in which it does."""
     index, request = question.index, question.request
     kinds = [index.entries[p].kind for p in _pair(question)]
+    if request.asked == "difference":
+        return []
     uses = kinds[0] in PROPER and kinds[1] in ("technique", "malware", "tool")
     open_question = uses and request.asked in ("definition", "technique")
     if not request.yes_no and not open_question:
@@ -185,8 +267,15 @@ def _through(index: KnowledgeIndex, one: int, other: int) -> list[str]:
 
 
 def _pair(question: Question) -> Sequence[int]:
-    return [subject.positions[0] for subject in question.subjects[:2]]
+    return _first(question)[:_TWO]
 
 
 # The ways to answer a question about two entries, in the order in which they are tried.
-MODES: tuple[Callable[[Question], list[str]], ...] = (_chosen, _common, _related, _differing)
+_OF_TWO: tuple[Callable[[Question], list[str]], ...] = (
+    _chosen,
+    _same,
+    _without,
+    _common,
+    _related,
+    _differing,
+)

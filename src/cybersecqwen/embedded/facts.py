@@ -156,9 +156,14 @@ def summary(index: KnowledgeIndex, position: int) -> list[str]:
     return [*first, *_other_names(entry), *_facts(index, position)]
 
 
+def is_former_id(name: str) -> bool:
+    """Tell whether a name is an id of ATT&CK, as one that was replaced is among the aliases."""
+    return bool(_FORMER_ID.fullmatch(name))
+
+
 def _other_names(entry: Entry) -> Iterable[str]:
     """Say what an entry is called beside its name, and which ids it had before."""
-    former = [name for name in entry.aliases if _FORMER_ID.fullmatch(name)]
+    former = [name for name in entry.aliases if is_former_id(name)]
     names = [name for name in entry.aliases if name not in former]
     if names:
         yield f"It is also known as {listed(names)}."
@@ -204,6 +209,13 @@ def counted(index: KnowledgeIndex, targets: Sequence[int]) -> str:
     """Count entries by kind: "5 groups, 1 campaign and 3 pieces of software"."""
     counts = Counter(_counted_as(index.entries[target].kind) for target in targets)
     return listed([f"{count} {plural(kind, count)}" for kind, count in counts.items()])
+
+
+def how_many(index: KnowledgeIndex, targets: Sequence[int]) -> str:
+    """Say how many targets there are: "There are 10 weaknesses."."""
+    entries = all(target < len(index.entries) for target in targets)
+    verb = "is" if len(targets) == 1 else "are"
+    return f"There {verb} {counted(index, targets) if entries else len(targets)}."
 
 
 def _counted_as(kind: str) -> str:

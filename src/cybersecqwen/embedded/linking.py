@@ -82,13 +82,23 @@ def named(index: KnowledgeIndex, text: str, *, everyday: bool = False) -> list[S
     subjects: dict[int, Subject] = {}
     taken: set[int] = set()
     found = [*_written(index, cut, "" if everyday else text), *_unordered(index, cut)]
-    for subject in sorted(found, key=lambda s: (s.way != "id", s.start - s.end)):
+    for subject in sorted(found, key=lambda s: _precedence(s, cut)):
         places = range(subject.start, subject.end)
         if taken.isdisjoint(places):
             taken.update(places)
             fuzzy = not changed.isdisjoint(places)
             subjects[subject.start] = subject._replace(way="fuzzy") if fuzzy else subject
     return [subjects[start] for start in sorted(subjects)]
+
+
+def _precedence(subject: Subject, cut: Sequence[Token]) -> tuple[bool, int, bool, int]:
+    """Order names that overlap: ids, then the longest, as written before in another order.
+
+    Words that frame or ask make none longer: "groups have used Cobalt" is no "Cobalt Group".
+    """
+    run = [token for token in cut[subject.start : subject.end] if token.base not in known_words()]
+    size = len(content(run))
+    return subject.way != "id", -size, subject.way == "order", subject.start - subject.end
 
 
 def _written(index: KnowledgeIndex, cut: Sequence[Token], text: str) -> Iterator[Subject]:
@@ -130,6 +140,8 @@ def _unordered(index: KnowledgeIndex, cut: Sequence[Token]) -> Iterator[Subject]
         key = content(run)
         if {run[0].word, run[-1].word} & _FRAMING or end - start - len(key) > _BETWEEN:
             continue
+        if all(token.base in known_words() for token in run):
+            continue  # "which malware targets …" asks, and names no "Targeted Malware"
         entries = unordered.get(key)
         if entries:
             yield _subject(index, run, entries, start)

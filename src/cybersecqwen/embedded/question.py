@@ -8,8 +8,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
+from itertools import accumulate, pairwise
+from typing import NamedTuple
 
 from cybersecqwen.embedded import linking, refusal
 from cybersecqwen.embedded.gazetteer import PROPER, correct_spelling
@@ -36,6 +40,8 @@ _OF_NAMES = frozenset(
     }
 )
 _LONGEST = 2_000  # tokens of a question that count
+_CLAUSE = re.compile(r"[,;:?!](?=\s)|\.(?=\s)")
+_AND = frozenset({"and", "plus", "und", "et", "y", "e", "en"})
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,7 @@ class Question:
     request: Request
     rest: tuple[str, ...] = ()
     names: tuple[Subject, ...] = ()  # all, also where two name one entry
+    parts: tuple[str, ...] = ()  # what is asked for, where that is several things
 
     @property
     def words(self) -> set[str]:
@@ -71,6 +78,11 @@ class Question:
         return named | set(self.request.tactics)
 
     @property
+    def why(self) -> bool:
+        """Tell whether the question takes something for true and asks for the reason."""
+        return bool(self.cut) and self.cut[0].word in question_words("why")
+
+    @property
     def description(self) -> str:
         """Return the text without the words by which it asks."""
         asking = self.request.asking
@@ -86,6 +98,7 @@ def understand(index: KnowledgeIndex, text: str, *, before: Sequence[int] = ()) 
 
     Where it names none and points back, its subjects are the entries in `before`.
     """
+    text = without_courtesy(text)
     cut, _ = correct_spelling(index, tokens(text)[:_LONGEST])
     names = _named(index, text, cut)
     taken = {
@@ -102,8 +115,34 @@ def understand(index: KnowledgeIndex, text: str, *, before: Sequence[int] = ()) 
         subjects = [other]
         taken.update({place: set() for place in range(other.start, other.end)})
         rest = linking.content_terms(cut, {*taken, *request.used})
-    question = Question(index, text, cut, tuple(subjects), request, tuple(rest), tuple(names))
+    parts = _parts(text, cut, taken)
+    question = Question(
+        index, text, cut, tuple(subjects), request, tuple(rest), tuple(names), parts
+    )
     return replace(question, request=_of_a_tactic(question))
+
+
+def _parts(
+    text: str, cut: Sequence[Token], taken: Mapping[int, Collection[str]]
+) -> tuple[str, ...]:
+    """List what the clauses of a question ask for, where they ask for several things.
+
+    A clause that tells more than it asks is part of a description.
+    """
+    lengths = accumulate(len(tokens(clause)) for clause in _CLAUSE.split(text))
+    joins = (place + 1 for place, token in enumerate(cut) if token.word in _AND)
+    bounds = sorted({0, *lengths, *joins, len(cut)})
+    parts = []
+    for start, end in pairwise(bounds):
+        clause = cut[start:end]
+        own = {place - start: kinds for place, kinds in taken.items() if start <= place < end}
+        request = read_request(clause, own)
+        rest = linking.content_terms(clause, {*own, *request.used})
+        defined = bool(own) and bool(clause) and clause[0].word in ("what", "who", "explain")
+        if (request.asking or defined) and len(rest) < _FEW and not request.yes_no:
+            parts.append(request.asked)
+    several = tuple(dict.fromkeys(parts))
+    return several if len(several) > 1 else ()
 
 
 def _named(index: KnowledgeIndex, text: str, cut: Sequence[Token]) -> list[Subject]:
@@ -140,3 +179,47 @@ def _of_a_tactic(question: Question) -> Request:
 
 def _points_back(cut: Sequence[Token], rest: Sequence[str]) -> bool:
     return not rest or any(token.word in refusal.back_words() for token in cut)
+
+
+def without_courtesy(text: str) -> str:
+    """Return the question without its polite opening; one asked by "if" begins with "whether".
+
+    >>> without_courtesy("Hi, could you please compare APT28 with APT29?")
+    'compare APT28 with APT29?'
+    >>> without_courtesy("I was wondering if Turla uses Carbon")
+    'whether Turla uses Carbon'
+    >>> without_courtesy("Can you escape from a container?")
+    'Can you escape from a container?'
+    """
+    patterns, rest, indirect = _patterns(), text, False
+    while match := patterns.opinion.match(rest) or patterns.opening.match(rest):
+        indirect = match.re is patterns.opinion
+        rest = rest[match.end() :]
+    opened = rest != text
+    if opened and (match := patterns.indirect.match(rest)):
+        indirect, rest = True, rest[match.end() :]
+    if not rest.strip(" ?!."):
+        return text
+    return f"whether {rest}" if indirect else rest
+
+
+class _Patterns(NamedTuple):
+    opinion: re.Pattern[str]
+    opening: re.Pattern[str]
+    indirect: re.Pattern[str]
+
+
+@cache
+def _patterns() -> _Patterns:
+    """Compile what makes the rest a question of yes or no, other openings, and "if"."""
+    words = question_lexicon()["courtesy"]
+    asking = rf"{_any(words['requests'])}(?:\s+please|\s+kindly)?(?=\s+{_any(words['verbs'])})"
+    telling = rf"{_any(words['telling'])}(?!\s+(?:about|of|more)\b)"
+    opening = rf"(?:{asking}|{telling}|{_any(words['greetings'])})"
+    bare = (_any(words["opinions"]), opening, "(?:if|whether)")
+    return _Patterns(*(re.compile(rf"\W{{0,9}}{one}[\s,.:;!\-…]*", re.IGNORECASE) for one in bare))
+
+
+def _any(phrases: Iterable[str]) -> str:
+    longest = sorted(phrases, key=len, reverse=True)
+    return rf"(?:{'|'.join(re.escape(phrase) for phrase in longest)})\b"

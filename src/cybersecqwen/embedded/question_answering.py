@@ -16,7 +16,8 @@ upstream is needed.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import re
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -28,8 +29,8 @@ from cybersecqwen.embedded.confidence import UNKNOWN, Basis, confidence
 from cybersecqwen.embedded.gazetteer import PROPER
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.linking import Subject
+from cybersecqwen.embedded.overview import overview
 from cybersecqwen.embedded.question import Question, understand
-from cybersecqwen.embedded.request import question_words
 from cybersecqwen.embedded.terms import terms
 from cybersecqwen.records import Answer, Evidence
 
@@ -40,21 +41,17 @@ NOT_COVERED = "not covered"
 _EVIDENCE = 5
 _PAIR = 2  # entries that a part of a name may mean, of which both are answered
 _SEVERAL = 3  # entries that one answer speaks of
-_ENOUGH = 0.45  # score from which a situation is linked to an entry
-_LITTLE = 0.3  # the same, where the question asks for a weakness
-_PLENTY = 0.9  # the same, where no word of the question is one of security
 _DESCRIBING = 2  # words that tell, from which a question describes something
-_CLOSEST = 3  # entries that a description is compared with in the answer
+_TALE = 6  # the same, from which it is hardly anything but a description
 _NEAR = 0.6  # of the best score, from which another entry is named too
 _MUCH = 2.5  # times what a name weighs, from which the rest of a question counts more
-_LEANING = 0.15  # weight of a word that is a sign of code or of an attack
 _TINY = 1e-6
+_SINCE = re.compile(r"\b(?:since|from|of|active|seen) (?:in )?(?:[A-Z]\w+ )?(?:19|20)\d\d\b")
+# What is said to be missing where entries of a kind have no such thing, not what the entry is.
+_ATTRIBUTES = {"date": "date", "requires": "prerequisite", "skill": "skill level"}
 # What is asked of situations too, and the kinds that lead to techniques and weaknesses.
 _DESCRIBING_ASKS = ("technique", "weakness", "mitigation", "detection", "attack pattern")
 _LEADING = ("attack pattern", "detection strategy", "asset")
-# The kinds of entries that a description of a situation is linked to, and those only if asked for.
-_DESCRIBED = ("technique", "weakness")
-_ASKED_FOR = ("attack pattern", "malware", "tool", "group", "campaign")
 
 
 @dataclass(frozen=True)
@@ -86,7 +83,7 @@ def reply(index: KnowledgeIndex, text: str, *, before: Sequence[int] = ()) -> Re
     question = understand(index, text, before=before)
     if _is_off_topic(question):
         return Reply(not_covered("this is no question about attacks or weaknesses"))
-    for way in (_compared, _of_subjects, _of_platform, _unclear, _of_situation, _of_mention):
+    for way in _WAYS:
         answered = way(question)
         if answered is not None:
             return answered
@@ -104,15 +101,26 @@ def _compared(question: Question) -> Reply | None:
     subjects = question.subjects
     way = max((subject.way for subject in subjects), key=linking.WAYS.index, default="id")
     positions = [subject.positions[0] for subject in subjects[:2]]
-    sentences = comparison.whether(question)
+    sentences = comparison.compare(question)
+    if sentences and question.why and not sentences[0].startswith("No"):
+        return Reply(not_covered("the reason is not recorded"), tuple(positions))
     if sentences:
         return _reply(question, sentences, positions, Basis(way))
-    if len(positions) == 2:
-        for compare in comparison.MODES:
-            sentences = compare(question)
-            if sentences:
-                return _reply(question, sentences, positions, Basis(way))
-    return None
+    return _only_one(question) if question.request.asked == "difference" else None
+
+
+def _only_one(question: Question) -> Reply | None:
+    """Say that of two things to compare one at most is known, or that both are one entry."""
+    index, names = question.index, question.names
+    if not question.subjects or len(question.subjects) > 1:
+        return Reply(not_covered("the things to compare are not both known here"))
+    position = question.subjects[0].positions[0]
+    label = index.label(position)
+    if len(names) > 1:
+        said = facts.listed([name.said for name in names])
+        sentences = [f"{said} are one entry here.", *facts.summary(index, position)]
+        return _reply(question, sentences, [position], Basis(names[0].way))
+    return Reply(not_covered(f"only {label} of what is compared is known here"), (position,))
 
 
 def _of_subjects(question: Question) -> Reply | None:
@@ -123,24 +131,54 @@ def _of_subjects(question: Question) -> Reply | None:
     name = linking.unknown_name(question.index, question.cut) if request.yes_no else ""
     if name and len(question.subjects) == 1:
         return Reply(not_covered(f"nothing that is known here is called {name}"))
-    for asked in (request.asked, *request.others):
-        served = _served(question, asked)
-        if served:
-            return served
+    if request.yes_no and request.asked == "alias":
+        return _of_mention(question)  # whether two are the same was compared before
+    served = (_served(question, asked) for asked in (request.asked, *request.others))
+    told = _joined(question) or next(filter(None, served), None)
+    if told:
+        return told
     if request.certain and any(map(partial(_is_aside, question), question.subjects)):
         return None
     return _nothing_recorded(question) or (None if request.certain else _of_mention(question))
 
 
-def _of_mention(question: Question) -> Reply | None:
+def _joined(question: Question) -> Reply | None:
+    """Answer each part of a question that asks for several things, where two at least are told."""
+    parts = [
+        _of_mention(question, asked) if asked == "definition" else _served(question, asked)
+        for asked in question.parts
+    ]
+    told = [part for part in parts if part]
+    if len(told) < _PAIR:
+        return None
+    answers = [part.answer for part in told]
+    evidence = dict.fromkeys(one for answer in answers for one in answer.evidence[:_PAIR])
+    answer = replace(
+        answers[0],
+        answer=" ".join(answer.answer for answer in answers),
+        confidence=min(answer.confidence for answer in answers),
+        evidence=tuple(evidence)[:_EVIDENCE],
+    )
+    return replace(told[0], answer=answer)
+
+
+def _of_mention(question: Question, asked: str = "") -> Reply | None:
     """Say what the entry is that a question names first, whatever it asks of it."""
     if not question.subjects:
         return None
-    subject = question.subjects[0]
+    subject, request = question.subjects[0], question.request
     position = statements.preferred(question, subject.positions)[0]
     sentences = facts.summary(question.index, position)
-    said = "instead" if question.request.certain else "asked"
+    said = "instead" if request.certain and asked != "definition" else "asked"
+    said = "beside" if _is_beside(question) else said
     return _reply(question, sentences, [position], Basis(subject.way, said))
+
+
+def _is_beside(question: Question) -> bool:
+    """Tell whether an entry only shares the topic of a question for yes or no, or for a list."""
+    request = question.request
+    several = request.several and request.kinds & PROPER and not question.subjects
+    return bool(several) or (request.yes_no and not request.either)
 
 
 def _served(question: Question, asked: str) -> Reply | None:
@@ -166,14 +204,19 @@ def _served(question: Question, asked: str) -> Reply | None:
     least = min(hops for hops, *_ in found)
     found = [one for one in found if one[0] == least][:_SEVERAL]
     sentences = [sentence for *_, said in found for sentence in said]
-    return _reply(
-        question, sentences, [position for _, _, position, _ in found], Basis(found[0][1].way)
-    )
+    said = "asked" if asked in (question.request.asked, *question.parts) else "instead"
+    positions = [position for _, _, position, _ in found]
+    return _reply(question, sentences, positions, Basis(found[0][1].way, said))
 
 
 def _nothing_recorded(question: Question) -> Reply | None:
     """Say that nothing is recorded of what was asked for; None where that is of no such kind."""
     index, asked = question.index, question.request.asked
+    first = question.subjects[0].positions[0]
+    told = asked == "date" and _SINCE.search(index.definition(first))
+    if asked in _ATTRIBUTES and not (told or statements.paths(index, asked, first)):
+        what = _ATTRIBUTES[asked]
+        return Reply(not_covered(f"no {what} is recorded for {index.label(first)}"), (first,))
     for subject in question.subjects:
         for position in subject.positions:
             found = statements.paths(index, asked, position)
@@ -194,7 +237,7 @@ def _is_aside(question: Question, subject: Subject) -> bool:
     if subject.way == "id" or not subject.end or asked not in _DESCRIBING_ASKS:
         return False
     kinds = {index.entries[position].kind for position in subject.positions}
-    own = question.request.kinds & {*_DESCRIBED, *_ASKED_FOR}
+    own = question.request.kinds & {*situation.DESCRIBED, *situation.ASKED_FOR}
     if own and not kinds & {*own, *PROPER, "tactic", *_LEADING}:
         return len(question.rest) >= _DESCRIBING
     named = index.rarity(list(dict.fromkeys(terms(subject.said))))
@@ -202,25 +245,23 @@ def _is_aside(question: Question, subject: Subject) -> bool:
     return subject.end - subject.start == 1 and index.rarity(rest) > _MUCH * named
 
 
-def _of_platform(question: Question) -> Reply | None:
-    """List the techniques of a platform, where the question is about nothing else."""
-    index, request = question.index, question.request
-    asked = {"technique", "platform"} & {request.asked, *request.others}
-    if not request.platforms or not asked or len(question.rest) >= _DESCRIBING:
+def _of_all(question: Question) -> Reply | None:
+    """Answer a question about the knowledge bases as a whole."""
+    told = overview(question)
+    if not told:
         return None
-    if question.cut[0].word in question_words("how"):
-        return None
-    if any(index.entries[s.positions[0]].kind != "tactic" for s in question.subjects):
-        return None
-    word = len(index.entries) + index.facts_words.index(request.platforms[0])
-    targets = facts.follow(index, word, "<platform:technique")
-    targets.sort(key=lambda t: len(index.related(t, "platform")))  # those of no other first
-    kept, about = statements.restricted(question, word, targets)
-    if not kept:
-        return None
-    names, about = facts.listed([index.label(t) for t in kept]), f"{about} " if about else ""
-    text = f"ATT&CK has {len(kept)} techniques {about}on {request.platforms[0]}: {names}."
-    return _reply(question, [text], kept[:_SEVERAL], Basis("name"))
+    question = replace(question, rest=told.rest)
+    return _reply(question, told.sentences, told.positions[:_SEVERAL], Basis("name"))
+
+
+def _unrecorded(question: Question) -> Reply | None:
+    """Say that the knowledge bases record nothing of the kind that is asked for."""
+    request = question.request
+    reason = refusal.unrecorded(question.cut) if len(question.rest) < _TALE else ""
+    targets = request.several and "target" in (request.asked, *request.others)
+    if not (reason or question.subjects) and targets and request.kinds & PROPER:
+        reason = f"whom {facts.plural(request.asked)} attack"
+    return Reply(not_covered(f"nothing here records {reason}")) if reason else None
 
 
 def _unclear(question: Question) -> Reply | None:
@@ -256,13 +297,14 @@ def _of_situation(question: Question) -> Reply | None:
     """Link what the question describes to the entry that it fits, and answer for that."""
     if len(question.rest) < (1 if question.request.kinds == {"weakness"} else _DESCRIBING):
         return None
-    fits = _fits(question)
-    if not fits or fits[0].score < _least(question):
+    fits = situation.closest(question)
+    if not fits:
         return None
     best, *others = fits
     described = replace(question, subjects=(Subject("", (best.position,), "situation"),))
     asked = question.request.asked
-    sentences = statements.said(described, asked, best.position)
+    parts = question.parts or (asked,)
+    sentences = [text for part in parts for text in statements.said(described, part, best.position)]
     if not sentences:
         first, *more = facts.summary(question.index, best.position)
         sentences = [f"The closest match: {first}", *more]
@@ -270,44 +312,8 @@ def _of_situation(question: Question) -> Reply | None:
     if near and statements.is_of(question.index, best.position, asked):
         names = facts.listed([question.index.label(position) for position in near])
         sentences.append(f"Also possible: {names}.")
-    return _reply(question, sentences, [best.position], Basis("situation", score=best.score))
-
-
-def _least(question: Question) -> float:
-    """Return the score from which a situation is linked, by how much a question is of the field."""
-    if question.request.kinds & {"weakness", "malware"}:
-        return _LITTLE
-    return _ENOUGH if _is_of_the_field(question) else _PLENTY
-
-
-def _is_of_the_field(question: Question) -> bool:
-    """Tell whether a word of the question is one of security."""
-    kinds = question.request.kinds & {*_DESCRIBED, *_ASKED_FOR}
-    how = question.cut[0].word in question_words("how")  # "how do I …" is asked of anything
-    noun = kinds and not how
-    return bool(noun or question.signs("code") or question.signs("attack"))
-
-
-def _fits(question: Question) -> list[situation.Fit]:
-    """Find the entries that a description fits, of the kind asked for or that leads there."""
-    asked = question.request.kinds
-    own = [kind for kind in (*_DESCRIBED, *_ASKED_FOR) if kind in asked]
-    lean = _LEANING * (question.signs("code") - question.signs("attack"))
-    if own:
-        fits = situation.fitting(question.index, question.description, own, limit=_CLOSEST)
-        if own == ["weakness"] or (fits and fits[0].score >= _ENOUGH):
-            return fits
-    groups = ((["weakness"], 1.0 + lean), (["technique"], 1.0 - lean))
-    each = [
-        [
-            situation.Fit(fit.position, fit.score * factor)
-            for fit in situation.fitting(
-                question.index, question.description, kinds, limit=_CLOSEST
-            )
-        ]
-        for kinds, factor in groups
-    ]
-    return max(filter(None, each), key=lambda fits: fits[0].score, default=[])
+    said = "beside" if _is_beside(question) else "asked"
+    return _reply(question, sentences, [best.position], Basis("situation", said, best.score))
 
 
 def _is_off_topic(question: Question) -> bool:
@@ -370,6 +376,16 @@ def _in_sections(index: KnowledgeIndex, names: Collection[str]) -> NDArray[np.bo
     return np.isin(index.passage_section, numbers)
 
 
+# The ways to answer a question, in the order in which they are tried.
+_WAYS: tuple[Callable[[Question], Reply | None], ...] = (
+    _of_all,
+    _compared,
+    _unrecorded,
+    _of_subjects,
+    _unclear,
+    _of_situation,
+    _of_mention,
+)
 # The sections that tell of what is asked for, beside that of its own name and the facts.
 _SECTIONS = {
     "detection": ("detection logs", "log sources"),

@@ -201,6 +201,17 @@ def _manuals() -> Phrases:
     return Phrases({"manual": question_lexicon()["vague"]["manuals"]})
 
 
+def unrecorded(cut: Sequence[Token]) -> str:
+    """Name what a question asks for and no knowledge base here records; "" for anything else."""
+    matches = _unrecorded().find(cut)
+    return matches[0].value if matches else ""
+
+
+@cache
+def _unrecorded() -> Phrases:
+    return Phrases(question_lexicon()["unrecorded"])
+
+
 def is_off_topic(cut: Sequence[Token]) -> bool:
     """Tell whether somebody asks how to use or buy something: "how do I install python"."""
     words = _off_topic()

@@ -40,8 +40,10 @@ class Request:
     certain: bool = False
     tactics: tuple[str, ...] = ()
     platforms: tuple[str, ...] = ()
-    yes_no: bool = False
+    yes_no: bool = False  # also where it is asked why something is so
     both: bool = False
+    count: bool = False
+    several: bool = False  # what is asked for stands in the plural
     either: bool = False
     ransomware: bool = False
     used: frozenset[int] = frozenset()  # places of the tokens that say all this
@@ -123,10 +125,11 @@ def read_request(
     cues = [cue for cue in found if not _apposition(cue, taken)]
     weights = _weights(cues, cut, words.asked.contained(text))
     ranked = sorted(weights, key=lambda asked: -weights[asked])
-    both, ranked = "common" in ranked, [asked for asked in ranked if asked != "common"]
+    both, count = "common" in ranked, "count" in ranked
+    ranked = [asked for asked in ranked if asked not in ("common", "count")]
     tactics = words.tactics.find(cut, taken)
     platforms = words.platforms.find(cut, taken)
-    asking = (cue for cue in cues if ranked and cue.value == ranked[0])
+    asking = [cue for cue in cues if ranked and cue.value == ranked[0]]
     certain = bool(ranked) and ranked[0] != "definition"
     return Request(
         asked=ranked[0] if ranked else "definition",
@@ -136,6 +139,8 @@ def read_request(
         platforms=_values(platforms),
         yes_no=_is_yes_no(cut),
         both=both,
+        count=count,
+        several=any(cut[cue.end - 1].word != cut[cue.end - 1].base for cue in asking),
         either=any(token.word in ("or", "oder", "ou", "o") for token in cut),
         ransomware=any(token.word == "ransomware" for token in cut),
         asking=frozenset(i for m in asking for i in range(m.start, m.end)),
@@ -144,28 +149,31 @@ def read_request(
 
 
 def _weights(
-    cues: Iterable[Match], cut: Sequence[Token], foreign: Iterable[str]
+    cues: Sequence[Match], cut: Sequence[Token], foreign: Iterable[str]
 ) -> dict[str, float]:
     asked = question_lexicon()["asked"]
     weights: dict[str, float] = {name: asked[name]["weight"] for name in foreign}
+    counts = any(cue.value == "count" for cue in cues)  # "how many" asks for no way to do it
+    how = not counts and bool(cut) and cut[0].word in question_words("how")
     reached = 0
     for cue in cues:
         before = cut[max(reached, cue.start - _NEAR) : cue.start]
         boost = _BOOST if any(token.word in question_words("which") for token in before) else 0.0
         weight = asked[cue.value]["weight"] + boost
-        acts = cue.value in ("group", "software") and cut[0].word in question_words("how")
-        if acts and not boost:
+        if how and cue.value in ("group", "software") and not boost:
             continue  # who acts in a question of how they do
         if cue.value == "weakness" and cue.end == len(cut):
             weight += _BOOST  # "… cwe?"
         weights[cue.value] = max(weight, weights.get(cue.value, 0.0))
         reached = cue.end
+    if {"technique", "attack pattern"} & weights.keys():
+        weights.pop("usage", None)  # a weakness is mapped to these too
     return weights
 
 
 def _apposition(cue: Match, taken: Mapping[int, Collection[str]]) -> bool:
     """Tell whether a word for a kind stands right beside a name of that kind."""
-    if cue.value in ("mitigation", "detection"):  # verbs too: what does DET0240 detect?
+    if cue.value in ("mitigation", "detection", "specific"):  # what does DET0240 detect?
         return False
     kinds = question_lexicon()["asked"][cue.value]["kinds"]
     beside = {*taken.get(cue.start - 1, ()), *taken.get(cue.end, ())}
@@ -179,4 +187,7 @@ def _values(matches: Iterable[Match]) -> tuple[str, ...]:
 def _is_yes_no(cut: Sequence[Token]) -> bool:
     first = [token.word for token in cut[:2]]
     end = [token.word for token in cut[-3:]]
-    return bool(first) and (first[0] in question_words("yes_no") or end == ["yes", "or", "no"])
+    if first[:1] == ["was"] and first[-1] in question_lexicon()["languages"]["German"].split():
+        return False  # "was ist" is "what is"
+    tagged = end == ["yes", "or", "no"] or (len(cut) > _NEAR and end[-1] in ("right", "correct"))
+    return bool(first) and (first[0] in question_words("yes_no") or tagged)

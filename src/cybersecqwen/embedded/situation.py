@@ -21,6 +21,8 @@ import numpy as np
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.lexicon import question_lexicon
 from cybersecqwen.embedded.phrases import Phrases, tokens
+from cybersecqwen.embedded.question import Question
+from cybersecqwen.embedded.request import question_words
 from cybersecqwen.embedded.terms import terms
 
 if TYPE_CHECKING:
@@ -33,6 +35,14 @@ _CLASSIFIER = 1.5  # weight of the classifier's probability beside the share of 
 _CANDIDATES = 20
 _OTHER = 0.75  # weight of techniques of a domain that is not meant
 _HELD = 2  # words of the description that a passage has to hold
+_ENOUGH = 0.45  # score from which a situation is linked to an entry
+_LITTLE = 0.3  # the same, where the question asks for a weakness
+_PLENTY = 0.9  # the same, where no word of the question is one of security
+_CLOSEST = 3  # entries that a description is compared with in the answer
+_LEANING = 0.15  # weight of a word that is a sign of code or of an attack
+# The kinds of entries that a description of a situation is linked to, and those only if asked for.
+DESCRIBED = ("technique", "weakness")
+ASKED_FOR = ("attack pattern", "malware", "tool", "group", "campaign")
 
 
 class Fit(NamedTuple):
@@ -92,12 +102,57 @@ def _prior(index: KnowledgeIndex, domains: frozenset[str]) -> np.ndarray:
     return np.where(other, _OTHER, 1.0)
 
 
+def closest(question: Question) -> list[Fit]:
+    """Return the entries that a question's description fits well enough, the best first."""
+    fits = _fits(question)
+    return fits if fits and fits[0].score >= _least(question) else []
+
+
+def _least(question: Question) -> float:
+    """Return the score from which a situation is linked, by how much a question is of the field."""
+    if question.request.kinds & {"weakness", "malware"}:
+        return _LITTLE
+    return _ENOUGH if _is_of_the_field(question) else _PLENTY
+
+
+def _is_of_the_field(question: Question) -> bool:
+    """Tell whether a word of the question is one of security."""
+    kinds = question.request.kinds & {*DESCRIBED, *ASKED_FOR}
+    how = question.cut[0].word in question_words("how")  # "how do I …" is asked of anything
+    noun = kinds and not how
+    return bool(noun or question.signs("code") or question.signs("attack"))
+
+
+def _fits(question: Question) -> list[Fit]:
+    """Find the entries that a description fits, of the kind asked for or that leads there."""
+    asked = question.request.kinds
+    own = [kind for kind in (*DESCRIBED, *ASKED_FOR) if kind in asked]
+    lean = _LEANING * (question.signs("code") - question.signs("attack"))
+    if own:
+        fits = fitting(question.index, question.description, own, limit=_CLOSEST)
+        if own == ["weakness"] or (fits and fits[0].score >= _ENOUGH):
+            return fits
+    groups = ((["weakness"], 1.0 + lean), (["technique"], 1.0 - lean))
+    each = [
+        [
+            Fit(fit.position, fit.score * factor)
+            for fit in fitting(question.index, question.description, kinds, limit=_CLOSEST)
+        ]
+        for kinds, factor in groups
+    ]
+    return max(filter(None, each), key=lambda fits: fits[0].score, default=[])
+
+
 def domain(index: KnowledgeIndex, position: int) -> str:
-    """Return which of ATT&CK's matrices beside that of enterprises a technique is in, or ""."""
-    numbers = {index.entries[t].entry_id for t in index.related(position, "tactic")}
-    if index.entries[position].entry_id.startswith("T0"):
+    """Return which of ATT&CK's matrices beside that of enterprises an entry is in, or "".
+
+    The entry is a technique or a tactic.
+    """
+    entry_id = index.entries[position].entry_id
+    tactics = {index.entries[t].entry_id for t in index.related(position, "tactic")} or {entry_id}
+    if entry_id.startswith(("T0", "TA01")):
         return "ics"
-    return "mobile" if any("TA0027" <= n <= "TA0039" for n in numbers) else ""
+    return "mobile" if any("TA0027" <= t <= "TA0039" or t == "TA0041" for t in tactics) else ""
 
 
 def _shares(index: KnowledgeIndex, asked: Sequence[str]) -> np.ndarray:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
+from itertools import islice
 
 from cybersecqwen.cwe.catalogue import load_catalogue
 from cybersecqwen.cwe.graph import CweGraph
@@ -21,11 +22,13 @@ from cybersecqwen.embedded import facts, situation
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.lexicon import question_lexicon
 from cybersecqwen.embedded.question import Question
+from cybersecqwen.records import Weakness
 
 _CLEAR = 0.8  # share of a description from which it tells techniques apart
 _NEAR = 0.7  # of the best fit's score, from which others fit too
 _CLOSEST = 6
-_TELLING = 2  # words from which a question tells one technique from others
+_TELLING = 2  # words from which a question tells one technique or weakness from others
+_LIKELY = 0.6  # score from which a situation fits a weakness
 
 
 def said(question: Question, asked: str, position: int) -> list[str]:
@@ -118,6 +121,8 @@ def _followed(question: Question, asked: str, position: int) -> list[str]:
             text = f"{lead}nothing is on record for {index.label(position)}."
         else:
             continue
+        if question.request.count and kept and not sentences:
+            sentences.append(facts.how_many(index, kept))
         sentences.append(text[0].upper() + text[1:])
     return sentences
 
@@ -245,18 +250,34 @@ _OTHER = {"other", "another", "different", "alternative", "alternate", "also", "
 
 def _usage(question: Question, position: int) -> list[str]:
     """Say whether MITRE lets a CVE be mapped to a CWE entry, and to which ones rather."""
-    entry = load_catalogue().get(question.index.entries[position].entry_id)
-    label = question.index.label(position)
+    index = question.index
+    entry = load_catalogue().get(index.entries[position].entry_id)
+    label = index.label(position)
     if entry is not None and entry.kind != "weakness":
         return [f"No: {label} is a {entry.kind}, and mapping a CVE to one is prohibited."]
     if entry is None or not entry.usage:
         return []
-    better = [question.index.position(cwe) for cwe in entry.suggestions]
-    names = [question.index.label(p) for p in better if p is not None]
-    rather = f" MITRE suggests {facts.listed(names)} rather." if names else ""
-    return [_USAGE[entry.usage].format(label), *([rather.strip()] if rather else [])]
+    return [_USAGE[entry.usage].format(label), *_rather(index, entry)]
 
 
+def _rather(index: KnowledgeIndex, entry: Weakness) -> list[str]:
+    """Name what a CVE is rather mapped to: what MITRE suggests, and what is allowed below."""
+    if entry.usage == _ALLOWED:
+        return []
+    catalogue = load_catalogue()
+    below = (e for e in _graph().descendants(entry.cwe_id) if catalogue[e].usage == _ALLOWED)
+    nearest = [cwe for cwe in islice(below, _BELOW) if cwe not in entry.suggestions]
+    ways = ((entry.suggestions, "MITRE suggests {} rather."), (nearest, "Allowed below it are {}."))
+    each = ([p for cwe in ids if (p := index.position(cwe)) is not None] for ids, _ in ways)
+    return [
+        says.format(facts.listed([index.label(p) for p in positions]))
+        for positions, (_, says) in zip(each, ways, strict=True)
+        if positions
+    ]
+
+
+_ALLOWED = "Allowed"
+_BELOW = 8  # allowed weaknesses that are named below one that is not
 _USAGE = {
     "Allowed": "Yes: mapping a CVE to {} is allowed.",
     "Allowed-with-Review": "Only with care: mapping a CVE to {} is allowed after a review.",
@@ -266,9 +287,21 @@ _USAGE = {
 
 
 def _specific(question: Question, position: int) -> list[str]:
+    """Name weaknesses better than the one named: for a situation, or for any."""
+    entry = load_catalogue().get(question.index.entries[position].entry_id)
+    if entry is None or entry.kind != "weakness":
+        return []
+    rather = _rather(question.index, entry)
+    if rather and entry.usage in ("Discouraged", "Prohibited"):
+        label = question.index.label(position)
+        rather = [f"Mapping a CVE to {label} is {entry.usage.lower()}.", *rather]
+    return [*_for_situation(question, position), *rather]
+
+
+def _for_situation(question: Question, position: int) -> list[str]:
     """Name the weakness that fits a described situation better than the one named."""
     index = question.index
-    if index.entries[position].kind != "weakness" or len(question.rest) < 2:
+    if len(question.rest) < _TELLING:
         return []
     own = {f.position: f.score for f in _below(question, position)}
     fits = situation.fitting(index, question.description, ["weakness"], limit=_CLOSEST)
@@ -276,7 +309,7 @@ def _specific(question: Question, position: int) -> list[str]:
     for below, score in own.items():
         ranked[below] = max(ranked.get(below, 0.0), score * 1.5)
     best = sorted(ranked, key=lambda p: -ranked[p])[:3]
-    if not best:
+    if not best or ranked[best[0]] < _LIKELY:
         return []
     more = facts.listed([index.label(p) for p in best[1:]])
     return [
@@ -300,9 +333,25 @@ def _graph() -> CweGraph:
     return CweGraph(load_catalogue())
 
 
+def _status(question: Question, position: int) -> list[str]:
+    """Say whether an entry is in force, retired, or has replaced the id by which it is named."""
+    index, entry = question.index, question.index.entries[position]
+    label, base = index.label(position), facts.base(entry.entry_id)
+    said = next((s.said for s in question.subjects if position in s.positions), "").upper()
+    if said in entry.aliases and facts.is_former_id(said):
+        return [f"{said} was replaced by {label}.", *facts.summary(index, position)[:1]]
+    status = [index.label(target) for target in index.related(position, "status")]
+    retired = [word.lower() for word in status if word in ("Deprecated", "Obsolete")]
+    if retired:
+        return [f"{label} is {retired[0]} in {base}, and is not to be used any more."]
+    draft = f", with the status {status[0]}" if status else ""
+    return [f"{label} is in force in {base}{draft}: it is not deprecated."]
+
+
 _OWN: dict[str, Callable[[Question, int], list[str]]] = {
     "mitigation": _fixes,
     "alias": _aliases,
     "usage": _usage,
     "specific": _specific,
+    "status": _status,
 }
