@@ -1,13 +1,11 @@
 """Measure what more than one process or machine brings, and what that costs.
 
     python benchmarks/scale.py ray --records cve.parquet --benchmark cti-bench --texts 100000
-    python benchmarks/scale.py large --records cve.parquet --texts 10000000 --workers 2
     python benchmarks/scale.py costs --records cve.parquet --benchmark cti-bench
     python benchmarks/scale.py train smollm2-135m-cpu --train corpus/train.jsonl
 
 `costs` runs the commands themselves on many records and on few, and takes the fixed cost out. It
-counts processor time, for a machine that does other work too. `large` shows the memory of a
-classification of very many texts as it goes.
+counts processor time, for a machine that does other work too.
 
 `train` is the trainer of `cybersecqwen train` under torchrun, in PROCESSESxTHREADS. On a CPU one
 process may use all cores by threads, so compare at one thread for each, and look at one process
@@ -240,50 +238,15 @@ def object_store() -> str:
     )
 
 
-def large(arguments: argparse.Namespace) -> None:
-    """Classify very many texts by partition, and watch the memory."""
-    moments, count = [], 0
-    with tempfile.TemporaryDirectory(dir=arguments.folder) as temporary:
-        path, out = Path(temporary) / "texts.jsonl", Path(temporary) / "classified.jsonl"
-        write_texts(arguments.records, path, arguments.texts)
-        with local_ray(arguments.workers), out.open("w", encoding="utf-8") as file:
-            begun = time.perf_counter()
-            given = read_arguments([str(path)], report=refuse)
-            for lines in lines_of_cluster(
-                given, Cluster(Path(temporary) / "parts"), "json", JUDGING
-            ):
-                file.write(lines)
-                count += lines.count("\n")
-                if count * 10 >= arguments.texts * (len(moments) + 1):
-                    seconds = time.perf_counter() - begun
-                    moments.append((f"{count:,}", f"{seconds:,.0f}", *resident()))
-            notes = object_store()
-        with out.open(encoding="utf-8") as file:
-            whole = all(json.loads(line)["id"] == n for n, line in enumerate(file))
-        size = sum(place.stat().st_size for place in Path(temporary).rglob("*") if place.is_file())
-    print(table(("texts", "seconds", "MB: the command", "MB: the largest worker"), moments))
-    order = "each once and in order" if whole and count == arguments.texts else "NOT each once"
-    print(f"\n- {count:,} texts came out, {order}\n- {notes}\n- on disk: {size / 1e9:.2f} GB")
-
-
-def resident() -> tuple[str, str]:
-    """Return the MB in memory now: of this process, and of the largest worker."""
-    pids = [os.getpid(), *(pid for pid, _ in workers())]
-    own, *others = (int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in pids)
-    page = os.sysconf("SC_PAGESIZE") / 1e6
-    return f"{own * page:,.0f}", f"{max(others, default=0) * page:,.0f}"
-
-
 class Step(NamedTuple):
     """A command of which each unit costs something.
 
-    N stands for the number of units, RECORDS and TEXTS for as many of them, ALL for all records,
+    N stands for the number of units, RECORDS and TEXTS for as many of them,
     BENCHMARK for the items, OUT for what is written.
     """
 
     name: str
     command: str
-    share: float = 1.0  # units for each record
     most: int = 10**9
 
 
@@ -298,12 +261,6 @@ STEPS = (
         f"corpus cybersecqwen-4b --records RECORDS --benchmark BENCHMARK --out OUT {EVERY_YEAR}",
     ),
     Step(
-        "pair synthesised",
-        "synthesis cybersecqwen-4b --records ALL --benchmark BENCHMARK --out OUT "
-        f"--set synthesis.pairs=N {EVERY_YEAR}",
-        share=0.1,
-    ),
-    Step(
         "item answered and scored, embedded",
         "evaluate --model embedded --task cti-rcm --trials 1 --limit N --benchmark BENCHMARK "
         "--out OUT",
@@ -313,7 +270,7 @@ STEPS = (
 
 
 def costs(arguments: argparse.Namespace) -> None:
-    """Print what each record, text, row, pair or item costs, for every step of the work."""
+    """Print what each record, text, row or item costs, for each step of the work."""
     steps = [step for step in STEPS if not arguments.only or arguments.only in step.name]
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -324,7 +281,7 @@ def costs(arguments: argparse.Namespace) -> None:
 
 def cost(step: Step, arguments: argparse.Namespace, folder: Path) -> tuple[str, ...]:
     """Run a command on few units and on many, and divide what the others took by their number."""
-    many = min(round(arguments.number * step.share), step.most)
+    many = min(arguments.number, step.most)
     counts = (round(many * FEW), many)
     used = [run(step, count, arguments, folder) for count in counts]
     print(f"{step.name}: {counts}, {used}", file=sys.stderr, flush=True)
@@ -342,7 +299,6 @@ def run(step: Step, count: int, arguments: argparse.Namespace, folder: Path) -> 
         "N": str(count),
         "RECORDS": str(some_records(arguments.records, count, folder)),
         "TEXTS": str(some_texts(arguments.records, count, folder)),
-        "ALL": str(arguments.records),
         "BENCHMARK": str(arguments.benchmark),
         "OUT": str(out),
     }
@@ -367,7 +323,7 @@ def some_records(records: Path, count: int, folder: Path) -> Path:
     if not path.exists():
         whole = parquet.read_table(records)
         every = len(whole) // count
-        parquet.write_table(whole.take(range(0, every * count, every)), path)
+        parquet.write_table(whole.take(list(range(0, every * count, every))), path)
     return path
 
 
@@ -452,12 +408,6 @@ def main() -> None:
     command.add_argument("--benchmark", type=Path, required=True)
     command.add_argument("--texts", type=int, default=1_000_000)
     command.set_defaults(run=ray)
-    command = commands.add_parser("large", help=large.__doc__)
-    command.add_argument("--records", type=Path, required=True)
-    command.add_argument("--texts", type=int, default=10_000_000)
-    command.add_argument("--workers", type=int, default=2)
-    command.add_argument("--folder", type=Path, help="where there is room for all of it")
-    command.set_defaults(run=large)
     command = commands.add_parser("costs", help=costs.__doc__)
     command.add_argument("--records", type=Path, required=True, help="a table in Parquet")
     command.add_argument("--benchmark", type=Path, required=True)
