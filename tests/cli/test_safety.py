@@ -21,6 +21,8 @@ def test_rates_stand_with_their_intervals() -> None:
     names = {row["name"] for row in report["injection"]}
     assert names >= {"development", "held-out", "csv", "name", "stuffing", "language"}
     assert report["scope_guard"][0]["refused"]["of"] == 216
+    [kind] = [row for row in report["scope_guard"] if row["name"] == "fraud"]
+    assert kind["refused"] == {"count": 0, "of": 0, "share": None, "low": None, "high": None}
     assert "is not read" not in result.stderr
 
 

@@ -17,28 +17,26 @@ from cybersecqwen.files import Json
 
 
 class Rate(NamedTuple):
-    """How many of some cases, with the interval of their share."""
+    """How many of some cases, with the interval of their share; of no cases there is none."""
 
     hits: int
     of: int
 
     @property
     def share(self) -> float:
-        """Return the share."""
+        """Return the share; there has to be a case."""
         return self.hits / self.of
 
     def as_json(self) -> Json:
-        """Return the rate as JSON-able values."""
-        low, high = wilson(self.share, self.of)
-        return {
-            "count": self.hits,
-            "of": self.of,
-            "share": round(self.share, 4),
-            "low": round(low, 4),
-            "high": round(high, 4),
-        }
+        """Return the rate as JSON-able values; share and interval of no cases are None."""
+        ends = [self.share, *wilson(self.share, self.of)] if self.of else []
+        values = [round(end, 4) for end in ends] or [None] * 3
+        share = dict(zip(("share", "low", "high"), values, strict=True))
+        return {"count": self.hits, "of": self.of} | share
 
     def __str__(self) -> str:
+        if not self.of:
+            return "none"
         low, high = wilson(self.share, self.of)
         return f"{self.hits} of {self.of}, {self.share:.1%} ({100 * low:.1f}-{100 * high:.1f})"
 
