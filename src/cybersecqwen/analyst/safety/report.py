@@ -29,10 +29,10 @@ class Rate(NamedTuple):
 
     def as_json(self) -> Json:
         """Return the rate as JSON-able values; share and interval of no cases are None."""
-        ends = [self.share, *wilson(self.share, self.of)] if self.of else []
-        values = [round(end, 4) for end in ends] or [None] * 3
-        share = dict(zip(("share", "low", "high"), values, strict=True))
-        return {"count": self.hits, "of": self.of} | share
+        values = [self.share, *wilson(self.share, self.of)] if self.of else [None] * 3
+        names = ("share", "low", "high")
+        rounded = {n: v and round(v, 4) for n, v in zip(names, values, strict=True)}
+        return {"count": self.hits, "of": self.of, **rounded}
 
     def __str__(self) -> str:
         if not self.of:
