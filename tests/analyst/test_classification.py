@@ -35,7 +35,7 @@ def test_the_rationale_quotes_the_evidence_and_ends_with_the_bare_id(spelled: An
 def test_a_discouraged_first_candidate_names_the_better_one_in_the_rationale(spelled: Any) -> None:
     [result] = classify("CWE-119, maybe CWE-787", classifier=spelled)
     assert result.candidates[0].better == "CWE-787"
-    assert "CWE-787, Out-of-bounds Write" in result.rationale
+    assert "Out-of-bounds Write, CWE-787" in result.rationale
     assert result.rationale.splitlines()[-1] == "CWE-119"
 
 

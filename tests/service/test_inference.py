@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -145,5 +144,3 @@ def test_texts_that_come_turn_by_turn_are_classified_together(
 def test_settings_go_to_workers_as_they_are(tmp_path: Path) -> None:
     given = settings(tmp_path, "embedded")
     assert ServiceSettings.model_validate_json(given.model_dump_json()) == given
-    assert given.secret not in repr(given)
-    assert json.loads(given.model_dump_json())["secret"] == given.secret

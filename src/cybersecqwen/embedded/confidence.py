@@ -1,6 +1,6 @@
 """How sure an answer is: the share of right answers among those that were found the same way.
 
->>> confidence(Basis("id")) > confidence(Basis("name")) > confidence(Basis("situation", score=0.5))
+>>> confidence(Basis("name")) > confidence(Basis("fuzzy")) > confidence(Basis("part"))
 True
 
 The shares are in confidence.toml, which benchmarks/confidence.py measures and writes.
