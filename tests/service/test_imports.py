@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import os
@@ -19,7 +20,7 @@ from sqlalchemy import text
 
 from cybersecqwen.analyst.classification import Given
 from cybersecqwen.records import Prediction
-from cybersecqwen.service import imports
+from cybersecqwen.service import app, imports
 from cybersecqwen.service.app import BackgroundImports
 from cybersecqwen.service.audit_trail import events, verify
 from cybersecqwen.service.database import Database, open_database
@@ -246,6 +247,21 @@ def test_a_service_that_ends_releases_its_imports(importer: Importer, tmp_path: 
         assert [session.get_one(Import, n).state for n in numbers] == ["running", "running"]
         assert session.get_one(Import, numbers[0]).new > 0
     assert unfinished(database) == numbers
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_folder_that_cannot_be_read_is_read_again_later(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "_RESUME", 0.0)
+    answers = iter((PermissionError(13, "Permission denied"), KeyboardInterrupt))
+
+    def read(*_: object) -> None:
+        raise next(answers)
+
+    monkeypatch.setattr(app, "remove_orphans", read)
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(BackgroundImports(database, ServiceSettings(folder=tmp_path)).resume())
 
 
 def test_an_import_that_waits_for_its_turn_is_not_claimed(

@@ -107,6 +107,7 @@ def test_a_client_that_asks_too_often_waits_and_others_do_not() -> None:
     assert int(local.get("/").headers["retry-after"]) >= 1
     assert local.get("/", headers={"authorization": "Bearer good key"}).status_code == 200
     assert local.get("/", headers={"authorization": "Bearer made up"}).status_code == 429
+    assert local.get("/health").status_code != 429
 
 
 def test_every_answer_has_the_headers_and_an_id() -> None:

@@ -113,8 +113,7 @@ def _open_limits(state: State) -> None:
     limit = partial(open_limit, settings, lambda: state.database)
     state.request_limit = None
     if settings.rate_limit:
-        rates = {"rate": settings.rate_limit, "burst": settings.burst}
-        state.request_limit = limit("requests", **rates)
+        state.request_limit = limit("requests", rate=settings.rate_limit, burst=settings.burst)
     # A password is tried five times at once, then once in ten seconds: by an address, of a name.
     state.login_limit = limit("login", rate=0.1, burst=5.0)
 
@@ -179,7 +178,7 @@ class BackgroundImports:
                 await run_in_threadpool(remove_orphans, self._database, folder)
                 given = [*self._begun], [*self._failed]
                 left = await run_in_threadpool(unfinished, self._database, *given)
-            except SQLAlchemyError as error:  # it may answer again later
+            except (SQLAlchemyError, OSError) as error:  # database or folder may answer again
                 _log.warning("the imports left by others are not known: %s", error)
                 left = []
             for import_id in left:

@@ -56,6 +56,7 @@ _HEADERS: tuple[tuple[bytes, bytes], ...] = (
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
 )
+_HEALTH = "/health"  # it has no limit, for one that processes share needs the database
 _NO_STORE = (b"cache-control", b"no-store")
 _STRICT_TRANSPORT = (b"strict-transport-security", b"max-age=31536000")
 
@@ -116,7 +117,7 @@ class Protection:
             check_origin(origin.decode("latin-1") if origin else "", host, site.decode("latin-1"))
 
     async def _check_rate(self, scope: Scope, headers: dict[bytes, bytes]) -> None:
-        if self._rate_limit is None:
+        if self._rate_limit is None or scope["path"] == _HEALTH:
             return
         wait = await self._rate_limit.wait(self._client(scope, headers))
         if wait:
