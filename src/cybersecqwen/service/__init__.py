@@ -10,6 +10,7 @@ queue       which records await review, in what order
 products    records by what they say is affected
 reviews     verdicts: the first, a blind second, and a third where the two differ
 imports     files into records, each with its suggestion, and every refused row named
+background_imports  imports beside the requests, and those that other processes have left
 accounts    users, their sessions, and the keys of programs
 app         the HTTP application: middleware, routes, life span
 authentication  who sends a request, and whether they may

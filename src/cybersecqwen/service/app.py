@@ -11,16 +11,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
-from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import State
 from starlette.requests import Request
@@ -29,16 +26,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cybersecqwen import __version__
 from cybersecqwen.service.authentication import Authentication
+from cybersecqwen.service.background_imports import BackgroundImports
 from cybersecqwen.service.console import error_page, login_page
 from cybersecqwen.service.console import router as console
-from cybersecqwen.service.database import Database, open_database
-from cybersecqwen.service.imports import (
-    Importer,
-    open_importer,
-    release,
-    remove_orphans,
-    unfinished,
-)
+from cybersecqwen.service.database import open_database
 from cybersecqwen.service.inference import Inference
 from cybersecqwen.service.metrics import CountRequests, Metrics
 from cybersecqwen.service.problems import CatchErrors, add_problem_handlers
@@ -51,9 +42,6 @@ from cybersecqwen.service.schedule import Schedule
 from cybersecqwen.service.settings import ServiceSettings
 from cybersecqwen.service.shutdown import drain_first, end_outdated
 from cybersecqwen.service.tracing import no_span, open_tracing
-
-_RESUME = 20.0  # seconds between looks for imports that nobody goes on with
-_log = logging.getLogger(__name__)
 
 SETTINGS_VARIABLE = "CYBERSECQWEN_SERVICE"  # how a worker process gets its settings, as JSON
 
@@ -146,66 +134,6 @@ class ShortCut:
         scope["short_cut"] = scope["path"]
         response = await answer(Request(scope, receive))
         await response(scope, receive, send)
-
-
-class BackgroundImports:
-    """Reads the files of imports beside the requests, one after the other."""
-
-    def __init__(self, database: Database, settings: ServiceSettings) -> None:
-        self._database, self._settings = database, settings
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="imports")
-        self._importer: Importer | None = None
-        self._begun: set[int] = set()  # here, and not yet ended
-        self._failed: set[int] = set()
-        self._stopping = threading.Event()
-
-    def importer(self) -> Importer:
-        """Return what takes records in; its model is opened when it is first needed."""
-        if self._importer is None:
-            self._importer = open_importer(self._database, self._settings, stopping=self._stopping)
-        return self._importer
-
-    def start(self, import_id: int) -> None:
-        """Have an import read that has begun; return at once."""
-        self._begun.add(import_id)
-        self._thread.submit(self._finish, import_id)
-
-    async def resume(self) -> None:
-        """Go on with the imports of processes that have ended, again and again."""
-        folder = self._settings.import_folder
-        while True:
-            try:
-                await run_in_threadpool(remove_orphans, self._database, folder)
-                given = [*self._begun], [*self._failed]
-                left = await run_in_threadpool(unfinished, self._database, *given)
-            except (SQLAlchemyError, OSError) as error:  # database or folder may answer again
-                _log.warning("the imports left by others are not known: %s", error)
-                left = []
-            for import_id in left:
-                self.start(import_id)
-            await asyncio.sleep(_RESUME)
-
-    def _finish(self, import_id: int) -> None:
-        try:
-            left = self.importer().finish(import_id).state == "running"
-            if left and self._stopping.is_set():
-                return  # `close` releases it
-        except Exception:  # noqa: BLE001 # whatever it is, the next import is begun
-            self._failed.add(import_id)
-            _log.exception(
-                "import %d stopped; another process goes on with it, or this one started anew",
-                import_id,
-            )
-        self._begun.discard(import_id)
-
-    def close(self) -> None:
-        """Leave the import under way after its batch; it goes on when a service starts."""
-        self._stopping.set()
-        self._thread.shutdown(cancel_futures=True)
-        try:
-            release(self._database, self._begun)
-        except SQLAlchemyError as error:
-            _log.warning("the imports go on a while after a service starts: %s", error)
 
 
 @asynccontextmanager

@@ -12,16 +12,12 @@ CSV, JSONL, NVD, CVE JSON 5, CSAF, CycloneDX VEX, OSV, SARIF and the rest.
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 import shutil
 import threading
-import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from functools import cache
 from itertools import islice
 from pathlib import Path
 from secrets import token_hex
@@ -52,13 +48,10 @@ from cybersecqwen.service.tables import (
     Import,
     ImportProblem,
     Record,
-    timestamp,
     utc_now,
 )
 from cybersecqwen.service.webhooks import emit_records
 from cybersecqwen.sources.severity import main_severity
-
-_log = logging.getLogger(__name__)
 
 _BATCH = 500  # records, of one transaction
 _SLOW_BATCH = 8  # of a language model, so that little is lost, and the end of a process near
@@ -66,9 +59,7 @@ _PROBLEMS = 1000  # refused rows of one file that are kept with their reasons; a
 _BEAT = 15.0  # seconds between two signs that an import goes on, however slow its model is
 _SAMPLES = 5  # answers of a language model that vote
 _REST = 60.0  # seconds after which one that failed is asked again
-_ORPHANED = 24 * 3600  # seconds after which a copy that no import reads is one
 _LONGEST_NAME = 200  # bytes, of a copy's name
-_STALE = 60  # seconds without a beat after which another process goes on with an import
 
 
 def begin(database: Database, name: str, stream: IO[bytes], *, actor: Actor, folder: Path) -> int:
@@ -85,17 +76,6 @@ def _removed_on_error(folder: Path) -> Iterator[None]:
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-
-
-def remove_orphans(database: Database, folder: Path) -> None:
-    """Remove the copies that no import reads, as a kill leaves them, once they are a day old."""
-    with database.read() as session:
-        running = session.scalars(select(Import.path).where(Import.state == "running"))
-        read = {Path(path).parent for path in running}
-    for own in folder.glob("*/"):
-        with suppress(FileNotFoundError):  # another process has removed it
-            if own not in read and time.time() - own.stat().st_mtime > _ORPHANED:
-                shutil.rmtree(own, ignore_errors=True)
 
 
 def copy_file(name: str, stream: IO[bytes], folder: Path) -> Path:
@@ -118,47 +98,6 @@ def add_import(session: Session, name: str, path: Path, *, actor: Actor) -> Impo
     session.flush()
     append(session, actor=actor.name, action="import", subject=name)
     return row
-
-
-def unfinished(
-    database: Database, under_way: Collection[int] = (), failed: Collection[int] = ()
-) -> list[int]:
-    """Claim the imports that no process goes on with, such as those of a killed one.
-
-    Those that are under way here, or wait for their turn, no other process may claim; those that
-    failed here another one may. One whose copy lies on another machine is left to it for a day.
-    """
-    stale = timestamp(datetime.now(UTC) - timedelta(seconds=_STALE))
-    running = select(Import).where(Import.state == "running", Import.id.not_in(failed))
-    with database.write() as session:
-        own = update(Import).where(Import.state == "running", Import.id.in_(under_way))
-        session.execute(own.values(beat_at=utc_now()))
-        left = [
-            one for one in session.scalars(running.where(Import.beat_at < stale)) if _is_ours(one)
-        ]
-        for one in left:
-            one.beat_at = utc_now()
-        return [one.id for one in left]
-
-
-def _is_ours(row: Import) -> bool:
-    """Tell whether this process is to end an import: it has the copy, or nobody will have it."""
-    if Path(row.path).is_file():
-        return True
-    _warn_once(f"import {row.id} of {row.name} waits: its copy is not on this machine")
-    return row.begun_at < timestamp(datetime.now(UTC) - timedelta(seconds=_ORPHANED))
-
-
-@cache
-def _warn_once(problem: str) -> None:
-    _log.warning("%s (give all replicas one folder, by XDG_DATA_HOME)", problem)
-
-
-def release(database: Database, imports: Collection[int]) -> None:
-    """Leave imports to whichever process looks for some first."""
-    running = update(Import).where(Import.state == "running", Import.id.in_(imports))
-    with database.write() as session:
-        session.execute(running.values(beat_at=""))
 
 
 def open_importer(

@@ -8,7 +8,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from cybersecqwen import __version__
-from cybersecqwen.service.app import BackgroundImports, create_app
+from cybersecqwen.service.app import create_app
+from cybersecqwen.service.background_imports import BackgroundImports
 from cybersecqwen.service.schedule import Schedule
 from cybersecqwen.service.settings import ServiceSettings
 
