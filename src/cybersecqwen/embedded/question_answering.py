@@ -17,35 +17,28 @@ upstream is needed.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
-
-import numpy as np
 
 from cybersecqwen.embedded import comparison, facts, linking, refusal, situation, statements
 from cybersecqwen.embedded.confidence import UNKNOWN, Basis, confidence
+from cybersecqwen.embedded.evidence import MOST, evidence_for
 from cybersecqwen.embedded.gazetteer import PROPER
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.linking import Subject
 from cybersecqwen.embedded.overview import overview
 from cybersecqwen.embedded.question import Question, understand
 from cybersecqwen.embedded.terms import terms
-from cybersecqwen.records import Answer, Evidence
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from cybersecqwen.records import Answer
 
 NOT_COVERED = "not covered"
-_EVIDENCE = 5
 _PAIR = 2  # entries that a part of a name may mean, of which both are answered
 _SEVERAL = 3  # entries that one answer speaks of
 _DESCRIBING = 2  # words that tell, from which a question describes something
 _TALE = 6  # the same, from which it is hardly anything but a description
 _NEAR = 0.6  # of the best score, from which another entry is named too
 _MUCH = 2.5  # times what a name weighs, from which the rest of a question counts more
-_TINY = 1e-6
 _SINCE = re.compile(r"\b(?:since|from|of|active|seen) (?:in )?(?:[A-Z]\w+ )?(?:19|20)\d\d\b")
 # What is said to be missing where entries of a kind have no such thing, not what the entry is.
 _ATTRIBUTES = {"date": "date", "requires": "prerequisite", "skill": "skill level"}
@@ -157,7 +150,7 @@ def _joined(question: Question) -> Reply | None:
         answers[0],
         answer=" ".join(answer.answer for answer in answers),
         confidence=min(answer.confidence for answer in answers),
-        evidence=tuple(evidence)[:_EVIDENCE],
+        evidence=tuple(evidence)[:MOST],
     )
     return replace(told[0], answer=answer)
 
@@ -336,44 +329,10 @@ def _reply(
     question: Question, sentences: Sequence[str], positions: Sequence[int], basis: Basis
 ) -> Reply:
     text = " ".join(sentence for sentence in sentences if sentence)
-    evidence = _evidence(question, positions)
+    evidence = evidence_for(question, positions)
     basis = basis._replace(unread=len(question.rest))
     answer = Answer(text, confidence(basis), covered=True, evidence=evidence)
     return Reply(answer, tuple(positions), basis)
-
-
-def _evidence(question: Question, positions: Sequence[int]) -> tuple[Evidence, ...]:
-    """Return the passages about the entries that hold most of the question's words.
-
-    Those come first that say what is asked for, or that are about two entries at once.
-    """
-    index = question.index
-    asked = list(dict.fromkeys(terms(question.text[:_LONGEST])))
-    asked += [index.entries[position].entry_id.lower() for position in positions]
-    scores = index.scores(asked) * index.about(list(positions))
-    most = index.rarity(asked) + _TINY
-    first = index.best(scores * _is_telling(question, positions), _EVIDENCE, most=most)
-    rest = [one for one in index.best(scores, 2 * _EVIDENCE, most=most) if one not in first]
-    return (*first, *rest)[:_EVIDENCE]
-
-
-def _is_telling(question: Question, positions: Sequence[int]) -> NDArray[np.bool_]:
-    """Mark the passages that say what is asked for; shape (passages,)."""
-    index, asked = question.index, question.request.asked
-    marked = np.zeros(len(index), dtype=np.bool_)
-    if len(positions) == 2:
-        marked = index.about(positions[:1]) & index.about(positions[1:])
-    if not marked.any() and asked != "definition":
-        found = (path for p in positions for path, _ in statements.paths(index, asked, p))
-        names = {f"facts: {relation}" for path in found for relation in facts.relations(path)}
-        names |= {asked, *_SECTIONS.get(asked, ())}
-        marked = _in_sections(index, names) & index.about(positions)
-    return marked if marked.any() else _in_sections(index, {"definition", "description"})
-
-
-def _in_sections(index: KnowledgeIndex, names: Collection[str]) -> NDArray[np.bool_]:
-    numbers = [number for number, name in enumerate(index.sections) if name in names]
-    return np.isin(index.passage_section, numbers)
 
 
 # The ways to answer a question, in the order in which they are tried.
@@ -386,16 +345,3 @@ _WAYS: tuple[Callable[[Question], Reply | None], ...] = (
     _of_situation,
     _of_mention,
 )
-# The sections that tell of what is asked for, beside that of its own name and the facts.
-_SECTIONS = {
-    "detection": ("detection logs", "log sources"),
-    "technique": ("procedure",),
-    "group": ("procedure",),
-    "software": ("procedure",),
-    "campaign": ("procedure",),
-    "attribution": ("procedure",),
-    "phase": ("introduction",),
-    "alias": ("alternate term",),
-    "vulnerability": ("observed example",),
-}
-_LONGEST = 2_000  # characters whose words the evidence is chosen by
