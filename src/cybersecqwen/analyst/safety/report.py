@@ -29,10 +29,11 @@ class Rate(NamedTuple):
 
     def as_json(self) -> Json:
         """Return the rate as JSON-able values; share and interval of no cases are None."""
-        values = [self.share, *wilson(self.share, self.of)] if self.of else [None] * 3
-        names = ("share", "low", "high")
-        rounded = {n: v and round(v, 4) for n, v in zip(names, values, strict=True)}
-        return {"count": self.hits, "of": self.of, **rounded}
+        share = low = high = None
+        if self.of:
+            share = round(self.share, 4)
+            low, high = (round(end, 4) for end in wilson(self.share, self.of))
+        return {"count": self.hits, "of": self.of, "share": share, "low": low, "high": high}
 
     def __str__(self) -> str:
         if not self.of:
