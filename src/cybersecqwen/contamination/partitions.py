@@ -1,10 +1,10 @@
 """Judge rows by a benchmark's index in parts: here, in processes, or on the nodes of a Ray cluster.
 
-for judged in judged_here(index, make, judge, parts): ...    # each by judge(index, part)
-for judged in judged_on_cluster(cluster, make, judge, parts): ...
+    for judged in judged_here(index, make, judge, parts): ...    # each by judge(index, part)
+    for judged in judged_on_cluster(cluster, make, judge, parts): ...
 
-index = open_index(benchmark, settings, cluster)     # a plain BenchmarkIndex without a cluster
-for hits in index.hits_of(rows): ...
+    index = open_index(benchmark, settings, cluster)     # a plain BenchmarkIndex without a cluster
+    for hits in index.hits_of(rows): ...
 
 The results are those of one process, in the order of the parts.
 """

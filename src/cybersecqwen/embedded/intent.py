@@ -9,13 +9,13 @@ False
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cache
 from itertools import chain
 from typing import NamedTuple
 
 from cybersecqwen.embedded.lexicon import read_lexicon
-from cybersecqwen.embedded.phrases import Match, Phrases, Token, tokens
+from cybersecqwen.embedded.phrases import Match, Phrases, tokens
 
 _LONGEST = 400  # tokens
 _SENTENCE = re.compile(r"[.!?;\n]+(?=\s|\Z)")
@@ -46,8 +46,9 @@ def is_hostile(text: str) -> bool:
     spans = {name: phrases.find(cut) for name, phrases in lexicon.lists.items()}
     if _is_defended(spans):
         return False
+    polite = {one.start for one in spans["polite"]}
     for name in _ORDERS:
-        spans[name] = [one for one in spans[name] if _begins(cut, sentence, one.start)]
+        spans[name] = [one for one in spans[name] if _begins(one.start, sentence, polite)]
     return any(_fits(rule, spans, sentence) for rule in lexicon.rules)
 
 
@@ -89,9 +90,8 @@ def _fits(rule: Sequence[_Step], spans: Spans, sentence: Sequence[int]) -> bool:
     return bool(ends)
 
 
-def _begins(cut: Sequence[Token], sentence: Sequence[int], place: int) -> bool:
+def _begins(place: int, sentence: Sequence[int], polite: Collection[int]) -> bool:
     """Tell whether a token begins a sentence, behind words of politeness or none."""
-    polite = {one.start for one in _lexicon().lists["polite"].find(cut)}
     while place and place - 1 in polite and sentence[place - 1] == sentence[place]:
         place -= 1
     return place == 0 or sentence[place - 1] != sentence[place]

@@ -56,7 +56,7 @@ def _phrases(name: str) -> Phrases:
 
 
 def _meant(question: Question, name: str) -> set[str]:
-    """Return what the words of a part of the lexicon mean, if the question has no others; or {}."""
+    """Return what the words of a part of the lexicon mean; nothing if the question has others."""
     matches = _phrases(name).find(question.cut)
     read = {question.cut[i].stem for match in matches for i in range(match.start, match.end)}
     return {match.value for match in matches} - {"plain"} if set(question.rest) <= read else set()
