@@ -60,6 +60,12 @@ class Server:
         return f"{self.url}/{name}"
 
 
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
 @contextmanager
 def serving(folder: Path, *, durable: bool = False) -> Iterator[Server]:
     """Start a server in an empty folder, and stop it. Raises FileNotFoundError without one."""
@@ -68,10 +74,7 @@ def serving(folder: Path, *, durable: bool = False) -> Iterator[Server]:
     initdb, control = shutil.which("initdb", path=search), shutil.which("pg_ctl", path=search)
     if not initdb or not control:
         raise FileNotFoundError("PostgreSQL is not installed")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = Server(folder, control, port, _owner(folder), durable)
+    server = Server(folder, control, free_port(), _owner(folder), durable)
     server.run(initdb, "-D", folder / "data", "-A", "trust", "-U", "postgres")
     server.start()
     try:

@@ -19,7 +19,6 @@ import random
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -33,23 +32,21 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-from postgres import serving
+from postgres import free_port, serving
 from sqlalchemy import func, select, text
-from workplace import lines
+from workplace import ROWS, incomplete, lines, running_imports
 
 from cybersecqwen.service.accounts import add_key, add_user
 from cybersecqwen.service.audit_trail import verify
 from cybersecqwen.service.database import Database, open_database
-from cybersecqwen.service.imports import open_importer
 from cybersecqwen.service.rate_limit import SharedRateLimit
 from cybersecqwen.service.reviews import Actor
-from cybersecqwen.service.settings import ServiceSettings
 from cybersecqwen.service.tables import Import, Record, Review
 
 CONFIGURATION = Path(__file__).parents[1] / "deploy" / "haproxy.cfg"
 CHIEF = Actor("chief", "administrator")
 PASSWORD = "five words are enough here"
-ROWS, TEXTS, VERDICTS = 40, 5, 10  # of an import, of a request, between two looks at the queue
+TEXTS, VERDICTS = 5, 10  # of a request, between two looks at the queue
 LOCKS = text(
     "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database "
     "WHERE datname = current_database() AND locktype = 'advisory' AND objsubid = 2 AND granted"
@@ -67,12 +64,6 @@ def until(holds: Callable[[], object], what: str, patience: float = _PATIENCE) -
             raise TimeoutError(f"{what} after {patience:.0f} s")
         time.sleep(0.05)
     return time.monotonic() - begin
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def is_ready(port: int) -> bool:
@@ -256,39 +247,19 @@ def faults(database: Database, load: Load) -> list[str]:
     with database.read() as session:
         broken = verify(session).broken
         verdicts = set(session.scalars(select(Review.id)))
-        imports = {one.id: one for one in session.scalars(select(Import))}
+        imports = set(session.scalars(select(Import.id)))
         names = session.scalar(
             select(func.count()).select_from(Record).where(Record.name.startswith("text-"))
         )
-        counting = select(Review.record_id).where(Review.withdrawn_at == "")
-        twice = session.scalars(counting.group_by(Review.record_id).having(func.count() > 1)).all()
     found = [broken] if broken else []
     found += [f"refused: {one}" for one in load.refused]
     if names != texts:
         found.append(f"{texts} texts were acknowledged, and {names} are there")
     if verdicts != load.verdicts:
         found.append(f"verdicts that only one side knows: {sorted(verdicts ^ load.verdicts)}")
-    if set(imports) != load.imports:
-        found.append(f"imports that only one side knows: {sorted(set(imports) ^ load.imports)}")
-    found += [f"record {number} has two verdicts" for number in twice]
-    for one in imports.values():
-        if (one.state, one.new + one.unchanged) != ("done", ROWS):
-            found.append(
-                f"import {one.id} is {one.state}: {one.new} new, {one.unchanged} unchanged"
-            )
-    return found
-
-
-def running_imports(database: Database) -> list[int]:
-    with database.read() as session:
-        return list(session.scalars(select(Import.id).where(Import.state == "running")))
-
-
-def finish_imports(database: Database, folder: Path) -> None:
-    """Finish what killed replicas have left, as one that starts would after a minute."""
-    importer = open_importer(database, ServiceSettings(folder=folder))
-    for number in running_imports(database):
-        importer.finish(number)
+    if imports != load.imports:
+        found.append(f"imports that only one side knows: {sorted(imports ^ load.imports)}")
+    return found + incomplete(database)
 
 
 def kill_in_turns(

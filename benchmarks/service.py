@@ -31,6 +31,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from postgres import free_port
+
 TEXT = "SQL injection in {}.php in Acme Portal {} allows remote attackers to execute SQL commands."
 
 
@@ -64,9 +66,7 @@ def bare(port: int, together: bool) -> None:
 @contextmanager
 def serving(name: str) -> Iterator[tuple[int, int]]:
     """Start a server in a process of its own, and yield its port and id once it answers."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         if name == "cybersecqwen":
             database = f"sqlite:///{Path(folder) / 'workplace.sqlite'}"

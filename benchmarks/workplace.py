@@ -55,6 +55,7 @@ PAGES = (
     *("/dashboard", "/audit-trail", "/ask", "/help"),
 )
 TIMES = 10
+ROWS = 40  # of an import
 
 
 def importer(database: Database) -> Importer:
@@ -133,14 +134,11 @@ def pages(records: int, url: str) -> None:
 def worker(url: str, folder: Path, seed: int) -> None:
     """Import and review until killed, and say on standard output what is acknowledged."""
     database = open_database(url)
+    finish_imports(database)
     work = importer(database)
-    with database.read() as session:
-        running = select(Import.id).where(Import.state == "running")
-        for number in session.scalars(running):
-            work.finish(number)
     draw = random.Random(seed)
     for turn in range(1000):
-        data = lines(turn, f"r{seed}", 40)
+        data = lines(turn, f"r{seed}", ROWS)
         number = begin(database, f"r{seed}-{turn}", io.BytesIO(data), actor=ANA, folder=folder)
         print("import", number, flush=True)
         work.finish(number)
@@ -188,12 +186,8 @@ def kills(number: int, *, postgresql: bool) -> None:
                     acknowledged[kind].add(int(which))
                 faults += _look(url, acknowledged)
             database = open_database(url)
-            work = importer(database)
-            with database.read() as session:
-                left = list(session.scalars(select(Import.id).where(Import.state == "running")))
-            for unfinished in left:
-                work.finish(unfinished)
-            faults += _look(url, acknowledged) + _whole(database)
+            finish_imports(database)
+            faults += _look(url, acknowledged) + incomplete(database)
             with database.read() as session:
                 events = verify(session).events
                 records = session.scalar(select(func.count()).select_from(Record))
@@ -252,13 +246,25 @@ def _look(url: str, acknowledged: dict[str, set[int]]) -> list[str]:
     return faults
 
 
-def _whole(database: Database) -> list[str]:
+def running_imports(database: Database) -> list[int]:
+    with database.read() as session:
+        return list(session.scalars(select(Import.id).where(Import.state == "running")))
+
+
+def finish_imports(database: Database) -> None:
+    """Finish what killed processes have left, as a service does that starts."""
+    work = importer(database)
+    for number in running_imports(database):
+        work.finish(number)
+
+
+def incomplete(database: Database) -> list[str]:
     """Name the imports whose counts are not those of their file, and verdicts given twice."""
     with database.read() as session:
         faults = [
-            f"import {one.id}: {one.new} new, {one.unchanged} unchanged"
+            f"import {one.id} is {one.state}: {one.new} new, {one.unchanged} unchanged"
             for one in session.scalars(select(Import))
-            if one.state != "done" or one.new + one.unchanged != 40
+            if one.state != "done" or one.new + one.unchanged != ROWS
         ]
         counting = select(Review.record_id).where(Review.withdrawn_at == "")
         twice = session.execute(counting.group_by(Review.record_id).having(func.count() > 1)).all()

@@ -14,6 +14,7 @@ import pytest
 import replicas as bench
 from replicas import Cluster, Load
 from sqlalchemy import text
+from workplace import finish_imports
 
 from cybersecqwen import service
 from cybersecqwen.service.authentication import COOKIE
@@ -67,7 +68,7 @@ def test_nothing_is_lost_or_doubled_when_replicas_are_killed_and_upgraded(
         bench.kill_in_turns(two, load, database, 3, seed=42)
         upgrade_under_load(two, database, tmp_path)
     drain(two, 0)
-    bench.finish_imports(database, tmp_path)
+    finish_imports(database)
     assert bench.faults(database, load) == []
     assert len(load.verdicts) > 10 and load.imports and load.done["POST /v1/records"] > 10
     database.close()
