@@ -213,6 +213,10 @@ def test_an_answer_that_only_shares_the_topic_is_unsure(index: KnowledgeIndex) -
         ("techniques of APT32 that are not used by APT28", "techniques that G0007 APT28 has not"),
         ("Why is T1566 in the Exfiltration tactic?", "No: T1566 Phishing serves Initial Access"),
         ("which ATT&CK techniques does CWE-522 map to?", "is exploited, through CAPEC, by T"),
+        ("Are APT28 and APT29 the same group?", "No: G0007 APT28 and G0016 APT29 are two entries."),
+        ("Do APT28 and APT29 use the same malware?", "pieces of software in common: S"),
+        ("Are T1059 and T1053 in the same tactic?", "tactic in common: TA0002 Execution"),
+        ("What should I use instead of CWE-75?", "Allowed below it is CWE-76 "),
     ],
 )
 def test_what_is_asked_is_not_mistaken_for_its_neighbour(

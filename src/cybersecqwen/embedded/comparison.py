@@ -92,24 +92,26 @@ def _each_of(question: Question) -> list[str]:
     stated = [
         facts.stated_between(index, one, other) or _through(index, one, other) for one in each
     ]
-    return [
-        "Yes, both." if all(stated) else "No, not both.",
-        *(
-            text.removeprefix("Yes: ").rstrip(".") + "."
-            if (text := "; ".join(said))
-            else f"There is no record that {index.label(one)} relates to {index.label(other)}."
-            for one, said in zip(each, stated, strict=True)
-        ),
-    ]
+    sentences = ["Yes, both." if all(stated) else "No, not both."]
+    for one, said in zip(each, stated, strict=True):
+        text = "; ".join(said).removeprefix("Yes: ").rstrip(".")
+        unrelated = f"There is no record that {index.label(one)} relates to {index.label(other)}"
+        sentences.append(f"{text or unrelated}.")
+    return sentences
 
 
 def _same(question: Question) -> list[str]:
     """Say that two entries are not the same one."""
-    if not question.request.yes_no or "same" not in question.words:
+    request, own = question.request, {question.index.entries[p].kind for p in _pair(question)}
+    is_identity = request.asked in _IDENTITY or request.kinds & own  # and not "the same tools"
+    if not request.yes_no or "same" not in question.words or not is_identity:
         return []
     names = facts.listed([question.index.label(p) for p in _pair(question)])
     related = [f"{text}." for text in facts.stated_between(question.index, *_pair(question))]
     return [f"No: {names} are two entries.", *related]
+
+
+_IDENTITY = ("definition", "alias", "difference")
 
 
 def _first(question: Question) -> list[int]:
@@ -154,7 +156,8 @@ def _differing(question: Question) -> list[str]:
 def _common(question: Question) -> list[str]:
     """Name what two entries both have: techniques, software, groups."""
     index, request, pair = question.index, question.request, _pair(question)
-    joined = request.both or ({"and"} & question.words and request.asked in _SHARED)
+    joined = request.both or "same" in question.words
+    joined = joined or ("and" in question.words and request.asked in _SHARED)
     if not joined or "tactic" in {index.entries[p].kind for p in pair}:
         return []
     for asked in dict.fromkeys((request.asked, "technique", "software", "group", "mitigation")):

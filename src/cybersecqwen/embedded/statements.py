@@ -267,13 +267,17 @@ def _rather(index: KnowledgeIndex, entry: Weakness) -> list[str]:
     catalogue = load_catalogue()
     below = (e for e in _graph().descendants(entry.cwe_id) if catalogue[e].usage == _ALLOWED)
     nearest = [cwe for cwe in islice(below, _BELOW) if cwe not in entry.suggestions]
-    ways = ((entry.suggestions, "MITRE suggests {} rather."), (nearest, "Allowed below it are {}."))
-    each = ([p for cwe in ids if (p := index.position(cwe)) is not None] for ids, _ in ways)
-    return [
-        says.format(facts.listed([index.label(p) for p in positions]))
-        for positions, (_, says) in zip(each, ways, strict=True)
-        if positions
-    ]
+    sentences = []
+    if suggested := _labels(index, entry.suggestions):
+        sentences.append(f"MITRE suggests {facts.listed(suggested)} rather.")
+    if allowed := _labels(index, nearest):
+        verb = "are" if len(allowed) > 1 else "is"
+        sentences.append(f"Allowed below it {verb} {facts.listed(allowed)}.")
+    return sentences
+
+
+def _labels(index: KnowledgeIndex, cwe_ids: Iterable[str]) -> list[str]:
+    return [index.label(p) for cwe in cwe_ids if (p := index.position(cwe)) is not None]
 
 
 _ALLOWED = "Allowed"
