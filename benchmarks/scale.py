@@ -323,6 +323,8 @@ def some_records(records: Path, count: int, folder: Path) -> Path:
     if not path.exists():
         whole = parquet.read_table(records)
         every = len(whole) // count
+        if not every:
+            sys.exit(f"{records} has {len(whole):,} records: give a --number up to that")
         parquet.write_table(whole.take(list(range(0, every * count, every))), path)
     return path
 

@@ -1,7 +1,9 @@
 """Choose the passages that an answer rests on.
 
-for evidence in evidence_for(question, positions):
-    print(evidence.section, evidence.score)
+    for evidence in evidence_for(question, positions):
+        print(evidence.section, evidence.score)
+
+They are about the entries that the answer names, and hold words of the question.
 """
 
 from __future__ import annotations
