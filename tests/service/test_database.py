@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from postgres import Server
 from sqlalchemy import select, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InternalError
+from sqlalchemy.orm import Session
 
 from cybersecqwen.errors import InputError
 from cybersecqwen.service import database as module
@@ -93,3 +95,17 @@ def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be opened"):
         open_database(f"sqlite:///{path}")
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_beats_go_on_when_the_database_has_ended_one(database: Database) -> None:
+    beats, again = [], threading.Event()
+
+    def beat(_: Session) -> None:
+        beats.append(1)
+        if len(beats) == 1:  # as after a process was frozen with a transaction open
+            raise InternalError("UPDATE imports", {}, Exception("terminating connection"))
+        again.set()
+
+    with database.beating(beat, seconds=0.01):
+        assert again.wait(60)

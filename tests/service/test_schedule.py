@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from cybersecqwen.service.database import Database
 from cybersecqwen.service.drift import drift_report
 from cybersecqwen.service.imports import Importer
 from cybersecqwen.service.keyring import open_keyring
-from cybersecqwen.service.locks import open_locks
+from cybersecqwen.service.locks import Take, open_locks
 from cybersecqwen.service.reviews import Actor, Decision, decide
 from cybersecqwen.service.schedule import Schedule
 from cybersecqwen.service.settings import ServiceSettings
@@ -97,6 +98,25 @@ def test_the_jobs_are_one_process_s_until_it_ends(
     wait_until(lambda: set(other._jobs) == jobs)
     other.stop()
     assert not [one.name for one in threading.enumerate() if one.name.startswith(("job ", "locks"))]
+
+
+@sqlite
+def test_the_jobs_begin_once_their_locks_can_be_taken(
+    importer: Importer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_PAUSE", 0.02)
+    failures = [OSError(24, "Too many open files")]
+
+    def open_or_fail(database: Database) -> AbstractContextManager[Take]:
+        if failures:
+            raise failures.pop()
+        return open_locks(database)
+
+    monkeypatch.setattr(module, "open_locks", open_or_fail)
+    schedule = planned(importer, tmp_path)
+    schedule.start()
+    wait_until(lambda: "messages" in schedule._jobs)
+    schedule.stop()
 
 
 def wait_until(holds: Callable[[], bool]) -> None:

@@ -86,7 +86,7 @@ def _updated() -> list[str]:
     type=click.FloatRange(min=0),
     default=0.0,
     metavar="SECONDS",
-    help="When told to end, fail /ready for so long before, so that a balancer sends no more.",
+    help="When told to end, fail /ready for this long first, so that a balancer sends no more.",
 )
 @click.option("--no-browser", is_flag=True, help="Do not open the console in a browser.")
 def serve(no_browser: bool, **options: Any) -> None:

@@ -25,7 +25,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
 from sqlalchemy.orm import Session
 
 from cybersecqwen.errors import InputError, clean, extra
@@ -76,8 +76,8 @@ class Database:
 
         def repeat() -> None:
             while not over.wait(seconds):
-                # Where the database is busy, the next beat does.
-                with suppress(OperationalError), self.write() as session:
+                # Where the database is busy, or has ended the connection, the next beat does.
+                with suppress(DatabaseError), self.write() as session:
                     beat(session)
 
         thread = threading.Thread(target=repeat, name="beat", daemon=True)

@@ -100,7 +100,7 @@ class Schedule:
                         pass
                     for job in self._jobs.values():
                         job.join()
-            except SQLAlchemyError as error:
+            except (SQLAlchemyError, OSError) as error:  # database or folder may answer again
                 _log.warning("the locks of the jobs are lost for now: %s", error)
             self._jobs = {}
             self._stopping.wait(_PAUSE)
