@@ -119,8 +119,22 @@ def load_model(
             **rounded,
         )
     check_weights(info["missing_keys"], where=source)
+    if rounded:
+        _keep_layout(model)
     limit_threads(model.num_parameters())
     return model
+
+
+def _keep_layout(model: Any) -> None:
+    """Keep bitsandbytes from packing the weights for a CPU that multiplies bfloat16.
+
+    It packs them where it first predicts, as at a validation. The product of packed weights has no
+    gradient, so training that goes on would learn less without a word; it also rounds their scales
+    once more, and cannot pack layers of fewer than 64 inputs.
+    """
+    for layer in model.modules():
+        if hasattr(layer, "support_avx512bf16_for_cpu"):
+            layer.support_avx512bf16_for_cpu = False
 
 
 def _nf4(precision: str) -> dict[str, Any]:
