@@ -1,18 +1,23 @@
 """What the workplace holds: how fast its pages are with many records, and what kills cost.
 
     python benchmarks/workplace.py pages --records 100000
+    python benchmarks/workplace.py load --seconds 600 --consoles 200
     python benchmarks/workplace.py kills --kills 100
     python benchmarks/workplace.py kills --kills 100 --postgresql
 
 `pages` fills a database with copies of the sample's records under other names, and times every page
-of the console, the median and the worst of ten. `kills` ends a process that imports and reviews
-with SIGKILL at random moments, and every third time the PostgreSQL server too, which then starts
-again; what was acknowledged must be there once, and the audit trail whole.
+of the console, the median and the worst of ten. `load` starts the service, imports a file, and then
+classifies at a rate while many people read: each opens the queue or a record every ten seconds. It
+prints how long answers and pages took, and how much memory the service had meanwhile. `kills` ends
+a process that imports and reviews with SIGKILL at random moments, and every third time the
+PostgreSQL server too, which then starts again; what was acknowledged must be there once, and the
+audit trail whole.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import io
 import json
 import os
@@ -25,12 +30,15 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 from postgres import Server, serving
 from sqlalchemy import func, insert, select
 
+import service
 from cybersecqwen.analyst.classifiers import open_classifier
 from cybersecqwen.errors import CyberSecQwenError
 from cybersecqwen.service.audit_trail import verify
@@ -55,7 +63,8 @@ PAGES = (
     *("/dashboard", "/audit-trail", "/ask", "/help"),
 )
 TIMES = 10
-ROWS = 40  # of an import
+ROWS = 40  # of an import that is killed
+IMPORTED = 10_000  # of the one before a load
 
 
 def importer(database: Database) -> Importer:
@@ -129,6 +138,85 @@ def pages(records: int, url: str) -> None:
                 size = len(answer.content) / 1024
                 middle = statistics.median(taken)
                 print(f"| `{path}` | {middle:.3f} | {max(taken):.3f} | {size:.0f} |")
+
+
+def load(seconds: float, consoles: int, rate: float) -> None:
+    """Print what an import, people at their consoles and a feed of texts cost one service."""
+    with service.serving("cybersecqwen") as (port, process):
+        print(f"import of {IMPORTED:,} rows, until its last one is shown: {_imported(port):.1f} s")
+        answers, pages_, memory, errors = asyncio.run(_day(port, process, seconds, consoles, rate))
+    for name, taken in (("classify", sorted(answers)), ("page", sorted(pages_))):
+        middle, late = (taken[len(taken) * part // 100] * 1000 for part in (50, 99))
+        print(f"{name}: {len(taken) / seconds:.0f}/s, median {middle:.1f} ms, p99 {late:.1f} ms")
+    settled = memory[len(memory) // 10 :]  # after a tenth of the time
+    print(
+        f"memory: {memory[0]:.0f} MB after the import, {settled[0]:.0f} MB after a tenth of the "
+        f"time, {settled[-1]:.0f} MB at the end, {max(memory):.0f} MB at most; errors: {errors}"
+    )
+
+
+def _imported(port: int) -> float:
+    """Import a file over HTTP, and return the seconds until its last record is in the queue."""
+    base = f"http://127.0.0.1:{port}"
+    begun = time.perf_counter()
+    data = lines(0, "load", IMPORTED)
+    upload = Request(f"{base}/v1/imports?name=load.jsonl", data, method="POST")
+    number = json.load(urlopen(upload))["id"]
+    while (state := json.load(urlopen(f"{base}/v1/imports/{number}")))["state"] == "running":
+        time.sleep(0.1)
+    last = f"load-0-{IMPORTED - 1}"
+    shown = urlopen(f"{base}/queue?name={last}").read().decode()
+    taken = time.perf_counter() - begun
+    if state["new"] != IMPORTED or last not in shown:
+        sys.exit(f"the import went wrong: {state}")
+    return taken
+
+
+async def _day(
+    port: int, process: int, seconds: float, consoles: int, rate: float
+) -> tuple[list[float], list[float], list[float], int]:
+    """Return the seconds of each answer and of each page, memory in MB over time, and errors."""
+    answers: list[float] = []
+    pages_: list[float] = []
+    memory: list[float] = []
+    until = time.perf_counter() + seconds
+
+    async def watch() -> int:
+        while time.perf_counter() < until:
+            resident = int(Path(f"/proc/{process}/statm").read_text().split()[1])
+            memory.append(resident * os.sysconf("SC_PAGE_SIZE") / 1e6)
+            await asyncio.sleep(seconds / 100)
+        return 0
+
+    numbers, lanes = count(), 16
+    failed = await asyncio.gather(
+        watch(),
+        *(_console(port, seed, pages_, until) for seed in range(consoles)),
+        *(
+            service.connection(port, numbers, answers, until, every=lanes / rate, late=lane / rate)
+            for lane in range(lanes)
+        ),
+    )
+    return answers, pages_, memory, sum(failed)
+
+
+async def _console(port: int, seed: int, taken: list[float], until: float) -> int:
+    """Read the queue and records as a person does, with pauses; count what failed."""
+    draw, errors = random.Random(seed), 0
+    await asyncio.sleep(draw.uniform(0, 10))
+    while time.perf_counter() < until:
+        path = draw.choice(("/queue", f"/records/{draw.randint(1, IMPORTED)}", "/dashboard"))
+        begun = time.perf_counter()
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
+        await reader.readexactly(int(length))
+        taken.append(time.perf_counter() - begun)
+        errors += not head.startswith(b"HTTP/1.1 200")
+        writer.close()
+        await asyncio.sleep(draw.uniform(5, 15))
+    return errors
 
 
 def worker(url: str, folder: Path, seed: int) -> None:
@@ -279,6 +367,10 @@ def main() -> None:
     timed = commands.add_parser("pages")
     timed.add_argument("--records", type=int, default=100_000)
     timed.add_argument("--database", default="", help="URL; SQLite in a temporary folder without")
+    loaded = commands.add_parser("load")
+    loaded.add_argument("--seconds", type=float, default=600)
+    loaded.add_argument("--consoles", type=int, default=200)
+    loaded.add_argument("--rate", type=float, default=300, help="texts a second")
     killed = commands.add_parser("kills")
     killed.add_argument("--kills", type=int, default=100)
     killed.add_argument("--postgresql", action="store_true")
@@ -288,6 +380,8 @@ def main() -> None:
     given = parser.parse_args()
     if given.command == "pages":
         pages(given.records, given.database)
+    elif given.command == "load":
+        load(given.seconds, given.consoles, given.rate)
     elif given.command == "kills":
         kills(given.kills, postgresql=given.postgresql)
     else:
