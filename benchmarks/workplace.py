@@ -113,19 +113,23 @@ def lines(seed: int, name: str, count: int) -> bytes:
     return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
 
 
-def pages(records: int, url: str) -> None:
+def pages(records: int, *, postgresql: bool) -> None:
     """Print how long each page takes."""
     from starlette.testclient import TestClient
 
     from cybersecqwen.service.app import create_app
     from cybersecqwen.service.settings import ServiceSettings
 
-    with tempfile.TemporaryDirectory() as folder:
-        settings = ServiceSettings(database=url, folder=Path(folder), rate_limit=0)
+    with (
+        tempfile.TemporaryDirectory() as name,
+        database_of(Path(name), postgresql=postgresql) as (url, _),
+    ):
+        settings = ServiceSettings(database=url, folder=Path(name), rate_limit=0)
         database = open_database(settings.database_url)
         fill(database, records)
         database.close()
-        print(f"| page, {records:,} records | median s | worst s | KiB |")
+        where = "PostgreSQL" if postgresql else "SQLite"
+        print(f"| page, {records:,} records, {where} | median s | worst s | KiB |")
         print("| --- | ---: | ---: | ---: |")
         with TestClient(create_app(settings), base_url="http://127.0.0.1") as client:
             for path in PAGES:
@@ -366,7 +370,7 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     timed = commands.add_parser("pages")
     timed.add_argument("--records", type=int, default=100_000)
-    timed.add_argument("--database", default="", help="URL; SQLite in a temporary folder without")
+    timed.add_argument("--postgresql", action="store_true")
     loaded = commands.add_parser("load")
     loaded.add_argument("--seconds", type=float, default=600)
     loaded.add_argument("--consoles", type=int, default=200)
@@ -379,7 +383,7 @@ def main() -> None:
         run.add_argument(name, type=kind)
     given = parser.parse_args()
     if given.command == "pages":
-        pages(given.records, given.database)
+        pages(given.records, postgresql=given.postgresql)
     elif given.command == "load":
         load(given.seconds, given.consoles, given.rate)
     elif given.command == "kills":
