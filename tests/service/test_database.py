@@ -10,17 +10,19 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from postgres import Server
-from sqlalchemy import select, text
+from sqlalchemy import create_engine, select, text
 from sqlalchemy.exc import DBAPIError, InternalError
 from sqlalchemy.orm import Session
 
 from cybersecqwen.errors import InputError
 from cybersecqwen.service import database as module
 from cybersecqwen.service.database import Database, open_database
+from cybersecqwen.service.queue import Filters, page
 from cybersecqwen.service.tables import Base, Record, SharedValue
 
-# The tables of SQLite's own index of descriptions.
-INDEX = {"record_texts", *(f"record_texts_{part}" for part in ("data", "idx", "docsize", "config"))}
+# By what SQLite and PostgreSQL, each in its own way, find descriptions.
+PARTS = ("data", "idx", "docsize", "config")
+INDEX = {"record_texts", *(f"record_texts_{part}" for part in PARTS), "records_by_trigrams"}
 
 
 def test_the_migrations_make_the_tables(database: Database) -> None:
@@ -28,6 +30,33 @@ def test_the_migrations_make_the_tables(database: Database) -> None:
         ours = {"include_name": lambda name, *_: name not in INDEX}
         context = MigrationContext.configure(connection, opts=ours)
         assert compare_metadata(context, Base.metadata) == []
+
+
+def test_postgresql_finds_texts_by_its_index_and_reads_them_where_it_may_not_have_one(
+    postgres: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who does not own a database cannot add pg_trgm to it."""
+    url = postgres.create()
+    owner = create_engine(url)
+    with owner.begin() as connection:
+        connection.execute(text("CREATE ROLE guest LOGIN"))
+        connection.execute(text("GRANT CREATE ON SCHEMA public TO guest"))
+    owner.dispose()
+    assert "no pg_trgm" not in caplog.text
+    for address, has_index in (
+        (url.replace("postgres@", "guest@"), False),
+        (postgres.create(), True),
+    ):
+        database = open_database(address)
+        assert ("no pg_trgm in PostgreSQL: permission denied" in caplog.text) is not has_index
+        caplog.clear()
+        with database.read() as session:
+            session.execute(text("SET enable_seqscan = off"))
+            search = "SELECT id FROM records WHERE text ILIKE '%parser%'"
+            plan = session.scalars(text(f"EXPLAIN {search}")).all()
+            assert any("records_by_trigrams" in step for step in plan) is has_index
+            assert page(session, Filters(text="parser")).records == []
+        database.close()
 
 
 def test_many_may_start_at_once(tmp_path: Path, postgres: Server) -> None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
-from sqlalchemy import Boolean, ColumnElement, Select, func, literal, select, tuple_
+from sqlalchemy import Boolean, ColumnElement, Select, func, literal, select, tuple_, union
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session, defer
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -210,6 +210,7 @@ def _decided_alike(record: Record) -> Select[Record]:
         .where(Record.suggested == record.suggested, Record.state == "decided")
         .order_by(Record.id.desc())
         .limit(_COMPARED)
+        .subquery()
     )
     latest = (
         select(Record.id, Record.decided)
@@ -219,9 +220,10 @@ def _decided_alike(record: Record) -> Select[Record]:
         .subquery()
     )
     decided = select(latest.c.id).where(latest.c.decided == record.suggested).limit(_COMPARED)
+    alike = union(select(suggested.c.id), select(decided.subquery().c.id))
     return (
         select(Record)
-        .where(Record.id.in_(suggested) | Record.id.in_(decided), Record.id != record.id)
+        .where(Record.id.in_(alike), Record.id != record.id)
         .options(defer(Record.classification), defer(Record.labels))
     )
 

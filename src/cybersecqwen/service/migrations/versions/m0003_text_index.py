@@ -24,7 +24,7 @@ _TRIGGERS = (
 
 
 def upgrade() -> None:
-    """Create the index and keep it; PostgreSQL reads the texts alone, and fast enough."""
+    """Create the index and keep it; PostgreSQL gets one of its own in 0008."""
     if op.get_bind().dialect.name != "sqlite":
         return
     op.execute(_TABLE)

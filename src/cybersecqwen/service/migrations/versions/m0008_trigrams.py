@@ -1,0 +1,29 @@
+"""The index of three characters each by which PostgreSQL finds names and descriptions."""
+
+from __future__ import annotations
+
+import logging
+
+from alembic import op
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+revision = "0008"
+down_revision = "0007"
+
+_log = logging.getLogger(__name__)
+
+
+def upgrade() -> None:
+    """Create the index where PostgreSQL has what it takes; SQLite's came with 0003."""
+    connection = op.get_bind()
+    if connection.dialect.name != "postgresql":
+        return
+    try:
+        with connection.begin_nested():
+            connection.execute(text("CREATE EXTENSION IF NOT EXISTS pg_trgm"))
+    except DBAPIError as error:
+        _log.warning("searches will read every record: no pg_trgm in PostgreSQL: %s", error.orig)
+        return
+    columns = "name gin_trgm_ops, text gin_trgm_ops"
+    op.execute(f"CREATE INDEX records_by_trigrams ON records USING gin ({columns})")
