@@ -43,7 +43,7 @@ from cybersecqwen.cli.classify import PARTITION, lines_of_cluster
 from cybersecqwen.cluster import Cluster
 from cybersecqwen.config import Contamination
 from cybersecqwen.contamination.audit import run_audit
-from cybersecqwen.contamination.partitions import PARTITION as CHARACTERS
+from cybersecqwen.contamination.partitions import CHUNK
 from cybersecqwen.contamination.rule import batched_by_size
 from cybersecqwen.contamination.training_rows import size_of, unread_rows
 from cybersecqwen.formats.rows import refuse
@@ -161,7 +161,7 @@ def partitions_of(path: Path) -> None:
 
 def parts_of(path: Path) -> None:
     """Do the same for an audit."""
-    for part in batched_by_size(unread_rows(path), CHARACTERS, size_of):
+    for part in batched_by_size(unread_rows(path), CHUNK, size_of):
         pickle.dumps(part)
 
 

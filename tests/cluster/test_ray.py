@@ -343,7 +343,7 @@ def test_partitions_that_fail_are_named_and_the_others_done(nodes: Nodes, tmp_pa
 
 def compare_indexes(shared: str) -> None:
     """Hold the sample's records against its benchmark in many partitions, and without any."""
-    partitions.PARTITION = 2_000
+    partitions.CHUNK = 2_000
     benchmark, settings = read_benchmark(BENCHMARK), Contamination()
     rows = [Row(r.description, (r.cve_id,)) for r in read_vulnerabilities(FEED)]
     with open_cluster(HEAD, Path(shared)) as cluster:

@@ -52,6 +52,8 @@ def main(ctx: click.Context, quiet: bool, verbose: bool) -> None:
     logging.getLogger("huggingface_hub").setLevel(logging.INFO if verbose else logging.ERROR)
     # What the libraries plan for their next major is nothing a user of this command can act on.
     warnings.filterwarnings("ignore", category=FutureWarning)
+    # NumPy's products here are small: more threads wait for each other, and work no faster.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if quiet:
         os.environ["TQDM_DISABLE"] = "1"
     if os.environ.get("NO_COLOR"):

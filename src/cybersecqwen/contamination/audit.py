@@ -23,7 +23,7 @@ from cybersecqwen.cluster import Cluster
 from cybersecqwen.config import Contamination
 from cybersecqwen.contamination import RULES, BenchmarkIndex, Hit
 from cybersecqwen.contamination.hashing import Integers
-from cybersecqwen.contamination.partitions import CHUNK, PARTITION, judged_here, judged_on_cluster
+from cybersecqwen.contamination.partitions import CHUNK, judged_here, judged_on_cluster
 from cybersecqwen.contamination.reading import PartReading, Reading
 from cybersecqwen.contamination.rule import batched_by_size
 from cybersecqwen.contamination.rules import strength
@@ -126,7 +126,7 @@ def run_audit(
     index = make()
     overlaps: dict[tuple[int, str, int], Overlap] = {}
     seen = set[int]()
-    parts = batched_by_size(unread_rows(train), PARTITION if cluster else CHUNK, size_of)
+    parts = batched_by_size(unread_rows(train), CHUNK, size_of)
     with (
         tqdm(desc="rows", unit=" rows", disable=None) as bar,
         cluster.bad_rows() if cluster else nullcontext() as audit.reading.ledger,

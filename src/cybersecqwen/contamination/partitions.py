@@ -28,8 +28,7 @@ from cybersecqwen.records import Benchmark
 
 T = TypeVar("T")
 R = TypeVar("R")
-PARTITION = 4_000_000  # characters that a node is given at once: a second or two of work
-CHUNK = 1_000_000  # characters that a process is given at once
+CHUNK = 1_000_000  # characters that a process or a node is given at once: about a second of work
 _FEW = 4  # chunks that one process has done before others are ready
 
 Make = Callable[[], BenchmarkIndex]
@@ -101,7 +100,7 @@ class ClusterIndex(BenchmarkIndex):
 
     def hits_of(self, rows: Iterable[Row]) -> Iterator[list[Hit]]:
         """Yield for each row what a plain index does."""
-        batches = batched_by_size(rows, PARTITION, lambda row: len(row.text))
+        batches = batched_by_size(rows, CHUNK, lambda row: len(row.text))
         first, second = next(batches, []), next(batches, None)
         if second is None:
             yield from super().hits_of(first)
