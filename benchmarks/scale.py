@@ -1,6 +1,7 @@
 """Measure what more than one process or machine brings, and what that costs.
 
     python benchmarks/scale.py ray --records cve.parquet --benchmark cti-bench --texts 100000
+    python benchmarks/scale.py many --records cve.parquet --texts 10000000
     python benchmarks/scale.py costs --records cve.parquet --benchmark cti-bench
     python benchmarks/scale.py train smollm2-135m-cpu --train corpus/train.jsonl
 
@@ -35,7 +36,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from cybersecqwen.analyst.arguments import read_arguments
 from cybersecqwen.benchmark.tasks import read_benchmark
@@ -90,15 +91,47 @@ def ray(arguments: argparse.Namespace) -> None:
     print("", *notes, sep="\n- ")
 
 
-def write_texts(records: Path, path: Path, count: int) -> None:
-    """Write so many texts, all different: descriptions, with a number where one comes again."""
+def lines_of_texts(records: Path, count: int) -> Iterator[str]:
+    """Yield so many texts, all different: descriptions, with a number where one comes again."""
     described = (r for r in read_vulnerabilities(records) if r.description)
     texts = [record.description for record in itertools.islice(described, count)]
+    for number in range(count):
+        again, place = divmod(number, len(texts))
+        text = f"{texts[place]} (copy {again})" if again else texts[place]
+        yield json.dumps({"id": number, "text": text}) + "\n"
+
+
+def write_texts(records: Path, path: Path, count: int) -> None:
     with path.open("w", encoding="utf-8") as file:
-        for number in range(count):
-            again, place = divmod(number, len(texts))
-            text = f"{texts[place]} (copy {again})" if again else texts[place]
-            file.write(json.dumps({"id": number, "text": text}) + "\n")
+        file.writelines(lines_of_texts(records, count))
+
+
+def many(arguments: argparse.Namespace) -> None:
+    """Classify texts from a pipe on a local Ray, and look at memory after each tenth."""
+    rows, begun = [], time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        command = [*COMMAND, "-q", "classify", "-", "--json", "--ray", "local", "--shared", folder]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            assert process.stdin and process.stdout
+
+            def feed(pipe: IO[bytes]) -> None:
+                for line in lines_of_texts(arguments.records, arguments.texts):
+                    pipe.write(line.encode())
+                pipe.close()
+
+            threading.Thread(target=feed, args=(process.stdin,)).start()
+            for number, _ in enumerate(process.stdout, start=1):
+                if number % (arguments.texts // 10) == 0:
+                    peaks = (peak_memory(path) for _, path in workers())
+                    own = peak_memory(Path(f"/proc/{process.pid}"))
+                    spent = time.perf_counter() - begun
+                    cells = (spent, number / spent, own, max(peaks, default=0.0))
+                    rows.append((f"{number:,}", *(f"{cell:,.0f}" for cell in cells)))
+                    print(*rows[-1], file=sys.stderr, flush=True)
+        written = sum(path.stat().st_size for path in Path(folder).rglob("*.out"))
+    print(f"Exit status {process.returncode}; {written / 1e9:.1f} GB in the shared folder.\n")
+    header = ("texts", "seconds", "a second", "most MB: command", "most MB: a worker")
+    print(table(header, rows, right=(0, 1, 2, 3, 4)))
 
 
 @contextmanager
@@ -219,12 +252,14 @@ def workers() -> Iterator[tuple[int, Path]]:
 def memory() -> str:
     """Return the most memory in MB that this process and that a worker had so far."""
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    peaks = [0]
-    for _, folder in workers():
-        for line in (folder / "status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                peaks.append(int(line.split()[1]))
-    return f"{own:.0f}, {max(peaks) / 1024:.0f}"
+    peaks = (peak_memory(folder) for _, folder in workers())
+    return f"{own:.0f}, {max(peaks, default=0.0):.0f}"
+
+
+def peak_memory(folder: Path) -> float:
+    """Return the most memory in MB that a process had so far, by its folder in /proc."""
+    lines = (folder / "status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:"))
 
 
 def object_store() -> str:
@@ -410,6 +445,10 @@ def main() -> None:
     command.add_argument("--benchmark", type=Path, required=True)
     command.add_argument("--texts", type=int, default=1_000_000)
     command.set_defaults(run=ray)
+    command = commands.add_parser("many", help=many.__doc__)
+    command.add_argument("--records", type=Path, required=True)
+    command.add_argument("--texts", type=int, default=10_000_000)
+    command.set_defaults(run=many)
     command = commands.add_parser("costs", help=costs.__doc__)
     command.add_argument("--records", type=Path, required=True, help="a table in Parquet")
     command.add_argument("--benchmark", type=Path, required=True)

@@ -128,8 +128,10 @@ def pages(records: int, *, postgresql: bool) -> None:
         database = open_database(settings.database_url)
         fill(database, records)
         if postgresql:  # which does so by itself within a minute
-            with database.engine.connect() as connection:
-                connection.exec_driver_sql("ANALYZE")
+            with database.engine.connect().execution_options(
+                isolation_level="AUTOCOMMIT"
+            ) as connection:
+                connection.exec_driver_sql("VACUUM ANALYZE")
         database.close()
         where = "PostgreSQL" if postgresql else "SQLite"
         print(f"| page, {records:,} records, {where} | median s | worst s | KiB |")
