@@ -50,6 +50,8 @@ def main(ctx: click.Context, quiet: bool, verbose: bool) -> None:
     logging.getLogger("cybersecqwen").setLevel(level)
     # The hub's client tells of each of its retries; the error at the end says it once.
     logging.getLogger("huggingface_hub").setLevel(logging.INFO if verbose else logging.ERROR)
+    # On some CPUs it warns of another package's kernel whenever it is imported, used or not.
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     # What the libraries plan for their next major is nothing a user of this command can act on.
     warnings.filterwarnings("ignore", category=FutureWarning)
     # NumPy's products here are small: more threads wait for each other, and work no faster.
