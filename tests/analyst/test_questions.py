@@ -195,7 +195,7 @@ def test_a_file_without_a_usable_row_is_an_error(
 @pytest.mark.parametrize(
     ("question", "says"),
     [
-        ("Which malware does Fancy Bear use?", "G0007 APT28 uses S"),
+        ("Which software does Fancy Bear use?", "G0007 APT28 uses S"),
         ("<b>Who</b> is <i>Cozy&#32;Bear</i>?", "It is also known as IRON RITUAL"),
     ],
 )

@@ -81,7 +81,7 @@ def test_what_is_known_is_said(index: KnowledgeIndex, question: str, says: str) 
         "when was CWE-1427 added?",
         "Why is T1110 in the tactic Credential Access?",
         "difference between a trojan and a backdoor",
-        "which software is not used by any group",
+        "which techniques does APT28 not cover?",
         "[" * 20_000,  # every character was the start of a search through all that follow
     ],
 )

@@ -41,6 +41,8 @@ _FRAMING = word_set("framing")
 _EVERYDAY = word_set("everyday")
 _AGENT = ("er", "ers", "or", "ors")  # endings of names for what does something
 _SIGNS = frozenset({"group", "gang", "actor", "malware", "ransomware", "campaign", "tool", "apt"})
+# Words for kinds of entries that are names of techniques, too.
+_KINDS = frozenset({"tool", "malware", "software"})
 # Kinds that are seldom meant by one word, which is a platform's or an everyday one.
 _BESIDE = frozenset({"data source", "data component", "asset", "category", "view"})
 # The kinds of entries in the order in which one of several of a name is meant.
@@ -168,6 +170,8 @@ def _is_name(
     kinds = {index.entries[p].kind for p in entries}
     forms = {token.word, token.base, token.stem}  # its stem has no letter doubled at the end
     as_written = any(forms & names.written[p] for p in entries)
+    if token.base in _KINDS and len(cut) > 1:
+        return False
     if _is_part_of_another(index, cut, place) or _is_of_the_language(cut, place):
         return False
     if not as_written and _is_verb_of(token, (n for p in entries for n in names.written[p])):

@@ -39,6 +39,7 @@ _OF_NAMES = frozenset(
         "vulnerability",
     }
 )
+_SHORT = 2  # letters of a programming language that may be another word, such as "Go"
 _LONGEST = 2_000  # tokens of a question that count
 _CLAUSE = re.compile(r"[,;:?!](?=\s)|\.(?=\s)")
 _AND = frozenset({"and", "plus", "und", "et", "y", "e", "en"})
@@ -66,6 +67,11 @@ class Question:
         return {token.word for token in self.cut}
 
     @property
+    def first(self) -> str:
+        """Return the first word of the question in lower case, "" where it has none."""
+        return self.cut[0].word if self.cut else ""
+
+    @property
     def tactics(self) -> set[str]:
         """Return the names of the tactics that the question names or means."""
         entries = self.index.entries
@@ -78,9 +84,14 @@ class Question:
         return named | set(self.request.tactics)
 
     @property
+    def languages(self) -> list[str]:
+        """List the programming languages that the question names, as CWE spells them."""
+        return [name for name, one in _languages(self.index).items() if one.search(self.text)]
+
+    @property
     def why(self) -> bool:
         """Tell whether the question takes something for true and asks for the reason."""
-        return bool(self.cut) and self.cut[0].word in question_words("why")
+        return self.first in question_words("why")
 
     @property
     def description(self) -> str:
@@ -91,6 +102,20 @@ class Question:
     def signs(self, of: str) -> int:
         """Count the words that are a sign of something, such as of "code"."""
         return len(self.words & set(question_lexicon()["signs"][of]))
+
+
+@cache
+def _languages(index: KnowledgeIndex) -> dict[str, re.Pattern[str]]:
+    """Compile a pattern for each language; the tokens do not tell C from C++."""
+    rows = index.facts[index.facts[:, 1] == index.relations.index("language")]
+    names = sorted({index.label(int(target)) for target in rows[:, 2]})
+    return {
+        name: re.compile(
+            rf"(?<![\w.]){re.escape(name)}(?![\w+#])",
+            re.IGNORECASE if len(name) > _SHORT else 0,  # "go" is a word
+        )
+        for name in names
+    }
 
 
 def understand(index: KnowledgeIndex, text: str, *, before: Sequence[int] = ()) -> Question:
@@ -111,9 +136,12 @@ def understand(index: KnowledgeIndex, text: str, *, before: Sequence[int] = ()) 
     rest = linking.content_terms(cut, {*taken, *request.used})
     if before and _points_back(cut, rest) and _are_tactics(index, subjects):
         subjects = [*subjects, Subject("it", tuple(before), "name")]
-    if not subjects and len(rest) < _FEW and (other := linking.meant_otherwise(index, cut)):
+    general = not subjects and len(rest) < _FEW and not request.count
+    if general and (other := linking.meant_otherwise(index, cut)):
         subjects = [other]
         taken.update({place: set() for place in range(other.start, other.end)})
+        if cut[0].word != "which" and request.asking <= {*range(other.start, other.end)}:
+            request = read_request(cut, taken, text=text)  # "what is a botnet" asks for no software
         rest = linking.content_terms(cut, {*taken, *request.used})
     parts = _parts(text, cut, taken)
     question = Question(

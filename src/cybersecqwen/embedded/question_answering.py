@@ -29,6 +29,7 @@ from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.linking import Subject
 from cybersecqwen.embedded.overview import overview
 from cybersecqwen.embedded.question import Question, understand
+from cybersecqwen.embedded.ranking import ranking
 from cybersecqwen.embedded.terms import terms
 from cybersecqwen.records import Answer
 
@@ -119,7 +120,7 @@ def _only_one(question: Question) -> Reply | None:
 def _of_subjects(question: Question) -> Reply | None:
     """Say what is asked for of the entries that the question names."""
     request = question.request
-    if not question.subjects:
+    if not question.subjects or _is_told_beside_a_tactic(question):
         return None
     name = linking.unknown_name(question.index, question.cut) if request.yes_no else ""
     if name and len(question.subjects) == 1:
@@ -133,6 +134,13 @@ def _of_subjects(question: Question) -> Reply | None:
     if request.certain and any(map(partial(_is_aside, question), question.subjects)):
         return None
     return _nothing_recorded(question) or (None if request.certain else _of_mention(question))
+
+
+def _is_told_beside_a_tactic(question: Question) -> bool:
+    """Tell whether something is described of a tactic: "which groups use Telegram for C2"."""
+    kinds = {question.index.entries[s.positions[0]].kind for s in question.subjects}
+    told = [term for term in question.rest if question.index.postings([term])[0] is not None]
+    return bool(told) and kinds == {"tactic"} and bool(question.request.kinds & PROPER)
 
 
 def _joined(question: Question) -> Reply | None:
@@ -247,14 +255,35 @@ def _of_all(question: Question) -> Reply | None:
     return _reply(question, told.sentences, told.positions[:_SEVERAL], Basis("name"))
 
 
+def _ranked(question: Question) -> Reply | None:
+    """Answer a question for the most, the fewest, or what is alike."""
+    ranked = ranking(question)
+    if not ranked:
+        return None
+    if not ranked.positions:
+        return Reply(not_covered(f"nothing here records {ranked.sentences[0]}"))
+    way = max((s.way for s in question.subjects), key=linking.WAYS.index, default="name")
+    return _reply(question, ranked.sentences, ranked.positions[:_SEVERAL], Basis(way))
+
+
 def _unrecorded(question: Question) -> Reply | None:
     """Say that the knowledge bases record nothing of the kind that is asked for."""
     request = question.request
-    reason = refusal.unrecorded(question.cut) if len(question.rest) < _TALE else ""
-    targets = request.several and "target" in (request.asked, *request.others)
-    if not (reason or question.subjects) and targets and request.kinds & PROPER:
-        reason = f"whom {facts.plural(request.asked)} attack"
+    told = len(question.rest) >= _TALE or question.first == "how"
+    reason = "" if told else refusal.unrecorded(question.cut)
+    if request.asked == "specific" and question.subjects:
+        reason = ""  # which of two CWEs is better is said elsewhere
+    victims = refusal.names_victims(question.cut)
+    asked = request.kinds & PROPER and (request.several or question.first in _WHO)
+    targets = "target" in (request.asked, *request.others) or victims
+    if not reason and (
+        (asked and targets and not question.subjects) or (victims and request.yes_no)
+    ):
+        reason = "whom groups attack, or with what"
     return Reply(not_covered(f"nothing here records {reason}")) if reason else None
+
+
+_WHO = {"who", "which", "what"}
 
 
 def _unclear(question: Question) -> Reply | None:
@@ -288,7 +317,8 @@ def _of_part(question: Question, part: Subject) -> Reply | None:
 
 def _of_situation(question: Question) -> Reply | None:
     """Link what the question describes to the entry that it fits, and answer for that."""
-    if len(question.rest) < (1 if question.request.kinds == {"weakness"} else _DESCRIBING):
+    little = question.request.kinds == {"weakness"} or _is_told_beside_a_tactic(question)
+    if len(question.rest) < (1 if little else _DESCRIBING):
         return None
     fits = situation.closest(question)
     if not fits:
@@ -337,6 +367,7 @@ def _reply(
 
 # The ways to answer a question, in the order in which they are tried.
 _WAYS: tuple[Callable[[Question], Reply | None], ...] = (
+    _ranked,
     _of_all,
     _compared,
     _unrecorded,

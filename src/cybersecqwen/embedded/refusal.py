@@ -207,6 +207,18 @@ def unrecorded(cut: Sequence[Token]) -> str:
     return matches[0].value if matches else ""
 
 
+def names_victims(cut: Sequence[Token]) -> bool:
+    """Tell whether a question is for whom somebody attacks: "which groups hit hospitals"."""
+    attacks = _victims().find(cut)
+    first = next((match.end for match in attacks if match.value == "attack"), len(cut))
+    return any(match.value == "victim" and match.start >= first for match in attacks)
+
+
+@cache
+def _victims() -> Phrases:
+    return Phrases(question_lexicon()["victims"])
+
+
 @cache
 def _unrecorded() -> Phrases:
     return Phrases(question_lexicon()["unrecorded"])

@@ -40,12 +40,12 @@ class Request:
     certain: bool = False
     tactics: tuple[str, ...] = ()
     platforms: tuple[str, ...] = ()
+    countries: tuple[str, ...] = ()  # that groups are of, not those that are attacked
     yes_no: bool = False  # also where it is asked why something is so
     both: bool = False
     count: bool = False
     several: bool = False  # what is asked for stands in the plural
     either: bool = False
-    ransomware: bool = False
     used: frozenset[int] = frozenset()  # places of the tokens that say all this
     asking: frozenset[int] = frozenset()  # those of them that say what is asked for
 
@@ -59,13 +59,15 @@ class _Words(NamedTuple):
     asked: Phrases
     tactics: Phrases
     platforms: Phrases
+    countries: Phrases
 
 
 @cache
 def _words() -> _Words:
     lexicon = question_lexicon()
     asked = {name: [*kind["words"], *kind["foreign"]] for name, kind in lexicon["asked"].items()}
-    return _Words(Phrases(asked), Phrases(lexicon["tactics"]), Phrases(lexicon["platforms"]))
+    restricting = (Phrases(lexicon[name]) for name in ("tactics", "platforms", "countries"))
+    return _Words(Phrases(asked), *restricting)
 
 
 def asking_phrases(cut: Sequence[Token]) -> frozenset[int]:
@@ -129,6 +131,7 @@ def read_request(
     ranked = [asked for asked in ranked if asked not in ("common", "count")]
     tactics = words.tactics.find(cut, taken)
     platforms = words.platforms.find(cut, taken)
+    countries = [one for one in words.countries.find(cut, taken) if _is_of_groups(one, cut, cues)]
     asking = [cue for cue in cues if ranked and cue.value == ranked[0]]
     certain = bool(ranked) and ranked[0] != "definition"
     return Request(
@@ -137,14 +140,16 @@ def read_request(
         certain=certain,
         tactics=_values(tactics),
         platforms=_values(platforms),
+        countries=_values(countries),
         yes_no=_is_yes_no(cut),
         both=both,
         count=count,
         several=any(cut[cue.end - 1].word != cut[cue.end - 1].base for cue in asking),
         either=any(token.word in ("or", "oder", "ou", "o") for token in cut),
-        ransomware=any(token.word == "ransomware" for token in cut),
         asking=frozenset(i for m in asking for i in range(m.start, m.end)),
-        used=frozenset(i for m in (*found, *tactics, *platforms) for i in range(m.start, m.end)),
+        used=frozenset(
+            i for m in (*found, *tactics, *platforms, *countries) for i in range(m.start, m.end)
+        ),
     )
 
 
@@ -169,6 +174,14 @@ def _weights(
     if {"technique", "attack pattern"} & weights.keys():
         weights.pop("usage", None)  # a weakness is mapped to these too
     return weights
+
+
+def _is_of_groups(country: Match, cut: Sequence[Token], cues: Sequence[Match]) -> bool:
+    """Tell whether a country is that of groups: "Iranian groups", "groups linked to Iran"."""
+    behind = range(country.end, country.end + _NEAR)
+    before = cut[country.start - 1].word if country.start else ""
+    named = any(cue.value == "group" and cue.start in behind for cue in cues)
+    return named or before in ("from", "of", "to")
 
 
 def _apposition(cue: Match, taken: Mapping[int, Collection[str]]) -> bool:

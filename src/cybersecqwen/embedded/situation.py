@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from cybersecqwen.embedded.gazetteer import PROPER
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.lexicon import question_lexicon
 from cybersecqwen.embedded.phrases import Phrases, tokens
@@ -127,6 +128,8 @@ def _fits(question: Question) -> list[Fit]:
     """Find the entries that a description fits, of the kind asked for or that leads there."""
     asked = question.request.kinds
     own = [kind for kind in (*DESCRIBED, *ASKED_FOR) if kind in asked]
+    if question.request.several and not asked.isdisjoint(PROPER):
+        own = []  # one that is described alike is no list, but a technique leads to one
     lean = _LEANING * (question.signs("code") - question.signs("attack"))
     if own:
         fits = fitting(question.index, question.description, own, limit=_CLOSEST)

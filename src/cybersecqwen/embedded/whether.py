@@ -1,0 +1,118 @@
+"""Say whether an entry is, or has, what a question takes it for.
+
+answer_question(index, "Is T1059 a vulnerability?")
+answer_question(index, "Does CWE-120 apply to Java?")
+answer_question(index, "Does APT28 do lateral movement?")
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+from cybersecqwen.embedded import facts
+from cybersecqwen.embedded.gazetteer import PROPER
+from cybersecqwen.embedded.knowledge import KnowledgeIndex
+from cybersecqwen.embedded.lexicon import question_lexicon
+from cybersecqwen.embedded.phrases import Phrases
+from cybersecqwen.embedded.question import Question
+from cybersecqwen.embedded.statements import restricted
+
+# How the relations read by which an entry has a value.
+_SAYS = {"platform": "runs on", "tactic": "serves", "language": "occurs in"}
+
+
+def whether(question: Question) -> list[str]:
+    """Answer a question of yes or no about one entry; [] for any other."""
+    index, request = question.index, question.request
+    if not request.yes_no or not question.subjects:
+        return []
+    if len(question.names) == 2 and len(question.subjects) == 1:
+        one, other = question.names
+        return [f"Yes: {one.said} and {other.said} are both {index.label(one.positions[0])}."]
+    entries = [s.positions[0] for s in question.subjects]
+    if len(entries) == 1 and (said := _is_a(question, entries[0])):
+        return said
+    if weak := [p for p in entries if index.entries[p].kind == "weakness" and question.languages]:
+        entries = weak  # "Python" is no technique there
+    entries = [p for p in entries if index.entries[p].kind != "tactic"]
+    if len(entries) != 1:
+        return []
+    return _has(question, entries[0]) or _does(question, entries[0])
+
+
+def _is_a(question: Question, position: int) -> list[str]:
+    """Say whether an entry is of a kind: "is T1059 a vulnerability?"."""
+    index, cut = question.index, question.cut
+    end = question.subjects[0].end
+    if cut[0].word not in _BEING or not 0 < end < len(cut):
+        return []
+    found = [match for match in _kinds().find(cut) if match.start >= end]
+    read = {place for match in found for place in range(match.start, match.end)}
+    meant = [match.value for match in found if match.value != "plain"]
+    if not meant or read != set(range(end, len(cut))):
+        return []
+    entry, label = index.entries[position], index.label(position)
+    part = entry.kind == "technique" and "." in entry.entry_id
+    own = {entry.kind, *(["sub-technique"] if part else [])}
+    named = "sub-technique" if part else entry.kind
+    base = facts.base(entry.entry_id)
+    is_it = f"{label} is {_a(named)} in {base}"
+    if not own & {*meant}:
+        first = f"No: {is_it}, not {_a(meant[0])}."
+    else:
+        first = f"{is_it}." if len({*meant}) > 1 else f"Yes: {is_it}."
+    return [first, index.definition(position)]
+
+
+_BEING = {"is", "are", "was", "were", "whether", "isn"}
+
+
+def _a(kind: str) -> str:
+    return kind if kind == "malware" else facts.a(kind)
+
+
+@cache
+def _kinds() -> Phrases:
+    return Phrases(question_lexicon()["kinds"])
+
+
+def _has(question: Question, position: int) -> list[str]:
+    """Say whether an entry has a platform, a tactic or a programming language, or has it only."""
+    index, label = question.index, question.index.label(position)
+    asked = {
+        "platform": set(question.request.platforms),
+        "tactic": question.tactics,
+        "language": set(question.languages),
+    }
+    for relation, wanted in asked.items():
+        held = [_name(index, target) for target in index.related(position, relation)]
+        if not wanted or not held:
+            continue
+        says, yes = f"{label} {_SAYS[relation]}", sorted(wanted & set(held))
+        if yes and not ("only" in question.words and set(held) - wanted):
+            return [f"Yes: {says} {facts.listed(yes)}."]
+        if yes:
+            return [f"No: {says} {facts.listed(held)}, not only {facts.listed(yes)}."]
+        if _ANY & set(held):
+            return [f"Yes: {label} may occur in any language."]
+        return [f"No: {says} {facts.listed(held)}, not {facts.listed(sorted(wanted))}."]
+    return []
+
+
+_ANY = {"Not Language-Specific"}
+
+
+def _name(index: KnowledgeIndex, target: int) -> str:
+    return index.entries[target].name if target < len(index.entries) else index.label(target)
+
+
+def _does(question: Question, position: int) -> list[str]:
+    """Say whether a group, software or campaign uses techniques for a tactic."""
+    index, tactics = question.index, sorted(question.tactics)
+    if not tactics or index.entries[position].kind not in PROPER:
+        return []
+    used, about = restricted(question, position, facts.follow(index, position, ">uses:technique"))
+    label = index.label(position)
+    if used:
+        return [f"Yes: {about}, {label} uses {facts.listed([index.label(t) for t in used])}."]
+    return [f"No: there is no record that {label} uses a technique for {facts.listed(tactics)}."]
