@@ -169,7 +169,9 @@ def _answered(
     of_cves = None if is_harmful(text) else answer_from_records(text, records)
     if of_cves is not None and (of_cves.covered or cve_ids(text)):
         return of_cves, ()
-    answered = reply(index, text, before=before)
+    cves = [cve for name in find_nicknames(text) for cve in name.cves]
+    told = f"{text} ({', '.join(cves)})" if cves and of_cves is None else text
+    answered = reply(index, told, before=before)
     if of_cves is not None and not answered.answer.covered:
         return of_cves, ()
     return answered.answer, answered.about

@@ -33,6 +33,7 @@ _FRAMING = word_set("framing") | {"our", "my", "your", "his", "her", "us"}
 _PART = re.compile(r"\(([^()]+)\)|'([^']+)'")
 _ACRONYM = 3  # letters that a name in brackets has more than
 _KIND_ENDINGS = (" group", " team", " gang", " ransomware", " malware", " compromise")
+_VERSIONED = re.compile(r"[A-Za-z]+ [A-Za-z]+ [A-Z]\d")  # "Brute Ratel C4"
 _QUOTING = frozenset({"weakness", "attack pattern", "category"})  # kinds whose names hold others
 
 Ways = dict[int, str]  # the way in which a name is an entry's, by the entry's position
@@ -99,6 +100,8 @@ def _variants(entry: Entry) -> Iterator[str]:
         yield name
         yield name.partition(" (")[0]
         if entry.kind in PROPER and name.lower().endswith(_KIND_ENDINGS):
+            yield name.rpartition(" ")[0]
+        if entry.kind in PROPER and _VERSIONED.fullmatch(name):
             yield name.rpartition(" ")[0]
         if entry.kind in _QUOTING:
             for bracketed, quoted in _PART.findall(name):

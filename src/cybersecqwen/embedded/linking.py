@@ -41,6 +41,8 @@ _FRAMING = word_set("framing")
 _EVERYDAY = word_set("everyday")
 _AGENT = ("er", "ers", "or", "ors")  # endings of names for what does something
 _SIGNS = frozenset({"group", "gang", "actor", "malware", "ransomware", "campaign", "tool", "apt"})
+# Kinds whose names are sentences, which nobody writes in another order.
+_SENTENCES = frozenset({"detection strategy", "analytic"})
 # Words for kinds of entries that are names of techniques, too.
 _KINDS = frozenset({"tool", "malware", "software"})
 # Kinds that are seldom meant by one word, which is a platform's or an everyday one.
@@ -145,7 +147,7 @@ def _unordered(index: KnowledgeIndex, cut: Sequence[Token]) -> Iterator[Subject]
         if all(token.base in known_words() for token in run):
             continue  # "which malware targets …" asks, and names no "Targeted Malware"
         entries = unordered.get(key)
-        if entries:
+        if entries and not {index.entries[p].kind for p in entries} <= _SENTENCES:
             yield _subject(index, run, entries, start)
 
 
@@ -211,7 +213,7 @@ def _is_no_everyday_word(
 def _is_shouted(cut: Sequence[Token], place: int) -> bool:
     """Tell whether a word alone is in capitals, as some vendors write the names they give."""
     text = cut[place].text
-    return text.isupper() and len(text) > _SHORT and not cut[0].text.isupper()
+    return text.isupper() and len(text) > _SHORT and not all(t.text.isupper() for t in cut[:2])
 
 
 def _is_part_of_another(index: KnowledgeIndex, cut: Sequence[Token], place: int) -> bool:

@@ -17,7 +17,9 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import NamedTuple
 
+from cybersecqwen.cwe.identifiers import cve_ids
 from cybersecqwen.embedded import facts, situation
+from cybersecqwen.embedded.gazetteer import PROPER
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.lexicon import question_lexicon, read_lexicon
 from cybersecqwen.embedded.phrases import Match, Phrases, Token, tokens
@@ -31,15 +33,21 @@ _RETIRED = {"Deprecated", "Obsolete"}
 
 
 class Overview(NamedTuple):
-    """What is said, the entries that it is about, and the words of the question left unread."""
+    """What is said, the entries that it is about, and the words of the question left unread.
+
+    Where nothing is said, `unrecorded` is what no knowledge base records.
+    """
 
     sentences: list[str]
     positions: list[int]
     rest: tuple[str, ...] = ()
+    unrecorded: str = ""
 
 
 def overview(question: Question) -> Overview | None:
     """Answer a question about the knowledge bases as a whole; None for any other."""
+    if told := _of_a_cve(question):
+        return told
     subjects = (
         {question.index.entries[position].kind for position in subject.positions}
         for subject in question.subjects
@@ -102,6 +110,29 @@ _MEANING = {
 
 def _is_plural(cut: Sequence[Token], match: Match) -> bool:
     return cut[match.end - 1].word != cut[match.end - 1].base
+
+
+def _of_a_cve(question: Question) -> Overview | None:
+    """Name the groups, software and campaigns that are reported with a CVE."""
+    index, ids = question.index, cve_ids(question.text)
+    kinds = question.request.kinds & PROPER
+    if not ids or not (kinds or question.request.asked == "detection"):
+        return None
+    if any(subject.way == "id" for subject in question.subjects):
+        return None
+    if not kinds:
+        return Overview([], [], unrecorded="how the exploitation of a single CVE is detected")
+    sentences, found = [], []
+    for cve in ids:
+        word = index.word(cve)
+        with_it = index.related(word, "vulnerability", inverse=True) if word else []
+        actors = sorted((p for p in with_it if index.entries[p].kind in PROPER), key=index.label)
+        if actors:
+            names = facts.listed([index.label(p) for p in actors])
+            sentences.append(f"{cve} is reported with {names}.")
+            found += actors
+    unrecorded = "" if found else f"groups or software that exploit {facts.listed(ids)}"
+    return Overview(sentences, found, unrecorded=unrecorded)
 
 
 def _unread(question: Question, name: str) -> tuple[str, ...]:

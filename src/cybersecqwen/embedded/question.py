@@ -42,6 +42,10 @@ _OF_NAMES = frozenset(
 _SHORT = 2  # letters of a programming language that may be another word, such as "Go"
 _LONGEST = 2_000  # tokens of a question that count
 _CLAUSE = re.compile(r"[,;:?!](?=\s)|\.(?=\s)")
+# "according to CWE" asks for no weakness
+_ACCORDING = re.compile(
+    r",?\s*\b(?:according to|as per) (?:mitre(?:'s)? )?(?:att&ck|cwe|capec|mitre)\b", re.I
+)
 _AND = frozenset({"and", "plus", "und", "et", "y", "e", "en"})
 
 
@@ -123,9 +127,9 @@ def understand(index: KnowledgeIndex, text: str, *, before: Sequence[int] = ()) 
 
     Where it names none and points back, its subjects are the entries in `before`.
     """
-    text = without_courtesy(text)
+    text = _ACCORDING.sub("", without_courtesy(text))
     cut, _ = correct_spelling(index, tokens(text)[:_LONGEST])
-    names = _named(index, text, cut)
+    names = [name for name in _named(index, text, cut) if not _is_a_platform(index, cut, name)]
     taken = {
         place: {index.entries[p].kind for p in subject.positions}
         for subject in names
@@ -189,6 +193,19 @@ def _named(index: KnowledgeIndex, text: str, cut: Sequence[Token]) -> list[Subje
         and taken.isdisjoint(range(subject.start, subject.end))
     ]
     return sorted([*names, *more], key=lambda subject: subject.start)
+
+
+def _is_a_platform(index: KnowledgeIndex, cut: Sequence[Token], name: Subject) -> bool:
+    """Tell whether a technique's name is a platform: "techniques for network devices"."""
+    request = read_request(cut[name.start : name.end])
+    listed = read_request(cut)
+    return (
+        bool(request.platforms)
+        and name.way != "id"
+        and request.used >= {*range(name.end - name.start)}
+        and index.entries[name.positions[0]].kind == "technique"
+        and listed.asked in ("technique", "software", "platform")
+    )
 
 
 def _are_tactics(index: KnowledgeIndex, subjects: Sequence[Subject]) -> bool:

@@ -247,23 +247,15 @@ def _is_aside(question: Question, subject: Subject) -> bool:
 
 
 def _of_all(question: Question) -> Reply | None:
-    """Answer a question about the knowledge bases as a whole."""
-    told = overview(question)
+    """Rank entries, or answer a question about the knowledge bases as a whole."""
+    told = ranking(question) or overview(question)
     if not told:
         return None
-    question = replace(question, rest=told.rest)
-    return _reply(question, told.sentences, told.positions[:_SEVERAL], Basis("name"))
-
-
-def _ranked(question: Question) -> Reply | None:
-    """Answer a question for the most, the fewest, or what is alike."""
-    ranked = ranking(question)
-    if not ranked:
-        return None
-    if not ranked.positions:
-        return Reply(not_covered(f"nothing here records {ranked.sentences[0]}"))
+    if told.unrecorded:
+        return Reply(not_covered(f"nothing here records {told.unrecorded}"))
     way = max((s.way for s in question.subjects), key=linking.WAYS.index, default="name")
-    return _reply(question, ranked.sentences, ranked.positions[:_SEVERAL], Basis(way))
+    question = replace(question, rest=told.rest)
+    return _reply(question, told.sentences, told.positions[:_SEVERAL], Basis(way))
 
 
 def _unrecorded(question: Question) -> Reply | None:
@@ -367,7 +359,6 @@ def _reply(
 
 # The ways to answer a question, in the order in which they are tried.
 _WAYS: tuple[Callable[[Question], Reply | None], ...] = (
-    _ranked,
     _of_all,
     _compared,
     _unrecorded,

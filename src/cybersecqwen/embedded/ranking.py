@@ -19,6 +19,7 @@ from typing import NamedTuple
 from cybersecqwen.embedded import facts
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.lexicon import question_lexicon
+from cybersecqwen.embedded.overview import Overview
 from cybersecqwen.embedded.phrases import Match, Phrases
 from cybersecqwen.embedded.question import Question
 from cybersecqwen.embedded.statements import of_a_kind_of_software, paths, restricted
@@ -42,13 +43,6 @@ _BETWEEN = {
 }
 
 
-class Ranked(NamedTuple):
-    """What is said, the entries that it is about; without any it is why nothing is ranked."""
-
-    sentences: list[str]
-    positions: list[int]
-
-
 class _Asked(NamedTuple):
     """A ranking that is asked for: of which kind of entries, by which other, and which end."""
 
@@ -58,7 +52,7 @@ class _Asked(NamedTuple):
     how_often: bool = False  # "the most used", which says nothing of what is counted
 
 
-def ranking(question: Question) -> Ranked | None:
+def ranking(question: Question) -> Overview | None:
     """Answer a question that ranks entries; None for any other."""
     return next(filter(None, (way(question) for way in _WAYS)), None)
 
@@ -125,20 +119,23 @@ _RANKED = ("technique", "group", "software", "campaign", "mitigation", "tactic",
 _RANKED += ("attack pattern", "child", "platform")
 
 
-def _superlative(question: Question) -> Ranked | None:
+def _superlative(question: Question) -> Overview | None:
     """Name the entries of a kind that have the most, the fewest or none of another."""
     index, asked = question.index, _read(question)
     unread = _unread(question)
     if asked is None or question.request.yes_no or len(unread) >= _DESCRIBING:
         return None
     subjects = [s for s in question.subjects if index.entries[s.positions[0]].kind != "tactic"]
-    if subjects and (asked.how_often or len(subjects) > 1):
-        return Ranked(["how often something is used"], []) if asked.how_often else None
+    if len(subjects) > 1 and not asked.how_often:
+        return None
+    if subjects and asked.how_often:
+        return Overview([], [], unrecorded="how often something is used")
     candidates = _candidates(question, asked.kind, [s.positions[0] for s in subjects])
     counts = {p: _targets(question, asked.by, p) for p in candidates}
     counted = {p: len(targets) for p, targets in counts.items() if targets is not None}
     if not counted or unread:
-        return Ranked([f"how common {facts.a(asked.kind)} is, or a ranking of that kind"], [])
+        what = f"how common {facts.a(asked.kind)} is, or a ranking of that kind"
+        return Overview([], [], unrecorded=what)
     if asked.extent in _EXACTLY:
         return _exactly(index, asked, counted, candidates)
     return _ends(index, asked, counted)
@@ -184,7 +181,7 @@ def _says(index: KnowledgeIndex, by: str, position: int) -> str:
     return paths(index, by, position)[0][1].partition(" the ")[0]
 
 
-def _ends(index: KnowledgeIndex, asked: _Asked, counted: dict[int, int]) -> Ranked:
+def _ends(index: KnowledgeIndex, asked: _Asked, counted: dict[int, int]) -> Overview:
     """Name the entry with the most or the fewest, and the next."""
     sign = -1 if asked.extent == "most" else 1
     order = sorted(counted, key=lambda p: (sign * counted[p], index.label(p)))
@@ -194,14 +191,14 @@ def _ends(index: KnowledgeIndex, asked: _Asked, counted: dict[int, int]) -> Rank
     names = facts.listed([index.label(p) for p in first])
     if len(first) > _NEXT:
         text = f"{len(first)} {_noun(asked.kind)} have the {asked.extent} {noun}, {best}: {names}."
-        return Ranked([text], first)
+        return Overview([text], first)
     verb = _says(index, asked.by, order[0])
     verb = {"uses": "use", "mitigates": "mitigate"}.get(verb, verb) if len(first) > 1 else verb
     sentences = [f"{names} {verb} the {asked.extent} {noun}: {best}."]
     nexts = [f"{index.label(p)} ({counted[p]})" for p in order[len(first) : len(first) + _NEXT]]
     if nexts:
         sentences.append(f"Next {'comes' if len(nexts) == 1 else 'come'} {facts.listed(nexts)}.")
-    return Ranked([*sentences, _CAVEAT], order[: len(first) + _NEXT])
+    return Overview([*sentences, _CAVEAT], order[: len(first) + _NEXT])
 
 
 _CAVEAT = "This counts what the knowledge base records, not how often it happens."
@@ -209,7 +206,7 @@ _CAVEAT = "This counts what the knowledge base records, not how often it happens
 
 def _exactly(
     index: KnowledgeIndex, asked: _Asked, counted: dict[int, int], candidates: Sequence[int]
-) -> Ranked:
+) -> Overview:
     """Name the entries of which no other, or exactly one, is recorded."""
     wanted = _EXACTLY[asked.extent]
     found = sorted((p for p in candidates if counted.get(p) == wanted), key=index.label)
@@ -218,7 +215,7 @@ def _exactly(
     number = "no" if wanted == 0 else "exactly one"
     names = facts.listed([index.label(p) for p in found])
     counts = f"{len(found)} {_noun(asked.kind, count=len(found))}"
-    return Ranked(
+    return Overview(
         [f"{base} records {number} {noun} for {counts}{': ' if names else ''}{names}."], found
     )
 
@@ -232,7 +229,7 @@ def _noun(asked: str, kind: str = "", count: int = 0) -> str:
     return facts.plural(asked, count)
 
 
-def _more_of_two(question: Question) -> Ranked | None:
+def _more_of_two(question: Question) -> Overview | None:
     """Say which of two entries has more of something."""
     index, pair = question.index, [s.positions[0] for s in question.subjects]
     if len(pair) != 2 or not question.words & {"more", "most", "fewer", "fewest", "less", "least"}:
@@ -248,18 +245,18 @@ def _more_of_two(question: Question) -> Ranked | None:
     (more, high), (less, low) = each
     noun = _noun(by, index.entries[more].kind)
     if high == low:
-        return Ranked(
+        return Overview(
             [f"{facts.listed([index.label(p) for p in pair])} have {high} {noun} each."], pair
         )
     verb = _says(index, by, more)
     text = f"{index.label(more)} {verb} more {noun}: {high}, against {low} of {index.label(less)}."
-    return Ranked([text], [more, less])
+    return Overview([text], [more, less])
 
 
 _COMPARING = {"more", "most", "fewer", "fewest", "less", "least", "different"}
 
 
-def _alike(question: Question) -> Ranked | None:
+def _alike(question: Question) -> Overview | None:
     """Name the entries that have most in common with another: "groups that share tools with X"."""
     index, request = question.index, question.request
     if len(question.subjects) != 1 or not question.words & _SHARING:
@@ -281,10 +278,10 @@ def _alike(question: Question) -> Ranked | None:
     noun = facts.plural(by)
     label = index.label(subject)
     if not order:
-        return Ranked([f"No other {own} on record shares {noun} with {label}."], [subject])
+        return Overview([f"No other {own} on record shares {noun} with {label}."], [subject])
     names = facts.listed([f"{index.label(p)} ({shared[p]})" for p in order[:_MOST_NAMED]])
     owns = facts.plural(own, len(order))
-    return Ranked(
+    return Overview(
         [
             f"Of {label}'s {len(held)} {facts.plural(by, len(held))}, most are shared by {names}.",
             f"In all, {len(order)} other {owns} on record share one or more.",
@@ -306,4 +303,4 @@ _SHARING = {
 }
 _SHARING |= {"overlapping", "resemble", "resembles", "common"}
 
-_WAYS: tuple[Callable[[Question], Ranked | None], ...] = (_alike, _more_of_two, _superlative)
+_WAYS: tuple[Callable[[Question], Overview | None], ...] = (_alike, _more_of_two, _superlative)

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from functools import cache
 
-from cybersecqwen.embedded import facts
+from cybersecqwen.embedded import facts, situation
 from cybersecqwen.embedded.gazetteer import PROPER
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.lexicon import question_lexicon
 from cybersecqwen.embedded.phrases import Phrases
 from cybersecqwen.embedded.question import Question
-from cybersecqwen.embedded.statements import restricted
+from cybersecqwen.embedded.statements import paths, restricted
 
 # How the relations read by which an entry has a value.
 _SAYS = {"platform": "runs on", "tactic": "serves", "language": "occurs in"}
@@ -30,7 +30,7 @@ def whether(question: Question) -> list[str]:
         one, other = question.names
         return [f"Yes: {one.said} and {other.said} are both {index.label(one.positions[0])}."]
     entries = [s.positions[0] for s in question.subjects]
-    if len(entries) == 1 and (said := _is_a(question, entries[0])):
+    if len(entries) == 1 and (said := _is_a(question, entries[0]) or _is_known(question)):
         return said
     if weak := [p for p in entries if index.entries[p].kind == "weakness" and question.languages]:
         entries = weak  # "Python" is no technique there
@@ -64,6 +64,30 @@ def _is_a(question: Question, position: int) -> list[str]:
     return [first, index.definition(position)]
 
 
+def _is_known(question: Question) -> list[str]:
+    """Say that an entry is there: "is Silent Chollima in ATT&CK?"."""
+    index, subject = question.index, question.subjects[0]
+    position = subject.positions[0]
+    beside = _beside().find(question.cut, set(range(subject.start, subject.end)))
+    read = {place for match in beside for place in range(match.start, match.end)}
+    known = any(match.value == "known" for match in beside)
+    if paths(index, question.request.asked, position):
+        return []  # "is there a technique for CAPEC-66" asks for that
+    if not known or len(read) + subject.end - subject.start < len(question.cut):
+        return []
+    label, base = index.label(position), facts.base(index.entries[position].entry_id)
+    named = subject.said.lower() not in label.lower()
+    return [
+        f"Yes: {f'{subject.said} is ' if named else ''}{label} in {base}.",
+        index.definition(position),
+    ]
+
+
+@cache
+def _beside() -> Phrases:
+    return Phrases(question_lexicon()["known"])
+
+
 _BEING = {"is", "are", "was", "were", "whether", "isn"}
 
 
@@ -84,6 +108,8 @@ def _has(question: Question, position: int) -> list[str]:
         "tactic": question.tactics,
         "language": set(question.languages),
     }
+    if said := _in_matrix(question, position):
+        return said
     for relation, wanted in asked.items():
         held = [_name(index, target) for target in index.related(position, relation)]
         if not wanted or not held:
@@ -98,6 +124,28 @@ def _has(question: Question, position: int) -> list[str]:
         return [f"No: {says} {facts.listed(held)}, not {facts.listed(sorted(wanted))}."]
     return []
 
+
+def _in_matrix(question: Question, position: int) -> list[str]:
+    """Say whether a technique is in the matrix of enterprises, mobile devices or ICS."""
+    index, entry = question.index, question.index.entries[position]
+    wanted = [domain for domain in _MATRICES if domain in question.words]
+    if entry.kind != "technique" or len(wanted) != 1:
+        return []
+    own = situation.domain(index, position) or "enterprise"
+    if own == wanted[0]:
+        return [f"Yes: {index.label(position)} is in the matrix for {_MATRICES[own]}."]
+    like = [
+        index.label(p)
+        for p, other in enumerate(index.entries)
+        if (other.kind, other.name) == (entry.kind, entry.name)
+        and (situation.domain(index, p) or "enterprise") == wanted[0]
+    ]
+    there = f"; there it is {facts.listed(like)}" if like else ""
+    matrices = f"{_MATRICES[own]}, not {_MATRICES[wanted[0]]}"
+    return [f"No: {index.label(position)} is in the matrix for {matrices}{there}."]
+
+
+_MATRICES = {"enterprise": "Enterprise", "mobile": "Mobile", "ics": "ICS"}
 
 _ANY = {"Not Language-Specific"}
 

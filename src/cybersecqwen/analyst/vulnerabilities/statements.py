@@ -8,6 +8,7 @@ A sentence that answers yes or no begins with it. The wording is our own.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
@@ -275,9 +276,11 @@ def _dates(facts: CveFacts, _: CveQuestion) -> Sentence:
     return Sentence(f"{facts.label} was published on {record.published}{modified}{listed_by}.")
 
 
-def _assigner(facts: CveFacts, _: CveQuestion) -> Sentence:
+def _assigner(facts: CveFacts, question: CveQuestion) -> Sentence:
     if facts.record and facts.record.assigner:
-        return Sentence(f"{facts.label} was assigned by {facts.record.assigner}.")
+        found = re.search(r"\b(?:found|report|discover)", question.text, re.IGNORECASE)
+        first = f"Who found {facts.label} is not recorded. It" if found else facts.label
+        return Sentence(f"{first} was assigned by {facts.record.assigner}.")
     return Sentence(f"The record of {facts.label} does not say who assigned it.", known=False)
 
 
