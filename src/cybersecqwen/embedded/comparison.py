@@ -14,7 +14,7 @@ from cybersecqwen.embedded import facts, refusal, situation
 from cybersecqwen.embedded.gazetteer import PROPER
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.question import Question
-from cybersecqwen.embedded.statements import is_narrower, paths, rather
+from cybersecqwen.embedded.statements import is_narrower, paths, rather, restricted
 from cybersecqwen.embedded.whether import whether
 
 _TWO = 2  # entries that are compared
@@ -39,6 +39,7 @@ def _which_of(question: Question) -> list[str]:
         return []
     wanted = question.tactics | set(question.request.platforms)
     if wanted:
+        entries = [p for p in entries if index.related(p, "platform") or index.related(p, "tactic")]
         held = {p: {*index.related(p, "platform"), *index.related(p, "tactic")} for p in entries}
         names = {p: {index.label(t).removeprefix(_id(index, t)) for t in held[p]} for p in entries}
         kept = [index.label(p) for p in entries if wanted <= names[p]]
@@ -173,15 +174,19 @@ def _common(question: Question) -> list[str]:
     if not joined or "tactic" in {index.entries[p].kind for p in pair}:
         return []
     for asked in dict.fromkeys((request.asked, "technique", "software", "group", "mitigation")):
-        each = [_reached(index, asked, p) for p in pair]
-        if not all(each):
+        each = [restricted(question, p, _reached(index, asked, p)) for p in pair]
+        about = f"{each[0][1]}, " if each[0][1] else ""
+        if not all(kept for kept, _ in each):
             continue
-        shared = sorted(set(each[0]) & set(each[1]), key=index.label)
+        shared = sorted(set(each[0][0]) & set(each[1][0]), key=index.label)
         names = facts.listed([index.label(p) for p in pair])
         if shared:
             targets = facts.listed([index.label(t) for t in shared])
-            count = f"{len(shared)} {facts.plural(asked, len(shared))}"
-            return [f"{names} have {count} in common: {targets}."]
+            words = any(t >= len(index.entries) for t in shared)
+            noun = facts.plural(asked, len(shared))
+            count = f"{len(shared)} {noun}" if words else facts.counted(index, shared)
+            about = about[:1].upper() + about[1:]
+            return [f"{about}{names} have {count} in common: {targets}."]
         if asked == request.asked:
             return [f"{names} have no {facts.plural(asked)} in common on record."]
     return []
@@ -197,7 +202,11 @@ def _without(question: Question) -> list[str]:
     index, (one, other), asked = question.index, _pair(question), question.request.asked
     before, after = (subject.start for subject in question.subjects[:2])
     words = {token.word for token in question.cut[before:after]}
-    denied = words & _DENYING or "not" in {token.word for token in question.cut[after + 1 :]}
+    denied = words & _DENYING or {token.word for token in question.cut[after + 1 :]} & {
+        "not",
+        "t",
+        "never",
+    }
     if question.request.yes_no or asked not in _SHARED or not denied:
         return []
     held = set(_reached(index, asked, other))
@@ -259,7 +268,10 @@ _ABOVE = {"parent", "parents", "broader", "general", "umbrella", "superclass", "
 
 def _verb(question: Question) -> str:
     kinds = [question.index.entries[p].kind for p in _pair(question)]
-    if kinds[0] in ("group", "campaign", "malware", "tool") and kinds[1] != "group":
+    if kinds[0] in ("group", "campaign", "malware", "tool") and kinds[1] not in (
+        "group",
+        "campaign",
+    ):
         return "uses"
     return "is a part of" if question.request.asked in ("parent", "child") else "relates to"
 

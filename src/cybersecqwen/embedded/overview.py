@@ -223,7 +223,16 @@ def _in_force(question: Question) -> list[int]:
         if entry.kind in kinds
         and _RETIRED.isdisjoint(index.label(t) for t in index.related(position, "status"))
     ]
+    named = [domain for domain, name in _DOMAINS.items() if name.lower() in question.words]
+    if named and asked in ("technique", "child", "tactic", "mitigation"):
+        positions = [p for p in positions if named[0] in _domains(index, p)]
     return sorted(of_a_kind_of_software(question, positions)[0], key=index.label)
+
+
+def _domains(index: KnowledgeIndex, position: int) -> set[str]:
+    """Return the domains of a technique or tactic, or of what a mitigation is against."""
+    against = index.related(position, "mitigates")
+    return {situation.domain(index, p) for p in against or [position]}
 
 
 def _counted(question: Question, positions: Sequence[int]) -> str:
@@ -243,6 +252,8 @@ def _by_domain(index: KnowledgeIndex, positions: Sequence[int]) -> str:
     each = []
     for domain, name in _DOMAINS.items():
         own = [p for p in positions if situation.domain(index, p) == domain]
+        if not own:
+            continue
         parts = sum("." in index.entries[p].entry_id for p in own)
         below = f" and {parts} sub-techniques" if parts else ""
         each.append(f"{facts.counted(index, own[parts:])}{below} for {name}")
@@ -344,7 +355,12 @@ def _all(question: Question) -> Overview | None:
     """List all entries of a kind: "list all campaigns"."""
     index, request = question.index, question.request
     whole = _meant(question, "whole")
-    if "all" not in whole or not request.certain or request.tactics or request.platforms:
+    if (
+        not (whole & {"all", "domain"})
+        or not request.certain
+        or request.tactics
+        or request.platforms
+    ):
         return None
     positions = _in_force(question)
     if not positions:

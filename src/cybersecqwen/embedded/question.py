@@ -139,7 +139,9 @@ def understand(index: KnowledgeIndex, text: str, *, before: Sequence[int] = ()) 
     subjects = linking.distinct(names)
     rest = linking.content_terms(cut, {*taken, *request.used})
     if before and _points_back(cut, rest) and _are_tactics(index, subjects):
-        subjects = [*subjects, Subject("it", tuple(before), "name")]
+        subjects = [*subjects, *_meant_by(cut, before)]
+    elif before and _compares_with_it(cut, subjects, request):
+        subjects = sorted([*_meant_by(cut, before), *subjects], key=lambda one: one.start)
     general = not subjects and len(rest) < _FEW and not request.count
     if general and (other := linking.meant_otherwise(index, cut)):
         subjects = [other]
@@ -173,8 +175,18 @@ def _parts(
         defined = bool(own) and bool(clause) and clause[0].word in ("what", "who", "explain")
         if (request.asking or defined) and len(rest) < _FEW and not request.yes_no:
             parts.append(request.asked)
+    if _asks_what_it_does(cut, taken):
+        parts = ["definition", "technique"]
     several = tuple(dict.fromkeys(parts))
     return several if len(several) > 1 else ()
+
+
+def _asks_what_it_does(cut: Sequence[Token], taken: Mapping[int, Collection[str]]) -> bool:
+    """Tell "what can Emotet do?", which asks for more than what it is."""
+    words = [token.word for token in cut]
+    opens = words[:1] == ["what"] and words[1:2] in (["can"], ["does"], ["do"], ["could"])
+    kinds = {kind for kinds in taken.values() for kind in kinds}
+    return opens and words[-1] == "do" and bool(kinds & PROPER)
 
 
 def _named(index: KnowledgeIndex, text: str, cut: Sequence[Token]) -> list[Subject]:
@@ -224,6 +236,28 @@ def _of_a_tactic(question: Question) -> Request:
 
 def _points_back(cut: Sequence[Token], rest: Sequence[str]) -> bool:
     return not rest or any(token.word in refusal.back_words() for token in cut)
+
+
+def _meant_by(cut: Sequence[Token], before: Sequence[int]) -> list[Subject]:
+    """Return what "it" means: of two entries each, of more the first of which something is told."""
+    place = next((i for i, token in enumerate(cut) if token.word in _PRONOUNS), -1)
+    start, end = (place, place + 1) if place >= 0 else (0, 0)
+    each = [(position,) for position in before] if len(before) == _PAIR else [tuple(before)]
+    return [Subject("it", positions, "name", start, end) for positions in each]
+
+
+def _compares_with_it(cut: Sequence[Token], subjects: Sequence[Subject], request: Request) -> bool:
+    """Tell "do they use PowerShell?": a pronoun and a name, of which neither is the other."""
+    place = next((i for i, token in enumerate(cut) if token.word in _PRONOUNS), -1)
+    if place < 0 or len(subjects) != 1:
+        return False
+    first = place < subjects[0].start
+    relates = request.yes_no or request.asked == "difference" or cut[0].word == "which"
+    return relates and (first or request.yes_no)
+
+
+_PRONOUNS = frozenset({"it", "they", "them", "these", "those", "he", "she", "both"})
+_PAIR = 2
 
 
 def without_courtesy(text: str) -> str:

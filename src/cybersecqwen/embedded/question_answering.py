@@ -19,7 +19,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 from cybersecqwen.embedded import comparison, facts, linking, refusal, situation, statements
 from cybersecqwen.embedded.confidence import UNKNOWN, Basis, confidence
@@ -37,6 +36,7 @@ NOT_COVERED = "not covered"
 _PAIR = 2  # entries that a part of a name may mean, of which both are answered
 _SEVERAL = 3  # entries that one answer speaks of
 _DESCRIBING = 2  # words that tell, from which a question describes something
+_TELLING = 4  # the same, beside a mitigation by another name, such as "MFA"
 _TALE = 6  # the same, from which it is hardly anything but a description
 _NEAR = 0.6  # of the best score, from which another entry is named too
 _MUCH = 2.5  # times what a name weighs, from which the rest of a question counts more
@@ -131,7 +131,8 @@ def _of_subjects(question: Question) -> Reply | None:
     told = _joined(question) or next(filter(None, served), None)
     if told:
         return told
-    if request.certain and any(map(partial(_is_aside, question), question.subjects)):
+    aside = [_is_aside(question, subject) for subject in question.subjects]
+    if all(aside) or (request.certain and any(aside)):
         return None
     return _nothing_recorded(question) or (None if request.certain else _of_mention(question))
 
@@ -200,6 +201,10 @@ def _served(question: Question, asked: str) -> Reply | None:
                 break
     # A tactic beside another subject restricts what is said of that.
     found = [one for one in found if index.entries[one[2]].kind != "tactic"] or found
+    # So does a campaign beside its group.
+    campaigns = [one for one in found if index.entries[one[2]].kind == "campaign"]
+    if {index.entries[one[2]].kind for one in found} == {"group", "campaign"}:
+        found = campaigns
     if not found:
         return None
     least = min(hops for hops, *_ in found)
@@ -235,6 +240,8 @@ def _nothing_recorded(question: Question) -> Reply | None:
 def _is_aside(question: Question, subject: Subject) -> bool:
     """Tell whether a question says much more than a name that it mentions by the way."""
     index, asked = question.index, question.request.asked
+    if index.entries[subject.positions[0]].kind == "mitigation" and subject.way == "alias":
+        return not question.request.certain and len(question.rest) >= _TELLING
     if subject.way == "id" or not subject.end or asked not in _DESCRIBING_ASKS:
         return False
     kinds = {index.entries[position].kind for position in subject.positions}

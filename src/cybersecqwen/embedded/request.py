@@ -24,6 +24,7 @@ from cybersecqwen.embedded.phrases import Match, Phrases, Token, tokens
 _PLAIN = ("vague", "signs", "off_topic")
 _NEAR = 3  # tokens between "which" and what it asks for
 _BOOST = 1.0
+_AGAINST = frozenset({"in", "against", "attack", "attacked", "hit", "hack", "hacked"})
 _LONG_WORD = 6  # letters of a word that may stand for one that is misspelled
 
 
@@ -181,7 +182,14 @@ def _is_of_groups(country: Match, cut: Sequence[Token], cues: Sequence[Match]) -
     behind = range(country.end, country.end + _NEAR)
     before = cut[country.start - 1].word if country.start else ""
     named = any(cue.value == "group" and cue.start in behind for cue in cues)
-    return named or before in ("from", "of", "to")
+    attacked = any(cue.value == "target" for cue in cues) or before in _AGAINST
+    last = country.end == len(cut) and any(cue.value == "group" for cue in cues)
+    return (
+        named
+        or before in ("from", "of", "to")
+        or (last and not attacked)
+        or (_is_yes_no(cut) and not attacked)
+    )
 
 
 def _apposition(cue: Match, taken: Mapping[int, Collection[str]]) -> bool:

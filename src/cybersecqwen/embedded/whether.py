@@ -7,6 +7,7 @@ answer_question(index, "Does APT28 do lateral movement?")
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 
 from cybersecqwen.embedded import facts, situation
@@ -30,6 +31,8 @@ def whether(question: Question) -> list[str]:
         one, other = question.names
         return [f"Yes: {one.said} and {other.said} are both {index.label(one.positions[0])}."]
     entries = [s.positions[0] for s in question.subjects]
+    if said := _is_from(question, entries):
+        return said
     if len(entries) == 1 and (said := _is_a(question, entries[0]) or _is_known(question)):
         return said
     if weak := [p for p in entries if index.entries[p].kind == "weakness" and question.languages]:
@@ -62,6 +65,22 @@ def _is_a(question: Question, position: int) -> list[str]:
     else:
         first = f"{is_it}." if len({*meant}) > 1 else f"Yes: {is_it}."
     return [first, index.definition(position)]
+
+
+def _is_from(question: Question, groups: Sequence[int]) -> list[str]:
+    """Say whether groups are linked to a country: "is APT29 Chinese?"."""
+    index, wanted = question.index, {*question.request.countries}
+    if not wanted or any(index.entries[p].kind != "group" for p in groups):
+        return []
+    held = {p: [index.label(t) for t in index.related(p, "country")] for p in groups}
+    yes = all(wanted & {*countries} for countries in held.values())
+    sentences = [
+        f"{index.label(p)} is linked to {facts.listed(countries)}."
+        if countries
+        else f"No country is recorded for {index.label(p)}."
+        for p, countries in held.items()
+    ]
+    return [f"{'Yes' if yes else 'No'}: {sentences[0]}", *sentences[1:]]
 
 
 def _is_known(question: Question) -> list[str]:
@@ -111,7 +130,9 @@ def _has(question: Question, position: int) -> list[str]:
     if said := _in_matrix(question, position):
         return said
     for relation, wanted in asked.items():
-        held = [_name(index, target) for target in index.related(position, relation)]
+        targets = index.related(position, relation)
+        targets = targets or facts.follow(index, position, f">analytic >{relation}")
+        held = [_name(index, target) for target in targets]
         if not wanted or not held:
             continue
         says, yes = f"{label} {_SAYS[relation]}", sorted(wanted & set(held))
