@@ -154,11 +154,14 @@ def _unordered(index: KnowledgeIndex, cut: Sequence[Token]) -> Iterator[Subject]
 def _subject(index: KnowledgeIndex, run: Sequence[Token], entries: Ways, start: int) -> Subject:
     said = " ".join(token.text for token in run)
     written = gazetteer(index).written
+    # What has the name itself, such as the tool Tor, comes before the technique that is called so.
+    proper = any(w == "name" and index.entries[p].kind in PROPER for p, w in entries.items())
 
-    def rank(position: int) -> tuple[bool, int, int]:
+    def rank(position: int) -> tuple[bool, bool, int, int]:
         as_written = said.lower() in written[position]
         kind = index.entries[position].kind
-        return not as_written, (*_ORDER, kind).index(kind), position  # one of no order comes last
+        order = (*_ORDER, kind).index(kind)  # one of no order comes last
+        return not as_written, proper and entries[position] == "alias", order, position
 
     way = min(entries.values(), key=WAYS.index)
     return Subject(said, tuple(sorted(entries, key=rank)), way, start, start + len(run))
@@ -184,7 +187,8 @@ def _is_name(
         return False  # proper names have no other forms
     others = {other.base for other in cut if other.word not in _FRAMING} - known_words()
     alone = len(cut) == 1 or (others <= {token.base} and not kinds <= PROPER)
-    return alone or _is_shouted(cut, place) or _is_no_everyday_word(index, cut, place, text)
+    written = _is_shouted(cut, place) or (kinds <= PROPER and _is_written_as_name(cut, place))
+    return alone or written or _is_no_everyday_word(index, cut, place, text)
 
 
 def _is_verb_of(token: Token, names: Iterable[str]) -> bool:
@@ -214,6 +218,12 @@ def _is_shouted(cut: Sequence[Token], place: int) -> bool:
     """Tell whether a word alone is in capitals, as some vendors write the names they give."""
     text = cut[place].text
     return text.isupper() and len(text) > _SHORT and not all(t.text.isupper() for t in cut[:2])
+
+
+def _is_written_as_name(cut: Sequence[Token], place: int) -> bool:
+    """Tell whether a word has a capital in a sentence of which most words have none."""
+    capitals = sum(token.text[0].isupper() for token in cut[1:])
+    return place > 0 and cut[place].text[0].isupper() and capitals <= len(cut) / 2
 
 
 def _is_part_of_another(index: KnowledgeIndex, cut: Sequence[Token], place: int) -> bool:

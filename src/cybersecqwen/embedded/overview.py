@@ -164,6 +164,8 @@ def _of_value(question: Question) -> Overview | None:
         return None
     for name, way in question_lexicon()["values"].items():
         asked = next((asked for asked in way["asked"] if asked in wanted), "")
+        if "by" in way and request.asked in ("software", "technique"):
+            asked = request.asked
         if name == "programming":
             values, own = question.languages, {t.stem for t in tokens(" ".join(question.languages))}
             rest = tuple(term for term in question.rest if term not in own)
@@ -188,14 +190,19 @@ def _having(
     index, relation = question.index, way["relation"]
     word = index.word(value)
     targets = facts.follow(index, word, f"<{relation}:{','.join(kinds)}") if word else []
+    says = way["says"]
+    if "by" in way and word and set(kinds).isdisjoint(way["kinds"]):  # what groups of a country use
+        targets = facts.follow(index, word, f"<{relation}:group >uses:{','.join(kinds)}")
+        says = way["by"]
     targets.sort(key=lambda target: len(index.related(target, relation)))
     kept, about = restricted(question, word or 0, targets)
+    kept, _ = of_a_kind_of_software(question, kept)
     if not kept:
         return None
-    says = " ".join(filter(None, (about, way["says"].format(value))))
+    said = " ".join(filter(None, (about, says.format(value))))
     names = facts.listed([index.label(position) for position in kept])
     base = facts.base(index.entries[kept[0]].entry_id)
-    return Overview([f"{base} has {facts.counted(index, kept)} {says}: {names}."], kept)
+    return Overview([f"{base} has {facts.counted(index, kept)} {said}: {names}."], kept)
 
 
 def _count(question: Question) -> Overview | None:

@@ -143,6 +143,7 @@ def understand(index: KnowledgeIndex, text: str, *, before: Sequence[int] = ()) 
     elif before and _compares_with_it(cut, subjects, request):
         subjects = sorted([*_meant_by(cut, before), *subjects], key=lambda one: one.start)
     general = not subjects and len(rest) < _FEW and not request.count
+    general = general and not request.countries  # "which ransomware do Russian groups use"
     if general and (other := linking.meant_otherwise(index, cut)):
         subjects = [other]
         taken.update({place: set() for place in range(other.start, other.end)})

@@ -24,6 +24,8 @@ from cybersecqwen.embedded.phrases import Match, Phrases, Token, tokens
 _PLAIN = ("vague", "signs", "off_topic")
 _NEAR = 3  # tokens between "which" and what it asks for
 _BOOST = 1.0
+_ACTING = frozenset({"adversary", "attacker", "actor", "intruder", "hacker"})
+_RELATING = frozenset({"that", "who", "which", "with", "using", "known", "from", "of", "behind"})
 _AGAINST = frozenset({"in", "against", "attack", "attacked", "hit", "hack", "hacked"})
 _LONG_WORD = 6  # letters of a word that may stand for one that is misspelled
 
@@ -168,10 +170,15 @@ def _weights(
         weight = asked[cue.value]["weight"] + boost
         if how and cue.value in ("group", "software") and not boost:
             continue  # who acts in a question of how they do
+        acts = cut[0].base in _ACTING and cut[1:2] and cut[1].word not in _RELATING
+        if cue.value == "group" and cue.start == 0 and acts:
+            continue  # "adversary reads cookies" tells what was done
         if cue.value == "weakness" and cue.end == len(cut):
             weight += _BOOST  # "… cwe?"
         weights[cue.value] = max(weight, weights.get(cue.value, 0.0))
         reached = cue.end
+    if how and cut[-1].word in ("work", "works"):
+        weights.pop("technique", None)  # "how does it work" asks what it is
     if {"technique", "attack pattern"} & weights.keys():
         weights.pop("usage", None)  # a weakness is mapped to these too
     return weights

@@ -123,7 +123,9 @@ def _followed(question: Question, asked: str, position: int) -> list[str]:
         else:
             continue
         if question.request.count and kept and not sentences:
-            sentences.append(facts.how_many(index, kept))
+            parts = asked == "child" and index.entries[position].kind == "technique"
+            counted = facts.how_many(index, kept)
+            sentences.append(counted.replace(" tech", " sub-tech") if parts else counted)
         sentences.append(text[0].upper() + text[1:])
         tools = [t for t in every if t not in kept] if kind == "malware" else []
         if tools:  # which some count as malware too
