@@ -137,6 +137,11 @@ def correct_spelling(index: KnowledgeIndex, cut: Sequence[Token]) -> tuple[list[
         if len(token.word) >= _LEAST and token.word.isalpha() and is_unknown(index, token)
     ]
     places: set[int] = set()
+    for place, token in enumerate(cut):
+        doubled = _SINGLE.sub(r"\1\1\2", token.word)
+        if doubled != token.word and _is_doubled(gazetteer(index), token.word, doubled):
+            words[place] = tokens(doubled)[0]
+            places.add(place)
     for place in unknown if len(unknown) <= _MOST else []:
         word = _nearest(gazetteer(index), cut[place].word)
         if word:
@@ -144,6 +149,14 @@ def correct_spelling(index: KnowledgeIndex, cut: Sequence[Token]) -> tuple[list[
             words[place] = tokens(shown)[0]
             places.add(place)
     return words, places
+
+
+_SINGLE = re.compile(r"([bdgmnprt])(ing|ed|er|ers)$")  # "keyloging"
+
+
+def _is_doubled(names: Gazetteer, word: str, doubled: str) -> bool:
+    """Tell whether a word is a name's with a letter that should be there twice."""
+    return word not in names.words and doubled in names.words and len(word) >= _LEAST
 
 
 @lru_cache(maxsize=4096)  # a question is looked through more than once

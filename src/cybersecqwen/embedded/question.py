@@ -64,6 +64,7 @@ class Question:
     rest: tuple[str, ...] = ()
     names: tuple[Subject, ...] = ()  # all, also where two name one entry
     parts: tuple[str, ...] = ()  # what is asked for, where that is several things
+    excluded: frozenset[int] = frozenset()  # entries that are not to be named
 
     @property
     def words(self) -> set[str]:
@@ -137,6 +138,10 @@ def understand(index: KnowledgeIndex, text: str, *, before: Sequence[int] = ()) 
     }
     request = read_request(cut, taken, text=text)
     subjects = linking.distinct(names)
+    if not request.yes_no and request.asked not in ("parent", "child", "difference"):
+        subjects = _most_specific(index, subjects)
+    excluded = [one for one in subjects if _is_excluded(index, cut, one, request)]
+    subjects = [one for one in subjects if one not in excluded]
     rest = linking.content_terms(cut, {*taken, *request.used})
     if before and _points_back(cut, rest) and _are_tactics(index, subjects):
         subjects = [*subjects, *_meant_by(cut, before)]
@@ -152,7 +157,15 @@ def understand(index: KnowledgeIndex, text: str, *, before: Sequence[int] = ()) 
         rest = linking.content_terms(cut, {*taken, *request.used})
     parts = _parts(text, cut, taken)
     question = Question(
-        index, text, cut, tuple(subjects), request, tuple(rest), tuple(names), parts
+        index,
+        text,
+        cut,
+        tuple(subjects),
+        request,
+        tuple(rest),
+        tuple(names),
+        parts,
+        frozenset(position for one in excluded for position in one.positions),
     )
     return replace(question, request=_of_a_tactic(question))
 
@@ -206,6 +219,23 @@ def _named(index: KnowledgeIndex, text: str, cut: Sequence[Token]) -> list[Subje
         and taken.isdisjoint(range(subject.start, subject.end))
     ]
     return sorted([*names, *more], key=lambda subject: subject.start)
+
+
+def _is_excluded(
+    index: KnowledgeIndex, cut: Sequence[Token], subject: Subject, request: Request
+) -> bool:
+    """Tell whether others of its kind are asked for: "which groups besides APT29"."""
+    before = [token.word for token in cut[max(0, subject.start - 2) : subject.start]]
+    out = before[-1:] in (["besides"], ["except"], ["excluding"], ["beside"])
+    out = out or before in (["other", "than"], ["apart", "from"], ["aside", "from"])
+    return out and index.entries[subject.positions[0]].kind in request.kinds
+
+
+def _most_specific(index: KnowledgeIndex, subjects: list[Subject]) -> list[Subject]:
+    """Leave out what only says of what kind an id is: "phishing by attachment (T1566.001)"."""
+    ids = [s.positions[0] for s in subjects if s.way == "id"]
+    wholes = {whole for p in ids for whole in index.related(p, "part of")}
+    return [s for s in subjects if s.way == "id" or s.positions[0] not in wholes]
 
 
 def _is_a_platform(index: KnowledgeIndex, cut: Sequence[Token], name: Subject) -> bool:

@@ -127,12 +127,16 @@ def read_request(
     """
     words = _words()
     found = words.asked.find(cut, taken)
-    cues = [cue for cue in found if not _apposition(cue, taken)]
+    tactics = words.tactics.find(cut, taken)
+    cues = [
+        cue
+        for cue in found
+        if not _apposition(cue, taken) and not any(_holds(tactic, cue) for tactic in tactics)
+    ]
     weights = _weights(cues, cut, words.asked.contained(text))
     ranked = sorted(weights, key=lambda asked: -weights[asked])
     both, count = "common" in ranked, "count" in ranked
     ranked = [asked for asked in ranked if asked not in ("common", "count")]
-    tactics = words.tactics.find(cut, taken)
     platforms = words.platforms.find(cut, taken)
     countries = [one for one in words.countries.find(cut, taken) if _is_of_groups(one, cut, cues)]
     asking = [cue for cue in cues if ranked and cue.value == ranked[0]]
@@ -182,6 +186,12 @@ def _weights(
     if {"technique", "attack pattern"} & weights.keys():
         weights.pop("usage", None)  # a weakness is mapped to these too
     return weights
+
+
+def _holds(phrase: Match, cue: Match) -> bool:
+    """Tell whether a word is only part of a phrase: "evade defences" asks for no defence."""
+    longer = phrase.end - phrase.start > cue.end - cue.start
+    return longer and phrase.start <= cue.start and cue.end <= phrase.end
 
 
 def _is_of_groups(country: Match, cut: Sequence[Token], cues: Sequence[Match]) -> bool:

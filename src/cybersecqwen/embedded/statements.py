@@ -61,6 +61,7 @@ def is_of(index: KnowledgeIndex, position: int, asked: str) -> bool:
 
 # By these words a question asks for what relates to an entry, not for the entry.
 _RELATING = {"exploit", "exploits", "target", "targets", "against", "related", "relate", "with"}
+_RELATING |= {"use", "uses", "used", "using", "employs", "deploys", "deployed"}
 
 
 def preferred(question: Question, positions: Sequence[int]) -> list[int]:
@@ -110,7 +111,7 @@ def _followed(question: Question, asked: str, position: int) -> list[str]:
     for path, says in ways:
         targets, lead = _reached(question, asked, position, path)
         kept, about = restricted(question, position, targets)
-        every = kept
+        every = kept = [target for target in kept if target not in question.excluded]
         kept, kind = of_a_kind_of_software(question, kept)
         lead = f"{about or lead}, " if about or lead else ""
         subject = "it" if sentences else index.label(position)
@@ -130,6 +131,26 @@ def _followed(question: Question, asked: str, position: int) -> list[str]:
         tools = [t for t in every if t not in kept] if kind == "malware" else []
         if tools:  # which some count as malware too
             sentences.append(f"Besides, it {facts.reading(index, f'{says} the tools', tools)}.")
+    others = _by_others(question, asked, position)
+    if others and not sentences:
+        sentences = [f"ATT&CK records no {asked} for {index.label(position)} itself."]
+    return [*sentences, *others]
+
+
+def _by_others(question: Question, asked: str, position: int) -> list[str]:
+    """Say who uses a technique by its parts or in campaigns, and what a group uses in campaigns."""
+    index, kind = question.index, question.index.entries[position].kind
+    told = {
+        t for path, _ in paths(index, asked, position) for t in facts.follow(index, position, path)
+    }
+    sentences = []
+    for path, says in question_lexicon()["others"].get(kind, {}).get(asked, ()):
+        told |= question.excluded
+        more = [t for t in facts.follow(index, position, path) if t not in told]
+        told |= {*more}
+        kept, _ = restricted(question, position, more)
+        if kept:
+            sentences.append(f"{says} {facts.listed([index.label(t) for t in kept])}.")
     return sentences
 
 
