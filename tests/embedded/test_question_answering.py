@@ -124,7 +124,7 @@ def test_a_fact_counts_more_than_a_guess(index: KnowledgeIndex) -> None:
 
 
 def test_a_long_list_is_cut(index: KnowledgeIndex) -> None:
-    assert answer_question(index, "Who uses T1059.001?").answer.endswith(" more.")
+    assert answer_question(index, "Which software uses T1059.001?").answer.endswith(" more.")
 
 
 def test_the_same_question_has_the_same_answer(index: KnowledgeIndex) -> None:
@@ -157,7 +157,7 @@ def test_a_program_that_a_weakness_shows_in_does_not_make_it_off_topic(
         ("first tactic of ATT&CK", "The first tactic of the ATT&CK matrix is TA0043"),
         ("How many tactics does ATT&CK have?", "has 14 tactics for Enterprise, 12 tactics for"),
         ("how many groups are there", "has 176 groups."),
-        ("How many sub-techniques does T1003 have?", "There are 8 techniques. T1003 OS Cred"),
+        ("How many sub-techniques does T1003 have?", "There are 8 sub-techniques. T1003 OS Cred"),
         ("which malware targets macos", "pieces of software on macOS: S"),
         ("Iranian APT groups?", "groups linked to Iran: G"),
     ],

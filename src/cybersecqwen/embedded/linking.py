@@ -41,8 +41,8 @@ _FRAMING = word_set("framing")
 _EVERYDAY = word_set("everyday")
 _AGENT = ("er", "ers", "or", "ors")  # endings of names for what does something
 _SIGNS = frozenset({"group", "gang", "actor", "malware", "ransomware", "campaign", "tool", "apt"})
-# Kinds whose names are sentences, which nobody writes in another order.
-_SENTENCES = frozenset({"detection strategy", "analytic"})
+# Kinds whose names are sentences or common words, which mean nothing in another order.
+_SENTENCES = frozenset({"detection strategy", "analytic", "data component", "data source"})
 # Words for kinds of entries that are names of techniques, too.
 _KINDS = frozenset({"tool", "malware", "software"})
 # Kinds that are seldom meant by one word, which is a platform's or an everyday one.
@@ -117,16 +117,25 @@ def _written(index: KnowledgeIndex, cut: Sequence[Token], text: str) -> Iterator
         if entries and end - start == 1:
             meant = start not in phrases and _is_name(index, cut, start, entries, text)
             entries = entries if meant else None
+        if entries and not _is_meant(index, cut[start:end], entries):
+            entries = None  # "the file created" is no "File Creation"
         if not entries and end - start == _JOINED:
             entries = exact.get(_joined(cut[start:end]))
         if entries:
             yield _subject(index, cut[start:end], entries, start)
 
 
+def _is_meant(index: KnowledgeIndex, run: Sequence[Token], entries: Ways) -> bool:
+    """Tell whether words are meant as a name; those of data in another form are everyday words."""
+    said, written = " ".join(token.word for token in run), gazetteer(index).written
+    everyday = {index.entries[p].kind for p in entries} <= {"data component", "data source"}
+    return not everyday or any(said in written[p] for p in entries)
+
+
 def _joined(run: Sequence[Token]) -> tuple[str, ...]:
     """Return the key of words that may be one in a name, as in "muddy water"; () for others."""
     words = [token.word for token in run]
-    return () if _FRAMING.intersection(words) else (stem("".join(words)),)
+    return () if _FRAMING.intersection(words) or "s" in words else (stem("".join(words)),)
 
 
 def _runs(cut: Sequence[Token], least: int) -> Iterator[tuple[int, int]]:

@@ -148,7 +148,8 @@ def understand(index: KnowledgeIndex, text: str, *, before: Sequence[int] = ()) 
     elif before and _compares_with_it(cut, subjects, request):
         subjects = sorted([*_meant_by(cut, before), *subjects], key=lambda one: one.start)
     general = not subjects and len(rest) < _FEW and not request.count
-    general = general and not request.countries  # "which ransomware do Russian groups use"
+    # Not for "which ransomware do Russian groups use", nor for a name that nothing has.
+    general = general and not request.countries and not _has_a_name(cut, rest)
     if general and (other := linking.meant_otherwise(index, cut)):
         subjects = [other]
         taken.update({place: set() for place in range(other.start, other.end)})
@@ -219,6 +220,15 @@ def _named(index: KnowledgeIndex, text: str, cut: Sequence[Token]) -> list[Subje
         and taken.isdisjoint(range(subject.start, subject.end))
     ]
     return sorted([*names, *more], key=lambda subject: subject.start)
+
+
+def _has_a_name(cut: Sequence[Token], rest: Collection[str]) -> bool:
+    """Tell whether a word that is left is written as a name: "DarkSide ransomware"."""
+    first = 1  # letter of a sentence, which has a capital anyway
+    return any(
+        token.stem in rest and (token.text if place else token.text[first:]) not in token.word
+        for place, token in enumerate(cut)
+    )
 
 
 def _is_excluded(

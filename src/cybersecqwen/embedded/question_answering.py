@@ -141,7 +141,8 @@ def _is_told_beside_a_tactic(question: Question) -> bool:
     """Tell whether something is described of a tactic: "which groups use Telegram for C2"."""
     kinds = {question.index.entries[s.positions[0]].kind for s in question.subjects}
     told = [term for term in question.rest if question.index.postings([term])[0] is not None]
-    return bool(told) and kinds == {"tactic"} and bool(question.request.kinds & PROPER)
+    asked = question.request.kinds & {*PROPER, "mitigation", "detection strategy"}
+    return bool(told) and kinds == {"tactic"} and bool(asked)
 
 
 def _joined(question: Question) -> Reply | None:

@@ -24,6 +24,7 @@ from cybersecqwen.embedded.phrases import Match, Phrases, Token, tokens
 _PLAIN = ("vague", "signs", "off_topic")
 _NEAR = 3  # tokens between "which" and what it asks for
 _BOOST = 1.0
+_DEFENDING = frozenset({"block", "stop", "secure", "contain"})  # as an order
 _ACTING = frozenset({"adversary", "attacker", "actor", "intruder", "hacker"})
 _RELATING = frozenset({"that", "who", "which", "with", "using", "known", "from", "of", "behind"})
 _AGAINST = frozenset({"in", "against", "attack", "attacked", "hit", "hack", "hacked"})
@@ -181,6 +182,8 @@ def _weights(
             weight += _BOOST  # "… cwe?"
         weights[cue.value] = max(weight, weights.get(cue.value, 0.0))
         reached = cue.end
+    if cut and cut[0].word in _DEFENDING:
+        weights.setdefault("mitigation", asked["mitigation"]["weight"] + _BOOST)
     if how and cut[-1].word in ("work", "works"):
         weights.pop("technique", None)  # "how does it work" asks what it is
     if {"technique", "attack pattern"} & weights.keys():

@@ -176,12 +176,16 @@ def _name(index: KnowledgeIndex, target: int) -> str:
 
 
 def _does(question: Question, position: int) -> list[str]:
-    """Say whether a group, software or campaign uses techniques for a tactic."""
+    """Say whether somebody uses techniques for a tactic, or a mitigation is against some."""
     index, tactics = question.index, sorted(question.tactics)
-    if not tactics or index.entries[position].kind not in PROPER:
+    kind = index.entries[position].kind
+    relation = "uses" if kind in PROPER else "mitigates" if kind == "mitigation" else ""
+    if not tactics or not relation:
         return []
-    used, about = restricted(question, position, facts.follow(index, position, ">uses:technique"))
+    used = facts.follow(index, position, f">{relation}:technique")
+    used, about = restricted(question, position, used)
     label = index.label(position)
     if used:
-        return [f"Yes: {about}, {label} uses {facts.listed([index.label(t) for t in used])}."]
-    return [f"No: there is no record that {label} uses a technique for {facts.listed(tactics)}."]
+        return [f"Yes: {about}, {label} {relation} {facts.listed([index.label(t) for t in used])}."]
+    wished = f"{relation} a technique for {facts.listed(tactics)}"
+    return [f"No: there is no record that {label} {wished}."]
