@@ -82,6 +82,12 @@ def test_what_is_known_is_said(index: KnowledgeIndex, question: str, says: str) 
         "Why is T1110 in the tactic Credential Access?",
         "difference between a trojan and a backdoor",
         "which techniques does APT28 not cover?",
+        "which groups attack embassies?",
+        "techniques that work without admin rights",
+        "Which software is the newest malware in ATT&CK?",
+        "how do I detect exploitation of CVE-2019-0708?",
+        "which CVEs are the most exploited CVEs?",
+        "who uses the DarkGhost ransomware?",
         "[" * 20_000,  # every character was the start of a search through all that follow
     ],
 )
@@ -160,6 +166,20 @@ def test_a_program_that_a_weakness_shows_in_does_not_make_it_off_topic(
         ("How many sub-techniques does T1003 have?", "There are 8 sub-techniques. T1003 OS Cred"),
         ("which malware targets macos", "pieces of software on macOS: S"),
         ("Iranian APT groups?", "groups linked to Iran: G"),
+        ("what comes first, discovery or impact?", "TA0007 Discovery comes before TA0040 Impact"),
+        (
+            "Tactics of the mobile matrix in order",
+            "are, in its order, TA0027 Initial Access, TA0041",
+        ),
+        ("What follows Collection in ICS?", "TA0101 Command and Control comes right after TA0100"),
+        ("How many pieces of software are there altogether?", " pieces of software."),
+        ("how many ransomware families does ATT&CK list", " pieces of ransomware."),
+        ("list all tools in ATT&CK", "pieces of software: S0002 Mimikatz, S0005 "),
+        ("weaknesses in Ruby", "weaknesses that occur in Ruby: CWE-"),
+        ("techniques only for ESXi", "on ESXi only: T"),
+        ("what is an attack pattern?", "An attack pattern is in CAPEC"),
+        ("Difference between CWE and CAPEC?", "CWE (Common Weakness Enumeration) is"),
+        ("which groups exploit CVE-2023-3519", "CVE-2023-3519 is reported with G1032 INC Ransom."),
     ],
 )
 def test_a_question_about_all_is_answered(index: KnowledgeIndex, question: str, says: str) -> None:

@@ -23,7 +23,7 @@ _TELLING = 3  # words beside the two from which a question describes a situation
 
 def compare(question: Question) -> list[str]:
     """Answer a question that compares entries, in the first way that tells something."""
-    ways: tuple[Callable[[Question], list[str]], ...] = (whether, _which_of, _each_of)
+    ways: tuple[Callable[[Question], list[str]], ...] = (whether, _better, _which_of, _each_of)
     if len(question.subjects) == _TWO:
         ways += _OF_TWO
     if refusal.unrecorded(question.cut) and question.request.asked != "specific":
@@ -98,6 +98,20 @@ def _same(question: Question) -> list[str]:
 
 
 _IDENTITY = ("definition", "alias", "difference")
+
+
+def _siblings(question: Question) -> list[str]:
+    """Say whether two entries are parts of the same one."""
+    index, request, pair = question.index, question.request, _pair(question)
+    if request.asked not in ("parent", "child") or "same" not in question.words:
+        return []
+    wholes = [index.related(p, "part of") for p in pair]
+    shared = [index.label(p) for p in wholes[0] if p in wholes[1]]
+    if shared:
+        return [f"Yes: both are part of {facts.listed(shared)}."]
+    names = [facts.listed([index.label(w) for w in whole]) or "no other" for whole in wholes]
+    each = [f"{index.label(p)} is part of {name}." for p, name in zip(pair, names, strict=True)]
+    return [f"No. {' '.join(each)}"]
 
 
 def _first(question: Question) -> list[int]:
@@ -241,16 +255,14 @@ def _related(question: Question) -> list[str]:
     for one, other in product(first.positions, second.positions):
         stated = facts.stated_between(index, one, other)
         if stated:
-            return [f"{_agreed(question, one, other)}: {'; '.join(stated)}."]
+            agreed = f"{_agreed(question, one, other)}: " if request.yes_no else ""
+            return [f"{agreed}{'; '.join(stated)}."]
     one, other = _pair(question)
     indirect = _through(index, one, other)
-    if indirect:
-        return indirect
-    if not request.yes_no:
-        return []
-    return [
-        f"No: there is no record that {index.label(one)} {_verb(question)} {index.label(other)}."
-    ]
+    if request.yes_no:
+        wished = f"{index.label(one)} {_verb(question)} {index.label(other)}"
+        return indirect or [f"No: there is no record that {wished}."]
+    return [text[0].upper() + text[1:] for text in (i.removeprefix("Yes: ") for i in indirect)]
 
 
 def _agreed(question: Question, one: int, other: int) -> str:
@@ -299,7 +311,7 @@ def _pair(question: Question) -> Sequence[int]:
 
 # The ways to answer a question about two entries, in the order in which they are tried.
 _OF_TWO: tuple[Callable[[Question], list[str]], ...] = (
-    _better,
+    _siblings,
     _chosen,
     _same,
     _without,

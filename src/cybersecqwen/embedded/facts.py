@@ -229,6 +229,8 @@ def plural(kind: str, count: int = 0) -> str:
     """Name a kind for a number of its entries: "techniques", "piece of software"."""
     if kind in ("follows", "requires"):
         kind = "entry"
+    if kind == "child":
+        return "child" if count == 1 else "children"
     if kind == "software":
         return "piece of software" if count == 1 else "pieces of software"
     if count == 1:

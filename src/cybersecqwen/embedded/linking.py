@@ -183,6 +183,8 @@ def _is_name(
     token, names = cut[place], gazetteer(index)
     kinds = {index.entries[p].kind for p in entries}
     forms = {token.word, token.base, token.stem}  # its stem has no letter doubled at the end
+    if kinds <= PROPER:
+        forms = {token.word} if token.word != token.base else forms  # "wipers" are no "Wiper"
     as_written = any(forms & names.written[p] for p in entries)
     if token.base in _KINDS and len(cut) > 1:
         return False

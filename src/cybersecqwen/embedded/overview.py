@@ -197,6 +197,9 @@ def _having(
     targets.sort(key=lambda target: len(index.related(target, relation)))
     kept, about = restricted(question, word or 0, targets)
     kept, _ = of_a_kind_of_software(question, kept)
+    if "only" in question.words:
+        kept = [target for target in kept if len(index.related(target, relation)) == 1]
+        says = says.replace("{}", "{} only")
     if not kept:
         return None
     said = " ".join(filter(None, (about, says.format(value))))
@@ -224,10 +227,12 @@ def _in_force(question: Question) -> list[int]:
     index, asked = question.index, question.request.asked
     kinds = question_lexicon()["asked"][asked]["kinds"]
     kinds = kinds or (["technique"] if asked == "child" else [])
+    said = {token.base for token in question.cut}
+    tools = asked == "software" and "tool" in said and not said & {"software", "malware"}
     positions = [
         position
         for position, entry in enumerate(index.entries)
-        if entry.kind in kinds
+        if entry.kind in (["tool"] if tools else kinds)
         and _RETIRED.isdisjoint(index.label(t) for t in index.related(position, "status"))
     ]
     named = [domain for domain, name in _DOMAINS.items() if name.lower() in question.words]
@@ -246,8 +251,10 @@ def _counted(question: Question, positions: Sequence[int]) -> str:
     """Count entries: of ATT&CK by the matrix, of software by what is asked for."""
     index = question.index
     _, kind = of_a_kind_of_software(question, positions)
-    if kind:
+    if kind in ("malware", "ransomware"):
         return f"{len(positions)} pieces of {kind}"
+    if kind:
+        return f"{len(positions)} {kind}, by our own definitions"
     base = facts.base(index.entries[positions[0]].entry_id)
     return _by_domain(index, positions) if base == "ATT&CK" else facts.counted(index, positions)
 

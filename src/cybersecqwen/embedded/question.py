@@ -188,12 +188,20 @@ def _parts(
         request = read_request(clause, own)
         rest = linking.content_terms(clause, {*own, *request.used})
         defined = bool(own) and bool(clause) and clause[0].word in ("what", "who", "explain")
-        if (request.asking or defined) and len(rest) < _FEW and not request.yes_no:
+        told = request.asked in ("software", "group") and _tells(clause, request)
+        asks = (request.asking or defined) and not told
+        if asks and len(rest) < _FEW and not request.yes_no:
             parts.append(request.asked)
     if _asks_what_it_does(cut, taken):
         parts = ["definition", "technique"]
     several = tuple(dict.fromkeys(parts))
     return several if len(several) > 1 else ()
+
+
+def _tells(clause: Sequence[Token], request: Request) -> bool:
+    """Tell whether a clause says what somebody does: "ransomware deletes our backups"."""
+    asks = question_words("which").union(("of", "used", "that", "for", "by", "who"))
+    return 0 in request.asking and len(clause) > _FEW and asks.isdisjoint(t.word for t in clause)
 
 
 def _asks_what_it_does(cut: Sequence[Token], taken: Mapping[int, Collection[str]]) -> bool:
@@ -257,7 +265,7 @@ def _is_a_platform(index: KnowledgeIndex, cut: Sequence[Token], name: Subject) -
         and name.way != "id"
         and request.used >= {*range(name.end - name.start)}
         and index.entries[name.positions[0]].kind == "technique"
-        and listed.asked in ("technique", "software", "platform")
+        and (listed.asked in ("technique", "software", "platform") or bool(listed.tactics))
     )
 
 

@@ -317,10 +317,11 @@ def _of_part(question: Question, part: Subject) -> Reply | None:
 
 def _of_situation(question: Question) -> Reply | None:
     """Link what the question describes to the entry that it fits, and answer for that."""
-    little = question.request.kinds == {"weakness"} or _is_told_beside_a_tactic(question)
+    tactics = question.tactics if _is_told_beside_a_tactic(question) else ()
+    little = question.request.kinds == {"weakness"} or tactics
     if len(question.rest) < (1 if little else _DESCRIBING):
         return None
-    fits = situation.closest(question)
+    fits = situation.closest(question, tactics=tactics)
     if not fits:
         return None
     best, *others = fits

@@ -30,6 +30,19 @@ _DESCRIBING = 2  # words that tell, from which a question describes something
 _RETIRED = {"Deprecated", "Obsolete"}
 # By what entries of a kind are ranked where a question says only "the most common".
 _USED_BY = {"technique": "group", "software": "group", "tactic": "group", "mitigation": "technique"}
+# The kinds that are ranked or counted.
+_RANKED = (
+    "technique",
+    "group",
+    "software",
+    "campaign",
+    "mitigation",
+    "tactic",
+    "weakness",
+    "attack pattern",
+    "child",
+    "platform",
+)
 _BETWEEN = {
     "different",
     "distinct",
@@ -115,8 +128,6 @@ def _inner(kinds: Sequence[str], by: str) -> str:
 
 
 _AMONG = {"by", "among", "amongst", "across", "in", "for", "with", "does", "do", "is", "are"}
-_RANKED = ("technique", "group", "software", "campaign", "mitigation", "tactic", "weakness")
-_RANKED += ("attack pattern", "child", "platform")
 
 
 def _superlative(question: Question) -> Overview | None:

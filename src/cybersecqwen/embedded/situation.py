@@ -103,10 +103,25 @@ def _prior(index: KnowledgeIndex, domains: frozenset[str]) -> np.ndarray:
     return np.where(other, _OTHER, 1.0)
 
 
-def closest(question: Question) -> list[Fit]:
-    """Return the entries that a question's description fits well enough, the best first."""
-    fits = _fits(question)
+def closest(question: Question, *, tactics: Collection[str] = ()) -> list[Fit]:
+    """Return the entries that a question's description fits well enough, the best first.
+
+    With `tactics` these are techniques that serve one of them.
+    """
+    fits = _serving(question, tactics) if tactics else _fits(question)
     return fits if fits and fits[0].score >= _least(question) else []
+
+
+def _serving(question: Question, tactics: Collection[str]) -> list[Fit]:
+    index = question.index
+    among = {
+        position
+        for position, entry in enumerate(index.entries)
+        if entry.kind == "technique"
+        and any(index.entries[t].name in tactics for t in index.related(position, "tactic"))
+    }
+    text = question.description
+    return fitting(index, text, ["technique"], among=among, limit=_CLOSEST)
 
 
 def _least(question: Question) -> float:

@@ -128,9 +128,10 @@ def _followed(question: Question, asked: str, position: int) -> list[str]:
             counted = facts.how_many(index, kept)
             sentences.append(counted.replace(" tech", " sub-tech") if parts else counted)
         sentences.append(text[0].upper() + text[1:])
-        tools = [t for t in every if t not in kept] if kind == "malware" else []
-        if tools:  # which some count as malware too
-            sentences.append(f"Besides, it {facts.reading(index, f'{says} the tools', tools)}.")
+        rest = [t for t in every if t not in kept] if kind not in ("", "ransomware") else []
+        if rest:  # which some count as the same
+            other = "tools" if kind == "malware" else "software"
+            sentences.append(f"Besides, it {facts.reading(index, f'{says} the {other}', rest)}.")
     others = _by_others(question, asked, position)
     if others and not sentences:
         sentences = [f"ATT&CK records no {asked} for {index.label(position)} itself."]
@@ -215,19 +216,35 @@ def _with(
 
 
 def of_a_kind_of_software(question: Question, targets: Sequence[int]) -> tuple[list[int], str]:
-    """Keep the ransomware, or the malware, where a question asks for no other software."""
+    """Keep the ransomware, the backdoors or the like, or the malware, where these are asked for."""
     index, said = question.index, {token.base for token in question.cut}
-    kinds = {index.entries[t].kind for t in targets if t < len(index.entries)}
-    if not kinds & {"malware", "tool"}:
+    if not {index.entries[t].kind for t in targets if t < len(index.entries)} & {"malware", "tool"}:
         return list(targets), ""
     if "ransomware" in said:
         return [t for t in targets if _is_ransomware(index, t)], "ransomware"
+    for sort, pattern in _SORTS.items():
+        own = [t for t in targets if pattern.search(index.definition(t))] if sort in said else []
+        if own:
+            return own, "RATs" if sort == "rat" else f"{sort}s"
     if said & _MALWARE and not said & _TOOLS:
         return [t for t in targets if index.entries[t].kind == "malware"], "malware"
     return list(targets), ""
 
 
-_MALWARE = {"malware", "backdoor", "trojan", "implant"}
+# Sorts of malware, by how definitions call them.
+_SORTS = {
+    sort: re.compile(rf"\b(?:{words})", re.IGNORECASE)
+    for sort, words in {
+        "backdoor": "backdoor",
+        "wiper": "wiper",
+        "loader": "loader|downloader|dropper",
+        "stealer": "(?:info)?stealer",
+        "worm": "worm",
+        "rootkit": "rootkit",
+        "rat": r"rat\b|remote access t",
+    }.items()
+}
+_MALWARE = {"malware", "backdoor", "trojan", "implant", *_SORTS}
 _TOOLS = {"tool", "software", "tooling", "toolset", "arsenal", "utility"}
 
 

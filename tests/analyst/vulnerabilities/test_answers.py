@@ -200,6 +200,8 @@ def test_a_table_of_a_product_with_all_rows_as_evidence(files: list[Path]) -> No
     exploited = ask("Foo Server vulnerabilities known to be exploited since 2021", files)
     assert [e.id for e in exploited.evidence] == ["CVE-2021-0001"]
     assert [e.id for e in ask("CVEs with CWE-22 in 2022", files).evidence] == ["CVE-2022-0004"]
+    worst = ask("worst Foo Server CVEs", files)
+    assert worst.answer.startswith("2 CVEs of Foo Server; the highest rated first:\nCVE-2021-0001")
     assert [e.id for e in ask("high severity CVEs of Foo Server", files).evidence] == [
         "CVE-2021-0001"
     ]
