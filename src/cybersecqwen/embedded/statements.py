@@ -132,10 +132,16 @@ def _followed(question: Question, asked: str, position: int) -> list[str]:
         if rest:  # which some count as the same
             other = "tools" if kind == "malware" else "software"
             sentences.append(f"Besides, it {facts.reading(index, f'{says} the {other}', rest)}.")
+    if sentences and asked in _RATED and not facts.follow(index, position, f">{asked}"):
+        sentences.insert(0, f"No {asked} is recorded for {index.label(position)}.")
     others = _by_others(question, asked, position)
     if others and not sentences:
         sentences = [f"ATT&CK records no {asked} for {index.label(position)} itself."]
     return [*sentences, *others]
+
+
+# Beside these another rating is told, which is not what was asked for.
+_RATED = ("severity", "likelihood")
 
 
 def _by_others(question: Question, asked: str, position: int) -> list[str]:

@@ -15,7 +15,13 @@ from typing import NamedTuple
 from cybersecqwen.analyst.vulnerabilities.facts import NVD, CveFacts
 from cybersecqwen.analyst.vulnerabilities.nicknames import nickname_of
 from cybersecqwen.analyst.vulnerabilities.products import affected_versions, fixed_versions
-from cybersecqwen.analyst.vulnerabilities.wording import CveQuestion, folded, listed
+from cybersecqwen.analyst.vulnerabilities.wording import (
+    CveQuestion,
+    compiled,
+    folded,
+    listed,
+    table,
+)
 from cybersecqwen.cwe.mapping import ADVISED_AGAINST
 from cybersecqwen.records import Cvss
 from cybersecqwen.sources.severity import ranked_severities, severity
@@ -246,7 +252,17 @@ def _product(facts: CveFacts, question: CveQuestion) -> Sentence:
 
 
 def _confirmed(facts: CveFacts, question: CveQuestion) -> str:
-    """Say yes where the record has all the words of what the question supposes."""
+    """Say whether a flaw is of the kind that is supposed; yes to words that the record has."""
+    kind = next(
+        (one for one in table()["types"].items() if compiled(one[0]).search(folded(question.text))),
+        None,
+    )
+    if kind and question.yes_no:
+        phrase, meanings = kind
+        text = folded(facts.text)
+        told = any(one.cwe in meanings for one in facts.labels) or compiled(phrase).search(text)
+        told = told or any(meaning in text for meaning in meanings)
+        return "Yes, " if told else "Nothing in the record says so: "
     has = set(folded(f"{facts.text} {facts.product}").split())
     return "Yes, " if question.yes_no and question.names and has.issuperset(question.names) else ""
 
