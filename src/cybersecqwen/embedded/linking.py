@@ -265,6 +265,7 @@ def part_of_name(index: KnowledgeIndex, cut: Sequence[Token]) -> Subject | None:
     parts = gazetteer(index).parts
     for place, token in enumerate(cut):
         known = token.word in _FRAMING | _EVERYDAY or token.base in known_words()
+        known = known or index.rarity([token.stem]) < _RARE  # "cloud" is short for no "Cloud Atlas"
         if not known and len(token.word) > _SHORT and token.word in parts:
             positions = tuple(sorted(parts[token.word]))
             return Subject(token.text, positions, "part", place, place + 1)

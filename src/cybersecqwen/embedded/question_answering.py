@@ -327,6 +327,7 @@ def _of_situation(question: Question) -> Reply | None:
     best, *others = fits
     described = replace(question, subjects=(Subject("", (best.position,), "situation"),))
     asked = question.request.asked
+    asked = "weakness" if asked == "usage" else asked  # "which CWE would you assign"
     parts = question.parts or (asked,)
     sentences = [text for part in parts for text in statements.said(described, part, best.position)]
     if not sentences:

@@ -25,6 +25,8 @@ _PLAIN = ("vague", "signs", "off_topic")
 _NEAR = 3  # tokens between "which" and what it asks for
 _BOOST = 1.0
 _DEFENDING = frozenset({"block", "stop", "secure", "contain"})  # as an order
+_MIDWAY = frozenset({"when", "whose"})
+_BEGINNING = frozenset({"and", "since", "or", "exactly", "in", "by", "with"})
 _ACTING = frozenset({"adversary", "attacker", "actor", "intruder", "hacker"})
 _RELATING = frozenset({"that", "who", "which", "with", "using", "known", "from", "of", "behind"})
 _AGAINST = frozenset({"in", "against", "attack", "attacked", "hit", "hack", "hacked"})
@@ -175,6 +177,9 @@ def _weights(
         weight = asked[cue.value]["weight"] + boost
         if how and cue.value in ("group", "software") and not boost:
             continue  # who acts in a question of how they do
+        before_it = cut[cue.start - 1].word if cue.start else "and"
+        if cut[cue.start].word in _MIDWAY and before_it not in _BEGINNING:
+            continue  # "crashes when parsing": no question
         acts = cut[0].base in _ACTING and cut[1:2] and cut[1].word not in _RELATING
         if cue.value == "group" and cue.start == 0 and acts:
             continue  # "adversary reads cookies" tells what was done
