@@ -221,7 +221,7 @@ def _without(question: Question) -> list[str]:
         "t",
         "never",
     }
-    if question.request.yes_no or asked not in _SHARED or not denied:
+    if question.request.yes_no or asked not in (*_SHARED, "mitigation") or not denied:
         return []
     held = set(_reached(index, asked, other))
     own = [target for target in _reached(index, asked, one) if target not in held]

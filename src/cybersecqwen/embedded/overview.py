@@ -202,6 +202,7 @@ def _having(
         says = says.replace("{}", "{} only")
     if not kept:
         return None
+    about = f"{about} and" if " on " in f" {about}" and says.startswith("on ") else about
     said = " ".join(filter(None, (about, says.format(value))))
     names = facts.listed([index.label(position) for position in kept])
     base = facts.base(index.entries[kept[0]].entry_id)

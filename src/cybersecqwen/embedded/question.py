@@ -21,7 +21,7 @@ from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.lexicon import question_lexicon
 from cybersecqwen.embedded.linking import Subject
 from cybersecqwen.embedded.phrases import Token, tokens
-from cybersecqwen.embedded.request import Request, question_words, read_request
+from cybersecqwen.embedded.request import Request, asked_kinds, question_words, read_request
 
 _FEW = 2  # words that say what a question is about, below which a general one may
 # What only an actor, software or a campaign is asked for.
@@ -46,6 +46,7 @@ _CLAUSE = re.compile(r"[,;:?!](?=\s)|\.(?=\s)")
 _ACCORDING = re.compile(
     r",?\s*\b(?:according to|as per) (?:mitre(?:'s)? )?(?:att&ck|cwe|capec|mitre)\b", re.I
 )
+_ALIKE = ("weakness", "attack pattern")  # which often have one name
 _AND = frozenset({"and", "plus", "und", "et", "y", "e", "en"})
 
 
@@ -195,6 +196,9 @@ def _parts(
     if _asks_what_it_does(cut, taken):
         parts = ["definition", "technique"]
     several = tuple(dict.fromkeys(parts))
+    wanted = {match.value for match in asked_kinds(cut, taken)}
+    if wanted >= {*_ALIKE} and "and" in {token.word for token in cut}:
+        return _ALIKE
     return several if len(several) > 1 else ()
 
 
@@ -207,9 +211,10 @@ def _tells(clause: Sequence[Token], request: Request) -> bool:
 def _asks_what_it_does(cut: Sequence[Token], taken: Mapping[int, Collection[str]]) -> bool:
     """Tell "what can Emotet do?", which asks for more than what it is."""
     words = [token.word for token in cut]
-    opens = words[:1] == ["what"] and words[1:2] in (["can"], ["does"], ["do"], ["could"])
+    opens = words[:1] == ["what"] and words[1:2] in (["can"], ["does"], ["do"], ["could"], ["did"])
     kinds = {kind for kinds in taken.values() for kind in kinds}
-    return opens and words[-1] == "do" and bool(kinds & PROPER)
+    what_was_done = "campaign" in kinds and "do" in words  # "what did they do in …"
+    return opens and (words[-1] == "do" or what_was_done) and bool(kinds & PROPER)
 
 
 def _named(index: KnowledgeIndex, text: str, cut: Sequence[Token]) -> list[Subject]:

@@ -233,6 +233,8 @@ def _nothing_recorded(question: Question) -> Reply | None:
                 ):
                     return Reply(not_covered(), (position,))
                 base = facts.base(index.entries[position].entry_id)
+                parts = asked == "child" and index.entries[position].kind == "technique"
+                asked = "sub-technique" if parts else asked
                 text = f"{base} records no {asked} for {index.label(position)}."
                 return _reply(question, [text], [position], Basis(subject.way, "none"))
     return None

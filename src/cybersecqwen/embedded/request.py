@@ -76,6 +76,11 @@ def _words() -> _Words:
     return _Words(Phrases(asked), *restricting)
 
 
+def asked_kinds(cut: Sequence[Token], taken: Collection[int] = ()) -> list[Match]:
+    """Return the words that ask for something, in their order, with what they ask for."""
+    return _words().asked.find(cut, taken)
+
+
 def asking_phrases(cut: Sequence[Token]) -> frozenset[int]:
     """Return the places of tokens in phrases of several words that ask for something."""
     found = _words().asked.find(cut)

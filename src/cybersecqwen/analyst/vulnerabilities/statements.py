@@ -260,9 +260,9 @@ def _confirmed(facts: CveFacts, question: CveQuestion) -> str:
     if kind and question.yes_no:
         phrase, meanings = kind
         text = folded(facts.text)
-        told = any(one.cwe in meanings for one in facts.labels) or compiled(phrase).search(text)
-        told = told or any(meaning in text for meaning in meanings)
-        return "Yes, " if told else "Nothing in the record says so: "
+        labelled = any(one.cwe in meanings for one in facts.labels)
+        described = compiled(phrase).search(text) or any(meaning in text for meaning in meanings)
+        return "Yes, " if labelled or described else "Nothing in the record says so: "
     has = set(folded(f"{facts.text} {facts.product}").split())
     return "Yes, " if question.yes_no and question.names and has.issuperset(question.names) else ""
 
