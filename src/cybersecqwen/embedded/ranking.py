@@ -32,28 +32,9 @@ _RETIRED = {"Deprecated", "Obsolete"}
 _USED_BY = {"technique": "group", "software": "group", "tactic": "group", "mitigation": "technique"}
 # The kinds that are ranked or counted.
 _RANKED = (
-    "technique",
-    "group",
-    "software",
-    "campaign",
-    "mitigation",
-    "tactic",
-    "weakness",
-    "attack pattern",
-    "child",
-    "platform",
+    *("technique", "group", "software", "campaign", "mitigation", "tactic"),
+    *("weakness", "attack pattern", "child", "platform"),
 )
-_BETWEEN = {
-    "different",
-    "distinct",
-    "known",
-    "recorded",
-    "documented",
-    "other",
-    "number",
-    "of",
-    "the",
-}
 
 
 class _Asked(NamedTuple):
@@ -99,7 +80,7 @@ def _unread(question: Question) -> list[str]:
 
 def _read(question: Question) -> _Asked | None:
     """Read what is ranked by what: "the most techniques", "the most common technique"."""
-    cut, cues = question.cut, _cues(question)
+    cut, cues, words = question.cut, _cues(question), question_lexicon()["ranking"]
     cued = {place for cue in cues for place in range(cue.start, cue.end)}
     read = _taken(question) | question.request.used  # such as a tactic
     between = {i for i, t in enumerate(cut) if t.word.isdecimal() or i in read} - cued
@@ -107,27 +88,21 @@ def _read(question: Question) -> _Asked | None:
         if extent.value == "plain":
             continue
         start = extent.end
-        while start < len(cut) and (cut[start].word in _BETWEEN or start in between):
+        while start < len(cut) and (cut[start].word in words["between"] or start in between):
             start += 1
         beside = next((cue for cue in cues if cue.start == start), None)
         others = [cue.value for cue in cues if cue is not beside]
         name, _, common = extent.value.partition(" ")
-        if beside and not common and others:
-            return _Asked(_inner(others, beside.value), beside.value, name)
-        ends = beside or start == len(cut) or cut[start].word in _AMONG
+        if beside and not common:
+            inner = next((kind for kind in others if kind != beside.value), "")
+            return _Asked(inner, beside.value, name) if inner else None
+        ends = beside or start == len(cut) or cut[start].word in words["among"]
         if name not in ("most", "fewest") or not cues or not ends:
             continue
         kind = (beside or cues[0]).value
         by = next((value for value in others if value != kind), "")
         return _Asked(kind, by or _USED_BY.get(kind, ""), name, how_often=True)
     return None
-
-
-def _inner(kinds: Sequence[str], by: str) -> str:
-    return next((kind for kind in kinds if kind != by), kinds[0])
-
-
-_AMONG = {"by", "among", "amongst", "across", "in", "for", "with", "does", "do", "is", "are"}
 
 
 def _superlative(question: Question) -> Overview | None:
@@ -224,36 +199,34 @@ def _exactly(
     base = facts.base(index.entries[candidates[0]].entry_id)
     noun = _noun(asked.by, index.entries[candidates[0]].kind, 1)
     number = "no" if wanted == 0 else "exactly one"
+    if not found:
+        text = f"There is no {_noun(asked.kind, count=1)} for which {base} records {number} {noun}."
+        return Overview([text], list(candidates[:1]))
     names = facts.listed([index.label(p) for p in found])
     counts = f"{len(found)} {_noun(asked.kind, count=len(found))}"
-    return Overview(
-        [f"{base} records {number} {noun} for {counts}{': ' if names else ''}{names}."], found
-    )
+    return Overview([f"{base} records {number} {noun} for {counts}: {names}."], found)
 
 
 def _noun(asked: str, kind: str = "", count: int = 0) -> str:
     """Name what is counted: the parts of a technique are sub-techniques."""
-    if asked == "child":
-        asked = {"technique": "sub-technique", "weakness": "more specific weakness"}.get(
-            kind, "part"
-        )
-    return facts.plural(asked, count)
+    parts = asked == "child" and kind == "technique"
+    return facts.plural("sub-technique" if parts else asked, count)
 
 
 def _more_of_two(question: Question) -> Overview | None:
     """Say which of two entries has more of something."""
     index, pair = question.index, [s.positions[0] for s in question.subjects]
-    if len(pair) != 2 or not question.words & {"more", "most", "fewer", "fewest", "less", "least"}:
+    comparing = set(question_lexicon()["ranking"]["comparing"])
+    if len(pair) != 2 or not question.words & comparing:
         return None
     cut, by = question.cut, ""
     for cue in _cues(question):
-        if cue.start and cut[cue.start - 1].word in _COMPARING:
+        if cue.start and cut[cue.start - 1].word in comparing:
             by = cue.value
-    counts = [_targets(question, by, p) for p in pair]
-    if not by or counts[0] is None or counts[1] is None:
+    counts = {p: len(found) for p in pair if (found := _targets(question, by, p)) is not None}
+    if len(counts) != 2:
         return None
-    each = sorted(zip(pair, map(len, filter(None, counts)), strict=False), key=lambda one: -one[1])
-    (more, high), (less, low) = each
+    (more, high), (less, low) = sorted(counts.items(), key=lambda one: -one[1])
     noun = _noun(by, index.entries[more].kind)
     if high == low:
         return Overview(
@@ -264,21 +237,19 @@ def _more_of_two(question: Question) -> Overview | None:
     return Overview([text], [more, less])
 
 
-_COMPARING = {"more", "most", "fewer", "fewest", "less", "least", "different"}
-
-
 def _alike(question: Question) -> Overview | None:
     """Name the entries that have most in common with another: "groups that share tools with X"."""
     index, request = question.index, question.request
-    if len(question.subjects) != 1 or not question.words & _SHARING:
+    sharing = question_lexicon()["ranking"]["sharing"]
+    if len(question.subjects) != 1 or question.words.isdisjoint(sharing):
         return None
+    same = {i + 1 for i, token in enumerate(question.cut) if token.word == "same"}
+    if same and same.isdisjoint(cue.start for cue in _cues(question)):
+        return None  # "the same as which group?" asks for another name
     subject = question.subjects[0].positions[0]
     cues = [cue.value for cue in _cues(question)]
-    own = (
-        "software"
-        if index.entries[subject].kind in ("malware", "tool")
-        else index.entries[subject].kind
-    )
+    own = index.entries[subject].kind
+    own = "software" if own in ("malware", "tool") else own
     by = next((cue for cue in cues if cue != own), "technique" if own != "technique" else "group")
     held = _targets(question, by, subject)
     if own not in cues or not held or request.yes_no:
@@ -300,18 +271,5 @@ def _alike(question: Question) -> Overview | None:
         [subject, *order[:2]],
     )
 
-
-_SHARING = {
-    "share",
-    "shares",
-    "shared",
-    "sharing",
-    "same",
-    "similar",
-    "overlap",
-    "overlaps",
-    "alike",
-}
-_SHARING |= {"overlapping", "resemble", "resembles", "common"}
 
 _WAYS: tuple[Callable[[Question], Overview | None], ...] = (_alike, _more_of_two, _superlative)
