@@ -241,6 +241,8 @@ def test_a_verb_of_a_question_that_points_back_is_no_name() -> None:
             "Of the groups linked to Iran, S",
         ),
         (("Which groups use PsExec?", "how many are there?"), "There are 38 groups."),
+        (("Which groups use PsExec?", "how many tactics are in ICS?"), "ATT&CK (as of "),
+        (("Which groups use PsExec?", "which of those use Tor?"), "S0029 PsExec and "),
         (
             ("how do I detect T1547.001?", "what about T1547.009?"),
             "T1547.009 Shortcut Modification is",

@@ -61,9 +61,9 @@ _ANOTHER = re.compile(
     re.IGNORECASE,
 )
 _OF_THOSE = re.compile(
-    r"(?:and |so )?(?:(?:which|what)(?: ones)? of (?:them|those|these)(?: \w+s\b)?"
-    r"|(?P<count>how many)(?: of (?:them|those|these))?(?: \w+s\b)?)"
-    r"(?: (?:are|is|were|was) there)?(?: (?:are|is|were|was)\b)? ?(?P<rest>[^?]*)\??$",
+    r"(?:and |so )?(?:(?:which|what|(?P<count>how many))(?: ones)? of (?:them|those|these)"
+    r"(?: \w+s\b)?(?: (?:are|is|were|was)\b)? ?(?P<rest>[^?]*)"
+    r"|(?P<total>how many)(?: (?:are|were) (?:there|they|those)| is that| in total)?)\W*$",
     re.IGNORECASE,
 )
 _PLURAL = re.compile(r"\b(?:cves|vulnerabilities)\b", re.IGNORECASE)
@@ -128,8 +128,9 @@ class Conversation:
             return question
         # Of a pair "which of them" asks without more.
         if (match := _OF_THOSE.match(question)) and len(kinds) != _PAIR:
-            count = "how many " if match["count"] else ""
-            return f"{count}{self._asked.rstrip(' ?!.')} {match['rest']}".rstrip(" ?!.") + "?"
+            count = "how many " if match["count"] or match["total"] else ""
+            rest = f" and {match['rest']}" if match["rest"] else ""
+            return f"{count}{self._asked.rstrip(' ?!.')}{rest}".rstrip() + "?"
         match = _ANOTHER.match(question)
         before = "vulnerability" if self._cves else _like(kinds[0]) if kinds else ""
         if not match or not before or _kind(match["name"]) != before:

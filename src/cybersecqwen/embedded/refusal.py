@@ -109,18 +109,26 @@ def _is_told(cut: Sequence[Token]) -> bool:
     if not begins or words.made.find(cut):
         return False
     rest = cut[begins:]
-    explained = cut[begins - 1].word in _EXPLAINING
+    verbs = {token.word for token in cut[:begins]}
+    explained, given = verbs & _EXPLAINING, verbs & _GIVING
     third = len(rest) > 1 and rest[0].word == "how" and rest[1].word not in _DOING
-    return explained or third or bool(words.reported.find(rest)) or _is_of_others(rest)
+    # "Give me a variant of it" is one to be had, "give me the variants of it" is not.
+    reported = any(
+        not given
+        or cut[begins + m.end - 1].word != "of"
+        or rest[m.start].word != rest[m.start].base
+        for m in words.reported.find(rest)
+    )
+    return bool(explained) or third or reported or _is_of_others(rest, listed=not given)
 
 
-def _is_of_others(cut: Sequence[Token]) -> bool:
-    """Tell "that APT28 uses" and "for Android"; "that uses DNS" may be what is to be had."""
+def _is_of_others(cut: Sequence[Token], *, listed: bool) -> bool:
+    """Tell "that APT28 uses", or a list "for Android"; "that uses DNS" may be to be had."""
     uses = {place for place, token in enumerate(cut) if token.word in _USING}
     relative = [place for place, token in enumerate(cut) if token.word in ("that", "which")]
     own = any(place + 1 < use <= place + _NAME for place in relative for use in uses)
     return own or any(
-        token.word in ("for", "on") and following.word in _SYSTEMS
+        listed and token.word in ("for", "on") and following.word in _SYSTEMS
         for token, following in pairwise(cut)
     )
 
@@ -129,6 +137,7 @@ _POLITE = 3  # tokens before the verb, as in "can you please list"
 _NAME = 4  # tokens of a name and its verb
 _USING = {"use", "uses", "used", "deploy", "deploys", "deployed", "employs", "spread", "spreads"}
 _EXPLAINING = {"explain", "describe", "summarise", "summarize"}
+_GIVING = {"give", "get", "find", "provide"}
 _DOING = {"to", "i", "we", "you", "one", "do", "can", "could", "should", "would"}
 _SYSTEMS = {"android", "ios", "linux", "macos", "windows", "esxi"}
 
