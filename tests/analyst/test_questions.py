@@ -195,7 +195,7 @@ def test_a_file_without_a_usable_row_is_an_error(
 @pytest.mark.parametrize(
     ("question", "says"),
     [
-        ("Which malware does Fancy Bear use?", "G0007 APT28 uses S"),
+        ("Which software does Fancy Bear use?", "G0007 APT28 uses S"),
         ("<b>Who</b> is <i>Cozy&#32;Bear</i>?", "It is also known as IRON RITUAL"),
     ],
 )
@@ -230,6 +230,34 @@ def test_a_verb_of_a_question_that_points_back_is_no_name() -> None:
     assert talk.ask("Which mitigations does T1059.001 have?").covered
     answer = talk.ask("and which tactic does it serve?").answer
     assert answer == "T1059.001 PowerShell serves the tactic TA0002 Execution."
+
+
+@pytest.mark.parametrize(
+    ("questions", "says"),
+    [
+        (("Which groups use PlugX?", "and ShadowPad?"), "S0596 ShadowPad is used by G"),
+        (
+            ("Which groups use PsExec?", "which of them are Iranian?"),
+            "Of the groups linked to Iran, S",
+        ),
+        (("Which groups use PsExec?", "how many are there?"), "There are 38 groups."),
+        (("Which groups use PsExec?", "how many tactics are in ICS?"), "ATT&CK (as of "),
+        (("Which groups use PsExec?", "which of those use Tor?"), "S0029 PsExec and "),
+        (
+            ("how do I detect T1547.001?", "what about T1547.009?"),
+            "T1547.009 Shortcut Modification is",
+        ),
+        (("compare FIN6 and FIN8", "which of them uses PsExec?"), "G0037 FIN6 uses S0029 PsExec."),
+        (("Is BlueKeep in KEV?", "and CitrixBleed?"), "Yes, CVE-2023-4966 (CitrixBleed) is in"),
+        (("Is BlueKeep in KEV?", "due date?"), "The due date of CVE-2019-0708 (BlueKeep)"),
+    ],
+)
+def test_a_follow_up_asks_the_same_of_another_or_of_those(
+    questions: tuple[str, str], says: str
+) -> None:
+    talk = Conversation()
+    talk.ask(questions[0])
+    assert talk.ask(questions[1]).answer.startswith(says)
 
 
 def test_a_conversation_keeps_the_latest_subject_alone() -> None:

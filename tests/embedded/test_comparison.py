@@ -33,6 +33,19 @@ def index() -> KnowledgeIndex:
         ("Does APT28 do lateral movement?", "Yes: for Lateral Movement, G0007 APT28 uses T"),
         ("CWE-78 or CWE-89: the input ends up in a database query", "CWE-89 "),
         ("Difference between T1566.001 and T1566.002?", "T1566.001 Spearphishing Attachment"),
+        ("is CWE-787 a kind of CWE-119", "Yes: CWE-787 Out-of-bounds Write is a kind of CWE-119"),
+        ("Is CWE-22 better than CWE-20 for ../ in file names?", "Yes: CWE-22 Improper Limitation"),
+        (
+            "which CWE fits better than CWE-20 for command injection",
+            "CWE-77 Improper Neutralization",
+        ),
+        ("Is T1055 used by FIN7 and Turla?", "No, not both. G0010 Turla uses T1055 Process Inj"),
+        (
+            "Which of Mimikatz, PsExec and Empire has Turla used?",
+            "G0010 Turla uses S0002 Mimikatz.",
+        ),
+        ("which groups except FIN7 use T1497.002?", "T1497.002 User Activity Based Checks is used"),
+        ("Which techniques do FIN6 and FIN8 share for execution?", "For Execution, G0037 FIN6 and"),
     ],
 )
 def test_two_entries_are_compared(index: KnowledgeIndex, question: str, begins: str) -> None:
@@ -45,6 +58,14 @@ def test_two_entries_are_compared(index: KnowledgeIndex, question: str, begins: 
     ("question", "says"),
     [
         ("what does emotet do for persistence", "For Persistence, S0367 Emotet uses T1"),
+        (
+            "which Vietnamese groups use regsvr32",
+            "Of the groups linked to Vietnam, T1218.010 Regsvr32",
+        ),
+        ("which software of Turla runs on macOS", "On macOS, G0010 Turla uses S"),
+        ("what software do Pakistani groups use", "ATT&CK has 10 pieces of software used by group"),
+        ("what ransomware does APT1 use", "No ransomware is on record for G0006 APT1."),
+        ("which groups use GitHub for command and control", "T1102"),
         ("how does fin7 exfiltrate", "For Exfiltration, G0046 FIN7 uses T1"),
         ("Which ransomware does Indrik Spider use?", "uses the ransomware S"),
         ("techniques for ESXi", "T1675 ESXi Administration Command"),
@@ -75,6 +96,15 @@ def test_what_leads_through_techniques_keeps_to_the_tactic(index: KnowledgeIndex
 def test_asked_which_group_only_groups_are_named(index: KnowledgeIndex) -> None:
     assert " S0330 Zeus Panda" in answer_question(index, "tell me about the panda").answer
     assert " S0" not in answer_question(index, "tell me about the panda group").answer
+
+
+def test_a_pronoun_beside_a_name_is_what_came_before(index: KnowledgeIndex) -> None:
+    first = reply(index, "who is FIN7?")
+    then = reply(index, "do they use Mimikatz?", before=first.about)
+    assert then.answer.answer == "Yes: G0046 FIN7 uses S0002 Mimikatz."
+    two = reply(index, "compare FIN7 and FIN8")
+    more = reply(index, "which has more techniques?", before=two.about)
+    assert more.answer.answer.startswith("G0046 FIN7 uses more techniques: 67, against ")
 
 
 def test_the_next_question_may_point_back(index: KnowledgeIndex) -> None:

@@ -48,7 +48,6 @@ def test_restrictions_are_read() -> None:
     request = read_request(tokens("Which ransomware do both use on Linux to get in or spread?"))
     assert request.tactics == ("Initial Access", "Lateral Movement")
     assert (request.platforms, request.both, request.either) == (("Linux",), True, True)
-    assert request.ransomware
 
 
 def test_paths_ask_for_what_may_be_asked_for() -> None:

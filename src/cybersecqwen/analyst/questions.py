@@ -53,6 +53,22 @@ _BACK = re.compile(
     r"|(?:this|that|these) (?:cves?|weakness(?:es)?|vulnerabilit(?:y|ies)|flaws?|bugs?))\b",
     re.IGNORECASE,
 )
+_PRONOUN = re.compile(r"\b(?:it|they|them|this|that)\b", re.IGNORECASE)
+# "and Mimikatz?": the same is asked of another; "which of them are Russian?": of what was listed.
+_ANOTHER = re.compile(
+    r"(?:and(?: also)?|also|(?:and )?(?:what|how) about|same for|the same for)(?: for| of| with)?"
+    r"\s+(?P<name>[^?!]+?)\s*[?!.]*$",
+    re.IGNORECASE,
+)
+_OF_THOSE = re.compile(
+    r"(?:and |so )?(?:(?:which|what|(?P<count>how many))(?: ones)? of (?:them|those|these)"
+    r"(?: \w+s\b)?(?: (?:are|is|were|was)\b)? ?(?P<rest>[^?]*)"
+    r"|(?P<total>how many)(?: (?:are|were) (?:there|they|those)| is that| in total)?)\W*$",
+    re.IGNORECASE,
+)
+_PLURAL = re.compile(r"\b(?:cves|vulnerabilities)\b", re.IGNORECASE)
+_SHORT = 4  # words of a question that names nothing
+_PAIR = 2
 _SUBJECTS = 2  # CVEs that a question may point back to
 LONGEST = 20_000  # characters of a question, and of an option, that count
 
@@ -84,6 +100,7 @@ class Conversation:
         """
         _check_files(records)
         self._records = records
+        self._asked = ""
         self._cves = (*filter(None, map(normalise_cve, about)),)
         self._about = (*(_position(one) for one in about if not normalise_cve(one)),)
 
@@ -95,6 +112,7 @@ class Conversation:
 
     def ask(self, question: str) -> Answer:
         """Answer a free question as `ask` does."""
+        self._asked = question = self._in_full(question)
         if self._cves and _points_back(question):
             question = f"{question} ({', '.join(self._cves)})"
         answer, about = _answered(question, self._records, self._about)
@@ -102,6 +120,49 @@ class Conversation:
             cves = [one.id for one in answer.evidence if one.kind == "vulnerability"]
             self._cves, self._about = (*cves[:_SUBJECTS],), about
         return answer
+
+    def _in_full(self, question: str) -> str:
+        """Complete a question that only says of what else, or of which, the one before is asked."""
+        kinds = [knowledge().entries[position].kind for position in self._about]
+        if not self._asked:
+            return question
+        # Of a pair "which of them" asks without more.
+        if (match := _OF_THOSE.match(question)) and len(kinds) != _PAIR:
+            count = "how many " if match["count"] or match["total"] else ""
+            rest = f" and {match['rest']}" if match["rest"] else ""
+            return f"{count}{self._asked.rstrip(' ?!.')}{rest}".rstrip() + "?"
+        match = _ANOTHER.match(question)
+        before = "vulnerability" if self._cves else _like(kinds[0]) if kinds else ""
+        if not match or not before or _kind(match["name"]) != before:
+            return question
+        return _with_another(self._asked, match["name"]) or question
+
+
+def _with_another(before: str, other: str) -> str:
+    """Ask of another what a question asks of the one thing it names; "" where it names more.
+
+    >>> _with_another("Which groups use Cobalt Strike?", "Mimikatz")
+    'Which groups use Mimikatz?'
+    """
+    said = [*cve_ids(before), *(name.name for name in find_nicknames(before))]
+    said = said or [one.said for one in named(knowledge(), before)]
+    said = said or _PRONOUN.findall(before)[:1]
+    place = before.lower().find(said[0].lower()) if len(said) == 1 else -1
+    return before[:place] + other + before[place + len(said[0]) :] if place >= 0 else ""
+
+
+def _kind(text: str) -> str:
+    """Return the kind of the one thing that a text names and is nothing but."""
+    if cve_ids(text) or find_nicknames(text):
+        return "vulnerability"
+    names = named(knowledge(), text)
+    if len(names) != 1 or len(names[0].said) < len(text.strip()) - 1:
+        return ""
+    return _like(knowledge().entries[names[0].positions[0]].kind)
+
+
+def _like(kind: str) -> str:
+    return "software" if kind in ("malware", "tool") else kind
 
 
 def _position(entry_id: str) -> int:
@@ -112,13 +173,14 @@ def _position(entry_id: str) -> int:
 
 
 def _points_back(question: str) -> bool:
-    """Tell whether a question is about the CVEs before it: it says "its", or "and" and no name."""
+    """Tell whether a question is about the CVEs before it: "its", "and", or a few words only."""
     if cve_ids(question):
         return False
     if _BACK.search(question):
         return True
     names = find_nicknames(question) or named(knowledge(), question)
-    return not names and bool(_OPENING.search(question))
+    short = len(question.split()) <= _SHORT and not _PLURAL.search(question)
+    return not names and (short or bool(_OPENING.search(question)))
 
 
 def ask(
@@ -169,7 +231,9 @@ def _answered(
     of_cves = None if is_harmful(text) else answer_from_records(text, records)
     if of_cves is not None and (of_cves.covered or cve_ids(text)):
         return of_cves, ()
-    answered = reply(index, text, before=before)
+    cves = [cve for name in find_nicknames(text) for cve in name.cves]
+    told = f"{text} ({', '.join(cves)})" if cves and of_cves is None else text
+    answered = reply(index, told, before=before)
     if of_cves is not None and not answered.answer.covered:
         return of_cves, ()
     return answered.answer, answered.about

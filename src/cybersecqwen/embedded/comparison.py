@@ -14,7 +14,8 @@ from cybersecqwen.embedded import facts, refusal, situation
 from cybersecqwen.embedded.gazetteer import PROPER
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.question import Question
-from cybersecqwen.embedded.statements import paths, restricted
+from cybersecqwen.embedded.statements import is_narrower, paths, rather, restricted
+from cybersecqwen.embedded.whether import whether
 
 _TWO = 2  # entries that are compared
 _TELLING = 3  # words beside the two from which a question describes a situation
@@ -22,81 +23,65 @@ _TELLING = 3  # words beside the two from which a question describes a situation
 
 def compare(question: Question) -> list[str]:
     """Answer a question that compares entries, in the first way that tells something."""
-    ways: tuple[Callable[[Question], list[str]], ...] = (_whether, _which_of, _each_of)
+    ways: tuple[Callable[[Question], list[str]], ...] = (whether, _better, _which_of, _each_of)
     if len(question.subjects) == _TWO:
         ways += _OF_TWO
-    if refusal.unrecorded(question.cut):
+    if refusal.unrecorded(question.cut) and question.request.asked != "specific":
         ways = (_without,)
     return next(filter(None, (way(question) for way in ways)), [])
 
 
-def _whether(question: Question) -> list[str]:
-    """Say whether one entry has a platform or a tactic, or is of a kind, that is asked about."""
-    index, request = question.index, question.request
-    if not request.yes_no or not question.subjects:
-        return []
-    if len(question.names) == 2 and len(question.subjects) == 1:
-        one, other = question.names
-        return [f"Yes: {one.said} and {other.said} are both {index.label(one.positions[0])}."]
-    entries = [
-        s.positions[0] for s in question.subjects if index.entries[s.positions[0]].kind != "tactic"
-    ]
-    if len(entries) != 1:
-        return []
-    for relation, wanted in (("platform", set(request.platforms)), ("tactic", question.tactics)):
-        held = [
-            index.label(t).removeprefix(_id(index, t)) for t in index.related(entries[0], relation)
-        ]
-        if wanted and held:
-            yes = sorted(wanted & set(held))
-            says = {"platform": "runs on", "tactic": "serves"}[relation]
-            if yes:
-                return [f"Yes: {index.label(entries[0])} {says} {facts.listed(yes)}."]
-            wish = facts.listed(sorted(wanted))
-            return [f"No: {index.label(entries[0])} {says} {facts.listed(held)}, not {wish}."]
-    return _whether_for(question, entries[0])
-
-
-def _whether_for(question: Question, position: int) -> list[str]:
-    """Say whether a group, software or campaign uses techniques for a tactic."""
-    index, tactics = question.index, sorted(question.tactics)
-    if not tactics or index.entries[position].kind not in PROPER:
-        return []
-    used, about = restricted(question, position, facts.follow(index, position, ">uses:technique"))
-    label = index.label(position)
-    if used:
-        return [f"Yes: {about}, {label} uses {facts.listed([index.label(t) for t in used])}."]
-    return [f"No: there is no record that {label} uses a technique for {facts.listed(tactics)}."]
-
-
 def _which_of(question: Question) -> list[str]:
-    """Name those of several entries that serve a tactic or run on a platform."""
+    """Name those of several entries that serve a tactic, run on a platform or relate to another."""
     index, cut = question.index, [token.word for token in question.cut]
     entries = [p for p in _first(question) if index.entries[p].kind != "tactic"]
-    wanted = question.tactics | set(question.request.platforms)
-    if cut[:2] != ["which", "of"] or len(entries) < _TWO or not wanted:
+    if cut[:2] != ["which", "of"] or len(entries) < _TWO:
         return []
-    held = {p: {*index.related(p, "platform"), *index.related(p, "tactic")} for p in entries}
-    names = {p: {index.label(t).removeprefix(_id(index, t)) for t in held[p]} for p in entries}
-    kept = [index.label(p) for p in entries if wanted <= names[p]]
-    verb = "are" if len(kept) > 1 else "is"
-    return [f"Of these, {facts.listed(kept) or 'none'} {verb} for {facts.listed(sorted(wanted))}."]
+    wanted = question.tactics | set(question.request.platforms)
+    if wanted:
+        entries = [p for p in entries if index.related(p, "platform") or index.related(p, "tactic")]
+        held = {p: {*index.related(p, "platform"), *index.related(p, "tactic")} for p in entries}
+        names = {p: {index.label(t).removeprefix(_id(index, t)) for t in held[p]} for p in entries}
+        kept = [index.label(p) for p in entries if wanted <= names[p]]
+        verb = "are" if len(kept) > 1 else "is"
+        return [
+            f"Of these, {facts.listed(kept) or 'none'} {verb} for {facts.listed(sorted(wanted))}."
+        ]
+    *each, other = entries
+    return _related_each(index, each, other) if len(each) > 1 else []
 
 
 def _each_of(question: Question) -> list[str]:
-    """Say whether two entries both relate to a third, as in "do both use …?"."""
-    index, entries = question.index, _first(question)
-    if not (question.request.yes_no and question.request.both) or len(entries) != _TWO + 1:
+    """Say whether several entries relate to another one, as in "do both use …?"."""
+    index, request, entries = question.index, question.request, _first(question)
+    kinds = [index.entries[p].kind for p in entries]
+    if not request.yes_no or len(entries) <= _TWO:
         return []
+    if kinds[0] not in kinds[1:]:  # "is it used by this and that?"
+        entries = [*entries[1:], entries[0]]
     *each, other = entries
-    stated = [
-        facts.stated_between(index, one, other) or _through(index, one, other) for one in each
-    ]
-    sentences = ["Yes, both." if all(stated) else "No, not both."]
-    for one, said in zip(each, stated, strict=True):
-        text = "; ".join(said).removeprefix("Yes: ").rstrip(".")
-        unrelated = f"There is no record that {index.label(one)} relates to {index.label(other)}"
-        sentences.append(f"{text or unrelated}.")
+    if len({index.entries[p].kind for p in each}) > 1:
+        return []
+    stated = [bool(_stated(index, one, other)) for one in each]
+    if request.either and not request.both:
+        first = "Yes." if any(stated) else "No, none of them."
+    else:
+        all_of = "both" if len(each) == _TWO else "all of them"
+        first = f"Yes, {all_of}." if all(stated) else f"No, not {all_of}."
+    return [first, *_related_each(index, each, other)]
+
+
+def _stated(index: KnowledgeIndex, one: int, other: int) -> list[str]:
+    """State how two entries are related, directly or through others."""
+    return facts.stated_between(index, one, other) or _through(index, one, other)
+
+
+def _related_each(index: KnowledgeIndex, each: Sequence[int], other: int) -> list[str]:
+    """Say of each of several entries how it relates to another, those that do first."""
+    stated = {one: "; ".join(_stated(index, one, other)) for one in each}
+    sentences = [f"{text.removeprefix('Yes: ').rstrip('.')}." for text in stated.values() if text]
+    if without := [index.label(one) for one in each if not stated[one]]:
+        sentences.append(f"No record links {facts.listed(without)} to {index.label(other)}.")
     return sentences
 
 
@@ -104,7 +89,8 @@ def _same(question: Question) -> list[str]:
     """Say that two entries are not the same one."""
     request, own = question.request, {question.index.entries[p].kind for p in _pair(question)}
     is_identity = request.asked in _IDENTITY or request.kinds & own  # and not "the same tools"
-    if not request.yes_no or "same" not in question.words or not is_identity:
+    is_same = "same" in question.words and is_identity
+    if not request.yes_no or not (is_same or request.asked == "alias"):
         return []
     names = facts.listed([question.index.label(p) for p in _pair(question)])
     related = [f"{text}." for text in facts.stated_between(question.index, *_pair(question))]
@@ -112,6 +98,20 @@ def _same(question: Question) -> list[str]:
 
 
 _IDENTITY = ("definition", "alias", "difference")
+
+
+def _siblings(question: Question) -> list[str]:
+    """Say whether two entries are parts of the same one."""
+    index, request, pair = question.index, question.request, _pair(question)
+    if request.asked not in ("parent", "child") or "same" not in question.words:
+        return []
+    wholes = [index.related(p, "part of") for p in pair]
+    shared = [index.label(p) for p in wholes[0] if p in wholes[1]]
+    if shared:
+        return [f"Yes: both are part of {facts.listed(shared)}."]
+    names = [facts.listed([index.label(w) for w in whole]) or "no other" for whole in wholes]
+    each = [f"{index.label(p)} is part of {name}." for p, name in zip(pair, names, strict=True)]
+    return [f"No. {' '.join(each)}"]
 
 
 def _first(question: Question) -> list[int]:
@@ -139,6 +139,33 @@ def _chosen(question: Question) -> list[str]:
     ]
 
 
+def _better(question: Question) -> list[str]:
+    """Say which of two weaknesses fits better: what MITRE allows, or the narrower one."""
+    index = question.index
+    pair = [
+        p for s in question.subjects for p in s.positions if index.entries[p].kind == "weakness"
+    ]
+    if question.request.asked != "specific" or len(pair) < _TWO:
+        return []
+    one, other = pair[0], next((p for p in pair[1:] if p not in question.subjects[0].positions), -1)
+    if other < 0:
+        return []
+    narrower = [p for p in (one, other) if is_narrower(index, p, one + other - p)]
+    best = narrower or [
+        fit.position
+        for fit in situation.fitting(index, question.description, ["weakness"], among={one, other})
+    ]
+    if not best:
+        return []
+    worse = one + other - best[0]
+    yes = ("Yes: " if best[0] == one else "No: ") if question.request.yes_no else ""
+    return [
+        f"{yes}{index.label(best[0])} fits better than {index.label(worse)}.",
+        index.definition(best[0]),
+        *rather(index, worse),
+    ]
+
+
 def _differing(question: Question) -> list[str]:
     """Say what each of two entries is, and how they are related."""
     index, pair = question.index, _pair(question)
@@ -161,15 +188,19 @@ def _common(question: Question) -> list[str]:
     if not joined or "tactic" in {index.entries[p].kind for p in pair}:
         return []
     for asked in dict.fromkeys((request.asked, "technique", "software", "group", "mitigation")):
-        each = [_reached(index, asked, p) for p in pair]
-        if not all(each):
+        each = [restricted(question, p, _reached(index, asked, p)) for p in pair]
+        about = f"{each[0][1]}, " if each[0][1] else ""
+        if not all(kept for kept, _ in each):
             continue
-        shared = sorted(set(each[0]) & set(each[1]), key=index.label)
+        shared = sorted(set(each[0][0]) & set(each[1][0]), key=index.label)
         names = facts.listed([index.label(p) for p in pair])
         if shared:
             targets = facts.listed([index.label(t) for t in shared])
-            count = f"{len(shared)} {facts.plural(asked, len(shared))}"
-            return [f"{names} have {count} in common: {targets}."]
+            words = any(t >= len(index.entries) for t in shared)
+            noun = facts.plural(asked, len(shared))
+            count = f"{len(shared)} {noun}" if words else facts.counted(index, shared)
+            about = about[:1].upper() + about[1:]
+            return [f"{about}{names} have {count} in common: {targets}."]
         if asked == request.asked:
             return [f"{names} have no {facts.plural(asked)} in common on record."]
     return []
@@ -185,8 +216,12 @@ def _without(question: Question) -> list[str]:
     index, (one, other), asked = question.index, _pair(question), question.request.asked
     before, after = (subject.start for subject in question.subjects[:2])
     words = {token.word for token in question.cut[before:after]}
-    denied = words & _DENYING or "not" in {token.word for token in question.cut[after + 1 :]}
-    if question.request.yes_no or asked not in _SHARED or not denied:
+    denied = words & _DENYING or {token.word for token in question.cut[after + 1 :]} & {
+        "not",
+        "t",
+        "never",
+    }
+    if question.request.yes_no or asked not in (*_SHARED, "mitigation") or not denied:
         return []
     held = set(_reached(index, asked, other))
     own = [target for target in _reached(index, asked, one) if target not in held]
@@ -220,16 +255,14 @@ def _related(question: Question) -> list[str]:
     for one, other in product(first.positions, second.positions):
         stated = facts.stated_between(index, one, other)
         if stated:
-            return [f"{_agreed(question, one, other)}: {'; '.join(stated)}."]
+            agreed = f"{_agreed(question, one, other)}: " if request.yes_no else ""
+            return [f"{agreed}{'; '.join(stated)}."]
     one, other = _pair(question)
     indirect = _through(index, one, other)
-    if indirect:
-        return indirect
-    if not request.yes_no:
-        return []
-    return [
-        f"No: there is no record that {index.label(one)} {_verb(question)} {index.label(other)}."
-    ]
+    if request.yes_no:
+        wished = f"{index.label(one)} {_verb(question)} {index.label(other)}"
+        return indirect or [f"No: there is no record that {wished}."]
+    return [text[0].upper() + text[1:] for text in (i.removeprefix("Yes: ") for i in indirect)]
 
 
 def _agreed(question: Question, one: int, other: int) -> str:
@@ -247,7 +280,10 @@ _ABOVE = {"parent", "parents", "broader", "general", "umbrella", "superclass", "
 
 def _verb(question: Question) -> str:
     kinds = [question.index.entries[p].kind for p in _pair(question)]
-    if kinds[0] in ("group", "campaign", "malware", "tool") and kinds[1] != "group":
+    if kinds[0] in ("group", "campaign", "malware", "tool") and kinds[1] not in (
+        "group",
+        "campaign",
+    ):
         return "uses"
     return "is a part of" if question.request.asked in ("parent", "child") else "relates to"
 
@@ -275,6 +311,7 @@ def _pair(question: Question) -> Sequence[int]:
 
 # The ways to answer a question about two entries, in the order in which they are tried.
 _OF_TWO: tuple[Callable[[Question], list[str]], ...] = (
+    _siblings,
     _chosen,
     _same,
     _without,

@@ -93,11 +93,14 @@ def reading(index: KnowledgeIndex, says: str, targets: Sequence[int]) -> str:
     if "{}" in says:
         return says.format(names)
     start, _, noun = says.rpartition(" ")
+    if names in _ANY:
+        return f"{start.removesuffix(' the')} no particular {noun}"
     if len(targets) > 1 and noun in _PLURALS:
         says = f"{start} {_PLURALS[noun]}"
     return f"{says} {names}"
 
 
+_ANY = {"Not Language-Specific", "Not Technology-Specific", "Not Architecture-Specific"}
 # The nouns that a relation may end with, before several targets.
 _PLURALS = {
     "tactic": "tactics",
@@ -226,6 +229,8 @@ def plural(kind: str, count: int = 0) -> str:
     """Name a kind for a number of its entries: "techniques", "piece of software"."""
     if kind in ("follows", "requires"):
         kind = "entry"
+    if kind == "child":
+        return "child" if count == 1 else "children"
     if kind == "software":
         return "piece of software" if count == 1 else "pieces of software"
     if count == 1:

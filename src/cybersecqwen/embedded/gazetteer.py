@@ -33,6 +33,7 @@ _FRAMING = word_set("framing") | {"our", "my", "your", "his", "her", "us"}
 _PART = re.compile(r"\(([^()]+)\)|'([^']+)'")
 _ACRONYM = 3  # letters that a name in brackets has more than
 _KIND_ENDINGS = (" group", " team", " gang", " ransomware", " malware", " compromise")
+_VERSIONED = re.compile(r"[A-Za-z]+ [A-Za-z]+ [A-Z]\d")  # "Brute Ratel C4"
 _QUOTING = frozenset({"weakness", "attack pattern", "category"})  # kinds whose names hold others
 
 Ways = dict[int, str]  # the way in which a name is an entry's, by the entry's position
@@ -100,6 +101,8 @@ def _variants(entry: Entry) -> Iterator[str]:
         yield name.partition(" (")[0]
         if entry.kind in PROPER and name.lower().endswith(_KIND_ENDINGS):
             yield name.rpartition(" ")[0]
+        if entry.kind in PROPER and _VERSIONED.fullmatch(name):
+            yield name.rpartition(" ")[0]
         if entry.kind in _QUOTING:
             for bracketed, quoted in _PART.findall(name):
                 if len(bracketed) > _ACRONYM or " " in quoted:
@@ -134,6 +137,11 @@ def correct_spelling(index: KnowledgeIndex, cut: Sequence[Token]) -> tuple[list[
         if len(token.word) >= _LEAST and token.word.isalpha() and is_unknown(index, token)
     ]
     places: set[int] = set()
+    for place, token in enumerate(cut):
+        doubled = _SINGLE.sub(r"\1\1\2", token.word)
+        if doubled != token.word and _is_doubled(gazetteer(index), token.word, doubled):
+            words[place] = tokens(doubled)[0]
+            places.add(place)
     for place in unknown if len(unknown) <= _MOST else []:
         word = _nearest(gazetteer(index), cut[place].word)
         if word:
@@ -141,6 +149,14 @@ def correct_spelling(index: KnowledgeIndex, cut: Sequence[Token]) -> tuple[list[
             words[place] = tokens(shown)[0]
             places.add(place)
     return words, places
+
+
+_SINGLE = re.compile(r"([bdgmnprt])(ing|ed|er|ers)$")  # "keyloging"
+
+
+def _is_doubled(names: Gazetteer, word: str, doubled: str) -> bool:
+    """Tell whether a word is a name's with a letter that should be there twice."""
+    return word not in names.words and doubled in names.words and len(word) >= _LEAST
 
 
 @lru_cache(maxsize=4096)  # a question is looked through more than once

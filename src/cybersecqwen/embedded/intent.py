@@ -34,11 +34,14 @@ class _Step(NamedTuple):
 
 class _Lexicon(NamedTuple):
     lists: dict[str, Phrases]
-    rules: list[list[_Step]]
+    rules: dict[str, list[list[_Step]]]
 
 
-def is_hostile(text: str) -> bool:
-    """Tell whether a rule of intent.toml fits a text, and no word in it is a defender's."""
+def is_hostile(text: str, *, wants_product: bool = True) -> bool:
+    """Tell whether a rule of intent.toml fits a text, and no word in it is a defender's.
+
+    Without `wants_product` the text is known to ask for no malware, code or the like.
+    """
     parts = [tokens(sentence) for sentence in _SENTENCE.split(text)]
     cut = list(chain.from_iterable(parts))[:_LONGEST]
     sentence = list(chain.from_iterable([number] * len(part) for number, part in enumerate(parts)))
@@ -49,14 +52,19 @@ def is_hostile(text: str) -> bool:
     polite = {one.start for one in spans["polite"]}
     for name in _ORDERS:
         spans[name] = [one for one in spans[name] if _begins(one.start, sentence, polite)]
-    return any(_fits(rule, spans, sentence) for rule in lexicon.rules)
+    return any(
+        _fits(rule, spans, sentence)
+        for name, rules in lexicon.rules.items()
+        for rule in rules
+        if wants_product or name != "product"
+    )
 
 
 @cache
 def _lexicon() -> _Lexicon:
     table = read_lexicon("intent.toml")
     lists = {name: Phrases({name: phrases}) for name, phrases in table["lists"].items()}
-    rules = [_steps(rule) for rules in table["rules"].values() for rule in rules]
+    rules = {name: [_steps(rule) for rule in rules] for name, rules in table["rules"].items()}
     return _Lexicon(lists, rules)
 
 

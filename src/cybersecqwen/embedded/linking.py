@@ -41,6 +41,10 @@ _FRAMING = word_set("framing")
 _EVERYDAY = word_set("everyday")
 _AGENT = ("er", "ers", "or", "ors")  # endings of names for what does something
 _SIGNS = frozenset({"group", "gang", "actor", "malware", "ransomware", "campaign", "tool", "apt"})
+# Kinds whose names are sentences or common words, which mean nothing in another order.
+_SENTENCES = frozenset({"detection strategy", "analytic", "data component", "data source"})
+# Words for kinds of entries that are names of techniques, too.
+_KINDS = frozenset({"tool", "malware", "software"})
 # Kinds that are seldom meant by one word, which is a platform's or an everyday one.
 _BESIDE = frozenset({"data source", "data component", "asset", "category", "view"})
 # The kinds of entries in the order in which one of several of a name is meant.
@@ -113,16 +117,25 @@ def _written(index: KnowledgeIndex, cut: Sequence[Token], text: str) -> Iterator
         if entries and end - start == 1:
             meant = start not in phrases and _is_name(index, cut, start, entries, text)
             entries = entries if meant else None
+        if entries and not _is_meant(index, cut[start:end], entries):
+            entries = None  # "the file created" is no "File Creation"
         if not entries and end - start == _JOINED:
             entries = exact.get(_joined(cut[start:end]))
         if entries:
             yield _subject(index, cut[start:end], entries, start)
 
 
+def _is_meant(index: KnowledgeIndex, run: Sequence[Token], entries: Ways) -> bool:
+    """Tell whether words are meant as a name; those of data in another form are everyday words."""
+    said, written = " ".join(token.word for token in run), gazetteer(index).written
+    everyday = {index.entries[p].kind for p in entries} <= {"data component", "data source"}
+    return not everyday or any(said in written[p] for p in entries)
+
+
 def _joined(run: Sequence[Token]) -> tuple[str, ...]:
     """Return the key of words that may be one in a name, as in "muddy water"; () for others."""
     words = [token.word for token in run]
-    return () if _FRAMING.intersection(words) else (stem("".join(words)),)
+    return () if _FRAMING.intersection(words) or "s" in words else (stem("".join(words)),)
 
 
 def _runs(cut: Sequence[Token], least: int) -> Iterator[tuple[int, int]]:
@@ -143,18 +156,21 @@ def _unordered(index: KnowledgeIndex, cut: Sequence[Token]) -> Iterator[Subject]
         if all(token.base in known_words() for token in run):
             continue  # "which malware targets …" asks, and names no "Targeted Malware"
         entries = unordered.get(key)
-        if entries:
+        if entries and not {index.entries[p].kind for p in entries} <= _SENTENCES:
             yield _subject(index, run, entries, start)
 
 
 def _subject(index: KnowledgeIndex, run: Sequence[Token], entries: Ways, start: int) -> Subject:
     said = " ".join(token.text for token in run)
     written = gazetteer(index).written
+    # What has the name itself, such as the tool Tor, comes before the technique that is called so.
+    proper = any(w == "name" and index.entries[p].kind in PROPER for p, w in entries.items())
 
-    def rank(position: int) -> tuple[bool, int, int]:
+    def rank(position: int) -> tuple[bool, bool, int, int]:
         as_written = said.lower() in written[position]
         kind = index.entries[position].kind
-        return not as_written, (*_ORDER, kind).index(kind), position  # one of no order comes last
+        order = (*_ORDER, kind).index(kind)  # one of no order comes last
+        return not as_written, proper and entries[position] == "alias", order, position
 
     way = min(entries.values(), key=WAYS.index)
     return Subject(said, tuple(sorted(entries, key=rank)), way, start, start + len(run))
@@ -167,7 +183,11 @@ def _is_name(
     token, names = cut[place], gazetteer(index)
     kinds = {index.entries[p].kind for p in entries}
     forms = {token.word, token.base, token.stem}  # its stem has no letter doubled at the end
+    if kinds <= PROPER:
+        forms = {token.word} if token.word != token.base else forms  # "wipers" are no "Wiper"
     as_written = any(forms & names.written[p] for p in entries)
+    if token.base in _KINDS and len(cut) > 1:
+        return False
     if _is_part_of_another(index, cut, place) or _is_of_the_language(cut, place):
         return False
     if not as_written and _is_verb_of(token, (n for p in entries for n in names.written[p])):
@@ -178,7 +198,8 @@ def _is_name(
         return False  # proper names have no other forms
     others = {other.base for other in cut if other.word not in _FRAMING} - known_words()
     alone = len(cut) == 1 or (others <= {token.base} and not kinds <= PROPER)
-    return alone or _is_shouted(cut, place) or _is_no_everyday_word(index, cut, place, text)
+    written = _is_shouted(cut, place) or (kinds <= PROPER and _is_written_as_name(cut, place))
+    return alone or written or _is_no_everyday_word(index, cut, place, text)
 
 
 def _is_verb_of(token: Token, names: Iterable[str]) -> bool:
@@ -207,7 +228,13 @@ def _is_no_everyday_word(
 def _is_shouted(cut: Sequence[Token], place: int) -> bool:
     """Tell whether a word alone is in capitals, as some vendors write the names they give."""
     text = cut[place].text
-    return text.isupper() and len(text) > _SHORT and not cut[0].text.isupper()
+    return text.isupper() and len(text) > _SHORT and not all(t.text.isupper() for t in cut[:2])
+
+
+def _is_written_as_name(cut: Sequence[Token], place: int) -> bool:
+    """Tell whether a word has a capital in a sentence of which most words have none."""
+    capitals = sum(token.text[0].isupper() for token in cut[1:])
+    return place > 0 and cut[place].text[0].isupper() and capitals <= len(cut) / 2
 
 
 def _is_part_of_another(index: KnowledgeIndex, cut: Sequence[Token], place: int) -> bool:
@@ -238,6 +265,7 @@ def part_of_name(index: KnowledgeIndex, cut: Sequence[Token]) -> Subject | None:
     parts = gazetteer(index).parts
     for place, token in enumerate(cut):
         known = token.word in _FRAMING | _EVERYDAY or token.base in known_words()
+        known = known or index.rarity([token.stem]) < _RARE  # "cloud" is short for no "Cloud Atlas"
         if not known and len(token.word) > _SHORT and token.word in parts:
             positions = tuple(sorted(parts[token.word]))
             return Subject(token.text, positions, "part", place, place + 1)

@@ -17,13 +17,15 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import NamedTuple
 
+from cybersecqwen.cwe.identifiers import cve_ids
 from cybersecqwen.embedded import facts, situation
+from cybersecqwen.embedded.gazetteer import PROPER
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
-from cybersecqwen.embedded.lexicon import question_lexicon
-from cybersecqwen.embedded.phrases import Phrases
+from cybersecqwen.embedded.lexicon import question_lexicon, read_lexicon
+from cybersecqwen.embedded.phrases import Match, Phrases, Token, tokens
 from cybersecqwen.embedded.question import Question
 from cybersecqwen.embedded.request import question_words
-from cybersecqwen.embedded.statements import restricted
+from cybersecqwen.embedded.statements import of_a_kind_of_software, restricted
 
 _DESCRIBING = 2  # words that tell, from which a question describes something
 _DOMAINS = {"": "Enterprise", "mobile": "Mobile", "ics": "ICS"}
@@ -31,15 +33,21 @@ _RETIRED = {"Deprecated", "Obsolete"}
 
 
 class Overview(NamedTuple):
-    """What is said, the entries that it is about, and the words of the question left unread."""
+    """What is said, the entries that it is about, and the words of the question left unread.
+
+    Where nothing is said, `unrecorded` is what no knowledge base records.
+    """
 
     sentences: list[str]
     positions: list[int]
     rest: tuple[str, ...] = ()
+    unrecorded: str = ""
 
 
 def overview(question: Question) -> Overview | None:
     """Answer a question about the knowledge bases as a whole; None for any other."""
+    if told := _of_a_cve(question):
+        return told
     subjects = (
         {question.index.entries[position].kind for position in subject.positions}
         for subject in question.subjects
@@ -55,11 +63,90 @@ def _phrases(name: str) -> Phrases:
     return Phrases(lexicon["order"]["places"] if name == "places" else lexicon[name])
 
 
-def _meant(question: Question, name: str) -> set[str]:
-    """Return what the words of a part of the lexicon mean; nothing if the question has others."""
+class _Field(NamedTuple):
+    """The field's own terms, what they mean, and the words that may stand beside them."""
+
+    names: Phrases
+    texts: Sequence[str]
+    plain: Phrases
+
+
+@cache
+def _field() -> _Field:
+    table = read_lexicon("field.toml")
+    names = Phrases({str(number): term["names"] for number, term in enumerate(table["term"])})
+    return _Field(names, [term["text"] for term in table["term"]], Phrases({"": table["plain"]}))
+
+
+def _term(question: Question) -> Overview | None:
+    """Say what a term of the field means, or two of them: "what is a sub-technique?"."""
+    cut, field = question.cut, _field()
+    found = field.names.find(cut)
+    if len(found) > 1:  # "a tactic in ATT&CK" is one term
+        found = [match for match in found if not match.start or cut[match.start - 1].word != "in"]
+    beside = [*found, *field.plain.find(cut, {i for m in found for i in range(m.start, m.end)})]
+    read = {place for match in beside for place in range(match.start, match.end)}
+    meant = list(dict.fromkeys(match.value for match in found))
+    # "what are the tactics" asks for them
+    listed = any(m.start and cut[m.start - 1].word == "the" and _is_plural(cut, m) for m in found)
+    opens = cut[0].word in _MEANING or question.request.asked == "difference"
+    if not 0 < len(meant) <= 2 or len(read) < len(cut) or listed or not opens:
+        return None
+    return Overview([field.texts[int(value)] for value in meant], [])
+
+
+_MEANING = {
+    "what",
+    "whats",
+    "define",
+    "definition",
+    "explain",
+    "describe",
+    "meaning",
+    "how",
+    "tell",
+}
+
+
+def _is_plural(cut: Sequence[Token], match: Match) -> bool:
+    return cut[match.end - 1].word != cut[match.end - 1].base
+
+
+def _of_a_cve(question: Question) -> Overview | None:
+    """Name the groups, software and campaigns that are reported with a CVE."""
+    index, ids = question.index, cve_ids(question.text)
+    kinds = question.request.kinds & PROPER
+    if not ids or not (kinds or question.request.asked == "detection"):
+        return None
+    if any(subject.way == "id" for subject in question.subjects):
+        return None
+    if not kinds:
+        return Overview([], [], unrecorded="how the exploitation of a single CVE is detected")
+    sentences, found = [], []
+    for cve in ids:
+        word = index.word(cve)
+        with_it = index.related(word, "vulnerability", inverse=True) if word else []
+        actors = sorted((p for p in with_it if index.entries[p].kind in PROPER), key=index.label)
+        if actors:
+            names = facts.listed([index.label(p) for p in actors])
+            sentences.append(f"{cve} is reported with {names}.")
+            found += actors
+    unrecorded = "" if found else f"groups or software that exploit {facts.listed(ids)}"
+    return Overview(sentences, found, unrecorded=unrecorded)
+
+
+def _unread(question: Question, name: str) -> tuple[str, ...]:
+    """Return the stems of the words that a part of the lexicon does not read."""
     matches = _phrases(name).find(question.cut)
     read = {question.cut[i].stem for match in matches for i in range(match.start, match.end)}
-    return {match.value for match in matches} - {"plain"} if set(question.rest) <= read else set()
+    return tuple(term for term in question.rest if term not in read)
+
+
+def _meant(question: Question, name: str) -> set[str]:
+    """Return what the words of a part of the lexicon mean; nothing if the question has others."""
+    if _unread(question, name):
+        return set()
+    return {match.value for match in _phrases(name).find(question.cut)} - {"plain"}
 
 
 def _release(question: Question) -> Overview | None:
@@ -76,16 +163,21 @@ def _of_value(question: Question) -> Overview | None:
     if question.cut[0].word in question_words("how") and not request.count:
         return None
     for name, way in question_lexicon()["values"].items():
-        found = _phrases(name).find(question.cut)
         asked = next((asked for asked in way["asked"] if asked in wanted), "")
-        read = {question.cut[i].stem for match in found for i in range(match.start, match.end)}
-        rest = tuple(term for term in question.rest if term not in read)
-        if not found or not asked or len(rest) >= _DESCRIBING:
+        if "by" in way and request.asked in ("software", "technique"):
+            asked = request.asked
+        if name == "programming":
+            values, own = question.languages, {t.stem for t in tokens(" ".join(question.languages))}
+            rest = tuple(term for term in question.rest if term not in own)
+        else:
+            values = [match.value for match in _phrases(name).find(question.cut)]
+            rest = _unread(question, name)
+        if not values or not asked or len(rest) >= _DESCRIBING:
             continue
         if name == "countries" and "target" in wanted:
             continue  # a country that is attacked
         kinds = question_lexicon()["asked"][asked]["kinds"] or way["kinds"]
-        listed = _having(question, way, found[0].value, kinds)
+        listed = _having(question, way, values[0], kinds)
         if listed:
             return listed._replace(rest=rest)
     return None
@@ -98,33 +190,74 @@ def _having(
     index, relation = question.index, way["relation"]
     word = index.word(value)
     targets = facts.follow(index, word, f"<{relation}:{','.join(kinds)}") if word else []
+    says = way["says"]
+    if "by" in way and word and set(kinds).isdisjoint(way["kinds"]):  # what groups of a country use
+        targets = facts.follow(index, word, f"<{relation}:group >uses:{','.join(kinds)}")
+        says = way["by"]
     targets.sort(key=lambda target: len(index.related(target, relation)))
     kept, about = restricted(question, word or 0, targets)
+    kept, _ = of_a_kind_of_software(question, kept)
+    if "only" in question.words:
+        kept = [target for target in kept if len(index.related(target, relation)) == 1]
+        says = says.replace("{}", "{} only")
     if not kept:
         return None
-    says = " ".join(filter(None, (about, way["says"].format(value))))
+    about = f"{about} and" if " on " in f" {about}" and says.startswith("on ") else about
+    said = " ".join(filter(None, (about, says.format(value))))
     names = facts.listed([index.label(position) for position in kept])
-    return Overview([f"ATT&CK has {facts.counted(index, kept)} {says}: {names}."], kept)
+    base = facts.base(index.entries[kept[0]].entry_id)
+    return Overview([f"{base} has {facts.counted(index, kept)} {said}: {names}."], kept)
 
 
 def _count(question: Question) -> Overview | None:
     """Count the entries of a kind that are in force."""
     index, request = question.index, question.request
-    kinds = question_lexicon()["asked"][request.asked]["kinds"]
-    kinds = kinds or (["technique"] if request.asked == "child" else [])
-    if not request.count or not kinds or question.tactics or question.rest[1:]:
+    if not request.count or question.tactics or len(_unread(question, "whole")) > 1:
         return None
-    positions = [
-        position
-        for position, entry in enumerate(index.entries)
-        if entry.kind in kinds
-        and _RETIRED.isdisjoint(index.label(t) for t in index.related(position, "status"))
-    ]
+    positions = _in_force(question)
+    if not positions:
+        return None
     base = facts.base(index.entries[positions[0]].entry_id)
     release = next(one for one in index.sources if one["name"].startswith(base))["version"]
     has = f"{base} {release}" if base != "ATT&CK" else f"ATT&CK (as of {release})"
-    counted = _by_domain(index, positions) if base == "ATT&CK" else facts.counted(index, positions)
-    return Overview([f"{has} has {counted}."], [], question.rest)
+    return Overview([f"{has} has {_counted(question, positions)}."], [], question.rest)
+
+
+def _in_force(question: Question) -> list[int]:
+    """List the entries in force of the kind that is asked for."""
+    index, asked = question.index, question.request.asked
+    kinds = question_lexicon()["asked"][asked]["kinds"]
+    kinds = kinds or (["technique"] if asked == "child" else [])
+    said = {token.base for token in question.cut}
+    tools = asked == "software" and "tool" in said and not said & {"software", "malware"}
+    positions = [
+        position
+        for position, entry in enumerate(index.entries)
+        if entry.kind in (["tool"] if tools else kinds)
+        and _RETIRED.isdisjoint(index.label(t) for t in index.related(position, "status"))
+    ]
+    named = [domain for domain, name in _DOMAINS.items() if name.lower() in question.words]
+    if named and asked in ("technique", "child", "tactic", "mitigation"):
+        positions = [p for p in positions if named[0] in _domains(index, p)]
+    return sorted(of_a_kind_of_software(question, positions)[0], key=index.label)
+
+
+def _domains(index: KnowledgeIndex, position: int) -> set[str]:
+    """Return the domains of a technique or tactic, or of what a mitigation is against."""
+    against = index.related(position, "mitigates")
+    return {situation.domain(index, p) for p in against or [position]}
+
+
+def _counted(question: Question, positions: Sequence[int]) -> str:
+    """Count entries: of ATT&CK by the matrix, of software by what is asked for."""
+    index = question.index
+    _, kind = of_a_kind_of_software(question, positions)
+    if kind in ("malware", "ransomware"):
+        return f"{len(positions)} pieces of {kind}"
+    if kind:
+        return f"{len(positions)} {kind}, by our own definitions"
+    base = facts.base(index.entries[positions[0]].entry_id)
+    return _by_domain(index, positions) if base == "ATT&CK" else facts.counted(index, positions)
 
 
 def _by_domain(index: KnowledgeIndex, positions: Sequence[int]) -> str:
@@ -134,10 +267,33 @@ def _by_domain(index: KnowledgeIndex, positions: Sequence[int]) -> str:
     each = []
     for domain, name in _DOMAINS.items():
         own = [p for p in positions if situation.domain(index, p) == domain]
+        if not own:
+            continue
         parts = sum("." in index.entries[p].entry_id for p in own)
         below = f" and {parts} sub-techniques" if parts else ""
         each.append(f"{facts.counted(index, own[parts:])}{below} for {name}")
     return facts.listed(each)
+
+
+class _Matrix(NamedTuple):
+    """The tactics of one of ATT&CK's matrices, in its order."""
+
+    name: str
+    tactics: list[int]
+
+
+def _matrix(question: Question) -> _Matrix:
+    """Return the matrix that a question is about, by its words or by the tactics it names."""
+    index, matrices = question.index, question_lexicon()["order"]["matrices"]
+    each = {
+        domain: [p for entry_id in ids if (p := index.position(entry_id)) is not None]
+        for domain, ids in matrices.items()
+    }
+    named = [{*subject.positions} for subject in question.subjects]
+    signs = [domain for domain in each if domain and question.signs(domain)]
+    holding = [d for d, tactics in each.items() if named and all(one & {*tactics} for one in named)]
+    domain = next(iter((*signs, *holding)), "")
+    return _Matrix(f"the ATT&CK matrix{f' for {_DOMAINS[domain]}' if domain else ''}", each[domain])
 
 
 def _order(question: Question) -> Overview | None:
@@ -146,10 +302,12 @@ def _order(question: Question) -> Overview | None:
     places = _meant(question, "places")
     if question.request.asked not in order["asked"] or not places:
         return None
-    matrix = [p for e in order["matrix"] if (p := question.index.position(e)) is not None]
-    names = [question.index.entries[p].name for p in matrix]
-    found = _phrases("tactics").find(question.cut)
-    named = [names.index(name) for name in dict.fromkeys(match.value for match in found)]
+    matrix = _matrix(question)
+    names = [question.index.entries[p].name for p in matrix.tactics]
+    own = Phrases({name: [name] for name in names}).find(question.cut)
+    found = own or _phrases("tactics").find(question.cut)
+    said = dict.fromkeys(match.value for match in found)
+    named = [names.index(name) for name in said if name in names]
     if len(named) == 2:
         return _between(question, matrix, named, places)
     if len(named) == 1 and places & {"before", "after"}:
@@ -163,47 +321,75 @@ _CAVEAT = "The order is the matrix's own: attackers skip, repeat and mix tactics
 
 
 def _between(
-    question: Question, matrix: Sequence[int], named: Sequence[int], places: set[str]
+    question: Question, matrix: _Matrix, named: Sequence[int], places: set[str]
 ) -> Overview | None:
     """Name the tactics between two, or say which of the two comes first."""
     index, (low, high) = question.index, sorted(named)
-    first, last = (index.label(matrix[place]) for place in (low, high))
+    first, last = (index.label(matrix.tactics[place]) for place in (low, high))
     if "between" in places:
-        inside = matrix[low + 1 : high]
+        inside = matrix.tactics[low + 1 : high]
         names = facts.listed([index.label(p) for p in inside]) or "no other tactic"
         verb = "stand" if len(inside) > 1 else "stands"
-        text = f"Between {first} and {last} {verb} {names} in the ATT&CK matrix."
-        return Overview([text, _CAVEAT], list(matrix[low : high + 1]))
-    if not places & {"before", "after"}:
+        text = f"Between {first} and {last} {verb} {names} in {matrix.name}."
+        return Overview([text, _CAVEAT], matrix.tactics[low : high + 1])
+    if not places & {"before", "after", "first", "last"}:
         return None
-    agrees = (named[0] == low) == ("before" in places)
-    yes = ("Yes: " if agrees else "No: ") if question.request.yes_no else ""
-    text = f"{yes}{first} comes before {last} in the order of the ATT&CK matrix."
-    return Overview([text, _CAVEAT], [matrix[low], matrix[high]])
+    agrees = (named[0] == low) == bool(places & {"before", "first"})
+    told = question.request.yes_no and not question.request.either
+    yes = ("Yes: " if agrees else "No: ") if told else ""
+    text = f"{yes}{first} comes before {last} in the order of {matrix.name}."
+    return Overview([text, _CAVEAT], [matrix.tactics[low], matrix.tactics[high]])
 
 
-def _beside(index: KnowledgeIndex, matrix: Sequence[int], place: int, *, after: bool) -> Overview:
+def _beside(index: KnowledgeIndex, matrix: _Matrix, place: int, *, after: bool) -> Overview:
     """Name the tactic right before or after one."""
-    side, own = "after" if after else "before", index.label(matrix[place])
+    tactics = matrix.tactics
+    side, own = "after" if after else "before", index.label(tactics[place])
     other = place + 1 if after else place - 1
-    if not 0 <= other < len(matrix):
-        text = f"No tactic comes {side} {own} in the order of the ATT&CK matrix."
-        return Overview([text], [matrix[place]])
-    said = f"{index.label(matrix[other])} comes right {side} {own}"
-    text = f"In the order of the ATT&CK matrix, {said}."
-    return Overview([text, _CAVEAT], [matrix[other], matrix[place]])
+    if not 0 <= other < len(tactics):
+        text = f"No tactic comes {side} {own} in the order of {matrix.name}."
+        return Overview([text], [tactics[place]])
+    said = f"{index.label(tactics[other])} comes right {side} {own}"
+    text = f"In the order of {matrix.name}, {said}."
+    return Overview([text, _CAVEAT], [tactics[other], tactics[place]])
 
 
-def _whole(index: KnowledgeIndex, matrix: Sequence[int], places: set[str]) -> Overview | None:
+def _whole(index: KnowledgeIndex, matrix: _Matrix, places: set[str]) -> Overview | None:
     """Name the first or the last tactic, or all in their order."""
-    for place, position in (("first", matrix[0]), ("last", matrix[-1])):
+    for place, position in (("first", matrix.tactics[0]), ("last", matrix.tactics[-1])):
         if place in places:
-            text = f"The {place} tactic of the ATT&CK matrix is {index.label(position)}."
+            text = f"The {place} tactic of {matrix.name} is {index.label(position)}."
             return Overview([text], [position])
     if "all" not in places:
         return None
-    names = facts.listed([index.label(position) for position in matrix])
-    return Overview([f"The tactics of the ATT&CK matrix are, in its order, {names}."], [*matrix])
+    names = facts.listed([index.label(position) for position in matrix.tactics])
+    return Overview([f"The tactics of {matrix.name} are, in its order, {names}."], matrix.tactics)
 
 
-_WAYS: tuple[Callable[[Question], Overview | None], ...] = (_release, _order, _of_value, _count)
+def _all(question: Question) -> Overview | None:
+    """List all entries of a kind: "list all campaigns"."""
+    index, request = question.index, question.request
+    whole = _meant(question, "whole")
+    if (
+        not (whole & {"all", "domain"})
+        or not request.certain
+        or request.tactics
+        or request.platforms
+    ):
+        return None
+    positions = _in_force(question)
+    if not positions:
+        return None
+    names = facts.listed([index.label(position) for position in positions])
+    base = facts.base(index.entries[positions[0]].entry_id)
+    return Overview([f"{base} has {_counted(question, positions)}: {names}."], [])
+
+
+_WAYS: tuple[Callable[[Question], Overview | None], ...] = (
+    _term,
+    _release,
+    _order,
+    _of_value,
+    _count,
+    _all,
+)

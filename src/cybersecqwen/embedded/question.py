@@ -21,7 +21,7 @@ from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.lexicon import question_lexicon
 from cybersecqwen.embedded.linking import Subject
 from cybersecqwen.embedded.phrases import Token, tokens
-from cybersecqwen.embedded.request import Request, question_words, read_request
+from cybersecqwen.embedded.request import Request, asked_kinds, question_words, read_request
 
 _FEW = 2  # words that say what a question is about, below which a general one may
 # What only an actor, software or a campaign is asked for.
@@ -39,8 +39,14 @@ _OF_NAMES = frozenset(
         "vulnerability",
     }
 )
+_SHORT = 2  # letters of a programming language that may be another word, such as "Go"
 _LONGEST = 2_000  # tokens of a question that count
 _CLAUSE = re.compile(r"[,;:?!](?=\s)|\.(?=\s)")
+# "according to CWE" asks for no weakness
+_ACCORDING = re.compile(
+    r",?\s*\b(?:according to|as per) (?:mitre(?:'s)? )?(?:att&ck|cwe|capec|mitre)\b", re.I
+)
+_ALIKE = ("weakness", "attack pattern")  # which often have one name
 _AND = frozenset({"and", "plus", "und", "et", "y", "e", "en"})
 
 
@@ -59,11 +65,17 @@ class Question:
     rest: tuple[str, ...] = ()
     names: tuple[Subject, ...] = ()  # all, also where two name one entry
     parts: tuple[str, ...] = ()  # what is asked for, where that is several things
+    excluded: frozenset[int] = frozenset()  # entries that are not to be named
 
     @property
     def words(self) -> set[str]:
         """Return the words of the question in lower case."""
         return {token.word for token in self.cut}
+
+    @property
+    def first(self) -> str:
+        """Return the first word of the question in lower case, "" where it has none."""
+        return self.cut[0].word if self.cut else ""
 
     @property
     def tactics(self) -> set[str]:
@@ -78,9 +90,14 @@ class Question:
         return named | set(self.request.tactics)
 
     @property
+    def languages(self) -> list[str]:
+        """List the programming languages that the question names, as CWE spells them."""
+        return [name for name, one in _languages(self.index).items() if one.search(self.text)]
+
+    @property
     def why(self) -> bool:
         """Tell whether the question takes something for true and asks for the reason."""
-        return bool(self.cut) and self.cut[0].word in question_words("why")
+        return self.first in question_words("why")
 
     @property
     def description(self) -> str:
@@ -93,14 +110,28 @@ class Question:
         return len(self.words & set(question_lexicon()["signs"][of]))
 
 
+@cache
+def _languages(index: KnowledgeIndex) -> dict[str, re.Pattern[str]]:
+    """Compile a pattern for each language; the tokens do not tell C from C++."""
+    rows = index.facts[index.facts[:, 1] == index.relations.index("language")]
+    names = sorted({index.label(int(target)) for target in rows[:, 2]})
+    return {
+        name: re.compile(
+            rf"(?<![\w.]){re.escape(name)}(?![\w+#])",
+            re.IGNORECASE if len(name) > _SHORT else 0,  # "go" is a word
+        )
+        for name in names
+    }
+
+
 def understand(index: KnowledgeIndex, text: str, *, before: Sequence[int] = ()) -> Question:
     """Link the subjects of a question and read what it asks for.
 
     Where it names none and points back, its subjects are the entries in `before`.
     """
-    text = without_courtesy(text)
+    text = _ACCORDING.sub("", without_courtesy(text))
     cut, _ = correct_spelling(index, tokens(text)[:_LONGEST])
-    names = _named(index, text, cut)
+    names = [name for name in _named(index, text, cut) if not _is_a_platform(index, cut, name)]
     taken = {
         place: {index.entries[p].kind for p in subject.positions}
         for subject in names
@@ -108,16 +139,35 @@ def understand(index: KnowledgeIndex, text: str, *, before: Sequence[int] = ()) 
     }
     request = read_request(cut, taken, text=text)
     subjects = linking.distinct(names)
+    if not request.yes_no and request.asked not in ("parent", "child", "difference"):
+        subjects = _most_specific(index, subjects)
+    excluded = [one for one in subjects if _is_excluded(index, cut, one, request)]
+    subjects = [one for one in subjects if one not in excluded]
     rest = linking.content_terms(cut, {*taken, *request.used})
     if before and _points_back(cut, rest) and _are_tactics(index, subjects):
-        subjects = [*subjects, Subject("it", tuple(before), "name")]
-    if not subjects and len(rest) < _FEW and (other := linking.meant_otherwise(index, cut)):
+        subjects = [*subjects, *_meant_by(cut, before)]
+    elif before and _compares_with_it(cut, subjects, request):
+        subjects = sorted([*_meant_by(cut, before), *subjects], key=lambda one: one.start)
+    general = not subjects and len(rest) < _FEW and not request.count
+    # Not for "which ransomware do Russian groups use", nor for a name that nothing has.
+    general = general and not request.countries and not _has_a_name(cut, rest)
+    if general and (other := linking.meant_otherwise(index, cut)):
         subjects = [other]
         taken.update({place: set() for place in range(other.start, other.end)})
+        if cut[0].word != "which" and request.asking <= {*range(other.start, other.end)}:
+            request = read_request(cut, taken, text=text)  # "what is a botnet" asks for no software
         rest = linking.content_terms(cut, {*taken, *request.used})
     parts = _parts(text, cut, taken)
     question = Question(
-        index, text, cut, tuple(subjects), request, tuple(rest), tuple(names), parts
+        index,
+        text,
+        cut,
+        tuple(subjects),
+        request,
+        tuple(rest),
+        tuple(names),
+        parts,
+        frozenset(position for one in excluded for position in one.positions),
     )
     return replace(question, request=_of_a_tactic(question))
 
@@ -139,10 +189,32 @@ def _parts(
         request = read_request(clause, own)
         rest = linking.content_terms(clause, {*own, *request.used})
         defined = bool(own) and bool(clause) and clause[0].word in ("what", "who", "explain")
-        if (request.asking or defined) and len(rest) < _FEW and not request.yes_no:
+        told = request.asked in ("software", "group") and _tells(clause, request)
+        asks = (request.asking or defined) and not told
+        if asks and len(rest) < _FEW and not request.yes_no:
             parts.append(request.asked)
+    if _asks_what_it_does(cut, taken):
+        parts = ["definition", "technique"]
     several = tuple(dict.fromkeys(parts))
+    wanted = {match.value for match in asked_kinds(cut, taken)}
+    if wanted >= {*_ALIKE} and "and" in {token.word for token in cut}:
+        return _ALIKE
     return several if len(several) > 1 else ()
+
+
+def _tells(clause: Sequence[Token], request: Request) -> bool:
+    """Tell whether a clause says what somebody does: "ransomware deletes our backups"."""
+    asks = question_words("which").union(("of", "used", "that", "for", "by", "who"))
+    return 0 in request.asking and len(clause) > _FEW and asks.isdisjoint(t.word for t in clause)
+
+
+def _asks_what_it_does(cut: Sequence[Token], taken: Mapping[int, Collection[str]]) -> bool:
+    """Tell "what can Emotet do?", which asks for more than what it is."""
+    words = [token.word for token in cut]
+    opens = words[:1] == ["what"] and words[1:2] in (["can"], ["does"], ["do"], ["could"], ["did"])
+    kinds = {kind for kinds in taken.values() for kind in kinds}
+    what_was_done = "campaign" in kinds and "do" in words  # "what did they do in …"
+    return opens and (words[-1] == "do" or what_was_done) and bool(kinds & PROPER)
 
 
 def _named(index: KnowledgeIndex, text: str, cut: Sequence[Token]) -> list[Subject]:
@@ -163,6 +235,45 @@ def _named(index: KnowledgeIndex, text: str, cut: Sequence[Token]) -> list[Subje
     return sorted([*names, *more], key=lambda subject: subject.start)
 
 
+def _has_a_name(cut: Sequence[Token], rest: Collection[str]) -> bool:
+    """Tell whether a word that is left is written as a name: "DarkSide ransomware"."""
+    first = 1  # letter of a sentence, which has a capital anyway
+    return any(
+        token.stem in rest and (token.text if place else token.text[first:]) not in token.word
+        for place, token in enumerate(cut)
+    )
+
+
+def _is_excluded(
+    index: KnowledgeIndex, cut: Sequence[Token], subject: Subject, request: Request
+) -> bool:
+    """Tell whether others of its kind are asked for: "which groups besides APT29"."""
+    before = [token.word for token in cut[max(0, subject.start - 2) : subject.start]]
+    out = before[-1:] in (["besides"], ["except"], ["excluding"], ["beside"])
+    out = out or before in (["other", "than"], ["apart", "from"], ["aside", "from"])
+    return out and index.entries[subject.positions[0]].kind in request.kinds
+
+
+def _most_specific(index: KnowledgeIndex, subjects: list[Subject]) -> list[Subject]:
+    """Leave out what only says of what kind an id is: "phishing by attachment (T1566.001)"."""
+    ids = [s.positions[0] for s in subjects if s.way == "id"]
+    wholes = {whole for p in ids for whole in index.related(p, "part of")}
+    return [s for s in subjects if s.way == "id" or s.positions[0] not in wholes]
+
+
+def _is_a_platform(index: KnowledgeIndex, cut: Sequence[Token], name: Subject) -> bool:
+    """Tell whether a technique's name is a platform: "techniques for network devices"."""
+    request = read_request(cut[name.start : name.end])
+    listed = read_request(cut)
+    return (
+        bool(request.platforms)
+        and name.way != "id"
+        and request.used >= {*range(name.end - name.start)}
+        and index.entries[name.positions[0]].kind == "technique"
+        and (listed.asked in ("technique", "software", "platform") or bool(listed.tactics))
+    )
+
+
 def _are_tactics(index: KnowledgeIndex, subjects: Sequence[Subject]) -> bool:
     return all(index.entries[s.positions[0]].kind == "tactic" for s in subjects)
 
@@ -179,6 +290,28 @@ def _of_a_tactic(question: Question) -> Request:
 
 def _points_back(cut: Sequence[Token], rest: Sequence[str]) -> bool:
     return not rest or any(token.word in refusal.back_words() for token in cut)
+
+
+def _meant_by(cut: Sequence[Token], before: Sequence[int]) -> list[Subject]:
+    """Return what "it" means: of two entries each, of more the first of which something is told."""
+    place = next((i for i, token in enumerate(cut) if token.word in _PRONOUNS), -1)
+    start, end = (place, place + 1) if place >= 0 else (0, 0)
+    each = [(position,) for position in before] if len(before) == _PAIR else [tuple(before)]
+    return [Subject("it", positions, "name", start, end) for positions in each]
+
+
+def _compares_with_it(cut: Sequence[Token], subjects: Sequence[Subject], request: Request) -> bool:
+    """Tell "do they use PowerShell?": a pronoun and a name, of which neither is the other."""
+    place = next((i for i, token in enumerate(cut) if token.word in _PRONOUNS), -1)
+    if place < 0 or len(subjects) != 1:
+        return False
+    first = place < subjects[0].start
+    relates = request.yes_no or request.asked == "difference" or cut[0].word == "which"
+    return relates and (first or request.yes_no)
+
+
+_PRONOUNS = frozenset({"it", "they", "them", "these", "those", "he", "she", "both"})
+_PAIR = 2
 
 
 def without_courtesy(text: str) -> str:

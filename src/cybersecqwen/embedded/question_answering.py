@@ -19,7 +19,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 from cybersecqwen.embedded import comparison, facts, linking, refusal, situation, statements
 from cybersecqwen.embedded.confidence import UNKNOWN, Basis, confidence
@@ -29,6 +28,7 @@ from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.linking import Subject
 from cybersecqwen.embedded.overview import overview
 from cybersecqwen.embedded.question import Question, understand
+from cybersecqwen.embedded.ranking import ranking
 from cybersecqwen.embedded.terms import terms
 from cybersecqwen.records import Answer
 
@@ -36,6 +36,7 @@ NOT_COVERED = "not covered"
 _PAIR = 2  # entries that a part of a name may mean, of which both are answered
 _SEVERAL = 3  # entries that one answer speaks of
 _DESCRIBING = 2  # words that tell, from which a question describes something
+_TELLING = 4  # the same, beside a mitigation by another name, such as "MFA"
 _TALE = 6  # the same, from which it is hardly anything but a description
 _NEAR = 0.6  # of the best score, from which another entry is named too
 _MUCH = 2.5  # times what a name weighs, from which the rest of a question counts more
@@ -119,7 +120,7 @@ def _only_one(question: Question) -> Reply | None:
 def _of_subjects(question: Question) -> Reply | None:
     """Say what is asked for of the entries that the question names."""
     request = question.request
-    if not question.subjects:
+    if not question.subjects or _is_told_beside_a_tactic(question):
         return None
     name = linking.unknown_name(question.index, question.cut) if request.yes_no else ""
     if name and len(question.subjects) == 1:
@@ -130,9 +131,18 @@ def _of_subjects(question: Question) -> Reply | None:
     told = _joined(question) or next(filter(None, served), None)
     if told:
         return told
-    if request.certain and any(map(partial(_is_aside, question), question.subjects)):
+    aside = [_is_aside(question, subject) for subject in question.subjects]
+    if all(aside) or (request.certain and any(aside)):
         return None
     return _nothing_recorded(question) or (None if request.certain else _of_mention(question))
+
+
+def _is_told_beside_a_tactic(question: Question) -> bool:
+    """Tell whether something is described of a tactic: "which groups use Telegram for C2"."""
+    kinds = {question.index.entries[s.positions[0]].kind for s in question.subjects}
+    told = [term for term in question.rest if question.index.postings([term])[0] is not None]
+    asked = question.request.kinds & {*PROPER, "mitigation", "detection strategy"}
+    return bool(told) and kinds == {"tactic"} and bool(asked)
 
 
 def _joined(question: Question) -> Reply | None:
@@ -192,6 +202,10 @@ def _served(question: Question, asked: str) -> Reply | None:
                 break
     # A tactic beside another subject restricts what is said of that.
     found = [one for one in found if index.entries[one[2]].kind != "tactic"] or found
+    # So does a campaign beside its group.
+    campaigns = [one for one in found if index.entries[one[2]].kind == "campaign"]
+    if {index.entries[one[2]].kind for one in found} == {"group", "campaign"}:
+        found = campaigns
     if not found:
         return None
     least = min(hops for hops, *_ in found)
@@ -219,6 +233,8 @@ def _nothing_recorded(question: Question) -> Reply | None:
                 ):
                     return Reply(not_covered(), (position,))
                 base = facts.base(index.entries[position].entry_id)
+                parts = asked == "child" and index.entries[position].kind == "technique"
+                asked = "sub-technique" if parts else asked
                 text = f"{base} records no {asked} for {index.label(position)}."
                 return _reply(question, [text], [position], Basis(subject.way, "none"))
     return None
@@ -227,6 +243,8 @@ def _nothing_recorded(question: Question) -> Reply | None:
 def _is_aside(question: Question, subject: Subject) -> bool:
     """Tell whether a question says much more than a name that it mentions by the way."""
     index, asked = question.index, question.request.asked
+    if index.entries[subject.positions[0]].kind == "mitigation" and subject.way == "alias":
+        return not question.request.certain and len(question.rest) >= _TELLING
     if subject.way == "id" or not subject.end or asked not in _DESCRIBING_ASKS:
         return False
     kinds = {index.entries[position].kind for position in subject.positions}
@@ -239,22 +257,35 @@ def _is_aside(question: Question, subject: Subject) -> bool:
 
 
 def _of_all(question: Question) -> Reply | None:
-    """Answer a question about the knowledge bases as a whole."""
-    told = overview(question)
+    """Rank entries, or answer a question about the knowledge bases as a whole."""
+    told = ranking(question) or overview(question)
     if not told:
         return None
+    if told.unrecorded:
+        return Reply(not_covered(f"nothing here records {told.unrecorded}"))
+    way = max((s.way for s in question.subjects), key=linking.WAYS.index, default="name")
     question = replace(question, rest=told.rest)
-    return _reply(question, told.sentences, told.positions[:_SEVERAL], Basis("name"))
+    return _reply(question, told.sentences, told.positions[:_SEVERAL], Basis(way))
 
 
 def _unrecorded(question: Question) -> Reply | None:
     """Say that the knowledge bases record nothing of the kind that is asked for."""
     request = question.request
-    reason = refusal.unrecorded(question.cut) if len(question.rest) < _TALE else ""
-    targets = request.several and "target" in (request.asked, *request.others)
-    if not (reason or question.subjects) and targets and request.kinds & PROPER:
-        reason = f"whom {facts.plural(request.asked)} attack"
+    told = len(question.rest) >= _TALE or question.first == "how"
+    reason = "" if told else refusal.unrecorded(question.cut)
+    if request.asked == "specific" and question.subjects:
+        reason = ""  # which of two CWEs is better is said elsewhere
+    victims = refusal.names_victims(question.cut)
+    asked = request.kinds & PROPER and (request.several or question.first in _WHO)
+    targets = "target" in (request.asked, *request.others) or victims
+    if not reason and (
+        (asked and targets and not question.subjects) or (victims and request.yes_no)
+    ):
+        reason = "whom groups attack, or with what"
     return Reply(not_covered(f"nothing here records {reason}")) if reason else None
+
+
+_WHO = {"who", "which", "what"}
 
 
 def _unclear(question: Question) -> Reply | None:
@@ -288,14 +319,17 @@ def _of_part(question: Question, part: Subject) -> Reply | None:
 
 def _of_situation(question: Question) -> Reply | None:
     """Link what the question describes to the entry that it fits, and answer for that."""
-    if len(question.rest) < (1 if question.request.kinds == {"weakness"} else _DESCRIBING):
+    tactics = question.tactics if _is_told_beside_a_tactic(question) else ()
+    little = question.request.kinds == {"weakness"} or tactics
+    if len(question.rest) < (1 if little else _DESCRIBING):
         return None
-    fits = situation.closest(question)
+    fits = situation.closest(question, tactics=tactics)
     if not fits:
         return None
     best, *others = fits
     described = replace(question, subjects=(Subject("", (best.position,), "situation"),))
     asked = question.request.asked
+    asked = "weakness" if asked == "usage" else asked  # "which CWE would you assign"
     parts = question.parts or (asked,)
     sentences = [text for part in parts for text in statements.said(described, part, best.position)]
     if not sentences:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import cache
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 from cybersecqwen.embedded.intent import is_hostile
@@ -68,6 +68,9 @@ class _Words(NamedTuple):
     victim: Phrases
     pretext: Phrases
     pretended: Phrases
+    inform: Phrases
+    reported: Phrases
+    made: Phrases
 
 
 @cache
@@ -88,14 +91,55 @@ def is_harmful(text: str) -> bool:
     begins = _clause_begins(text)
     asks = [m for m in words.make.find(cut) if m.start in begins or _is_request(cut, m)]
     hows = words.first.find(cut)
+    told = _is_told(cut)
     rules = (
-        _wants_weapon(cut, asks, defence),
+        not told and _wants_weapon(cut, asks, defence),
         _wants_attack(cut, asks, hows, defence),
         _uses_weapon(cut, hows, defence),
         not defence and _has_victim(cut, asks, hows),
         _is_pretext(cut, defence),
     )
-    return any(rules) or is_hostile(text)
+    return any(rules) or is_hostile(text, wants_product=not told)
+
+
+def _is_told(cut: Sequence[Token]) -> bool:
+    """Tell whether somebody wants to be told of what others have: "list the variants of Mirai"."""
+    words = _words()
+    begins = next((m.end for m in words.inform.find(cut) if m.start <= _POLITE), 0)
+    if not begins or words.made.find(cut):
+        return False
+    rest = cut[begins:]
+    verbs = {token.word for token in cut[:begins]}
+    explained, given = verbs & _EXPLAINING, verbs & _GIVING
+    third = len(rest) > 1 and rest[0].word == "how" and rest[1].word not in _DOING
+    # "Give me a variant of it" is one to be had, "give me the variants of it" is not.
+    reported = any(
+        not given
+        or cut[begins + m.end - 1].word != "of"
+        or rest[m.start].word != rest[m.start].base
+        for m in words.reported.find(rest)
+    )
+    return bool(explained) or third or reported or _is_of_others(rest, listed=not given)
+
+
+def _is_of_others(cut: Sequence[Token], *, listed: bool) -> bool:
+    """Tell "that APT28 uses", or a list "for Android"; "that uses DNS" may be to be had."""
+    uses = {place for place, token in enumerate(cut) if token.word in _USING}
+    relative = [place for place, token in enumerate(cut) if token.word in ("that", "which")]
+    own = any(place + 1 < use <= place + _NAME for place in relative for use in uses)
+    return own or any(
+        listed and token.word in ("for", "on") and following.word in _SYSTEMS
+        for token, following in pairwise(cut)
+    )
+
+
+_POLITE = 3  # tokens before the verb, as in "can you please list"
+_NAME = 4  # tokens of a name and its verb
+_USING = {"use", "uses", "used", "deploy", "deploys", "deployed", "employs", "spread", "spreads"}
+_EXPLAINING = {"explain", "describe", "summarise", "summarize"}
+_GIVING = {"give", "get", "find", "provide"}
+_DOING = {"to", "i", "we", "you", "one", "do", "can", "could", "should", "would"}
+_SYSTEMS = {"android", "ios", "linux", "macos", "windows", "esxi"}
 
 
 def _clause_begins(text: str) -> set[int]:
@@ -205,6 +249,18 @@ def unrecorded(cut: Sequence[Token]) -> str:
     """Name what a question asks for and no knowledge base here records; "" for anything else."""
     matches = _unrecorded().find(cut)
     return matches[0].value if matches else ""
+
+
+def names_victims(cut: Sequence[Token]) -> bool:
+    """Tell whether a question is for whom somebody attacks: "which groups hit hospitals"."""
+    attacks = _victims().find(cut)
+    first = next((match.end for match in attacks if match.value == "attack"), len(cut))
+    return any(match.value == "victim" and match.start >= first for match in attacks)
+
+
+@cache
+def _victims() -> Phrases:
+    return Phrases(question_lexicon()["victims"])
 
 
 @cache

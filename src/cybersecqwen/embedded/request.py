@@ -24,6 +24,12 @@ from cybersecqwen.embedded.phrases import Match, Phrases, Token, tokens
 _PLAIN = ("vague", "signs", "off_topic")
 _NEAR = 3  # tokens between "which" and what it asks for
 _BOOST = 1.0
+_DEFENDING = frozenset({"block", "stop", "secure", "contain"})  # as an order
+_MIDWAY = frozenset({"when", "whose"})
+_BEGINNING = frozenset({"and", "since", "or", "exactly", "in", "by", "with"})
+_ACTING = frozenset({"adversary", "attacker", "actor", "intruder", "hacker"})
+_RELATING = frozenset({"that", "who", "which", "with", "using", "known", "from", "of", "behind"})
+_AGAINST = frozenset({"in", "against", "attack", "attacked", "hit", "hack", "hacked"})
 _LONG_WORD = 6  # letters of a word that may stand for one that is misspelled
 
 
@@ -40,12 +46,12 @@ class Request:
     certain: bool = False
     tactics: tuple[str, ...] = ()
     platforms: tuple[str, ...] = ()
+    countries: tuple[str, ...] = ()  # that groups are of, not those that are attacked
     yes_no: bool = False  # also where it is asked why something is so
     both: bool = False
     count: bool = False
     several: bool = False  # what is asked for stands in the plural
     either: bool = False
-    ransomware: bool = False
     used: frozenset[int] = frozenset()  # places of the tokens that say all this
     asking: frozenset[int] = frozenset()  # those of them that say what is asked for
 
@@ -59,13 +65,20 @@ class _Words(NamedTuple):
     asked: Phrases
     tactics: Phrases
     platforms: Phrases
+    countries: Phrases
 
 
 @cache
 def _words() -> _Words:
     lexicon = question_lexicon()
     asked = {name: [*kind["words"], *kind["foreign"]] for name, kind in lexicon["asked"].items()}
-    return _Words(Phrases(asked), Phrases(lexicon["tactics"]), Phrases(lexicon["platforms"]))
+    restricting = (Phrases(lexicon[name]) for name in ("tactics", "platforms", "countries"))
+    return _Words(Phrases(asked), *restricting)
+
+
+def asked_kinds(cut: Sequence[Token], taken: Collection[int] = ()) -> list[Match]:
+    """Return the words that ask for something, in their order, with what they ask for."""
+    return _words().asked.find(cut, taken)
 
 
 def asking_phrases(cut: Sequence[Token]) -> frozenset[int]:
@@ -122,13 +135,18 @@ def read_request(
     """
     words = _words()
     found = words.asked.find(cut, taken)
-    cues = [cue for cue in found if not _apposition(cue, taken)]
+    tactics = words.tactics.find(cut, taken)
+    cues = [
+        cue
+        for cue in found
+        if not _apposition(cue, taken) and not any(_holds(tactic, cue) for tactic in tactics)
+    ]
     weights = _weights(cues, cut, words.asked.contained(text))
     ranked = sorted(weights, key=lambda asked: -weights[asked])
     both, count = "common" in ranked, "count" in ranked
     ranked = [asked for asked in ranked if asked not in ("common", "count")]
-    tactics = words.tactics.find(cut, taken)
     platforms = words.platforms.find(cut, taken)
+    countries = [one for one in words.countries.find(cut, taken) if _is_of_groups(one, cut, cues)]
     asking = [cue for cue in cues if ranked and cue.value == ranked[0]]
     certain = bool(ranked) and ranked[0] != "definition"
     return Request(
@@ -137,14 +155,16 @@ def read_request(
         certain=certain,
         tactics=_values(tactics),
         platforms=_values(platforms),
+        countries=_values(countries),
         yes_no=_is_yes_no(cut),
         both=both,
         count=count,
         several=any(cut[cue.end - 1].word != cut[cue.end - 1].base for cue in asking),
         either=any(token.word in ("or", "oder", "ou", "o") for token in cut),
-        ransomware=any(token.word == "ransomware" for token in cut),
         asking=frozenset(i for m in asking for i in range(m.start, m.end)),
-        used=frozenset(i for m in (*found, *tactics, *platforms) for i in range(m.start, m.end)),
+        used=frozenset(
+            i for m in (*found, *tactics, *platforms, *countries) for i in range(m.start, m.end)
+        ),
     )
 
 
@@ -162,13 +182,44 @@ def _weights(
         weight = asked[cue.value]["weight"] + boost
         if how and cue.value in ("group", "software") and not boost:
             continue  # who acts in a question of how they do
+        before_it = cut[cue.start - 1].word if cue.start else "and"
+        if cut[cue.start].word in _MIDWAY and before_it not in _BEGINNING:
+            continue  # "crashes when parsing": no question
+        acts = cut[0].base in _ACTING and cut[1:2] and cut[1].word not in _RELATING
+        if cue.value == "group" and cue.start == 0 and acts:
+            continue  # "adversary reads cookies" tells what was done
         if cue.value == "weakness" and cue.end == len(cut):
             weight += _BOOST  # "… cwe?"
         weights[cue.value] = max(weight, weights.get(cue.value, 0.0))
         reached = cue.end
+    if cut and cut[0].word in _DEFENDING:
+        weights.setdefault("mitigation", asked["mitigation"]["weight"] + _BOOST)
+    if how and cut[-1].word in ("work", "works"):
+        weights.pop("technique", None)  # "how does it work" asks what it is
     if {"technique", "attack pattern"} & weights.keys():
         weights.pop("usage", None)  # a weakness is mapped to these too
     return weights
+
+
+def _holds(phrase: Match, cue: Match) -> bool:
+    """Tell whether a word is only part of a phrase: "evade defences" asks for no defence."""
+    longer = phrase.end - phrase.start > cue.end - cue.start
+    return longer and phrase.start <= cue.start and cue.end <= phrase.end
+
+
+def _is_of_groups(country: Match, cut: Sequence[Token], cues: Sequence[Match]) -> bool:
+    """Tell whether a country is that of groups: "Iranian groups", "groups linked to Iran"."""
+    behind = range(country.end, country.end + _NEAR)
+    before = cut[country.start - 1].word if country.start else ""
+    named = any(cue.value == "group" and cue.start in behind for cue in cues)
+    attacked = any(cue.value == "target" for cue in cues) or before in _AGAINST
+    last = country.end == len(cut) and any(cue.value == "group" for cue in cues)
+    return (
+        named
+        or before in ("from", "of", "to")
+        or (last and not attacked)
+        or (_is_yes_no(cut) and not attacked)
+    )
 
 
 def _apposition(cue: Match, taken: Mapping[int, Collection[str]]) -> bool:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from cybersecqwen.embedded.gazetteer import PROPER
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.lexicon import question_lexicon
 from cybersecqwen.embedded.phrases import Phrases, tokens
@@ -102,10 +103,25 @@ def _prior(index: KnowledgeIndex, domains: frozenset[str]) -> np.ndarray:
     return np.where(other, _OTHER, 1.0)
 
 
-def closest(question: Question) -> list[Fit]:
-    """Return the entries that a question's description fits well enough, the best first."""
-    fits = _fits(question)
+def closest(question: Question, *, tactics: Collection[str] = ()) -> list[Fit]:
+    """Return the entries that a question's description fits well enough, the best first.
+
+    With `tactics` these are techniques that serve one of them.
+    """
+    fits = _serving(question, tactics) if tactics else _fits(question)
     return fits if fits and fits[0].score >= _least(question) else []
+
+
+def _serving(question: Question, tactics: Collection[str]) -> list[Fit]:
+    index = question.index
+    among = {
+        position
+        for position, entry in enumerate(index.entries)
+        if entry.kind == "technique"
+        and any(index.entries[t].name in tactics for t in index.related(position, "tactic"))
+    }
+    text = question.description
+    return fitting(index, text, ["technique"], among=among, limit=_CLOSEST)
 
 
 def _least(question: Question) -> float:
@@ -127,6 +143,8 @@ def _fits(question: Question) -> list[Fit]:
     """Find the entries that a description fits, of the kind asked for or that leads there."""
     asked = question.request.kinds
     own = [kind for kind in (*DESCRIBED, *ASKED_FOR) if kind in asked]
+    if question.request.several and not asked.isdisjoint(PROPER):
+        own = []  # one that is described alike is no list, but a technique leads to one
     lean = _LEANING * (question.signs("code") - question.signs("attack"))
     if own:
         fits = fitting(question.index, question.description, own, limit=_CLOSEST)

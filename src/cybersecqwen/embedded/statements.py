@@ -12,6 +12,7 @@ Where the relations of an entry lead is in questions.toml, by its kind and by wh
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from itertools import islice
@@ -60,6 +61,7 @@ def is_of(index: KnowledgeIndex, position: int, asked: str) -> bool:
 
 # By these words a question asks for what relates to an entry, not for the entry.
 _RELATING = {"exploit", "exploits", "target", "targets", "against", "related", "relate", "with"}
+_RELATING |= {"use", "uses", "used", "using", "employs", "deploys", "deployed"}
 
 
 def preferred(question: Question, positions: Sequence[int]) -> list[int]:
@@ -108,22 +110,54 @@ def _followed(question: Question, asked: str, position: int) -> list[str]:
     ways = sorted(paths(index, asked, position), key=lambda way: _last_word(way[0]) not in words)
     for path, says in ways:
         targets, lead = _reached(question, asked, position, path)
-        ransomware = [t for t in targets if _is_ransomware(index, t)]
-        restrict = question.request.ransomware and ransomware
-        targets = ransomware if restrict else targets
         kept, about = restricted(question, position, targets)
+        every = kept = [target for target in kept if target not in question.excluded]
+        kept, kind = of_a_kind_of_software(question, kept)
         lead = f"{about or lead}, " if about or lead else ""
         subject = "it" if sentences else index.label(position)
         if kept:
-            reads = f"{says} the ransomware" if restrict else says
-            text = f"{lead}{subject} {facts.reading(index, reads, kept)}."
+            named = f"{says} the {kind}" if kind else says
+            text = f"{lead}{subject} {facts.reading(index, named, kept)}."
         elif targets:
-            text = f"{lead}nothing is on record for {index.label(position)}."
+            none = f"no {kind}" if kind else "nothing"
+            text = f"{lead}{none} is on record for {index.label(position)}."
         else:
             continue
         if question.request.count and kept and not sentences:
-            sentences.append(facts.how_many(index, kept))
+            parts = asked == "child" and index.entries[position].kind == "technique"
+            counted = facts.how_many(index, kept)
+            sentences.append(counted.replace(" tech", " sub-tech") if parts else counted)
         sentences.append(text[0].upper() + text[1:])
+        rest = [t for t in every if t not in kept] if kind not in ("", "ransomware") else []
+        if rest:  # which some count as the same
+            other = "tools" if kind == "malware" else "software"
+            sentences.append(f"Besides, it {facts.reading(index, f'{says} the {other}', rest)}.")
+    if sentences and asked in _RATED and not facts.follow(index, position, f">{asked}"):
+        sentences.insert(0, f"No {asked} is recorded for {index.label(position)}.")
+    others = _by_others(question, asked, position)
+    if others and not sentences:
+        sentences = [f"ATT&CK records no {asked} for {index.label(position)} itself."]
+    return [*sentences, *others]
+
+
+# Beside these another rating is told, which is not what was asked for.
+_RATED = ("severity", "likelihood")
+
+
+def _by_others(question: Question, asked: str, position: int) -> list[str]:
+    """Say who uses a technique by its parts or in campaigns, and what a group uses in campaigns."""
+    index, kind = question.index, question.index.entries[position].kind
+    told = {
+        t for path, _ in paths(index, asked, position) for t in facts.follow(index, position, path)
+    }
+    sentences = []
+    for path, says in question_lexicon()["others"].get(kind, {}).get(asked, ()):
+        told |= question.excluded
+        more = [t for t in facts.follow(index, position, path) if t not in told]
+        told |= {*more}
+        kept, _ = restricted(question, position, more)
+        if kept:
+            sentences.append(f"{says} {facts.listed([index.label(t) for t in kept])}.")
     return sentences
 
 
@@ -136,8 +170,8 @@ def _reached(question: Question, asked: str, position: int, path: str) -> tuple[
         kept, lead = restricted(question, position, targets)
         return kept
 
-    by_techniques = ">uses:technique >" in path or ">uses:technique <" in path
-    if asked == "tactic" or not by_techniques:
+    by_techniques = (">uses:technique >", ">uses:technique <", "<tactic <")
+    if asked == "tactic" or not any(way in path for way in by_techniques):
         return facts.follow(index, position, path), ""
     return facts.follow(index, position, path, keep=keep), lead
 
@@ -148,29 +182,76 @@ def _last_word(path: str) -> str:
 
 
 def restricted(question: Question, position: int, targets: Sequence[int]) -> tuple[list[int], str]:
-    """Keep the techniques that a question restricts itself to, with the words that say how.
+    """Keep the targets that a question restricts itself to, with the words that say how.
 
     These are such as "for Persistence on macOS"; "" where it restricts nothing.
     """
     index, request, size = question.index, question.request, len(question.index.entries)
-    kept = [t for t in targets if t < size and index.entries[t].kind == "technique"]
-    if not kept:
-        return list(targets), ""
-    about = []
+    kinds = {index.entries[t].kind for t in targets if t < size}
     own = index.entries[position].name if position < size else index.label(position)
+    kept, about = list(targets), []
+    if "technique" in kinds:
+        kept = [t for t in targets if t < size and index.entries[t].kind == "technique"]
+    countries = [one for one in request.countries if one != own]
+    if kinds == {"group"} and countries:
+        kept = _with(index, kept, "country", countries)
+        about.append(f"of the groups linked to {facts.listed(countries)}")
+    if not kinds & {"technique", "malware", "tool"}:
+        return kept, " ".join(about)
     if tactics := question.tactics - {own}:
-        kept = [t for t in kept if tactics & _names(index, index.related(t, "tactic"))]
+        served = ">tactic" if "technique" in kinds else ">uses:technique >tactic"
+        kept = [t for t in kept if tactics & _names(index, facts.follow(index, t, served))]
         about.append(f"for {facts.listed(sorted(tactics))}")
     if platforms := [platform for platform in request.platforms if platform != own]:
-        kept = [
-            t
-            for t in kept
-            if {index.label(p) for p in index.related(t, "platform")} & set(platforms)
-        ]
+        kept = _with(index, kept, "platform", platforms)
         about.append(f"on {facts.listed(platforms)}")
         kept.sort(key=lambda t: len(index.related(t, "platform")))  # those of no other first
-    near = _fitting(question, kept)
+    near = _fitting(question, kept) if "technique" in kinds else []
     return [*near, *(t for t in kept if t not in near)], " ".join(about)
+
+
+def _with(
+    index: KnowledgeIndex, targets: Iterable[int], relation: str, wanted: Sequence[str]
+) -> list[int]:
+    """Keep the entries of which a fact is one of the words wanted."""
+    return [
+        t
+        for t in targets
+        if {index.label(value) for value in index.related(t, relation)} & {*wanted}
+    ]
+
+
+def of_a_kind_of_software(question: Question, targets: Sequence[int]) -> tuple[list[int], str]:
+    """Keep the ransomware, the backdoors or the like, or the malware, where these are asked for."""
+    index, said = question.index, {token.base for token in question.cut}
+    if not {index.entries[t].kind for t in targets if t < len(index.entries)} & {"malware", "tool"}:
+        return list(targets), ""
+    if "ransomware" in said:
+        return [t for t in targets if _is_ransomware(index, t)], "ransomware"
+    for sort, pattern in _SORTS.items():
+        own = [t for t in targets if pattern.search(index.definition(t))] if sort in said else []
+        if own:
+            return own, "RATs" if sort == "rat" else f"{sort}s"
+    if said & _MALWARE and not said & _TOOLS:
+        return [t for t in targets if index.entries[t].kind == "malware"], "malware"
+    return list(targets), ""
+
+
+# Sorts of malware, by how definitions call them.
+_SORTS = {
+    sort: re.compile(rf"\b(?:{words})", re.IGNORECASE)
+    for sort, words in {
+        "backdoor": "backdoor",
+        "wiper": "wiper",
+        "loader": "loader|downloader|dropper",
+        "stealer": "(?:info)?stealer",
+        "worm": "worm",
+        "rootkit": "rootkit",
+        "rat": r"rat\b|remote access t",
+    }.items()
+}
+_MALWARE = {"malware", "backdoor", "trojan", "implant", *_SORTS}
+_TOOLS = {"tool", "software", "tooling", "toolset", "arsenal", "utility"}
 
 
 def _fitting(question: Question, techniques: Sequence[int]) -> list[int]:
@@ -193,11 +274,15 @@ def _names(index: KnowledgeIndex, positions: Iterable[int]) -> set[str]:
 def _is_ransomware(index: KnowledgeIndex, position: int) -> bool:
     if position >= len(index.entries) or index.entries[position].kind != "malware":
         return False
-    entry = index.entries[position]
-    text = " ".join((entry.name, *entry.aliases, index.definition(position))).lower()
-    used = index.related(position, "uses")
-    return "ransom" in text or any(index.entries[t].entry_id == "T1486" for t in used)
+    entry, definition = index.entries[position], index.definition(position)
+    if _BLACKMAIL.search(definition):
+        return True
+    encrypts = any(index.entries[t].entry_id == "T1486" for t in index.related(position, "uses"))
+    return encrypts and "ransom" in " ".join((entry.name, *entry.aliases, definition)).lower()
 
+
+# A loader that "brings ransomware" is none.
+_BLACKMAIL = re.compile(r"\bransomware (?:that|of)\b")
 
 # What no path leads to.
 
@@ -292,14 +377,25 @@ _USAGE = {
 
 def _specific(question: Question, position: int) -> list[str]:
     """Name weaknesses better than the one named: for a situation, or for any."""
-    entry = load_catalogue().get(question.index.entries[position].entry_id)
-    if entry is None or entry.kind != "weakness":
-        return []
-    rather = _rather(question.index, entry)
-    if rather and entry.usage in ("Discouraged", "Prohibited"):
-        label = question.index.label(position)
-        rather = [f"Mapping a CVE to {label} is {entry.usage.lower()}.", *rather]
-    return [*_for_situation(question, position), *rather]
+    return [*_for_situation(question, position), *rather(question.index, position)]
+
+
+def rather(index: KnowledgeIndex, position: int) -> list[str]:
+    """Say what a CVE is mapped to rather than to a weakness that MITRE advises against."""
+    entry = load_catalogue().get(index.entries[position].entry_id)
+    told = _rather(index, entry) if entry is not None and entry.kind == "weakness" else []
+    if entry is None or not told or entry.usage not in ("Discouraged", "Prohibited"):
+        return told
+    return [f"Mapping a CVE to {index.label(position)} is {entry.usage.lower()}.", *told]
+
+
+def is_narrower(index: KnowledgeIndex, position: int, other: int) -> bool:
+    """Tell whether a weakness is below another, or allowed for mapping where that is not."""
+    one, two = (index.entries[p].entry_id for p in (position, other))
+    if one in _graph().descendants(two):
+        return True
+    usages = [entry.usage if (entry := load_catalogue().get(e)) else None for e in (one, two)]
+    return usages[0] == _ALLOWED and usages[1] in ("Discouraged", "Prohibited")
 
 
 def _for_situation(question: Question, position: int) -> list[str]:

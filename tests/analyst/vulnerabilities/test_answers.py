@@ -162,6 +162,9 @@ def test_two_are_compared(files: list[Path]) -> None:
     assert [one.id for one in answer.evidence] == ["CVE-2021-0001", "CVE-2021-0002"]
     lower = ask("which is less severe, CVE-2021-0001 or CVE-2021-0002", files).answer
     assert lower.startswith("CVE-2021-0002 is rated lower: CVSS 3.1 7.8 High")
+    newer = ask("which is newer, CVE-2021-0001 or CVE-2022-0004", files).answer
+    assert newer.startswith("CVE-2022-0004 is newer: published on 2022-")
+    assert "CVE-2021-0001 on 2021-02-03" in newer
 
 
 def test_names_stand_for_their_cves_also_without_any_record() -> None:
@@ -200,6 +203,8 @@ def test_a_table_of_a_product_with_all_rows_as_evidence(files: list[Path]) -> No
     exploited = ask("Foo Server vulnerabilities known to be exploited since 2021", files)
     assert [e.id for e in exploited.evidence] == ["CVE-2021-0001"]
     assert [e.id for e in ask("CVEs with CWE-22 in 2022", files).evidence] == ["CVE-2022-0004"]
+    worst = ask("worst Foo Server CVEs", files)
+    assert worst.answer.startswith("2 CVEs of Foo Server; the highest rated first:\nCVE-2021-0001")
     assert [e.id for e in ask("high severity CVEs of Foo Server", files).evidence] == [
         "CVE-2021-0001"
     ]

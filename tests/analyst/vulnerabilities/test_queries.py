@@ -34,6 +34,10 @@ from cybersecqwen.analyst.vulnerabilities.queries import describe, parse
         ("foo bugs used by ransomware gangs", {"ransomware": True, "exploited": True}),
         ("KEV entries added in August 2025", {"added": True, "since": "2025-08-01"}),
         ("which cve is the path traversal in foo's console", {"table": False}),
+        ("how many Foo Server CVEs are there", {"table": True, "words": ("foo", "server")}),
+        ("Is Foo Server in the CISA KEV?", {"exploited": True, "words": ("foo", "server")}),
+        ("the worst foo vulnerabilities", {"worst": True, "words": ("foo",)}),
+        ("most severe CVE of foo", {"worst": True, "table": True, "words": ("foo",)}),
     ],
 )
 def test_the_filters_of_a_question(text: str, wanted: dict[str, object]) -> None:
@@ -53,6 +57,7 @@ def test_the_filters_of_a_question(text: str, wanted: dict[str, object]) -> None
         "How do I prevent SQL injection vulnerabilities?",
         "Which mitigations address exploitation of vulnerabilities?",
         "which groups exploit vulnerabilities in VPNs",
+        "what are the most exploited CVEs of 2022?",
     ],
 )
 def test_what_is_no_question_for_records(text: str) -> None:

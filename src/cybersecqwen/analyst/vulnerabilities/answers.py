@@ -197,11 +197,28 @@ def _compared(
     missing = [_not_at_hand(cve.cve_id, records) for cve in pair if cve.record is None]
     if missing:
         return Answer(" ".join(missing), 0.0, covered=False)
+    if dated := _by_date(pair, question):
+        lines = [dated, sources(pair, kev=False)]
+        evidence = tuple(cve.evidence("dates") for cve in pair)
+        return Answer("\n".join(lines), _sure("comparison"), covered=True, evidence=evidence)
     sentences = [_verdict(*pair, lower=_weight(pair[0]) < _weight(pair[1]))]
     sentences += [statements.SENTENCES["summary"](cve, question).text for cve in pair]
     lines = [" ".join(sentences), sources(pair, kev=True)]
     evidence = tuple(cve.evidence("score") for cve in pair)
     return Answer("\n".join(lines), _sure("comparison"), covered=True, evidence=evidence)
+
+
+def _by_date(pair: Sequence[CveFacts], question: CveQuestion) -> str:
+    """Say which of two CVEs was published first, where that is asked; else ""."""
+    words = folded(question.text)
+    older = pattern("comparison", "older").search(words)
+    dates = [cve.record.published if cve.record else "" for cve in pair]
+    if not (older or pattern("comparison", "newer").search(words)) or not all(dates):
+        return ""
+    (early, one), (late, other) = sorted(zip(dates, pair, strict=True), key=lambda each: each[0])
+    first, then = ((one, early), (other, late)) if older else ((other, late), (one, early))
+    said = f"{first[0].label} is {'older' if older else 'newer'}: published on {first[1]}"
+    return f"{said}, {then[0].label} on {then[1]}."
 
 
 def _weight(facts: CveFacts) -> float:

@@ -99,7 +99,8 @@ def _table(query: RecordQuery, indexes: Sequence[Index], release: str, kev: Kev)
         said = f"No CVE {asked} is at hand.\nFrom {sources}."
         return Answer(said, 0.0, covered=False)
     number = "1 CVE" if len(rows) == 1 else f"{len(rows):,} CVEs"
-    lines = [f"{number} {asked}{'; the newest first' if len(rows) > 1 else ''}:"]
+    first = "the highest rated" if query.worst else "the newest"
+    lines = [f"{number} {asked}{f'; {first} first' if len(rows) > 1 else ''}:"]
     lines += [row.line() for row in rows[:_SHOWN]]
     if len(rows) > _SHOWN:
         lines.append(f"and {len(rows) - _SHOWN:,} more, all with --json")
@@ -132,7 +133,9 @@ def _rows(query: RecordQuery, indexes: Sequence[Index], kev: Kev) -> list[TableR
     if query.exploited and not (query.cwes or query.severity):
         rows += [TableRow(i, None, kev[i]) for i in of_product if i not in found and _dated(query)]
     kept = [row for row in rows if _fits(row, query)]
-    return sorted(kept, key=lambda row: (_date(row, query), row.cve_id), reverse=True)
+    return sorted(
+        kept, key=lambda row: (_score(row, query), _date(row, query), row.cve_id), reverse=True
+    )
 
 
 def _dated(query: RecordQuery) -> bool:
@@ -176,6 +179,12 @@ def _fits(row: TableRow, query: RecordQuery) -> bool:
         if not query.since <= day <= (query.until or "9999"):
             return False
     return True
+
+
+def _score(row: TableRow, query: RecordQuery) -> float:
+    """Return the score of a row where the highest come first, else 0."""
+    cvss = row.cvss() if query.worst else None
+    return (cvss.score or 0.0) if cvss else 0.0
 
 
 def _date(row: TableRow, query: RecordQuery) -> str:

@@ -86,8 +86,11 @@ def _grams(words: list[str]) -> list[tuple[int, str]]:
 
 
 def _is_meant(name: Nickname, text: str) -> bool:
-    if name.name in _table()["everyday"] and re.search(rf"\b{re.escape(name.name)}\b", text):
-        return True
+    if name.name in _table()["everyday"]:
+        word = re.escape(name.name)
+        beside = rf"{word}\W+(?:\w+\W+)?{_SIGN.pattern}|{_SIGN.pattern}\W+(?:\w+\W+)?{word}\b"
+        written = re.search(rf"\b{word}\b", text)
+        return bool(written or re.search(rf"\b(?:{beside})", text, re.IGNORECASE))
     return name.name not in _ambiguous() or bool(_SIGN.search(text))
 
 

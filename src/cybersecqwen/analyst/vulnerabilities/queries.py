@@ -65,6 +65,7 @@ class RecordQuery:
     exploited: bool = False
     ransomware: bool = False
     added: bool = False  # the dates are those of KEV
+    worst: bool = False  # the highest rated first, not the newest
 
     @property
     def filters(self) -> bool:
@@ -89,6 +90,7 @@ def parse(text: str) -> RecordQuery | None:
     rest, ransomware = _take(rest, "ransomware")
     rest, exploited = _take(rest, "exploited")
     rest, added = _take(rest, "added")
+    rest, worst = _take(rest, "worst")
     rest, kind, labels = _take_kind(rest)
     named = _content(rest)
     if cwes:  # "Is CWE-79 allowed for a vulnerability?" asks for no record
@@ -96,7 +98,7 @@ def parse(text: str) -> RecordQuery | None:
         if not (plural or named):
             return None
     return RecordQuery(
-        table=bool(plural),
+        table=bool(plural) or worst,
         certain=bool(pattern("queries", "certain").search(words)),
         words=named,
         product=_written(named, text),
@@ -109,6 +111,7 @@ def parse(text: str) -> RecordQuery | None:
         exploited=exploited or ransomware,
         ransomware=ransomware,
         added=added,
+        worst=worst,
     )
 
 

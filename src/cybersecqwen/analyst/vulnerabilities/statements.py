@@ -8,13 +8,20 @@ A sentence that answers yes or no begins with it. The wording is our own.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from cybersecqwen.analyst.vulnerabilities.facts import NVD, CveFacts
 from cybersecqwen.analyst.vulnerabilities.nicknames import nickname_of
 from cybersecqwen.analyst.vulnerabilities.products import affected_versions, fixed_versions
-from cybersecqwen.analyst.vulnerabilities.wording import CveQuestion, folded, listed
+from cybersecqwen.analyst.vulnerabilities.wording import (
+    CveQuestion,
+    compiled,
+    folded,
+    listed,
+    table,
+)
 from cybersecqwen.cwe.mapping import ADVISED_AGAINST
 from cybersecqwen.records import Cvss
 from cybersecqwen.sources.severity import ranked_severities, severity
@@ -245,7 +252,17 @@ def _product(facts: CveFacts, question: CveQuestion) -> Sentence:
 
 
 def _confirmed(facts: CveFacts, question: CveQuestion) -> str:
-    """Say yes where the record has all the words of what the question supposes."""
+    """Say whether a flaw is of the kind that is supposed; yes to words that the record has."""
+    kind = next(
+        (one for one in table()["types"].items() if compiled(one[0]).search(folded(question.text))),
+        None,
+    )
+    if kind and question.yes_no:
+        phrase, meanings = kind
+        text = folded(facts.text)
+        labelled = any(one.cwe in meanings for one in facts.labels)
+        described = compiled(phrase).search(text) or any(meaning in text for meaning in meanings)
+        return "Yes, " if labelled or described else "Nothing in the record says so: "
     has = set(folded(f"{facts.text} {facts.product}").split())
     return "Yes, " if question.yes_no and question.names and has.issuperset(question.names) else ""
 
@@ -275,9 +292,11 @@ def _dates(facts: CveFacts, _: CveQuestion) -> Sentence:
     return Sentence(f"{facts.label} was published on {record.published}{modified}{listed_by}.")
 
 
-def _assigner(facts: CveFacts, _: CveQuestion) -> Sentence:
+def _assigner(facts: CveFacts, question: CveQuestion) -> Sentence:
     if facts.record and facts.record.assigner:
-        return Sentence(f"{facts.label} was assigned by {facts.record.assigner}.")
+        found = re.search(r"\b(?:found|report|discover)", question.text, re.IGNORECASE)
+        first = f"Who found {facts.label} is not recorded. It" if found else facts.label
+        return Sentence(f"{first} was assigned by {facts.record.assigner}.")
     return Sentence(f"The record of {facts.label} does not say who assigned it.", known=False)
 
 

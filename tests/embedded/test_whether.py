@@ -1,0 +1,58 @@
+"""Questions of yes or no about one entry: what it is, where it runs, where it is from."""
+
+from __future__ import annotations
+
+import pytest
+
+from cybersecqwen.embedded.knowledge import KnowledgeIndex
+from cybersecqwen.embedded.question_answering import answer_question
+
+
+@pytest.fixture(scope="module")
+def index() -> KnowledgeIndex:
+    return KnowledgeIndex.load()
+
+
+@pytest.mark.parametrize(
+    ("question", "begins"),
+    [
+        ("Is T1110 a weakness?", "No: T1110 Brute Force is a technique in ATT&CK, not a weakness."),
+        (
+            "is CWE-352 a technique",
+            "No: CWE-352 Cross-Site Request Forgery (CSRF) is a weakness in",
+        ),
+        ("Is Carbanak a group or malware?", "G0008 Carbanak is a group in ATT&CK."),
+        ("is T1110.003 a sub-technique?", "Yes: T1110.003 Password Spraying is a sub-technique"),
+        ("Would you say that TrickBot is a threat actor?", "No: S0266 TrickBot is malware in"),
+        ("Is Ryuk also called Wizard Spider?", "No: S0446 Ryuk and G0102 Wizard Spider are two"),
+        ("Does CWE-416 occur in Java?", "No: CWE-416 Use After Free occurs in C and C++, not Java"),
+        (
+            "Does CWE-416 only occur in C?",
+            "No: CWE-416 Use After Free occurs in C and C++, not only",
+        ),
+        (
+            "can CWE-434 happen in PHP code",
+            "Yes: CWE-434 Unrestricted Upload of File with Dangerous",
+        ),
+        (
+            "Does T1112 exist in the ICS matrix?",
+            "No: T1112 Modify Registry is in the matrix for Ent",
+        ),
+        ("Is APT32 Chinese?", "No: G0050 APT32 is linked to Vietnam."),
+        (
+            "are APT38 and Andariel from North Korea",
+            "Yes: G0082 APT38 is linked to North Korea. G0138",
+        ),
+        ("Is Vanguard Panda in ATT&CK?", "Yes: Vanguard Panda is G1017 Volt Typhoon in ATT&CK."),
+        (
+            "Is Network Segmentation against lateral movement?",
+            "Yes: for Lateral Movement, M1030 Net",
+        ),
+    ],
+)
+def test_a_premise_is_confirmed_or_put_right(
+    index: KnowledgeIndex, question: str, begins: str
+) -> None:
+    answer = answer_question(index, question)
+    assert answer.covered
+    assert answer.answer.startswith(begins)
