@@ -185,9 +185,9 @@ def test_what_is_said_about_a_weakness(tmp_path: Path) -> None:
         ("CWE-79", "description", "An item."),
         ("CWE-79", "alternate term", "XSS"),
         ("CWE-79", "introduction", "Implementation"),
-        ("CWE-79", "consequence", "Integrity Availability Modify Memory: It may run."),
+        ("CWE-79", "consequence", "Integrity, Availability, Modify Memory: It may run."),
         ("CWE-79", "detection", "Fuzzing"),
-        ("CWE-79", "mitigation", "Implementation Encoding: Encode it."),
+        ("CWE-79", "mitigation", "Implementation, Encoding: Encode it."),
         ("CWE-79", "observed example", "CVE-2024-0001"),
         ("CWE-310", "description", "Keys."),
     ]

@@ -232,7 +232,7 @@ def _entry(element: Element, weakness: Weakness) -> Entry:
 def _passages(element: Element, entry: Entry) -> Iterator[Passage]:
     for where, section, titles, fields in _SECTIONS:
         for part in element.iterfind(_any_namespace(where)):
-            title = " ".join(
+            title = ", ".join(
                 _text(child) for name in titles for child in part.iterfind(_any_namespace(name))
             )
             children = (part if name == "." else part.find(_any_namespace(name)) for name in fields)

@@ -23,7 +23,7 @@ from cybersecqwen.synthesis.wording import load_templates, say
 
 _WORDS = load_templates("passages.toml")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z(])")
-_PHASE = re.compile(r"^(?:[A-Z][\w /-]{3,60}): (?=[A-Z])")
+_PHASE = re.compile(r"^(?:[A-Z][\w ,/-]{3,60}): (?=[A-Z])")
 _WHOLE = re.compile(r"^(?!.*\[REF-).*\.$")  # ends, and sends nobody to a reference
 _SHORTEST, _LONGEST = 7, 45  # words of a sentence that stands for a passage
 _DEFINED = ("technique", "weakness", "attack pattern", "mitigation")
