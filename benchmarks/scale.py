@@ -121,7 +121,7 @@ def many(arguments: argparse.Namespace) -> None:
 
             threading.Thread(target=feed, args=(process.stdin,)).start()
             for number, _ in enumerate(process.stdout, start=1):
-                if number % (arguments.texts // 10) == 0:
+                if number % max(1, arguments.texts // 10) == 0:
                     peaks = (peak_memory(path) for _, path in workers())
                     own = peak_memory(Path(f"/proc/{process.pid}"))
                     spent = time.perf_counter() - begun
@@ -132,6 +132,7 @@ def many(arguments: argparse.Namespace) -> None:
     print(f"Exit status {process.returncode}; {written / 1e9:.1f} GB in the shared folder.\n")
     header = ("texts", "seconds", "a second", "most MB: command", "most MB: a worker")
     print(table(header, rows, right=(0, 1, 2, 3, 4)))
+    sys.exit(process.returncode)
 
 
 @contextmanager

@@ -175,6 +175,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=0.0, help="requests a second; 0 is the most")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # as the service has it, also for Starlette
     names = ("cybersecqwen", "starlette, together", "starlette, alone")
     rows = [measure(name, given.seconds, given.connections, given.rate) for name in names]
     for row in rows:

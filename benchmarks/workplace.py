@@ -162,6 +162,7 @@ def load(seconds: float, consoles: int, rate: float) -> None:
         f"memory: {memory[0]:.0f} MB after the import, {settled[0]:.0f} MB after a tenth of the "
         f"time, {settled[-1]:.0f} MB at the end, {max(memory):.0f} MB at most; errors: {errors}"
     )
+    sys.exit(bool(errors))
 
 
 def _imported(port: int) -> float:

@@ -37,6 +37,8 @@ def test_an_adapter_on_4_bits_is_merged_into_the_weights_it_was_trained_on(
     rounded = load_model(recipe, run / "base", quantized=True)
     bits = [weight for weight in rounded.parameters() if weight.dtype == torch.uint8]
     assert len(bits) == 14  # seven projections of two layers
+    packs = [getattr(m, "support_avx512bf16_for_cpu", None) for m in rounded.modules()]
+    assert packs.count(False) == 14 and True not in packs
     exact = load_model(recipe, run / "base").state_dict()
     weights = rounded.model.layers[0].self_attn.q_proj.weight
     assert 2 * weights.numel() == exact["model.layers.0.self_attn.q_proj.weight"].numel()

@@ -51,11 +51,12 @@ def main(ctx: click.Context, quiet: bool, verbose: bool) -> None:
     # The hub's client tells of each of its retries; the error at the end says it once.
     logging.getLogger("huggingface_hub").setLevel(logging.INFO if verbose else logging.ERROR)
     # On some CPUs it warns of another package's kernel whenever it is imported, used or not.
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+    logging.getLogger("bitsandbytes").setLevel(logging.INFO if verbose else logging.ERROR)
     # What the libraries plan for their next major is nothing a user of this command can act on.
     warnings.filterwarnings("ignore", category=FutureWarning)
     # NumPy's products here are small: more threads wait for each other, and work no faster.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    if "OMP_NUM_THREADS" not in os.environ:
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if quiet:
         os.environ["TQDM_DISABLE"] = "1"
     if os.environ.get("NO_COLOR"):

@@ -220,6 +220,7 @@ def _decided_alike(record: Record) -> Select[Record]:
         .subquery()
     )
     decided = select(latest.c.id).where(latest.c.decided == record.suggested).limit(_COMPARED)
+    # Where they are joined by OR, PostgreSQL reads every record.
     alike = union(select(suggested.c.id), select(decided.subquery().c.id))
     return (
         select(Record)

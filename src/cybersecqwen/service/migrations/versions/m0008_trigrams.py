@@ -6,7 +6,7 @@ import logging
 
 from alembic import op
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import NotSupportedError, ProgrammingError
 
 revision = "0008"
 down_revision = "0007"
@@ -19,11 +19,12 @@ def upgrade() -> None:
     connection = op.get_bind()
     if connection.dialect.name != "postgresql":
         return
+    columns = "name gin_trgm_ops, text gin_trgm_ops"
     try:
         with connection.begin_nested():
             connection.execute(text("CREATE EXTENSION IF NOT EXISTS pg_trgm"))
-    except DBAPIError as error:
+            connection.execute(
+                text(f"CREATE INDEX records_by_trigrams ON records USING gin ({columns})")
+            )
+    except (ProgrammingError, NotSupportedError) as error:  # a lock that is not had is tried again
         _log.warning("searches will read every record: no pg_trgm in PostgreSQL: %s", error.orig)
-        return
-    columns = "name gin_trgm_ops, text gin_trgm_ops"
-    op.execute(f"CREATE INDEX records_by_trigrams ON records USING gin ({columns})")
