@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import NamedTuple
 
@@ -176,34 +177,41 @@ def _of_value(question: Question) -> Overview | None:
             continue
         if name == "countries" and "target" in wanted:
             continue  # a country that is attacked
+        if question.negated and not question.excluded:
+            return Overview([], [], unrecorded="what an entry is not or does not have")
         kinds = question_lexicon()["asked"][asked]["kinds"] or way["kinds"]
-        listed = _having(question, way, values[0], kinds)
+        listed = _having(question, way, list(dict.fromkeys(values)), kinds)
         if listed:
             return listed._replace(rest=rest)
     return None
 
 
 def _having(
-    question: Question, way: dict[str, str], value: str, kinds: Sequence[str]
+    question: Question, way: dict[str, str], values: Sequence[str], kinds: Sequence[str]
 ) -> Overview | None:
-    """List the entries of some kinds that have a value as a fact, those with no other first."""
-    index, relation = question.index, way["relation"]
-    word = index.word(value)
-    targets = facts.follow(index, word, f"<{relation}:{','.join(kinds)}") if word else []
-    says = way["says"]
-    if "by" in way and word and set(kinds).isdisjoint(way["kinds"]):  # what groups of a country use
-        targets = facts.follow(index, word, f"<{relation}:group >uses:{','.join(kinds)}")
-        says = way["by"]
-    targets.sort(key=lambda target: len(index.related(target, relation)))
-    kept, about = restricted(question, word or 0, targets)
-    kept, _ = of_a_kind_of_software(question, kept)
+    """List the entries of some kinds that have a value as a fact, those with no other first.
+
+    Of several countries or languages any will do; several platforms are all to be there.
+    """
+    index, relation, says = question.index, way["relation"], way["says"]
+    path = f"<{relation}:{','.join(kinds)}"
+    if "by" in way and set(kinds).isdisjoint(way["kinds"]):  # what groups of a country use
+        path, says = f"<{relation}:group >uses:{','.join(kinds)}", way["by"]
+    if relation == "platform":
+        values = values[:1]  # the others restrict
+    words = [word for value in values if (word := index.word(value))]
+    found = (target for word in words for target in facts.follow(index, word, path))
+    targets = sorted(dict.fromkeys(found), key=lambda t: len(index.related(t, relation)))
+    own = replace(question, request=replace(question.request, countries=()))
+    kept, about = restricted(own, words[0] if words else 0, targets)
+    kept = [p for p in of_a_kind_of_software(question, kept)[0] if p not in question.excluded]
     if "only" in question.words:
         kept = [target for target in kept if len(index.related(target, relation)) == 1]
         says = says.replace("{}", "{} only")
     if not kept:
         return None
     about = f"{about} and" if " on " in f" {about}" and says.startswith("on ") else about
-    said = " ".join(filter(None, (about, says.format(value))))
+    said = " ".join(filter(None, (about, says.format(" or ".join(values)))))
     names = facts.listed([index.label(position) for position in kept])
     base = facts.base(index.entries[kept[0]].entry_id)
     return Overview([f"{base} has {facts.counted(index, kept)} {said}: {names}."], kept)

@@ -95,6 +95,11 @@ class Question:
         return [name for name, one in _languages(self.index).items() if one.search(self.text)]
 
     @property
+    def negated(self) -> bool:
+        """Tell whether the question says "not" or the like; "don't" is cut into "don" and "t"."""
+        return not self.words.isdisjoint(question_words("not"))
+
+    @property
     def why(self) -> bool:
         """Tell whether the question takes something for true and asks for the reason."""
         return self.first in question_words("why")

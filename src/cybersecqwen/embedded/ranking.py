@@ -111,7 +111,10 @@ def _superlative(question: Question) -> Overview | None:
     unread = _unread(question)
     if asked is None or question.request.yes_no or len(unread) >= _DESCRIBING:
         return None
-    subjects = [s for s in question.subjects if index.entries[s.positions[0]].kind != "tactic"]
+    # Those of the question before count where "it" or the like stands for them.
+    subjects = [
+        s for s in question.subjects if s.end and index.entries[s.positions[0]].kind != "tactic"
+    ]
     if len(subjects) > 1 and not asked.how_often:
         return None
     if subjects and asked.how_often:
