@@ -29,14 +29,12 @@ from cybersecqwen.embedded.request import question_words
 from cybersecqwen.embedded.statements import of_a_kind_of_software, restricted
 
 _DESCRIBING = 2  # words that tell, from which a question describes something
-_DOMAINS = {"": "Enterprise", "mobile": "Mobile", "ics": "ICS"}
-_RETIRED = {"Deprecated", "Obsolete"}
 
 
 class Overview(NamedTuple):
     """What is said, the entries that it is about, and the words of the question left unread.
 
-    Where nothing is said, `unrecorded` is what no knowledge base records.
+    Where nothing is said, `unrecorded` is what no knowledge base records, if it is that.
     """
 
     sentences: list[str]
@@ -236,21 +234,18 @@ def _in_force(question: Question) -> list[int]:
     index, asked = question.index, question.request.asked
     kinds = question_lexicon()["asked"][asked]["kinds"]
     kinds = kinds or (["technique"] if asked == "child" else [])
-    said = {token.base for token in question.cut}
-    tools = asked == "software" and "tool" in said and not said & {"software", "malware"}
     positions = [
         position
         for position, entry in enumerate(index.entries)
-        if entry.kind in (["tool"] if tools else kinds)
-        and _RETIRED.isdisjoint(index.label(t) for t in index.related(position, "status"))
+        if entry.kind in kinds and facts.in_force(index, position)
     ]
-    named = [domain for domain, name in _DOMAINS.items() if name.lower() in question.words]
+    named = [domain for domain, name in situation.DOMAINS.items() if name.lower() in question.words]
     if named and asked in ("technique", "child", "tactic", "mitigation"):
-        positions = [p for p in positions if named[0] in _domains(index, p)]
-    return sorted(of_a_kind_of_software(question, positions)[0], key=index.label)
+        positions = [p for p in positions if named[0] in domains(index, p)]
+    return sorted(of_a_kind_of_software(question, positions, tools=True)[0], key=index.label)
 
 
-def _domains(index: KnowledgeIndex, position: int) -> set[str]:
+def domains(index: KnowledgeIndex, position: int) -> set[str]:
     """Return the domains of a technique or tactic, or of what a mitigation is against."""
     against = index.related(position, "mitigates")
     return {situation.domain(index, p) for p in against or [position]}
@@ -273,7 +268,7 @@ def _by_domain(index: KnowledgeIndex, positions: Sequence[int]) -> str:
     if index.entries[positions[0]].kind not in ("technique", "tactic"):
         return facts.counted(index, positions)
     each = []
-    for domain, name in _DOMAINS.items():
+    for domain, name in situation.DOMAINS.items():
         own = [p for p in positions if situation.domain(index, p) == domain]
         if not own:
             continue
@@ -283,14 +278,15 @@ def _by_domain(index: KnowledgeIndex, positions: Sequence[int]) -> str:
     return facts.listed(each)
 
 
-class _Matrix(NamedTuple):
+class Matrix(NamedTuple):
     """The tactics of one of ATT&CK's matrices, in its order."""
 
+    domain: str
     name: str
     tactics: list[int]
 
 
-def _matrix(question: Question) -> _Matrix:
+def matrix_of(question: Question) -> Matrix:
     """Return the matrix that a question is about, by its words or by the tactics it names."""
     index, matrices = question.index, question_lexicon()["order"]["matrices"]
     each = {
@@ -301,7 +297,8 @@ def _matrix(question: Question) -> _Matrix:
     signs = [domain for domain in each if domain and question.signs(domain)]
     holding = [d for d, tactics in each.items() if named and all(one & {*tactics} for one in named)]
     domain = next(iter((*signs, *holding)), "")
-    return _Matrix(f"the ATT&CK matrix{f' for {_DOMAINS[domain]}' if domain else ''}", each[domain])
+    of = f" for {situation.DOMAINS[domain]}" if domain else ""
+    return Matrix(domain, f"the ATT&CK matrix{of}", each[domain])
 
 
 def _order(question: Question) -> Overview | None:
@@ -310,7 +307,7 @@ def _order(question: Question) -> Overview | None:
     places = _meant(question, "places")
     if question.request.asked not in order["asked"] or not places:
         return None
-    matrix = _matrix(question)
+    matrix = matrix_of(question)
     names = [question.index.entries[p].name for p in matrix.tactics]
     own = Phrases({name: [name] for name in names}).find(question.cut)
     found = own or _phrases("tactics").find(question.cut)
@@ -329,7 +326,7 @@ _CAVEAT = "The order is the matrix's own: attackers skip, repeat and mix tactics
 
 
 def _between(
-    question: Question, matrix: _Matrix, named: Sequence[int], places: set[str]
+    question: Question, matrix: Matrix, named: Sequence[int], places: set[str]
 ) -> Overview | None:
     """Name the tactics between two, or say which of the two comes first."""
     index, (low, high) = question.index, sorted(named)
@@ -349,7 +346,7 @@ def _between(
     return Overview([text, _CAVEAT], [matrix.tactics[low], matrix.tactics[high]])
 
 
-def _beside(index: KnowledgeIndex, matrix: _Matrix, place: int, *, after: bool) -> Overview:
+def _beside(index: KnowledgeIndex, matrix: Matrix, place: int, *, after: bool) -> Overview:
     """Name the tactic right before or after one."""
     tactics = matrix.tactics
     side, own = "after" if after else "before", index.label(tactics[place])
@@ -362,7 +359,7 @@ def _beside(index: KnowledgeIndex, matrix: _Matrix, place: int, *, after: bool) 
     return Overview([text, _CAVEAT], [tactics[other], tactics[place]])
 
 
-def _whole(index: KnowledgeIndex, matrix: _Matrix, places: set[str]) -> Overview | None:
+def _whole(index: KnowledgeIndex, matrix: Matrix, places: set[str]) -> Overview | None:
     """Name the first or the last tactic, or all in their order."""
     for place, position in (("first", matrix.tactics[0]), ("last", matrix.tactics[-1])):
         if place in places:

@@ -261,8 +261,9 @@ def _of_all(question: Question) -> Reply | None:
     told = ranking(question) or overview(question)
     if not told:
         return None
-    if told.unrecorded:
-        return Reply(not_covered(f"nothing here records {told.unrecorded}"))
+    if not told.sentences:
+        reason = f"nothing here records {told.unrecorded}" if told.unrecorded else ""
+        return Reply(not_covered(reason))
     way = max((s.way for s in question.subjects), key=linking.WAYS.index, default="name")
     question = replace(question, rest=told.rest)
     return _reply(question, told.sentences, told.positions[:_SEVERAL], Basis(way))

@@ -221,8 +221,13 @@ def _with(
     ]
 
 
-def of_a_kind_of_software(question: Question, targets: Sequence[int]) -> tuple[list[int], str]:
-    """Keep the ransomware, the backdoors or the like, or the malware, where these are asked for."""
+def of_a_kind_of_software(
+    question: Question, targets: Sequence[int], *, tools: bool = False
+) -> tuple[list[int], str]:
+    """Keep the ransomware, the backdoors or the like, or the malware, where these are asked for.
+
+    With `tools` the word tool is for tools alone; in "APT29's tools" it is for all software.
+    """
     index, said = question.index, {token.base for token in question.cut}
     if not {index.entries[t].kind for t in targets if t < len(index.entries)} & {"malware", "tool"}:
         return list(targets), ""
@@ -234,6 +239,8 @@ def of_a_kind_of_software(question: Question, targets: Sequence[int]) -> tuple[l
             return own, "RATs" if sort == "rat" else f"{sort}s"
     if said & _MALWARE and not said & _TOOLS:
         return [t for t in targets if index.entries[t].kind == "malware"], "malware"
+    if tools and "tool" in said and not said & {"software", "malware"}:
+        return [t for t in targets if index.entries[t].kind == "tool"], "tools"
     return list(targets), ""
 
 

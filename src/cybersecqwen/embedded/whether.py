@@ -140,7 +140,7 @@ def _has(question: Question, position: int) -> list[str]:
             return [f"Yes: {says} {facts.listed(yes)}."]
         if yes:
             return [f"No: {says} {facts.listed(held)}, not only {facts.listed(yes)}."]
-        if _ANY & set(held):
+        if facts.ANY & set(held):
             return [f"Yes: {label} may occur in any language."]
         return [f"No: {says} {facts.listed(held)}, not {facts.listed(sorted(wanted))}."]
     return []
@@ -167,8 +167,6 @@ def _in_matrix(question: Question, position: int) -> list[str]:
 
 
 _MATRICES = {"enterprise": "Enterprise", "mobile": "Mobile", "ics": "ICS"}
-
-_ANY = {"Not Language-Specific"}
 
 
 def _name(index: KnowledgeIndex, target: int) -> str:
