@@ -175,7 +175,7 @@ def _superlative(question: Question) -> Overview | None:
         return Overview([], [])
     if asked.extent in _EXACTLY:
         text, found = _exactly(index, asked, counted, candidates, scope)
-        more = []
+        more: list[str] = []
     else:
         number = next(iter(_numbers(question).values()), _NEXT + 1)
         (text, *more), found = _ends(index, asked, counted, number, scope)

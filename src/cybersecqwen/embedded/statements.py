@@ -244,6 +244,13 @@ def of_a_kind_of_software(
     return list(targets), ""
 
 
+def sorts(index: KnowledgeIndex, position: int) -> set[str]:
+    """Return of which sorts malware or a tool is by its definition: "ransomware", "rat", …"""
+    said = index.definition(position)
+    own = {sort for sort, pattern in _SORTS.items() if pattern.search(said)}
+    return own | ({"ransomware"} if _is_ransomware(index, position) else set())
+
+
 # Sorts of malware, by how definitions call them.
 _SORTS = {
     sort: re.compile(rf"\b(?:{words})", re.IGNORECASE)
