@@ -22,7 +22,7 @@ from cybersecqwen.embedded.lexicon import question_lexicon
 from cybersecqwen.embedded.overview import Overview, domains, matrix_of
 from cybersecqwen.embedded.phrases import Match, Phrases
 from cybersecqwen.embedded.question import Question
-from cybersecqwen.embedded.request import asked_kinds
+from cybersecqwen.embedded.request import asked_kinds, question_words
 from cybersecqwen.embedded.statements import of_a_kind_of_software, paths, restricted
 
 _NEXT = 4  # entries that are named behind the first
@@ -54,7 +54,7 @@ class _Scope(NamedTuple):
     software: set[int]
     sort: str  # what the software is called
     domain: str
-    words: set[str]  # that name the matrix; without any it is that of enterprises
+    words: set[str]  # that name the matrix; without any it may still be that of a tactic named
 
 
 def ranking(question: Question) -> Overview | None:
@@ -116,18 +116,13 @@ def _scope(question: Question) -> _Scope:
 def _read(question: Question) -> _Asked | None:
     """Read what is ranked by what: "the most techniques", "the most common technique"."""
     cut, cues, words = question.cut, _cues(question), question_lexicon()["ranking"]
-    cued = {place for cue in cues for place in range(cue.start, cue.end)}
-    asking = asked_kinds(cut)
-    asked = {place for match in asking for place in range(match.start, match.end)}
-    uncounted = {match.start for match in asking if match.value not in _RANKED}
-    read = _taken(question) | (question.request.used - asked)  # such as a tactic
-    of_matrix = {i for i, token in enumerate(cut) if token.word in _scope(question).words}
-    between = (read | {*_numbers(question)} | of_matrix) - cued
+    uncounted = {match.start for match in asked_kinds(cut) if match.value not in _RANKED}
+    between = _between(question, cues)
     for extent in _extents().find(cut, _taken(question)):
         if extent.value == "plain":
             continue
         start = extent.end
-        while start < len(cut) and (cut[start].word in words["between"] or start in between):
+        while start in between:
             start += 1
         beside = next((cue for cue in cues if cue.start == start), None)
         others = [cue.value for cue in cues if cue is not beside]
@@ -144,6 +139,17 @@ def _read(question: Question) -> _Asked | None:
         by = next((value for value in others if value != kind), "")
         return _Asked(kind, by or _USED_BY.get(kind, ""), name, how_often=True)
     return None
+
+
+def _between(question: Question, cues: Sequence[Match]) -> set[int]:
+    """Return the places that may lie between "most" and what is counted: a tactic, a number, …"""
+    cued = {place for cue in cues for place in range(cue.start, cue.end)}
+    asked = {i for match in asked_kinds(question.cut) for i in range(match.start, match.end)}
+    words = {*question_lexicon()["ranking"]["between"], *_scope(question).words}
+    plain = {place for place, token in enumerate(question.cut) if token.word in words}
+    return (
+        plain | _taken(question) | (question.request.used - asked) | {*_numbers(question)}
+    ) - cued
 
 
 def _superlative(question: Question) -> Overview | None:
@@ -171,7 +177,7 @@ def _superlative(question: Question) -> Overview | None:
         what = f"how common {facts.a(_noun(asked.kind, 'technique', 1))} is"
         return Overview([], [], unrecorded=f"{what}, or a ranking of that kind")
     of_matrix = _of_a_matrix(asked, scope)
-    if unread or (scope.words and not of_matrix):
+    if unread or _is_turned_round(question) or (scope.words and not of_matrix):
         return Overview([], [])
     if asked.extent in _EXACTLY:
         text, found = _exactly(index, asked, counted, candidates, scope)
@@ -179,8 +185,10 @@ def _superlative(question: Question) -> Overview | None:
     else:
         number = next(iter(_numbers(question).values()), _NEXT + 1)
         (text, *more), found = _ends(index, asked, counted, number, scope)
-    if about:
-        text = f"{about[0].upper()}{about[1:]}, {text}"
+    sort = ""
+    if asked.kind == "software" and scope.sort != "software" and asked.extent not in _EXACTLY:
+        sort = f"of the {scope.sort} on record"
+    text = ", ".join(filter(None, (sort, about, text)))
     matrix = f"Only {of_matrix} of the {situation.DOMAINS[scope.domain]} matrix count here."
     told = [f"{text[0].upper()}{text[1:]}", *more]
     return Overview([*told, matrix] if of_matrix and not subjects else told, found)
@@ -224,13 +232,28 @@ def _candidates(
     kept, said = restricted(ranked, len(index.entries), found)
     if kind == "software":
         kept = [p for p in kept if p in scope.software]
-        if scope.sort != "software":
-            said = f"of the {scope.sort} {said or 'on record'}"
-    about.append(said)
-    if asked.by == "group" or kind not in _RESTRICTED:  # what is counted is restricted too
-        every = [p for p, e in enumerate(index.entries) if e.kind in _KINDS.get(asked.by, ())]
-        about.append(restricted(counted, len(index.entries), every)[1])
-    return kept, ", ".join(filter(None, about))
+    return kept, ", ".join(filter(None, (*about, said, _limits(counted, asked))))
+
+
+def _limits(question: Question, asked: _Asked) -> str:
+    """Say to what that which is counted is restricted, as `_targets` does."""
+    index = question.index
+    if asked.by != "group" and asked.kind in _RESTRICTED:
+        return ""
+    every = [p for p, e in enumerate(index.entries) if e.kind in _KINDS.get(asked.by, ())]
+    return restricted(question, len(index.entries), every)[1]
+
+
+def _is_turned_round(question: Question) -> bool:
+    """Tell "not from Russia" and the like; "without" a mitigation says what is counted."""
+    request, found = question.request, _extents().find(question.cut)
+    ranking_words = {i for match in found for i in range(match.start, match.end)}
+    negated = any(
+        token.word in question_words("not")
+        for place, token in enumerate(question.cut)
+        if place not in ranking_words
+    )
+    return negated and bool(request.countries or request.platforms or question.tactics)
 
 
 def _in_matrix(
@@ -339,9 +362,13 @@ def _more_of_two(question: Question) -> Overview | None:
     comparing = set(question_lexicon()["ranking"]["comparing"])
     if len(pair) != 2 or not question.words & comparing:
         return None
-    cut, by = question.cut, ""
-    for cue in _cues(question):
-        if cue.start and cut[cue.start - 1].word in comparing:
+    cut, cues, by = question.cut, _cues(question), ""
+    between = _between(question, cues) - _taken(question)
+    for cue in cues:
+        start = cue.start - 1
+        while start in between:
+            start -= 1
+        if start >= 0 and cut[start].word in comparing:
             by = cue.value
     scope, asked = _scope(question), _Asked(index.entries[pair[0]].kind, by, "most")
     targets = {p: _targets(question, asked, p, scope) for p in pair}
@@ -352,6 +379,8 @@ def _more_of_two(question: Question) -> Overview | None:
     sign = 1 if fewer else -1
     (first, number), (second, other) = sorted(counts.items(), key=lambda one: sign * one[1])
     noun = _noun(by, index.entries[first].kind, sort=scope.sort)
+    if scope.words and by in (*_OF_A_MATRIX, "mitigation"):
+        noun = f"{noun} of the {situation.DOMAINS[scope.domain]} matrix"
     told = question.request.yes_no and not question.request.either and not question.negated
     yes = "Yes: " if first == pair[0] and number != other else "No: "
     if number == other:
@@ -359,7 +388,8 @@ def _more_of_two(question: Question) -> Overview | None:
     else:
         says = f"{index.label(first)} {_says(index, by, first)} {'fewer' if fewer else 'more'} "
         says += f"{noun}: {number}, against {other} of {index.label(second)}."
-    return Overview([f"{yes if told else ''}{says}"], [first, second])
+    says = ", ".join(filter(None, (_limits(question, asked), says)))
+    return Overview([f"{yes}{says}" if told else f"{says[0].upper()}{says[1:]}"], [first, second])
 
 
 _FEWER = {"fewer", "fewest", "less", "least"}
@@ -383,7 +413,8 @@ def _alike(question: Question) -> Overview | None:
     held = _targets(question, asked, subject, scope)
     if own not in cues or not held or request.yes_no:
         return None
-    candidates = [p for p in _candidates(question, asked, (), scope)[0] if p != subject]
+    found, about = _candidates(question, asked, (), scope)
+    candidates = [p for p in found if p != subject]
     shared = {p: len({*(_targets(question, asked, p, scope) or ())} & {*held}) for p in candidates}
     order = sorted((p for p in candidates if shared[p]), key=lambda p: (-shared[p], index.label(p)))
     noun = facts.plural(by)
@@ -391,11 +422,12 @@ def _alike(question: Question) -> Overview | None:
     if not order:
         return Overview([f"No other {own} on record shares {noun} with {label}."], [subject])
     names = facts.listed([f"{index.label(p)} ({shared[p]})" for p in order[:_MOST_NAMED]])
-    owns = facts.plural(own, len(order))
+    owns = _noun(own, count=len(order), sort=scope.sort)
+    limits = f", {about}" if about else ""
     return Overview(
         [
             f"Of {label}'s {len(held)} {facts.plural(by, len(held))}, most are shared by {names}.",
-            f"In all, {len(order)} other {owns} on record share one or more.",
+            f"In all, {len(order)} other {owns} on record share one or more{limits}.",
         ],
         [subject, *order[:2]],
     )
