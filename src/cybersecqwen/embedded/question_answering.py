@@ -279,8 +279,9 @@ def _unrecorded(question: Question) -> Reply | None:
     victims = refusal.names_victims(question.cut)
     asked = request.kinds & PROPER and (request.several or question.first in _WHO)
     targets = "target" in (request.asked, *request.others) or victims
+    described = len(question.rest) >= _DESCRIBING
     restricts = request.kinds & {*PROPER, "technique"} and (request.countries or request.platforms)
-    if question.negated and restricts and question.subjects and not (told or request.yes_no):
+    if question.negated and restricts and question.subjects and not (described or request.yes_no):
         reason = reason or "what an entry is not or does not have"
     if not reason and (
         (asked and targets and not question.subjects) or (victims and request.yes_no)

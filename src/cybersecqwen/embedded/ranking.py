@@ -104,11 +104,11 @@ def _numbers(question: Question) -> dict[int, int]:
     }
 
 
-def _scope(question: Question) -> _Scope:
-    """Read which software and which matrix a ranking is restricted to."""
+def _scope(question: Question, *, tools: bool = True) -> _Scope:
+    """Read which software, such as tools alone, and which matrix a ranking is restricted to."""
     index, domain = question.index, matrix_of(question).domain
     every = [p for p, entry in enumerate(index.entries) if entry.kind in ("malware", "tool")]
-    kept, sort = of_a_kind_of_software(question, every, tools=True)
+    kept, sort = of_a_kind_of_software(question, every, tools=tools)
     signs = question_lexicon()["signs"][domain] if domain else ["enterprise"]
     return _Scope({*kept}, sort or "software", domain, question.words & {*signs})
 
@@ -409,7 +409,9 @@ def _alike(question: Question) -> Overview | None:
     own = index.entries[subject].kind
     own = "software" if own in ("malware", "tool") else own
     by = next((cue for cue in cues if cue != own), "technique" if own != "technique" else "group")
-    scope, asked = _scope(question), _Asked(own, by, "most")
+    scope, asked = _scope(question, tools=False), _Asked(own, by, "most")
+    if own in _OF_A_MATRIX:
+        scope = scope._replace(domain=situation.domain(index, subject))
     held = _targets(question, asked, subject, scope)
     if own not in cues or not held or request.yes_no:
         return None
@@ -417,17 +419,20 @@ def _alike(question: Question) -> Overview | None:
     candidates = [p for p in found if p != subject]
     shared = {p: len({*(_targets(question, asked, p, scope) or ())} & {*held}) for p in candidates}
     order = sorted((p for p in candidates if shared[p]), key=lambda p: (-shared[p], index.label(p)))
-    noun = facts.plural(by)
+    noun, shown = (_noun(by, count=count, sort=scope.sort) for count in (0, len(held)))
     label = index.label(subject)
     if not order:
         return Overview([f"No other {own} on record shares {noun} with {label}."], [subject])
     names = facts.listed([f"{index.label(p)} ({shared[p]})" for p in order[:_MOST_NAMED]])
     owns = _noun(own, count=len(order), sort=scope.sort)
+    among = (
+        f"of the {situation.DOMAINS[scope.domain]} matrix" if own in _OF_A_MATRIX else "on record"
+    )
     limits = f", {about}" if about else ""
     return Overview(
         [
-            f"Of {label}'s {len(held)} {facts.plural(by, len(held))}, most are shared by {names}.",
-            f"In all, {len(order)} other {owns} on record share one or more{limits}.",
+            f"Of {label}'s {len(held)} {shown}, most are shared by {names}.",
+            f"In all, {len(order)} other {owns} {among} share one or more{limits}.",
         ],
         [subject, *order[:2]],
     )
