@@ -250,14 +250,22 @@ def test_a_verb_of_a_question_that_points_back_is_no_name() -> None:
         (("compare FIN6 and FIN8", "which of them uses PsExec?"), "G0037 FIN6 uses S0029 PsExec."),
         (("Is BlueKeep in KEV?", "and CitrixBleed?"), "Yes, CVE-2023-4966 (CitrixBleed) is in"),
         (("Is BlueKeep in KEV?", "due date?"), "The due date of CVE-2019-0708 (BlueKeep)"),
+        (
+            ("what is T1110?", "which mitigations does it have?", "and T1078?"),
+            "T1078 Valid Accounts is mitigated by M",
+        ),
+        (
+            ("which mitigation covers the most techniques?", "which technique has no mitigation?"),
+            "ATT&CK records no mitigation for ",
+        ),
     ],
 )
 def test_a_follow_up_asks_the_same_of_another_or_of_those(
-    questions: tuple[str, str], says: str
+    questions: tuple[str, ...], says: str
 ) -> None:
     talk = Conversation()
-    talk.ask(questions[0])
-    assert talk.ask(questions[1]).answer.startswith(says)
+    *_, last = [talk.ask(question) for question in questions]
+    assert last.answer.startswith(says)
 
 
 def test_a_conversation_keeps_the_latest_subject_alone() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
-from cybersecqwen.embedded.question_answering import answer_question
+from cybersecqwen.embedded.question_answering import NOT_COVERED, answer_question
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,25 @@ def index() -> KnowledgeIndex:
             "What is the least used technique for Exfiltration?",
             "techniques have the fewest groups, 0",
         ),
-        ("the most popular techniques of Russian groups", "is used by the most groups: "),
+        ("the most popular techniques of Russian groups", "Of the groups linked to Russia, T1"),
+        ("Which technique has no mitigation on Windows?", "On Windows, ATT&CK records no mitigat"),
+        ("Which group uses the most techniques for Impact?", "For Impact, "),
+        ("which groups use no malware?", "ATT&CK records no piece of malware for "),
+        ("which group uses no tools?", "ATT&CK records no tool for "),
+        ("which groups use the most ransomware?", " uses the most pieces of ransomware: "),
+        ("which ransomware is used by the most groups?", "Of the ransomware on record, "),
+        ("which two groups use the most techniques?", "Next comes G0032 Lazarus Group (94)."),
+        ("top 10 techniques by groups", " and T1547.001 Registry Run Keys / Startup Folder (55)."),
+        ("which tactic has the least techniques?", "Only tactics of the Enterprise matrix count"),
+        ("which ICS tactic has the most techniques?", "TA0107 Inhibit Response Function has "),
+        ("which mobile technique is used by the most groups?", "T1660 Phishing is used by the"),
+        (
+            "which Russian groups share tools with APT28?",
+            "or more, of the groups linked to Russia.",
+        ),
+        ("Does APT28 use more Linux malware than Turla?", "Yes: on Linux, G0007 APT28 uses more "),
+        ("Does APT41 use fewer techniques than FIN7?", "No: G0046 FIN7 uses fewer techniques: 67"),
+        ("Which uses the fewest techniques, FIN7 or APT41?", "G0046 FIN7 uses fewer techniques"),
         (
             "Which sub-technique of T1110 is used by the most groups?",
             "T1110.003 Password Spraying is",
@@ -52,12 +70,28 @@ def test_entries_are_ranked_by_what_they_relate_to(
         "What technique does FIN6 use most often?",
         "the most dangerous ransomware gang?",
         "Who uses PsExec the most?",
+        "which technique has most detections?",
+        "which technique has the most aliases?",
     ],
 )
 def test_how_common_or_bad_something_is_nothing_records(
     index: KnowledgeIndex, question: str
 ) -> None:
     assert answer_question(index, question).answer.startswith("not covered: nothing here records ")
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "the group with the second most techniques?",
+        "which mobile malware do most groups use?",
+        "which groups not from Russia use the most techniques?",
+    ],
+)
+def test_a_word_that_is_not_read_may_ask_for_another_ranking(
+    index: KnowledgeIndex, question: str
+) -> None:
+    assert answer_question(index, question).answer == NOT_COVERED
 
 
 def test_a_superlative_in_a_description_ranks_nothing(index: KnowledgeIndex) -> None:

@@ -38,6 +38,20 @@ def index() -> KnowledgeIndex:
             "Does T1112 exist in the ICS matrix?",
             "No: T1112 Modify Registry is in the matrix for Ent",
         ),
+        ("Is APT28 Russian or Chinese?", "G0007 APT28 is linked to Russia."),
+        ("Is APT28 Russian and Chinese?", "No: G0007 APT28 is linked to Russia."),
+        ("Is APT29 not Russian?", "G0016 APT29 is linked to Russia."),
+        ("Is T1112 not only for Windows?", "T1112 Modify Registry runs on Windows."),
+        (
+            "Does T1112 run on Windows and Linux?",
+            "No: T1112 Modify Registry runs on Windows, not Li",
+        ),
+        ("Are T1059 and T1003 tactics?", "No: T1059 Command and Scripting Interpreter is a tech"),
+        ("Are T1059 and T1003 techniques?", "Yes: T1059 Command and Scripting Interpreter is a"),
+        ("is Ryuk a ransomware?", "Yes: S0446 Ryuk is ransomware, listed as malware in ATT&CK."),
+        ("is Mimikatz a ransomware?", "S0002 Mimikatz is a tool in ATT&CK; its definition here d"),
+        ("Is Mimikatz not malware?", "S0002 Mimikatz is a tool in ATT&CK, not malware."),
+        ("Is T1059 not a technique?", "T1059 Command and Scripting Interpreter is a technique"),
         ("Is APT32 Chinese?", "No: G0050 APT32 is linked to Vietnam."),
         (
             "are APT38 and Andariel from North Korea",
@@ -56,3 +70,7 @@ def test_a_premise_is_confirmed_or_put_right(
     answer = answer_question(index, question)
     assert answer.covered
     assert answer.answer.startswith(begins)
+
+
+def test_whom_a_group_attacks_is_not_where_it_is_from(index: KnowledgeIndex) -> None:
+    assert not answer_question(index, "Is APT28 attacking Chinese companies?").covered

@@ -147,8 +147,10 @@ def _with_another(before: str, other: str) -> str:
     said = [*cve_ids(before), *(name.name for name in find_nicknames(before))]
     said = said or [one.said for one in named(knowledge(), before)]
     said = said or _PRONOUN.findall(before)[:1]
-    place = before.lower().find(said[0].lower()) if len(said) == 1 else -1
-    return before[:place] + other + before[place + len(said[0]) :] if place >= 0 else ""
+    if len(said) != 1:
+        return ""
+    found = re.search(rf"(?<!\w){re.escape(said[0])}(?!\w)", before, re.IGNORECASE)
+    return before[: found.start()] + other + before[found.end() :] if found else ""
 
 
 def _kind(text: str) -> str:

@@ -93,14 +93,14 @@ def reading(index: KnowledgeIndex, says: str, targets: Sequence[int]) -> str:
     if "{}" in says:
         return says.format(names)
     start, _, noun = says.rpartition(" ")
-    if names in _ANY:
+    if names in ANY:
         return f"{start.removesuffix(' the')} no particular {noun}"
     if len(targets) > 1 and noun in _PLURALS:
         says = f"{start} {_PLURALS[noun]}"
     return f"{says} {names}"
 
 
-_ANY = {"Not Language-Specific", "Not Technology-Specific", "Not Architecture-Specific"}
+ANY = {"Not Language-Specific", "Not Technology-Specific", "Not Architecture-Specific"}
 # The nouns that a relation may end with, before several targets.
 _PLURALS = {
     "tactic": "tactics",
@@ -250,6 +250,14 @@ def base(entry_id: str) -> str:
 def a(kind: str) -> str:
     """Put the article before a kind: "a group", "an asset"."""
     return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
+
+
+def in_force(index: KnowledgeIndex, position: int) -> bool:
+    """Tell whether an entry is neither deprecated nor obsolete."""
+    return _RETIRED.isdisjoint(index.label(t) for t in index.related(position, "status"))
+
+
+_RETIRED = {"Deprecated", "Obsolete"}
 
 
 def hops(path: str) -> int:

@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import NamedTuple
 
@@ -28,14 +29,12 @@ from cybersecqwen.embedded.request import question_words
 from cybersecqwen.embedded.statements import of_a_kind_of_software, restricted
 
 _DESCRIBING = 2  # words that tell, from which a question describes something
-_DOMAINS = {"": "Enterprise", "mobile": "Mobile", "ics": "ICS"}
-_RETIRED = {"Deprecated", "Obsolete"}
 
 
 class Overview(NamedTuple):
     """What is said, the entries that it is about, and the words of the question left unread.
 
-    Where nothing is said, `unrecorded` is what no knowledge base records.
+    Where nothing is said, `unrecorded` is what no knowledge base records, if it is that.
     """
 
     sentences: list[str]
@@ -176,34 +175,41 @@ def _of_value(question: Question) -> Overview | None:
             continue
         if name == "countries" and "target" in wanted:
             continue  # a country that is attacked
+        if question.negated and not question.excluded:
+            return Overview([], [], unrecorded="what an entry is not or does not have")
         kinds = question_lexicon()["asked"][asked]["kinds"] or way["kinds"]
-        listed = _having(question, way, values[0], kinds)
+        listed = _having(question, way, list(dict.fromkeys(values)), kinds)
         if listed:
             return listed._replace(rest=rest)
     return None
 
 
 def _having(
-    question: Question, way: dict[str, str], value: str, kinds: Sequence[str]
+    question: Question, way: dict[str, str], values: Sequence[str], kinds: Sequence[str]
 ) -> Overview | None:
-    """List the entries of some kinds that have a value as a fact, those with no other first."""
-    index, relation = question.index, way["relation"]
-    word = index.word(value)
-    targets = facts.follow(index, word, f"<{relation}:{','.join(kinds)}") if word else []
-    says = way["says"]
-    if "by" in way and word and set(kinds).isdisjoint(way["kinds"]):  # what groups of a country use
-        targets = facts.follow(index, word, f"<{relation}:group >uses:{','.join(kinds)}")
-        says = way["by"]
-    targets.sort(key=lambda target: len(index.related(target, relation)))
-    kept, about = restricted(question, word or 0, targets)
-    kept, _ = of_a_kind_of_software(question, kept)
+    """List the entries of some kinds that have a value as a fact, those with no other first.
+
+    Of several countries or languages any will do; several platforms are all to be there.
+    """
+    index, relation, says = question.index, way["relation"], way["says"]
+    path = f"<{relation}:{','.join(kinds)}"
+    if "by" in way and set(kinds).isdisjoint(way["kinds"]):  # what groups of a country use
+        path, says = f"<{relation}:group >uses:{','.join(kinds)}", way["by"]
+    if relation == "platform":
+        values = values[:1]  # the others restrict
+    words = [word for value in values if (word := index.word(value))]
+    found = (target for word in words for target in facts.follow(index, word, path))
+    targets = sorted(dict.fromkeys(found), key=lambda t: len(index.related(t, relation)))
+    own = replace(question, request=replace(question.request, countries=()))
+    kept, about = restricted(own, words[0] if words else 0, targets)
+    kept = [p for p in of_a_kind_of_software(question, kept)[0] if p not in question.excluded]
     if "only" in question.words:
         kept = [target for target in kept if len(index.related(target, relation)) == 1]
         says = says.replace("{}", "{} only")
     if not kept:
         return None
     about = f"{about} and" if " on " in f" {about}" and says.startswith("on ") else about
-    said = " ".join(filter(None, (about, says.format(value))))
+    said = " ".join(filter(None, (about, says.format(" or ".join(values)))))
     names = facts.listed([index.label(position) for position in kept])
     base = facts.base(index.entries[kept[0]].entry_id)
     return Overview([f"{base} has {facts.counted(index, kept)} {said}: {names}."], kept)
@@ -228,21 +234,18 @@ def _in_force(question: Question) -> list[int]:
     index, asked = question.index, question.request.asked
     kinds = question_lexicon()["asked"][asked]["kinds"]
     kinds = kinds or (["technique"] if asked == "child" else [])
-    said = {token.base for token in question.cut}
-    tools = asked == "software" and "tool" in said and not said & {"software", "malware"}
     positions = [
         position
         for position, entry in enumerate(index.entries)
-        if entry.kind in (["tool"] if tools else kinds)
-        and _RETIRED.isdisjoint(index.label(t) for t in index.related(position, "status"))
+        if entry.kind in kinds and facts.in_force(index, position)
     ]
-    named = [domain for domain, name in _DOMAINS.items() if name.lower() in question.words]
+    named = [domain for domain, name in situation.DOMAINS.items() if name.lower() in question.words]
     if named and asked in ("technique", "child", "tactic", "mitigation"):
-        positions = [p for p in positions if named[0] in _domains(index, p)]
-    return sorted(of_a_kind_of_software(question, positions)[0], key=index.label)
+        positions = [p for p in positions if named[0] in domains(index, p)]
+    return sorted(of_a_kind_of_software(question, positions, tools=True)[0], key=index.label)
 
 
-def _domains(index: KnowledgeIndex, position: int) -> set[str]:
+def domains(index: KnowledgeIndex, position: int) -> set[str]:
     """Return the domains of a technique or tactic, or of what a mitigation is against."""
     against = index.related(position, "mitigates")
     return {situation.domain(index, p) for p in against or [position]}
@@ -265,7 +268,7 @@ def _by_domain(index: KnowledgeIndex, positions: Sequence[int]) -> str:
     if index.entries[positions[0]].kind not in ("technique", "tactic"):
         return facts.counted(index, positions)
     each = []
-    for domain, name in _DOMAINS.items():
+    for domain, name in situation.DOMAINS.items():
         own = [p for p in positions if situation.domain(index, p) == domain]
         if not own:
             continue
@@ -275,14 +278,15 @@ def _by_domain(index: KnowledgeIndex, positions: Sequence[int]) -> str:
     return facts.listed(each)
 
 
-class _Matrix(NamedTuple):
+class Matrix(NamedTuple):
     """The tactics of one of ATT&CK's matrices, in its order."""
 
+    domain: str
     name: str
     tactics: list[int]
 
 
-def _matrix(question: Question) -> _Matrix:
+def matrix_of(question: Question) -> Matrix:
     """Return the matrix that a question is about, by its words or by the tactics it names."""
     index, matrices = question.index, question_lexicon()["order"]["matrices"]
     each = {
@@ -293,7 +297,8 @@ def _matrix(question: Question) -> _Matrix:
     signs = [domain for domain in each if domain and question.signs(domain)]
     holding = [d for d, tactics in each.items() if named and all(one & {*tactics} for one in named)]
     domain = next(iter((*signs, *holding)), "")
-    return _Matrix(f"the ATT&CK matrix{f' for {_DOMAINS[domain]}' if domain else ''}", each[domain])
+    of = f" for {situation.DOMAINS[domain]}" if domain else ""
+    return Matrix(domain, f"the ATT&CK matrix{of}", each[domain])
 
 
 def _order(question: Question) -> Overview | None:
@@ -302,7 +307,7 @@ def _order(question: Question) -> Overview | None:
     places = _meant(question, "places")
     if question.request.asked not in order["asked"] or not places:
         return None
-    matrix = _matrix(question)
+    matrix = matrix_of(question)
     names = [question.index.entries[p].name for p in matrix.tactics]
     own = Phrases({name: [name] for name in names}).find(question.cut)
     found = own or _phrases("tactics").find(question.cut)
@@ -321,7 +326,7 @@ _CAVEAT = "The order is the matrix's own: attackers skip, repeat and mix tactics
 
 
 def _between(
-    question: Question, matrix: _Matrix, named: Sequence[int], places: set[str]
+    question: Question, matrix: Matrix, named: Sequence[int], places: set[str]
 ) -> Overview | None:
     """Name the tactics between two, or say which of the two comes first."""
     index, (low, high) = question.index, sorted(named)
@@ -341,7 +346,7 @@ def _between(
     return Overview([text, _CAVEAT], [matrix.tactics[low], matrix.tactics[high]])
 
 
-def _beside(index: KnowledgeIndex, matrix: _Matrix, place: int, *, after: bool) -> Overview:
+def _beside(index: KnowledgeIndex, matrix: Matrix, place: int, *, after: bool) -> Overview:
     """Name the tactic right before or after one."""
     tactics = matrix.tactics
     side, own = "after" if after else "before", index.label(tactics[place])
@@ -354,7 +359,7 @@ def _beside(index: KnowledgeIndex, matrix: _Matrix, place: int, *, after: bool) 
     return Overview([text, _CAVEAT], [tactics[other], tactics[place]])
 
 
-def _whole(index: KnowledgeIndex, matrix: _Matrix, places: set[str]) -> Overview | None:
+def _whole(index: KnowledgeIndex, matrix: Matrix, places: set[str]) -> Overview | None:
     """Name the first or the last tactic, or all in their order."""
     for place, position in (("first", matrix.tactics[0]), ("last", matrix.tactics[-1])):
         if place in places:

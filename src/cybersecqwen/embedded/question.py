@@ -39,6 +39,7 @@ _OF_NAMES = frozenset(
         "vulnerability",
     }
 )
+_RANKING = frozenset({"most", "fewest", "least", "no", "without"})
 _SHORT = 2  # letters of a programming language that may be another word, such as "Go"
 _LONGEST = 2_000  # tokens of a question that count
 _CLAUSE = re.compile(r"[,;:?!](?=\s)|\.(?=\s)")
@@ -93,6 +94,11 @@ class Question:
     def languages(self) -> list[str]:
         """List the programming languages that the question names, as CWE spells them."""
         return [name for name, one in _languages(self.index).items() if one.search(self.text)]
+
+    @property
+    def negated(self) -> bool:
+        """Tell whether the question says "not" or the like; "don't" is cut into "don" and "t"."""
+        return not self.words.isdisjoint(question_words("not"))
 
     @property
     def why(self) -> bool:
@@ -151,6 +157,8 @@ def understand(index: KnowledgeIndex, text: str, *, before: Sequence[int] = ()) 
     general = not subjects and len(rest) < _FEW and not request.count
     # Not for "which ransomware do Russian groups use", nor for a name that nothing has.
     general = general and not request.countries and not _has_a_name(cut, rest)
+    # Nor for "which ransomware is used by the most groups".
+    general = general and _RANKING.isdisjoint(token.word for token in cut)
     if general and (other := linking.meant_otherwise(index, cut)):
         subjects = [other]
         taken.update({place: set() for place in range(other.start, other.end)})

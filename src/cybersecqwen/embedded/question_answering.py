@@ -261,8 +261,9 @@ def _of_all(question: Question) -> Reply | None:
     told = ranking(question) or overview(question)
     if not told:
         return None
-    if told.unrecorded:
-        return Reply(not_covered(f"nothing here records {told.unrecorded}"))
+    if not told.sentences:
+        reason = f"nothing here records {told.unrecorded}" if told.unrecorded else ""
+        return Reply(not_covered(reason))
     way = max((s.way for s in question.subjects), key=linking.WAYS.index, default="name")
     question = replace(question, rest=told.rest)
     return _reply(question, told.sentences, told.positions[:_SEVERAL], Basis(way))
@@ -278,6 +279,10 @@ def _unrecorded(question: Question) -> Reply | None:
     victims = refusal.names_victims(question.cut)
     asked = request.kinds & PROPER and (request.several or question.first in _WHO)
     targets = "target" in (request.asked, *request.others) or victims
+    described = len(question.rest) >= _DESCRIBING
+    restricts = request.kinds & {*PROPER, "technique"} and (request.countries or request.platforms)
+    if question.negated and restricts and question.subjects and not (described or request.yes_no):
+        reason = reason or "what an entry is not or does not have"
     if not reason and (
         (asked and targets and not question.subjects) or (victims and request.yes_no)
     ):

@@ -16,18 +16,20 @@ from dataclasses import replace
 from functools import cache
 from typing import NamedTuple
 
-from cybersecqwen.embedded import facts
+from cybersecqwen.embedded import facts, situation
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.lexicon import question_lexicon
-from cybersecqwen.embedded.overview import Overview
+from cybersecqwen.embedded.overview import Overview, domains, matrix_of
 from cybersecqwen.embedded.phrases import Match, Phrases
 from cybersecqwen.embedded.question import Question
+from cybersecqwen.embedded.request import asked_kinds, question_words
 from cybersecqwen.embedded.statements import of_a_kind_of_software, paths, restricted
 
 _NEXT = 4  # entries that are named behind the first
 _MOST_NAMED = 10
 _DESCRIBING = 2  # words that tell, from which a question describes something
-_RETIRED = {"Deprecated", "Obsolete"}
+_LARGEST = 100  # numbers of entries that may be asked for
+_NUMBERS = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 # By what entries of a kind are ranked where a question says only "the most common".
 _USED_BY = {"technique": "group", "software": "group", "tactic": "group", "mitigation": "technique"}
 # The kinds that are ranked or counted.
@@ -44,6 +46,15 @@ class _Asked(NamedTuple):
     by: str
     extent: str  # of the lexicon: most, fewest, none or one
     how_often: bool = False  # "the most used", which says nothing of what is counted
+
+
+class _Scope(NamedTuple):
+    """What counts in a ranking: which software, and the techniques of which matrix."""
+
+    software: set[int]
+    sort: str  # what the software is called
+    domain: str
+    words: set[str]  # that name the matrix; without any it may still be that of a tactic named
 
 
 def ranking(question: Question) -> Overview | None:
@@ -75,20 +86,43 @@ def _unread(question: Question) -> list[str]:
     """Return the stems of the words that neither rank nor ask nor name."""
     found = _extents().find(question.cut)
     read = {question.cut[i].stem for match in found for i in range(match.start, match.end)}
-    return [term for term in question.rest if term not in read and not term.isdecimal()]
+    counts = _numbers(question)
+    of_matrix = _scope(question).words
+    read |= {t.stem for i, t in enumerate(question.cut) if i in counts or t.word in of_matrix}
+    return [term for term in question.rest if term not in read]
+
+
+def _numbers(question: Question) -> dict[int, int]:
+    """Return the numbers that may say how many entries are asked for, by their place."""
+    words = {word: number for number, word in enumerate(_NUMBERS, 2)}
+    words |= {str(number): number for number in range(1, _LARGEST + 1)}
+    taken = _taken(question)
+    return {
+        place: words[token.word]
+        for place, token in enumerate(question.cut)
+        if token.word in words and place not in taken
+    }
+
+
+def _scope(question: Question, *, tools: bool = True) -> _Scope:
+    """Read which software, such as tools alone, and which matrix a ranking is restricted to."""
+    index, domain = question.index, matrix_of(question).domain
+    every = [p for p, entry in enumerate(index.entries) if entry.kind in ("malware", "tool")]
+    kept, sort = of_a_kind_of_software(question, every, tools=tools)
+    signs = question_lexicon()["signs"][domain] if domain else ["enterprise"]
+    return _Scope({*kept}, sort or "software", domain, question.words & {*signs})
 
 
 def _read(question: Question) -> _Asked | None:
     """Read what is ranked by what: "the most techniques", "the most common technique"."""
     cut, cues, words = question.cut, _cues(question), question_lexicon()["ranking"]
-    cued = {place for cue in cues for place in range(cue.start, cue.end)}
-    read = _taken(question) | question.request.used  # such as a tactic
-    between = {i for i, t in enumerate(cut) if t.word.isdecimal() or i in read} - cued
+    uncounted = {match.start for match in asked_kinds(cut) if match.value not in _RANKED}
+    between = _between(question, cues)
     for extent in _extents().find(cut, _taken(question)):
         if extent.value == "plain":
             continue
         start = extent.end
-        while start < len(cut) and (cut[start].word in words["between"] or start in between):
+        while start in between:
             start += 1
         beside = next((cue for cue in cues if cue.start == start), None)
         others = [cue.value for cue in cues if cue is not beside]
@@ -97,6 +131,8 @@ def _read(question: Question) -> _Asked | None:
             inner = next((kind for kind in others if kind != beside.value), "")
             return _Asked(inner, beside.value, name) if inner else None
         ends = beside or start == len(cut) or cut[start].word in words["among"]
+        if name in ("most", "fewest") and cues and not beside and start in uncounted:
+            return _Asked(cues[0].value, "", name)  # "the most detections" are not counted
         if name not in ("most", "fewest") or not cues or not ends:
             continue
         kind = (beside or cues[0]).value
@@ -105,45 +141,132 @@ def _read(question: Question) -> _Asked | None:
     return None
 
 
+def _between(question: Question, cues: Sequence[Match]) -> set[int]:
+    """Return the places that may lie between "most" and what is counted: a tactic, a number, …"""
+    cued = {place for cue in cues for place in range(cue.start, cue.end)}
+    asked = {i for match in asked_kinds(question.cut) for i in range(match.start, match.end)}
+    words = {*question_lexicon()["ranking"]["between"], *_scope(question).words}
+    plain = {place for place, token in enumerate(question.cut) if token.word in words}
+    return (
+        plain | _taken(question) | (question.request.used - asked) | {*_numbers(question)}
+    ) - cued
+
+
 def _superlative(question: Question) -> Overview | None:
     """Name the entries of a kind that have the most, the fewest or none of another."""
     index, asked = question.index, _read(question)
     unread = _unread(question)
     if asked is None or question.request.yes_no or len(unread) >= _DESCRIBING:
         return None
-    subjects = [s for s in question.subjects if index.entries[s.positions[0]].kind != "tactic"]
+    # Those of the question before count only where a word stands for them.
+    points_back = not question.words.isdisjoint(_OWNING)
+    subjects = [
+        s
+        for s in question.subjects
+        if (s.end or points_back) and index.entries[s.positions[0]].kind != "tactic"
+    ]
     if len(subjects) > 1 and not asked.how_often:
         return None
     if subjects and asked.how_often:
         return Overview([], [], unrecorded="how often something is used")
-    candidates = _candidates(question, asked.kind, [s.positions[0] for s in subjects])
-    counts = {p: _targets(question, asked.by, p) for p in candidates}
+    scope = _scope(question)
+    candidates, about = _candidates(question, asked, [s.positions[0] for s in subjects], scope)
+    counts = {p: _targets(question, asked, p, scope) for p in candidates}
     counted = {p: len(targets) for p, targets in counts.items() if targets is not None}
-    if not counted or unread:
-        what = f"how common {facts.a(asked.kind)} is, or a ranking of that kind"
-        return Overview([], [], unrecorded=what)
+    if not counted:
+        what = f"how common {facts.a(_noun(asked.kind, 'technique', 1))} is"
+        return Overview([], [], unrecorded=f"{what}, or a ranking of that kind")
+    of_matrix = _of_a_matrix(asked, scope)
+    if unread or _is_turned_round(question) or (scope.words and not of_matrix):
+        return Overview([], [])
     if asked.extent in _EXACTLY:
-        return _exactly(index, asked, counted, candidates)
-    return _ends(index, asked, counted)
-
-
-_EXACTLY = {"none": 0, "one": 1}
-
-
-def _candidates(question: Question, asked: str, subjects: Sequence[int]) -> list[int]:
-    """List the entries that may be ranked: all of a kind in force, or those of a subject."""
-    index, kinds = question.index, question_lexicon()["asked"][asked]["kinds"]
-    if subjects:
-        found = _reached(index, asked, subjects[0])
+        text, found = _exactly(index, asked, counted, candidates, scope)
+        more: list[str] = []
     else:
-        found = [p for p, e in enumerate(index.entries) if e.kind in kinds and _in_force(index, p)]
-    own = replace(question, request=replace(question.request, countries=()))
-    kept, _ = restricted(question if asked == "group" else own, len(index.entries), found)
-    return of_a_kind_of_software(question, kept)[0] if asked == "software" else kept
+        number = next(iter(_numbers(question).values()), _NEXT + 1)
+        (text, *more), found = _ends(index, asked, counted, number, scope)
+    sort = ""
+    if asked.kind == "software" and scope.sort != "software" and asked.extent not in _EXACTLY:
+        sort = f"of the {scope.sort} on record"
+    text = ", ".join(filter(None, (sort, about, text)))
+    matrix = f"Only {of_matrix} of the {situation.DOMAINS[scope.domain]} matrix count here."
+    told = [f"{text[0].upper()}{text[1:]}", *more]
+    return Overview([*told, matrix] if of_matrix and not subjects else told, found)
 
 
-def _in_force(index: KnowledgeIndex, position: int) -> bool:
-    return _RETIRED.isdisjoint(index.label(t) for t in index.related(position, "status"))
+_OWNING = {"its", "their"}
+_EXACTLY = {"none": 0, "one": 1}
+_OF_A_MATRIX = ("technique", "child", "tactic")
+
+
+def _of_a_matrix(asked: _Asked, scope: _Scope) -> str:
+    """Name what counts only where it is of one matrix; "" where nothing is of one alone."""
+    kinds = [kind for kind in (asked.kind, asked.by) if kind in (*_OF_A_MATRIX, "mitigation")]
+    if not scope.words:
+        kinds = [kind for kind in kinds[:1] if kind == asked.kind and kind in _OF_A_MATRIX]
+    return facts.listed([_noun(kind, "technique") for kind in kinds])
+
+
+def _candidates(
+    question: Question, asked: _Asked, subjects: Sequence[int], scope: _Scope
+) -> tuple[list[int], str]:
+    """List the entries that may be ranked, and say to which the ranking is restricted.
+
+    They are all of a kind in force, or those of a subject.
+    """
+    index, kind, about = question.index, asked.kind, []
+    kinds = question_lexicon()["asked"][kind]["kinds"] or ["technique"] * (kind == "child")
+    if subjects:
+        found = _reached(index, kind, subjects[0])
+        own = _noun(kind, index.entries[subjects[0]].kind)
+        about = [f"of the {own} of {index.label(subjects[0])}"]
+    else:
+        found = [
+            p for p, e in enumerate(index.entries) if e.kind in kinds and facts.in_force(index, p)
+        ]
+        found = _in_matrix(index, kind, found, scope)
+        if kind == "child":
+            found = [p for p in found if "." in index.entries[p].entry_id]
+    everywhere = replace(question, request=replace(question.request, countries=()))
+    ranked, counted = (question, everywhere) if kind == "group" else (everywhere, question)
+    kept, said = restricted(ranked, len(index.entries), found)
+    if kind == "software":
+        kept = [p for p in kept if p in scope.software]
+    return kept, ", ".join(filter(None, (*about, said, _limits(counted, asked))))
+
+
+def _limits(question: Question, asked: _Asked) -> str:
+    """Say to what that which is counted is restricted, as `_targets` does."""
+    index = question.index
+    if asked.by != "group" and asked.kind in _RESTRICTED:
+        return ""
+    every = [p for p, e in enumerate(index.entries) if e.kind in _KINDS.get(asked.by, ())]
+    return restricted(question, len(index.entries), every)[1]
+
+
+def _is_turned_round(question: Question) -> bool:
+    """Tell "not from Russia" and the like; "without" a mitigation says what is counted."""
+    request, found = question.request, _extents().find(question.cut)
+    ranking_words = {i for match in found for i in range(match.start, match.end)}
+    negated = any(
+        token.word in question_words("not")
+        for place, token in enumerate(question.cut)
+        if place not in ranking_words
+    )
+    return negated and bool(request.countries or request.platforms or question.tactics)
+
+
+def _in_matrix(
+    index: KnowledgeIndex, kind: str, positions: Sequence[int], scope: _Scope
+) -> list[int]:
+    """Keep the techniques and tactics of the matrix, and the mitigations where it is named."""
+    if kind not in _OF_A_MATRIX and not (kind == "mitigation" and scope.words):
+        return list(positions)
+    return [p for p in positions if scope.domain in domains(index, p)]
+
+
+_RESTRICTED = ("technique", "software", "child")  # the kinds that a platform or tactic restricts
+_KINDS = {"technique": ("technique",), "software": ("malware", "tool"), "group": ("group",)}
 
 
 def _reached(index: KnowledgeIndex, asked: str, position: int) -> list[int]:
@@ -151,15 +274,18 @@ def _reached(index: KnowledgeIndex, asked: str, position: int) -> list[int]:
     return facts.follow(index, position, found[0][0]) if found else []
 
 
-def _targets(question: Question, by: str, position: int) -> list[int] | None:
+def _targets(question: Question, asked: _Asked, position: int, scope: _Scope) -> list[int] | None:
     """List what an entry relates to that counts; None where its kind relates to no such thing."""
-    index = question.index
+    index, by, request = question.index, asked.by, question.request
     if not by or not paths(index, by, position):
         return None
     found = _reached(index, by, position)
-    if by == "group" and question.request.countries:
-        found = restricted(question, len(index.entries), found)[0]
-    return of_a_kind_of_software(question, found)[0] if by == "software" else found
+    if scope.words:
+        found = _in_matrix(index, by, found, scope)
+    restricts = asked.kind not in _RESTRICTED and (request.platforms or question.tactics)
+    if found and (restricts or (by == "group" and request.countries)):
+        found = restricted(question, position, found)[0]
+    return [p for p in found if p in scope.software] if by == "software" else found
 
 
 def _says(index: KnowledgeIndex, by: str, position: int) -> str:
@@ -167,48 +293,65 @@ def _says(index: KnowledgeIndex, by: str, position: int) -> str:
     return paths(index, by, position)[0][1].partition(" the ")[0]
 
 
-def _ends(index: KnowledgeIndex, asked: _Asked, counted: dict[int, int]) -> Overview:
-    """Name the entry with the most or the fewest, and the next."""
+def _ends(
+    index: KnowledgeIndex, asked: _Asked, counted: dict[int, int], number: int, scope: _Scope
+) -> tuple[list[str], list[int]]:
+    """Name the entry with the most or the fewest, and the next, a number of entries in all."""
     sign = -1 if asked.extent == "most" else 1
     order = sorted(counted, key=lambda p: (sign * counted[p], index.label(p)))
     best = counted[order[0]]
     first = [p for p in order if counted[p] == best]
-    noun = _noun(asked.by, index.entries[order[0]].kind)
+    noun = _noun(asked.by, index.entries[order[0]].kind, sort=scope.sort)
     names = facts.listed([index.label(p) for p in first])
-    if len(first) > _NEXT:
-        text = f"{len(first)} {_noun(asked.kind)} have the {asked.extent} {noun}, {best}: {names}."
-        return Overview([text], first)
+    if len(first) > max(_NEXT, number):
+        kind = _noun(asked.kind, index.entries[order[0]].kind, sort=scope.sort)
+        return [f"{len(first)} {kind} have the {asked.extent} {noun}, {best}: {names}."], first
     verb = _says(index, asked.by, order[0])
-    verb = {"uses": "use", "mitigates": "mitigate"}.get(verb, verb) if len(first) > 1 else verb
-    sentences = [f"{names} {verb} the {asked.extent} {noun}: {best}."]
-    nexts = [f"{index.label(p)} ({counted[p]})" for p in order[len(first) : len(first) + _NEXT]]
+    sentences = [f"{names} {_plural(verb, len(first))} the {asked.extent} {noun}: {best}."]
+    nexts = [f"{index.label(p)} ({counted[p]})" for p in order[len(first) : number]]
     if nexts:
         sentences.append(f"Next {'comes' if len(nexts) == 1 else 'come'} {facts.listed(nexts)}.")
-    return Overview([*sentences, _CAVEAT], order[: len(first) + _NEXT])
+    return [*sentences, _CAVEAT], order[: max(len(first), number)]
 
 
 _CAVEAT = "This counts what the knowledge base records, not how often it happens."
 
 
+def _plural(verb: str, count: int) -> str:
+    """Put a verb in the plural for several subjects: "is used by" becomes "are used by"."""
+    first, *more = verb.split()
+    several = {"is": "are", "has": "have"}.get(first, first.removesuffix("s"))
+    return " ".join((several if count > 1 else first, *more))
+
+
 def _exactly(
-    index: KnowledgeIndex, asked: _Asked, counted: dict[int, int], candidates: Sequence[int]
-) -> Overview:
+    index: KnowledgeIndex,
+    asked: _Asked,
+    counted: dict[int, int],
+    candidates: Sequence[int],
+    scope: _Scope,
+) -> tuple[str, list[int]]:
     """Name the entries of which no other, or exactly one, is recorded."""
     wanted = _EXACTLY[asked.extent]
     found = sorted((p for p in candidates if counted.get(p) == wanted), key=index.label)
     base = facts.base(index.entries[candidates[0]].entry_id)
-    noun = _noun(asked.by, index.entries[candidates[0]].kind, 1)
+    own = index.entries[candidates[0]].kind
+    noun = _noun(asked.by, own, 1, scope.sort)
     number = "no" if wanted == 0 else "exactly one"
     if not found:
-        text = f"There is no {_noun(asked.kind, count=1)} for which {base} records {number} {noun}."
-        return Overview([text], list(candidates[:1]))
+        kind = _noun(asked.kind, own, 1, scope.sort)
+        return f"there is no {kind} for which {base} records {number} {noun}.", [*candidates[:1]]
     names = facts.listed([index.label(p) for p in found])
-    counts = f"{len(found)} {_noun(asked.kind, count=len(found))}"
-    return Overview([f"{base} records {number} {noun} for {counts}: {names}."], found)
+    counts = f"{len(found)} {_noun(asked.kind, own, len(found), scope.sort)}"
+    return f"{base} records {number} {noun} for {counts}: {names}.", found
 
 
-def _noun(asked: str, kind: str = "", count: int = 0) -> str:
-    """Name what is counted: the parts of a technique are sub-techniques."""
+def _noun(asked: str, kind: str = "", count: int = 0, sort: str = "software") -> str:
+    """Name what is counted: the parts of a technique are sub-techniques; software is of a sort."""
+    if asked == "software":
+        several = sort.endswith("s")  # "tools", beside "malware"
+        pieces = facts.plural(asked, count).replace("software", sort)
+        return (sort.removesuffix("s") if count == 1 else sort) if several else pieces
     parts = asked == "child" and kind == "technique"
     return facts.plural("sub-technique" if parts else asked, count)
 
@@ -219,22 +362,37 @@ def _more_of_two(question: Question) -> Overview | None:
     comparing = set(question_lexicon()["ranking"]["comparing"])
     if len(pair) != 2 or not question.words & comparing:
         return None
-    cut, by = question.cut, ""
-    for cue in _cues(question):
-        if cue.start and cut[cue.start - 1].word in comparing:
+    cut, cues, by = question.cut, _cues(question), ""
+    between = _between(question, cues) - _taken(question)
+    for cue in cues:
+        start = cue.start - 1
+        while start in between:
+            start -= 1
+        if start >= 0 and cut[start].word in comparing:
             by = cue.value
-    counts = {p: len(found) for p in pair if (found := _targets(question, by, p)) is not None}
+    scope, asked = _scope(question), _Asked(index.entries[pair[0]].kind, by, "most")
+    targets = {p: _targets(question, asked, p, scope) for p in pair}
+    counts = {p: len(found) for p, found in targets.items() if found is not None}
     if len(counts) != 2:
         return None
-    (more, high), (less, low) = sorted(counts.items(), key=lambda one: -one[1])
-    noun = _noun(by, index.entries[more].kind)
-    if high == low:
-        return Overview(
-            [f"{facts.listed([index.label(p) for p in pair])} have {high} {noun} each."], pair
-        )
-    verb = _says(index, by, more)
-    text = f"{index.label(more)} {verb} more {noun}: {high}, against {low} of {index.label(less)}."
-    return Overview([text], [more, less])
+    fewer = not question.words.isdisjoint(_FEWER)
+    sign = 1 if fewer else -1
+    (first, number), (second, other) = sorted(counts.items(), key=lambda one: sign * one[1])
+    noun = _noun(by, index.entries[first].kind, sort=scope.sort)
+    if scope.words and by in (*_OF_A_MATRIX, "mitigation"):
+        noun = f"{noun} of the {situation.DOMAINS[scope.domain]} matrix"
+    told = question.request.yes_no and not question.request.either and not question.negated
+    yes = "Yes: " if first == pair[0] and number != other else "No: "
+    if number == other:
+        says = f"{facts.listed([index.label(p) for p in pair])} have {number} {noun} each."
+    else:
+        says = f"{index.label(first)} {_says(index, by, first)} {'fewer' if fewer else 'more'} "
+        says += f"{noun}: {number}, against {other} of {index.label(second)}."
+    says = ", ".join(filter(None, (_limits(question, asked), says)))
+    return Overview([f"{yes}{says}" if told else f"{says[0].upper()}{says[1:]}"], [first, second])
+
+
+_FEWER = {"fewer", "fewest", "less", "least"}
 
 
 def _alike(question: Question) -> Overview | None:
@@ -251,22 +409,30 @@ def _alike(question: Question) -> Overview | None:
     own = index.entries[subject].kind
     own = "software" if own in ("malware", "tool") else own
     by = next((cue for cue in cues if cue != own), "technique" if own != "technique" else "group")
-    held = _targets(question, by, subject)
+    scope, asked = _scope(question, tools=False), _Asked(own, by, "most")
+    if own in _OF_A_MATRIX:
+        scope = scope._replace(domain=situation.domain(index, subject))
+    held = _targets(question, asked, subject, scope)
     if own not in cues or not held or request.yes_no:
         return None
-    candidates = [p for p in _candidates(question, own, ()) if p != subject]
-    shared = {p: len({*(_targets(question, by, p) or ())} & {*held}) for p in candidates}
+    found, about = _candidates(question, asked, (), scope)
+    candidates = [p for p in found if p != subject]
+    shared = {p: len({*(_targets(question, asked, p, scope) or ())} & {*held}) for p in candidates}
     order = sorted((p for p in candidates if shared[p]), key=lambda p: (-shared[p], index.label(p)))
-    noun = facts.plural(by)
+    noun, shown = (_noun(by, count=count, sort=scope.sort) for count in (0, len(held)))
     label = index.label(subject)
     if not order:
         return Overview([f"No other {own} on record shares {noun} with {label}."], [subject])
     names = facts.listed([f"{index.label(p)} ({shared[p]})" for p in order[:_MOST_NAMED]])
-    owns = facts.plural(own, len(order))
+    owns = _noun(own, count=len(order), sort=scope.sort)
+    among = (
+        f"of the {situation.DOMAINS[scope.domain]} matrix" if own in _OF_A_MATRIX else "on record"
+    )
+    limits = f", {about}" if about else ""
     return Overview(
         [
-            f"Of {label}'s {len(held)} {facts.plural(by, len(held))}, most are shared by {names}.",
-            f"In all, {len(order)} other {owns} on record share one or more.",
+            f"Of {label}'s {len(held)} {shown}, most are shared by {names}.",
+            f"In all, {len(order)} other {owns} {among} share one or more{limits}.",
         ],
         [subject, *order[:2]],
     )

@@ -161,6 +161,9 @@ def _fits(question: Question) -> list[Fit]:
     return max(filter(None, each), key=lambda fits: fits[0].score, default=[])
 
 
+DOMAINS = {"": "Enterprise", "mobile": "Mobile", "ics": "ICS"}  # ATT&CK's matrices
+
+
 def domain(index: KnowledgeIndex, position: int) -> str:
     """Return which of ATT&CK's matrices beside that of enterprises an entry is in, or "".
 

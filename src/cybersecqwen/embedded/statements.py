@@ -221,8 +221,13 @@ def _with(
     ]
 
 
-def of_a_kind_of_software(question: Question, targets: Sequence[int]) -> tuple[list[int], str]:
-    """Keep the ransomware, the backdoors or the like, or the malware, where these are asked for."""
+def of_a_kind_of_software(
+    question: Question, targets: Sequence[int], *, tools: bool = False
+) -> tuple[list[int], str]:
+    """Keep the ransomware, the backdoors or the like, or the malware, where these are asked for.
+
+    With `tools` the word tool is for tools alone; in "APT29's tools" it is for all software.
+    """
     index, said = question.index, {token.base for token in question.cut}
     if not {index.entries[t].kind for t in targets if t < len(index.entries)} & {"malware", "tool"}:
         return list(targets), ""
@@ -234,7 +239,16 @@ def of_a_kind_of_software(question: Question, targets: Sequence[int]) -> tuple[l
             return own, "RATs" if sort == "rat" else f"{sort}s"
     if said & _MALWARE and not said & _TOOLS:
         return [t for t in targets if index.entries[t].kind == "malware"], "malware"
+    if tools and "tool" in said and not said & {"software", "malware"}:
+        return [t for t in targets if index.entries[t].kind == "tool"], "tools"
     return list(targets), ""
+
+
+def sorts(index: KnowledgeIndex, position: int) -> set[str]:
+    """Return of which sorts malware or a tool is by its definition: "ransomware", "rat", …"""
+    said = index.definition(position)
+    own = {sort for sort, pattern in _SORTS.items() if pattern.search(said)}
+    return own | ({"ransomware"} if _is_ransomware(index, position) else set())
 
 
 # Sorts of malware, by how definitions call them.

@@ -1,8 +1,14 @@
 """Say whether an entry is, or has, what a question takes it for.
 
-answer_question(index, "Is T1059 a vulnerability?")
-answer_question(index, "Does CWE-120 apply to Java?")
-answer_question(index, "Does APT28 do lateral movement?")
+>>> from cybersecqwen.embedded.knowledge import KnowledgeIndex
+>>> from cybersecqwen.embedded.question import understand
+>>> index = KnowledgeIndex.load()
+>>> whether(understand(index, "Is T1059 a vulnerability?"))[0]
+'No: T1059 Command and Scripting Interpreter is a technique in ATT&CK, not a vulnerability.'
+>>> whether(understand(index, "Does CWE-120 apply to Java?"))[0].partition(" occurs ")[2]
+'in Assembly, C and C++, not Java.'
+>>> whether(understand(index, "Does APT28 do lateral movement?"))[0].partition(",")[0]
+'Yes: for Lateral Movement'
 """
 
 from __future__ import annotations
@@ -10,16 +16,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 
-from cybersecqwen.embedded import facts, situation
+from cybersecqwen.embedded import facts, refusal, situation
 from cybersecqwen.embedded.gazetteer import PROPER
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.lexicon import question_lexicon
 from cybersecqwen.embedded.phrases import Phrases
 from cybersecqwen.embedded.question import Question
-from cybersecqwen.embedded.statements import paths, restricted
+from cybersecqwen.embedded.statements import paths, restricted, sorts
 
 # How the relations read by which an entry has a value.
 _SAYS = {"platform": "runs on", "tactic": "serves", "language": "occurs in"}
+_BEING = {"is", "are", "was", "were", "whether", "isn", "aren"}
+# Stems of words beside a country that say that a group is of it.
+_OF_ORIGIN = {"believ", "work", "oper", "run", "associ", "yes", "isn", "t"}
+_SORTS = {"ransomware", "backdoor", "RAT", "worm", "wiper"}
+_JOINING = {"and", "or", "nor"}
+_MATRICES = {name.lower(): domain for domain, name in situation.DOMAINS.items()}
 
 
 def whether(question: Question) -> list[str]:
@@ -31,9 +43,9 @@ def whether(question: Question) -> list[str]:
         one, other = question.names
         return [f"Yes: {one.said} and {other.said} are both {index.label(one.positions[0])}."]
     entries = [s.positions[0] for s in question.subjects]
-    if said := _is_from(question, entries):
+    if said := _is_from(question, entries) or _is_a(question, entries):
         return said
-    if len(entries) == 1 and (said := _is_a(question, entries[0]) or _is_known(question)):
+    if len(entries) == 1 and (said := _is_known(question)):
         return said
     if weak := [p for p in entries if index.entries[p].kind == "weakness" and question.languages]:
         entries = weak  # "Python" is no technique there
@@ -43,28 +55,56 @@ def whether(question: Question) -> list[str]:
     return _has(question, entries[0]) or _does(question, entries[0])
 
 
-def _is_a(question: Question, position: int) -> list[str]:
-    """Say whether an entry is of a kind: "is T1059 a vulnerability?"."""
-    index, cut = question.index, question.cut
-    end = question.subjects[0].end
+def _verdict(question: Question, yes: bool) -> str:
+    """Return "Yes: " or "No: "; "" where "not" turns the question round."""
+    return "" if question.negated else "Yes: " if yes else "No: "
+
+
+def _is_either(question: Question) -> bool:
+    """Tell "Russian or Chinese?", which "Russian, yes or no?" is not."""
+    return question.request.either and "yes" not in question.words
+
+
+def _is_a(question: Question, entries: Sequence[int]) -> list[str]:
+    """Say whether entries are of a kind: "is T1059 a vulnerability?"."""
+    index, cut, subjects = question.index, question.cut, question.subjects
+    start, end = min(s.start for s in subjects), max(s.end for s in subjects)
     if cut[0].word not in _BEING or not 0 < end < len(cut):
+        return []
+    taken = {place for s in subjects for place in range(s.start, s.end)}
+    if any(cut[i].word not in _JOINING for i in range(start, end) if i not in taken):
         return []
     found = [match for match in _kinds().find(cut) if match.start >= end]
     read = {place for match in found for place in range(match.start, match.end)}
     meant = [match.value for match in found if match.value != "plain"]
     if not meant or read != set(range(end, len(cut))):
         return []
+    each = [_as_a(index, position, meant) for position in entries]
+    clear = all(fits is not None for fits, _ in each)
+    if len({*meant}) > 1 or (len(each) > 1 and _is_either(question)):  # "a group or malware"
+        clear = clear and not any(fits for fits, _ in each)
+    verdict = _verdict(question, all(fits for fits, _ in each)) if clear else ""
+    (_, first), *more = each
+    definition = [] if more else [index.definition(entries[0])]
+    return [f"{verdict}{first}", *(said for _, said in more), *definition]
+
+
+def _as_a(index: KnowledgeIndex, position: int, meant: Sequence[str]) -> tuple[bool | None, str]:
+    """Say what an entry is, and whether it is of the kinds meant; None where nothing says so."""
     entry, label = index.entries[position], index.label(position)
     part = entry.kind == "technique" and "." in entry.entry_id
     own = {entry.kind, *(["sub-technique"] if part else [])}
-    named = "sub-technique" if part else entry.kind
     base = facts.base(entry.entry_id)
-    is_it = f"{label} is {_a(named)} in {base}"
-    if not own & {*meant}:
-        first = f"No: {is_it}, not {_a(meant[0])}."
-    else:
-        first = f"{is_it}." if len({*meant}) > 1 else f"Yes: {is_it}."
-    return [first, index.definition(position)]
+    is_it = f"{label} is {_a('sub-technique' if part else entry.kind)} in {base}"
+    sort = next((kind for kind in meant if kind in _SORTS), "")
+    if sort and entry.kind in ("malware", "tool"):
+        if sort.lower() in sorts(index, position):
+            return True, f"{label} is {_a(sort)}, listed as {_a(entry.kind)} in {base}."
+        if not own & {*meant}:
+            return None, f"{is_it}; its definition here does not call it {_a(sort)}."
+    if own & {*meant}:
+        return True, f"{is_it}."
+    return False, f"{is_it}, not {_a(meant[0])}."
 
 
 def _is_from(question: Question, groups: Sequence[int]) -> list[str]:
@@ -72,15 +112,18 @@ def _is_from(question: Question, groups: Sequence[int]) -> list[str]:
     index, wanted = question.index, {*question.request.countries}
     if not wanted or any(index.entries[p].kind != "group" for p in groups):
         return []
+    if {*question.rest} - _OF_ORIGIN or refusal.names_victims(question.cut):
+        return []
     held = {p: [index.label(t) for t in index.related(p, "country")] for p in groups}
-    yes = all(wanted & {*countries} for countries in held.values())
+    yes = all(wanted <= {*countries} for countries in held.values())
+    verdict = "" if _is_either(question) else _verdict(question, yes)
     sentences = [
         f"{index.label(p)} is linked to {facts.listed(countries)}."
         if countries
         else f"No country is recorded for {index.label(p)}."
         for p, countries in held.items()
     ]
-    return [f"{'Yes' if yes else 'No'}: {sentences[0]}", *sentences[1:]]
+    return [f"{verdict}{sentences[0]}", *sentences[1:]]
 
 
 def _is_known(question: Question) -> list[str]:
@@ -107,11 +150,8 @@ def _beside() -> Phrases:
     return Phrases(question_lexicon()["known"])
 
 
-_BEING = {"is", "are", "was", "were", "whether", "isn"}
-
-
 def _a(kind: str) -> str:
-    return kind if kind == "malware" else facts.a(kind)
+    return kind if kind in ("malware", "ransomware") else facts.a(kind)
 
 
 @cache
@@ -135,40 +175,36 @@ def _has(question: Question, position: int) -> list[str]:
         held = [_name(index, target) for target in targets]
         if not wanted or not held:
             continue
-        says, yes = f"{label} {_SAYS[relation]}", sorted(wanted & set(held))
-        if yes and not ("only" in question.words and set(held) - wanted):
-            return [f"Yes: {says} {facts.listed(yes)}."]
-        if yes:
-            return [f"No: {says} {facts.listed(held)}, not only {facts.listed(yes)}."]
-        if _ANY & set(held):
-            return [f"Yes: {label} may occur in any language."]
-        return [f"No: {says} {facts.listed(held)}, not {facts.listed(sorted(wanted))}."]
+        says, found = f"{label} {_SAYS[relation]}", sorted(wanted & set(held))
+        yes, no = _verdict(question, True), _verdict(question, False)
+        if found and (question.request.either or len(found) == len(wanted)):
+            if "only" not in question.words or set(held) <= wanted:
+                return [f"{yes}{says} {facts.listed(found)}."]
+            return [f"{no}{says} {facts.listed(held)}, not only {facts.listed(found)}."]
+        if facts.ANY & set(held):
+            return [f"{yes}{label} may occur in any language."]
+        return [f"{no}{says} {facts.listed(held)}, not {facts.listed(sorted(wanted - {*held}))}."]
     return []
 
 
 def _in_matrix(question: Question, position: int) -> list[str]:
     """Say whether a technique is in the matrix of enterprises, mobile devices or ICS."""
     index, entry = question.index, question.index.entries[position]
-    wanted = [domain for domain in _MATRICES if domain in question.words]
+    wanted = [domain for name, domain in _MATRICES.items() if name in question.words]
     if entry.kind != "technique" or len(wanted) != 1:
         return []
-    own = situation.domain(index, position) or "enterprise"
+    own, other = situation.domain(index, position), situation.DOMAINS[wanted[0]]
+    is_in = f"{index.label(position)} is in the matrix for {situation.DOMAINS[own]}"
     if own == wanted[0]:
-        return [f"Yes: {index.label(position)} is in the matrix for {_MATRICES[own]}."]
+        return [f"{_verdict(question, True)}{is_in}."]
     like = [
         index.label(p)
-        for p, other in enumerate(index.entries)
-        if (other.kind, other.name) == (entry.kind, entry.name)
-        and (situation.domain(index, p) or "enterprise") == wanted[0]
+        for p, entry_there in enumerate(index.entries)
+        if (entry_there.kind, entry_there.name) == (entry.kind, entry.name)
+        and situation.domain(index, p) == wanted[0]
     ]
     there = f"; there it is {facts.listed(like)}" if like else ""
-    matrices = f"{_MATRICES[own]}, not {_MATRICES[wanted[0]]}"
-    return [f"No: {index.label(position)} is in the matrix for {matrices}{there}."]
-
-
-_MATRICES = {"enterprise": "Enterprise", "mobile": "Mobile", "ics": "ICS"}
-
-_ANY = {"Not Language-Specific"}
+    return [f"{_verdict(question, False)}{is_in}, not {other}{there}."]
 
 
 def _name(index: KnowledgeIndex, target: int) -> str:
@@ -186,6 +222,7 @@ def _does(question: Question, position: int) -> list[str]:
     used, about = restricted(question, position, used)
     label = index.label(position)
     if used:
-        return [f"Yes: {about}, {label} {relation} {facts.listed([index.label(t) for t in used])}."]
+        names = facts.listed([index.label(t) for t in used])
+        return [f"{_verdict(question, True)}{about}, {label} {relation} {names}."]
     wished = f"{relation} a technique for {facts.listed(tactics)}"
-    return [f"No: there is no record that {label} {wished}."]
+    return [f"{_verdict(question, False)}there is no record that {label} {wished}."]
