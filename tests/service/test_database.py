@@ -22,7 +22,8 @@ from cybersecqwen.service.tables import Base, Record, SharedValue
 
 # By what SQLite and PostgreSQL, each in its own way, find descriptions.
 PARTS = ("data", "idx", "docsize", "config")
-INDEX = {"record_texts", *(f"record_texts_{part}" for part in PARTS), "records_by_trigrams"}
+INDEX = {"record_texts", *(f"record_texts_{part}" for part in PARTS)}
+INDEX |= {"records_by_trigrams", "records_by_name"}
 
 
 def test_the_migrations_make_the_tables(database: Database) -> None:

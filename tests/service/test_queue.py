@@ -7,6 +7,7 @@ import json
 
 import pytest
 from pydantic import ValidationError
+from sqlalchemy import event
 
 from cybersecqwen.analyst.classification import Given
 from cybersecqwen.errors import InputError
@@ -65,6 +66,8 @@ def test_the_filters(database: Database) -> None:
     assert names(database, text="in s") == ["CVE-2030-1002"]
     assert names(database, text="mE") == ["CVE-2021-44228", "CVE-2030-1003"]
     assert names(database, name="cve-2021") == ["CVE-2021-44228"]
+    assert names(database, name="CVE-2021-44228") == ["CVE-2021-44228"]
+    assert names(database, name="VE-2021") == names(database, name="%") == []
     assert names(database, cwe="cwe 89", order="newest") == ["CVE-2030-1002", "CVE-2030-1001"]
     assert set(names(database, differs=True)) >= {"CVE-2030-1001", "CVE-2030-1002"}
     assert names(database, state="decided") == []
@@ -131,3 +134,17 @@ def test_similar_decided_records(database: Database) -> None:
         [(other, share)] = similar(session, second)
         assert (other.name, share > 0.5) == ("CVE-2030-1001", True)
         assert states(session) == {"open": 3, "second": 0, "disputed": 0, "decided": 1}
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_sqlite_finds_a_name_by_its_index(database: Database) -> None:
+    asked = []
+    event.listen(database.engine, "before_cursor_execute", lambda *told: asked.append(told[2:4]))
+    with database.read() as session:
+        page(session, Filters(name="ghsa-"))
+    with database.engine.connect() as connection:
+        [plan] = [
+            connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", values).all()
+            for query, values in asked[-1:]
+        ]
+    assert any("records_by_name" in str(step) for step in plan)

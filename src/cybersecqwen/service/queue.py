@@ -39,6 +39,7 @@ ORDERS: dict[Order, tuple[Any, bool]] = {  # by which column, and whether the hi
     "newest": (Record.published, True),
 }
 MOST = 500  # records of a page
+_LAST = chr(0x10FFFF)  # sorts behind every name
 _TRIGRAM = 3  # characters, of which SQLite's index of descriptions is made
 _COMPARED = 200  # decided records that a record is compared with, twice
 _LATEST = 1000  # decisions that are looked through for the same weakness
@@ -137,7 +138,7 @@ def conditions(filters: Filters) -> list[ColumnElement[bool]]:
     if filters.exploited:  # by an index
         chosen.append(Record.urgency >= EXPLOITED)
     if filters.name:
-        chosen.append(Record.name.istartswith(filters.name, autoescape=True))
+        chosen.append(_begins(filters.name))
     if filters.text:
         chosen.append(_contains(filters.text))
     if filters.product:
@@ -149,12 +150,29 @@ def conditions(filters: Filters) -> list[ColumnElement[bool]]:
     return chosen
 
 
-class _Containing(FunctionElement[bool]):
-    """That a description contains something: by reading them all, or by SQLite's index of them."""
+class _Searched(FunctionElement[bool]):
+    """A condition that PostgreSQL finds by its own index, and SQLite by a subquery for its."""
+
+    type = Boolean()
+
+
+class _Beginning(_Searched):
+    """That a name begins with something, in capitals or not."""
+
+    name = "beginning"
+    inherit_cache = True
+
+
+class _Containing(_Searched):
+    """That a description contains something."""
 
     name = "containing"
-    type = Boolean()
     inherit_cache = True
+
+
+def _begins(name: str) -> ColumnElement[bool]:
+    by_reading = Record.name.istartswith(name, autoescape=True)
+    return _Beginning(by_reading, literal(name), literal(f"{name}{_LAST}"))
 
 
 def _contains(text: str) -> ColumnElement[bool]:
@@ -165,9 +183,17 @@ def _contains(text: str) -> ColumnElement[bool]:
     return _Containing(by_reading, literal(phrase))
 
 
-@compiles(_Containing)
-def _by_reading(element: _Containing, compiler: SQLCompiler, **options: Any) -> str:
+@compiles(_Searched)
+def _by_reading(element: _Searched, compiler: SQLCompiler, **options: Any) -> str:
     return compiler.process(next(iter(element.clauses)), **options)
+
+
+@compiles(_Beginning, "sqlite")
+def _by_name(element: _Beginning, compiler: SQLCompiler, **options: Any) -> str:
+    _, low, high = (compiler.process(clause, **options) for clause in element.clauses)
+    name = "named.name COLLATE NOCASE"
+    named = f"SELECT named.id FROM records AS named WHERE {name} >= {low} AND {name} < {high}"
+    return f"records.id IN ({named})"
 
 
 @compiles(_Containing, "sqlite")

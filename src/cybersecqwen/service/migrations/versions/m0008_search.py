@@ -1,4 +1,4 @@
-"""The index of three characters each by which PostgreSQL finds names and descriptions."""
+"""The indexes by which names are found, and descriptions on PostgreSQL: three characters each."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ _log = logging.getLogger(__name__)
 
 
 def upgrade() -> None:
-    """Create the index where PostgreSQL has what it takes; SQLite's came with 0003."""
+    """Create the index where PostgreSQL has what it takes; SQLite has one of descriptions."""
     connection = op.get_bind()
-    if connection.dialect.name != "postgresql":
+    if connection.dialect.name == "sqlite":
+        op.execute("CREATE INDEX records_by_name ON records (name COLLATE NOCASE)")
         return
     columns = "name gin_trgm_ops, text gin_trgm_ops"
     try:
