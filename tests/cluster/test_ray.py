@@ -42,6 +42,7 @@ MARK = f"cybersecqwen-{os.getpid()}"  # in the environment of every process of t
 TOKEN = "3" * 64
 STARTED = "Ray runtime started"
 ATTEMPTS = 5
+ALLOWED = ("--allow-missing", "--allow-unreadable")
 TEXTS = 16_000
 
 
@@ -210,7 +211,7 @@ def test_commands_write_the_bytes_of_one_machine(
     assert sum(row["rows"] for row in rows) == TEXTS - 2
     assert {row["node"] for row in rows} == {f"{NETWORK}.2", f"{NETWORK}.3"}
     for arguments in (
-        ["audit", texts, "--benchmark", BENCHMARK, "--allow-unreadable", "--out"],
+        ["audit", texts, "--benchmark", BENCHMARK, *ALLOWED, "--out"],
         ["corpus", "smoke", "--records", FEED, "--benchmark", BENCHMARK, "--out"],
     ):
         here, there = tmp_path / arguments[0] / "here", tmp_path / arguments[0] / "there"
@@ -222,6 +223,7 @@ def test_commands_write_the_bytes_of_one_machine(
             [*COMMAND, *map(str, (*arguments, there, *ray))], env=environment(), check=False
         )
         assert one.returncode == two.returncode
+        assert contents(here)
         assert contents(here) == contents(there)
         if arguments[0] == "audit":
             assert bad_rows(shared) == [f"{texts}:4", f"{texts}:10000"]
