@@ -119,13 +119,19 @@ async def connection(
         begin = due if every else now
         due += every
         writer.write(request(next(numbers)))
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
-        await reader.readexactly(int(length))
+        succeeded = await read_answer(reader)
         times.append(time.perf_counter() - begin)
-        errors += not head.startswith(b"HTTP/1.1 200")
+        errors += not succeeded
     writer.close()
     return errors
+
+
+async def read_answer(reader: asyncio.StreamReader) -> bool:
+    """Read an answer to its end, and tell whether its status is 200."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
+    await reader.readexactly(int(length))
+    return head.startswith(b"HTTP/1.1 200")
 
 
 async def load(port: int, seconds: float, connections: int, rate: float) -> tuple[list[float], int]:

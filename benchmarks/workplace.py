@@ -219,11 +219,9 @@ async def _console(port: int, seed: int, taken: list[float], until: float) -> in
         begun = time.perf_counter()
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
-        await reader.readexactly(int(length))
+        succeeded = await service.read_answer(reader)
         taken.append(time.perf_counter() - begun)
-        errors += not head.startswith(b"HTTP/1.1 200")
+        errors += not succeeded
         writer.close()
         await asyncio.sleep(draw.uniform(5, 15))
     return errors

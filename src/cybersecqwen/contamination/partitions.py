@@ -28,9 +28,7 @@ from cybersecqwen.records import Benchmark
 
 T = TypeVar("T")
 R = TypeVar("R")
-CHUNK = (
-    1_000_000  # characters that a process or a node is given at once: half a second of work or more
-)
+CHUNK = 1_000_000  # characters that a process or a node is given at once: half a second or more
 _FEW = 4  # chunks that one process has done before others are ready
 
 Make = Callable[[], BenchmarkIndex]

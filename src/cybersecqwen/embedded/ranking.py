@@ -37,6 +37,13 @@ _RANKED = (
     *("technique", "group", "software", "campaign", "mitigation", "tactic"),
     *("weakness", "attack pattern", "child", "platform"),
 )
+_RESTRICTED = ("technique", "software", "child")  # the kinds that a platform or tactic restricts
+_OF_A_MATRIX = ("technique", "child", "tactic")
+_KINDS = {"technique": ("technique",), "software": ("malware", "tool"), "group": ("group",)}
+_EXACTLY = {"none": 0, "one": 1}
+_FEWER = {"fewer", "fewest", "less", "least"}
+_OWNING = {"its", "their"}
+_CAVEAT = "This counts what the knowledge base records, not how often it happens."
 
 
 class _Asked(NamedTuple):
@@ -194,11 +201,6 @@ def _superlative(question: Question) -> Overview | None:
     return Overview([*told, matrix] if of_matrix and not subjects else told, found)
 
 
-_OWNING = {"its", "their"}
-_EXACTLY = {"none": 0, "one": 1}
-_OF_A_MATRIX = ("technique", "child", "tactic")
-
-
 def _of_a_matrix(asked: _Asked, scope: _Scope) -> str:
     """Name what counts only where it is of one matrix; "" where nothing is of one alone."""
     kinds = [kind for kind in (asked.kind, asked.by) if kind in (*_OF_A_MATRIX, "mitigation")]
@@ -265,10 +267,6 @@ def _in_matrix(
     return [p for p in positions if scope.domain in domains(index, p)]
 
 
-_RESTRICTED = ("technique", "software", "child")  # the kinds that a platform or tactic restricts
-_KINDS = {"technique": ("technique",), "software": ("malware", "tool"), "group": ("group",)}
-
-
 def _reached(index: KnowledgeIndex, asked: str, position: int) -> list[int]:
     found = paths(index, asked, position)
     return facts.follow(index, position, found[0][0]) if found else []
@@ -312,9 +310,6 @@ def _ends(
     if nexts:
         sentences.append(f"Next {'comes' if len(nexts) == 1 else 'come'} {facts.listed(nexts)}.")
     return [*sentences, _CAVEAT], order[: max(len(first), number)]
-
-
-_CAVEAT = "This counts what the knowledge base records, not how often it happens."
 
 
 def _plural(verb: str, count: int) -> str:
@@ -390,9 +385,6 @@ def _more_of_two(question: Question) -> Overview | None:
         says += f"{noun}: {number}, against {other} of {index.label(second)}."
     says = ", ".join(filter(None, (_limits(question, asked), says)))
     return Overview([f"{yes}{says}" if told else f"{says[0].upper()}{says[1:]}"], [first, second])
-
-
-_FEWER = {"fewer", "fewest", "less", "least"}
 
 
 def _alike(question: Question) -> Overview | None:
