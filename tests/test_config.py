@@ -138,3 +138,20 @@ def test_the_text_of_a_chat_templates_file_goes_into_the_recipe(tmp_path: Path) 
 def test_a_chat_template_that_is_nowhere_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"'turns.jinja' is no file and none of 'qwen3'.*'own'"):
         load_recipe(write(tmp_path, 'template = "qwen3"', 'template = "turns.jinja"'))
+
+
+@pytest.mark.parametrize(
+    ("flags", "precision"), [("amx_bf16 amx_tile", "bfloat16"), ("avx512f avx512_bf16", "float32")]
+)
+def test_the_precision_is_what_the_processor_multiplies(
+    flags: str, precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cpu = tmp_path / "cpuinfo"
+    cpu.write_text(f"flags : fpu {flags}\n")
+    monkeypatch.setattr("cybersecqwen.config._CPU", cpu)
+    recipe = load_recipe("smollm2-135m-cpu")
+    assert recipe.model.precision == precision
+    assert f'precision = "{precision}"' in dump_recipe(recipe)
+    assert load_recipe("smollm2-135m").model.precision == "bfloat16"  # which names it
+    cpu.unlink()
+    assert load_recipe("smollm2-135m-cpu").model.precision == "float32"

@@ -17,7 +17,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import tomli_w
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from cybersecqwen.artifacts import shipped_recipes
@@ -26,6 +34,7 @@ from cybersecqwen.files import read_text
 from cybersecqwen.prompts import CHAT_TEMPLATES, OWN_TEMPLATE
 
 _OPTIONAL = ("synthesis", "distillation")  # tables that a setting of `false` leaves out
+_CPU = Path("/proc/cpuinfo")  # of Linux
 _TEMPLATE_NAMES = (*CHAT_TEMPLATES, OWN_TEMPLATE)
 FolderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
@@ -70,11 +79,18 @@ def _chat_template(value: str) -> str:
     return value
 
 
+def _precision(value: Any) -> Any:
+    if value != "auto":
+        return value
+    flags = _CPU.read_text(encoding="utf-8") if _CPU.is_file() else ""
+    return "bfloat16" if "amx_bf16" in flags else "float32"
+
+
 class Model(Section):
     """The base model: a hub id, a folder, a GGUF file, `package:NAME`, or `random` with its sizes.
 
     `chat_template` is a family's name, "own" for the model's, or the text of a template; a recipe
-    names the text's file.
+    names the text's file. `precision` "auto" is bfloat16 on a CPU with AMX, float32 on others.
     """
 
     base: str
@@ -82,7 +98,7 @@ class Model(Section):
     kind: Literal["instruct", "base"] = "instruct"
     chat_template: Annotated[str, AfterValidator(_chat_template)]
     attention: Literal["flash_attention_2", "sdpa", "eager"]
-    precision: Literal["bfloat16", "float32"]
+    precision: Annotated[Literal["bfloat16", "float32"], BeforeValidator(_precision)]
     quantization: Literal["nf4"] | None = None  # QLoRA: of the base while the adapter is trained
     random: RandomModel | None = None
 

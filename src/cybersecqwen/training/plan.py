@@ -22,7 +22,7 @@ from cybersecqwen.training.memory import Size, training_memory
 from cybersecqwen.training.packing import PACKED
 
 _LARGEST_HEAD = 256  # of the kernels for sequences of varying length
-_ENOUGH = {"cuda": 16_384, "cpu": 2_048}  # tokens at once, beyond which nothing got faster
+_ENOUGH = {"cuda": 16_384, "cpu": 2_048}  # tokens at once on average; more was no faster
 USABLE = 0.9  # of the memory that is free
 
 
@@ -119,7 +119,7 @@ def _micro_batches(recipe: Recipe, rows: Rows, device: Device) -> list[int]:
     even = [size for size in range(rows.step, 0, -1) if rows.step % size == 0]
     if own is None:
         enough = max(_ENOUGH[device.kind], rows.longest)
-        return [size for size in even if rows.tokens(size) <= enough]
+        return [size for size in even if size * rows.mean <= enough]
     if own not in even:
         raise RecipeError(
             f"training.micro_batch {own} does not divide the {rows.step} sequences of a step",
