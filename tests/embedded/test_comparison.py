@@ -19,6 +19,8 @@ def index() -> KnowledgeIndex:
         ("Is T1110.001 part of T1110?", "Yes: T1110.001 Password Guessing is a sub-technique of"),
         ("Is T1110 a sub-technique of T1110.001?", "No, the other way round: T1110.001 Pass"),
         ("Does APT28 use Ryuk?", "No: there is no record that G0007 APT28 uses S0446 Ryuk."),
+        ("Doesn't APT28 use Ryuk?", "There is no record that G0007 APT28 uses S0446 Ryuk."),
+        ("Does APT29 not use Mimikatz?", "G0016 APT29 uses S0002 Mimikatz."),
         ("Has wizard spider used conti", "Yes: G0102 Wizard Spider uses S0575 Conti."),
         ("does M1032 mitigate T1110.003", "Yes: M1032 Multi-factor Authentication mitigates"),
         ("does mimikatz run on linux", "No: S0002 Mimikatz runs on Windows, not Linux."),

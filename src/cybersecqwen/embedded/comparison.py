@@ -249,19 +249,22 @@ def _related(question: Question) -> list[str]:
         return []
     uses = kinds[0] in PROPER and kinds[1] in ("technique", "malware", "tool")
     open_question = uses and request.asked in ("definition", "technique")
+    told = request.yes_no and not question.negated  # "not" turns a yes round
     if not request.yes_no and not open_question:
         return []
     first, second = question.subjects[:2]
     for one, other in product(first.positions, second.positions):
         stated = facts.stated_between(index, one, other)
         if stated:
-            agreed = f"{_agreed(question, one, other)}: " if request.yes_no else ""
+            agreed = f"{_agreed(question, one, other)}: " if told else ""
             return [f"{agreed}{'; '.join(stated)}."]
     one, other = _pair(question)
     indirect = _through(index, one, other)
-    if request.yes_no:
+    if request.yes_no and not indirect:
         wished = f"{index.label(one)} {_verb(question)} {index.label(other)}"
-        return indirect or [f"No: there is no record that {wished}."]
+        return [f"{'No: t' if told else 'T'}here is no record that {wished}."]
+    if told:
+        return indirect
     return [text[0].upper() + text[1:] for text in (i.removeprefix("Yes: ") for i in indirect)]
 
 

@@ -26,7 +26,13 @@ from cybersecqwen.embedded.lexicon import question_lexicon, read_lexicon
 from cybersecqwen.embedded.phrases import Match, Phrases, Token, tokens
 from cybersecqwen.embedded.question import Question
 from cybersecqwen.embedded.request import question_words
-from cybersecqwen.embedded.statements import of_a_kind_of_software, restricted
+from cybersecqwen.embedded.statements import (
+    SORTS,
+    of_a_kind_of_software,
+    plural_of_sort,
+    restricted,
+    sorts,
+)
 
 _DESCRIBING = 2  # words that tell, from which a question describes something
 
@@ -206,6 +212,12 @@ def _having(
     if "only" in question.words:
         kept = [target for target in kept if len(index.related(target, relation)) == 1]
         says = says.replace("{}", "{} only")
+    if set(kinds) == {"group"} and (sort := _sort_named(question)):
+        kept = [group for group in kept if sort in _sorts_used(index, group)]
+        use = "use" if len(kept) > 1 else "uses"
+        says = f"{says} that {use} {plural_of_sort(sort)}"
+        if not kept:
+            return Overview([], [], unrecorded=f"a group {says.format(' or '.join(values))}")
     if not kept:
         return None
     about = f"{about} and" if " on " in f" {about}" and says.startswith("on ") else about
@@ -213,6 +225,18 @@ def _having(
     names = facts.listed([index.label(position) for position in kept])
     base = facts.base(index.entries[kept[0]].entry_id)
     return Overview([f"{base} has {facts.counted(index, kept)} {said}: {names}."], kept)
+
+
+def _sort_named(question: Question) -> str:
+    """Return the sort of malware that a question names, such as "wiper"; "" where it names none."""
+    return next((t.base for t in question.cut if t.base in SORTS), "")
+
+
+def _sorts_used(index: KnowledgeIndex, group: int) -> set[str]:
+    """Return of which sorts the software is that a group uses, by itself or in its campaigns."""
+    ways = (">uses:malware,tool", "<attributed to:campaign >uses:malware,tool")
+    used = {software for way in ways for software in facts.follow(index, group, way)}
+    return set().union(*(sorts(index, software) for software in used))
 
 
 def _count(question: Question) -> Overview | None:

@@ -188,6 +188,8 @@ def _weights(
         acts = cut[0].base in _ACTING and cut[1:2] and cut[1].word not in _RELATING
         if cue.value == "group" and cue.start == 0 and acts:
             continue  # "adversary reads cookies" tells what was done
+        if cue.value == "software" and Match("group", cue.end, cue.end + 1) in cues:
+            continue  # "ransomware groups" are groups
         if cue.value == "weakness" and cue.end == len(cut):
             weight += _BOOST  # "… cwe?"
         weights[cue.value] = max(weight, weights.get(cue.value, 0.0))

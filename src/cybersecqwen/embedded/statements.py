@@ -236,7 +236,7 @@ def of_a_kind_of_software(
     for sort, pattern in _SORTS.items():
         own = [t for t in targets if pattern.search(index.definition(t))] if sort in said else []
         if own:
-            return own, "RATs" if sort == "rat" else f"{sort}s"
+            return own, plural_of_sort(sort)
     if said & _MALWARE and not said & _TOOLS:
         return [t for t in targets if index.entries[t].kind == "malware"], "malware"
     if tools and "tool" in said and not said & {"software", "malware"}:
@@ -249,6 +249,11 @@ def sorts(index: KnowledgeIndex, position: int) -> set[str]:
     said = index.definition(position)
     own = {sort for sort, pattern in _SORTS.items() if pattern.search(said)}
     return own | ({"ransomware"} if _is_ransomware(index, position) else set())
+
+
+def plural_of_sort(sort: str) -> str:
+    """Name several pieces of a sort of malware: "RATs", "ransomware"."""
+    return {"rat": "RATs", "ransomware": sort}.get(sort, f"{sort}s")
 
 
 # Sorts of malware, by how definitions call them.
@@ -264,6 +269,7 @@ _SORTS = {
         "rat": r"rat\b|remote access t",
     }.items()
 }
+SORTS = frozenset({"ransomware", *_SORTS})
 _MALWARE = {"malware", "backdoor", "trojan", "implant", *_SORTS}
 _TOOLS = {"tool", "software", "tooling", "toolset", "arsenal", "utility"}
 
