@@ -27,7 +27,8 @@ import torch
 
 from cybersecqwen.config import Recipe, load_recipe
 from cybersecqwen.reports.markdown import table
-from cybersecqwen.training.base import encode, load_model, load_tokenizer
+from cybersecqwen.training.base import load_model, load_tokenizer
+from cybersecqwen.training.examples import encode
 from cybersecqwen.training.random_base import prepare_base
 from cybersecqwen.training.sft import TrainingFiles, lora_config, make_trainer
 

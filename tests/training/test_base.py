@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from cybersecqwen.config import load_recipe
-from cybersecqwen.errors import CyberSecQwenError, EngineError, InputError, RecipeError, StageError
+from cybersecqwen.errors import CyberSecQwenError, EngineError, RecipeError, StageError
 from cybersecqwen.files import disk_errors, read_json, sha256_tree
 from cybersecqwen.prompts import CHAT_TEMPLATES
-from cybersecqwen.training.base import encode, load_model, load_tokenizer
+from cybersecqwen.training.base import load_model, load_tokenizer
 from cybersecqwen.training.random_base import prepare_base
 from cybersecqwen.training.sft import make_trainer
 
-from .conftest import files_of, full_disk, gemma, tiny, write_rows
+from .conftest import files_of, full_disk, gemma, tiny
 
 USER = {"role": "user", "content": "Which CWE is it? "}
 ASSISTANT = {"role": "assistant", "content": "A script runs.\n\nCWE-79"}
@@ -112,39 +112,6 @@ def test_a_template_of_another_family_is_refused(run: Path) -> None:
     """Its turns would be cut into letters, and the model would never learn to stop."""
     with pytest.raises(RecipeError, match="is not one token"):
         load_tokenizer(tiny('model.chat_template="gemma4"'), run / "base")
-
-
-def test_a_completion_that_merges_into_the_prompt_is_refused(run: Path, tmp_path: Path) -> None:
-    """The line break that opens the turn and the completion's would become one token."""
-    path = write_rows(
-        tmp_path / "train.jsonl",
-        [
-            {"prompt": "Which?", "completion": "CWE-79"},
-            {"prompt": "Which?", "completion": "\n\nCWE-79"},
-        ],
-    )
-    tokenizer = load_tokenizer(tiny(), run / "base")
-    merging = tokenizer.encode("assistant\n\n\n") != [
-        *tokenizer.encode("assistant\n"),
-        *tokenizer.encode("\n\n"),
-    ]
-    assert merging, "this tokenizer does not merge line breaks: the test has no ground"
-    with pytest.raises(InputError, match=r"train\.jsonl:2: .*no prefix"):
-        encode(tiny(), tokenizer, path)
-
-
-def test_an_example_too_long_is_refused_not_cut(run: Path, tmp_path: Path) -> None:
-    """A cut completion loses its last line, which is the answer."""
-    path = write_rows(tmp_path / "t.jsonl", [{"prompt": "buffer " * 600, "completion": "CWE-787"}])
-    with pytest.raises(InputError, match=r"t\.jsonl:1: \d+ tokens, more than max_length 512"):
-        encode(tiny(), load_tokenizer(tiny(), run / "base"), path)
-
-
-@pytest.mark.parametrize("text", ["", '{"prompt": "Which?"}\n', '{"prompt": 1, "completion": ""}'])
-def test_a_corpus_without_examples_is_refused(run: Path, tmp_path: Path, text: str) -> None:
-    (tmp_path / "train.jsonl").write_text(text)
-    with pytest.raises(InputError, match=r"train\.jsonl"):
-        encode(tiny(), load_tokenizer(tiny(), run / "base"), tmp_path / "train.jsonl")
 
 
 @pytest.mark.parametrize(

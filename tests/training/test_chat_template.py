@@ -11,8 +11,9 @@ import pytest
 
 from cybersecqwen.errors import RecipeError
 from cybersecqwen.prompts import CHAT_TEMPLATES
-from cybersecqwen.training.base import load_tokenizer, render_prompts
+from cybersecqwen.training.base import load_tokenizer
 from cybersecqwen.training.chat_template import chat_template, end_of_turn
+from cybersecqwen.training.examples import render_prompts
 
 from .conftest import tiny
 

@@ -12,7 +12,8 @@ import pytest
 
 from cybersecqwen.errors import CyberSecQwenError, InputError, StageError
 from cybersecqwen.files import read_json, sha256_tree
-from cybersecqwen.training.base import load_model, load_tokenizer, render_prompts
+from cybersecqwen.training.base import load_model, load_tokenizer
+from cybersecqwen.training.examples import render_prompts
 from cybersecqwen.training.merge import TOLERANCE, merge
 
 from .conftest import full_disk, gemma, tiny

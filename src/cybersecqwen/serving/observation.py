@@ -25,7 +25,7 @@ from cybersecqwen.engines.connection import (
 from cybersecqwen.engines.interface import EngineOptions
 from cybersecqwen.engines.server_metadata import rendering, served_models
 from cybersecqwen.errors import EngineError, redact
-from cybersecqwen.training.base import render_prompts
+from cybersecqwen.training.examples import render_prompts
 
 LIKELIEST = 10  # tokens of each step that are compared
 END = ""  # stands for every token that ends an answer

@@ -1,13 +1,12 @@
-"""The base model, from a hub or a folder: its revision, its tokenizer, and examples as tokens.
+"""The base model, from a hub or a folder: its revision, its tokenizer and its weights.
 
 tokenizer = load_tokenizer(recipe, base)
 model = load_model(recipe, base)
-rows = encode(recipe, tokenizer, run / "corpus" / "train.jsonl")
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,8 @@ from cybersecqwen.engines.transformers import (
     load_errors,
     quiet_in_pipe,
 )
-from cybersecqwen.errors import CyberSecQwenError, InputError, RecipeError, extra
-from cybersecqwen.files import Json, read_json, read_jsonl
+from cybersecqwen.errors import CyberSecQwenError, RecipeError, extra
+from cybersecqwen.files import read_json
 from cybersecqwen.prompts import CHAT_TEMPLATES
 from cybersecqwen.training.chat_template import chat_template, end_of_turn
 
@@ -153,83 +152,6 @@ def _nf4(precision: str) -> dict[str, Any]:
     # The kernels round on the GPU, so each process loads onto its own.
     place = {"device_map": {"": torch.cuda.current_device()}} if torch.cuda.is_available() else {}
     return {"quantization_config": settings, **place}
-
-
-def encode(recipe: Recipe, tokenizer: Any, *paths: Path) -> Any:
-    """Tokenize corpus files, one after another, to a Dataset of `input_ids` and `completion_mask`.
-
-    The mask is 1 on what the loss covers: the completion, the token that ends the turn and
-    the line break after it. Raises InputError for a row without prompt or completion, for
-    one longer than the recipe's max_length (nothing is ever truncated), and where the
-    tokens of the prompt are no prefix of the tokens of prompt and completion.
-    """
-    with extra("train"):
-        from datasets import Dataset
-    pairs = [pair for path in paths for pair in _tokenized(recipe, tokenizer, path)]
-    masks = [[0] * len(prompt) + [1] * (len(whole) - len(prompt)) for prompt, whole in pairs]
-    return Dataset.from_dict({"input_ids": [whole for _, whole in pairs], "completion_mask": masks})
-
-
-def read_examples(path: Path, *keys: str) -> list[Json]:
-    """Read the rows of a corpus file; raises InputError for one without a text under each key."""
-    rows = list(read_jsonl(path))
-    for number, row in enumerate(rows, start=1):
-        for key in keys:
-            if not isinstance(row.get(key), str):
-                raise InputError(f"no text under {key!r}", where=f"{path}:{number}")
-    return rows
-
-
-def _tokenized(recipe: Recipe, tokenizer: Any, path: Path) -> list[tuple[list[int], list[int]]]:
-    rows = read_examples(path, "prompt", "completion")
-    if not rows:
-        raise InputError("no examples", where=path, tip="build the corpus again")
-    pairs = tokenize(tokenizer, [(row["prompt"], row["completion"]) for row in rows])
-    for number, (prompt, whole) in enumerate(pairs, start=1):
-        _check_example(prompt, whole, recipe.training.max_length, f"{path}:{number}")
-    return pairs
-
-
-def tokenize(tokenizer: Any, texts: Sequence[tuple[str, str]]) -> list[tuple[list[int], list[int]]]:
-    """Tokenize pairs of prompt and completion to the prompt's tokens and those of both."""
-    prompts = render_prompts(tokenizer, [prompt for prompt, _ in texts])
-    wholes = tokenizer.apply_chat_template(
-        [
-            [_user(prompt), {"role": "assistant", "content": completion}]
-            for prompt, completion in texts
-        ],
-        tokenize=False,
-    )
-    prompt_ids = tokenizer(prompts, add_special_tokens=False)["input_ids"]
-    whole_ids = tokenizer(wholes, add_special_tokens=False)["input_ids"]
-    return list(zip(prompt_ids, whole_ids, strict=True))
-
-
-def render_prompts(tokenizer: Any, prompts: list[str]) -> list[str]:
-    """Render each prompt as a user turn and the opening of the assistant's."""
-    rendered: list[str] = tokenizer.apply_chat_template(
-        [[_user(prompt)] for prompt in prompts], tokenize=False, add_generation_prompt=True
-    )
-    return rendered
-
-
-def _user(prompt: str) -> dict[str, str]:
-    return {"role": "user", "content": prompt}
-
-
-def _check_example(prompt: list[int], whole: list[int], max_length: int, where: str) -> None:
-    if whole[: len(prompt)] != prompt:
-        raise InputError(
-            "the tokens of the prompt are no prefix of the tokens of prompt and completion",
-            where=where,
-            tip="a completion may not begin with white space",
-        )
-    if len(whole) > max_length:
-        raise InputError(
-            f"{len(whole)} tokens, more than max_length {max_length}",
-            where=where,
-            tip=f"drop the example, or --set training.max_length={len(whole)}",
-        )
 
 
 def check_attention(attention: str) -> None:

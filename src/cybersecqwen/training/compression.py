@@ -18,7 +18,7 @@ from typing import Any, Literal
 from cybersecqwen.engines.transformers import quiet_in_pipe
 from cybersecqwen.errors import InputError, extra
 from cybersecqwen.files import disk_errors
-from cybersecqwen.training.base import tokenize
+from cybersecqwen.training.examples import tokenize
 
 Scheme = Literal["int8", "int4"]
 Examples = Sequence[tuple[str, str]]

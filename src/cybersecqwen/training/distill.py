@@ -28,7 +28,8 @@ from cybersecqwen.errors import InputError
 from cybersecqwen.files import Json, sha256_file, write_json, write_jsonl
 from cybersecqwen.prompts import TEACHER
 from cybersecqwen.records import Benchmark, Request, Response, Sampling
-from cybersecqwen.training.base import load_tokenizer, read_examples, tokenize
+from cybersecqwen.training.base import load_tokenizer
+from cybersecqwen.training.examples import read_examples, tokenize
 from cybersecqwen.training.rejection import (
     Rejection,
     Trace,

@@ -21,8 +21,8 @@ from cybersecqwen.training.base import (
     keep_revision,
     load_model,
     load_tokenizer,
-    render_prompts,
 )
+from cybersecqwen.training.examples import render_prompts
 
 # The largest difference of a logit that rounding in float32 explains, with room: 1e-6 is
 # seen on small models, 1e-4 can be expected of 36 layers.

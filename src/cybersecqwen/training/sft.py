@@ -30,7 +30,6 @@ from cybersecqwen.files import (
 )
 from cybersecqwen.training.base import (
     check_attention,
-    encode,
     keep_revision,
     load_model,
     load_tokenizer,
@@ -45,6 +44,7 @@ from cybersecqwen.training.distribution import (
     shards,
     share,
 )
+from cybersecqwen.training.examples import encode_once
 from cybersecqwen.training.journal import journal, log_rows, newest_checkpoint, tensorboard
 from cybersecqwen.training.memory import Size
 from cybersecqwen.training.packing import (
@@ -114,8 +114,10 @@ def make_trainer(recipe: Recipe, data: TrainingFiles, out: Path, *, base: str | 
     datasets.disable_progress_bars()  # it shows some dozen short ones
     tokenizer = load_tokenizer(recipe, base)
     device = Device.here()  # before the model takes its share
-    examples = encode(recipe, tokenizer, *data.train)
-    validation = encode(recipe, tokenizer, *data.validation) if data.validation else None
+    examples, validation = (
+        encode_once(recipe, tokenizer, paths, kept=out / _CHECKPOINTS) if paths else None
+        for paths in (data.train, data.validation)
+    )
     model = load_model(recipe, base, quantized=True)
     check_vocabulary(model, tokenizer, where=base)
     set_seed(recipe.training.seed)  # the adapter begins at random
