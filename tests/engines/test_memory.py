@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import platform
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -60,3 +63,26 @@ def test_other_systems_than_linux_require_psutil_which_tells_it_there(
     assert marker
     assert marker.evaluate({"sys_platform": "darwin"})
     assert not marker.evaluate({"sys_platform": "linux"})
+
+
+_HOLES = """
+from cybersecqwen.engines.memory import free_memory
+
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096
+
+pieces = [bytearray(b"x" * 100_000) for _ in range(3_000)]
+kept = pieces[::50]
+del pieces
+before = resident()
+free_memory("cpu")
+print(before - resident())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other libraries keep nothing")
+def test_what_the_library_keeps_between_pieces_in_use_becomes_free() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _HOLES], capture_output=True, text=True, check=True
+    )
+    assert int(done.stdout) > 200_000_000
