@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 
 import pytest
 
@@ -23,3 +25,19 @@ def test_warnings_of_one_kind_are_counted(form: str, capsys: pytest.CaptureFixtu
     repeats.tell()
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("cybersecqwen: 4 more: ")
+
+
+_BAR = """
+from cybersecqwen.cli import main
+
+main(["protocols"], standalone_mode=False)
+from tqdm import tqdm
+
+for _ in tqdm([1, 2]):  # as a library draws it
+    pass
+"""
+
+
+def test_libraries_draw_no_bar_in_a_pipe() -> None:
+    done = subprocess.run([sys.executable, "-c", _BAR], capture_output=True, text=True, check=True)
+    assert done.stderr == ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import warnings
 
 import click
@@ -57,7 +58,7 @@ def main(ctx: click.Context, quiet: bool, verbose: bool) -> None:
     # NumPy's products here are small: more threads wait for each other, and work no faster.
     if "OMP_NUM_THREADS" not in os.environ:
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    if quiet:
+    if quiet or not sys.stderr.isatty():  # libraries draw their bars in a pipe too
         os.environ["TQDM_DISABLE"] = "1"
     if os.environ.get("NO_COLOR"):
         ctx.color = False
