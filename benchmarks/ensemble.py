@@ -4,7 +4,7 @@
         --benchmark cti-bench --cwe cwec.xml.gz --texts 500
 
 The held-out rows are the corpus's that the language model was validated on. The embedded model is
-trained anew on all records but those that read like one of them, so neither has seen a text. The
+trained anew on all records but those with the same text as one of them, so neither has seen it. The
 model answers five times under the model card's protocol, and its votes multiply the embedded
 probability of the CWE that they name: five of five by the odds of each row of the table.
 """
@@ -33,12 +33,13 @@ from cybersecqwen.files import Json, read_jsonl
 from cybersecqwen.prompts import rcm_prompt
 from cybersecqwen.reports.markdown import table
 
+TRIALS = 5
 ODDS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 48)
 LEAST = 0.001  # what a CWE is given of which the embedded model thinks nothing
 
 
 def embedded_without(rows: list[Json], files: UpstreamFiles) -> Model:
-    """Train the embedded model on what reads like none of the rows."""
+    """Train the embedded model without the texts of the rows."""
     assert files.benchmark
     index = BenchmarkIndex(read_benchmark(files.benchmark), Contamination())
     texts = {normalised(row["description"]) for row in rows}
@@ -59,14 +60,13 @@ def votes_of(model: str, rows: list[Json], batch: int | None) -> list[Counter[st
     """Let a model answer to each row, and count what its answers end with."""
     engine = open_model(model, batch_size=batch).engine
     prompts = {i: rcm_prompt(plain(row["description"])) for i, row in enumerate(rows)}
-    given = answers(engine.generate, find_protocol("model-card", trials=5), prompts)
+    given = answers(engine.generate, find_protocol("model-card", trials=TRIALS), prompts)
     return [Counter(filter(None, map(last_cwe, texts))) for texts in given]
 
 
 def pooled(shares: dict[str, float], votes: Counter[str], odds: float) -> str:
     """Return the likeliest CWE once the votes are cast."""
-    cast = max(1, votes.total())
-    raised = {c: max(shares.get(c, 0), LEAST) * odds ** (n / cast) for c, n in votes.items()}
+    raised = {c: max(shares.get(c, 0), LEAST) * odds ** (n / TRIALS) for c, n in votes.items()}
     both = shares | raised
     return max(both, key=lambda cwe: both[cwe])
 
@@ -85,7 +85,7 @@ def main() -> None:
     rows = list(read_jsonl(given.held_out))
     files = UpstreamFiles(records=(given.records,), benchmark=given.benchmark, cwe=given.cwe)
     model = embedded_without(rows, files)
-    rows = random.Random(1).sample(rows, given.texts)
+    rows = random.Random(1).sample(rows, min(given.texts, len(rows)))
     golds = [row["cwe"] for row in rows]
     shares, votes = probabilities(model, rows), votes_of(given.model, rows, given.batch_size)
     alone = np.array([max(s, key=s.__getitem__) == g for s, g in zip(shares, golds, strict=True)])

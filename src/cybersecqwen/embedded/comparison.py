@@ -7,6 +7,7 @@ answer_question(index, "What is the difference between CWE-77 and CWE-78?")
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from itertools import product
 
@@ -28,7 +29,15 @@ def compare(question: Question) -> list[str]:
         ways += _OF_TWO
     if refusal.unrecorded(question.cut) and question.request.asked != "specific":
         ways = (_without,)
-    return next(filter(None, (way(question) for way in ways)), [])
+    said = next(filter(None, (way(question) for way in ways)), [])
+    if not question.negated or not said:
+        return said
+    # A bare "yes" to "does it not …?" may be read either way: the record alone is stated.
+    first = _VERDICT.sub("", said[0])
+    return [*filter(None, [first[:1].upper() + first[1:]]), *said[1:]]
+
+
+_VERDICT = re.compile(r"(?:Yes|No)\b[^.:]*[.:] ?")
 
 
 def _which_of(question: Question) -> list[str]:
@@ -249,22 +258,19 @@ def _related(question: Question) -> list[str]:
         return []
     uses = kinds[0] in PROPER and kinds[1] in ("technique", "malware", "tool")
     open_question = uses and request.asked in ("definition", "technique")
-    told = request.yes_no and not question.negated  # "not" turns a yes round
     if not request.yes_no and not open_question:
         return []
     first, second = question.subjects[:2]
     for one, other in product(first.positions, second.positions):
         stated = facts.stated_between(index, one, other)
         if stated:
-            agreed = f"{_agreed(question, one, other)}: " if told else ""
+            agreed = f"{_agreed(question, one, other)}: " if request.yes_no else ""
             return [f"{agreed}{'; '.join(stated)}."]
     one, other = _pair(question)
     indirect = _through(index, one, other)
-    if request.yes_no and not indirect:
+    if request.yes_no:
         wished = f"{index.label(one)} {_verb(question)} {index.label(other)}"
-        return [f"{'No: t' if told else 'T'}here is no record that {wished}."]
-    if told:
-        return indirect
+        return indirect or [f"No: there is no record that {wished}."]
     return [text[0].upper() + text[1:] for text in (i.removeprefix("Yes: ") for i in indirect)]
 
 

@@ -212,24 +212,37 @@ def _having(
     if "only" in question.words:
         kept = [target for target in kept if len(index.related(target, relation)) == 1]
         says = says.replace("{}", "{} only")
-    if set(kinds) == {"group"} and (sort := _sort_named(question)):
-        kept = [group for group in kept if sort in _sorts_used(index, group)]
-        use = "use" if len(kept) > 1 else "uses"
-        says = f"{says} that {use} {plural_of_sort(sort)}"
-        if not kept:
-            return Overview([], [], unrecorded=f"a group {says.format(' or '.join(values))}")
+    using = ""
+    if set(kinds) == {"group"}:
+        kept, using = _that_use(question, kept)
+        if using and (not kept or "only" in question.words):
+            return Overview([], [], unrecorded=f"groups {says.format(' or '.join(values))}{using}")
     if not kept:
         return None
     about = f"{about} and" if " on " in f" {about}" and says.startswith("on ") else about
-    said = " ".join(filter(None, (about, says.format(" or ".join(values)))))
+    said = " ".join(filter(None, (about, says.format(" or ".join(values)) + using)))
     names = facts.listed([index.label(position) for position in kept])
     base = facts.base(index.entries[kept[0]].entry_id)
     return Overview([f"{base} has {facts.counted(index, kept)} {said}: {names}."], kept)
 
 
-def _sort_named(question: Question) -> str:
-    """Return the sort of malware that a question names, such as "wiper"; "" where it names none."""
-    return next((t.base for t in question.cut if t.base in SORTS), "")
+def _that_use(question: Question, groups: Sequence[int]) -> tuple[list[int], str]:
+    """Keep the groups that use the sorts of malware that a question names, and say so.
+
+    Of a sort that definitions do not tell, such as trojans, no group is kept.
+    """
+    bases = dict.fromkeys(token.base for token in question.cut)
+    named = [base for base in bases if base in SORTS | _UNTOLD]
+    if not named:
+        return list(groups), ""
+    enough, joined = (any, " or ") if question.request.either else (all, " and ")
+    used = {group: _sorts_used(question.index, group) for group in groups}
+    kept = [group for group in groups if enough(sort in used[group] for sort in named)]
+    use = "uses" if len(kept) == 1 else "use"
+    return kept, f" that {use} {joined.join(map(plural_of_sort, named))}"
+
+
+_UNTOLD = frozenset({"trojan", "spyware", "botnet", "bootkit", "keylogger"})
 
 
 def _sorts_used(index: KnowledgeIndex, group: int) -> set[str]:
@@ -244,13 +257,15 @@ def _count(question: Question) -> Overview | None:
     index, request = question.index, question.request
     if not request.count or question.tactics or len(_unread(question, "whole")) > 1:
         return None
-    positions = _in_force(question)
+    positions, using = _in_force(question), ""
+    if positions and index.entries[positions[0]].kind == "group":
+        positions, using = _that_use(question, positions)
     if not positions:
         return None
     base = facts.base(index.entries[positions[0]].entry_id)
     release = next(one for one in index.sources if one["name"].startswith(base))["version"]
     has = f"{base} {release}" if base != "ATT&CK" else f"ATT&CK (as of {release})"
-    return Overview([f"{has} has {_counted(question, positions)}."], [], question.rest)
+    return Overview([f"{has} has {_counted(question, positions)}{using}."], [], question.rest)
 
 
 def _in_force(question: Question) -> list[int]:

@@ -47,6 +47,7 @@ _CLAUSE = re.compile(r"[,;:?!](?=\s)|\.(?=\s)")
 _ACCORDING = re.compile(
     r",?\s*\b(?:according to|as per) (?:mitre(?:'s)? )?(?:att&ck|cwe|capec|mitre)\b", re.I
 )
+_NO = re.compile(r"\bno (?:longer|more|record|evidence)\b", re.I)
 _ALIKE = ("weakness", "attack pattern")  # which often have one name
 _AND = frozenset({"and", "plus", "und", "et", "y", "e", "en"})
 
@@ -98,7 +99,7 @@ class Question:
     @property
     def negated(self) -> bool:
         """Tell whether the question says "not" or the like; "don't" is cut into "don" and "t"."""
-        return not self.words.isdisjoint(question_words("not"))
+        return not self.words.isdisjoint(question_words("not")) or bool(_NO.search(self.text))
 
     @property
     def why(self) -> bool:

@@ -188,7 +188,7 @@ def _weights(
         acts = cut[0].base in _ACTING and cut[1:2] and cut[1].word not in _RELATING
         if cue.value == "group" and cue.start == 0 and acts:
             continue  # "adversary reads cookies" tells what was done
-        if cue.value == "software" and Match("group", cue.end, cue.end + 1) in cues:
+        if cut[cue.start].word == "ransomware" and _group_at(cue.end, cues, cut):
             continue  # "ransomware groups" are groups
         if cue.value == "weakness" and cue.end == len(cut):
             weight += _BOOST  # "… cwe?"
@@ -201,6 +201,12 @@ def _weights(
     if {"technique", "attack pattern"} & weights.keys():
         weights.pop("usage", None)  # a weakness is mapped to these too
     return weights
+
+
+def _group_at(place: int, cues: Sequence[Match], cut: Sequence[Token]) -> bool:
+    """Tell whether a noun for groups begins at a place, and not "who"."""
+    found = any(cue.value == "group" and cue.start == place for cue in cues)
+    return found and not cut[place].word.startswith("who")
 
 
 def _holds(phrase: Match, cue: Match) -> bool:

@@ -253,7 +253,8 @@ def sorts(index: KnowledgeIndex, position: int) -> set[str]:
 
 def plural_of_sort(sort: str) -> str:
     """Name several pieces of a sort of malware: "RATs", "ransomware"."""
-    return {"rat": "RATs", "ransomware": sort}.get(sort, f"{sort}s")
+    same = sort.endswith("ware")
+    return "RATs" if sort == "rat" else sort if same else f"{sort}s"
 
 
 # Sorts of malware, by how definitions call them.

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 from cybersecqwen.engines.batch_sampling import decode
 from cybersecqwen.engines.decoding import MOST, Decoder, OutOfMemoryError, Prompt
 from cybersecqwen.engines.interface import EngineOptions, Kind, Model
+from cybersecqwen.engines.memory import return_unused
 from cybersecqwen.engines.response_files import holds_recordings
 from cybersecqwen.engines.threads import limit_threads
 from cybersecqwen.errors import EngineError, extra
@@ -149,6 +150,7 @@ class TransformersEngine:
     def _model(self) -> Any:
         with extra("train"):
             from transformers import AutoModelForCausalLM, GenerationConfig
+        return_unused()
         model, info = self._load(
             AutoModelForCausalLM.from_pretrained,
             output_loading_info=True,

@@ -7,38 +7,58 @@ rows = encode_once(recipe, tokenizer, files, kept=run / "adapter" / ".checkpoint
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from cybersecqwen import __version__
 from cybersecqwen.config import Recipe
 from cybersecqwen.errors import InputError, extra
 from cybersecqwen.files import Json, locked, read_jsonl, sha256_file, whole_folder
-
-_KEPT = "tokens"  # how the folders begin in which tokens are kept
 
 
 def encode_once(recipe: Recipe, tokenizer: Any, paths: Sequence[Path], *, kept: Path) -> Any:
     """Tokenize as `encode` does, once for all starts and processes that share the folder `kept`.
 
-    The tokens lie there in a folder that is named after all that they depend on.
+    The tokens lie there in a folder that is named after what they were made from.
     """
-    with extra("train"):
-        from datasets import load_from_disk
+    folder = kept / _digest(recipe, tokenizer, paths)
+    examples = _read(folder)
+    if examples is None:
+        with locked(folder):
+            examples = _read(folder)  # another process may have made them meanwhile
+            if examples is None:
+                shutil.rmtree(folder, ignore_errors=True)
+                made = encode(recipe, tokenizer, *paths)
+                with whole_folder(folder) as partial:
+                    made.save_to_disk(partial)
+                examples = _read(folder)
+    return examples
+
+
+def _digest(recipe: Recipe, tokenizer: Any, paths: Sequence[Path]) -> str:
+    backend = getattr(tokenizer, "backend_tokenizer", None)  # only fast tokenizers have one
     parts = (
-        *(sha256_file(path) for path in paths),
-        repr(sorted(tokenizer.get_vocab().items())),
+        __version__,
+        *(sha256_file(path) if path.is_file() else "" for path in paths),
+        backend.to_str() if backend else repr(sorted(tokenizer.get_vocab().items())),
+        repr(tokenizer.special_tokens_map),
         tokenizer.chat_template,
         str(recipe.training.max_length),
     )
-    digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()
-    folder = kept / f"{_KEPT}-{digest[:16]}"
-    with locked(folder):
-        if not folder.is_dir():
-            examples = encode(recipe, tokenizer, *paths)
-            with whole_folder(folder) as partial:
-                examples.save_to_disk(partial)
-    return load_from_disk(folder)
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+def _read(folder: Path) -> Any:
+    """Read the tokens that are kept in a folder; None where there are none, or damaged ones."""
+    with extra("train"):
+        from datasets import load_from_disk
+        from pyarrow import ArrowException
+    try:
+        return load_from_disk(folder) if folder.is_dir() else None
+    except (ArrowException, OSError, ValueError, LookupError):
+        return None
 
 
 def encode(recipe: Recipe, tokenizer: Any, *paths: Path) -> Any:

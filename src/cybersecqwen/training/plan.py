@@ -10,19 +10,20 @@ learned, so the machine decides.
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import NamedTuple
 
 from cybersecqwen.config import Recipe
-from cybersecqwen.engines.memory import free_memory
+from cybersecqwen.engines.memory import free_memory, return_unused
 from cybersecqwen.errors import RecipeError
 from cybersecqwen.training.memory import Size, training_memory
 from cybersecqwen.training.packing import PACKED
 
 _LARGEST_HEAD = 256  # of the kernels for sequences of varying length
-_ENOUGH = {"cuda": 16_384, "cpu": 2_048}  # tokens at once on average; more was no faster
+_ENOUGH = {"cuda": 16_384, "cpu": 2_048}  # tokens of a mean batch from which on none was faster
 USABLE = 0.9  # of the memory that is free
 
 
@@ -38,6 +39,7 @@ class Device(NamedTuple):
         """Look at the machine."""
         import torch
 
+        return_unused()
         if torch.cuda.is_available():
             free = free_memory("cuda")
             return cls("cuda", free, ("varlen",) if find_spec("torch.nn.attention.varlen") else ())
@@ -50,10 +52,15 @@ class Rows(NamedTuple):
     step: int
     longest: int
     mean: float
+    spread: float = 0.0  # standard deviation
 
     def tokens(self, count: int) -> int:
-        """Return how many tokens `count` sequences at once may have, the longest among them."""
-        return self.longest + round((count - 1) * self.mean)
+        """Return how many tokens `count` sequences at once may have, the longest among them.
+
+        The others together are rarely more than three of their standard deviations above the mean.
+        """
+        others = count - 1
+        return self.longest + round(others * self.mean + 3 * self.spread * math.sqrt(others))
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,13 @@ from __future__ import annotations
 import logging
 import math
 import os
+import shutil
 import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from cybersecqwen.config import Recipe, Training
 from cybersecqwen.engines.transformers import attention_of, check_vocabulary
@@ -61,6 +64,11 @@ _log = logging.getLogger(__name__)
 _CHECKPOINTS = ".checkpoints"  # hidden: a resume's, and no part of what a stage puts out
 
 
+def _tokens(out: Path) -> Path:
+    """Return where tokens are kept: beside the stage's folder, which says what has begun."""
+    return out.with_name(f".{out.name}.tokens")
+
+
 class TrainingFiles(NamedTuple):
     """The files of examples that are learned from, and those that are held out."""
 
@@ -98,6 +106,7 @@ def train(recipe: Recipe, data: TrainingFiles, out: Path, *, base: str | Path) -
     if trainer.is_world_process_zero():
         _tidy(recipe, out, base)
         write_json(out / "summary.json", summary)
+        shutil.rmtree(_tokens(out), ignore_errors=True)
     return summary
 
 
@@ -115,7 +124,7 @@ def make_trainer(recipe: Recipe, data: TrainingFiles, out: Path, *, base: str | 
     tokenizer = load_tokenizer(recipe, base)
     device = Device.here()  # before the model takes its share
     examples, validation = (
-        encode_once(recipe, tokenizer, paths, kept=out / _CHECKPOINTS) if paths else None
+        encode_once(recipe, tokenizer, paths, kept=_tokens(out)) if paths else None
         for paths in (data.train, data.validation)
     )
     model = load_model(recipe, base, quantized=True)
@@ -228,7 +237,8 @@ def _plan(recipe: Recipe, model: Any, rows: Rows, device: Device, out: Path) -> 
 def _rows(recipe: Recipe, examples: Any) -> Rows:
     training = recipe.training
     lengths = [training.max_length] if training.packing else [*map(len, examples["input_ids"])]
-    return Rows(share(training, processes()), max(lengths), sum(lengths) / len(lengths))
+    mean, spread = float(np.mean(lengths)), float(np.std(lengths))
+    return Rows(share(training, processes()), max(lengths), mean, spread)
 
 
 def _follow(plan: Plan, trainer: Any) -> None:
