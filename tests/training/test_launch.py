@@ -323,5 +323,6 @@ def test_a_full_disk_under_a_process_is_one_line(alone: Path, tmp_path: Path) ->
     process = started("train", "smoke", "--out", out, *TINY, "--nproc", "2", preexec_fn=full)
     error = process.communicate(timeout=900)[1]
     assert process.returncode == 1
-    assert re.search(r"adapter: cannot write: .*free some space", error.splitlines()[-1])
+    line = r"cybersecqwen: /\S+adapter\S*: cannot write: .*free some space and run .*\)"
+    assert re.fullmatch(line, error.splitlines()[-1])
     assert "Traceback" not in error

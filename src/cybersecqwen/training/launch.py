@@ -234,9 +234,10 @@ def _cause(failures: dict[int, Any]) -> str:
             )
     for failure in failures.values():
         if Path(failure.error_file).is_file():
-            if trace := failure.error_file_data["message"]["extraInfo"]["py_callstack"]:
+            told = failure.error_file_data["message"]
+            if trace := told["extraInfo"]["py_callstack"]:
                 _log.error("%s", trace)
-            return str(failure.message)
+            return str(told["message"])
     codes = ", ".join(f"rank {rank} with {each.exitcode}" for rank, each in failures.items())
     return f"processes ended without a reason: {codes}"
 
