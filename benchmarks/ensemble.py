@@ -6,7 +6,7 @@
 The held-out rows are the corpus's that the language model was validated on. The embedded model is
 trained anew on all records but those with the same text as one of them, so neither has seen it. The
 model answers five times under the model card's protocol, and its votes multiply the embedded
-probability of the CWE that they name: five of five by the odds of each row of the table.
+probability of the CWE that they name: all votes for one by the odds of each row of the table.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cybersecqwen.analyst.voting import answers
+from cybersecqwen.analyst.voting import answers, weighed
 from cybersecqwen.benchmark.protocol import find_protocol
 from cybersecqwen.benchmark.tasks import read_benchmark
 from cybersecqwen.benchmark.tasks.cti_rcm import last_cwe
@@ -35,7 +35,6 @@ from cybersecqwen.reports.markdown import table
 
 TRIALS = 5
 ODDS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 48)
-LEAST = 0.001  # what a CWE is given of which the embedded model thinks nothing
 
 
 def embedded_without(rows: list[Json], files: UpstreamFiles) -> Model:
@@ -66,8 +65,7 @@ def votes_of(model: str, rows: list[Json], batch: int | None) -> list[Counter[st
 
 def pooled(shares: dict[str, float], votes: Counter[str], odds: float) -> str:
     """Return the likeliest CWE once the votes are cast."""
-    raised = {c: max(shares.get(c, 0), LEAST) * odds ** (n / TRIALS) for c, n in votes.items()}
-    both = shares | raised
+    both = weighed(dict.fromkeys(votes, 0.0) | shares, votes, odds=odds)
     return max(both, key=lambda cwe: both[cwe])
 
 

@@ -59,7 +59,9 @@ def answers(
             yield [by_trial[trial] for trial in sorted(by_trial)]
 
 
-def weighed(shares: Mapping[str, float], votes: Mapping[str, int]) -> dict[str, float]:
+def weighed(
+    shares: Mapping[str, float], votes: Mapping[str, int], *, odds: float = _ODDS
+) -> dict[str, float]:
     """Return the probabilities of entries after a model has voted for some of them, by Bayes' rule.
 
     All votes together weigh as one word, for samples of one model are much alike. What `shares`
@@ -67,7 +69,7 @@ def weighed(shares: Mapping[str, float], votes: Mapping[str, int]) -> dict[str, 
     """
     cast = max(1, sum(votes.values()))
     floored = {entry: max(share, _LEAST) for entry, share in shares.items()}
-    raised = {e: share * _ODDS ** (votes.get(e, 0) / cast) for e, share in floored.items()}
+    raised = {e: share * odds ** (votes.get(e, 0) / cast) for e, share in floored.items()}
     total = sum(raised.values()) + max(0.0, 1 - sum(floored.values()))
     return {entry: round(value / total, 4) for entry, value in raised.items()}
 

@@ -1,7 +1,7 @@
 """Examples as tokens: what a corpus file gives to learn from, and which of it the loss covers.
 
 rows = encode(recipe, tokenizer, run / "corpus" / "train.jsonl")
-rows = encode_once(recipe, tokenizer, files, kept=run / "adapter" / ".checkpoints")
+rows = encode_once(recipe, tokenizer, files, kept=run / ".adapter.tokens")
 """
 
 from __future__ import annotations

@@ -23,7 +23,8 @@ from cybersecqwen.training.memory import Size, training_memory
 from cybersecqwen.training.packing import PACKED
 
 _LARGEST_HEAD = 256  # of the kernels for sequences of varying length
-_ENOUGH = {"cuda": 16_384, "cpu": 2_048}  # tokens of a mean batch from which on none was faster
+# Tokens of a batch, on average; larger ones were no faster.
+_ENOUGH = {"cuda": 16_384, "cpu": 2_048}
 USABLE = 0.9  # of the memory that is free
 
 

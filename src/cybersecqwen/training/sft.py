@@ -106,6 +106,7 @@ def train(recipe: Recipe, data: TrainingFiles, out: Path, *, base: str | Path) -
     if trainer.is_world_process_zero():
         _tidy(recipe, out, base)
         write_json(out / "summary.json", summary)
+    if trainer.is_local_process_zero():  # each node has its own, unless they share the disk
         shutil.rmtree(_tokens(out), ignore_errors=True)
     return summary
 
