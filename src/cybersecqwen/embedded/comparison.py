@@ -14,8 +14,9 @@ from itertools import product
 from cybersecqwen.embedded import facts, refusal, situation
 from cybersecqwen.embedded.gazetteer import PROPER
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
+from cybersecqwen.embedded.mapping_advice import is_narrower, rather
 from cybersecqwen.embedded.question import Question
-from cybersecqwen.embedded.statements import is_narrower, paths, rather, restricted
+from cybersecqwen.embedded.statements import paths, restricted
 from cybersecqwen.embedded.whether import whether
 
 _TWO = 2  # entries that are compared

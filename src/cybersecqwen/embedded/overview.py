@@ -19,20 +19,20 @@ from functools import cache
 from typing import NamedTuple
 
 from cybersecqwen.cwe.identifiers import cve_ids
-from cybersecqwen.embedded import facts, situation
+from cybersecqwen.embedded import facts, matrix, situation
 from cybersecqwen.embedded.gazetteer import PROPER
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.lexicon import question_lexicon, read_lexicon
 from cybersecqwen.embedded.phrases import Match, Phrases, Token, tokens
 from cybersecqwen.embedded.question import Question
 from cybersecqwen.embedded.request import question_words
-from cybersecqwen.embedded.statements import (
+from cybersecqwen.embedded.software_sort import (
     SORTS,
     of_a_kind_of_software,
     plural_of_sort,
-    restricted,
     sorts,
 )
+from cybersecqwen.embedded.statements import restricted
 
 _DESCRIBING = 2  # words that tell, from which a question describes something
 
@@ -317,97 +317,11 @@ def _by_domain(index: KnowledgeIndex, positions: Sequence[int]) -> str:
     return facts.listed(each)
 
 
-class Matrix(NamedTuple):
-    """The tactics of one of ATT&CK's matrices, in its order."""
-
-    domain: str
-    name: str
-    tactics: list[int]
-
-
-def matrix_of(question: Question) -> Matrix:
-    """Return the matrix that a question is about, by its words or by the tactics it names."""
-    index, matrices = question.index, question_lexicon()["order"]["matrices"]
-    each = {
-        domain: [p for entry_id in ids if (p := index.position(entry_id)) is not None]
-        for domain, ids in matrices.items()
-    }
-    named = [{*subject.positions} for subject in question.subjects]
-    signs = [domain for domain in each if domain and question.signs(domain)]
-    holding = [d for d, tactics in each.items() if named and all(one & {*tactics} for one in named)]
-    domain = next(iter((*signs, *holding)), "")
-    of = f" for {situation.DOMAINS[domain]}" if domain else ""
-    return Matrix(domain, f"the ATT&CK matrix{of}", each[domain])
-
-
 def _order(question: Question) -> Overview | None:
     """Say which of ATT&CK's tactics come before, after or between others."""
-    order = question_lexicon()["order"]
     places = _meant(question, "places")
-    if question.request.asked not in order["asked"] or not places:
-        return None
-    matrix = matrix_of(question)
-    names = [question.index.entries[p].name for p in matrix.tactics]
-    own = Phrases({name: [name] for name in names}).find(question.cut)
-    found = own or _phrases("tactics").find(question.cut)
-    said = dict.fromkeys(match.value for match in found)
-    named = [names.index(name) for name in said if name in names]
-    if len(named) == 2:
-        return _between(question, matrix, named, places)
-    if len(named) == 1 and places & {"before", "after"}:
-        return _beside(question.index, matrix, named[0], after="after" in places)
-    if not named and "tactic" in (question.request.asked, *question.request.others):
-        return _whole(question.index, matrix, places)
-    return None
-
-
-_CAVEAT = "The order is the matrix's own: attackers skip, repeat and mix tactics."
-
-
-def _between(
-    question: Question, matrix: Matrix, named: Sequence[int], places: set[str]
-) -> Overview | None:
-    """Name the tactics between two, or say which of the two comes first."""
-    index, (low, high) = question.index, sorted(named)
-    first, last = (index.label(matrix.tactics[place]) for place in (low, high))
-    if "between" in places:
-        inside = matrix.tactics[low + 1 : high]
-        names = facts.listed([index.label(p) for p in inside]) or "no other tactic"
-        verb = "stand" if len(inside) > 1 else "stands"
-        text = f"Between {first} and {last} {verb} {names} in {matrix.name}."
-        return Overview([text, _CAVEAT], matrix.tactics[low : high + 1])
-    if not places & {"before", "after", "first", "last"}:
-        return None
-    agrees = (named[0] == low) == bool(places & {"before", "first"})
-    told = question.request.yes_no and not question.request.either
-    yes = ("Yes: " if agrees else "No: ") if told else ""
-    text = f"{yes}{first} comes before {last} in the order of {matrix.name}."
-    return Overview([text, _CAVEAT], [matrix.tactics[low], matrix.tactics[high]])
-
-
-def _beside(index: KnowledgeIndex, matrix: Matrix, place: int, *, after: bool) -> Overview:
-    """Name the tactic right before or after one."""
-    tactics = matrix.tactics
-    side, own = "after" if after else "before", index.label(tactics[place])
-    other = place + 1 if after else place - 1
-    if not 0 <= other < len(tactics):
-        text = f"No tactic comes {side} {own} in the order of {matrix.name}."
-        return Overview([text], [tactics[place]])
-    said = f"{index.label(tactics[other])} comes right {side} {own}"
-    text = f"In the order of {matrix.name}, {said}."
-    return Overview([text, _CAVEAT], [tactics[other], tactics[place]])
-
-
-def _whole(index: KnowledgeIndex, matrix: Matrix, places: set[str]) -> Overview | None:
-    """Name the first or the last tactic, or all in their order."""
-    for place, position in (("first", matrix.tactics[0]), ("last", matrix.tactics[-1])):
-        if place in places:
-            text = f"The {place} tactic of {matrix.name} is {index.label(position)}."
-            return Overview([text], [position])
-    if "all" not in places:
-        return None
-    names = facts.listed([index.label(position) for position in matrix.tactics])
-    return Overview([f"The tactics of {matrix.name} are, in its order, {names}."], matrix.tactics)
+    told = matrix.order(question, places) if places else None
+    return Overview(*told) if told else None
 
 
 def _all(question: Question) -> Overview | None:

@@ -12,24 +12,18 @@ Where the relations of an entry lead is in questions.toml, by its kind and by wh
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache
-from itertools import islice
 
-from cybersecqwen.cwe.catalogue import load_catalogue
-from cybersecqwen.cwe.graph import CweGraph
-from cybersecqwen.embedded import facts, situation
+from cybersecqwen.embedded import facts, mapping_advice, situation
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.lexicon import question_lexicon
 from cybersecqwen.embedded.question import Question
-from cybersecqwen.records import Weakness
+from cybersecqwen.embedded.software_sort import of_a_kind_of_software
 
 _CLEAR = 0.8  # share of a description from which it tells techniques apart
 _NEAR = 0.7  # of the best fit's score, from which others fit too
 _CLOSEST = 6
-_TELLING = 2  # words from which a question tells one technique or weakness from others
-_LIKELY = 0.6  # score from which a situation fits a weakness
+_TELLING = 2  # words from which a question tells one technique from others
 
 
 def said(question: Question, asked: str, position: int) -> list[str]:
@@ -221,60 +215,6 @@ def _with(
     ]
 
 
-def of_a_kind_of_software(
-    question: Question, targets: Sequence[int], *, tools: bool = False
-) -> tuple[list[int], str]:
-    """Keep the ransomware, the backdoors or the like, or the malware, where these are asked for.
-
-    With `tools` the word tool is for tools alone; in "APT29's tools" it is for all software.
-    """
-    index, said = question.index, {token.base for token in question.cut}
-    if not {index.entries[t].kind for t in targets if t < len(index.entries)} & {"malware", "tool"}:
-        return list(targets), ""
-    if "ransomware" in said:
-        return [t for t in targets if _is_ransomware(index, t)], "ransomware"
-    for sort, pattern in _SORTS.items():
-        own = [t for t in targets if pattern.search(index.definition(t))] if sort in said else []
-        if own:
-            return own, plural_of_sort(sort)
-    if said & _MALWARE and not said & _TOOLS:
-        return [t for t in targets if index.entries[t].kind == "malware"], "malware"
-    if tools and "tool" in said and not said & {"software", "malware"}:
-        return [t for t in targets if index.entries[t].kind == "tool"], "tools"
-    return list(targets), ""
-
-
-def sorts(index: KnowledgeIndex, position: int) -> set[str]:
-    """Return of which sorts malware or a tool is by its definition: "ransomware", "rat", …"""
-    said = index.definition(position)
-    own = {sort for sort, pattern in _SORTS.items() if pattern.search(said)}
-    return own | ({"ransomware"} if _is_ransomware(index, position) else set())
-
-
-def plural_of_sort(sort: str) -> str:
-    """Name several pieces of a sort of malware: "RATs", "ransomware"."""
-    same = sort.endswith("ware")
-    return "RATs" if sort == "rat" else sort if same else f"{sort}s"
-
-
-# Sorts of malware, by how definitions call them.
-_SORTS = {
-    sort: re.compile(rf"\b(?:{words})", re.IGNORECASE)
-    for sort, words in {
-        "backdoor": "backdoor",
-        "wiper": "wiper",
-        "loader": "loader|downloader|dropper",
-        "stealer": "(?:info)?stealer",
-        "worm": "worm",
-        "rootkit": "rootkit",
-        "rat": r"rat\b|remote access t",
-    }.items()
-}
-SORTS = frozenset({"ransomware", *_SORTS})
-_MALWARE = {"malware", "backdoor", "trojan", "implant", *_SORTS}
-_TOOLS = {"tool", "software", "tooling", "toolset", "arsenal", "utility"}
-
-
 def _fitting(question: Question, techniques: Sequence[int]) -> list[int]:
     """Return the techniques that fit what else a question says, where some do clearly, first."""
     if len(question.rest) < _TELLING or len(techniques) < 2:
@@ -291,19 +231,6 @@ def _fitting(question: Question, techniques: Sequence[int]) -> list[int]:
 def _names(index: KnowledgeIndex, positions: Iterable[int]) -> set[str]:
     return {index.entries[p].name for p in positions if p < len(index.entries)}
 
-
-def _is_ransomware(index: KnowledgeIndex, position: int) -> bool:
-    if position >= len(index.entries) or index.entries[position].kind != "malware":
-        return False
-    entry, definition = index.entries[position], index.definition(position)
-    if _BLACKMAIL.search(definition):
-        return True
-    encrypts = any(index.entries[t].entry_id == "T1486" for t in index.related(position, "uses"))
-    return encrypts and "ransom" in " ".join((entry.name, *entry.aliases, definition)).lower()
-
-
-# A loader that "brings ransomware" is none.
-_BLACKMAIL = re.compile(r"\bransomware (?:that|of)\b")
 
 # What no path leads to.
 
@@ -354,106 +281,6 @@ _NAMING = {"name", "stand", "stands", "short", "called", "official"}
 _OTHER = {"other", "another", "different", "alternative", "alternate", "also", "alias", "aliases"}
 
 
-def _usage(question: Question, position: int) -> list[str]:
-    """Say whether MITRE lets a CVE be mapped to a CWE entry, and to which ones rather."""
-    index = question.index
-    entry = load_catalogue().get(index.entries[position].entry_id)
-    label = index.label(position)
-    if entry is not None and entry.kind != "weakness":
-        return [f"No: {label} is a {entry.kind}, and mapping a CVE to one is prohibited."]
-    if entry is None or not entry.usage:
-        return []
-    return [_USAGE[entry.usage].format(label), *_rather(index, entry)]
-
-
-def _rather(index: KnowledgeIndex, entry: Weakness) -> list[str]:
-    """Name what a CVE is rather mapped to: what MITRE suggests, and what is allowed below."""
-    if entry.usage == _ALLOWED:
-        return []
-    catalogue = load_catalogue()
-    below = (e for e in _graph().descendants(entry.cwe_id) if catalogue[e].usage == _ALLOWED)
-    nearest = [cwe for cwe in islice(below, _BELOW) if cwe not in entry.suggestions]
-    sentences = []
-    if suggested := _labels(index, entry.suggestions):
-        sentences.append(f"MITRE suggests {facts.listed(suggested)} rather.")
-    if allowed := _labels(index, nearest):
-        verb = "are" if len(allowed) > 1 else "is"
-        sentences.append(f"Allowed below it {verb} {facts.listed(allowed)}.")
-    return sentences
-
-
-def _labels(index: KnowledgeIndex, cwe_ids: Iterable[str]) -> list[str]:
-    return [index.label(p) for cwe in cwe_ids if (p := index.position(cwe)) is not None]
-
-
-_ALLOWED = "Allowed"
-_BELOW = 8  # allowed weaknesses that are named below one that is not
-_USAGE = {
-    "Allowed": "Yes: mapping a CVE to {} is allowed.",
-    "Allowed-with-Review": "Only with care: mapping a CVE to {} is allowed after a review.",
-    "Discouraged": "No: mapping a CVE to {} is discouraged, a more specific weakness is better.",
-    "Prohibited": "No: mapping a CVE to {} is prohibited.",
-}
-
-
-def _specific(question: Question, position: int) -> list[str]:
-    """Name weaknesses better than the one named: for a situation, or for any."""
-    return [*_for_situation(question, position), *rather(question.index, position)]
-
-
-def rather(index: KnowledgeIndex, position: int) -> list[str]:
-    """Say what a CVE is mapped to rather than to a weakness that MITRE advises against."""
-    entry = load_catalogue().get(index.entries[position].entry_id)
-    told = _rather(index, entry) if entry is not None and entry.kind == "weakness" else []
-    if entry is None or not told or entry.usage not in ("Discouraged", "Prohibited"):
-        return told
-    return [f"Mapping a CVE to {index.label(position)} is {entry.usage.lower()}.", *told]
-
-
-def is_narrower(index: KnowledgeIndex, position: int, other: int) -> bool:
-    """Tell whether a weakness is below another, or allowed for mapping where that is not."""
-    one, two = (index.entries[p].entry_id for p in (position, other))
-    if one in _graph().descendants(two):
-        return True
-    usages = [entry.usage if (entry := load_catalogue().get(e)) else None for e in (one, two)]
-    return usages[0] == _ALLOWED and usages[1] in ("Discouraged", "Prohibited")
-
-
-def _for_situation(question: Question, position: int) -> list[str]:
-    """Name the weakness that fits a described situation better than the one named."""
-    index = question.index
-    if len(question.rest) < _TELLING:
-        return []
-    own = {f.position: f.score for f in _below(question, position)}
-    fits = situation.fitting(index, question.description, ["weakness"], limit=_CLOSEST)
-    ranked = {f.position: f.score for f in fits if f.position != position}
-    for below, score in own.items():
-        ranked[below] = max(ranked.get(below, 0.0), score * 1.5)
-    best = sorted(ranked, key=lambda p: -ranked[p])[:3]
-    if not best or ranked[best[0]] < _LIKELY:
-        return []
-    more = facts.listed([index.label(p) for p in best[1:]])
-    return [
-        f"{index.label(best[0])} fits better than {index.label(position)}.",
-        index.definition(best[0]),
-        f"Next come {more}." if more else "",
-    ]
-
-
-def _below(question: Question, position: int) -> list[situation.Fit]:
-    index = question.index
-    numbers = (
-        index.position(cwe) for cwe in _graph().descendants(index.entries[position].entry_id)
-    )
-    among = {number for number in numbers if number is not None}
-    return situation.fitting(index, question.description, ["weakness"], among=among)
-
-
-@cache
-def _graph() -> CweGraph:
-    return CweGraph(load_catalogue())
-
-
 def _status(question: Question, position: int) -> list[str]:
     """Say whether an entry is in force, retired, or has replaced the id by which it is named."""
     index, entry = question.index, question.index.entries[position]
@@ -472,7 +299,7 @@ def _status(question: Question, position: int) -> list[str]:
 _OWN: dict[str, Callable[[Question, int], list[str]]] = {
     "mitigation": _fixes,
     "alias": _aliases,
-    "usage": _usage,
-    "specific": _specific,
+    "usage": mapping_advice.usage,
+    "specific": mapping_advice.specific,
     "status": _status,
 }

@@ -22,7 +22,8 @@ from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.lexicon import question_lexicon
 from cybersecqwen.embedded.phrases import Phrases
 from cybersecqwen.embedded.question import Question
-from cybersecqwen.embedded.statements import paths, restricted, sorts
+from cybersecqwen.embedded.software_sort import sorts
+from cybersecqwen.embedded.statements import paths, restricted
 
 # How the relations read by which an entry has a value.
 _SAYS = {"platform": "runs on", "tactic": "serves", "language": "occurs in"}
