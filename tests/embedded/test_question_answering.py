@@ -260,3 +260,43 @@ def test_what_is_asked_is_not_mistaken_for_its_neighbour(
     index: KnowledgeIndex, question: str, says: str
 ) -> None:
     assert says in answer_question(index, question).answer
+
+
+@pytest.mark.parametrize(
+    ("question", "says", "never"),
+    [
+        ("Iranian groups apart from OilRig, MuddyWater and APT35?", "G0064 APT33", "G0049"),
+        ("which crews except FIN6 and FIN7 used AdFind?", "is used by G", "G0046"),
+        ("which sub-techniques of T1505 are not for Windows?", "T1505.006 vSphere", "T1505.001"),
+        ("are Kimsuky and Andariel two groups or one?", "are two entries.", "Yes"),
+        ("does ATT&CK have FIN6 and FIN8 as distinct groups?", "Yes: G0037 FIN6", "in common"),
+        ("groups which use AdFind and also Rclone", "groups in common: G", "is used by"),
+        ("our vendor claims that turla never used mimikatz, is that true?",
+         "G0010 Turla uses S0002 Mimikatz", "No"),
+        ("does apt32 use powershell?", "Yes: G0050 APT32 uses T1059.001", "Vietnamese"),
+        ("which crews use RustDesk?", "RustDesk is no entry of its own here", "S0"),
+        ("techniques for Containers and no other platform", "on Containers only: T", "T1059.004"),
+        ("techniques that run solely on ESXi", "on ESXi only: T1059.012", "T1486"),
+        ("what's the name of the group behind the SolarWinds Compromise?", "APT29", "also known"),
+        ("user ran a macro of a document that was mailed to him, initial access technique?",
+         "T1566.001", "T1189"),
+        ("is it Emotet that drops TrickBot or vice versa?", "S0367 Emotet", "fits better"),
+        ("Lazarus Group uses AppleJeus?", "G0032 Lazarus Group uses S0584 AppleJeus", "active"),
+        ("Welche chinesischen Gruppen gibt es?", "groups linked to China: G", "not covered"),
+        ("groupes russes qui utilisent Mimikatz", "Of the groups linked to Russia", "G0003"),
+        ("gruppi della Corea del Nord", "groups linked to North Korea: G0032", "South"),
+        ("how do crooks get around EDR?", "T1562.001", "M1040"),
+        ("DS-Replication-Get-Changes was requested from a workstation", "T1003.006", "T1207"),
+        ("iptables -F was run on our web server, which technique?", "T1562.004", "T1595"),
+        ("which ransomware can encrypt ESXi hosts?", "on ESXi: S", "T1486 Data"),
+        ("North Korean groups with ransomware on Linux", "linked to North Korea", "on Linux: S"),
+        ("which logs show a new systemd timer on Linux?", "On Linux, T1053.006", "macos"),
+        ("is Kimsuky hunting journalists?", "nothing here records whom", "DET"),
+    ],
+)  # fmt: skip
+def test_what_restricts_or_turns_a_question_is_heeded(
+    index: KnowledgeIndex, question: str, says: str, never: str
+) -> None:
+    answer = answer_question(index, question).answer
+    assert says in answer
+    assert never not in answer

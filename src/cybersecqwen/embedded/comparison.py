@@ -28,7 +28,9 @@ def compare(question: Question) -> list[str]:
     ways: tuple[Callable[[Question], list[str]], ...] = (whether, _better, _which_of, _each_of)
     if len(question.subjects) == _TWO:
         ways += _OF_TWO
-    if refusal.unrecorded(question.cut) and question.request.asked != "specific":
+    denied = question.negated and question.request.yes_no  # "does it not …?" asks of the record
+    specific = question.request.asked == "specific"
+    if refusal.unrecorded(question.cut) and not (denied or specific):
         ways = (_without,)
     said = next(filter(None, (way(question) for way in ways)), [])
     if not question.negated or not said:
@@ -99,12 +101,26 @@ def _same(question: Question) -> list[str]:
     """Say that two entries are not the same one."""
     request, own = question.request, {question.index.entries[p].kind for p in _pair(question)}
     is_identity = request.asked in _IDENTITY or request.kinds & own  # and not "the same tools"
-    is_same = "same" in question.words and is_identity
-    if not request.yes_no or not (is_same or request.asked == "alias"):
+    one, two = (bool(way.search(question.text)) for way in (_ONE, _SEPARATE))
+    if not request.yes_no or not (((one or two) and is_identity) or request.asked == "alias"):
         return []
     names = facts.listed([question.index.label(p) for p in _pair(question)])
     related = [f"{text}." for text in facts.stated_between(question.index, *_pair(question))]
-    return [f"No: {names} are two entries.", *related]
+    verdict = "" if one and two else "Yes: " if two else "No: "
+    return [f"{verdict}{names} are two entries.", *related]
+
+
+_KIND = (
+    r"(?:groups?|actors?|entr(?:y|ies)|things?|families|malwares?|tools?|campaigns?|techniques?)"
+)
+_ONE = re.compile(
+    r"\b(?:same|identical|or (?:as )?one"
+    rf"|(?:one|a single) (?:{_KIND}|and the|or two|or several))\b",
+    re.I,
+)
+_SEPARATE = re.compile(
+    rf"\b(?:separate|distinct|(?:two|different) {_KIND}|or (?:as )?two|or several)\b", re.I
+)
 
 
 _IDENTITY = ("definition", "alias", "difference")
@@ -138,6 +154,8 @@ def _chosen(question: Question) -> list[str]:
     kinds = {index.entries[p].kind for p in pair}
     if not question.request.either or len(kinds) > 1 or len(question.rest) < _TELLING:
         return []
+    if kinds & PROPER:
+        return []  # a group or its malware fits no situation
     fits = situation.fitting(index, question.description, kinds, among=set(pair))
     if not fits:
         return []
@@ -193,7 +211,8 @@ def _differing(question: Question) -> list[str]:
 def _common(question: Question) -> list[str]:
     """Name what two entries both have: techniques, software, groups."""
     index, request, pair = question.index, question.request, _pair(question)
-    joined = request.both or "same" in question.words
+    also = "also" in question.words and request.asked in _SHARED and not request.yes_no
+    joined = request.both or also or "same" in question.words
     joined = joined or ("and" in question.words and request.asked in _SHARED)
     if not joined or "tactic" in {index.entries[p].kind for p in pair}:
         return []
@@ -254,10 +273,11 @@ def _reached(index: KnowledgeIndex, asked: str, position: int) -> list[int]:
 def _related(question: Question) -> list[str]:
     """Say whether one of two entries relates to the other, in the direction in which it does."""
     index, request = question.index, question.request
-    kinds = [index.entries[p].kind for p in _pair(question)]
     if request.asked == "difference":
         return []
-    uses = kinds[0] in PROPER and kinds[1] in ("technique", "malware", "tool")
+    each = ({index.entries[p].kind for p in s.positions} for s in question.subjects[:_TWO])
+    users, used = each
+    uses = users & PROPER and used & {"technique", "malware", "tool"}
     open_question = uses and request.asked in ("definition", "technique")
     if not request.yes_no and not open_question:
         return []
@@ -268,11 +288,24 @@ def _related(question: Question) -> list[str]:
             agreed = f"{_agreed(question, one, other)}: " if request.yes_no else ""
             return [f"{agreed}{'; '.join(stated)}."]
     one, other = _pair(question)
+    if {index.entries[p].kind for p in (one, other)} <= {"malware", "tool"}:
+        return _of_software(index, one, other)
     indirect = _through(index, one, other)
     if request.yes_no:
         wished = f"{index.label(one)} {_verb(question)} {index.label(other)}"
         return indirect or [f"No: there is no record that {wished}."]
     return [text[0].upper() + text[1:] for text in (i.removeprefix("Yes: ") for i in indirect)]
+
+
+def _of_software(index: KnowledgeIndex, one: int, other: int) -> list[str]:
+    """Say what is told of two pieces of software, which ATT&CK relates to each other nowhere."""
+    told = [
+        f"{index.label(p)}: {definition}"
+        for p, q in ((one, other), (other, one))
+        if index.entries[q].name.lower() in (definition := index.definition(p)).lower()
+    ]
+    names = facts.listed([index.label(p) for p in (one, other)])
+    return [*told, f"ATT&CK records no relation between {names}."]
 
 
 def _agreed(question: Question, one: int, other: int) -> str:

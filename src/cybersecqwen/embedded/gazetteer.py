@@ -16,6 +16,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, cached_property, lru_cache
+from itertools import chain
 
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.lexicon import read_lexicon, word_set
@@ -90,8 +91,11 @@ def gazetteer(index: KnowledgeIndex) -> Gazetteer:
 @cache
 def _aliases() -> dict[str, list[str]]:
     parts = read_lexicon("aliases.toml")
-    kept = (parts[part] for part in ("attack", "cwe", "capec"))
-    return {entry_id: names for part in kept for entry_id, names in part.items()}
+    kept = (parts[part] for part in ("attack", "products", "cwe", "capec"))
+    names: dict[str, list[str]] = defaultdict(list)
+    for entry_id, own in chain.from_iterable(part.items() for part in kept):
+        names[entry_id] += own
+    return dict(names)
 
 
 def _variants(entry: Entry) -> Iterator[str]:

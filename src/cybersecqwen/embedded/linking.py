@@ -39,6 +39,21 @@ _LONG = 400  # tokens of a question in which names are looked for
 _RARE = 5.0  # inverse document frequency from which a word is no everyday one of this field
 _FRAMING = word_set("framing")
 _EVERYDAY = word_set("everyday")
+_USING = frozenset(
+    {
+        "use",
+        "using",
+        "used",
+        "abuse",
+        "abusing",
+        "employ",
+        "run",
+        "touch",
+        "touches",
+        "leverage",
+        "deploy",
+    }
+)
 _AGENT = ("er", "ers", "or", "ors")  # endings of names for what does something
 _SIGNS = frozenset({"group", "gang", "actor", "malware", "ransomware", "campaign", "tool", "apt"})
 # Kinds whose names are sentences or common words, which mean nothing in another order.
@@ -86,6 +101,7 @@ def named(index: KnowledgeIndex, text: str, *, everyday: bool = False) -> list[S
     subjects: dict[int, Subject] = {}
     taken: set[int] = set()
     found = [*_written(index, cut, "" if everyday else text), *_unordered(index, cut)]
+    found = [subject for subject in found if not _is_asked_for(cut, subject)]
     for subject in sorted(found, key=lambda s: _precedence(s, cut)):
         places = range(subject.start, subject.end)
         if taken.isdisjoint(places):
@@ -93,6 +109,13 @@ def named(index: KnowledgeIndex, text: str, *, everyday: bool = False) -> list[S
             fuzzy = not changed.isdisjoint(places)
             subjects[subject.start] = subject._replace(way="fuzzy") if fuzzy else subject
     return [subjects[start] for start in sorted(subjects)]
+
+
+def _is_asked_for(cut: Sequence[Token], subject: Subject) -> bool:
+    """Tell "which ransomware encrypts ESXi", which is no "ransomware encryption"."""
+    behind = subject.start > 0 and cut[subject.start - 1].word == "which"
+    several = subject.end - subject.start > 1 and subject.way in ("alias", "order")
+    return behind and several and cut[subject.start].base in _KINDS | _SIGNS
 
 
 def _precedence(subject: Subject, cut: Sequence[Token]) -> tuple[bool, int, bool, int]:
@@ -220,6 +243,8 @@ def _is_no_everyday_word(
     index: KnowledgeIndex, cut: Sequence[Token], place: int, text: str
 ) -> bool:
     token = cut[place]
+    if not text and place and cut[place - 1].base in _USING:
+        return True
     capital = place > 0 and token.text != token.word
     rare = len(token.word) > _SHORT and index.rarity([token.stem]) >= _RARE
     return (capital or rare) and (not text or is_certain(token.word, text))
@@ -243,6 +268,22 @@ def _is_part_of_another(index: KnowledgeIndex, cut: Sequence[Token], place: int)
     return cut[place].text[0].isupper() and any(
         token.text[0].isupper() and is_unknown(index, token) for token in beside
     )
+
+
+@cache
+def _products() -> frozenset[str]:
+    parts = read_lexicon("aliases.toml")["products"]
+    return frozenset(name.lower() for names in parts.values() for name in names)
+
+
+def stand_ins(index: KnowledgeIndex, subjects: Iterable[Subject]) -> list[str]:
+    """Say of products that are no entries which entry is meant in their place."""
+    return [
+        f"{subject.said} is no entry of its own here; it counts among"
+        f" {index.label(subject.positions[0])}."
+        for subject in subjects
+        if subject.way == "alias" and subject.said.lower() in _products()
+    ]
 
 
 @cache

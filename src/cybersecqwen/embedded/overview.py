@@ -167,7 +167,10 @@ def _of_value(question: Question) -> Overview | None:
     request, wanted = question.request, {question.request.asked, *question.request.others}
     if question.cut[0].word in question_words("how") and not request.count:
         return None
-    for name, way in question_lexicon()["values"].items():
+    ways = question_lexicon()["values"].items()
+    if request.countries and request.platforms:  # the platform restricts what their groups use
+        ways = [(name, way) for name, way in ways if name != "platforms"]
+    for name, way in ways:
         asked = next((asked for asked in way["asked"] if asked in wanted), "")
         if "by" in way and request.asked in ("software", "technique"):
             asked = request.asked
@@ -236,20 +239,26 @@ def _that_use(question: Question, groups: Sequence[int]) -> tuple[list[int], str
     if not named:
         return list(groups), ""
     enough, joined = (any, " or ") if question.request.either else (all, " and ")
-    used = {group: _sorts_used(question.index, group) for group in groups}
+    used = {group: _sorts_used(question, group) for group in groups}
     kept = [group for group in groups if enough(sort in used[group] for sort in named)]
     use = "uses" if len(kept) == 1 else "use"
-    return kept, f" that {use} {joined.join(map(plural_of_sort, named))}"
+    platforms = facts.listed(question.request.platforms)
+    on = f" on {platforms}" if platforms else ""
+    return kept, f" that {use} {joined.join(map(plural_of_sort, named))}{on}"
 
 
 _UNTOLD = frozenset({"trojan", "spyware", "botnet", "bootkit", "keylogger"})
 
 
-def _sorts_used(index: KnowledgeIndex, group: int) -> set[str]:
+def _sorts_used(question: Question, group: int) -> set[str]:
     """Return of which sorts the software is that a group uses, by itself or in its campaigns."""
-    ways = (">uses:malware,tool", "<attributed to:campaign >uses:malware,tool")
+    index, ways = (
+        question.index,
+        (">uses:malware,tool", "<attributed to:campaign >uses:malware,tool"),
+    )
     used = {software for way in ways for software in facts.follow(index, group, way)}
-    return set().union(*(sorts(index, software) for software in used))
+    kept, _ = restricted(question, group, sorted(used))
+    return set().union(*(sorts(index, software) for software in kept))
 
 
 def _count(question: Question) -> Overview | None:

@@ -21,7 +21,13 @@ from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.lexicon import question_lexicon
 from cybersecqwen.embedded.linking import Subject
 from cybersecqwen.embedded.phrases import Token, tokens
-from cybersecqwen.embedded.request import Request, asked_kinds, question_words, read_request
+from cybersecqwen.embedded.request import (
+    ACTING,
+    Request,
+    asked_kinds,
+    question_words,
+    read_request,
+)
 
 _FEW = 2  # words that say what a question is about, below which a general one may
 # What only an actor, software or a campaign is asked for.
@@ -46,6 +52,12 @@ _CLAUSE = re.compile(r"[,;:?!](?=\s)|\.(?=\s)")
 # "according to CWE" asks for no weakness
 _ACCORDING = re.compile(
     r",?\s*\b(?:according to|as per) (?:mitre(?:'s)? )?(?:att&ck|cwe|capec|mitre)\b", re.I
+)
+# Other ways to say that there is only one.
+_ONLY = re.compile(
+    r"\s+(?:(?:and|but) (?:(?:to|on|for) )?"
+    r"(?:nothing else|nowhere else|no others?(?: platforms?| os)?)|exclusively|solely|alone)\b",
+    re.I,
 )
 _NO = re.compile(r"\bno (?:longer|more|record|evidence)\b", re.I)
 _ALIKE = ("weakness", "attack pattern")  # which often have one name
@@ -107,6 +119,16 @@ class Question:
         return self.first in question_words("why")
 
     @property
+    def leaves_out(self) -> bool:
+        """Tell whether what has the platform named is not asked for: "do not run on Windows"."""
+        return self.negated and not self.request.yes_no and len(self.request.platforms) == 1
+
+    @property
+    def is_of_attackers(self) -> bool:
+        """Tell whether the question speaks of attackers in general."""
+        return not ACTING.isdisjoint(token.base for token in self.cut)
+
+    @property
     def description(self) -> str:
         """Return the text without the words by which it asks."""
         asking = self.request.asking
@@ -114,7 +136,8 @@ class Question:
 
     def signs(self, of: str) -> int:
         """Count the words that are a sign of something, such as of "code"."""
-        return len(self.words & set(question_lexicon()["signs"][of]))
+        said = {word for token in self.cut for word in (token.word, token.base)}
+        return len(said & set(question_lexicon()["signs"][of]))
 
 
 @cache
@@ -136,7 +159,7 @@ def understand(index: KnowledgeIndex, text: str, *, before: Sequence[int] = ()) 
 
     Where it names none and points back, its subjects are the entries in `before`.
     """
-    text = _ACCORDING.sub("", without_courtesy(text))
+    text = _ONLY.sub(" only", _ACCORDING.sub("", without_courtesy(text)))
     cut, _ = correct_spelling(index, tokens(text)[:_LONGEST])
     names = [name for name in _named(index, text, cut) if not _is_a_platform(index, cut, name)]
     taken = {
@@ -148,7 +171,7 @@ def understand(index: KnowledgeIndex, text: str, *, before: Sequence[int] = ()) 
     subjects = linking.distinct(names)
     if not request.yes_no and request.asked not in ("parent", "child", "difference"):
         subjects = _most_specific(index, subjects)
-    excluded = [one for one in subjects if _is_excluded(index, cut, one, request)]
+    excluded = _excluded(index, cut, subjects, request)
     subjects = [one for one in subjects if one not in excluded]
     rest = linking.content_terms(cut, {*taken, *request.used})
     if before and _points_back(cut, rest) and _are_tactics(index, subjects):
@@ -157,7 +180,8 @@ def understand(index: KnowledgeIndex, text: str, *, before: Sequence[int] = ()) 
         subjects = sorted([*_meant_by(cut, before), *subjects], key=lambda one: one.start)
     general = not subjects and len(rest) < _FEW and not request.count
     # Not for "which ransomware do Russian groups use", nor for a name that nothing has.
-    general = general and not request.countries and not _has_a_name(cut, rest)
+    restricted = request.countries or request.platforms
+    general = general and not restricted and not _has_a_name(cut, rest)
     # Nor for "which ransomware is used by the most groups".
     general = general and _RANKING.isdisjoint(token.word for token in cut)
     if general and (other := linking.meant_otherwise(index, cut)):
@@ -253,14 +277,29 @@ def _has_a_name(cut: Sequence[Token], rest: Collection[str]) -> bool:
     )
 
 
-def _is_excluded(
-    index: KnowledgeIndex, cut: Sequence[Token], subject: Subject, request: Request
-) -> bool:
-    """Tell whether others of its kind are asked for: "which groups besides APT29"."""
-    before = [token.word for token in cut[max(0, subject.start - 2) : subject.start]]
-    out = before[-1:] in (["besides"], ["except"], ["excluding"], ["beside"])
-    out = out or before in (["other", "than"], ["apart", "from"], ["aside", "from"])
-    return out and index.entries[subject.positions[0]].kind in request.kinds
+def _excluded(
+    index: KnowledgeIndex, cut: Sequence[Token], subjects: Sequence[Subject], request: Request
+) -> list[Subject]:
+    """Return the subjects beside which others of their kind are asked for.
+
+    These are such as "which groups besides APT29", and all of "except APT28, APT29 and Turla".
+    """
+    excluded: list[Subject] = []
+    for subject in subjects:
+        if index.entries[subject.positions[0]].kind not in request.kinds:
+            continue
+        before = [token.word for token in cut[: subject.start]]
+        listed = bool(excluded) and {*before[excluded[-1].end :]} <= _JOINING
+        if listed or before[-1:] in _BESIDES or before[-2:] in _BESIDES:
+            excluded.append(subject)
+    return excluded
+
+
+_JOINING = frozenset({"and", "or", "nor", "the", "group"})
+_BESIDES = (
+    *(["besides"], ["beside"], ["except"], ["excluding"], ["excepting"], ["minus"], ["without"]),
+    *(["other", "than"], ["apart", "from"], ["aside", "from"], ["except", "for"], ["but", "not"]),
+)
 
 
 def _most_specific(index: KnowledgeIndex, subjects: list[Subject]) -> list[Subject]:
@@ -330,10 +369,14 @@ def without_courtesy(text: str) -> str:
     'compare APT28 with APT29?'
     >>> without_courtesy("I was wondering if Turla uses Carbon")
     'whether Turla uses Carbon'
+    >>> without_courtesy("Our vendor claims that FIN7 never used REvil. Is that true?")
+    'whether FIN7 never used REvil'
     >>> without_courtesy("Can you escape from a container?")
     'Can you escape from a container?'
     """
     patterns, rest, indirect = _patterns(), text, False
+    if asked := _CLAIM.fullmatch(text):
+        return f"whether {asked['claim']}"
     while match := patterns.opinion.match(rest) or patterns.opening.match(rest):
         indirect = match.re is patterns.opinion
         rest = rest[match.end() :]
@@ -343,6 +386,18 @@ def without_courtesy(text: str) -> str:
     if not rest.strip(" ?!."):
         return text
     return f"whether {rest}" if indirect else rest
+
+
+# What somebody says, and whether it is true.
+_CLAIM = re.compile(
+    r"(?:(?:(?:my|our|an?|the|some|one)\b[\w\s]{0,30}?|someone|somebody|people|i|he|she|they)\s+"
+    r"(?:claim|claims|claimed|says?|said|insists?|insisted|thinks?|thought|believes?|believed|swears?"
+    r"|argues?|assumes?|assumed|heard|read|told (?:me|us))\s+(?:that\s+)?)?"
+    r"(?P<claim>.+?)[.,;:!?-]*\s+"
+    r"(?:(?:is|was|are) (?:he|she|that|this|it|they) (?:right|true|correct|wrong|so|the case)"
+    r"|true|true or false|is that so)\W*",
+    re.I | re.S,
+)
 
 
 class _Patterns(NamedTuple):

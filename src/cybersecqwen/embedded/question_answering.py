@@ -29,6 +29,7 @@ from cybersecqwen.embedded.linking import Subject
 from cybersecqwen.embedded.overview import overview
 from cybersecqwen.embedded.question import Question, understand
 from cybersecqwen.embedded.ranking import ranking
+from cybersecqwen.embedded.request import question_words
 from cybersecqwen.embedded.terms import terms
 from cybersecqwen.records import Answer
 
@@ -142,7 +143,9 @@ def _is_told_beside_a_tactic(question: Question) -> bool:
     kinds = {question.index.entries[s.positions[0]].kind for s in question.subjects}
     told = [term for term in question.rest if question.index.postings([term])[0] is not None]
     asked = question.request.kinds & {*PROPER, "mitigation", "detection strategy"}
-    return bool(told) and kinds == {"tactic"} and bool(asked)
+    # "… resource development technique?" behind what happened asks for one of the tactic's.
+    happened = "technique" in question.request.kinds and len(question.rest) >= _TELLING
+    return bool(told) and kinds == {"tactic"} and (bool(asked) or happened)
 
 
 def _joined(question: Question) -> Reply | None:
@@ -244,7 +247,11 @@ def _is_aside(question: Question, subject: Subject) -> bool:
     """Tell whether a question says much more than a name that it mentions by the way."""
     index, asked = question.index, question.request.asked
     if index.entries[subject.positions[0]].kind == "mitigation" and subject.way == "alias":
-        return not question.request.certain and len(question.rest) >= _TELLING
+        against = question.first in question_words("how") and question.is_of_attackers
+        of_techniques = asked == "technique" and "mitigation" not in question.request.others
+        unasked = of_techniques or not question.request.certain
+        telling = unasked and len(question.rest) >= _TELLING
+        return against or telling
     if subject.way == "id" or not subject.end or asked not in _DESCRIBING_ASKS:
         return False
     kinds = {index.entries[position].kind for position in subject.positions}
@@ -335,6 +342,7 @@ def _of_situation(question: Question) -> Reply | None:
     described = replace(question, subjects=(Subject("", (best.position,), "situation"),))
     asked = question.request.asked
     asked = "weakness" if asked == "usage" else asked  # "which CWE would you assign"
+    asked = "definition" if asked == "alias" else asked  # "… name of the technique?"
     parts = question.parts or (asked,)
     sentences = [text for part in parts for text in statements.said(described, part, best.position)]
     if not sentences:
@@ -367,6 +375,7 @@ def _language(question: Question) -> str:
 def _reply(
     question: Question, sentences: Sequence[str], positions: Sequence[int], basis: Basis
 ) -> Reply:
+    sentences = [*linking.stand_ins(question.index, question.subjects), *sentences]
     text = " ".join(sentence for sentence in sentences if sentence)
     evidence = evidence_for(question, positions)
     basis = basis._replace(unread=len(question.rest))

@@ -27,9 +27,12 @@ _BOOST = 1.0
 _DEFENDING = frozenset({"block", "stop", "secure", "contain"})  # as an order
 _MIDWAY = frozenset({"when", "whose"})
 _BEGINNING = frozenset({"and", "since", "or", "exactly", "in", "by", "with"})
-_ACTING = frozenset({"adversary", "attacker", "actor", "intruder", "hacker"})
+ACTING = frozenset({"adversary", "attacker", "actor", "intruder", "hacker", "crook", "criminal"})
 _RELATING = frozenset({"that", "who", "which", "with", "using", "known", "from", "of", "behind"})
 _AGAINST = frozenset({"in", "against", "attack", "attacked", "hit", "hack", "hacked"})
+_ARTICLES = frozenset({"the", "a", "that", "this"})
+_NOUNS = frozenset({"technique", "group", "software", "campaign", "weakness", "attack pattern"})
+_MACHINES = ("host", "server", "machine", "system", "device", "box", "endpoint", "workstation")
 _LONG_WORD = 6  # letters of a word that may stand for one that is misspelled
 
 
@@ -72,8 +75,12 @@ class _Words(NamedTuple):
 def _words() -> _Words:
     lexicon = question_lexicon()
     asked = {name: [*kind["words"], *kind["foreign"]] for name, kind in lexicon["asked"].items()}
-    restricting = (Phrases(lexicon[name]) for name in ("tactics", "platforms", "countries"))
-    return _Words(Phrases(asked), *restricting)
+    platforms = {
+        name: [*words, *(f"{word} {machine}" for word in words for machine in _MACHINES)]
+        for name, words in lexicon["platforms"].items()
+    }
+    restricting = (lexicon["tactics"], platforms, lexicon["countries"])
+    return _Words(Phrases(asked), *map(Phrases, restricting))
 
 
 def asked_kinds(cut: Sequence[Token], taken: Collection[int] = ()) -> list[Match]:
@@ -185,13 +192,15 @@ def _weights(
         before_it = cut[cue.start - 1].word if cue.start else "and"
         if cut[cue.start].word in _MIDWAY and before_it not in _BEGINNING:
             continue  # "crashes when parsing": no question
-        acts = cut[0].base in _ACTING and cut[1:2] and cut[1].word not in _RELATING
+        acts = cut[0].base in ACTING and cut[1:2] and cut[1].word not in _RELATING
         if cue.value == "group" and cue.start == 0 and acts:
             continue  # "adversary reads cookies" tells what was done
         if cut[cue.start].word == "ransomware" and _group_at(cue.end, cues, cut):
             continue  # "ransomware groups" are groups
         if cue.value == "weakness" and cue.end == len(cut):
             weight += _BOOST  # "… cwe?"
+        if cue.value == "alias" and _kind_at(cue.end, cues, cut):
+            continue  # "the name of the group that …" asks which group it is
         weights[cue.value] = max(weight, weights.get(cue.value, 0.0))
         reached = cue.end
     if cut and cut[0].word in _DEFENDING:
@@ -201,6 +210,12 @@ def _weights(
     if {"technique", "attack pattern"} & weights.keys():
         weights.pop("usage", None)  # a weakness is mapped to these too
     return weights
+
+
+def _kind_at(place: int, cues: Sequence[Match], cut: Sequence[Token]) -> bool:
+    """Tell whether a noun for a kind of entries stands at a place, at most behind an article."""
+    start = place + (place < len(cut) and cut[place].word in _ARTICLES)
+    return any(cue.start == start and cue.value in _NOUNS for cue in cues)
 
 
 def _group_at(place: int, cues: Sequence[Match], cut: Sequence[Token]) -> bool:
@@ -219,13 +234,15 @@ def _is_of_groups(country: Match, cut: Sequence[Token], cues: Sequence[Match]) -
     """Tell whether a country is that of groups: "Iranian groups", "groups linked to Iran"."""
     behind = range(country.end, country.end + _NEAR)
     before = cut[country.start - 1].word if country.start else ""
-    named = any(cue.value == "group" and cue.start in behind for cue in cues)
+    groups = [cue for cue in cues if cue.value == "group"]
+    # "Iranian groups", "groupes iraniens"
+    named = any(cue.start in behind or cue.end == country.start for cue in groups)
     attacked = any(cue.value == "target" for cue in cues) or before in _AGAINST
-    last = country.end == len(cut) and any(cue.value == "group" for cue in cues)
+    last = country.end == len(cut) and groups
     return (
         named
         or before in ("from", "of", "to")
-        or (last and not attacked)
+        or bool(last and not attacked)
         or (_is_yes_no(cut) and not attacked)
     )
 

@@ -164,10 +164,22 @@ def _reached(question: Question, asked: str, position: int, path: str) -> tuple[
         kept, lead = restricted(question, position, targets)
         return kept
 
+    if asked == "detection" and ">analytic >" in path and (platforms := question.request.platforms):
+        return facts.follow(
+            index, position, path, keep=lambda targets: _analytics_on(index, targets, platforms)
+        ), f"on {facts.listed(platforms)}"
     by_techniques = (">uses:technique >", ">uses:technique <", "<tactic <")
     if asked == "tactic" or not any(way in path for way in by_techniques):
         return facts.follow(index, position, path), ""
     return facts.follow(index, position, path, keep=keep), lead
+
+
+def _analytics_on(
+    index: KnowledgeIndex, targets: Sequence[int], platforms: Sequence[str]
+) -> list[int]:
+    """Keep the analytics that are for one of some platforms, and whatever is no analytic."""
+    kept = _with(index, targets, "platform", platforms)
+    return [t for t in targets if index.entries[t].kind != "analytic" or t in kept]
 
 
 def _last_word(path: str) -> str:
@@ -197,8 +209,10 @@ def restricted(question: Question, position: int, targets: Sequence[int]) -> tup
         kept = [t for t in kept if tactics & _names(index, facts.follow(index, t, served))]
         about.append(f"for {facts.listed(sorted(tactics))}")
     if platforms := [platform for platform in request.platforms if platform != own]:
-        kept = _with(index, kept, "platform", platforms)
-        about.append(f"on {facts.listed(platforms)}")
+        there = _with(index, kept, "platform", platforms)
+        out = question.leaves_out
+        kept = [t for t in kept if t not in there] if out else there
+        about.append(f"{'leaving out what works ' if out else ''}on {facts.listed(platforms)}")
         kept.sort(key=lambda t: len(index.related(t, "platform")))  # those of no other first
     near = _fitting(question, kept) if "technique" in kinds else []
     return [*near, *(t for t in kept if t not in near)], " ".join(about)
