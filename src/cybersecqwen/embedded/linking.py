@@ -243,7 +243,7 @@ def _is_no_everyday_word(
     index: KnowledgeIndex, cut: Sequence[Token], place: int, text: str
 ) -> bool:
     token = cut[place]
-    if not text and place and cut[place - 1].base in _USING:
+    if not text and place and {cut[place - 1].word, cut[place - 1].base} & _USING:
         return True
     capital = place > 0 and token.text != token.word
     rare = len(token.word) > _SHORT and index.rarity([token.stem]) >= _RARE
