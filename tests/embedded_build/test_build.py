@@ -259,28 +259,6 @@ def test_no_text_is_on_both_sides_of_a_split() -> None:
     assert held_out.isdisjoint(normalised(e.text) for e in training)
 
 
-def test_phrases_of_analysts_cves_that_are_compared_with_are_learned_for_what_ships_alone(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    examples = [e._replace(mapping=((e.first, 3.0),)) for e in labelled(records(600))]
-    phrases = [
-        e._replace(text=f"phrase {e.group}", labels=((), (), ()), mapping=((e.first, 1.5),))
-        for e in examples
-        if e.group >= 80
-    ]
-    learned: list[list[int]] = []
-
-    def spied(*args: Any, more: Any = (), **options: Any) -> Any:
-        learned.append([text.group for text in more])
-        return train(*args, more=more, **options)
-
-    monkeypatch.setattr("cybersecqwen.embedded_build.build.train", spied)
-    fit(examples, SMALL, more=phrases)
-    earlier, ships = learned
-    assert ships == [phrase.group for phrase in phrases]
-    assert earlier == [group for group in ships if group % 2 == 0]
-
-
 def test_what_ships_answers_as_what_was_trained() -> None:
     examples = list(labelled(records(300)))
     model = train(examples, SMALL, log=lambda _: None)

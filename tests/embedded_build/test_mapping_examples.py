@@ -9,11 +9,9 @@ import pytest
 from cybersecqwen.embedded_build.classifier_training import Labelled, _targets, labelled
 from cybersecqwen.embedded_build.mapping_examples import (
     ANALYST,
-    PHRASE,
     catalogue_examples,
     mapped,
     may_be_mapped_to,
-    phrase_examples,
     read_mappings,
 )
 from cybersecqwen.errors import InputError
@@ -69,14 +67,6 @@ def test_a_record_is_mapped_as_analysts_did_or_by_what_may_be_mapped_to(table: P
     assert mapped(example("CVE-2021-6", "CWE-20", "CWE-79"), mappings).mapping == (("CWE-79", 1.0),)
     assert mapped(example("CVE-2021-8", "CWE-20"), mappings).mapping == ()
     assert mapped(example("CVE-2021-8", "CWE-264"), mappings).mapping == ()
-
-
-def test_the_phrase_that_told_analysts_is_a_text_of_its_records_group(table: Path) -> None:
-    told = mapped(example("CVE-2021-4", "CWE-190"), read_mappings(table))
-    other = mapped(example("CVE-2021-8", "CWE-79"), read_mappings(table))
-    [phrase] = phrase_examples([told, other], table)
-    assert (phrase.text, phrase.group, phrase.labels) == ("y", told.group, ((), (), ()))
-    assert dict(phrase.mapping)["CWE-190"] == pytest.approx(PHRASE * 0.7)
 
 
 def test_the_catalogue_tells_of_what_may_be_mapped_to(tmp_path: Path) -> None:

@@ -49,7 +49,6 @@ from cybersecqwen.embedded_build.mapping_examples import (
     catalogue_examples,
     mapped,
     own_examples,
-    phrase_examples,
     read_mappings,
 )
 from cybersecqwen.embedded_build.mapping_layer import adapted, mapped_by_analyst
@@ -98,10 +97,10 @@ def build_classifier(inputs: UpstreamFiles, folder: Path) -> Json:
     items, settings = read_benchmark(benchmark), Contamination()
     index = BenchmarkIndex(items, settings)
     clean = labelled_records(inputs.records, index)
+    more = mapping_texts(inputs, index)
     _log.info("%d labelled records, %d left out", len(clean.kept), len(clean.dropped))
     mappings = read_mappings(inputs.mappings) if inputs.mappings else {}
     examples = [mapped(example, mappings) for example in clean.kept]
-    more = mapping_texts(inputs, index, examples)
     parameters, validation = fit(examples, Hyperparameters(), more=more.kept)
     read = {"CWE catalogue": inputs.cwe, "analysts' mappings": inputs.mappings}
     facts = {
@@ -126,15 +125,9 @@ def build_classifier(inputs: UpstreamFiles, folder: Path) -> Json:
     return save(folder, ARTIFACT, parameters.to_bytes(), facts)
 
 
-def mapping_texts(
-    inputs: UpstreamFiles, benchmark: BenchmarkIndex, examples: Sequence[Labelled] = ()
-) -> Decontaminated[Labelled]:
-    """Read the catalogue's own words and the analysts' phrases on examples, where these are given.
-
-    What overlaps with an item is left out.
-    """
+def mapping_texts(inputs: UpstreamFiles, benchmark: BenchmarkIndex) -> Decontaminated[Labelled]:
+    """Read the catalogue's own words where it is given, less what overlaps with an item."""
     texts = list(catalogue_examples(inputs.cwe)) if inputs.cwe else []
-    texts += phrase_examples(examples, inputs.mappings) if inputs.mappings else ()
     texts = [text for text in texts if text.group >= _HELD_OUT]
     return decontaminate(texts, lambda e: Row(e.text, (e.cve_id,), e.mapping[0][0]), benchmark)
 
@@ -204,8 +197,7 @@ def fit(
     curves = None
     if before := earlier_records(training):
         analysts = [example for example in examples if _kept_from_earlier(example)]
-        other = [text for text in more if not _kept_from_earlier(text)]
-        earlier = adapted(train(before, settings, more=other, log=_log.info), before, own=own)
+        earlier = adapted(train(before, settings, more=more, log=_log.info), before, own=own)
         first = [example for example in after if example.date < _LATER] or after
         tested = _parameters(earlier, _curves(earlier, first, analysts))
         for name, date in (("by_date", _DRIFT), ("by_later_date", _LATER)):

@@ -1,20 +1,19 @@
 """What the classifier learns to map by, beside the labels of records: how MITRE would map.
 
-    mappings = read_mappings(path := Path("top25-2023-mappings.tsv"))
+    mappings = read_mappings(Path("top25-2023-mappings.tsv"))
     examples = [mapped(example, mappings) for example in examples]
-    more = [*phrase_examples(examples, path), *catalogue_examples(Path("cwec_latest.xml.zip"))]
+    more = list(catalogue_examples(Path("cwec_latest.xml.zip")))
 
 A record is mapped to what MITRE's analysts chose for it, the root cause before what follows from
 it, or else to those of its labels that may be mapped to. A record whose labels are all discouraged
-teaches no mapping. The phrase that told the analysts is a text of its own, which teaches what to
-look for in a long one. The catalogue's own words, and texts of this project for weaknesses that
-have hardly a record yet, stand for the classes that no record names.
+teaches no mapping. The catalogue's own words, and texts of this project for weaknesses that have
+hardly a record yet, stand for the classes that no record names.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from cybersecqwen.cwe.catalogue import load_catalogue
@@ -26,10 +25,9 @@ from cybersecqwen.files import read_jsonl
 from cybersecqwen.sources.cwe import read_weaknesses
 
 ANALYST = 3.0  # weight of an analyst's mapping, a record's labels together having 1
-PHRASE = 1.5  # weight of the phrase that told an analyst
 CAUSE = 0.7  # of it for the root cause of a chain, the rest for what follows
 CATALOGUE = 1.0  # weight of a text of the catalogue
-_COLUMNS = ("cve_id", "cwe", "chains", "root_cause_phrase")
+_COLUMNS = ("cve_id", "cwe", "chains")
 _SECTIONS = ("description", "alternate term", "observed example")
 _OWN = Path(__file__).with_name("emergent.jsonl")
 
@@ -39,15 +37,11 @@ def read_mappings(path: Path) -> dict[str, Targets]:
 
     Raises InputError where a column is missing.
     """
-    return {row["cve_id"]: _shares(row["cwe"], row["chains"]) for row in _rows(path)}
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
     with path.open(encoding="utf-8", newline="") as file:
         rows = csv.DictReader(file, delimiter="\t")
         if missing := [name for name in _COLUMNS if name not in (rows.fieldnames or ())]:
             raise InputError(f"no column {missing[0]}", where=path, tip="give MITRE's table as TSV")
-        return list(rows)
+        return {row["cve_id"]: _shares(row["cwe"], row["chains"]) for row in rows}
 
 
 def _shares(cause: str, chains: str) -> Targets:
@@ -67,19 +61,6 @@ def mapped(example: Labelled, mappings: Mapping[str, Targets]) -> Labelled:
     allowed = [next(filter(may_be_mapped_to, given), "") for given in example.labels]
     named = [cwe for cwe in allowed if cwe]
     return example._replace(mapping=tuple((cwe, 1 / len(named)) for cwe in named))
-
-
-def phrase_examples(examples: Iterable[Labelled], path: Path) -> Iterator[Labelled]:
-    """Yield the phrases of the analysts' table that told the weakness of mapped examples.
-
-    Each is of its record's group, so that none is learned from where the record is held out.
-    """
-    phrases = {row["cve_id"]: row["root_cause_phrase"] for row in _rows(path)}
-    for example in examples:
-        if phrase := phrases.get(example.cve_id):
-            share = PHRASE / ANALYST
-            mapping = tuple((cwe, share * weight) for cwe, weight in example.mapping)
-            yield example._replace(text=phrase, labels=((), (), ()), mapping=mapping)
 
 
 def may_be_mapped_to(cwe: str) -> bool:
