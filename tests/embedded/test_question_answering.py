@@ -291,6 +291,11 @@ def test_what_is_asked_is_not_mistaken_for_its_neighbour(
         ("which ransomware can encrypt ESXi hosts?", "on ESXi: S", "T1486 Data"),
         ("North Korean groups with ransomware on Linux", "linked to North Korea", "on Linux: S"),
         ("which logs show a new systemd timer on Linux?", "On Linux, T1053.006", "macos"),
+        ("fake job interview by Lazarus Group: which techniques does it use?", "uses T", "not cov"),
+        ("techniques shared by Raccoon and Lumma", "in common", "S1148 Raccoon Stealer uses"),
+        ("CaddyWiper or Emotet, which of them is a wiper?", "S0693 CaddyWiper is counted", "T1"),
+        ("what did NotPetya target?", "S0368 NotPetya: ", "not covered"),
+        ("whom does FIN6 go after", "G0037 FIN6: ", "not covered"),
         ("is Kimsuky hunting journalists?", "nothing here records whom", "DET"),
     ],
 )  # fmt: skip

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from itertools import product
+from itertools import pairwise, product
 
 from cybersecqwen.embedded import facts, refusal, situation
 from cybersecqwen.embedded.gazetteer import PROPER
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.mapping_advice import is_narrower, rather
 from cybersecqwen.embedded.question import Question
+from cybersecqwen.embedded.software_sort import SORTS, plural_of_sort, sorts
 from cybersecqwen.embedded.statements import paths, restricted
 from cybersecqwen.embedded.whether import whether
 
@@ -47,7 +48,13 @@ def _which_of(question: Question) -> list[str]:
     """Name those of several entries that serve a tactic, run on a platform or relate to another."""
     index, cut = question.index, [token.word for token in question.cut]
     entries = [p for p in _first(question) if index.entries[p].kind != "tactic"]
-    if cut[:2] != ["which", "of"] or len(entries) < _TWO:
+    of_them = any(pair == ("which", "of") for pair in pairwise(cut))
+    chosen = of_them or (question.request.either and "which" in cut)
+    if not chosen or len(entries) < _TWO:
+        return []
+    if said := _of_a_sort(question, entries):
+        return said
+    if cut[:2] != ["which", "of"]:
         return []
     wanted = question.tactics | set(question.request.platforms)
     if wanted:
@@ -61,6 +68,20 @@ def _which_of(question: Question) -> list[str]:
         ]
     *each, other = entries
     return _related_each(index, each, other) if len(each) > 1 else []
+
+
+def _of_a_sort(question: Question, entries: Sequence[int]) -> list[str]:
+    """Name those of some malware that are of a sort: "which one was really a wiper?"."""
+    index = question.index
+    wanted = {token.base for token in question.cut} & SORTS
+    if not wanted or any(index.entries[p].kind not in ("malware", "tool") for p in entries):
+        return []
+    kept = [p for p in entries if wanted <= sorts(index, p)]
+    names = facts.listed([index.label(p) for p in kept]) or "none"
+    are = "are" if len(kept) > 1 else "is"
+    sort = facts.listed([plural_of_sort(one) for one in sorted(wanted)])
+    first = f"Of these, {names} {are} counted among {sort}, by our own definitions."
+    return [first, *(f"{index.label(p)}: {index.definition(p)}" for p in kept or entries)]
 
 
 def _each_of(question: Question) -> list[str]:
@@ -288,7 +309,7 @@ def _related(question: Question) -> list[str]:
             agreed = f"{_agreed(question, one, other)}: " if request.yes_no else ""
             return [f"{agreed}{'; '.join(stated)}."]
     one, other = _pair(question)
-    if {index.entries[p].kind for p in (one, other)} <= {"malware", "tool"}:
+    if request.yes_no and {index.entries[p].kind for p in (one, other)} <= {"malware", "tool"}:
         return _of_software(index, one, other)
     indirect = _through(index, one, other)
     if request.yes_no:

@@ -33,7 +33,10 @@ _MOST = 12  # such words of a question; beyond, it is in another language
 _FRAMING = word_set("framing") | {"our", "my", "your", "his", "her", "us"}
 _PART = re.compile(r"\(([^()]+)\)|'([^']+)'")
 _ACRONYM = 3  # letters that a name in brackets has more than
-_KIND_ENDINGS = (" group", " team", " gang", " ransomware", " malware", " compromise")
+_KIND_ENDINGS = (
+    *(" group", " team", " gang", " ransomware", " malware", " compromise"),
+    *(" stealer", " rat", " wiper", " loader", " backdoor", " worm"),
+)
 _VERSIONED = re.compile(r"[A-Za-z]+ [A-Za-z]+ [A-Z]\d")  # "Brute Ratel C4"
 _QUOTING = frozenset({"weakness", "attack pattern", "category"})  # kinds whose names hold others
 

@@ -360,6 +360,8 @@ def _is_off_topic(question: Question) -> bool:
     """Tell whether a question is one of use or purchase, with no id and for no weakness."""
     by_id = any(subject.way == "id" for subject in question.subjects)
     ours = question.request.asked in ("mitigation", "detection", "weakness")
+    named = any(question.index.entries[s.positions[0]].kind in PROPER for s in question.subjects)
+    ours = ours or (named and question.request.asked == "technique")
     return not (by_id or ours) and refusal.is_off_topic(question.cut)
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from cybersecqwen.embedded import facts, mapping_advice, situation
+from cybersecqwen.embedded.gazetteer import PROPER
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.lexicon import question_lexicon
 from cybersecqwen.embedded.question import Question
@@ -267,6 +268,14 @@ def _fixes(question: Question, position: int) -> list[str]:
     return []
 
 
+def _victims(question: Question, position: int) -> list[str]:
+    """Say of malware, a group or a campaign what it is, which tells whom it was against."""
+    index = question.index
+    if index.entries[position].kind not in PROPER:
+        return []
+    return [*facts.summary(index, position)[:1], *_followed(question, "target", position)]
+
+
 def _aliases(question: Question, position: int) -> list[str]:
     index, entry = question.index, question.index.entries[position]
     if "terms" in question.words and set(question.request.others) - {"definition"}:
@@ -312,6 +321,7 @@ def _status(question: Question, position: int) -> list[str]:
 
 _OWN: dict[str, Callable[[Question, int], list[str]]] = {
     "mitigation": _fixes,
+    "target": _victims,
     "alias": _aliases,
     "usage": mapping_advice.usage,
     "specific": mapping_advice.specific,
