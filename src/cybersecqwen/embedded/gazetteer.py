@@ -89,9 +89,11 @@ def gazetteer(index: KnowledgeIndex) -> Gazetteer:
 
 @cache
 def _aliases() -> dict[str, list[str]]:
-    parts = read_lexicon("aliases.toml")
-    kept = (parts[part] for part in ("attack", "cwe", "capec"))
-    return {entry_id: names for part in kept for entry_id, names in part.items()}
+    parts, aliases = read_lexicon("aliases.toml"), defaultdict[str, list[str]](list)
+    for part in ("attack", "cwe", "foreign", "capec"):
+        for entry_id, names in parts[part].items():
+            aliases[entry_id] += names
+    return aliases
 
 
 def _variants(entry: Entry) -> Iterator[str]:

@@ -40,6 +40,8 @@ _OF_NAMES = frozenset(
     }
 )
 _RANKING = frozenset({"most", "fewest", "least", "no", "without"})
+# What CWE lists among the languages: "some other weakness" is about none.
+_NO_LANGUAGE = frozenset({"Other", "Compiled", "Interpreted", "Not Language-Specific"})
 _SHORT = 2  # letters of a programming language that may be another word, such as "Go"
 _LONGEST = 2_000  # tokens of a question that count
 _CLAUSE = re.compile(r"[,;:?!](?=\s)|\.(?=\s)")
@@ -110,6 +112,9 @@ class Question:
     def description(self) -> str:
         """Return the text without the words by which it asks."""
         asking = self.request.asking
+        for name in self.names:
+            if not self.excluded.isdisjoint(name.positions):
+                asking |= {*range(name.start, name.end)}
         return " ".join(t.text for i, t in enumerate(self.cut) if i not in asking)
 
     def signs(self, of: str) -> int:
@@ -121,7 +126,7 @@ class Question:
 def _languages(index: KnowledgeIndex) -> dict[str, re.Pattern[str]]:
     """Compile a pattern for each language; the tokens do not tell C from C++."""
     rows = index.facts[index.facts[:, 1] == index.relations.index("language")]
-    names = sorted({index.label(int(target)) for target in rows[:, 2]})
+    names = sorted({index.label(int(target)) for target in rows[:, 2]} - _NO_LANGUAGE)
     return {
         name: re.compile(
             rf"(?<![\w.]){re.escape(name)}(?![\w+#])",
@@ -148,6 +153,7 @@ def understand(index: KnowledgeIndex, text: str, *, before: Sequence[int] = ()) 
     subjects = linking.distinct(names)
     if not request.yes_no and request.asked not in ("parent", "child", "difference"):
         subjects = _most_specific(index, subjects)
+    subjects = linking.without_views(index, subjects)
     excluded = [one for one in subjects if _is_excluded(index, cut, one, request)]
     subjects = [one for one in subjects if one not in excluded]
     rest = linking.content_terms(cut, {*taken, *request.used})
@@ -174,7 +180,7 @@ def understand(index: KnowledgeIndex, text: str, *, before: Sequence[int] = ()) 
         tuple(subjects),
         request,
         tuple(rest),
-        tuple(names),
+        tuple(linking.without_views(index, names)),
         parts,
         frozenset(position for one in excluded for position in one.positions),
     )
@@ -260,7 +266,10 @@ def _is_excluded(
     before = [token.word for token in cut[max(0, subject.start - 2) : subject.start]]
     out = before[-1:] in (["besides"], ["except"], ["excluding"], ["beside"])
     out = out or before in (["other", "than"], ["apart", "from"], ["aside", "from"])
-    return out and index.entries[subject.positions[0]].kind in request.kinds
+    kind = index.entries[subject.positions[0]].kind
+    return (out and kind in request.kinds) or (
+        kind == "weakness" and linking.is_denied(cut, subject)
+    )
 
 
 def _most_specific(index: KnowledgeIndex, subjects: list[Subject]) -> list[Subject]:
