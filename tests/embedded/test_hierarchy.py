@@ -91,6 +91,7 @@ def test_a_member_of_a_view_is_told(index: KnowledgeIndex, question: str, begins
         ("class vs base vs variant vs pillar", "A pillar is one of the ten"),
         ("what does Discouraged mean on a CWE page?", "Discouraged means in CWE"),
         ("difference between a chain and a composite", "A composite is in CWE a weakness"),
+        ("meaning of Prohibited in the CWE mapping usage", "Prohibited means in CWE"),
         ("explain what a named chain is", "A chain is in CWE"),
     ],
 )

@@ -75,6 +75,12 @@ def test_what_is_known_is_said(index: KnowledgeIndex, question: str, says: str) 
     assert answer.scores == ()
 
 
+def test_prerequisites_that_are_not_at_hand_are_not_said_to_be_none(index: KnowledgeIndex) -> None:
+    answer = answer_question(index, "what must be in place before CAPEC-98 works?")
+    assert not answer.covered
+    assert "are only on its page, https://capec.mitre.org/data/definitions/98.html" in answer.answer
+
+
 @pytest.mark.parametrize(
     "question",
     [

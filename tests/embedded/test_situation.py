@@ -35,6 +35,10 @@ def index() -> KnowledgeIndex:
         ("two transfers at the same time and the balance goes below zero, cwe?", "CWE-362"),
         ("a tiny gzip archive inflates to 80 gb and kills the server", "CWE-409"),
         ("our CI pipeline prints the database password into its log", "CWE-532"),
+        ("malloc in a loop and nobody ever frees it, ram grows until it dies. cwe", "CWE-401"),
+        ("a recorded fob signal sent again later still opens the garage", "CWE-294"),
+        ("the signup form says 'taken' for an email with an account, cwe", "CWE-203"),
+        ("the mail assistant follows commands hidden in an email", "CWE-1427"),
         ("the pdf export fetches any url, even localhost, cwe?", "CWE-918"),
     ],
 )
@@ -54,6 +58,8 @@ def test_what_is_said_not_to_be_it_is_not_the_answer(index: KnowledgeIndex) -> N
     said = answer_question(index, text).answer
     assert "CWE-943" in said
     assert "CWE-89 " not in said
+    text = "this is no XSS, the login form just redirects to any evil url"
+    assert "CWE-601" in answer_question(index, text).answer
     assert "CWE-89 " in answer_question(index, "Is it SQL injection or not?").answer
 
 

@@ -330,7 +330,8 @@ def is_denied(cut: Sequence[Token], subject: Subject) -> bool:
     """Tell whether what is told is said not to be a weakness: "…, and it's not SQL injection"."""
     start = subject.start - (cut[subject.start - 1].word in ("a", "an", "the"))
     before = [token.word for token in cut[max(0, start - _PAIR) : start]]
-    denied = before[-1:] == ["not"] or before in (["isn", "t"], ["aren", "t"], ["wasn", "t"])
+    denied = before[-1:] == ["not"] or before in (["is", "no"], ["s", "no"])
+    denied = denied or before in (["isn", "t"], ["aren", "t"], ["wasn", "t"])
     told = content_terms(cut, range(subject.start, subject.end))
     return denied and len(told) > _PAIR and cut[0].word not in question_words("yes_no")
 

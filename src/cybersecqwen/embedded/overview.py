@@ -108,15 +108,13 @@ def _term(question: Question) -> Overview | None:
 
 def _is_where(cut: Sequence[Token], match: Match) -> bool:
     """Tell whether a term only says where another one is used."""
-    before = [token.word for token in cut[max(0, match.start - 2) : match.start]]
     behind = cut[match.end].word if match.end < len(cut) else ""
-    return (
-        before[-1:] in (["in"], ["of"], ["by"], ["within"], ["for"])
-        or before in (["for", "a"], ["in", "a"], ["of", "a"])
-        or behind in _PLACES
-    )
+    in_it = any(token.word in _IN for token in cut[max(0, match.start - _REACH) : match.start])
+    return in_it or behind in _PLACES
 
 
+_IN = {"in", "of", "by", "within", "for", "on"}
+_REACH = 3  # words between such a word and the term, as in "in the CWE mapping"
 _TERMS = 5  # that are told together
 _PLACES = {"page", "pages", "entry", "entries", "site", "website", "terms", "catalogue", "catalog"}
 _MEANING = {

@@ -111,7 +111,9 @@ def _compared(question: Question) -> Reply | None:
         return Reply(not_covered("the reason is not recorded"), tuple(positions))
     if sentences:
         return _reply(question, sentences, positions, Basis(way))
-    return _only_one(question) if question.request.asked == "difference" else None
+    if question.request.asked != "difference" or situation.is_described(question):
+        return None
+    return _only_one(question)
 
 
 def _only_one(question: Question) -> Reply | None:
@@ -234,8 +236,8 @@ def _nothing_recorded(question: Question) -> Reply | None:
     told = asked == "date" and _SINCE.search(index.definition(first))
     if asked in _ATTRIBUTES and not (told or statements.paths(index, asked, first)):
         lacks = f"no {_ATTRIBUTES[asked]} is recorded for {index.label(first)}"
-        if asked == "requires" and index.passages(first, "prerequisite"):
-            entry = index.entries[first]
+        entry = index.entries[first]
+        if asked == "requires" and entry.kind == "attack pattern":
             lacks = f"the prerequisites of {index.label(first)} are only on its page, {entry.url}"
         return Reply(not_covered(lacks), (first,))
     for subject in question.subjects:

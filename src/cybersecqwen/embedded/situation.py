@@ -231,6 +231,12 @@ def _serving(question: Question, tactics: Collection[str]) -> list[Fit]:
     return fitting(index, text, ["technique"], among=among, limit=_CLOSEST)
 
 
+def is_described(question: Question) -> bool:
+    """Tell whether a question names nothing, but has clear clues to a weakness."""
+    clues = hinted(question.index, in_english(question.text))
+    return not question.subjects and max(clues.values(), default=0.0) > _CLUE
+
+
 def _least(question: Question, best: int) -> float:
     """Return the score from which a situation is linked, by how much a question is of the field.
 

@@ -44,7 +44,7 @@ def whether(question: Question) -> list[str]:
         one, other = question.names
         return [f"Yes: {one.said} and {other.said} are both {index.label(one.positions[0])}."]
     entries = [s.positions[0] for s in question.subjects]
-    of_entries = (_in_view, _found_by, _is_from, _is_a)
+    of_entries = (_in_view, _found_by, _has_effect, _is_from, _is_a)
     said = next(filter(None, (way(question, entries) for way in of_entries)), [])
     if not said and len(entries) == 1:
         said = _is_known(question)
@@ -196,6 +196,14 @@ def _has(question: Question, position: int) -> list[str]:
             return [f"{yes}{label} may occur in any language."]
         return [f"{no}{says} {facts.listed(held)}, not {facts.listed(sorted(wanted - {*held}))}."]
     return []
+
+
+def _has_effect(question: Question, entries: Sequence[int]) -> list[str]:
+    """Say whether the first of several entries has an effect that others only have the name of."""
+    others = question.subjects[1:]  # "can CWE-22 lead to denial of service?"
+    if not others or any(subject.way == "id" for subject in others):
+        return []
+    return _affects(question, entries[0])
 
 
 def _affects(question: Question, position: int) -> list[str]:
