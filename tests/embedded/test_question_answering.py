@@ -6,6 +6,9 @@ import pytest
 
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.question_answering import NOT_COVERED, answer_question
+from cybersecqwen.embedded_build.glossary import Gloss
+from cybersecqwen.embedded_build.indexing import pack
+from cybersecqwen.records import Entry, Fact, Knowledge, Passage
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +76,24 @@ def test_what_is_known_is_said(index: KnowledgeIndex, question: str, says: str) 
     assert answer.evidence
     assert answer.choice is None
     assert answer.scores == ()
+
+
+def test_mitigations_are_told_by_phase_where_these_are_recorded() -> None:
+    entry = Entry("CWE-22", "Path Traversal", "weakness", "https://a/22", ())
+    own = (
+        Fact("CWE-22", "mitigation phase", "Operation: Firewall"),
+        Fact("CWE-22", "mitigation phase", "Implementation: Input Validation"),
+    )
+    passage = Passage("CWE-22", "Path Traversal", "weakness", "description", "A path.", entry.url)
+    source = {"name": "CWE", "version": "1", "sha256": "0"}
+    gloss = {"CWE-22": Gloss("A path is climbed.", "Check it.", "")}
+    packed = pack([Knowledge("CWE", "1", (entry,), (passage,), own)], [passage], [source],
+                  glossary=gloss)  # fmt: skip
+    index = KnowledgeIndex.from_bytes(packed)
+    said = answer_question(index, "which mitigations of CWE-22 apply in operation?").answer
+    assert "In the phase Operation, CWE-22 Path Traversal is mitigated by Firewall." in said
+    said = answer_question(index, "mitigations of CWE-22 in the build phase").answer
+    assert "In the phase Build and Compilation, CWE-22 Path Traversal has no mitigation on" in said
 
 
 def test_prerequisites_that_are_not_at_hand_are_not_said_to_be_none(index: KnowledgeIndex) -> None:

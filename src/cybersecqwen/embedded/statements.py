@@ -13,12 +13,17 @@ Where the relations of an entry lead is in questions.toml, by its kind and by wh
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache
 
-from cybersecqwen.embedded import facts, hierarchy, mapping_advice, retirement, situation
+from cybersecqwen.embedded import (
+    facts,
+    hierarchy,
+    mapping_advice,
+    prevention,
+    retirement,
+    situation,
+)
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.lexicon import question_lexicon
-from cybersecqwen.embedded.phrases import Phrases
 from cybersecqwen.embedded.question import Question
 from cybersecqwen.embedded.software_sort import of_a_kind_of_software
 
@@ -237,31 +242,6 @@ def _names(index: KnowledgeIndex, positions: Iterable[int]) -> set[str]:
 # What no path leads to.
 
 
-def _fixes(question: Question, position: int) -> list[str]:
-    """Say what prevents a weakness, an attack pattern, or what is nearest to it."""
-    index = question.index
-    fix = index.fix(position)
-    if fix:
-        phase = _phases().find(question.cut) and index.entries[position].kind == "weakness"
-        note = "Nothing here records in which phase a mitigation applies." if phase else ""
-        return [note, f"{index.label(position)} is prevented like this: {fix}"]
-    if index.entries[position].kind not in ("weakness", "attack pattern"):
-        return []
-    for path in (">part of:weakness", ">exploits:weakness"):
-        near = [p for p in facts.follow(index, position, path) if index.fix(p)][:2]
-        if near:
-            says = "is prevented as"
-            return [
-                f"{index.label(position)} {says} {index.label(p)} is: {index.fix(p)}" for p in near
-            ]
-    return []
-
-
-@cache
-def _phases() -> Phrases:
-    return Phrases(question_lexicon()["phases"])
-
-
 def _attacks(question: Question, position: int) -> list[str]:
     """Say how a weakness is attacked: by which patterns, and what comes of it.
 
@@ -334,7 +314,7 @@ _OTHER = {"other", "another", "different", "alternative", "alternate", "also", "
 
 
 _OWN: dict[str, Callable[[Question, int], list[str]]] = {
-    "mitigation": _fixes,
+    "mitigation": prevention.fixes,
     "alias": _aliases,
     "technique": _attacks,
     "follows": _follows,
