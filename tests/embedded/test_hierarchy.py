@@ -43,6 +43,7 @@ def test_the_direction_is_that_of_the_question(
         ("ancestors of CWE-707", "is itself a pillar, with nothing above it."),
         ("ancestors of CAPEC-16", "CAPEC-49 Password Brute Forcing, which is a kind of CAPEC-112"),
         ("ancestors of CWE-121 in view 1003", "In view CWE-1003, CWE-121 Stack-based Buffer Over"),
+        ("everything under CWE-22 at any depth", "CWE-24 Path Traversal"),
         ("descendants of CWE-22", "CWE-36 Absolute Path Traversal, CWE-24 Path Traversal"),
     ],
 )

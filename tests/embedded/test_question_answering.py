@@ -58,6 +58,7 @@ def index() -> KnowledgeIndex:
         ("Which Russian groups use wipers?", "that use wipers: G0034 Sandworm Team"),
         ("Which groups use lateral movement techniques?", "has techniques that are used by G"),
         ("explain the SQL injection attack", "CAPEC-66 SQL Injection"),
+        ("how is CWE-611 usually exploited?", "It is exploited by CAPEC-221"),
         ("how do intruders make use of CWE-918?", "It is exploited by CAPEC-664"),
         ("Which technique exploits CWE-776?", "No ATT&CK technique is recorded for CWE-776"),
         ("Which technique exploits CWE-776?", "It is exploited by CAPEC-197"),

@@ -19,6 +19,7 @@ from cybersecqwen.embedded.question_answering import NOT_COVERED
         ("what do I use instead of CWE-132?", "CWE-170 Improper Null Termination stands in"),
         ("likelihood of CAPEC-91", "CAPEC-91 is deprecated in CAPEC, and CAPEC-18 "),
         ("likelihood of CAPEC-91", "CAPEC-18 XSS Targeting Non-Script Elements is rated"),
+        ("is CAPEC-91 fine to quote?", "CAPEC-18 XSS Targeting Non-Script Elements"),
         ("CAPEC-99?", "CAPEC-230 Serialized Data with Nested Payloads and CAPEC-231"),
         ("Is CWE-79 still valid?", "is in force in CWE"),
     ],

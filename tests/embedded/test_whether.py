@@ -41,6 +41,8 @@ def index() -> KnowledgeIndex:
         ("Does CWE-674 harm integrity?", "No: CWE-674 Uncontrolled Recursion affects Availability"),
         ("Does CWE-400 affect availability?", "Yes: CWE-400 Uncontrolled Resource Consumption aff"),
         ("does CWE-89 result in denial of service", "No: CWE-89 Improper Neutralization of Spec"),
+        ("is availability affected by CWE-674?", "Yes: CWE-674 Uncontrolled Recursion affects"),
+        ("is integrity affected by CWE-674?", "No: CWE-674 Uncontrolled Recursion affects Ava"),
         ("Can CWE-416 give an attacker code execution?", "Yes: CWE-416 Use After Free has the imp"),
         ("can CWE-476 be caught by static analysis", "Yes: CWE-476 NULL Pointer Dereference is"),
         ("can CWE-787 be caught by fuzzing", "No record of that: CWE-787 Out-of-bounds Write is"),

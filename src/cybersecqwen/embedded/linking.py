@@ -293,6 +293,7 @@ def unknown_name(index: KnowledgeIndex, cut: Sequence[Token]) -> str:
     """
     for place, token in enumerate(cut):
         capital = place > 0 and token.text[0].isupper()
+        capital = capital and token.word.upper() not in facts.replaced()
         if capital and (is_unknown(index, token) or _is_introduced(cut, place)):
             start = end = place
             while start > 1 and cut[start - 1].text[0].isupper():

@@ -43,25 +43,6 @@ _LONG = 3  # parts of a clue that counts twice
 _PLAIN = re.compile(r"[\w'’-]+(?:\|[\w'’-]+)*")  # a part of a clue that has no sign
 _SIGNING_IN = re.compile(r"\blog(?:ged|ging|s)? (?:in|on|out|off|into)\b", re.I)  # no log file
 _CODE = re.compile(r"\w\(|\w=\w|\w\[|->|::|;$")  # how code is written
-_SMALL = frozenset(
-    (
-        "a",
-        "an",
-        "the",
-        "in",
-        "of",
-        "to",
-        "for",
-        "with",
-        "is",
-        "are",
-        "by",
-        "on",
-        "from",
-        "it",
-        "its",
-    )
-)
 # Technologies by which weaknesses are named, and what these count where they are not meant.
 _TECHNOLOGIES = frozenset(
     {"php", "asp", "j2ee", "struts", "ejb", "servlet", "hibernate", "activex"}
@@ -126,10 +107,11 @@ class _Clue(NamedTuple):
 
 @cache
 def _clues() -> list[_Clue]:
-    clues = []
-    for entry_id, phrases in read_lexicon("situations.toml")["clues"].items():
+    clues, lexicon = [], read_lexicon("situations.toml")
+    small = lexicon["small"].split()
+    for entry_id, phrases in lexicon["clues"].items():
         for parts in map(str.split, phrases):
-            plain = [part for part in parts if _PLAIN.fullmatch(part) and part not in _SMALL]
+            plain = [part for part in parts if _PLAIN.fullmatch(part) and part not in small]
             either = (frozenset(_stems(part)) for part in plain if "|" in part)
             each = (frozenset({one}) for part in plain if "|" not in part for one in _stems(part))
             signs = tuple(part for part in parts if not _PLAIN.fullmatch(part))

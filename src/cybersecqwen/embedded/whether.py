@@ -20,7 +20,7 @@ from cybersecqwen.embedded import facts, hierarchy, refusal, situation
 from cybersecqwen.embedded.gazetteer import PROPER
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.lexicon import question_lexicon
-from cybersecqwen.embedded.phrases import Phrases
+from cybersecqwen.embedded.phrases import Phrases, tokens
 from cybersecqwen.embedded.question import Question
 from cybersecqwen.embedded.software_sort import sorts
 from cybersecqwen.embedded.statements import paths, restricted
@@ -208,11 +208,13 @@ def _has_effect(question: Question, entries: Sequence[int]) -> list[str]:
 
 def _affects(question: Question, position: int) -> list[str]:
     """Say whether a weakness or attack pattern affects, say, confidentiality, or lets code run."""
-    index, words = question.index, {token.base for token in question.cut}
-    lexicon = question_lexicon()["affecting"]
+    index = question.index
+    verbs = {
+        token.stem for verb in question_lexicon()["affecting"]["verbs"] for token in tokens(verb)
+    }
     if index.entries[position].kind not in ("weakness", "attack pattern"):
         return []
-    if words.isdisjoint(lexicon["verbs"]):
+    if not any(token.stem in verbs for token in question.cut):
         return []
     for relation, says in (("scope", "affects"), ("impact", "has the impact")):
         wanted = [m.value for m in _effects(relation).find(question.cut)]
