@@ -23,6 +23,8 @@ def index() -> KnowledgeIndex:
             "Which weaknesses are directly below CWE-119?",
             "has the more specific weaknesses CWE-120",
         ),
+        ("CWE-119's kids?", "has the more specific weaknesses CWE-120"),
+        ("Which patterns are underneath CAPEC-112?", "has the more specific patterns CAPEC-20 "),
         ("kids of CWE-823", "CWE-823 Use of Out-of-range Pointer Offset"),
         ("Was steht direkt unter CWE-22?", "has the more specific weaknesses CWE-23 "),
         ("what is CWE-36 directly below?", "CWE-36 Absolute Path Traversal is a kind of CWE-22 "),

@@ -193,7 +193,7 @@ def _turned(cue: Match, cut: Sequence[Token], taken: Collection[int]) -> Match:
 
 
 _ABOVE = frozenset({"under", "unter", "of", "to"})  # what stands behind is above
-_BELOW = frozenset({"below", "beneath"})
+_BELOW = frozenset({"below", "beneath", "underneath"})
 
 
 def _weights(
