@@ -6,6 +6,9 @@ import pytest
 
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.question_answering import NOT_COVERED, answer_question
+from cybersecqwen.embedded_build.glossary import Gloss
+from cybersecqwen.embedded_build.indexing import pack
+from cybersecqwen.records import Entry, Fact, Knowledge, Passage
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +58,13 @@ def index() -> KnowledgeIndex:
         ("Which Russian groups use wipers?", "that use wipers: G0034 Sandworm Team"),
         ("Which groups use lateral movement techniques?", "has techniques that are used by G"),
         ("explain the SQL injection attack", "CAPEC-66 SQL Injection"),
+        ("how is CWE-611 usually exploited?", "It is exploited by CAPEC-221"),
+        ("how do intruders make use of CWE-918?", "It is exploited by CAPEC-664"),
+        ("Which technique exploits CWE-776?", "No ATT&CK technique is recorded for CWE-776"),
+        ("Which technique exploits CWE-776?", "It is exploited by CAPEC-197"),
+        ("which mitigations of CWE-78 apply in the design phase", "Nothing here records in which"),
+        ("what langs is CWE-134 listed for", "occurs in the languages C, C++ and Perl"),
+        ("what comes before CWE-125?", "CWE-125 Out-of-bounds Read can follow CWE-822"),
         ("Where does malware store itself to run at each logon by a Run key of the registry?",
          "T1547.001 Registry Run Keys / Startup Folder"),
     ],
@@ -67,6 +77,30 @@ def test_what_is_known_is_said(index: KnowledgeIndex, question: str, says: str) 
     assert answer.evidence
     assert answer.choice is None
     assert answer.scores == ()
+
+
+def test_mitigations_are_told_by_phase_where_these_are_recorded() -> None:
+    entry = Entry("CWE-22", "Path Traversal", "weakness", "https://a/22", ())
+    own = (
+        Fact("CWE-22", "mitigation phase", "Operation: Firewall"),
+        Fact("CWE-22", "mitigation phase", "Implementation: Input Validation"),
+    )
+    passage = Passage("CWE-22", "Path Traversal", "weakness", "description", "A path.", entry.url)
+    source = {"name": "CWE", "version": "1", "sha256": "0"}
+    gloss = {"CWE-22": Gloss("A path is climbed.", "Check it.", "")}
+    packed = pack([Knowledge("CWE", "1", (entry,), (passage,), own)], [passage], [source],
+                  glossary=gloss)  # fmt: skip
+    index = KnowledgeIndex.from_bytes(packed)
+    said = answer_question(index, "which mitigations of CWE-22 apply in operation?").answer
+    assert "In the phase Operation, CWE-22 Path Traversal is mitigated by Firewall." in said
+    said = answer_question(index, "mitigations of CWE-22 in the build phase").answer
+    assert "In the phase Build and Compilation, CWE-22 Path Traversal has no mitigation on" in said
+
+
+def test_prerequisites_that_are_not_at_hand_are_not_said_to_be_none(index: KnowledgeIndex) -> None:
+    answer = answer_question(index, "what must be in place before CAPEC-98 works?")
+    assert not answer.covered
+    assert "are only on its page, https://capec.mitre.org/data/definitions/98.html" in answer.answer
 
 
 @pytest.mark.parametrize(

@@ -103,6 +103,9 @@ def test_a_question_about_nothing_is_vague() -> None:
         ("which phone should I buy", True),
         ("How do attackers install a rootkit?", False),
         ("how do I find who can install drivers", False),
+        ("how do I read a file line by line in perl?", True),
+        ("how can I stop SQL injection in java", False),
+        ("what does a race condition look like in python", False),
     ],
 )
 def test_how_to_use_or_buy_something_is_off_topic(text: str, off_topic: bool) -> None:

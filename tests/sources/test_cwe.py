@@ -207,6 +207,7 @@ def test_what_is_said_about_a_weakness(tmp_path: Path) -> None:
         Fact("CWE-79", "consequence", "Integrity: Modify Memory"),
         Fact("CWE-79", "consequence", "Availability: Modify Memory"),
         Fact("CWE-79", "mitigation strategy", "Encoding"),
+        Fact("CWE-79", "mitigation phase", "Implementation: Encoding"),
         Fact("CWE-79", "detection method", "Fuzzing"),
         Fact("CWE-79", "vulnerability", "CVE-2024-0001"),
         Fact("CWE-79", "mapping usage", "Discouraged"),

@@ -32,6 +32,7 @@ from cybersecqwen.cwe.identifiers import (
     normalise_ids,
     unread_ids,
 )
+from cybersecqwen.embedded.facts import replaced
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.linking import named
 from cybersecqwen.embedded.option_ranker import MOST, answer_multiple_choice
@@ -254,7 +255,10 @@ def _read(question: str) -> tuple[KnowledgeIndex, str, str]:
 def _unread(index: KnowledgeIndex, text: str) -> str:
     """Say, and warn, which ids are none and of which nothing is known; "" without any."""
     unread = unread_ids(text)
-    unknown = [entry_id for entry_id in entry_ids(text) if index.position(entry_id) is None]
+    ids = [entry_id for entry_id in entry_ids(text) if index.position(entry_id) is None]
+    unknown = [
+        entry_id for entry_id in ids if entry_id not in replaced()
+    ]  # what stands in its place does
     reasons = [
         f"{what}: {', '.join(ids)}"
         for what, ids in (

@@ -15,13 +15,14 @@ A path is one step or several: ">" goes from a fact's subject to its target, "<"
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import cache
 
 import numpy as np
 
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
-from cybersecqwen.embedded.lexicon import LEXICON, question_lexicon
+from cybersecqwen.embedded.lexicon import LEXICON, question_lexicon, read_lexicon
 from cybersecqwen.records import Entry
 
 _FORMER_ID = re.compile(r"[TGS]\d{4}")
@@ -156,7 +157,34 @@ def summary(index: KnowledgeIndex, position: int) -> list[str]:
     first = [f"{label}: {said}" if said else f"{label} is {kind} of {base(entry.entry_id)}."]
     if said and entry.kind in ("malware", "tool"):
         first.append(f"{base(entry.entry_id)} lists it as {kind}.")
-    return [*first, *_other_names(entry), *_facts(index, position)]
+    return [
+        *first,
+        *replacement(index, entry.entry_id),
+        *_other_names(entry),
+        *_facts(index, position),
+    ]
+
+
+@cache
+def replaced() -> dict[str, list[str]]:
+    """Return the retired ids of CWE and CAPEC, each with the ids that stand in its place."""
+    table: dict[str, list[str]] = defaultdict(list)
+    for instead, ids in read_lexicon("aliases.toml")["replaced"].items():
+        for entry_id in ids:
+            table[entry_id] += [instead] if instead else []
+    return dict(table)
+
+
+def replacement(index: KnowledgeIndex, entry_id: str) -> list[str]:
+    """Say that an id is retired, and what stands in its place; [] for one in force."""
+    instead = replaced().get(entry_id)
+    if instead is None:
+        return []
+    positions = [(one, index.position(one)) for one in instead]
+    labels = [one if position is None else index.label(position) for one, position in positions]
+    verb = "stand" if len(labels) > 1 else "stands"
+    names = listed(labels) or "nothing"
+    return [f"{entry_id} is deprecated in {base(entry_id)}, and {names} {verb} in its place."]
 
 
 def is_former_id(name: str) -> bool:

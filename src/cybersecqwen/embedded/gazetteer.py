@@ -16,7 +16,6 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, cached_property, lru_cache
-from itertools import chain
 
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.lexicon import read_lexicon, word_set
@@ -93,12 +92,11 @@ def gazetteer(index: KnowledgeIndex) -> Gazetteer:
 
 @cache
 def _aliases() -> dict[str, list[str]]:
-    parts = read_lexicon("aliases.toml")
-    kept = (parts[part] for part in ("attack", "products", "cwe", "capec"))
-    names: dict[str, list[str]] = defaultdict(list)
-    for entry_id, own in chain.from_iterable(part.items() for part in kept):
-        names[entry_id] += own
-    return dict(names)
+    parts, aliases = read_lexicon("aliases.toml"), defaultdict[str, list[str]](list)
+    for part in ("attack", "products", "cwe", "foreign", "capec"):
+        for entry_id, names in parts[part].items():
+            aliases[entry_id] += names
+    return aliases
 
 
 def _variants(entry: Entry) -> Iterator[str]:

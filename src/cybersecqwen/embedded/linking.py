@@ -15,6 +15,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cache
 from typing import NamedTuple
 
+from cybersecqwen.embedded import facts
 from cybersecqwen.embedded.gazetteer import (
     LONGEST,
     PROPER,
@@ -25,10 +26,16 @@ from cybersecqwen.embedded.gazetteer import (
     is_unknown,
 )
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
-from cybersecqwen.embedded.lexicon import read_lexicon, word_set
+from cybersecqwen.embedded.lexicon import question_lexicon, read_lexicon, word_set
 from cybersecqwen.embedded.mentions import is_certain
 from cybersecqwen.embedded.phrases import Phrases, Token, tokens
-from cybersecqwen.embedded.request import asking_phrases, asking_words, common_words, known_words
+from cybersecqwen.embedded.request import (
+    asking_phrases,
+    asking_words,
+    common_words,
+    known_words,
+    question_words,
+)
 from cybersecqwen.embedded.terms import stem
 
 WAYS = ("id", "name", "alias", "order", "fuzzy", "part", "situation")  # the surest first
@@ -131,7 +138,7 @@ def _precedence(subject: Subject, cut: Sequence[Token]) -> tuple[bool, int, bool
 def _written(index: KnowledgeIndex, cut: Sequence[Token], text: str) -> Iterator[Subject]:
     """Yield the ids, and the names as they are written, the longest first."""
     for place, token in enumerate(cut):
-        position = index.position(token.word) if any(map(str.isdigit, token.word)) else None
+        position = _by_id(index, token.word) if any(map(str.isdigit, token.word)) else None
         if position is not None:
             yield Subject(token.text, (position,), "id", place, place + 1)
     exact, phrases = gazetteer(index).exact, asking_phrases(cut)
@@ -146,6 +153,13 @@ def _written(index: KnowledgeIndex, cut: Sequence[Token], text: str) -> Iterator
             entries = exact.get(_joined(cut[start:end]))
         if entries:
             yield _subject(index, cut[start:end], entries, start)
+
+
+def _by_id(index: KnowledgeIndex, word: str) -> int | None:
+    """Return the position of an entry by its id, or of what stands in place of a retired one."""
+    position = index.position(word)
+    instead = facts.replaced().get(word.upper()) if position is None else None
+    return index.position(instead[0]) if instead else position
 
 
 def _is_meant(index: KnowledgeIndex, run: Sequence[Token], entries: Ways) -> bool:
@@ -320,6 +334,7 @@ def unknown_name(index: KnowledgeIndex, cut: Sequence[Token]) -> str:
     """
     for place, token in enumerate(cut):
         capital = place > 0 and token.text[0].isupper()
+        capital = capital and token.word.upper() not in facts.replaced()
         if capital and (is_unknown(index, token) or _is_introduced(cut, place)):
             start = end = place
             while start > 1 and cut[start - 1].text[0].isupper():
@@ -342,6 +357,28 @@ def content_terms(cut: Sequence[Token], taken: Collection[int]) -> list[str]:
     left = (token for place, token in enumerate(cut) if place not in taken)
     empty = _FRAMING | common_words()
     return list(dict.fromkeys(token.stem for token in left if token.word not in empty))
+
+
+def without_views(index: KnowledgeIndex, subjects: list[Subject]) -> list[Subject]:
+    """Leave out a view beside a weakness, which restricts it: "parents of CWE-22 in CWE-1003"."""
+    known = question_lexicon()["views"]
+    entries = [index.entries[subject.positions[0]] for subject in subjects]
+    if not any(entry.kind == "weakness" for entry in entries):
+        return subjects
+    return [s for s, entry in zip(subjects, entries, strict=True) if entry.entry_id not in known]
+
+
+def is_denied(cut: Sequence[Token], subject: Subject) -> bool:
+    """Tell whether what is told is said not to be a weakness: "…, and it's not SQL injection"."""
+    start = subject.start - (cut[subject.start - 1].word in ("a", "an", "the"))
+    before = [token.word for token in cut[max(0, start - _PAIR) : start]]
+    denied = before[-1:] == ["not"] or before in (["is", "no"], ["s", "no"])
+    denied = denied or before in (["isn", "t"], ["aren", "t"], ["wasn", "t"])
+    told = content_terms(cut, range(subject.start, subject.end))
+    return denied and len(told) > _PAIR and cut[0].word not in question_words("yes_no")
+
+
+_PAIR = 2
 
 
 def distinct(subjects: Iterable[Subject]) -> list[Subject]:

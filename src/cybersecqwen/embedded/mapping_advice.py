@@ -29,6 +29,9 @@ def usage(question: Question, position: int) -> list[str]:
     index = question.index
     entry = load_catalogue().get(index.entries[position].entry_id)
     label = index.label(position)
+    if entry is not None and entry.status == "Deprecated":
+        retired = facts.replacement(index, entry.cwe_id)
+        return [f"No: mapping a CVE to {label} is prohibited.", *retired]
     if entry is not None and entry.kind != "weakness":
         return [f"No: {label} is a {entry.kind}, and mapping a CVE to one is prohibited."]
     if entry is None or not entry.usage:
@@ -68,7 +71,11 @@ _USAGE = {
 
 def specific(question: Question, position: int) -> list[str]:
     """Name weaknesses better than the one named: for a situation, or for any."""
-    return [*_for_situation(question, position), *rather(question.index, position)]
+    index = question.index
+    retired = facts.replacement(index, index.entries[position].entry_id)
+    if index.entries[position].kind == "attack pattern":
+        return facts.summary(index, position)[:1]
+    return retired or [*_for_situation(question, position), *rather(index, position)]
 
 
 def rather(index: KnowledgeIndex, position: int) -> list[str]:
@@ -95,7 +102,8 @@ def _for_situation(question: Question, position: int) -> list[str]:
     if len(question.rest) < _TELLING:
         return []
     own = {f.position: f.score for f in _below(question, position)}
-    fits = situation.fitting(index, question.description, ["weakness"], limit=_CLOSEST)
+    text, written = question.description, question.text
+    fits = situation.fitting(index, text, ["weakness"], written=written, limit=_CLOSEST)
     ranked = {f.position: f.score for f in fits if f.position != position}
     for below, score in own.items():
         ranked[below] = max(ranked.get(below, 0.0), score * 1.5)

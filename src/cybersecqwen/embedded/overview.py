@@ -57,8 +57,13 @@ def overview(question: Question) -> Overview | None:
         {question.index.entries[position].kind for position in subject.positions}
         for subject in question.subjects
     )
-    if not question.cut or not all("tactic" in kinds for kinds in subjects):
+    kinds = list(subjects)
+    if not question.cut:
         return None
+    if any("tactic" not in each for each in kinds):
+        of_views = all(each <= {"view", "tactic"} for each in kinds)  # "named chain" is one, too
+        by_id = any(subject.way == "id" for subject in question.subjects)
+        return _term(question) if of_views and not by_id else None
     return next(filter(None, (way(question) for way in _WAYS)), None)
 
 
@@ -87,19 +92,31 @@ def _term(question: Question) -> Overview | None:
     """Say what a term of the field means, or two of them: "what is a sub-technique?"."""
     cut, field = question.cut, _field()
     found = field.names.find(cut)
-    if len(found) > 1:  # "a tactic in ATT&CK" is one term
-        found = [match for match in found if not match.start or cut[match.start - 1].word != "in"]
-    beside = [*found, *field.plain.find(cut, {i for m in found for i in range(m.start, m.end)})]
+    named = found
+    if len(found) > 1:  # "a tactic in ATT&CK" is one term, and so is "base on a CWE page"
+        found = [match for match in found if not _is_where(cut, match)] or found
+    beside = [*named, *field.plain.find(cut, {i for m in named for i in range(m.start, m.end)})]
     read = {place for match in beside for place in range(match.start, match.end)}
     meant = list(dict.fromkeys(match.value for match in found))
     # "what are the tactics" asks for them
     listed = any(m.start and cut[m.start - 1].word == "the" and _is_plural(cut, m) for m in found)
     opens = cut[0].word in _MEANING or question.request.asked == "difference"
-    if not 0 < len(meant) <= 2 or len(read) < len(cut) or listed or not opens:
+    if not 0 < len(meant) <= _TERMS or len(read) < len(cut) or listed or not opens:
         return None
     return Overview([field.texts[int(value)] for value in meant], [])
 
 
+def _is_where(cut: Sequence[Token], match: Match) -> bool:
+    """Tell whether a term only says where another one is used."""
+    behind = cut[match.end].word if match.end < len(cut) else ""
+    in_it = any(token.word in _IN for token in cut[max(0, match.start - _REACH) : match.start])
+    return in_it or behind in _PLACES
+
+
+_IN = {"in", "of", "by", "within", "for", "on"}
+_REACH = 3  # words between such a word and the term, as in "in the CWE mapping"
+_TERMS = 5  # that are told together
+_PLACES = {"page", "pages", "entry", "entries", "site", "website", "terms", "catalogue", "catalog"}
 _MEANING = {
     "what",
     "whats",

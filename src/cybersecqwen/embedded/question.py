@@ -46,6 +46,8 @@ _OF_NAMES = frozenset(
     }
 )
 _RANKING = frozenset({"most", "fewest", "least", "no", "without"})
+# What CWE lists among the languages: "some other weakness" is about none.
+_NO_LANGUAGE = frozenset({"Other", "Compiled", "Interpreted", "Not Language-Specific"})
 _SHORT = 2  # letters of a programming language that may be another word, such as "Go"
 _LONGEST = 2_000  # tokens of a question that count
 _CLAUSE = re.compile(r"[,;:?!](?=\s)|\.(?=\s)")
@@ -132,6 +134,9 @@ class Question:
     def description(self) -> str:
         """Return the text without the words by which it asks."""
         asking = self.request.asking
+        for name in self.names:
+            if not self.excluded.isdisjoint(name.positions):
+                asking |= {*range(name.start, name.end)}
         return " ".join(t.text for i, t in enumerate(self.cut) if i not in asking)
 
     def signs(self, of: str) -> int:
@@ -144,7 +149,7 @@ class Question:
 def _languages(index: KnowledgeIndex) -> dict[str, re.Pattern[str]]:
     """Compile a pattern for each language; the tokens do not tell C from C++."""
     rows = index.facts[index.facts[:, 1] == index.relations.index("language")]
-    names = sorted({index.label(int(target)) for target in rows[:, 2]})
+    names = sorted({index.label(int(target)) for target in rows[:, 2]} - _NO_LANGUAGE)
     return {
         name: re.compile(
             rf"(?<![\w.]){re.escape(name)}(?![\w+#])",
@@ -171,6 +176,7 @@ def understand(index: KnowledgeIndex, text: str, *, before: Sequence[int] = ()) 
     subjects = linking.distinct(names)
     if not request.yes_no and request.asked not in ("parent", "child", "difference"):
         subjects = _most_specific(index, subjects)
+    subjects = linking.without_views(index, subjects)
     excluded = _excluded(index, cut, subjects, request)
     subjects = [one for one in subjects if one not in excluded]
     rest = linking.content_terms(cut, {*taken, *request.used})
@@ -198,7 +204,7 @@ def understand(index: KnowledgeIndex, text: str, *, before: Sequence[int] = ()) 
         tuple(subjects),
         request,
         tuple(rest),
-        tuple(names),
+        tuple(linking.without_views(index, names)),
         parts,
         frozenset(position for one in excluded for position in one.positions),
     )
@@ -280,17 +286,18 @@ def _has_a_name(cut: Sequence[Token], rest: Collection[str]) -> bool:
 def _excluded(
     index: KnowledgeIndex, cut: Sequence[Token], subjects: Sequence[Subject], request: Request
 ) -> list[Subject]:
-    """Return the subjects beside which others of their kind are asked for.
+    """Return the subjects that are not asked for: denied weaknesses, and those beside others.
 
     These are such as "which groups besides APT29", and all of "except APT28, APT29 and Turla".
     """
     excluded: list[Subject] = []
     for subject in subjects:
-        if index.entries[subject.positions[0]].kind not in request.kinds:
-            continue
+        kind = index.entries[subject.positions[0]].kind
         before = [token.word for token in cut[: subject.start]]
         listed = bool(excluded) and {*before[excluded[-1].end :]} <= _JOINING
-        if listed or before[-1:] in _BESIDES or before[-2:] in _BESIDES:
+        out = listed or before[-1:] in _BESIDES or before[-2:] in _BESIDES
+        denied = kind == "weakness" and linking.is_denied(cut, subject)
+        if (out and kind in request.kinds) or denied:
             excluded.append(subject)
     return excluded
 

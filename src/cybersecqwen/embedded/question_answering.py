@@ -20,7 +20,16 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from cybersecqwen.embedded import comparison, facts, linking, refusal, situation, statements
+from cybersecqwen.embedded import (
+    comparison,
+    facts,
+    hierarchy,
+    linking,
+    refusal,
+    retirement,
+    situation,
+    statements,
+)
 from cybersecqwen.embedded.confidence import UNKNOWN, Basis, confidence
 from cybersecqwen.embedded.evidence import MOST, evidence_for
 from cybersecqwen.embedded.gazetteer import PROPER
@@ -76,6 +85,8 @@ def reply(index: KnowledgeIndex, text: str, *, before: Sequence[int] = ()) -> Re
     if refusal.is_harmful(text):
         return Reply(Answer(refusal.DECLINED, 0.0, covered=False), tuple(before))
     question = understand(index, text, before=before)
+    if retired := retirement.gone(question):
+        return Reply(not_covered(retired))
     if _is_off_topic(question):
         return Reply(not_covered("this is no question about attacks or weaknesses"))
     for way in _WAYS:
@@ -101,7 +112,9 @@ def _compared(question: Question) -> Reply | None:
         return Reply(not_covered("the reason is not recorded"), tuple(positions))
     if sentences:
         return _reply(question, sentences, positions, Basis(way))
-    return _only_one(question) if question.request.asked == "difference" else None
+    if question.request.asked != "difference" or situation.is_described(question):
+        return None
+    return _only_one(question)
 
 
 def _only_one(question: Question) -> Reply | None:
@@ -225,8 +238,11 @@ def _nothing_recorded(question: Question) -> Reply | None:
     first = question.subjects[0].positions[0]
     told = asked == "date" and _SINCE.search(index.definition(first))
     if asked in _ATTRIBUTES and not (told or statements.paths(index, asked, first)):
-        what = _ATTRIBUTES[asked]
-        return Reply(not_covered(f"no {what} is recorded for {index.label(first)}"), (first,))
+        lacks = f"no {_ATTRIBUTES[asked]} is recorded for {index.label(first)}"
+        entry = index.entries[first]
+        if asked == "requires" and entry.kind == "attack pattern":
+            lacks = f"the prerequisites of {index.label(first)} are only on its page, {entry.url}"
+        return Reply(not_covered(lacks), (first,))
     for subject in question.subjects:
         for position in subject.positions:
             found = statements.paths(index, asked, position)
@@ -280,7 +296,9 @@ def _unrecorded(question: Question) -> Reply | None:
     """Say that the knowledge bases record nothing of the kind that is asked for."""
     request = question.request
     told = len(question.rest) >= _TALE or question.first == "how"
-    reason = "" if told else refusal.unrecorded(question.cut)
+    reason = "" if told or _asks_for_status(question) else refusal.unrecorded(question.cut)
+    view = hierarchy.unknown_view(question)
+    reason = f"which entries are in {view}" if view else reason
     if request.asked == "specific" and question.subjects:
         reason = ""  # which of two CWEs is better is said elsewhere
     victims = refusal.names_victims(question.cut)
@@ -298,6 +316,13 @@ def _unrecorded(question: Question) -> Reply | None:
 
 
 _WHO = {"who", "which", "what"}
+
+
+def _asks_for_status(question: Question) -> bool:
+    """Tell "is CWE-592 still a thing?", which of a group or software nothing records."""
+    by_id = [s.positions[0] for s in question.subjects if s.way == "id"]
+    kinds = {question.index.entries[position].kind for position in by_id}
+    return question.request.asked == "status" and bool(kinds) and kinds.isdisjoint(PROPER)
 
 
 def _unclear(question: Question) -> Reply | None:
@@ -377,8 +402,11 @@ def _language(question: Question) -> str:
 def _reply(
     question: Question, sentences: Sequence[str], positions: Sequence[int], basis: Basis
 ) -> Reply:
-    sentences = [*linking.stand_ins(question.index, question.subjects), *sentences]
-    text = " ".join(sentence for sentence in sentences if sentence)
+    before = (
+        *linking.stand_ins(question.index, question.subjects),
+        *retirement.told_instead(question),
+    )
+    text = " ".join(sentence for sentence in (*before, *sentences) if sentence)
     evidence = evidence_for(question, positions)
     basis = basis._replace(unread=len(question.rest))
     answer = Answer(text, confidence(basis), covered=True, evidence=evidence)

@@ -47,6 +47,7 @@ _ASKING = frozenset(
         "moi",
     }
 )
+_FLAW = word_set("flaw")
 _ENGLISH = word_set("framing") | word_set("english")
 _SCRIPTS = (
     (re.compile(r"[\u3040-\u30ff]"), "Japanese"),
@@ -269,12 +270,23 @@ def _unrecorded() -> Phrases:
 
 
 def is_off_topic(cut: Sequence[Token]) -> bool:
-    """Tell whether somebody asks how to use or buy something: "how do I install python"."""
+    """Tell whether somebody asks how to use or buy something: "how do I install python".
+
+    So is help with a program, "how do I sort a list in python", unless it tells of a flaw.
+    """
     words = _off_topic()
     framed = {match.end for match in words.frames.find(cut)}
+    flawed = any(token.word in _FLAW for token in cut)
+    if framed and not flawed and _programming().find(cut):
+        return True
     return bool(words.phrases.find(cut)) or any(
         match.start in framed for match in words.verbs.find(cut)
     )
+
+
+@cache
+def _programming() -> Phrases:
+    return Phrases(question_lexicon()["programming"])
 
 
 class _OffTopic(NamedTuple):

@@ -49,6 +49,7 @@ class Request:
     certain: bool = False
     tactics: tuple[str, ...] = ()
     platforms: tuple[str, ...] = ()
+    views: tuple[str, ...] = ()  # of CWE, by their ids
     countries: tuple[str, ...] = ()  # that groups are of, not those that are attacked
     yes_no: bool = False  # also where it is asked why something is so
     both: bool = False
@@ -69,6 +70,7 @@ class _Words(NamedTuple):
     tactics: Phrases
     platforms: Phrases
     countries: Phrases
+    views: Phrases
 
 
 @cache
@@ -79,7 +81,7 @@ def _words() -> _Words:
         name: [*words, *(f"{word} {machine}" for word in words for machine in _MACHINES)]
         for name, words in lexicon["platforms"].items()
     }
-    restricting = (lexicon["tactics"], platforms, lexicon["countries"])
+    restricting = (lexicon["tactics"], platforms, lexicon["countries"], lexicon["views"])
     return _Words(Phrases(asked), *map(Phrases, restricting))
 
 
@@ -148,8 +150,12 @@ def read_request(
         for cue in found
         if not _apposition(cue, taken) and not any(_holds(tactic, cue) for tactic in tactics)
     ]
+    cues = [_turned(cue, cut, taken) for cue in cues]
     weights = _weights(cues, cut, words.asked.contained(text))
     ranked = sorted(weights, key=lambda asked: -weights[asked])
+    views = words.views.find(cut)
+    if len(_values(views)) > 1 and {"parent", "child", "ancestor"} & weights.keys():
+        ranked = [asked for asked in ranked if asked != "difference"]  # "in view 1000 vs 1003"
     both, count = "common" in ranked, "count" in ranked
     ranked = [asked for asked in ranked if asked not in ("common", "count")]
     platforms = words.platforms.find(cut, taken)
@@ -162,6 +168,7 @@ def read_request(
         certain=certain,
         tactics=_values(tactics),
         platforms=_values(platforms),
+        views=_values(views),
         countries=_values(countries),
         yes_no=_is_yes_no(cut),
         both=both,
@@ -170,9 +177,28 @@ def read_request(
         either=any(token.word in ("or", "oder", "ou", "o") for token in cut),
         asking=frozenset(i for m in asking for i in range(m.start, m.end)),
         used=frozenset(
-            i for m in (*found, *tactics, *platforms, *countries) for i in range(m.start, m.end)
+            i
+            for m in (*found, *tactics, *platforms, *countries, *views)
+            for i in range(m.start, m.end)
         ),
     )
+
+
+def _turned(cue: Match, cut: Sequence[Token], taken: Collection[int]) -> Match:
+    """Read "which are under X" as what is below X, and "what is X below" as what is above it."""
+    last = cut[cue.end - 1].word
+    before = any(place < cue.start for place in taken)
+    behind = any(place >= cue.end for place in taken)
+    next_to = cue.end in taken or cue.end + 1 in taken  # "under the weakness X"
+    if cue.value == "parent" and last in _ABOVE and next_to and not before:
+        return cue._replace(value="child")
+    if cue.value == "child" and last in _BELOW and before and not behind:
+        return cue._replace(value="parent")
+    return cue
+
+
+_ABOVE = frozenset({"under", "unter", "of", "to"})  # what stands behind is above
+_BELOW = frozenset({"below", "beneath", "underneath"})
 
 
 def _weights(

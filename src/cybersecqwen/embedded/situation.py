@@ -7,20 +7,24 @@
 'CWE-434 Unrestricted Upload of File with Dangerous Type'
 
 An entry's score is the share of the description's words, weighed by rarity, that its passages hold.
-For weaknesses the probability that the CWE classifier gives is added.
+For weaknesses the probability that the CWE classifier gives is added, and something for each clue:
+words by which one is described where its name is not said (situations.toml).
 """
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Collection, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from cybersecqwen.embedded import refusal
 from cybersecqwen.embedded.gazetteer import PROPER
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
-from cybersecqwen.embedded.lexicon import question_lexicon
+from cybersecqwen.embedded.lexicon import question_lexicon, read_lexicon
 from cybersecqwen.embedded.phrases import Phrases, tokens
 from cybersecqwen.embedded.question import Question
 from cybersecqwen.embedded.request import question_words
@@ -34,6 +38,16 @@ _TOP = 3  # passages of an entry that count
 _LATER = 0.3  # what the second and third passage count
 _CLASSIFIER = 1.5  # weight of the classifier's probability beside the share of words
 _CANDIDATES = 20
+_CLUE, _MORE, _MOST = 0.5, 0.1, 3  # what the first clue of a weakness counts, each more, of so many
+_LONG = 3  # parts of a clue that counts twice
+_PLAIN = re.compile(r"[\w'’-]+(?:\|[\w'’-]+)*")  # a part of a clue that has no sign
+_SIGNING_IN = re.compile(r"\blog(?:ged|ging|s)? (?:in|on|out|off|into)\b", re.I)  # no log file
+_CODE = re.compile(r"\w\(|\w=\w|\w\[|->|::|;$")  # how code is written
+# Technologies by which weaknesses are named, and what these count where they are not meant.
+_TECHNOLOGIES = frozenset(
+    {"php", "asp", "j2ee", "struts", "ejb", "servlet", "hibernate", "activex"}
+)
+_ELSEWHERE = 0.5
 _OTHER = 0.75  # weight of techniques of a domain that is not meant
 _HELD = 2  # words of the description that a passage has to hold
 _ENOUGH = 0.45  # score from which a situation is linked to an entry
@@ -58,23 +72,98 @@ def fitting(
     text: str,
     kinds: Collection[str],
     *,
+    written: str = "",
     among: Collection[int] | None = None,
     limit: int = 5,
 ) -> list[Fit]:
     """Return the entries of some kinds that a description fits, the best first.
 
-    `among` restricts them to some positions.
+    `written` is the description with its signs, as in "gets(name)"; `among` restricts the entries
+    to some positions.
     """
+    text = in_english(text)
     scores = _shares(index, _expanded(text)) * _prior(index, frozenset(_domains(text)))
     if "weakness" in kinds:
         for position, chance in _classified(index, text).items():
             scores[position] += _CLASSIFIER * chance
+        scores *= _meant_technology(index, text)
+        for position, weight in hinted(index, in_english(written or text)).items():
+            scores[position] += weight
     allowed = _of_kinds(index, frozenset(kinds))
     if among is not None:
         allowed = allowed & np.isin(np.arange(len(allowed)), list(among))
     scores = np.where(allowed, scores, 0.0)
     order = np.argsort(-scores, kind="stable")[:limit]
     return [Fit(int(i), round(float(scores[i]), 4)) for i in order if scores[i] > 0]
+
+
+class _Clue(NamedTuple):
+    """A weakness, and what a description of it has: of each set of stems one, and all the signs."""
+
+    entry_id: str
+    stems: tuple[frozenset[str], ...]
+    signs: tuple[str, ...]
+
+
+@cache
+def _clues() -> list[_Clue]:
+    clues, lexicon = [], read_lexicon("situations.toml")
+    small = lexicon["small"].split()
+    for entry_id, phrases in lexicon["clues"].items():
+        for parts in map(str.split, phrases):
+            plain = [part for part in parts if _PLAIN.fullmatch(part) and part not in small]
+            either = (frozenset(_stems(part)) for part in plain if "|" in part)
+            each = (frozenset({one}) for part in plain if "|" not in part for one in _stems(part))
+            signs = tuple(part for part in parts if not _PLAIN.fullmatch(part))
+            clues.append(_Clue(entry_id, (*either, *each), signs))
+    return clues
+
+
+def _stems(text: str) -> list[str]:
+    return [token.stem for token in tokens(text)]
+
+
+def hinted(index: KnowledgeIndex, text: str) -> dict[int, float]:
+    """Weigh the weaknesses of which a text has a clue, by position; a clue of many parts more."""
+    stems, written = frozenset(_stems(_SIGNING_IN.sub(" login ", text))), text.lower()
+    counts: Counter[str] = Counter()
+    for clue in _clues():
+        lacks = any(one.isdisjoint(stems) for one in clue.stems)
+        if not lacks and all(sign in written for sign in clue.signs):
+            counts[clue.entry_id] += 2 if len(clue.stems) + len(clue.signs) >= _LONG else 1
+    each = {entry_id: _CLUE + _MORE * min(count - 1, _MOST) for entry_id, count in counts.items()}
+    positions = ((index.position(entry_id), weight) for entry_id, weight in each.items())
+    return {position: weight for position, weight in positions if position is not None}
+
+
+def in_english(text: str) -> str:
+    """Return a description in another language as the English words that are known for its own."""
+    if not refusal.language(text):
+        return text
+    known = _foreign()
+    found = [match.value for match in known.find(tokens(text))]
+    return " ".join((*found, *known.contained(text))) or text
+
+
+@cache
+def _foreign() -> Phrases:
+    return Phrases(read_lexicon("situations.toml")["english"])
+
+
+def _meant_technology(index: KnowledgeIndex, text: str) -> np.ndarray:
+    """Weigh weaknesses less that are named by a technology of which a text does not speak."""
+    words = {token.word for token in tokens(text)}
+    return np.where([bool(own - words) for own in _technologies(index)], _ELSEWHERE, 1.0)
+
+
+@cache
+def _technologies(index: KnowledgeIndex) -> list[set[str]]:
+    return [
+        {token.word for token in tokens(entry.name)} & _TECHNOLOGIES
+        if entry.kind == "weakness"
+        else set()
+        for entry in index.entries
+    ]
 
 
 def _expanded(text: str) -> list[str]:
@@ -109,7 +198,7 @@ def closest(question: Question, *, tactics: Collection[str] = ()) -> list[Fit]:
     With `tactics` these are techniques that serve one of them.
     """
     fits = _serving(question, tactics) if tactics else _fits(question)
-    return fits if fits and fits[0].score >= _least(question) else []
+    return fits if fits and fits[0].score >= _least(question, fits[0].position) else []
 
 
 def _serving(question: Question, tactics: Collection[str]) -> list[Fit]:
@@ -124,10 +213,21 @@ def _serving(question: Question, tactics: Collection[str]) -> list[Fit]:
     return fitting(index, text, ["technique"], among=among, limit=_CLOSEST)
 
 
-def _least(question: Question) -> float:
-    """Return the score from which a situation is linked, by how much a question is of the field."""
+def is_described(question: Question) -> bool:
+    """Tell whether a question names nothing, but has clear clues to a weakness."""
+    clues = hinted(question.index, in_english(question.text))
+    return not question.subjects and max(clues.values(), default=0.0) > _CLUE
+
+
+def _least(question: Question, best: int) -> float:
+    """Return the score from which a situation is linked, by how much a question is of the field.
+
+    Two clues to the entry that fits best show that it is, too.
+    """
     if question.request.kinds & {"weakness", "malware"}:
         return _LITTLE
+    if hinted(question.index, in_english(question.text)).get(best, 0.0) > _CLUE:
+        return _ENOUGH
     return _ENOUGH if _is_of_the_field(question) else _PLENTY
 
 
@@ -136,7 +236,8 @@ def _is_of_the_field(question: Question) -> bool:
     kinds = question.request.kinds & {*DESCRIBED, *ASKED_FOR}
     how = question.cut[0].word in question_words("how")  # "how do I …" is asked of anything
     noun = kinds and not how
-    return bool(noun or question.signs("code") or question.signs("attack"))
+    written = bool(_CODE.search(question.text))
+    return bool(noun or written or question.signs("code") or question.signs("attack"))
 
 
 def _fits(question: Question) -> list[Fit]:
@@ -147,18 +248,23 @@ def _fits(question: Question) -> list[Fit]:
         own = []  # one that is described alike is no list, but a technique leads to one
     lean = _LEANING * (question.signs("code") - question.signs("attack"))
     if own:
-        fits = fitting(question.index, question.description, own, limit=_CLOSEST)
+        fits = _of(question, own)
         if own == ["weakness"] or (fits and fits[0].score >= _ENOUGH):
             return fits
     groups = ((["weakness"], 1.0 + lean), (["technique"], 1.0 - lean))
     each = [
-        [
-            Fit(fit.position, fit.score * factor)
-            for fit in fitting(question.index, question.description, kinds, limit=_CLOSEST)
-        ]
+        [Fit(fit.position, fit.score * factor) for fit in _of(question, kinds)]
         for kinds, factor in groups
     ]
     return max(filter(None, each), key=lambda fits: fits[0].score, default=[])
+
+
+def _of(question: Question, kinds: Collection[str]) -> list[Fit]:
+    """Return the entries of some kinds that a question's description fits, but none excluded."""
+    limit = _CLOSEST + len(question.excluded)
+    text, written = question.description, question.text
+    fits = fitting(question.index, text, kinds, written=written, limit=limit)
+    return [fit for fit in fits if fit.position not in question.excluded][:_CLOSEST]
 
 
 DOMAINS = {"": "Enterprise", "mobile": "Mobile", "ics": "ICS"}  # ATT&CK's matrices

@@ -14,7 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from cybersecqwen.embedded import facts, mapping_advice, situation
+from cybersecqwen.embedded import (
+    facts,
+    hierarchy,
+    mapping_advice,
+    prevention,
+    retirement,
+    situation,
+)
 from cybersecqwen.embedded.gazetteer import PROPER
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.lexicon import question_lexicon
@@ -250,22 +257,47 @@ def _names(index: KnowledgeIndex, positions: Iterable[int]) -> set[str]:
 # What no path leads to.
 
 
-def _fixes(question: Question, position: int) -> list[str]:
-    """Say what prevents a weakness, an attack pattern, or what is nearest to it."""
+def _attacks(question: Question, position: int) -> list[str]:
+    """Say how a weakness is attacked: by which patterns, and what comes of it.
+
+    A question for techniques by that word gets these too, where CAPEC leads to any.
+    """
     index = question.index
-    fix = index.fix(position)
-    if fix:
-        return [f"{index.label(position)} is prevented like this: {fix}"]
-    if index.entries[position].kind not in ("weakness", "attack pattern"):
+    if index.entries[position].kind != "weakness":
         return []
-    for path in (">part of:weakness", ">exploits:weakness"):
-        near = [p for p in facts.follow(index, position, path) if index.fix(p)][:2]
-        if near:
-            says = "is prevented as"
-            return [
-                f"{index.label(position)} {says} {index.label(p)} is: {index.fix(p)}" for p in near
-            ]
-    return []
+    by_word = any(token.base in _TECHNIQUE for token in question.cut)
+    techniques = _followed(question, "technique", position)
+    if by_word and techniques:
+        return techniques
+    label = index.label(position)
+    first = f"{label}: {index.definition(position)}"
+    if by_word:
+        first = f"No ATT&CK technique is recorded for {label}."
+    patterns = _followed(question, "attack pattern", position)
+    effects = [] if by_word else _followed(question, "consequence", position)
+    told = (*patterns, *techniques, *effects)
+    return [first, *(text.replace(f"{label} ", "It ", 1) for text in told)]
+
+
+def _prerequisites(question: Question, position: int) -> list[str]:
+    """Say what an attack pattern needs beforehand, where the texts of upstream are installed."""
+    index = question.index
+    passages = index.passages(position, "prerequisite") if index.has_texts else []
+    texts = [index.evidence(passage, 0.0).passage for passage in passages]
+    return [f"{index.label(position)} needs beforehand: {' '.join(texts)}"] if texts else []
+
+
+_TECHNIQUE = frozenset({"technique", "ttp", "att", "sub-technique", "technik", "técnica"})
+
+
+def _follows(question: Question, position: int) -> list[str]:
+    """Say what can come before an entry, where that is what the question asks for."""
+    index, named = question.index, {i for s in question.subjects for i in range(s.start, s.end)}
+    words = {token.word for i, token in enumerate(question.cut) if i not in named}
+    if "before" not in words or words & {"next", "after", "precede", "lead", "leads"}:
+        return []
+    before = facts.follow(index, position, "<can precede")
+    return [facts.sentence(index, position, "can follow", before)] if before else []
 
 
 def _victims(question: Question, position: int) -> list[str]:
@@ -304,26 +336,17 @@ _NAMING = {"name", "stand", "stands", "short", "called", "official"}
 _OTHER = {"other", "another", "different", "alternative", "alternate", "also", "alias", "aliases"}
 
 
-def _status(question: Question, position: int) -> list[str]:
-    """Say whether an entry is in force, retired, or has replaced the id by which it is named."""
-    index, entry = question.index, question.index.entries[position]
-    label, base = index.label(position), facts.base(entry.entry_id)
-    said = next((s.said for s in question.subjects if position in s.positions), "").upper()
-    if said in entry.aliases and facts.is_former_id(said):
-        return [f"{said} was replaced by {label}.", *facts.summary(index, position)[:1]]
-    status = [index.label(target) for target in index.related(position, "status")]
-    retired = [word.lower() for word in status if word in ("Deprecated", "Obsolete")]
-    if retired:
-        return [f"{label} is {retired[0]} in {base}, and is not to be used any more."]
-    draft = f", with the status {status[0]}" if status else ""
-    return [f"{label} is in force in {base}{draft}: it is not deprecated."]
-
-
 _OWN: dict[str, Callable[[Question, int], list[str]]] = {
-    "mitigation": _fixes,
+    "mitigation": prevention.fixes,
     "target": _victims,
     "alias": _aliases,
+    "technique": _attacks,
+    "follows": _follows,
+    "parent": hierarchy.parents,
+    "child": hierarchy.children,
+    "ancestor": hierarchy.ancestors,
     "usage": mapping_advice.usage,
     "specific": mapping_advice.specific,
-    "status": _status,
+    "status": retirement.status,
+    "requires": _prerequisites,
 }

@@ -16,11 +16,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 
-from cybersecqwen.embedded import facts, refusal, situation
+from cybersecqwen.embedded import facts, hierarchy, refusal, situation
 from cybersecqwen.embedded.gazetteer import PROPER
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.lexicon import question_lexicon
-from cybersecqwen.embedded.phrases import Phrases
+from cybersecqwen.embedded.phrases import Phrases, tokens
 from cybersecqwen.embedded.question import Question
 from cybersecqwen.embedded.software_sort import sorts
 from cybersecqwen.embedded.statements import paths, restricted
@@ -44,16 +44,26 @@ def whether(question: Question) -> list[str]:
         one, other = question.names
         return [f"Yes: {one.said} and {other.said} are both {index.label(one.positions[0])}."]
     entries = [s.positions[0] for s in question.subjects]
-    if said := _is_from(question, entries) or _is_a(question, entries):
-        return said
-    if len(entries) == 1 and (said := _is_known(question)):
+    of_entries = (_in_view, _found_by, _has_effect, _is_from, _is_a)
+    said = next(filter(None, (way(question, entries) for way in of_entries)), [])
+    if not said and len(entries) == 1:
+        said = _is_known(question)
+    if said:
         return said
     if weak := [p for p in entries if index.entries[p].kind == "weakness" and question.languages]:
         entries = weak  # "Python" is no technique there
     entries = [p for p in entries if index.entries[p].kind != "tactic"]
     if len(entries) != 1:
         return []
-    return _has(question, entries[0]) or _does(question, entries[0])
+    ways = (_has, _affects, _leads_on, _does)
+    return next(filter(None, (way(question, entries[0]) for way in ways)), [])
+
+
+def _in_view(question: Question, entries: Sequence[int]) -> list[str]:
+    """Say whether a weakness is in a view: "is CWE-121 part of view 1003?"."""
+    member = any(token.base == "member" for token in question.cut)
+    asks = len(entries) == 1 and (question.request.asked != "child" or member)
+    return hierarchy.in_view(question) if asks else []
 
 
 def _verdict(question: Question, yes: bool) -> str:
@@ -186,6 +196,97 @@ def _has(question: Question, position: int) -> list[str]:
             return [f"{yes}{label} may occur in any language."]
         return [f"{no}{says} {facts.listed(held)}, not {facts.listed(sorted(wanted - {*held}))}."]
     return []
+
+
+def _has_effect(question: Question, entries: Sequence[int]) -> list[str]:
+    """Say whether the first of several entries has an effect that others only have the name of."""
+    others = question.subjects[1:]  # "can CWE-22 lead to denial of service?"
+    if not others or any(subject.way == "id" for subject in others):
+        return []
+    return _affects(question, entries[0])
+
+
+def _affects(question: Question, position: int) -> list[str]:
+    """Say whether a weakness or attack pattern affects, say, confidentiality, or lets code run."""
+    index = question.index
+    verbs = {
+        token.stem for verb in question_lexicon()["affecting"]["verbs"] for token in tokens(verb)
+    }
+    if index.entries[position].kind not in ("weakness", "attack pattern"):
+        return []
+    if not any(token.stem in verbs for token in question.cut):
+        return []
+    for relation, says in (("scope", "affects"), ("impact", "has the impact")):
+        wanted = [m.value for m in _effects(relation).find(question.cut)]
+        held = [index.label(t) for t in index.related(position, relation)]
+        if not wanted or not held:
+            continue
+        found = {w: [h for h in held if h.startswith(w)] for w in wanted}
+        yes = any(found.values()) if question.request.either else all(found.values())
+        told = list(dict.fromkeys(h for each in found.values() for h in each)) if yes else held
+        targets = [t for t in index.related(position, relation) if index.label(t) in told]
+        lacks = [w.lower() if relation == "scope" else f'"{w}"' for w in wanted if not found[w]]
+        but = "" if yes else f", not {facts.listed(lacks)}"
+        label = index.label(position)
+        return [f"{_verdict(question, yes)}{label} {facts.reading(index, says, targets)}{but}."]
+    return []
+
+
+def _leads_on(question: Question, position: int) -> list[str]:
+    """Say whether an entry can precede others: "can CWE-1321 lead to other weaknesses?"."""
+    index, label = question.index, question.index.label(position)
+    after = index.related(position, "can precede")
+    before = question.words & {"follow", "after", "caused"}
+    if question.request.asked != "follows" or before or "chain" in question.words:
+        return []
+    if index.entries[position].kind not in ("weakness", "attack pattern"):
+        return []
+    if not after:
+        return [f"{facts.base(index.entries[position].entry_id)} records nothing after {label}."]
+    names = facts.listed([index.label(target) for target in after])
+    return [f"{_verdict(question, True)}{label} can precede {names}."]
+
+
+@cache
+def _effects(relation: str) -> Phrases:
+    return Phrases(question_lexicon()["affecting"][relation])
+
+
+def _found_by(question: Question, entries: Sequence[int]) -> list[str]:
+    """Say whether a weakness is found by a method: "can CWE-125 be found by fuzzing?"."""
+    index = question.index
+    weak = [p for p in entries if index.entries[p].kind == "weakness"]
+    wanted = list(dict.fromkeys(m.value for m in _methods().find(question.cut)))
+    asks = question.request.asked == "detection" or not question.words.isdisjoint(_FINDING)
+    if len(weak) != 1 or not wanted or not asks:
+        return []
+    label, methods = index.label(weak[0]), index.related(weak[0], "detection method")
+    names = [index.label(target) for target in methods]
+    if not names:
+        return [f"CWE records no detection method for {label}."]
+    found = [name for name in names if any(want in name for want in wanted)]
+    if found:
+        return [f"{_verdict(question, True)}{label} is found by {facts.listed(found)}."]
+    said = f"{label} is found by {facts.listed(names)}; {facts.listed(wanted)} is not among these"
+    return [f"{'' if question.negated else 'No record of that: '}{said}."]
+
+
+_FINDING = {
+    "find",
+    "finds",
+    "found",
+    "catch",
+    "catches",
+    "caught",
+    "discover",
+    "discovered",
+    "miss",
+}
+
+
+@cache
+def _methods() -> Phrases:
+    return Phrases(question_lexicon()["methods"])
 
 
 def _in_matrix(question: Question, position: int) -> list[str]:

@@ -257,7 +257,7 @@ def _facts(element: Element, weakness: Weakness) -> Iterator[Fact]:
     for where in ("{*}Relationships/{*}Has_Member", "{*}Members/{*}Has_Member"):
         for member in element.iterfind(where):
             yield Fact(f"CWE-{member.get('CWE_ID')}", "part of", weakness.cwe_id)
-    for relation, word in (*_words(element), *_consequences(element)):
+    for relation, word in (*_words(element), *_consequences(element), *_mitigations(element)):
         yield Fact(weakness.cwe_id, relation, word)
 
 
@@ -278,6 +278,15 @@ def _consequences(element: Element) -> Iterator[tuple[str, str]]:
     for part in element.iterfind("{*}Common_Consequences/{*}Consequence"):
         for scope, impact in product(part.iterfind("{*}Scope"), part.iterfind("{*}Impact")):
             yield "consequence", f"{_text(scope)}: {_text(impact)}"
+
+
+def _mitigations(element: Element) -> Iterator[tuple[str, str]]:
+    """Yield in which phase which strategy mitigates a weakness: "Operation: Firewall"."""
+    for part in element.iterfind("{*}Potential_Mitigations/{*}Mitigation"):
+        strategy = part.find("{*}Strategy")
+        named = "other measures" if strategy is None else _text(strategy)
+        for phase in part.iterfind("{*}Phase"):
+            yield "mitigation phase", f"{_text(phase)}: {named}"
 
 
 def _any_namespace(where: str) -> str:

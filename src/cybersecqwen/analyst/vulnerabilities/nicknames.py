@@ -17,6 +17,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from cybersecqwen.embedded.lexicon import word_set
+
 _FILE = Path(__file__).with_name("nicknames.toml")
 _WORD = re.compile(r"[^\W_]+")
 # What shows that an everyday word is the name of a vulnerability.
@@ -25,6 +27,7 @@ _LONGEST = 5  # words of a name
 _LOOKED_AT = 60  # words of a text
 _LEAST = 7  # letters of a name that may be misspelled
 _DIGITS = 2  # of such a name: the number of a bulletin is not misspelled but another
+_STOP = word_set("framing") | word_set("english")  # of which no misspelled name is made up
 _ALIKE = 87.0  # of 100, from which on a name is one that is misspelled
 
 
@@ -47,7 +50,8 @@ def take_nicknames(text: str) -> tuple[list[Nickname], str]:
     names: dict[str, Nickname] = {}
     rest, end, start = "", 0, 0
     while start < len(words):
-        size, name = _longest(_grams([word for word, _, _ in words[start:]]), text)
+        following = [word for word, _, _ in words[start : start + _LONGEST]]
+        size, name = _longest(following, text)
         if name:
             names.setdefault(name.name, name)
             rest += text[end : words[start][1]]
@@ -66,14 +70,18 @@ def _by_cve() -> dict[str, str]:
     return {one.cves[0]: one.name for one in reversed(_names().values()) if one.cves}
 
 
-def _longest(grams: list[tuple[int, str]], text: str) -> tuple[int, Nickname | None]:
-    """Return the longest gram that is a name and the number of its words, or 1 and None."""
+def _longest(words: list[str], text: str) -> tuple[int, Nickname | None]:
+    """Return the longest run of words that is a name and its length, or 1 and None."""
+    grams = _grams(words)
     for size, gram in grams:
         name = _names().get(gram)
         if name and _is_meant(name, text):
             return size, name
     for size, gram in grams:
-        name = _misspelled(gram) if len(gram) >= _LEAST else None
+        everyday = size > 1 and not _STOP.isdisjoint(
+            word.lower() for word in words[:size]
+        )  # "entry in" is no EntrySign
+        name = _misspelled(gram) if len(gram) >= _LEAST and not everyday else None
         if name:
             return size, name
     return 1, None
