@@ -131,6 +131,33 @@ def ask(question: str, files: list[Path]) -> Answer:
             "CVE-2021-0001 is CWE-89 SQL Injection in Foo Server, rated 8.1",
         ),
         ("CVE-2021-0003", "CVE-2021-0003 is a rejected record"),
+        (
+            "CVE-2021-0001 - when did the feds have to have it patched",
+            "The due date of CVE-2021-0001 in CISA's KEV is 2026-01-26; it was added on 2026-01-05,"
+            " 21 days before.",
+        ),
+        ("how long did agencies get to fix CVE-2021-0001?", "The due date of CVE-2021-0001 in"),
+        ("what privs does an attacker need for CVE-2021-0002", "CVE-2021-0002 needs low priv"),
+        ("CVE-2021-0001 scope?", "CVE-2021-0001 leaves the scope unchanged (S:U"),
+        ("does CVE-2021-0001 change the scope", "No, CVE-2021-0001 leaves the scope unchanged"),
+        ("how complex is the attack of CVE-2021-0001", "CVE-2021-0001 has a low attack complex"),
+        ("is CVE-2021-0001 easy to exploit", "Yes, CVE-2021-0001 has a low attack complexity"),
+        ("cve 2021 0002 atack vectr?", "CVE-2021-0002 is exploitable with local access"),
+        ("Does CVE-2021-0001 affect availability at all?", "No, the impact of CVE-2021-0001 is hi"),
+        ("is CVE-2021-0001 confidentiality only?", "No, the impact of CVE-2021-0001 is high on c"),
+        ("do attackers actually use CVE-2021-0001", "Yes, CVE-2021-0001 is in CISA's KEV"),
+        (
+            "we're on Foo 2.4.0, does CVE-2021-0001 hit us?",
+            "Yes, 2.4.0 is affected by CVE-2021-0001: the fix is in 2.4.1, by its description.",
+        ),
+        ("We have Foo 2.4.1. Still vulnerable to CVE-2021-0001?", "No, 2.4.1 is not affected by"),
+        ("Is Foo 2.3 safe from CVE-2021-0001?", "No, 2.3 is affected by CVE-2021-0001"),
+        ("our Foo runs 3.0, are we hit by CVE-2022-0004", "Whether 3.0 is affected by CVE-2022-0"),
+        ("is there a metasploit module for CVE-2021-0001?", "Whether exploit code for CVE-2021-0"),
+        (
+            "We have to write a detection for CVE-2021-0001: how does the flaw work?",
+            "CVE-2021-0001 is CWE-89 SQL Injection in Foo Server",
+        ),
     ],
 )
 def test_the_first_sentence_answers(question: str, first: str, files: list[Path]) -> None:
@@ -172,6 +199,11 @@ def test_names_stand_for_their_cves_also_without_any_record() -> None:
     assert ask("is bluekeep in kev", []).answer.startswith("Yes, CVE-2019-0708 (BlueKeep) is in")
     assert ask("Is Log4Shell CVE-2021-44228?", []).answer.startswith("Yes, Log4Shell is CVE-2021")
     assert ask("Is Heartbleed CVE-2021-44228?", []).answer.startswith("No, Heartbleed is CVE-2014")
+    assert ask("BlueKeep and CVE-2021-0001, same hole?", []).answer.startswith("No, BlueKeep is CV")
+    assert ask("Is Zerologon the same bug as Heartbleed?", []).answer.startswith("No, Zerologon is")
+    assert ask("are CVE-2021-0001 and CVE-2021-0002 the same bug?", []).answer.startswith(
+        "No, CVE-"
+    )
     assert ask("BadUSB cve?", []).answer.startswith("BadUSB has no CVE of its own")
     assert {e.id for e in ask("CVEs behind ProxyShell?", []).evidence} == {
         "CVE-2021-34473",

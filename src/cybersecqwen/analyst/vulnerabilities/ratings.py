@@ -5,7 +5,7 @@
 >>> take_severities("foo cves rated high or critical")[1]
 (7.0, 10.0)
 >>> take_metrics("over the network, no privs, zero click")[1]
-(('AV', 'N'), ('PR', 'N'), ('UI', 'N'))
+(('UI', 'N'), ('PR', 'N'), ('AV', 'N'))
 """
 
 from __future__ import annotations
