@@ -51,7 +51,7 @@ def ask(question: str, files: list[Path]) -> Answer:
     [
         (
             f"Out of {ONE}, {TWO} and {THREE}, which ones aren't in KEV?",
-            f"It is {TWO} and {THREE}.",
+            f"They are {TWO} and {THREE}.",
         ),
         (f"{ONE} vs {TWO}, which one do attackers actually use?", f"It is {ONE}."),
         (f"which of these has a changed scope: {TWO}, {ONE}", f"It is {ONE}."),

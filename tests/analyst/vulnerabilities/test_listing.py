@@ -76,6 +76,11 @@ def ask(question: str, files: list[Path]) -> Answer:
         ("most recent Acme Portal CVE you know of", ["CVE-2021-1003"]),
         ("oldest Acme Portal CVE?", ["CVE-2019-1001"]),
         ("oldest CVE in KEV", ["CVE-2019-1001"]),
+        ("which CVE was first added to KEV", ["CVE-2019-1001"]),
+        (
+            "how many Acme CVEs are there and which of them are in KEV?",
+            ["CVE-2020-1002", "CVE-2019-1001"],
+        ),
         ("the 2 worst Acme Portal CVEs", ["CVE-2019-1001", "CVE-2020-1002"]),
         ("Any SQL injections in Acme Portal since 2021?", ["CVE-2021-1003"]),
         ("the Acme CVE?", ["CVE-2021-1003", "CVE-2020-1002", "CVE-2019-1001"]),

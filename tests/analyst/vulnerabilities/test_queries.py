@@ -90,6 +90,10 @@ def test_what_was_asked_is_said_as_it_was_written() -> None:
         ("foo cves before the 2nd of May, 2023", "", "2023-05-01"),
         ("foo cves in Q2 2023", "2023-04-01", "2023-06-30"),
         ("foo cves between 3 March 2024 and Mar 7, 2024", "2024-03-03", "2024-03-07"),
+        ("foo cves between 1 and 14 Feb 2025", "2025-02-01", "2025-02-14"),
+        ("foo cves between Jan 30 and Feb 14, 2025", "2025-01-30", "2025-02-14"),
+        ("foo cves from January to March 2024", "2024-01-01", "2024-03-31"),
+        ("foo cves in the last quarter of 2024", "2024-10-01", "2024-12-31"),
     ],
 )
 def test_dates_as_people_write_them(text: str, since: str, until: str) -> None:
@@ -112,6 +116,7 @@ def test_dates_as_people_write_them(text: str, since: str, until: str) -> None:
         ("foo bugs that score between 7 and 8.9", (7.0, 8.9)),
         ("foo bugs with a cvss v3.1 score over 9", (9.1, 10.0)),
         ("9+ CVSS foo bugs", (9.0, 10.0)),
+        ("foo bugs between 7 and 8.9", (7.0, 8.9)),
         ("foo bugs with high complexity", None),
     ],
 )

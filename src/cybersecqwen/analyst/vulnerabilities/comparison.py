@@ -85,7 +85,8 @@ def _which(fitting: Sequence[CveFacts], known: Sequence[CveFacts]) -> str:
         return "None of them."
     if len(fitting) == len(known):
         return f"All {len(known)} of them."
-    return f"It is {listed([one.label for one in fitting])}."
+    labels = listed([one.label for one in fitting])
+    return f"It is {labels}." if len(fitting) == 1 else f"They are {labels}."
 
 
 def _ranked(

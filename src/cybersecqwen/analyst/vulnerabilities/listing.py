@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,6 +29,7 @@ _SHOWN = 10  # rows of a table that the text shows
 _BEST = 5  # records that a search returns
 _ABOUT = 60  # characters of a description in a row of the table
 _EXCERPT = 400  # characters of the description of the closest record
+_TRIES = 8  # searches without a word of the product
 _ENOUGH = 0.6  # share of a description's telling words that the best record holds
 
 Kev = Mapping[str, KnownExploitation]
@@ -114,8 +117,11 @@ def _table(query: RecordQuery, feed: _Feed) -> Answer:
     if not rows and query.count is None:
         said = f"No CVE {describe(query, query.product)} is at hand.\n{sources}"
         return Answer(said, 0.0, covered=False)
-    shown = rows[: query.limit or _SHOWN]
     lines = [_heading(rows, query, feed)]
+    if query.part and query.share != "all":
+        among = {row.cve_id for row in _rows(query.part, feed)}
+        rows = [row for row in rows if row.cve_id in among]
+    shown = rows[: query.limit or _SHOWN]
     lines += [row.line() for row in shown]
     if len(rows) > len(shown) and not query.limit:
         lines.append(f"and {len(rows) - len(shown):,} more, all with --json")
@@ -136,7 +142,7 @@ def _rows_of_product(
     """
     rows = list(_rows(query, feed))
     if not rows and query.count is None:
-        for words, dropped in _narrowed(query):
+        for words, dropped in islice(_narrowed(query), _TRIES):
             fewer = replace(query, words=words, product=as_written(words, query.product), part=None)
             if rows := list(_rows(fewer, feed)):
                 return rows, fewer, dropped
@@ -261,8 +267,12 @@ def _searches(query: RecordQuery, of_product: Sequence[str], kev: Kev) -> Iterat
 
 def _is_of(entry: KnownExploitation, words: Sequence[str]) -> bool:
     """Tell whether an entry's vendor and product have all the words of a product."""
-    named = folded(f"{entry.vendor} {entry.product}").split()
-    return all(word in named for word in words)
+    return _names(entry).issuperset(words)
+
+
+@lru_cache(maxsize=1 << 12)  # more than the entries that KEV has
+def _names(entry: KnownExploitation) -> frozenset[str]:
+    return frozenset(folded(f"{entry.vendor} {entry.product}").split())
 
 
 def _fits(row: TableRow, query: RecordQuery) -> bool:

@@ -26,10 +26,23 @@ _DAY_FIRST = re.compile(
 )
 _MONTH_FIRST = re.compile(rf"\b({_NAMES})\.? (?:the )?(\d{{1,2}})(?:st|nd|rd|th)?,? ({_YEAR})\b")
 _SLASHED = re.compile(rf"\b({_YEAR})[/.](\d\d?)[/.](\d\d?)\b")
+# "Between 1 and 14 February 2025": what the first of two days or months leaves out.
+_AND = r"(and|to|until|till|through|-|–)"
+_TWO_DAYS = re.compile(
+    rf"\b(\d{{1,2}})(?:st|nd|rd|th)?(?: ({_NAMES})\.?)? {_AND}"
+    rf"(?= (?:the )?\d{{1,2}}(?:st|nd|rd|th)? ({_NAMES})\.?,? ({_YEAR})\b)"
+)
+_TWO_DATES = re.compile(
+    rf"\b({_NAMES})\.? (\d{{1,2}})(?:st|nd|rd|th)? {_AND} (?:({_NAMES})\.? )?"
+    rf"(\d{{1,2}})(?:st|nd|rd|th)?,? ({_YEAR})\b"
+)
+_TWO_MONTHS = re.compile(rf"\b({_NAMES})\.? {_AND}(?= (?:{_NAMES})\.? ({_YEAR})\b)")
+_NAMED_QUARTER = re.compile(rf"\b(first|second|third|fourth|last) quarter (?:of )?({_YEAR})\b")
+_QUARTERS = {"first": 1, "second": 2, "third": 3, "fourth": 4, "last": 4}
 _QUARTER = re.compile(rf"\b(?:(q[1-4])[ /-]?({_YEAR})|({_YEAR})[ /-]?(q[1-4]))\b")
 _TIME = rf"(?:{_YEAR}(?:-\d\d(?:-\d\d)?|q[1-4])?|(?:{_NAMES})\.?,?(?: of)? {_YEAR})"
 _BETWEEN = re.compile(
-    rf"\b(?:between|from) ({_TIME}) (?:and|to|until|till|through) ({_TIME})(?!\d)"
+    rf"\b(?:between|from) ({_TIME}) (?:and|to|until|till|through|-|–) ({_TIME})(?!\d)"
 )
 _BOUND = re.compile(
     rf"\b(?:(since|starting(?: in)?|after|later than|newer than|from|before|prior to|"
@@ -63,6 +76,12 @@ def take_period(text: str) -> tuple[str, str, str]:
 
 def _in_digits(text: str) -> str:
     """Write days and quarters in one form."""
+    text = _TWO_DAYS.sub(lambda m: f"{m[1]} {m[2] or m[4]} {m[5]} {m[3]}", text)
+    text = _TWO_DATES.sub(
+        lambda m: f"{m[2]} {m[1]} {m[6]} {m[3]} {m[5]} {m[4] or m[1]} {m[6]}", text
+    )
+    text = _TWO_MONTHS.sub(lambda m: f"{m[1]} {m[3]} {m[2]}", text)
+    text = _NAMED_QUARTER.sub(lambda m: f"{m[2]}q{_QUARTERS[m[1]]}", text)
     text = _DAY_FIRST.sub(lambda m: _written(m[3], _MONTHS[m[2]], m[1]), text)
     text = _MONTH_FIRST.sub(lambda m: _written(m[3], _MONTHS[m[1]], m[2]), text)
     text = _SLASHED.sub(lambda m: _written(m[1], int(m[2]), m[3]), text)

@@ -31,7 +31,7 @@ _NEGATED = 3  # words between "not" and what it denies
 _AND_UP = re.compile(r"(?<=high|dium) ?\+(?=\s|$)")  # "high+"
 _COUNT = re.compile(
     r"\b(more than|over|fewer than|less than|at least|at most|exactly|under) (\d{1,5})\b"
-    r"(?= (?:[\w-]+ ){0,5}?(?:cves|vuln\w*|kev|entries|additions|bugs|flaws|holes|issues))"
+    r"(?= (?:[\w-]+ ){0,5}?(?:times|cves|vuln\w*|kev|entries|additions|bugs|flaws|holes|issues))"
 )
 _LIMIT = re.compile(
     r"\b(?:(?:last|latest|newest|most recent|top|first|oldest|earliest|worst) (\d{1,3})\b"
@@ -115,12 +115,12 @@ def _parse(lower: str, text: str) -> RecordQuery | None:
     rest, scores = take_scores(rest)
     rest = folded(_AND_UP.sub(" or higher ", rest))
     everything = _content(rest)
-    rest, metrics = take_metrics(rest)
+    rest, metrics = take_metrics(_take(rest, "able")[0])
     rest, due = _take(rest, "due")
     rest, ransomware = _take_truth(rest, "ransomware")
+    rest, order = _take_order(rest)
     rest, added = _take(rest, "added")
     rest, exploited = _take_truth(rest, "exploited")
-    rest, order = _take_order(rest)
     rest, severity = (rest, scores) if scores else take_severities(rest)
     rest, kind, labels = _take_kind(rest)
     named = _content(rest)
@@ -136,11 +136,13 @@ def _parse(lower: str, text: str) -> RecordQuery | None:
     )
     if not (plural or singular or in_kev or of_kind):
         return None
-    if order and not plural:
+    if order and singular and not plural:
         limit = limit or 1
     return RecordQuery(
-        table=bool(plural or order or count or in_kev or of_kind),
-        certain=bool(pattern("queries", "certain").search(words)) or (kev and dated),
+        table=bool(plural or order or count or in_kev or (of_kind and not singular)),
+        certain=bool(pattern("queries", "certain").search(words))
+        or (dated and kev)
+        or (plural and bool(named and (severity or metrics))),
         words=named,
         product=as_written(named, text),
         all_words=everything,
@@ -154,11 +156,7 @@ def _parse(lower: str, text: str) -> RecordQuery | None:
         if exploited is None and (ransomware or due or (added and kev))
         else exploited,
         ransomware=ransomware,
-        added=kev
-        and exploited is not False
-        and dated
-        and not due
-        and (added or _behind_kev(lower)),
+        added=kev and exploited is not False and not due and _is_of_kev(lower, added, dated, order),
         due=due and dated,
         order=order,
         limit=limit,
@@ -187,12 +185,15 @@ def _take_order(text: str) -> tuple[str, str]:
     return text, ""
 
 
-def _behind_kev(lower: str) -> bool:
-    """Tell whether KEV stands before the date, and nothing says that it is of publication."""
+def _is_of_kev(lower: str, added: bool, dated: bool, order: str) -> bool:
+    """Tell whether dates, or the order, are those by which KEV was added to."""
+    if not dated:
+        return bool(added and order)
     words = folded(lower)
     kev = pattern("queries", "kev").search(words)
     published = pattern("queries", "published").search(words)
-    return bool(kev and not published and take_period(f" {words[kev.start() :]} ")[1:] != ("", ""))
+    behind = kev and take_period(f" {words[kev.start() :]} ")[1:] != ("", "")
+    return added or bool(behind and not published)
 
 
 def _take_truth(text: str, name: str) -> tuple[str, bool | None]:
@@ -266,7 +267,8 @@ def _described(query: RecordQuery, product: str) -> Iterator[str]:
         yield f"labelled {' or '.join(query.cwes)}"
     if query.severity:
         low, high = query.severity
-        yield f"with a CVSS score of {low:g}" + (f" to {high:g}" if high > low else "")
+        bounds = f"{low:g} to {high:g}" if 0 < low < high else _bound(low, high)
+        yield f"with a CVSS score of {bounds}"
     if query.metrics:
         yield f"with {describe_metrics(query.metrics)}"
     if query.since or query.until:
@@ -279,6 +281,10 @@ def _described(query: RecordQuery, product: str) -> Iterator[str]:
         yield "not in CISA's KEV"
     if query.ransomware is False:
         yield "not known to be used in ransomware campaigns"
+
+
+def _bound(low: float, high: float) -> str:
+    return f"{low:g}" if low else f"at most {high:g}"
 
 
 def _period(query: RecordQuery) -> str:

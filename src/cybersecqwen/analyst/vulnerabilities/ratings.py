@@ -38,6 +38,7 @@ _ONE = rf"{_OPERATOR} ?{_NUMBER}(?: ?({_UP}|{_DOWN}))?"
 _PATTERNS = [
     re.compile(rf"\b{_OF_SCORE}[ :]*(?:{_RANGE}|{_ONE})(?: points?)?"),
     re.compile(rf"(?<![\w.-])(?:{_RANGE}|{_ONE})(?: (?:in|on|by))? (?:cvss|base score|scores?)\b"),
+    re.compile(rf"\bbetween {_NUMBER} and {_NUMBER}()()()"),  # dates are no longer there
 ]
 
 

@@ -71,7 +71,7 @@ def metric(facet: str) -> Callable[[CveFacts, CveQuestion], Sentence]:
             if name:
                 value = values[name]
                 truth = _is_true(facet, value, question, positive=value in positive)
-                begins = f"{'Yes' if truth else 'No'}, " if question.yes_no else ""
+                begins = f"{'Yes' if truth else 'No'}, " if question.asks_whether(facet) else ""
                 where = f"{name}:{value} in CVSS {cvss.version}"
                 return Sentence(f"{begins}{facts.label} {phrases[value]} ({where}).", truth=truth)
         return Sentence(
@@ -121,7 +121,7 @@ def score(facts: CveFacts, question: CveQuestion) -> Sentence:
         return Sentence(f"The record of {facts.label} has no {of} score.", known=False)
     word = severity(cvss)
     rated = f"CVSS {cvss.version} base score {cvss.score:.1f}"
-    if question.yes_no and (wanted := question.severity):
+    if question.asks_whether("score") and (wanted := question.severity):
         truth = word.lower() in wanted
         return Sentence(
             f"{'Yes' if truth else 'No'}, {facts.label} is rated {word}: {rated} ({cvss.vector})."

@@ -74,8 +74,18 @@ class CveQuestion:
     def yes_no(self) -> bool:
         """Whether it is a question for yes or no."""
         opening = pattern("polarity", "yes_no")
+        return any(opening.match(clause) for clause in self._clauses)
+
+    def asks_whether(self, facet: str) -> bool:
+        """Tell whether it is a question for yes or no, and not for how or which in this facet."""
+        phrases, how = pattern("facets", facet), pattern("polarity", "how")
+        told = any(phrases.search(clause) and how.match(clause) for clause in self._clauses)
+        return self.yes_no and not told
+
+    @cached_property
+    def _clauses(self) -> list[str]:
         clauses = re.split(r"[,:;.]\s|\band\b", self.text.lower())
-        return any(opening.match(folded(clause).strip()) for clause in clauses)
+        return [folded(clause).strip() for clause in clauses]
 
     @cached_property
     def severity(self) -> tuple[str, ...]:
@@ -93,9 +103,8 @@ class CveQuestion:
     def version(self) -> str:
         """The version of a product of which the question asks whether it is affected, or ""."""
         match = _RUNNING.search(_without_ids(self.text))
-        if not match or not self.has("exposure"):
-            return ""
-        return (match[1] or match[2]).rstrip(".")
+        version = (match[1] or match[2]).rstrip(".") if match else ""
+        return version if version.count(".") > 1 or self.has("exposure") else ""
 
     @cached_property
     def cwes(self) -> tuple[str, ...]:
