@@ -83,6 +83,7 @@ def ask(question: str, files: list[Path]) -> Answer:
         ),
         ("the 2 worst Acme Portal CVEs", ["CVE-2019-1001", "CVE-2020-1002"]),
         ("Any SQL injections in Acme Portal since 2021?", ["CVE-2021-1003"]),
+        ("the Acme Portal CVE with CVSS 7.2", ["CVE-2020-1002"]),
         ("the Acme CVE?", ["CVE-2021-1003", "CVE-2020-1002", "CVE-2019-1001"]),
     ],
 )

@@ -93,6 +93,7 @@ def test_what_was_asked_is_said_as_it_was_written() -> None:
         ("foo cves between 1 and 14 Feb 2025", "2025-02-01", "2025-02-14"),
         ("foo cves between Jan 30 and Feb 14, 2025", "2025-01-30", "2025-02-14"),
         ("foo cves from January to March 2024", "2024-01-01", "2024-03-31"),
+        ("foo cves published 2022 to 2024", "2022-01-01", "2024-12-31"),
         ("foo cves in the last quarter of 2024", "2024-10-01", "2024-12-31"),
     ],
 )
@@ -110,6 +111,7 @@ def test_dates_as_people_write_them(text: str, since: str, until: str) -> None:
         ("high/critical foo bugs", (7.0, 10.0)),
         ("foo bugs, medium and up", (4.0, 10.0)),
         ("at most medium foo bugs", (0.0, 6.9)),
+        ("foo bugs, severity medium at most", (0.0, 6.9)),
         ("foo bugs scoring 8 or higher", (8.0, 10.0)),
         ("foo bugs with CVSS below 7", (0.0, 6.9)),
         ("foo bugs with a base score of at most 5.5", (0.0, 5.5)),
@@ -142,6 +144,8 @@ def test_conditions_on_the_vector() -> None:
         ("Foo stuff added to KEV since 2025", {"added": True, "exploited": True}),
         ("which Foo CVEs landed in KEV in January 2024?", {"added": True, "until": "2024-01-31"}),
         ("Foo in KEV w/ ransomware", {"ransomware": True}),
+        ("Foo weaknesses CISA put on the KEV list in 2024 or later", {"since": "2024-01-01"}),
+        ("earliest Foo CVE in your database", {"order": "oldest"}),
         ("How many Foo entries are in the known exploited list?", {"exploited": True}),
         ("Foo CVEs in KEV NOT linked to ransomware", {"exploited": True, "ransomware": False}),
         ("Foo CVEs that aren't in KEV from 2024", {"exploited": False, "added": False}),
@@ -168,6 +172,7 @@ def test_lists_in_plain_words(text: str, wanted: dict[str, object]) -> None:
     ("text", "share"),
     [
         ("How many Foo bugs in KEV, and are they all ransomware related?", "all"),
+        ("Foo: number of KEV entries, and is every one of them tied to ransomware?", "all"),
         ("Foo CVEs in KEV? Are any of them used by ransomware?", "any"),
         ("How many Foo CVEs are in KEV and how many of those have ransomware use?", ""),
     ],

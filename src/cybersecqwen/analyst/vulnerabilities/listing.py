@@ -92,12 +92,19 @@ def answer_query(query: RecordQuery, records: Sequence[Path]) -> Answer | None:
             answer = _table(query, feed)
             if answer.covered or query.filters or not query.certain:
                 return answer if answer.covered or query.certain else None
+        elif query.words and _is_narrowed(query) and (answer := _table(query, feed)).covered:
+            return answer
         found = _search(query, indexes)
         if query.table or not query.words or (found and found.covered):
             return found
         # "The PuTTY CVE?" describes none and names a product all the same.
         answer = _table(query, feed)
         return answer if answer.covered else found
+
+
+def _is_narrowed(query: RecordQuery) -> bool:
+    """Tell a condition that a description would not have: "the Foo CVE with CWE-77"."""
+    return bool((query.cwes and not query.kind) or query.severity or query.since or query.until)
 
 
 class _Feed(NamedTuple):

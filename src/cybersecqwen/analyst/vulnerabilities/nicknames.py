@@ -26,6 +26,7 @@ _LOOKED_AT = 60  # words of a text
 _LEAST = 7  # letters of a name that may be misspelled
 _DIGITS = 2  # of such a name: the number of a bulletin is not misspelled but another
 _ALIKE = 87.0  # of 100, from which on a name is one that is misspelled
+_ALIKE_IN_WORDS = 90.0  # the same of several words, for "entry in" is no name
 
 
 class Nickname(NamedTuple):
@@ -73,7 +74,7 @@ def _longest(grams: list[tuple[int, str]], text: str) -> tuple[int, Nickname | N
         if name and _is_meant(name, text):
             return size, name
     for size, gram in grams:
-        name = _misspelled(gram) if len(gram) >= _LEAST else None
+        name = _misspelled(gram, words=size) if len(gram) >= _LEAST else None
         if name:
             return size, name
     return 1, None
@@ -95,10 +96,11 @@ def _is_meant(name: Nickname, text: str) -> bool:
 
 
 @lru_cache(maxsize=1 << 14)
-def _misspelled(gram: str) -> Nickname | None:
+def _misspelled(gram: str, *, words: int) -> Nickname | None:
     from rapidfuzz import fuzz, process
 
-    best = process.extractOne(gram, _misspellable(), scorer=fuzz.ratio, score_cutoff=_ALIKE)
+    alike = _ALIKE if words == 1 else _ALIKE_IN_WORDS
+    best = process.extractOne(gram, _misspellable(), scorer=fuzz.ratio, score_cutoff=alike)
     if best is None or best[0][0] != gram[0] or best[0][-1].isdigit() != gram[-1].isdigit():
         return None
     return _names()[best[0]]

@@ -42,7 +42,8 @@ _QUARTERS = {"first": 1, "second": 2, "third": 3, "fourth": 4, "last": 4}
 _QUARTER = re.compile(rf"\b(?:(q[1-4])[ /-]?({_YEAR})|({_YEAR})[ /-]?(q[1-4]))\b")
 _TIME = rf"(?:{_YEAR}(?:-\d\d(?:-\d\d)?|q[1-4])?|(?:{_NAMES})\.?,?(?: of)? {_YEAR})"
 _BETWEEN = re.compile(
-    rf"\b(?:between|from) ({_TIME}) (?:and|to|until|till|through|-|–) ({_TIME})(?!\d)"
+    rf"\b(?:(?:between|from) ({_TIME}) (?:and|to|until|till|through|-|–)"
+    rf"|({_TIME}) ?(?:to|until|till|through|-|–)) ?({_TIME})(?![\d-])"
 )
 _BOUND = re.compile(
     rf"\b(?:(since|starting(?: in)?|after|later than|newer than|from|before|prior to|"
@@ -64,7 +65,7 @@ def take_period(text: str) -> tuple[str, str, str]:
     """
     text = _in_digits(text)
     if match := _BETWEEN.search(text):
-        since, until = _first_day(match[1]), _last_day(match[2])
+        since, until = _first_day(match[1] or match[2]), _last_day(match[3])
     elif match := _RELATIVE.search(text):
         since, until = _relative(match[1], match[2], match[3])
     elif match := _BOUND.search(text):

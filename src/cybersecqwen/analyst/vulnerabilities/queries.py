@@ -91,7 +91,7 @@ def parse(text: str) -> RecordQuery | None:
         return query
     share = (
         "any"
-        if re.search(r"\bany", said[0])
+        if re.search(r"\b(?:any|some)", said[0])
         else ""
         if re.search("how many|which", said[0])
         else "all"
@@ -108,14 +108,18 @@ def _parse(lower: str, text: str) -> RecordQuery | None:
         for name in ("plural", "singular", "kev", "weak", "listing")
     )
     rest, cwes = _take_cwes(lower)
-    if pattern("queries", "other").search(_take(folded(rest), "ransomware")[0]):
+    aside = _take(folded(rest), "ransomware")[0]
+    if kev:  # whose entries some call weaknesses
+        aside = re.sub(r"\bweaknesses\b", " ", aside)
+    if pattern("queries", "other").search(aside):
         return None
     rest, count, limit = _take_numbers(rest)
     rest, since, until = take_period(rest)
     rest, scores = take_scores(rest)
     rest = folded(_AND_UP.sub(" or higher ", rest))
+    rest = _take(rest, "aside")[0]
     everything = _content(rest)
-    rest, metrics = take_metrics(_take(rest, "able")[0])
+    rest, metrics = take_metrics(rest)
     rest, due = _take(rest, "due")
     rest, ransomware = _take_truth(rest, "ransomware")
     rest, order = _take_order(rest)

@@ -73,7 +73,8 @@ def take_severities(text: str) -> tuple[str, Scores | None]:
     name = rf"(?:{'|'.join(bounds)})(?: (?:severity|rated|score[ds]?))?"
     match = re.search(
         rf"\b(?:(at least|at most|above|below) )?({name}(?: (?:or |and |to )?{name})*)\b"
-        r"( (?:or|and) (?:higher|above|up|worse|more)| (?:or|and) (?:lower|below|less))?",
+        r"( (?:or|and) (?:higher|above|up|worse|more)| (?:or|and) (?:lower|below|less)"
+        r"| at (?:most|least|worst)| max(?:imum)?| min(?:imum)?)?",
         text,
     )
     if not match:
@@ -81,7 +82,7 @@ def take_severities(text: str) -> tuple[str, Scores | None]:
     ranges = [bounds[word] for word in match[2].split() if word in bounds]
     low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
     operator, suffix = match[1] or "", match[3] or ""
-    if operator == "at least" or re.search("higher|above|up|worse|more", suffix):
+    if operator == "at least" or re.search("higher|above|up|worse|more|least|min", suffix):
         high = _HIGHEST
     elif operator == "at most" or suffix:
         low = 0.0

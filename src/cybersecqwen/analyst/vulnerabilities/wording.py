@@ -74,7 +74,8 @@ class CveQuestion:
     def yes_no(self) -> bool:
         """Whether it is a question for yes or no."""
         opening = pattern("polarity", "yes_no")
-        return any(opening.match(clause) for clause in self._clauses)
+        told = "yes or no" in self._words
+        return told or any(opening.match(clause) for clause in self._clauses)
 
     def asks_whether(self, facet: str) -> bool:
         """Tell whether it is a question for yes or no, and not for how or which in this facet."""
