@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from cybersecqwen.analyst.vulnerabilities.periods import take_period
 from cybersecqwen.analyst.vulnerabilities.ratings import (
@@ -89,35 +90,62 @@ def parse(text: str) -> RecordQuery | None:
     whole = _parse(f"{clauses[0]} {clauses[1]}", text)
     if said is None or whole is None:
         return query
-    share = (
-        "any"
-        if re.search(r"\b(?:any|some)", said[0])
-        else ""
-        if re.search("how many|which", said[0])
-        else "all"
-    )
-    return replace(query, part=replace(whole, words=query.words), share=share)
+    return replace(query, part=replace(whole, words=query.words), share=_share(said[0]))
+
+
+def _share(said: str) -> str:
+    """Return what is asked of a part: "any", "all", or "" for how many or which it is."""
+    if re.search(r"\b(?:any|some)\b", said):
+        return "any"
+    return "" if re.search(r"\b(?:how many|which)\b", said) else "all"
+
+
+class _Signs(NamedTuple):
+    """Which words that tell a question for records stand in it."""
+
+    plural: bool
+    singular: bool
+    kev: bool
+    weak: bool
+    listing: bool
+    certain: bool
 
 
 def _parse(lower: str, text: str) -> RecordQuery | None:
     """Read one clause, in lower case, of a text."""
     lower = f" {lower} "
     words = folded(lower)
-    plural, singular, kev, weak, listing = (
-        bool(pattern("queries", name).search(words))
-        for name in ("plural", "singular", "kev", "weak", "listing")
-    )
-    rest, cwes = _take_cwes(lower)
-    aside = _take(folded(rest), "ransomware")[0]
-    if kev:  # whose entries some call weaknesses
-        aside = re.sub(r"\bweaknesses\b", " ", aside)
-    if pattern("queries", "other").search(aside):
+    signs = _Signs(*(bool(pattern("queries", name).search(words)) for name in _Signs._fields))
+    if _is_for_others(lower, kev=signs.kev):
         return None
+    query, added = _conditions(lower, text)
+    if entry_ids(lower):  # "Is CWE-79 allowed for a vulnerability?" asks for no record
+        framing = table()["queries"]["mapping"]
+        query = replace(query, words=tuple(word for word in query.words if word not in framing))
+        if not (signs.plural or query.words):
+            return None
+    query = replace(query, product=as_written(query.words, text))
+    return _completed(_of_kev(query, lower, added=added, kev=signs.kev), signs)
+
+
+def _is_for_others(lower: str, *, kev: bool) -> bool:
+    """Tell a question about weaknesses, techniques or defence in general."""
+    rest = _take(folded(_take_cwes(lower)[0]), "ransomware")[0]
+    if kev:  # whose entries some call weaknesses
+        rest = re.sub(r"\bweaknesses\b", " ", rest)
+    return bool(pattern("queries", "other").search(rest))
+
+
+def _conditions(lower: str, text: str) -> tuple[RecordQuery, bool]:
+    """Read all conditions; what is left is the product. Return beside them whether "added" is said.
+
+    Each takes its words out of the text before the next one looks.
+    """
+    rest, cwes = _take_cwes(lower)
     rest, count, limit = _take_numbers(rest)
     rest, since, until = take_period(rest)
     rest, scores = take_scores(rest)
-    rest = folded(_AND_UP.sub(" or higher ", rest))
-    rest = _take(rest, "aside")[0]
+    rest, _ = _take(folded(_AND_UP.sub(" or higher ", rest)), "aside")
     everything = _content(rest)
     rest, metrics = take_metrics(rest)
     rest, due = _take(rest, "due")
@@ -127,28 +155,10 @@ def _parse(lower: str, text: str) -> RecordQuery | None:
     rest, exploited = _take_truth(rest, "exploited")
     rest, severity = (rest, scores) if scores else take_severities(rest)
     rest, kind, labels = _take_kind(rest)
-    named = _content(rest)
-    if cwes:  # "Is CWE-79 allowed for a vulnerability?" asks for no record
-        named = tuple(word for word in named if word not in table()["queries"]["mapping"])
-        if not (plural or named):
-            return None
-    dated = bool(since or until)
-    narrowed = dated or bool(severity or metrics) or exploited is not None
-    in_kev = kev and bool(named or dated or order or count or severity or ransomware is not None)
-    of_kind = bool(named) and (
-        (bool(kind) and (narrowed or weak or listing)) or (weak and narrowed)
-    )
-    if not (plural or singular or in_kev or of_kind):
-        return None
-    if order and singular and not plural:
-        limit = limit or 1
-    return RecordQuery(
-        table=bool(plural or order or count or in_kev or (of_kind and not singular)),
-        certain=bool(pattern("queries", "certain").search(words))
-        or (dated and kev)
-        or (plural and bool(named and (severity or metrics))),
-        words=named,
-        product=as_written(named, text),
+    query = RecordQuery(
+        table=False,
+        certain=False,
+        words=_content(rest),
         all_words=everything,
         since=since,
         until=until,
@@ -156,15 +166,48 @@ def _parse(lower: str, text: str) -> RecordQuery | None:
         kind=kind,
         severity=severity,
         metrics=metrics,
-        exploited=True
-        if exploited is None and (ransomware or due or (added and kev))
-        else exploited,
+        exploited=True if exploited is None and (ransomware or due) else exploited,
         ransomware=ransomware,
-        added=kev and exploited is not False and not due and _is_of_kev(lower, added, dated, order),
-        due=due and dated,
+        due=due and bool(since or until),
         order=order,
         limit=limit,
         count=count,
+    )
+    return query, added
+
+
+def _of_kev(query: RecordQuery, lower: str, *, added: bool, kev: bool) -> RecordQuery:
+    """Tell whether dates, or the order, are those by which KEV was added to."""
+    if not kev or query.exploited is False or query.due:
+        return query
+    exploited = True if added else query.exploited
+    if not (query.since or query.until):
+        return replace(query, exploited=exploited, added=bool(added and query.order))
+    words = folded(lower)
+    place = pattern("queries", "kev").search(words)
+    published = pattern("queries", "published").search(words)
+    behind = place and take_period(f" {words[place.start() :]} ")[1:] != ("", "")
+    return replace(query, exploited=exploited, added=added or bool(behind and not published))
+
+
+def _completed(query: RecordQuery, signs: _Signs) -> RecordQuery | None:
+    """Tell whether all are asked for, and whether surely of CVEs; None for no such question."""
+    named, dated = bool(query.words), bool(query.since or query.until)
+    rated = bool(query.severity or query.metrics)
+    narrowed = dated or rated or query.exploited is not None
+    chosen = bool(query.order or query.count or query.severity or query.ransomware is not None)
+    in_kev = signs.kev and (named or dated or chosen)
+    of_kind = query.kind and (narrowed or signs.weak or signs.listing)
+    flaws = named and bool(of_kind or (signs.weak and narrowed))
+    if not (signs.plural or signs.singular or in_kev or flaws):
+        return None
+    one = bool(query.order) and signs.singular and not signs.plural
+    several = signs.plural or bool(query.order or query.count) or in_kev
+    return replace(
+        query,
+        table=several or (flaws and not signs.singular),
+        certain=signs.certain or (dated and signs.kev) or (signs.plural and named and rated),
+        limit=query.limit or int(one),
     )
 
 
@@ -187,17 +230,6 @@ def _take_order(text: str) -> tuple[str, str]:
         if taken:
             return rest, name
     return text, ""
-
-
-def _is_of_kev(lower: str, added: bool, dated: bool, order: str) -> bool:
-    """Tell whether dates, or the order, are those by which KEV was added to."""
-    if not dated:
-        return bool(added and order)
-    words = folded(lower)
-    kev = pattern("queries", "kev").search(words)
-    published = pattern("queries", "published").search(words)
-    behind = kev and take_period(f" {words[kev.start() :]} ")[1:] != ("", "")
-    return added or bool(behind and not published)
 
 
 def _take_truth(text: str, name: str) -> tuple[str, bool | None]:
