@@ -155,6 +155,7 @@ def ask(question: str, files: list[Path]) -> Answer:
         ),
         ("We have Foo 2.4.1. Still vulnerable to CVE-2021-0001?", "No, 2.4.1 is not affected by"),
         ("Is Foo 2.3 safe from CVE-2021-0001?", "No, 2.3 is affected by CVE-2021-0001"),
+        ("running Foo 2.4 U3, is CVE-2021-0001 a problem?", "Yes, 2.4 U3 is affected by CVE-2021"),
         ("our Foo runs 3.0, are we hit by CVE-2022-0004", "Whether 3.0 is affected by CVE-2022-0"),
         ("is there a metasploit module for CVE-2021-0001?", "Whether exploit code for CVE-2021-0"),
         (

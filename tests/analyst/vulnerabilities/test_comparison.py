@@ -57,6 +57,7 @@ def ask(question: str, files: list[Path]) -> Answer:
         (f"which of these has a changed scope: {TWO}, {ONE}", f"It is {ONE}."),
         (f"Of {ONE} and {TWO}, which can be hit without any login?", f"It is {TWO}."),
         (f"which one is local, {ONE} or {THREE}", f"It is {THREE}."),
+        (f"which of {ONE} and {TWO} is remotely exploitable", "Both of them."),
         (f"tell me which of {ONE} and {TWO} needs a click", "None of them."),
         (
             f"Rank by CVSS: {THREE}, {ONE}, {TWO}",

@@ -133,6 +133,9 @@ def test_conditions_on_the_vector() -> None:
     assert query
     assert set(query.metrics) == {("AV", "N"), ("PR", "N"), ("UI", "N")}
     assert (query.words, query.severity) == (("foo",), (9.0, 10.0))
+    listed = parse("Foo issues: network, no auth, zero-click, high")
+    assert listed
+    assert set(listed.metrics) == {("AV", "N"), ("PR", "N"), ("UI", "N")}
     remote = parse("remote code execution vulns in Foo Network Manager")
     assert remote
     assert (remote.metrics, remote.words) == ((), ("foo", "network", "manager"))

@@ -21,6 +21,7 @@ from cybersecqwen.records import AffectedProduct
             "Users are recommended to upgrade both server and client to version 4.1.2 or 5.0.3.",
             ["4.1.2", "5.0.3"],
         ),
+        ("From version 2.6.0 (and 2.2.1), the feature has been completely removed.", ["2.6.0"]),
         ("Foo through 1.2.3 allows XSS.", []),
         ("Foo 1.0 allows XSS.", []),
     ],

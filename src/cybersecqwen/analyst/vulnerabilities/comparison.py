@@ -84,7 +84,7 @@ def _which(fitting: Sequence[CveFacts], known: Sequence[CveFacts]) -> str:
     if not fitting:
         return "None of them."
     if len(fitting) == len(known):
-        return f"All {len(known)} of them."
+        return "Both of them." if len(known) == _PAIR else f"All {len(known)} of them."
     labels = listed([one.label for one in fitting])
     return f"It is {labels}." if len(fitting) == 1 else f"They are {labels}."
 

@@ -5,7 +5,7 @@
 >>> take_severities("foo cves rated high or critical")[1]
 (7.0, 10.0)
 >>> take_metrics("over the network, no privs, zero click")[1]
-(('UI', 'N'), ('PR', 'N'), ('AV', 'N'))
+(('AV', 'N'), ('UI', 'N'), ('PR', 'N'))
 """
 
 from __future__ import annotations

@@ -28,6 +28,8 @@ _FIXED = [
         rf"\bupgrad\w+(?: \w+){{0,6}}? to (?:\w+ ){{0,3}}?(?:versions? )?({_VERSIONED})",
         rf"\bversions? ({_VERSIONED})(?:,? (?:and|or) (?:later|above))? "
         rf"(?:fix|contain|include|patch|address|resolve|correct)",
+        rf"\b(?:from|as of|since|starting with) (?:version )?({_VERSIONED})\b.{{0,90}}? "
+        rf"(?:has|have|was|were|is|are) (?:been )?(?:\w+ )?(?:fixed|removed|resolved|corrected)",
     )
 ]
 _RANGE = re.compile(

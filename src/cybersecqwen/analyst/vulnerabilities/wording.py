@@ -29,7 +29,8 @@ _SERIOUS = re.compile(r"\b(?:severe|serious|dangerous|bad|urgent)")
 
 # A version that somebody runs: 5.15.15, 22.7R2.4 or 1.9.5p1, and no score such as "CVSS 9.8".
 _RUNNING = re.compile(
-    r"(?<![\w.-])(?<!cvss )(?<!cvss v)v?(\d+\.\d[\w.]*(?:-(?:\d[\w.]*|[a-z]{1,6}\d+))?)"
+    r"(?<![\w.-])(?<!cvss )(?<!cvss v)v?(\d+\.\d[\w.]*(?:-(?:\d[\w.]*|[a-z]{1,6}\d+))?"
+    r"(?: (?:u|sp|p|rc|update|patch) ?\d+\b)?)"
     r"|\b(?:version|release) (\d+)\b",
     re.IGNORECASE,
 )
