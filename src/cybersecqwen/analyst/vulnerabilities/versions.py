@@ -44,14 +44,15 @@ _NUMBER = r"v?\d+(?:[._-](?:\w+|\*))*"
 _HIGH = rf"(?:versions? |releases? |v\.?)?(?P<high{{0}}>{_NUMBER})"
 _LIMITS = re.compile(
     # "2.1 through 2.4", "8.2.* before 8.2.20"
-    rf"(?P<low>{_NUMBER})(?:,? versions?)?,? (?:(?P<before>before|prior to|earlier than|<(?!=))"
-    rf"|(?:through|up to(?: and including)?|until|to|<=|≤|-|–)) ?{_HIGH.format(1)}"
+    rf"(?<![\w.-])(?P<low>{_NUMBER})(?:,? versions?)?,? "
+    r"(?:(?P<before>before|prior to|earlier than|until|<(?!=))"
+    rf"|(?:through|up to(?: and including)?|to|<=|≤|-|–)) ?{_HIGH.format(1)}"
     # "before 2.4", "prior to version 2.4"
-    r"|(?P<only>before|prior to|earlier than|lower than|older than|below|less than|<(?!=)) ?"
+    r"|(?P<only>before|prior to|earlier than|lower than|older than|below|less than|until|<(?!=)) ?"
     rf"{_HIGH.format(2)}"
     # "through 2.4", "2.4 and earlier"
-    rf"|(?:\b(?:through|up to(?: and including)?|until)|<=|≤) ?{_HIGH.format(3)}"
-    rf"|(?P<high4>{_NUMBER}) (?:and|or) (?:earlier|prior|below|older|lower)",
+    rf"|(?:\b(?:through|up to(?: and including)?)|<=|≤) ?{_HIGH.format(3)}"
+    rf"|(?<![\w.-])(?P<high4>{_NUMBER}) (?:and|or) (?:earlier|prior|below|older|lower)",
     re.IGNORECASE,
 )
 _DATE = re.compile(r"(?:19|20)\d\d(?:-\d\d){0,2}")
@@ -180,8 +181,12 @@ def _limits(text: str) -> Iterator[tuple[int, int, _Limit]]:
     for match in _LIMITS.finditer(text):
         high = next(filter(None, (match[f"high{place}"] for place in range(1, 5))))
         exclusive = bool(match["before"] or match["only"])
-        if not _DATE.fullmatch(high):
-            yield match.start(), match.end(), _Limit(match["low"] or "", high, not exclusive)
+        low = match["low"] or ""
+        if _key(low) > _key(high):  # it belongs to a name: "Windows 10 before 1.4"
+            low = ""
+        counted = high.isdigit() and not low and "ersion" not in match[0]  # "up to 8 bytes"
+        if not counted and not _DATE.fullmatch(high):
+            yield match.start(), match.end(), _Limit(low, high, not exclusive)
         end = match.end()
         while match["only"] and (more := _MORE.match(text, end)):
             yield more.start(), more.end(), _Limit("", more[1], inclusive=False)
