@@ -156,7 +156,7 @@ def ask(question: str, files: list[Path]) -> Answer:
         ("We have Foo 2.4.1. Still vulnerable to CVE-2021-0001?", "No, 2.4.1 is not affected by"),
         ("Is Foo 2.3 safe from CVE-2021-0001?", "No, 2.3 is affected by CVE-2021-0001"),
         ("running Foo 2.4 U3, is CVE-2021-0001 a problem?", "Yes, 2.4 U3 is affected by CVE-2021"),
-        ("our Foo runs 3.0, are we hit by CVE-2022-0004", "Whether 3.0 is affected by CVE-2022-0"),
+        ("Is Foo 2.4.1 with Secure Mail affected by CVE-2021-0001?", "No, 2.4.1 is not affected"),
         ("is there a metasploit module for CVE-2021-0001?", "Whether exploit code for CVE-2021-0"),
         (
             "We have to write a detection for CVE-2021-0001: how does the flaw work?",
@@ -182,6 +182,12 @@ def test_several_things_are_answered_in_one_go(files: list[Path]) -> None:
     answer = ask("CVE-2021-0002: affected product and CVSS score?", files).answer
     assert "affects Bar Client" in answer
     assert "base score 7.8, High" in answer
+
+
+def test_that_a_version_cannot_be_told_is_said_with_less_confidence(files: list[Path]) -> None:
+    answer = ask("our Foo runs 3.0, are we hit by CVE-2022-0004", files)
+    assert answer.answer.startswith("Whether 3.0 is affected by CVE-2022-0004 cannot be told from")
+    assert 0.0 < answer.confidence <= 0.5
 
 
 def test_two_are_compared(files: list[Path]) -> None:

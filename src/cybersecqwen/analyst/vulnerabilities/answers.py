@@ -147,9 +147,12 @@ def _facts(
     lines = [*called, " ".join(dict.fromkeys(one.text for one in said))]
     lines.append(quote(facts[0]) if len(facts) == 1 and statements.WITH_DESCRIPTION & about else "")
     lines.append(sources(facts, kev=bool(statements.OF_KEV & about), epss="epss" in about))
+    sure = min(_confidence(facts[0], facet) for facet in facets)
+    if "exposure" in facets and said[0].truth is None:  # that it cannot be told is half an answer
+        sure = min(sure, _sure("advice"))
     return Answer(
         "\n".join(filter(None, lines)),
-        min(_confidence(facts[0], facet) for facet in facets),
+        sure,
         covered=True,
         evidence=tuple(one.evidence(facets[0]) for one in facts),
     )

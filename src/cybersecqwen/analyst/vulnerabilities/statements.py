@@ -76,7 +76,8 @@ def _exposure(facts: CveFacts, question: CveQuestion) -> Sentence:
             f"Whether {version} is affected by {facts.label} cannot be told from its record{told}."
         )
     # "Is 2.4 safe?" is answered the other way round.
-    begins = "Yes" if found.affected != question.has("safe") else "No"
+    safe = question.has("safe") and not question.has("unsafe")
+    begins = "Yes" if found.affected != safe else "No"
     verb = "is" if found.affected else "is not"
     return Sentence(
         f"{begins}, {version} {verb} affected by {facts.label}: {found.reason}, by its"
