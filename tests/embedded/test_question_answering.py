@@ -62,7 +62,7 @@ def index() -> KnowledgeIndex:
         ("how do intruders make use of CWE-918?", "It is exploited by CAPEC-664"),
         ("Which technique exploits CWE-776?", "No ATT&CK technique is recorded for CWE-776"),
         ("Which technique exploits CWE-776?", "It is exploited by CAPEC-197"),
-        ("which mitigations of CWE-78 apply in the design phase", "Nothing here records in which"),
+        ("which mitigations of CWE-78 apply in the design phase", "In the phase Architecture and"),
         ("what langs is CWE-134 listed for", "occurs in the languages C, C++ and Perl"),
         ("what comes before CWE-125?", "CWE-125 Out-of-bounds Read can follow CWE-822"),
         ("Where does malware store itself to run at each logon by a Run key of the registry?",

@@ -72,6 +72,9 @@ class _Words(NamedTuple):
     inform: Phrases
     reported: Phrases
     made: Phrases
+    attack_code: Phrases
+    ready: Phrases
+    inquiry: Phrases
 
 
 @cache
@@ -95,6 +98,7 @@ def is_harmful(text: str) -> bool:
     told = _is_told(cut)
     rules = (
         not told and _wants_weapon(cut, asks, defence),
+        not defence and _is_bare_request(cut, question="?" in text),
         _wants_attack(cut, asks, hows, defence),
         _uses_weapon(cut, hows, defence),
         not defence and _has_victim(cut, asks, hows),
@@ -134,6 +138,7 @@ def _is_of_others(cut: Sequence[Token], *, listed: bool) -> bool:
     )
 
 
+_FOR = {"for", "against", "targeting", "exploiting"}
 _POLITE = 3  # tokens before the verb, as in "can you please list"
 _NAME = 4  # tokens of a name and its verb
 _USING = {"use", "uses", "used", "deploy", "deploys", "deployed", "employs", "spread", "spreads"}
@@ -160,6 +165,21 @@ def _wants_weapon(cut: Sequence[Token], asks: Sequence[Match], defence: Sequence
         for weapon in _words().weapon.find(cut)
         for ask in asks
     )
+
+
+def _is_bare_request(cut: Sequence[Token], *, question: bool) -> bool:
+    """Tell "metasploit module for …, please", which asks for code to attack with and has no verb.
+
+    Whether there is any, or how it works, is a question of defenders.
+    """
+    words = _words()
+    code = words.attack_code.find(cut)
+    if not code or words.inquiry.find(cut):
+        return False
+    ready = any(match.start < code[-1].end + _REACH for match in words.ready.find(cut))
+    behind = cut[code[0].end].word if code[0].end < len(cut) else ""
+    begins = code[0].start <= _POLITE and behind in _FOR
+    return ready or (begins and not question)
 
 
 def _wants_attack(

@@ -131,6 +131,37 @@ def ask(question: str, files: list[Path]) -> Answer:
             "CVE-2021-0001 is CWE-89 SQL Injection in Foo Server, rated 8.1",
         ),
         ("CVE-2021-0003", "CVE-2021-0003 is a rejected record"),
+        (
+            "CVE-2021-0001 - when did the feds have to have it patched",
+            "The due date of CVE-2021-0001 in CISA's KEV is 2026-01-26; it was added on 2026-01-05,"
+            " 21 days before.",
+        ),
+        ("how long did agencies get to fix CVE-2021-0001?", "The due date of CVE-2021-0001 in"),
+        ("what privs does an attacker need for CVE-2021-0002", "CVE-2021-0002 needs low priv"),
+        ("CVE-2021-0001 scope?", "CVE-2021-0001 leaves the scope unchanged (S:U"),
+        ("does CVE-2021-0001 change the scope", "No, CVE-2021-0001 leaves the scope unchanged"),
+        ("how complex is the attack of CVE-2021-0001", "CVE-2021-0001 has a low attack complex"),
+        ("CVE-2021-0001 - changed scope yes or no?", "No, CVE-2021-0001 leaves the scope"),
+        ("does CVE-2021-0001 take any action by the recipient", "Yes, CVE-2021-0001 needs user"),
+        ("how exactly is CVE-2021-0001 abused by attackers", "CVE-2021-0001 is CWE-89 SQL Inj"),
+        ("is CVE-2021-0001 easy to exploit", "Yes, CVE-2021-0001 has a low attack complexity"),
+        ("cve 2021 0002 atack vectr?", "CVE-2021-0002 is exploitable with local access"),
+        ("Does CVE-2021-0001 affect availability at all?", "No, the impact of CVE-2021-0001 is hi"),
+        ("is CVE-2021-0001 confidentiality only?", "No, the impact of CVE-2021-0001 is high on c"),
+        ("do attackers actually use CVE-2021-0001", "Yes, CVE-2021-0001 is in CISA's KEV"),
+        (
+            "we're on Foo 2.4.0, does CVE-2021-0001 hit us?",
+            "Yes, 2.4.0 is affected by CVE-2021-0001: the fix is in 2.4.1, by its description.",
+        ),
+        ("We have Foo 2.4.1. Still vulnerable to CVE-2021-0001?", "No, 2.4.1 is not affected by"),
+        ("Is Foo 2.3 safe from CVE-2021-0001?", "No, 2.3 is affected by CVE-2021-0001"),
+        ("running Foo 2.4 U3, is CVE-2021-0001 a problem?", "Yes, 2.4 U3 is affected by CVE-2021"),
+        ("Is Foo 2.4.1 with Secure Mail affected by CVE-2021-0001?", "No, 2.4.1 is not affected"),
+        ("is there a metasploit module for CVE-2021-0001?", "Whether exploit code for CVE-2021-0"),
+        (
+            "We have to write a detection for CVE-2021-0001: how does the flaw work?",
+            "CVE-2021-0001 is CWE-89 SQL Injection in Foo Server",
+        ),
     ],
 )
 def test_the_first_sentence_answers(question: str, first: str, files: list[Path]) -> None:
@@ -145,12 +176,19 @@ def test_an_answer_has_its_sources_and_the_description_as_evidence(files: list[P
     assert "From s.sqlite with records up to 2022-01-01 and KEV 2026.01.05." in answer.answer
     assert answer.evidence[0].passage == RECORDS[0].description
     assert 'The record says: "SQL injection in Foo' in ask("what is CVE-2021-0001", files).answer
+    assert 'The record says: "SQL injection in Foo' in ask("impact of CVE-2021-0001?", files).answer
 
 
 def test_several_things_are_answered_in_one_go(files: list[Path]) -> None:
     answer = ask("CVE-2021-0002: affected product and CVSS score?", files).answer
     assert "affects Bar Client" in answer
     assert "base score 7.8, High" in answer
+
+
+def test_that_a_version_cannot_be_told_is_said_with_less_confidence(files: list[Path]) -> None:
+    answer = ask("our Foo runs 3.0, are we hit by CVE-2022-0004", files)
+    assert answer.answer.startswith("Whether 3.0 is affected by CVE-2022-0004 cannot be told from")
+    assert 0.0 < answer.confidence <= 0.5
 
 
 def test_two_are_compared(files: list[Path]) -> None:
@@ -172,6 +210,11 @@ def test_names_stand_for_their_cves_also_without_any_record() -> None:
     assert ask("is bluekeep in kev", []).answer.startswith("Yes, CVE-2019-0708 (BlueKeep) is in")
     assert ask("Is Log4Shell CVE-2021-44228?", []).answer.startswith("Yes, Log4Shell is CVE-2021")
     assert ask("Is Heartbleed CVE-2021-44228?", []).answer.startswith("No, Heartbleed is CVE-2014")
+    assert ask("BlueKeep and CVE-2021-0001, same hole?", []).answer.startswith("No, BlueKeep is CV")
+    assert ask("Is Zerologon the same bug as Heartbleed?", []).answer.startswith("No, Zerologon is")
+    assert ask("are CVE-2021-0001 and CVE-2021-0002 the same bug?", []).answer.startswith(
+        "No, CVE-"
+    )
     assert ask("BadUSB cve?", []).answer.startswith("BadUSB has no CVE of its own")
     assert {e.id for e in ask("CVEs behind ProxyShell?", []).evidence} == {
         "CVE-2021-34473",

@@ -47,6 +47,7 @@ def test_a_name_is_found_in_any_spelling(text: str, names: list[str]) -> None:
         "shellcode and a heartbeat",
         "csv injection",
         "which entry in CWE is it",
+        "the newest entry in KEV",
         "the vulnerability that was behind a large data breach",
     ],
 )

@@ -1,10 +1,10 @@
-"""The product and the fixed versions that a description names."""
+"""The product that a description names."""
 
 from __future__ import annotations
 
 import pytest
 
-from cybersecqwen.analyst.vulnerabilities.products import affected_product, fixed_versions
+from cybersecqwen.analyst.vulnerabilities.products import affected_product
 
 
 @pytest.mark.parametrize(
@@ -30,20 +30,3 @@ from cybersecqwen.analyst.vulnerabilities.products import affected_product, fixe
 )
 def test_the_product_is_read_from_the_description(text: str, product: str) -> None:
     assert affected_product(text) == product
-
-
-@pytest.mark.parametrize(
-    ("text", "versions"),
-    [
-        ("Foo before 1.2.3 allows XSS.", ["1.2.3"]),
-        ("Foo 1.x before 1.2.3, and 2.x before 2.0.1 allow XSS.", ["1.2.3", "2.0.1"]),
-        ("Foo prior to version 4.5 is vulnerable.", ["4.5"]),
-        ("This issue is fixed in version 2.4.1 and 3.0.0.", ["2.4.1", "3.0.0"]),
-        ("Users should upgrade to version 9.1.2.", ["9.1.2"]),
-        ("Version 7.0.1 contains a patch.", ["7.0.1"]),
-        ("Foo through 1.2.3 allows XSS.", []),
-        ("Foo 1.0 allows XSS.", []),
-    ],
-)
-def test_the_fixed_versions_are_read_from_the_description(text: str, versions: list[str]) -> None:
-    assert fixed_versions(text) == versions

@@ -30,14 +30,14 @@ from cybersecqwen.analyst.vulnerabilities.queries import describe, parse
         ("RCE vulnerabilities in Foo", {"kind": "rce", "cwes": (), "words": ("foo",)}),
         ("critical foo vulnerabilities", {"severity": (9.0, 10.0), "words": ("foo",)}),
         ("foo cves with cvss >= 8", {"severity": (8.0, 10.0), "words": ("foo",)}),
-        ("foo cves with a score above 9.5", {"severity": (9.5, 10.0)}),
+        ("foo cves with a score above 9.5", {"severity": (9.6, 10.0)}),
         ("foo bugs used by ransomware gangs", {"ransomware": True, "exploited": True}),
         ("KEV entries added in August 2025", {"added": True, "since": "2025-08-01"}),
         ("which cve is the path traversal in foo's console", {"table": False}),
         ("how many Foo Server CVEs are there", {"table": True, "words": ("foo", "server")}),
         ("Is Foo Server in the CISA KEV?", {"exploited": True, "words": ("foo", "server")}),
-        ("the worst foo vulnerabilities", {"worst": True, "words": ("foo",)}),
-        ("most severe CVE of foo", {"worst": True, "table": True, "words": ("foo",)}),
+        ("the worst foo vulnerabilities", {"order": "worst", "words": ("foo",)}),
+        ("most severe CVE of foo", {"order": "worst", "table": True, "words": ("foo",)}),
     ],
 )
 def test_the_filters_of_a_question(text: str, wanted: dict[str, object]) -> None:
@@ -77,3 +77,118 @@ def test_what_was_asked_is_said_as_it_was_written() -> None:
         "of Foo-Server, with sql injection (CWE-89), with a CVSS score of 9 to 10, published from"
         " 2024-01-01 to 2024-12-31, known to be used in ransomware campaigns"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "since", "until"),
+    [
+        ("foo cves from 2024", "2024-01-01", "2024-12-31"),
+        ("foo cves from 2024 on", "2024-01-01", ""),
+        ("foo cves from March 2024 onwards", "2024-03-01", ""),
+        ("foo cves of July 30 2024", "2024-07-30", "2024-07-30"),
+        ("foo cves since 1 Jan 2025", "2025-01-01", ""),
+        ("foo cves before the 2nd of May, 2023", "", "2023-05-01"),
+        ("foo cves in Q2 2023", "2023-04-01", "2023-06-30"),
+        ("foo cves between 3 March 2024 and Mar 7, 2024", "2024-03-03", "2024-03-07"),
+        ("foo cves between 1 and 14 Feb 2025", "2025-02-01", "2025-02-14"),
+        ("foo cves between Jan 30 and Feb 14, 2025", "2025-01-30", "2025-02-14"),
+        ("foo cves from January to March 2024", "2024-01-01", "2024-03-31"),
+        ("foo cves published 2022 to 2024", "2022-01-01", "2024-12-31"),
+        ("foo cves in the last quarter of 2024", "2024-10-01", "2024-12-31"),
+    ],
+)
+def test_dates_as_people_write_them(text: str, since: str, until: str) -> None:
+    query = parse(text)
+    assert query
+    assert (query.since, query.until, query.words) == (since, until, ("foo",))
+
+
+@pytest.mark.parametrize(
+    ("text", "scores"),
+    [
+        ("crit foo bugs", (9.0, 10.0)),
+        ("foo bugs rated high or critical", (7.0, 10.0)),
+        ("high/critical foo bugs", (7.0, 10.0)),
+        ("foo bugs, medium and up", (4.0, 10.0)),
+        ("at most medium foo bugs", (0.0, 6.9)),
+        ("foo bugs, severity medium at most", (0.0, 6.9)),
+        ("foo bugs scoring 8 or higher", (8.0, 10.0)),
+        ("foo bugs with CVSS below 7", (0.0, 6.9)),
+        ("foo bugs with a base score of at most 5.5", (0.0, 5.5)),
+        ("foo bugs that score between 7 and 8.9", (7.0, 8.9)),
+        ("foo bugs with a cvss v3.1 score over 9", (9.1, 10.0)),
+        ("9+ CVSS foo bugs", (9.0, 10.0)),
+        ("foo bugs between 7 and 8.9", (7.0, 8.9)),
+        ("foo bugs with high complexity", None),
+    ],
+)
+def test_severities_and_scores(text: str, scores: tuple[float, float] | None) -> None:
+    query = parse(text)
+    assert query
+    assert (query.severity, query.words) == (scores, ("foo",))
+
+
+def test_conditions_on_the_vector() -> None:
+    query = parse("foo vulns with network vector, no privs, no user interaction, critical")
+    assert query
+    assert set(query.metrics) == {("AV", "N"), ("PR", "N"), ("UI", "N")}
+    assert (query.words, query.severity) == (("foo",), (9.0, 10.0))
+    listed = parse("Foo issues: network, no auth, zero-click, high")
+    assert listed
+    assert set(listed.metrics) == {("AV", "N"), ("PR", "N"), ("UI", "N")}
+    remote = parse("remote code execution vulns in Foo Network Manager")
+    assert remote
+    assert (remote.metrics, remote.words) == ((), ("foo", "network", "manager"))
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("Foo stuff added to KEV since 2025", {"added": True, "exploited": True}),
+        ("which Foo CVEs landed in KEV in January 2024?", {"added": True, "until": "2024-01-31"}),
+        ("Foo in KEV w/ ransomware", {"ransomware": True}),
+        ("Foo weaknesses CISA put on the KEV list in 2024 or later", {"since": "2024-01-01"}),
+        ("earliest Foo CVE in your database", {"order": "oldest"}),
+        ("How many Foo entries are in the known exploited list?", {"exploited": True}),
+        ("Foo CVEs in KEV NOT linked to ransomware", {"exploited": True, "ransomware": False}),
+        ("Foo CVEs that aren't in KEV from 2024", {"exploited": False, "added": False}),
+        ("Foo CVEs from 2024 in KEV", {"exploited": True, "added": False}),
+        ("list kev entries for Foo due by 2024-03-07", {"due": True, "until": "2024-03-07"}),
+        ("Any SQL injections in Foo since 2020?", {"cwes": ("CWE-89",), "since": "2020-01-01"}),
+        ("Foo holes rated critical", {"severity": (9.0, 10.0)}),
+        ("what's the most recent Foo CVE you know of", {"order": "newest", "limit": 1}),
+        ("oldest Foo CVE we have", {"order": "oldest", "limit": 1}),
+        ("the 3 latest Foo CVEs", {"order": "newest", "limit": 3}),
+        ("top 5 Foo vulns by cvss", {"order": "worst", "limit": 5}),
+        ("Did Foo get more than 30 KEV additions in 2024?", {"count": ("more than", 30)}),
+    ],
+)
+def test_lists_in_plain_words(text: str, wanted: dict[str, object]) -> None:
+    query = parse(text)
+    assert query
+    assert query.table
+    assert {name: getattr(query, name) for name in wanted} == wanted
+    assert query.words == ("foo",)
+
+
+@pytest.mark.parametrize(
+    ("text", "share"),
+    [
+        ("How many Foo bugs in KEV, and are they all ransomware related?", "all"),
+        ("Foo: number of KEV entries, and is every one of them tied to ransomware?", "all"),
+        ("Foo CVEs in KEV? Are any of them used by ransomware?", "any"),
+        ("How many Foo CVEs are in KEV and how many of those have ransomware use?", ""),
+    ],
+)
+def test_a_further_condition_on_what_is_counted(text: str, share: str) -> None:
+    query = parse(text)
+    assert query
+    assert query.part
+    assert (query.ransomware, query.part.ransomware, query.share) == (None, True, share)
+
+
+@pytest.mark.parametrize(
+    "text", ["What is KEV?", "SQL injection in Java", "What issues are there?"]
+)
+def test_a_list_needs_more_than_a_kind_or_kev(text: str) -> None:
+    assert parse(text) is None

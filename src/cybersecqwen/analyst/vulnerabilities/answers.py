@@ -14,25 +14,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cybersecqwen.analyst.vulnerabilities.nicknames import Nickname, take_nicknames
-from cybersecqwen.analyst.vulnerabilities.products import fixed_versions
+from cybersecqwen.analyst.vulnerabilities.versions import fixed_versions
 from cybersecqwen.analyst.vulnerabilities.wording import (
     CveQuestion,
+    Sentence,
+    corrected,
     folded,
     listed,
     pattern,
     read,
     table,
 )
-from cybersecqwen.cwe.identifiers import cve_ids, unread_ids
+from cybersecqwen.cwe.identifiers import cve_ids, cve_year, unread_ids
 from cybersecqwen.records import Answer
 
 if TYPE_CHECKING:
     from cybersecqwen.analyst.vulnerabilities.facts import CveFacts
-    from cybersecqwen.analyst.vulnerabilities.statements import Sentence
 
 _MOST = 12  # CVEs that one question is answered of
 _SPOKEN_OF = 5  # of them in sentences, the others as evidence
 _NEEDS = frozenset({"interaction", "privileges", "reach", "complexity"})  # of exploitation
+_TOLD_BY_VERSION = frozenset({"product", "versions", "summary", "kev"})
+_PAIR = 2
 _OTHERS = frozenset({"actors", "detection"})  # what the knowledge base may know, and no record
 
 
@@ -45,6 +48,7 @@ def answer_from_records(text: str, records: Sequence[Path] = ()) -> Answer | Non
     """
     if unread_ids(text):
         return None
+    text = corrected(text)
     ids = cve_ids(text)
     names, rest = take_nicknames(text)
     if ids or names:
@@ -62,37 +66,65 @@ def answer_from_records(text: str, records: Sequence[Path] = ()) -> Answer | Non
 def _of_cves(
     question: CveQuestion, ids: Sequence[str], names: Sequence[Nickname], records: Sequence[Path]
 ) -> Answer | None:
-    if _OTHERS & {*question.facets}:
+    told = "mechanism" in question.facets  # a description helps whoever is to detect it
+    if _OTHERS & {*question.facets} - ({"detection"} if told else set()):
         return None
-    if names and ids and not question.facets and question.yes_no:
-        return _same(names[0], ids[0])
-    wanted = list(ids) or list(dict.fromkeys(cve for name in names for cve in name.cves))
+    others = [name for name in names if not set(ids).intersection(name.cves)]
+    subjects = [*ids, *(name.cves[0] for name in others if name.cves)]
+    if _asks_whether_same(question, ids, names) and (ids or len(names) > 1):
+        return _same(ids, names if len(ids) < _PAIR else others, records)
+    wanted = list(dict.fromkeys([*ids, *(cve for name in others for cve in name.cves)]))
     if not wanted:
         meaning = f"{names[0].name} has no CVE of its own: {names[0].meaning}."
         return Answer(meaning, _sure("name"), covered=True)
+    from cybersecqwen.analyst.vulnerabilities import comparison
     from cybersecqwen.analyst.vulnerabilities.facts import collect
 
     facts = collect(wanted[:_MOST], records)
-    two = ids or [name.cves[0] for name in names if name.cves]
-    if len(two) == 2 and pattern("comparison", "words").search(folded(question.text)):
-        return _compared(facts[two[0]], facts[two[1]], question, records)
+    several = [facts[cve_id] for cve_id in subjects if cve_id in facts]
+    if len(several) > 1 and (answer := comparison.compare(several, question, records)):
+        return answer
     return _facts([*facts.values()], question, () if ids else names, records)
 
 
-def _same(name: Nickname, cve_id: str) -> Answer:
-    """Say whether a name is that of a CVE."""
+def _asks_whether_same(
+    question: CveQuestion, ids: Sequence[str], names: Sequence[Nickname]
+) -> bool:
+    """Tell "is Log4Shell CVE-2021-44228?" and "are Meltdown and Spectre the same bug?"."""
+    if "same" in question.facets:
+        return len(ids) + len(names) >= _PAIR
+    compared = pattern("comparison", "words").search(folded(question.text))
+    return bool(names and ids and not question.facets and question.yes_no and not compared)
+
+
+def _same(ids: Sequence[str], names: Sequence[Nickname], records: Sequence[Path]) -> Answer:
+    """Say whether two names, two ids or a name and an id stand for one CVE."""
+    from cybersecqwen.analyst.vulnerabilities import statements
     from cybersecqwen.analyst.vulnerabilities.facts import collect
 
-    truth = cve_id in name.cves
-    others = f" is {listed(name.cves)}" if name.cves else " has no CVE of its own"
-    said = f"Yes, {name.name}{others}" if truth else f"No, {name.name}{others}, not {cve_id}"
-    facts = collect(name.cves[:1] or [cve_id], ())
+    sets = [*({cve_id} for cve_id in ids), *(set(name.cves) for name in names)]
+    truth = bool(set.intersection(*sets[:_PAIR]))
+    said = listed([f"{name.name} {_is_cves(name)}" for name in names])
+    if not names:
+        said = f"{listed(ids)} are two vulnerabilities"
+    elif not truth and ids:
+        said += f", not {listed(ids)}"
+    meaning = f": {names[0].meaning}" if len(names) == 1 else ""
+    first = [*ids, *(name.cves[0] for name in names if name.cves)]
+    facts = collect(list(dict.fromkeys(first)), records)
+    told = [] if truth else [one for one in facts.values() if one.record]
+    summaries = [statements.SENTENCES["summary"](one, CveQuestion("", ())).text for one in told]
+    lines = [" ".join([f"{'Yes' if truth else 'No'}, {said}{meaning}.", *summaries])]
     return Answer(
-        f"{said}: {name.meaning}.",
+        "\n".join(lines),
         _sure("name"),
         covered=True,
         evidence=tuple(one.evidence("name") for one in facts.values()),
     )
+
+
+def _is_cves(name: Nickname) -> str:
+    return f"is {listed(name.cves)}" if name.cves else "has no CVE of its own"
 
 
 def _facts(
@@ -115,9 +147,12 @@ def _facts(
     lines = [*called, " ".join(dict.fromkeys(one.text for one in said))]
     lines.append(quote(facts[0]) if len(facts) == 1 and statements.WITH_DESCRIPTION & about else "")
     lines.append(sources(facts, kev=bool(statements.OF_KEV & about), epss="epss" in about))
+    sure = min(_confidence(facts[0], facet) for facet in facets)
+    if "exposure" in facets and said[0].truth is None:  # that it cannot be told is half an answer
+        sure = min(sure, _sure("advice"))
     return Answer(
         "\n".join(filter(None, lines)),
-        min(_confidence(facts[0], facet) for facet in facets),
+        sure,
         covered=True,
         evidence=tuple(one.evidence(facets[0]) for one in facts),
     )
@@ -128,10 +163,11 @@ def _said(
 ) -> Iterator[Sentence]:
     """Yield a sentence for each thing that is asked for, and one for all that needs a record."""
     from cybersecqwen.analyst.vulnerabilities import statements
+    from cybersecqwen.analyst.vulnerabilities.facts import not_at_hand
 
     for facet in facets:
         if facts.record is None and (facet not in statements.WITHOUT_RECORD or _is_future(facts)):
-            yield statements.Sentence(_not_at_hand(facts.cve_id, records), known=False)
+            yield Sentence(not_at_hand(facts.cve_id, records), known=False)
             return
         yield statements.SENTENCES[facet](facts, question)
 
@@ -139,6 +175,10 @@ def _said(
 def _facets(question: CveQuestion, *, by_name: bool) -> list[str]:
     """List what is asked for; without a telling word it is what the CVE is."""
     facets = [facet for facet in question.facets if facet != "same"]
+    if "exposure" in facets:
+        facets = [facet for facet in facets if facet not in _TOLD_BY_VERSION]
+    if "mechanism" in facets:  # first what it is, then that its detection is not recorded
+        facets = [facet for facet in facets if facet not in ("summary", "effect")]
     if "due" in facets and not pattern("facets", "versions").search(folded(question.text)):
         facets = [facet for facet in facets if facet != "fix"]
     if "ransomware" in facets or "due" in facets:
@@ -164,81 +204,9 @@ def _called(name: Nickname) -> str:
     return f"{name.name} {verb} {listed(name.cves)}: {name.meaning}."
 
 
-def _not_at_hand(cve_id: str, records: Sequence[Path]) -> str:
-    """Say that no record of a CVE is at hand, and what would bring it."""
-    from cybersecqwen.analyst.local_records import how_to_fetch
-
-    if _year(cve_id) > date.today().year:
-        return f"{cve_id} is not covered: no CVE of {_year(cve_id)} is published yet."
-    where = f"in {listed([path.name for path in records])}" if records else "at hand"
-    tip = "give other --records" if records else how_to_fetch(cve_id)
-    return f"{cve_id} is not covered: no record of it is {where} ({tip})."
-
-
 def _is_future(facts: CveFacts) -> bool:
     """Tell an id of a year to come, of which KEV lists nothing."""
-    return facts.kev is None and _year(facts.cve_id) > date.today().year
-
-
-def _year(cve_id: str) -> int:
-    return int(cve_id.split("-")[1])
-
-
-def _compared(
-    one: CveFacts, other: CveFacts, question: CveQuestion, records: Sequence[Path]
-) -> Answer:
-    """Say which of two CVEs is rated higher, and what else tells them apart."""
-    from cybersecqwen.analyst.vulnerabilities import statements
-    from cybersecqwen.analyst.vulnerabilities.facts import sources
-
-    pair = sorted((one, other), key=_weight, reverse=True)
-    if pattern("comparison", "lower").search(folded(question.text)):
-        pair.reverse()
-    missing = [_not_at_hand(cve.cve_id, records) for cve in pair if cve.record is None]
-    if missing:
-        return Answer(" ".join(missing), 0.0, covered=False)
-    if dated := _by_date(pair, question):
-        lines = [dated, sources(pair, kev=False)]
-        evidence = tuple(cve.evidence("dates") for cve in pair)
-        return Answer("\n".join(lines), _sure("comparison"), covered=True, evidence=evidence)
-    sentences = [_verdict(*pair, lower=_weight(pair[0]) < _weight(pair[1]))]
-    sentences += [statements.SENTENCES["summary"](cve, question).text for cve in pair]
-    lines = [" ".join(sentences), sources(pair, kev=True)]
-    evidence = tuple(cve.evidence("score") for cve in pair)
-    return Answer("\n".join(lines), _sure("comparison"), covered=True, evidence=evidence)
-
-
-def _by_date(pair: Sequence[CveFacts], question: CveQuestion) -> str:
-    """Say which of two CVEs was published first, where that is asked; else ""."""
-    words = folded(question.text)
-    older = pattern("comparison", "older").search(words)
-    dates = [cve.record.published if cve.record else "" for cve in pair]
-    if not (older or pattern("comparison", "newer").search(words)) or not all(dates):
-        return ""
-    (early, one), (late, other) = sorted(zip(dates, pair, strict=True), key=lambda each: each[0])
-    first, then = ((one, early), (other, late)) if older else ((other, late), (one, early))
-    said = f"{first[0].label} is {'older' if older else 'newer'}: published on {first[1]}"
-    return f"{said}, {then[0].label} on {then[1]}."
-
-
-def _weight(facts: CveFacts) -> float:
-    cvss = facts.cvss()
-    return cvss.score if cvss and cvss.score is not None else -1.0
-
-
-def _verdict(first: CveFacts, second: CveFacts, *, lower: bool) -> str:
-    scores = [_rating(facts) for facts in (first, second)]
-    if _weight(first) == _weight(second):
-        return f"{first.label} and {second.label} are rated alike: {scores[0]}."
-    word = "lower" if lower else "higher"
-    return f"{first.label} is rated {word}: {scores[0]}, against {scores[1]} of {second.label}."
-
-
-def _rating(facts: CveFacts) -> str:
-    from cybersecqwen.sources.severity import severity
-
-    cvss = facts.cvss()
-    return f"CVSS {cvss.version} {cvss.score:.1f} {severity(cvss)}" if cvss else "no CVSS score"
+    return facts.kev is None and cve_year(facts.cve_id) > str(date.today().year)
 
 
 def _confidence(facts: CveFacts, facet: str) -> float:

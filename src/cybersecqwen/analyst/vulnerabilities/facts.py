@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 
@@ -17,7 +18,15 @@ from cybersecqwen.analyst.vulnerabilities.index import RecordHit, find_records
 from cybersecqwen.analyst.vulnerabilities.nicknames import nickname_of
 from cybersecqwen.analyst.vulnerabilities.products import affected_product
 from cybersecqwen.analyst.vulnerabilities.wording import listed
-from cybersecqwen.records import Cvss, EpssScore, Evidence, KnownExploitation, Vulnerability
+from cybersecqwen.cwe.identifiers import cve_year
+from cybersecqwen.records import (
+    AffectedProduct,
+    Cvss,
+    EpssScore,
+    Evidence,
+    KnownExploitation,
+    Vulnerability,
+)
 from cybersecqwen.sources.severity import main_severity
 
 NVD = "https://nvd.nist.gov/vuln/detail/"
@@ -65,6 +74,11 @@ class CveFacts:
         labels = record_labels(self.record) if self.record else ()
         return tuple(label for label in labels if label.kind != "placeholder")
 
+    @property
+    def affected(self) -> tuple[AffectedProduct, ...]:
+        """The products and versions that the record lists as affected."""
+        return self.record.affected if self.record else ()
+
     def cvss(self, version: str = "") -> Cvss | None:
         """Return the severity of a version, or the one of version 3 before any other."""
         return main_severity(self.record, version) if self.record else None
@@ -91,6 +105,17 @@ def collect(cve_ids: Sequence[str], records: Sequence[Path]) -> dict[str, CveFac
         )
         for cve_id in cve_ids
     }
+
+
+def not_at_hand(cve_id: str, records: Sequence[Path]) -> str:
+    """Say that no record of a CVE is at hand, and what would bring it."""
+    from cybersecqwen.analyst.local_records import how_to_fetch
+
+    if cve_year(cve_id) > str(date.today().year):
+        return f"{cve_id} is not covered: no CVE of {cve_year(cve_id)} is published yet."
+    where = f"in {listed([path.name for path in records])}" if records else "at hand"
+    tip = "give other --records" if records else how_to_fetch(cve_id)
+    return f"{cve_id} is not covered: no record of it is {where} ({tip})."
 
 
 def cve_label(cve_id: str) -> str:

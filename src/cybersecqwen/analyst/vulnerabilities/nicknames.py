@@ -17,8 +17,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cybersecqwen.embedded.lexicon import word_set
-
 _FILE = Path(__file__).with_name("nicknames.toml")
 _WORD = re.compile(r"[^\W_]+")
 # What shows that an everyday word is the name of a vulnerability.
@@ -27,8 +25,8 @@ _LONGEST = 5  # words of a name
 _LOOKED_AT = 60  # words of a text
 _LEAST = 7  # letters of a name that may be misspelled
 _DIGITS = 2  # of such a name: the number of a bulletin is not misspelled but another
-_STOP = word_set("framing") | word_set("english")  # of which no misspelled name is made up
 _ALIKE = 87.0  # of 100, from which on a name is one that is misspelled
+_ALIKE_IN_WORDS = 90.0  # the same of several words, for "entry in" is no name
 
 
 class Nickname(NamedTuple):
@@ -78,10 +76,7 @@ def _longest(words: list[str], text: str) -> tuple[int, Nickname | None]:
         if name and _is_meant(name, text):
             return size, name
     for size, gram in grams:
-        everyday = size > 1 and not _STOP.isdisjoint(
-            word.lower() for word in words[:size]
-        )  # "entry in" is no EntrySign
-        name = _misspelled(gram) if len(gram) >= _LEAST and not everyday else None
+        name = _misspelled(gram, words=size) if len(gram) >= _LEAST else None
         if name:
             return size, name
     return 1, None
@@ -103,10 +98,11 @@ def _is_meant(name: Nickname, text: str) -> bool:
 
 
 @lru_cache(maxsize=1 << 14)
-def _misspelled(gram: str) -> Nickname | None:
+def _misspelled(gram: str, *, words: int) -> Nickname | None:
     from rapidfuzz import fuzz, process
 
-    best = process.extractOne(gram, _misspellable(), scorer=fuzz.ratio, score_cutoff=_ALIKE)
+    alike = _ALIKE if words == 1 else _ALIKE_IN_WORDS
+    best = process.extractOne(gram, _misspellable(), scorer=fuzz.ratio, score_cutoff=alike)
     if best is None or best[0][0] != gram[0] or best[0][-1].isdigit() != gram[-1].isdigit():
         return None
     return _names()[best[0]]

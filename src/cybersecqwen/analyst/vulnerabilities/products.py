@@ -1,11 +1,9 @@
-r"""The product that a description says is affected, and the versions that it says are fixed.
+r"""The product that a description says is affected.
 
 >>> affected_product("SQL injection in the get_user() function of Foo Server before 2.4.1 allows …")
 'Foo Server'
 >>> affected_product("Windows Print Spooler Remote Code Execution Vulnerability")
 'Windows Print Spooler'
->>> fixed_versions("Foo 2.3.x before 2.3.32 and 2.5.x before 2.5.10.1 mishandles uploads.")
-['2.3.32', '2.5.10.1']
 """
 
 from __future__ import annotations
@@ -61,28 +59,6 @@ _NO_PRODUCT = re.compile(
     r"(?:[ -](?:of|in|to|site|free|based|bounds|injection|traversal|overflow|injections?|"
     r"scripting|vulnerabilit\w+|errors?|upload|exists?|was|is|has)\b.*)?$"
 )
-_VERSIONED = r"v?\d+(?:\.\w+)+(?:[-_]\w+)*"
-_NUMBERED = r"v?\d+(?:[.-]\w+)*"  # also a date or a single number
-_FIXED = [
-    re.compile(pattern, re.IGNORECASE)
-    for pattern in (
-        rf"\b(?:before|prior to|earlier than|lower than|older than|below|less than)"
-        rf"(?: versions?| releases?| builds?| v\.?)? ({_NUMBERED})",
-        rf"\b(?:fixed|patched|addressed|resolved|remediated|corrected|solved|mitigated)"
-        rf"(?: \w+){{0,3}}? (?:in|by|with|starting with)"
-        rf"(?: the| a)?(?: \w+){{0,3}}?(?: versions?| releases?| v\.?)? ({_VERSIONED})",
-        rf"\bupgrad\w+(?: \w+)? to (?:\w+ ){{0,3}}?(?:versions? )?({_VERSIONED})",
-        rf"\bversions? ({_VERSIONED})(?:,? (?:and|or) (?:later|above))? "
-        rf"(?:fix|contain|include|patch|address|resolve|correct)",
-    )
-]
-_RANGE = re.compile(
-    rf"(?:{_VERSIONED} )?(?:before|prior to|through|up to|until|to)(?: and including)?"
-    rf"(?: version)? {_VERSIONED}|{_VERSIONED} and (?:earlier|prior|below)"
-)
-_MORE = re.compile(
-    rf"(?:\s*(?:,|and|or|&)\s*)+(?:versions? )?({_VERSIONED})(?![\w.]*\s*(?:before|to|through))"
-)
 
 
 def affected_product(text: str) -> str:
@@ -96,27 +72,3 @@ def affected_product(text: str) -> str:
             if len(name) > 1 and not _NO_PRODUCT.match(name):
                 return name
     return ""
-
-
-def affected_versions(text: str) -> list[str]:
-    """List the ranges of versions that a description names, in its own words.
-
-    >>> affected_versions("Foo 2.1 through 2.4 and 1.x before 1.9.2 crash.")
-    ['2.1 through 2.4', '1.x before 1.9.2']
-    """
-    return list(dict.fromkeys(match[0] for match in _RANGE.finditer(text)))
-
-
-def fixed_versions(text: str) -> list[str]:
-    """List the versions that a description names as the first without the flaw."""
-    for pattern in _FIXED:
-        versions: list[str] = []
-        for match in pattern.finditer(text):
-            versions.append(match[1])
-            end = match.end()
-            while more := _MORE.match(text, end):
-                versions.append(more[1])
-                end = more.end()
-        if versions:
-            return list(dict.fromkeys(version.rstrip(".,") for version in versions))
-    return []

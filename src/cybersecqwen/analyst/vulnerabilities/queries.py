@@ -11,37 +11,34 @@ What is no filter and frames no question is the product, which the description o
 
 from __future__ import annotations
 
-import calendar
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import date, timedelta
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
+from cybersecqwen.analyst.vulnerabilities.periods import take_period
+from cybersecqwen.analyst.vulnerabilities.ratings import (
+    Metrics,
+    describe_metrics,
+    take_metrics,
+    take_scores,
+    take_severities,
+)
 from cybersecqwen.analyst.vulnerabilities.wording import compiled, folded, pattern, table
 from cybersecqwen.cwe.identifiers import entry_ids
 
-_MONTHS = {name.lower(): n for n, name in enumerate(calendar.month_name) if name} | {
-    name.lower(): n for n, name in enumerate(calendar.month_abbr) if name
-}
-_DAY = r"(?:19|20)\d\d(?:-\d\d(?:-\d\d)?)?"
-_MONTH = rf"(?:{'|'.join(_MONTHS)})\.? (?:19|20)\d\d"
-_TIME = rf"(?:{_DAY}|{_MONTH})"
-_BETWEEN = re.compile(rf"\b(?:between|from) ({_TIME}) (?:and|to|until|till|through) ({_TIME})\b")
-_BOUND = re.compile(
-    rf"\b(since|after|from|before|until|till|up to|in|of|during|for|published in)? ?({_TIME})\b"
-)
-_RELATIVE = re.compile(
-    r"\b(?:in |of |from |during )?(?:the )?(this|last|past|previous) (\d+ )?"
-    r"(day|week|month|year)s?\b"
-)
-_SCORE = re.compile(
-    r"\b(?:with )?(?:a )?(?:cvss|scored?|rated)(?: base)?(?: scores?)?"
-    r"(?: v?[234](?:\.\d)? )?(?: of)?"
-    r" ?(>=?|≥|at least|above|over|greater than|higher than|from|=|of)? ?(\d{1,2}(?:\.\d)?)"
-    r"( or (?:more|higher|above)| and (?:above|higher)|\+)?"
-)
 _LONGEST = 2000  # characters of a question for records
-_DAYS = {"day": 1, "week": 7, "month": 30, "year": 365}
+_NEGATED = 3  # words between "not" and what it denies
+_AND_UP = re.compile(r"(?<=high|dium) ?\+(?=\s|$)")  # "high+"
+_COUNT = re.compile(
+    r"\b(more than|over|fewer than|less than|at least|at most|exactly|under) (\d{1,5})\b"
+    r"(?= (?:[\w-]+ ){0,5}?(?:times|cves|vuln\w*|kev|entries|additions|bugs|flaws|holes|issues))"
+)
+_LIMIT = re.compile(
+    r"\b(?:(?:last|latest|newest|most recent|top|first|oldest|earliest|worst) (\d{1,3})\b"
+    r"|(\d{1,3}) (?=(?:latest|newest|most|oldest|earliest|worst|highest|last)\b))"
+    r"(?! (?:day|week|month|year))"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,57 +59,192 @@ class RecordQuery:
     cwes: tuple[str, ...] = ()
     kind: str = ""
     severity: tuple[float, float] | None = None
-    exploited: bool = False
-    ransomware: bool = False
+    metrics: Metrics = ()
+    exploited: bool | None = None  # False: not in KEV
+    ransomware: bool | None = None  # False: not known to be used in ransomware campaigns
     added: bool = False  # the dates are those of KEV
-    worst: bool = False  # the highest rated first, not the newest
+    due: bool = False  # the dates are those by which KEV wants it fixed
+    order: str = ""  # "oldest" or "worst" first, or "newest", as without one
+    limit: int = 0  # rows that are asked for, 0 for all
+    count: tuple[str, int] | None = None  # "more than", 30: whether there are so many
+    part: RecordQuery | None = None  # the same with one more condition: how many of them are …
+    share: str = ""  # whether "all" of them are, or "any"
 
     @property
     def filters(self) -> bool:
         """Whether anything but the product is asked for."""
         dated = self.since or self.until
-        return bool(dated or self.cwes or self.kind or self.severity or self.exploited)
+        rated = self.severity or self.metrics
+        exploited = self.exploited is not None or self.ransomware is not None
+        return bool(dated or self.cwes or self.kind or rated or exploited)
 
 
 def parse(text: str) -> RecordQuery | None:
     """Read a question for records; None where it is no such question."""
     text = text[:_LONGEST]
-    lower = f" {text.lower()} "
+    clauses = pattern("queries", "of_them").split(text.lower(), maxsplit=1)
+    query = _parse(clauses[0], text)
+    if query is None or len(clauses) == 1:
+        return query
+    said = pattern("queries", "of_them").search(text.lower())
+    whole = _parse(f"{clauses[0]} {clauses[1]}", text)
+    if said is None or whole is None:
+        return query
+    return replace(query, part=replace(whole, words=query.words), share=_share(said[0]))
+
+
+def _share(said: str) -> str:
+    """Return what is asked of a part: "any", "all", or "" for how many or which it is."""
+    if re.search(r"\b(?:any|some)\b", said):
+        return "any"
+    return "" if re.search(r"\b(?:how many|which)\b", said) else "all"
+
+
+class _Signs(NamedTuple):
+    """Which words that tell a question for records stand in it."""
+
+    plural: bool
+    singular: bool
+    kev: bool
+    weak: bool
+    listing: bool
+    certain: bool
+
+
+def _parse(lower: str, text: str) -> RecordQuery | None:
+    """Read one clause, in lower case, of a text."""
+    lower = f" {lower} "
     words = folded(lower)
-    plural, singular = (pattern("queries", name).search(words) for name in ("plural", "singular"))
-    rest, cwes = _take_cwes(lower)
-    if not (plural or singular) or pattern("queries", "other").search(folded(rest)):
+    signs = _Signs(*(bool(pattern("queries", name).search(words)) for name in _Signs._fields))
+    if _is_for_others(lower, kev=signs.kev):
         return None
-    rest, since, until = _take_dates(rest)
-    rest, severity = _take_severity(rest)
-    rest = folded(rest)
-    everything = _content(rest)
-    rest, ransomware = _take(rest, "ransomware")
-    rest, exploited = _take(rest, "exploited")
-    rest, added = _take(rest, "added")
-    rest, worst = _take(rest, "worst")
-    rest, kind, labels = _take_kind(rest)
-    named = _content(rest)
-    if cwes:  # "Is CWE-79 allowed for a vulnerability?" asks for no record
-        named = tuple(word for word in named if word not in table()["queries"]["mapping"])
-        if not (plural or named):
+    query, added = _conditions(lower, text)
+    if entry_ids(lower):  # "Is CWE-79 allowed for a vulnerability?" asks for no record
+        framing = table()["queries"]["mapping"]
+        query = replace(query, words=tuple(word for word in query.words if word not in framing))
+        if not (signs.plural or query.words):
             return None
-    return RecordQuery(
-        table=bool(plural) or worst,
-        certain=bool(pattern("queries", "certain").search(words)),
-        words=named,
-        product=_written(named, text),
+    query = replace(query, product=as_written(query.words, text))
+    return _completed(_of_kev(query, lower, added=added, kev=signs.kev), signs)
+
+
+def _is_for_others(lower: str, *, kev: bool) -> bool:
+    """Tell a question about weaknesses, techniques or defence in general."""
+    rest = _take(folded(_take_cwes(lower)[0]), "ransomware")[0]
+    if kev:  # whose entries some call weaknesses
+        rest = re.sub(r"\bweaknesses\b", " ", rest)
+    return bool(pattern("queries", "other").search(rest))
+
+
+def _conditions(lower: str, text: str) -> tuple[RecordQuery, bool]:
+    """Read all conditions; what is left is the product. Return beside them whether "added" is said.
+
+    Each takes its words out of the text before the next one looks.
+    """
+    rest, cwes = _take_cwes(lower)
+    rest, count, limit = _take_numbers(rest)
+    rest, since, until = take_period(rest)
+    rest, scores = take_scores(rest)
+    rest, _ = _take(folded(_AND_UP.sub(" or higher ", rest)), "aside")
+    everything = _content(rest)
+    rest, metrics = take_metrics(rest)
+    rest, due = _take(rest, "due")
+    rest, ransomware = _take_truth(rest, "ransomware")
+    rest, order = _take_order(rest)
+    rest, added = _take(rest, "added")
+    rest, exploited = _take_truth(rest, "exploited")
+    rest, severity = (rest, scores) if scores else take_severities(rest)
+    rest, kind, labels = _take_kind(rest)
+    query = RecordQuery(
+        table=False,
+        certain=False,
+        words=_content(rest),
         all_words=everything,
         since=since,
         until=until,
         cwes=(*cwes, *labels),
         kind=kind,
         severity=severity,
-        exploited=exploited or ransomware,
+        metrics=metrics,
+        exploited=True if exploited is None and (ransomware or due) else exploited,
         ransomware=ransomware,
-        added=added,
-        worst=worst,
+        due=due and bool(since or until),
+        order=order,
+        limit=limit,
+        count=count,
     )
+    return query, added
+
+
+def _of_kev(query: RecordQuery, lower: str, *, added: bool, kev: bool) -> RecordQuery:
+    """Tell whether dates, or the order, are those by which KEV was added to."""
+    if not kev or query.exploited is False or query.due:
+        return query
+    exploited = True if added else query.exploited
+    if not (query.since or query.until):
+        return replace(query, exploited=exploited, added=bool(added and query.order))
+    words = folded(lower)
+    place = pattern("queries", "kev").search(words)
+    published = pattern("queries", "published").search(words)
+    behind = place and take_period(f" {words[place.start() :]} ")[1:] != ("", "")
+    return replace(query, exploited=exploited, added=added or bool(behind and not published))
+
+
+def _completed(query: RecordQuery, signs: _Signs) -> RecordQuery | None:
+    """Tell whether all are asked for, and whether surely of CVEs; None for no such question."""
+    named, dated = bool(query.words), bool(query.since or query.until)
+    rated = bool(query.severity or query.metrics)
+    narrowed = dated or rated or query.exploited is not None
+    chosen = bool(query.order or query.count or query.severity or query.ransomware is not None)
+    in_kev = signs.kev and (named or dated or chosen)
+    of_kind = query.kind and (narrowed or signs.weak or signs.listing)
+    flaws = named and bool(of_kind or (signs.weak and narrowed))
+    if not (signs.plural or signs.singular or in_kev or flaws):
+        return None
+    one = bool(query.order) and signs.singular and not signs.plural
+    several = signs.plural or bool(query.order or query.count) or in_kev
+    return replace(
+        query,
+        table=several or (flaws and not signs.singular),
+        certain=signs.certain or (dated and signs.kev) or (signs.plural and named and rated),
+        limit=query.limit or int(one),
+    )
+
+
+def _take_numbers(text: str) -> tuple[str, tuple[str, int] | None, int]:
+    """Take "more than 30 CVEs" and "the 5 newest": the rest, the condition and the limit."""
+    count, limit = _COUNT.search(text), _LIMIT.search(text)
+    wanted = (count[1], int(count[2])) if count else None
+    if count:
+        text = f"{text[: count.start()]} {text[count.end() :]}"
+    elif limit:
+        number = limit[1] or limit[2]
+        text = f"{text[: limit.start()]} {limit[0].replace(number, '')} {text[limit.end() :]}"
+        return text, None, int(number)
+    return text, wanted, 0
+
+
+def _take_order(text: str) -> tuple[str, str]:
+    for name in ("worst", "oldest", "newest"):
+        rest, taken = _take(text, name)
+        if taken:
+            return rest, name
+    return text, ""
+
+
+def _take_truth(text: str, name: str) -> tuple[str, bool | None]:
+    """Take what is asked for or denied: the rest, and True or False, None where it is neither."""
+    match = pattern("queries", name).search(text)
+    if not match:
+        return text, None
+    before = text[: match.start()]
+    words = before.split()
+    near = " ".join(words[-_NEGATED:])
+    denial = pattern("queries", "negation").search(f"{near} ")
+    if denial:  # which denies nothing else
+        before = " ".join([*words[:-_NEGATED], near[: denial.start()], near[denial.end() :]])
+    rest = pattern("queries", name).sub(" ", f"{before} {text[match.start() :]}")
+    return rest, not denial
 
 
 def _take(text: str, name: str) -> tuple[str, bool]:
@@ -131,7 +263,7 @@ def _take_kind(text: str) -> tuple[str, str, tuple[str, ...]]:
         match = compiled(phrase).search(text)
         if match:
             labels = tuple(one for one in meanings if one.startswith("CWE-"))
-            return f"{text[: match.start()]} {text[match.end() :]}", match[0], labels
+            return f"{text[: match.start()]} {text[match.end() :]}", match[0].strip(), labels
     return text, "", ()
 
 
@@ -143,87 +275,17 @@ def _content(text: str) -> tuple[str, ...]:
     return tuple(word for word in bare.split() if word not in left_out)
 
 
-def _written(words: Sequence[str], text: str) -> str:
-    """Return words as a text has them, with the signs between them."""
+def as_written(words: Sequence[str], text: str) -> str:
+    """Return words as a text has them, with the signs between them where they stand together."""
     match = re.search(r"[\W_]+".join(map(re.escape, words)), text, re.IGNORECASE)
-    return match[0] if words and match else " ".join(words)
+    if words and match:
+        return match[0]
+    spelled = {word.lower(): word for word in re.findall(r"\w+", text)}
+    return " ".join(spelled.get(word, word) for word in words)
 
 
 def _framing() -> frozenset[str]:
     return frozenset(table()["queries"]["framing"])
-
-
-def _take_severity(text: str) -> tuple[str, tuple[float, float] | None]:
-    match = _SCORE.search(text)
-    if match:
-        low = min(float(match[2]), 10.0)
-        exact = match[1] in ("=", "of", None) and not match[3]
-        bounds = (low, low) if exact else (low, 10.0)
-        return f"{text[: match.start()]} {text[match.end() :]}", bounds
-    for word, (low, high) in table()["severities"].items():
-        asked = re.search(rf"\b{word}(?: or (?:critical|higher))?(?:[- ]severity)?\b", text)
-        if asked:
-            bounds = (low, 10.0 if " or " in asked[0] else high)
-            return f"{text[: asked.start()]} {text[asked.end() :]}", bounds
-    return text, None
-
-
-def _take_dates(text: str) -> tuple[str, str, str]:
-    """Take the dates out of a text: the rest, and the first and the last day, "" without one."""
-    if match := _BETWEEN.search(text):
-        since, until = _first_day(match[1]), _last_day(match[2])
-    elif match := _RELATIVE.search(text):
-        since, until = _relative(match[1], match[2], match[3])
-    elif match := _BOUND.search(text):
-        since, until = _bounds(match[1] or "in", match[2])
-    else:
-        return text, "", ""
-    return f"{text[: match.start()]} {text[match.end() :]}", since, until
-
-
-def _bounds(word: str, when: str) -> tuple[str, str]:
-    if word in ("since", "from"):
-        return _first_day(when), ""
-    if word == "after":
-        return (date.fromisoformat(_last_day(when)) + timedelta(1)).isoformat(), ""
-    if word == "before":
-        return "", (date.fromisoformat(_first_day(when)) - timedelta(1)).isoformat()
-    if word in ("until", "till", "up to"):
-        return "", _last_day(when)
-    return _first_day(when), _last_day(when)
-
-
-def _relative(which: str, number: str | None, unit: str) -> tuple[str, str]:
-    today = date.today()
-    if unit == "year" and not number and which != "past":
-        year = today.year - (which != "this")
-        return f"{year}-01-01", f"{year}-12-31"
-    days = _DAYS[unit] * int(number or 1)
-    return (today - timedelta(days)).isoformat(), ""
-
-
-def _first_day(when: str) -> str:
-    year, month, day = _parts(when)
-    return _day(year, month or 1, day or 1)
-
-
-def _last_day(when: str) -> str:
-    year, month, day = _parts(when)
-    return _day(year, month or 12, day or 31)
-
-
-def _day(year: int, month: int, day: int) -> str:
-    """Write a date; one that the month does not have is its last day."""
-    month = min(max(month, 1), 12)
-    return date(year, month, min(max(day, 1), calendar.monthrange(year, month)[1])).isoformat()
-
-
-def _parts(when: str) -> tuple[int, int, int]:
-    if when[0].isalpha():
-        name, _, number = when.replace(".", "").partition(" ")
-        return int(number), _MONTHS[name], 0
-    year, month, day, *_ = [*map(int, when.split("-")), 0, 0]
-    return year, month, day
 
 
 def describe(query: RecordQuery, product: str) -> str:
@@ -241,15 +303,30 @@ def _described(query: RecordQuery, product: str) -> Iterator[str]:
         yield f"labelled {' or '.join(query.cwes)}"
     if query.severity:
         low, high = query.severity
-        yield f"with a CVSS score of {low:g}" + (f" to {high:g}" if high > low else "")
-    verb = "added to KEV" if query.added else "published"
-    if query.since and query.until:
-        yield f"{verb} from {query.since} to {query.until}"
-    elif query.since:
-        yield f"{verb} since {query.since}"
-    elif query.until:
-        yield f"{verb} until {query.until}"
+        bounds = f"{low:g} to {high:g}" if 0 < low < high else _bound(low, high)
+        yield f"with a CVSS score of {bounds}"
+    if query.metrics:
+        yield f"with {describe_metrics(query.metrics)}"
+    if query.since or query.until:
+        yield _period(query)
     if query.ransomware:
         yield "known to be used in ransomware campaigns"
-    elif query.exploited:
+    elif query.exploited and not (query.added or query.due):
         yield "in CISA's KEV"
+    elif query.exploited is False:
+        yield "not in CISA's KEV"
+    if query.ransomware is False:
+        yield "not known to be used in ransomware campaigns"
+
+
+def _bound(low: float, high: float) -> str:
+    return f"{low:g}" if low else f"at most {high:g}"
+
+
+def _period(query: RecordQuery) -> str:
+    verb = "due in KEV" if query.due else "added to KEV" if query.added else "published"
+    if query.since and query.since == query.until:
+        return f"{verb} on {query.since}"
+    if query.since and query.until:
+        return f"{verb} from {query.since} to {query.until}"
+    return f"{verb} since {query.since}" if query.since else f"{verb} until {query.until}"

@@ -10,185 +10,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
 
+from cybersecqwen.analyst.vulnerabilities import exploitation_statements, severity_statements
 from cybersecqwen.analyst.vulnerabilities.facts import NVD, CveFacts
 from cybersecqwen.analyst.vulnerabilities.nicknames import nickname_of
-from cybersecqwen.analyst.vulnerabilities.products import affected_versions, fixed_versions
+from cybersecqwen.analyst.vulnerabilities.versions import (
+    affected_versions,
+    exposure,
+    fixed_versions,
+)
 from cybersecqwen.analyst.vulnerabilities.wording import (
     CveQuestion,
+    Sentence,
     compiled,
     folded,
     listed,
     table,
 )
 from cybersecqwen.cwe.mapping import ADVISED_AGAINST
-from cybersecqwen.records import Cvss
-from cybersecqwen.sources.severity import ranked_severities, severity
+from cybersecqwen.sources.severity import severity
 
 _LISTED = 6  # techniques or attack patterns
-
-
-class Sentence(NamedTuple):
-    """A sentence, and whether it answers what was asked: False where nothing is known."""
-
-    text: str
-    known: bool = True
-
-
-def _kev(facts: CveFacts, question: CveQuestion) -> Sentence:
-    if not facts.kev:
-        return Sentence(f"No, {facts.label} is not in CISA's KEV catalogue.")
-    if "dates" in question.facets and not question.yes_no:
-        return Sentence(
-            f"CISA added {facts.label} to its KEV catalogue on {facts.kev.date_added}, due"
-            f" {facts.kev.due_date}."
-        )
-    ransomware = ", used in ransomware campaigns" if facts.kev.ransomware else ""
-    return Sentence(
-        f"Yes, {facts.label} is in CISA's KEV catalogue of exploited vulnerabilities: added"
-        f" {facts.kev.date_added}, due {facts.kev.due_date}{ransomware}."
-    )
-
-
-def _ransomware(facts: CveFacts, question: CveQuestion) -> Sentence:
-    if not facts.kev:
-        return _kev(facts, question)
-    if facts.kev.ransomware:
-        return Sentence(
-            f"Yes, CISA's KEV says that {facts.label} is known to be used by ransomware."
-        )
-    return Sentence(
-        f"No use of {facts.label} in ransomware is known to CISA; KEV has listed it as exploited"
-        f" since {facts.kev.date_added}."
-    )
-
-
-def _due(facts: CveFacts, question: CveQuestion) -> Sentence:
-    if not facts.kev:
-        return _kev(facts, question)
-    return Sentence(
-        f"The due date of {facts.label} in CISA's KEV is {facts.kev.due_date}; it was added on"
-        f" {facts.kev.date_added}."
-    )
-
-
-def _epss(facts: CveFacts, _: CveQuestion) -> Sentence:
-    if facts.epss:
-        return Sentence(
-            f"EPSS puts the probability that {facts.label} is exploited within 30 days at"
-            f" {facts.epss.score:.1%} (percentile {facts.epss.percentile:.1%})."
-        )
-    if facts.epss_release:
-        return Sentence(f"EPSS has no score of {facts.label}.")
-    return Sentence("EPSS is not at hand: cybersecqwen fetch epss.", known=False)
-
-
-# What a question for a part of the vector asks, the values by which the answer is yes, and how each
-# value reads; of version 2 too, which has Au in place of PR.
-_METRICS: dict[str, tuple[tuple[str, ...], str, dict[str, str]]] = {
-    "interaction": (
-        ("UI",),
-        "RPA",
-        {"N": "needs no user interaction"} | dict.fromkeys("RPA", "needs user interaction"),
-    ),
-    "privileges": (
-        ("PR", "Au"),
-        "LHSM",
-        {
-            "N": "needs no privileges or authentication",
-            "L": "needs low privileges",
-            "H": "needs high privileges",
-            "S": "needs a login",
-            "M": "needs several logins",
-        },
-    ),
-    "reach": (
-        ("AV",),
-        "N",
-        {
-            "N": "is exploitable over a network",
-            "A": "is exploitable from an adjacent network",
-            "L": "is exploitable with local access",
-            "P": "is exploitable with physical access",
-        },
-    ),
-    "complexity": (
-        ("AC",),
-        "H",
-        {
-            "L": "has a low attack complexity",
-            "M": "has a medium attack complexity",
-            "H": "has a high attack complexity",
-        },
-    ),
-}
-_IMPACTS = {"C": "confidentiality", "I": "integrity", "A": "availability"}
-_DEGREES = {"H": "high", "L": "low", "N": "none", "C": "complete", "P": "partial"}
-
-
-def _values(cvss: Cvss) -> dict[str, str]:
-    pairs = (part.partition(":") for part in cvss.vector.split("/"))
-    return {name: value for name, _, value in pairs if name != "CVSS"}
-
-
-def _metric(facet: str) -> Callable[[CveFacts, CveQuestion], Sentence]:
-    names, positive, phrases = _METRICS[facet]
-
-    def sentence(facts: CveFacts, question: CveQuestion) -> Sentence:
-        for cvss in ranked_severities(facts.record) if facts.record else ():
-            value = next((v for n, v in _values(cvss).items() if n in names), "")
-            if value in phrases:
-                name = next(n for n in _values(cvss) if n in names)
-                truth = value in positive
-                if facet == "reach" and question.has("local"):
-                    truth = value in "LP"
-                elif question.has("without"):
-                    truth = not truth
-                begins = f"{'Yes' if truth else 'No'}, " if question.yes_no else ""
-                where = f"{name}:{value} in CVSS {cvss.version}"
-                return Sentence(f"{begins}{facts.label} {phrases[value]} ({where}).")
-        return Sentence(
-            f"The record of {facts.label} has no CVSS vector that says so.", known=False
-        )
-
-    return sentence
-
-
-def _impact(facts: CveFacts, _: CveQuestion) -> Sentence:
-    cvss = facts.cvss()
-    if cvss is None:
-        return _score(facts, CveQuestion("", ()))
-    values = _values(cvss)
-    told = [
-        f"{_DEGREES.get(value, value)} on {name}"
-        for letter, name in _IMPACTS.items()
-        if (value := values.get(letter) or values.get(f"V{letter}"))
-    ]
-    return Sentence(f"The impact of {facts.label} is {listed(told)} (CVSS {cvss.version}).")
-
-
-def _score(facts: CveFacts, question: CveQuestion) -> Sentence:
-    version = question.cvss_version
-    cvss = facts.cvss(version)
-    if cvss is None:
-        of = f"CVSS {version}" if version else "CVSS"
-        return Sentence(f"The record of {facts.label} has no {of} score.", known=False)
-    word = severity(cvss)
-    rated = f"CVSS {cvss.version} base score {cvss.score:.1f}"
-    if question.yes_no and (wanted := question.severity):
-        truth = word.lower() in wanted
-        return Sentence(
-            f"{'Yes' if truth else 'No'}, {facts.label} is rated {word}: {rated} ({cvss.vector})."
-        )
-    return Sentence(f"{facts.label} has the {rated}, {word} ({cvss.vector}).")
-
-
-def _vector(facts: CveFacts, question: CveQuestion) -> Sentence:
-    cvss = facts.cvss(question.cvss_version)
-    if cvss is None:
-        return _score(facts, question)
-    return Sentence(f"The CVSS {cvss.version} vector of {facts.label} is {cvss.vector}.")
 
 
 def _weakness(facts: CveFacts, question: CveQuestion) -> Sentence:
@@ -221,6 +63,31 @@ def _classified(facts: CveFacts) -> Sentence:
         f"{facts.label} is a case of {best.cwe} {best.name}, by our own classifier at"
         f" {best.confidence:.0%}: no source labels it."
     )
+
+
+def _exposure(facts: CveFacts, question: CveQuestion) -> Sentence:
+    """Say whether a version is affected, as far as the description or the record tells."""
+    version = question.version
+    found = exposure(version, facts.text, facts.affected, product=question.names)
+    if found is None:
+        ranges = listed(affected_versions(facts.text))
+        told = f": it names {ranges}" if ranges else ""
+        return Sentence(
+            f"Whether {version} is affected by {facts.label} cannot be told from its record{told}."
+        )
+    # "Is 2.4 safe?" is answered the other way round.
+    safe = question.has("safe") and not question.has("unsafe")
+    begins = "Yes" if found.affected != safe else "No"
+    verb = "is" if found.affected else "is not"
+    return Sentence(
+        f"{begins}, {version} {verb} affected by {facts.label}: {found.reason}, by its"
+        f" {found.source}.",
+        truth=found.affected,
+    )
+
+
+def _detection(facts: CveFacts, _: CveQuestion) -> Sentence:
+    return Sentence(f"How exploitation of {facts.label} is detected is not recorded here.")
 
 
 def _fix(facts: CveFacts, _: CveQuestion) -> Sentence:
@@ -270,7 +137,7 @@ def _confirmed(facts: CveFacts, question: CveQuestion) -> str:
 def _versions(facts: CveFacts, _: CveQuestion) -> Sentence:
     ranges = affected_versions(facts.text)
     if not ranges:
-        return Sentence(f"The affected versions of {facts.label} stand in its description.")
+        return Sentence(f"The description of {facts.label} names no range of affected versions.")
     return Sentence(f"{facts.label} affects {facts.product} {listed(ranges)}.".replace("  ", " "))
 
 
@@ -364,17 +231,21 @@ def _short(name: str) -> str:
 
 
 SENTENCES: dict[str, Callable[[CveFacts, CveQuestion], Sentence]] = {
-    "ransomware": _ransomware,
-    "due": _due,
-    "epss": _epss,
-    "kev": _kev,
-    "interaction": _metric("interaction"),
-    "privileges": _metric("privileges"),
-    "reach": _metric("reach"),
-    "complexity": _metric("complexity"),
-    "impact": _impact,
-    "vector": _vector,
-    "score": _score,
+    "exposure": _exposure,
+    "mechanism": _summary,
+    "detection": _detection,
+    "exploit_code": exploitation_statements.exploit_code,
+    "ransomware": exploitation_statements.ransomware,
+    "due": exploitation_statements.due,
+    "epss": exploitation_statements.epss,
+    "kev": exploitation_statements.kev,
+    **{
+        facet: severity_statements.metric(facet)
+        for facet in ("interaction", "privileges", "reach", "complexity", "scope")
+    },
+    "impact": severity_statements.impact,
+    "vector": severity_statements.vector,
+    "score": severity_statements.score,
     "weakness": _weakness,
     "fix": _fix,
     "product": _product,
@@ -390,6 +261,13 @@ SENTENCES: dict[str, Callable[[CveFacts, CveQuestion], Sentence]] = {
 }
 # What can be said of a CVE without its record, what is said from KEV, and what the description
 # itself has to tell.
-WITHOUT_RECORD = frozenset({"ransomware", "due", "kev", "epss", "name", "references"})
-OF_KEV = frozenset({"ransomware", "due", "kev", "dates", "summary", "effect"})
-WITH_DESCRIPTION = frozenset({"fix", "product", "versions", "component", "summary", "effect"})
+WITHOUT_RECORD = frozenset(
+    {"ransomware", "due", "kev", "epss", "exploit_code", "name", "references"}
+)
+OF_KEV = frozenset(
+    {"exploit_code", "ransomware", "due", "kev", "dates", "summary", "effect", "mechanism"}
+)
+WITH_DESCRIPTION = frozenset(
+    {"exposure", "fix", "product", "versions", "component", "summary"}
+    | {"effect", "mechanism", "impact"}
+)

@@ -14,9 +14,9 @@ import re
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from cybersecqwen.cwe.identifiers import entry_ids
 
@@ -25,6 +25,28 @@ _VERSION = re.compile(r"\b(?:cvss|v|version)\s*v?\.?\s*([234])(?:\.[01])?\b")
 # Between letters of ASCII and those of scripts that set no spaces between words.
 _SCRIPTS = re.compile(r"(?<=[a-z0-9])(?=[\u3040-\u9fff])|(?<=[\u3040-\u9fff])(?=[a-z0-9])")
 _SERIOUS = re.compile(r"\b(?:severe|serious|dangerous|bad|urgent)")
+
+
+# A version that somebody runs: 5.15.15, 22.7R2.4 or 1.9.5p1, and no score such as "CVSS 9.8".
+_RUNNING = re.compile(
+    r"(?<![\w.-])(?<!cvss )(?<!cvss v)v?(\d+\.\d[\w.]*(?:-(?:\d[\w.]*|[a-z]{1,6}\d+))?"
+    r"(?: (?:u|sp|p|rc|update|patch) ?\d+\b)?)"
+    r"|\b(?:version|release) (\d+)\b",
+    re.IGNORECASE,
+)
+_ALIKE = 0.8  # of 1, from which on a word is one that is misspelled
+
+
+class Sentence(NamedTuple):
+    """What is said of a CVE.
+
+    `known` is False where nothing is known. `truth` is whether what was asked for holds, None
+    where it is nothing that holds or does not.
+    """
+
+    text: str
+    known: bool = True
+    truth: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -53,8 +75,19 @@ class CveQuestion:
     def yes_no(self) -> bool:
         """Whether it is a question for yes or no."""
         opening = pattern("polarity", "yes_no")
+        told = "yes or no" in self._words
+        return told or any(opening.match(clause) for clause in self._clauses)
+
+    def asks_whether(self, facet: str) -> bool:
+        """Tell whether it is a question for yes or no, and not for how or which in this facet."""
+        phrases, how = pattern("facets", facet), pattern("polarity", "how")
+        told = any(phrases.search(clause) and how.match(clause) for clause in self._clauses)
+        return self.yes_no and not told
+
+    @cached_property
+    def _clauses(self) -> list[str]:
         clauses = re.split(r"[,:;.]\s|\band\b", self.text.lower())
-        return any(opening.match(folded(clause).strip()) for clause in clauses)
+        return [folded(clause).strip() for clause in clauses]
 
     @cached_property
     def severity(self) -> tuple[str, ...]:
@@ -69,6 +102,13 @@ class CveQuestion:
         return match[1] if match else ""
 
     @cached_property
+    def version(self) -> str:
+        """The version of a product of which the question asks whether it is affected, or ""."""
+        match = _RUNNING.search(_without_ids(self.text))
+        version = (match[1] or match[2]).rstrip(".") if match else ""
+        return version if version.count(".") > 1 or self.has("exposure") else ""
+
+    @cached_property
     def cwes(self) -> tuple[str, ...]:
         """The CWE ids that are named."""
         return tuple(one for one in entry_ids(self.text) if one.startswith("CWE-"))
@@ -77,12 +117,36 @@ class CveQuestion:
 def read(text: str) -> CveQuestion:
     """Read what a question asks for; nothing in particular where it has no telling words."""
     rest, facets = folded(_without_ids(text)), []
+    asked = CveQuestion(text, ())
+    if asked.version:
+        facets.append("exposure")
     for facet in table()["facets"]:
         taken = pattern("facets", facet).sub(" | ", rest)
         if taken != rest:
             facets.append(facet)
             rest = taken
     return CveQuestion(text, tuple(facets), rest)
+
+
+def corrected(text: str) -> str:
+    """Write the telling words of a question as they are spelled; a name has capitals and stays.
+
+    >>> corrected("atack vectr of Atack")
+    'attack vector of Atack'
+    """
+    return re.sub(r"\b[a-z]{5,}\b", lambda match: _corrected(match[0]), text)
+
+
+@lru_cache(maxsize=1 << 12)
+def _corrected(word: str) -> str:
+    from rapidfuzz import process
+    from rapidfuzz.distance import OSA
+
+    right: list[str] = table()["spelling"]["words"]
+    if any(word.startswith(one) or one.startswith(word) for one in right):
+        return word
+    best = process.extractOne(word, right, scorer=OSA.normalized_similarity, score_cutoff=_ALIKE)
+    return best[0] if best and best[0][0] == word[0] else word
 
 
 def _without_ids(text: str) -> str:
