@@ -330,6 +330,9 @@ def test_what_is_asked_is_not_mistaken_for_its_neighbour(
         ("CaddyWiper or Emotet, which of them is a wiper?", "S0693 CaddyWiper is counted", "T1"),
         ("what did NotPetya target?", "S0368 NotPetya: ", "not covered"),
         ("whom does FIN6 go after", "G0037 FIN6: ", "not covered"),
+        ("the error page reveals stack traces, how to fix?", "CWE-209", "is detected"),
+        ("We hash passwords by SHA-1. What should we do instead?", "prevented like", "specific w"),
+        ("what is the right way to store passwords?", "Argon2", "decline"),
         ("is Kimsuky hunting journalists?", "nothing here records whom", "DET"),
     ],
 )  # fmt: skip

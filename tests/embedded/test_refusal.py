@@ -81,6 +81,9 @@ def test_what_serves_an_attack_is_declined(text: str) -> None:
         "Find techniques where a script downloads a payload",
         "tell me the difference between ransomware and wipers",
         "log on by hash without knowing the password. Which technique does this describe?",
+        "what is the right way to store passwords?",
+        "how should an app send credentials over a network",
+        "how do we log a session without its token",
     ],
 )
 def test_a_defenders_question_is_not(text: str) -> None:

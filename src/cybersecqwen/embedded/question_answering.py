@@ -357,7 +357,8 @@ def _of_part(question: Question, part: Subject) -> Reply | None:
 def _of_situation(question: Question) -> Reply | None:
     """Link what the question describes to the entry that it fits, and answer for that."""
     tactics = question.tactics if _is_told_beside_a_tactic(question) else ()
-    little = question.request.kinds == {"weakness"} or tactics
+    hinted = situation.hinted(question.index, question.text)
+    little = question.request.kinds == {"weakness"} or bool(tactics or hinted)
     if len(question.rest) < (1 if little else _DESCRIBING):
         return None
     fits = situation.closest(question, tactics=tactics)

@@ -24,6 +24,7 @@ from cybersecqwen.embedded.phrases import Match, Phrases, Token, tokens
 _PLAIN = ("vague", "signs", "off_topic")
 _NEAR = 3  # tokens between "which" and what it asks for
 _BOOST = 1.0
+_HOW = 0.1  # for "how to fix" behind a sentence that "reveals" something
 _DEFENDING = frozenset({"block", "stop", "secure", "contain"})  # as an order
 _MIDWAY = frozenset({"when", "whose"})
 _BEGINNING = frozenset({"and", "since", "or", "exactly", "in", "by", "with"})
@@ -212,7 +213,8 @@ def _weights(
     for cue in cues:
         before = cut[max(reached, cue.start - _NEAR) : cue.start]
         boost = _BOOST if any(token.word in question_words("which") for token in before) else 0.0
-        weight = asked[cue.value]["weight"] + boost
+        near_how = any(token.word in question_words("how") for token in before)
+        weight = asked[cue.value]["weight"] + boost + (_HOW if near_how else 0.0)
         if how and cue.value in ("group", "software") and not boost:
             continue  # who acts in a question of how they do
         before_it = cut[cue.start - 1].word if cue.start else "and"
@@ -227,7 +229,9 @@ def _weights(
             weight += _BOOST  # "… cwe?"
         if cue.value == "alias" and _kind_at(cue.end, cues, cut):
             continue  # "the name of the group that …" asks which group it is
-        weights[cue.value] = max(weight, weights.get(cue.value, 0.0))
+        # "we use MD5, what should we do instead?" asks for no weakness
+        value = "mitigation" if _is_of_action(cue, cut) else cue.value
+        weights[value] = max(weight, weights.get(value, 0.0))
         reached = cue.end
     if cut and cut[0].word in _DEFENDING:
         weights.setdefault("mitigation", asked["mitigation"]["weight"] + _BOOST)
@@ -236,6 +240,12 @@ def _weights(
     if {"technique", "attack pattern"} & weights.keys():
         weights.pop("usage", None)  # a weakness is mapped to these too
     return weights
+
+
+def _is_of_action(cue: Match, cut: Sequence[Token]) -> bool:
+    """Tell whether something better is asked for of what is done, not of a weakness."""
+    instead = cue.value == "specific" and cut[cue.start].word == "instead"
+    return instead and not any(token.word.startswith("cwe") for token in cut)
 
 
 def _kind_at(place: int, cues: Sequence[Match], cut: Sequence[Token]) -> bool:

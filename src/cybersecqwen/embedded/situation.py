@@ -40,6 +40,7 @@ _CLASSIFIER = 1.5  # weight of the classifier's probability beside the share of 
 _CANDIDATES = 20
 _CLUE, _MORE, _MOST = 0.5, 0.1, 3  # what the first clue of a weakness counts, each more, of so many
 _LONG = 3  # parts of a clue that counts twice
+_READ = 4_000  # characters in which clues are looked for
 _PLAIN = re.compile(r"[\w'’-]+(?:\|[\w'’-]+)*")  # a part of a clue that has no sign
 _SIGNING_IN = re.compile(r"\blog(?:ged|ging|s)? (?:in|on|out|off|into)\b", re.I)  # no log file
 _CODE = re.compile(r"\w\(|\w=\w|\w\[|->|::|;$")  # how code is written
@@ -125,6 +126,7 @@ def _stems(text: str) -> list[str]:
 
 def hinted(index: KnowledgeIndex, text: str) -> dict[int, float]:
     """Weigh the weaknesses of which a text has a clue, by position; a clue of many parts more."""
+    text = text[:_READ]
     stems, written = frozenset(_stems(_SIGNING_IN.sub(" login ", text))), text.lower()
     counts: Counter[str] = Counter()
     for clue in _clues():
@@ -251,7 +253,9 @@ def _fits(question: Question) -> list[Fit]:
         fits = _of(question, own)
         if own == ["weakness"] or (fits and fits[0].score >= _ENOUGH):
             return fits
-    groups = ((["weakness"], 1.0 + lean), (["technique"], 1.0 - lean))
+    groups = [(["weakness"], 1.0 + lean), (["technique"], 1.0 - lean)]
+    if is_described(question) and not question.signs("attack"):
+        groups = groups[:1]
     each = [
         [Fit(fit.position, fit.score * factor) for fit in _of(question, kinds)]
         for kinds, factor in groups
