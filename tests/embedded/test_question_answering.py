@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
+from cybersecqwen.embedded.question import understand
 from cybersecqwen.embedded.question_answering import NOT_COVERED, answer_question
 from cybersecqwen.embedded_build.glossary import Gloss
 from cybersecqwen.embedded_build.indexing import pack
@@ -297,6 +298,21 @@ def test_what_is_asked_is_not_mistaken_for_its_neighbour(
 
 
 @pytest.mark.parametrize(
+    ("question", "out"),
+    [
+        ("which techniques do not run on Linux?", True),
+        ("sub-techniques of T1059 that aren't meant for macOS", True),
+        ("techniques of FIN6 on Linux without touching the disk", False),
+        ("what runs on ESXi that no defender sees?", False),
+    ],
+)
+def test_a_platform_is_left_out_where_it_is_denied(
+    index: KnowledgeIndex, question: str, out: bool
+) -> None:
+    assert understand(index, question).leaves_out is out
+
+
+@pytest.mark.parametrize(
     ("question", "says", "never"),
     [
         ("Iranian groups apart from OilRig, MuddyWater and APT35?", "G0064 APT33", "G0049"),
@@ -333,6 +349,14 @@ def test_what_is_asked_is_not_mistaken_for_its_neighbour(
         ("the error page reveals stack traces, how to fix?", "CWE-209", "is detected"),
         ("We hash passwords by SHA-1. What should we do instead?", "prevented like", "specific w"),
         ("what is the right way to store passwords?", "Argon2", "decline"),
+        ("Can CWE-770 be triggered by 1003 requests?", "CWE-770", "view CWE-1003"),
+        ("Is Dridex gone?", "S0384 Dridex", "in force"),
+        ("Does APT39 use AnyDesk?", "AnyDesk is no entry", "Yes"),
+        ("how to prevent improper restriction of operations within the bounds of a memory buffer",
+         "is prevented like this", "In the phase"),
+        ("severity of CAPEC-570 and CAPEC-100", "CAPEC-570 is deprecated", "not covered"),
+        ("For CAPEC-66 to work, what must be true?", "CAPEC-66", "Yes"),
+        ("what is T1059" + " " * 20_000 + "?", "T1059 Command and", "not covered"),
         ("is Kimsuky hunting journalists?", "nothing here records whom", "DET"),
     ],
 )  # fmt: skip

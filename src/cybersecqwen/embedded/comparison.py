@@ -37,8 +37,13 @@ def compare(question: Question) -> list[str]:
     if not question.negated or not said:
         return said
     # A bare "yes" to "does it not …?" may be read either way: the record alone is stated.
-    first = _VERDICT.sub("", said[0])
-    return [*filter(None, [first[:1].upper() + first[1:]]), *said[1:]]
+    return [*filter(None, [without_verdict(said[0])]), *said[1:]]
+
+
+def without_verdict(sentence: str) -> str:
+    """Leave out the yes or no by which a sentence begins."""
+    rest = _VERDICT.sub("", sentence)
+    return rest[:1].upper() + rest[1:]
 
 
 _VERDICT = re.compile(r"(?:Yes|No)\b[^.:]*[.:] ?")

@@ -104,6 +104,9 @@ def ancestors(question: Question, position: int) -> list[str]:
     index, entry = question.index, question.index.entries[position]
     if entry.kind not in _KINDS:
         return []
+    outside = [v for v in question.request.views[:1] if not is_in_view(index, position, v)]
+    if entry.kind == "weakness" and outside:
+        return _each_view(question, position, above=True)
     relation = _above(index, position, question.request.views)
     lead = f"In view {relation.rpartition(' ')[2]}, " if entry.kind == "weakness" else ""
     label = index.label(position)

@@ -41,7 +41,8 @@ def fixes(question: Question, position: int) -> list[str]:
 def _in_phases(question: Question, position: int) -> list[str]:
     """Say what mitigates a weakness in the phases of development that a question names."""
     index = question.index
-    phases = list(dict.fromkeys(match.value for match in _phases().find(question.cut)))
+    named = {place for s in question.subjects for place in range(s.start, s.end)}
+    phases = list(dict.fromkeys(match.value for match in _phases().find(question.cut, named)))
     if not phases or index.entries[position].kind != "weakness":
         return []
     if "mitigation phase" not in index.relations:

@@ -25,6 +25,7 @@ from cybersecqwen.embedded.request import (
     ACTING,
     Request,
     asked_kinds,
+    platform_places,
     question_words,
     read_request,
 )
@@ -62,6 +63,11 @@ _ONLY = re.compile(
     re.I,
 )
 _NO = re.compile(r"\bno (?:longer|more|record|evidence)\b", re.I)
+_DENIED = 5  # tokens before a platform in which "not" may stand
+_RUNNING = frozenset(
+    {"run", "runs", "running", "work", "works", "working", "apply", "applies", "exist", "available"}
+    | {"meant", "usable", "in", "on", "for", "to"}
+)
 _ALIKE = ("weakness", "attack pattern")  # which often have one name
 _AND = frozenset({"and", "plus", "und", "et", "y", "e", "en"})
 
@@ -123,7 +129,12 @@ class Question:
     @property
     def leaves_out(self) -> bool:
         """Tell whether what has the platform named is not asked for: "do not run on Windows"."""
-        return self.negated and not self.request.yes_no and len(self.request.platforms) == 1
+        if self.request.yes_no or len(self.request.platforms) != 1:
+            return False
+        place = min(platform_places(self.cut))
+        before = [token.word for token in self.cut[max(0, place - _DENIED) : place]]
+        denied = [i for i, word in enumerate(before) if word in ("not", "t", "never")]
+        return bool(denied) and {*before[denied[-1] + 1 :]} <= _RUNNING
 
     @property
     def is_of_attackers(self) -> bool:
@@ -164,7 +175,8 @@ def understand(index: KnowledgeIndex, text: str, *, before: Sequence[int] = ()) 
 
     Where it names none and points back, its subjects are the entries in `before`.
     """
-    text = _ONLY.sub(" only", _ACCORDING.sub("", without_courtesy(text)))
+    text = without_courtesy(" ".join(text.split()))  # patterns take long on many blanks
+    text = _ONLY.sub(" only", _ACCORDING.sub("", text))
     cut, _ = correct_spelling(index, tokens(text)[:_LONGEST])
     names = [name for name in _named(index, text, cut) if not _is_a_platform(index, cut, name)]
     taken = {
@@ -400,9 +412,8 @@ _CLAIM = re.compile(
     r"(?:(?:(?:my|our|an?|the|some|one)\b[\w\s]{0,30}?|someone|somebody|people|i|he|she|they)\s+"
     r"(?:claim|claims|claimed|says?|said|insists?|insisted|thinks?|thought|believes?|believed|swears?"
     r"|argues?|assumes?|assumed|heard|read|told (?:me|us))\s+(?:that\s+)?)?"
-    r"(?P<claim>.+?)[.,;:!?-]*\s+"
-    r"(?:(?:is|was|are) (?:he|she|that|this|it|they) (?:right|true|correct|wrong|so|the case)"
-    r"|true|true or false|is that so)\W*",
+    r"(?P<claim>.+?)(?:[.,;:!?-]*\s+(?:is|was|are) (?:he|she|that|this|it|they)"
+    r" (?:right|true|correct|so|the case)|[.,;:!?-]+\s*true(?: or false)?)\W*",
     re.I | re.S,
 )
 

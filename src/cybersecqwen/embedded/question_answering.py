@@ -403,10 +403,11 @@ def _language(question: Question) -> str:
 def _reply(
     question: Question, sentences: Sequence[str], positions: Sequence[int], basis: Basis
 ) -> Reply:
-    before = (
-        *linking.stand_ins(question.index, question.subjects),
-        *retirement.told_instead(question),
-    )
+    stand_ins = linking.stand_ins(question.index, question.subjects)
+    if stand_ins:  # of which nothing is recorded by itself
+        sentences = [comparison.without_verdict(sentence) for sentence in sentences]
+        basis = basis._replace(said="instead")
+    before = (*stand_ins, *retirement.told_instead(question))
     text = " ".join(sentence for sentence in (*before, *sentences) if sentence)
     evidence = evidence_for(question, positions)
     basis = basis._replace(unread=len(question.rest))

@@ -97,6 +97,11 @@ def asking_phrases(cut: Sequence[Token]) -> frozenset[int]:
     return frozenset(i for m in found if m.end - m.start > 1 for i in range(m.start, m.end))
 
 
+def platform_places(cut: Sequence[Token]) -> list[int]:
+    """Return where the words for platforms stand."""
+    return [i for match in _words().platforms.find(cut) for i in range(match.start, match.end)]
+
+
 @cache
 def question_words(group: str) -> frozenset[str]:
     """Return the words of a group of the lexicon's question words, such as "how"."""

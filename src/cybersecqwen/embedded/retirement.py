@@ -14,12 +14,15 @@ What stands in whose place is in aliases.toml: CWE and CAPEC say it in their des
 from __future__ import annotations
 
 from cybersecqwen.embedded import facts
+from cybersecqwen.embedded.gazetteer import PROPER
 from cybersecqwen.embedded.question import Question
 
 
 def status(question: Question, position: int) -> list[str]:
     """Say whether an entry is in force, retired, or has replaced the id by which it is named."""
     index, entry = question.index, question.index.entries[position]
+    if entry.kind in PROPER:
+        return []  # that a group is still around is another matter
     label, base = index.label(position), facts.base(entry.entry_id)
     said = next((s.said for s in question.subjects if position in s.positions), "").upper()
     if said in entry.aliases and facts.is_former_id(said):
@@ -47,5 +50,8 @@ def gone(question: Question) -> str:
 def told_instead(question: Question) -> list[str]:
     """Say which ids of a question are retired, and which entries the answer is about instead."""
     index = question.index
-    said = [(s.said.upper(), index.entries[s.positions[0]].entry_id) for s in question.subjects]
-    return [text for old, new in said if old != new for text in facts.replacement(index, old)]
+    entries = {s.said.upper(): index.entries[s.positions[0]].entry_id for s in question.subjects}
+    ids = dict.fromkeys((*entries, *(token.text.upper() for token in question.cut)))
+    return [
+        text for old in ids if entries.get(old) != old for text in facts.replacement(index, old)
+    ]

@@ -40,6 +40,7 @@ _CLASSIFIER = 1.5  # weight of the classifier's probability beside the share of 
 _CANDIDATES = 20
 _CLUE, _MORE, _MOST = 0.5, 0.1, 3  # what the first clue of a weakness counts, each more, of so many
 _LONG = 3  # parts of a clue that counts twice
+_FEW = 4  # words, of which any will do, that tell as much as one
 _READ = 4_000  # characters in which clues are looked for
 _PLAIN = re.compile(r"[\w'’-]+(?:\|[\w'’-]+)*")  # a part of a clue that has no sign
 _SIGNING_IN = re.compile(r"\blog(?:ged|ging|s)? (?:in|on|out|off|into)\b", re.I)  # no log file
@@ -55,7 +56,7 @@ _ENOUGH = 0.45  # score from which a situation is linked to an entry
 _LITTLE = 0.3  # the same, where the question asks for a weakness
 _PLENTY = 0.9  # the same, where no word of the question is one of security
 _CLOSEST = 3  # entries that a description is compared with in the answer
-_LEANING = 0.15  # weight of a word that is a sign of code or of an attack
+_LEANING, _MOST_LEANING = 0.15, 0.3  # weight of a sign of code or of an attack, and of all
 # The kinds of entries that a description of a situation is linked to, and those only if asked for.
 DESCRIBED = ("technique", "weakness")
 ASKED_FOR = ("attack pattern", "malware", "tool", "group", "campaign")
@@ -105,6 +106,12 @@ class _Clue(NamedTuple):
     stems: tuple[frozenset[str], ...]
     signs: tuple[str, ...]
 
+    @property
+    def is_long(self) -> bool:
+        """Tell whether several words have to be there, each of a few at most."""
+        exact = sum(len(either) <= _FEW for either in self.stems)
+        return exact + len(self.signs) >= _LONG
+
 
 @cache
 def _clues() -> list[_Clue]:
@@ -132,7 +139,7 @@ def hinted(index: KnowledgeIndex, text: str) -> dict[int, float]:
     for clue in _clues():
         lacks = any(one.isdisjoint(stems) for one in clue.stems)
         if not lacks and all(sign in written for sign in clue.signs):
-            counts[clue.entry_id] += 2 if len(clue.stems) + len(clue.signs) >= _LONG else 1
+            counts[clue.entry_id] += 2 if clue.is_long else 1
     each = {entry_id: _CLUE + _MORE * min(count - 1, _MOST) for entry_id, count in counts.items()}
     positions = ((index.position(entry_id), weight) for entry_id, weight in each.items())
     return {position: weight for position, weight in positions if position is not None}
@@ -228,7 +235,9 @@ def _least(question: Question, best: int) -> float:
     """
     if question.request.kinds & {"weakness", "malware"}:
         return _LITTLE
-    if hinted(question.index, in_english(question.text)).get(best, 0.0) > _CLUE:
+    asks_how = question.first in question_words("how")
+    clues = hinted(question.index, in_english(question.text)).get(best, 0.0)
+    if clues > _CLUE and not asks_how:
         return _ENOUGH
     return _ENOUGH if _is_of_the_field(question) else _PLENTY
 
@@ -249,6 +258,7 @@ def _fits(question: Question) -> list[Fit]:
     if question.request.several and not asked.isdisjoint(PROPER):
         own = []  # one that is described alike is no list, but a technique leads to one
     lean = _LEANING * (question.signs("code") - question.signs("attack"))
+    lean = max(-_MOST_LEANING, min(_MOST_LEANING, lean))
     if own:
         fits = _of(question, own)
         if own == ["weakness"] or (fits and fits[0].score >= _ENOUGH):
