@@ -192,3 +192,10 @@ def test_a_further_condition_on_what_is_counted(text: str, share: str) -> None:
 )
 def test_a_list_needs_more_than_a_kind_or_kev(text: str) -> None:
     assert parse(text) is None
+
+
+def test_a_period_of_any_length_begins_with_the_calendar_at_the_earliest() -> None:
+    query = parse("foo cves of the past 8000 years")
+    assert query
+    assert (query.since, query.words) == ("0001-01-01", ("foo",))
+    assert parse(f"foo cves of the past {'8' * 5000} years")

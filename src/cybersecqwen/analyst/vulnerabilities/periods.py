@@ -52,7 +52,7 @@ _BOUND = re.compile(
     rf"((?: |-)?(?:on(?:wards?)?\b(?! the\b)|and (?:later|newer|after|up)|or (?:later|newer))|\+)?"
 )
 _RELATIVE = re.compile(
-    r"\b(?:in |of |from |during |within )?(?:the )?(this|last|past|previous) (\d+ )?"
+    r"\b(?:in |of |from |during |within )?(?:the )?(this|last|past|previous) (\d{1,4} )?"
     r"(day|week|month|year)s?\b"
 )
 _DAYS = {"day": 1, "week": 7, "month": 30, "year": 365}
@@ -111,7 +111,7 @@ def _relative(which: str, number: str | None, unit: str) -> tuple[str, str]:
     if unit == "year" and not number and which != "past":
         year = today.year - (which != "this")
         return f"{year}-01-01", f"{year}-12-31"
-    days = _DAYS[unit] * int(number or 1)
+    days = min(_DAYS[unit] * int(number or 1), (today - date.min).days)
     return (today - timedelta(days)).isoformat(), ""
 
 
