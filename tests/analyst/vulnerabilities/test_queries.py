@@ -8,6 +8,7 @@ import pytest
 
 from cybersecqwen.analyst.vulnerabilities.queries import parse
 from cybersecqwen.analyst.vulnerabilities.record_query import describe
+from cybersecqwen.analyst.vulnerabilities.wording import corrected
 
 YESTERDAY = (date.today() - timedelta(1)).isoformat()
 
@@ -287,6 +288,11 @@ def test_a_further_clause_without_a_condition_is_not_taken_for_one() -> None:
     query = parse("List the Foo CVEs, and which of them is the oldest?")
     assert query
     assert (query.part, query.order) == (None, "oldest")
+
+
+def test_words_that_are_near_to_telling_ones_are_kept() -> None:
+    text = "foo attachments: a victor of interactive publishers, integrated by an authenticator"
+    assert corrected(text) == text
 
 
 def test_words_that_stand_together_are_one_name() -> None:
