@@ -156,5 +156,22 @@ def test_a_further_condition_is_counted_over_the_few_that_are_asked_for(files: l
     assert [one.id for one in answer.evidence] == ["CVE-2021-1003", "CVE-2020-1002"]
 
 
+@pytest.mark.parametrize(
+    ("question", "first"),
+    [
+        ("How many of the 2 newest Acme CVEs are in KEV?", "1 of the 2 newest CVEs of Acme: in"),
+        (
+            "which of the 2 worst Acme CVEs since 2020 are in KEV?",
+            "1 of the 2 CVEs of Acme, published since 2020-01-01: in CISA's KEV:",
+        ),
+        ("are all of the 2 oldest Acme CVEs in KEV?", "Yes, all of the 2 oldest CVEs of Acme: in"),
+    ],
+)
+def test_a_condition_on_a_few_is_not_what_they_are_chosen_by(
+    question: str, first: str, files: list[Path]
+) -> None:
+    assert ask(question, files).answer.startswith(first)
+
+
 def test_a_word_beside_a_name_may_be_part_of_it(files: list[Path]) -> None:
     assert not ask("Which Acme portal server CVEs are there since 2021?", files).covered

@@ -140,6 +140,9 @@ def test_conditions_on_the_vector() -> None:
     listed = parse("Foo issues: network, no auth, zero-click, high")
     assert listed
     assert set(listed.metrics) == {("AV", "N"), ("PR", "N"), ("UI", "N")}
+    beside = parse("critical unauthenticated network Foo bugs")
+    assert beside
+    assert (set(beside.metrics), beside.words) == ({("AV", "N"), ("PR", "N")}, ("foo",))
     remote = parse("remote code execution vulns in Foo Network Manager")
     assert remote
     assert (remote.metrics, remote.words) == ((), ("foo", "network", "manager"))

@@ -36,6 +36,15 @@ from cybersecqwen.cwe.identifiers import entry_ids
 _LONGEST = 2000  # characters of a question for records
 _SHORT = 20  # characters of what is denied
 _HIDDEN = "§"  # what stands for a name while dates are looked for
+# "How many of the 3 latest Foo CVEs are": of them, and not the 3 latest of those that are.
+_OF_FEW = re.compile(
+    r"^\W*((?:are |is |were )?(?:how many|which|any|all)) of"
+    r" (the (?:\d{1,3} (?:latest|newest|last|oldest|first|worst|highest|most)"
+    r"|(?:latest|newest|last|oldest|first|worst|top) \d{1,3})\b"
+    r".*?\b(?:cves|vulnerabilities|vulns|bugs|flaws)\b"
+    # up to the verb, or in "are any of the 3 latest Foo CVEs in KEV" all the rest
+    r"(?:.*?(?= (?:are|is|were|have|has|had|do|need|require)\b)|(?!.*\b(?:19|20)\d\d\b)))"
+)
 # "In 2019 and 2022", "since 2019 and in KEV since March 2022".
 _OTHER_YEAR = re.compile(
     r"(?:\|(?: and| or)?|\b(?:in|since|after|before|until|by|during))"
@@ -49,11 +58,12 @@ _UNKNOWN = re.compile(r"\bransom\w*( \w+){0,3} unknown\b|\bunknown ransom")
 def parse(text: str) -> RecordQuery | None:
     """Read a question for records; None where it is no such question."""
     text = text[:_LONGEST]
-    clauses = pattern("queries", "of_them").split(text.lower(), maxsplit=1)
+    lower = _OF_FEW.sub(r"\2, \1 of them", text.lower())
+    clauses = pattern("queries", "of_them").split(lower, maxsplit=1)
     query = _parse(clauses[0], text)
     if query is None or len(clauses) == 1:
         return query
-    said = pattern("queries", "of_them").search(text.lower())
+    said = pattern("queries", "of_them").search(lower)
     part = _parse(f"{clauses[0]} | {clauses[1]}", text)
     if said is None or part is None:
         return query

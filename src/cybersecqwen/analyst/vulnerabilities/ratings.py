@@ -161,13 +161,15 @@ def take_metrics(text: str) -> tuple[str, Metrics]:
     """Take the conditions on the vector out of folded text: the rest, and the conditions."""
     metrics = []
     for condition, phrases in table()["metrics"].items():
-        if match := compiled(*phrases).search(text):
+        said = compiled(*phrases)
+        if match := said.search(text):
             name, _, letters = condition.partition(":")
             before, denied = take_denial(text[: match.start()])
             if denied:
                 letters = "".join(one for one in _LETTERS[name] if one not in letters)
+                text = f"{before} {text[match.end() :]}"
             metrics.append((name, letters))
-            text = f"{before} {compiled(*phrases).sub(' ', text[match.start() :])}"
+            text = said.sub(" ", text)
     return text, tuple(dict.fromkeys(metrics))
 
 
