@@ -291,6 +291,10 @@ def test_a_further_clause_without_a_condition_is_not_taken_for_one() -> None:
     query = parse("List the Foo CVEs, and which of them is the oldest?")
     assert query
     assert (query.part, query.order) == (None, "oldest")
+    query = parse("List the Foo CVEs, and which of them is the oldest in KEV?")
+    assert query
+    assert query.part
+    assert query.part.exploited
 
 
 def test_words_that_are_near_to_telling_ones_are_kept() -> None:

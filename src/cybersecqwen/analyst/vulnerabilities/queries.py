@@ -68,9 +68,9 @@ def parse(text: str) -> RecordQuery | None:
     if said is None or part is None:
         return query
     more = tuple(word for word in part.words if word not in query.words)
-    if part.order and part.order != query.order:  # "and which of them is the worst?"
-        return replace(query, order=part.order, limit=part.limit, unclear=part.unclear)
     if not further(part, query).filters:  # it would be true of all, whatever was asked
+        if part.order and part.order != query.order:  # "and which of them is the worst?"
+            return replace(query, order=part.order, limit=part.limit, unclear=part.unclear)
         clause = " ".join(f"{said[0]}{clauses[1]}".strip(" ,;?-–").split())
         return replace(query, ignored=(clause,), unclear=part.unclear)
     part = replace(part, words=query.words)
