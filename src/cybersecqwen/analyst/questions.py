@@ -232,7 +232,7 @@ def _answered(
     if unread:
         return not_covered(unread), ()
     of_cves = None if is_harmful(text) else answer_from_records(text, records)
-    if of_cves is not None and (of_cves.covered or cve_ids(text)):
+    if of_cves is not None and (of_cves.covered or of_cves.listing or cve_ids(text)):
         return of_cves, ()
     cves = [cve for name in find_nicknames(text) for cve in name.cves]
     told = f"{text} ({', '.join(cves)})" if cves and of_cves is None else text

@@ -59,6 +59,12 @@ def ask(question: str, files: list[Path]) -> Answer:
         (f"which one is local, {ONE} or {THREE}", f"It is {THREE}."),
         (f"which of {ONE} and {TWO} is remotely exploitable", "Both of them."),
         (f"tell me which of {ONE} and {TWO} needs a click", "None of them."),
+        (f"which of {ONE} and {TWO} doesn't require privileges?", f"It is {TWO}."),
+        (f"which of {ONE} and {TWO} can't be used without a login?", f"It is {ONE}."),
+        (f"which one does not need a click, {ONE} or {THREE}", f"It is {ONE}."),
+        (f"which of {ONE} and {THREE} isn't local?", f"It is {ONE}."),
+        (f"which access do {ONE} and {TWO} take?", f"{ONE} needs low privileges"),
+        (f"which level of interaction do {ONE} and {THREE} need?", f"{ONE} needs no user inter"),
         (
             f"Rank by CVSS: {THREE}, {ONE}, {TWO}",
             f"By CVSS, the highest first:\n1. {TWO}: CVSS 3.1",

@@ -116,3 +116,62 @@ def test_words_that_are_no_product_are_left_out_and_named(files: list[Path]) -> 
     assert "Not understood, and left out: frobnicated." in answer.answer
     assert answer.confidence < ask("Which Acme Portal CVEs since 2021?", files).confidence
     assert not ask("Which Quux Portal CVEs since 2021?", files).covered
+
+
+@pytest.mark.parametrize(
+    ("question", "ids"),
+    [
+        ("Acme Portal bugs in KEV, but not critical ones", ["CVE-2020-1002"]),
+        ("Acme Portal CVEs that are no SQL injections", []),
+        ("Acme Portal CVEs other than CWE-22", ["CVE-2021-1003", "CVE-2020-1002", "CVE-2019-1001"]),
+        ("Acme Portal CVEs that do not change the scope", ["CVE-2020-1002", "CVE-2019-1001"]),
+        ("Acme Portal CVEs under 6", ["CVE-2021-1003"]),
+        ("Acme CVEs in KEV with ransomware use unknown", ["CVE-2020-1002"]),
+        ("Acme CVEs listed in KEV that were published in 2019", ["CVE-2019-1001"]),
+    ],
+)
+def test_what_is_denied_is_not_among_the_rows(
+    question: str, ids: list[str], files: list[Path]
+) -> None:
+    assert [one.id for one in ask(question, files).evidence] == ids
+
+
+def test_a_condition_that_is_not_understood_is_named_and_nothing_is_listed(
+    files: list[Path],
+) -> None:
+    answer = ask("Acme Portal CVEs in KEV without a workaround", files)
+    assert answer.answer.startswith('not covered: "without a workaround" is not understood')
+    assert (answer.covered, answer.evidence) == (False, ())
+
+
+def test_a_clause_that_adds_no_condition_is_named_and_not_answered(files: list[Path]) -> None:
+    answer = ask("How many Acme CVEs are there and are they a nuisance?", files)
+    assert answer.answer.startswith("3 CVEs of Acme; the newest first:")
+    assert "Not understood, and left out: and are they a nuisance." in answer.answer
+
+
+def test_a_further_condition_is_counted_over_the_few_that_are_asked_for(files: list[Path]) -> None:
+    answer = ask("the 2 newest Acme CVEs, and are they all in KEV?", files)
+    assert answer.answer.startswith("No, 1 of the 2 newest CVEs of Acme: in CISA's KEV:")
+    assert [one.id for one in answer.evidence] == ["CVE-2021-1003", "CVE-2020-1002"]
+
+
+@pytest.mark.parametrize(
+    ("question", "first"),
+    [
+        ("How many of the 2 newest Acme CVEs are in KEV?", "1 of the 2 newest CVEs of Acme: in"),
+        (
+            "which of the 2 worst Acme CVEs since 2020 are in KEV?",
+            "1 of the 2 CVEs of Acme, published since 2020-01-01: in CISA's KEV:",
+        ),
+        ("are all of the 2 oldest Acme CVEs in KEV?", "Yes, all of the 2 oldest CVEs of Acme: in"),
+    ],
+)
+def test_a_condition_on_a_few_is_not_what_they_are_chosen_by(
+    question: str, first: str, files: list[Path]
+) -> None:
+    assert ask(question, files).answer.startswith(first)
+
+
+def test_a_word_beside_a_name_may_be_part_of_it(files: list[Path]) -> None:
+    assert not ask("Which Acme portal server CVEs are there since 2021?", files).covered

@@ -30,3 +30,9 @@ from cybersecqwen.analyst.vulnerabilities.products import affected_product
 )
 def test_the_product_is_read_from_the_description(text: str, product: str) -> None:
     assert affected_product(text) == product
+
+
+def test_a_name_of_many_parts_is_read_to_its_end() -> None:
+    """A hyphen inside a word and one between two words once gave more ways than time allows."""
+    assert affected_product(f"Acme X{'-X' * 200} ~") == ""
+    assert affected_product("Acme Multi-Tool-Kit 2.0 crashes.") == "Acme Multi-Tool-Kit"

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 
-from cybersecqwen.analyst.vulnerabilities.queries import describe, parse
+from cybersecqwen.analyst.vulnerabilities.queries import parse
+from cybersecqwen.analyst.vulnerabilities.record_query import describe
+from cybersecqwen.analyst.vulnerabilities.wording import corrected
+
+YESTERDAY = (date.today() - timedelta(1)).isoformat()
 
 
 @pytest.mark.parametrize(
@@ -136,6 +140,9 @@ def test_conditions_on_the_vector() -> None:
     listed = parse("Foo issues: network, no auth, zero-click, high")
     assert listed
     assert set(listed.metrics) == {("AV", "N"), ("PR", "N"), ("UI", "N")}
+    beside = parse("critical unauthenticated network Foo bugs")
+    assert beside
+    assert (set(beside.metrics), beside.words) == ({("AV", "N"), ("PR", "N")}, ("foo",))
     remote = parse("remote code execution vulns in Foo Network Manager")
     assert remote
     assert (remote.metrics, remote.words) == ((), ("foo", "network", "manager"))
@@ -192,3 +199,110 @@ def test_a_further_condition_on_what_is_counted(text: str, share: str) -> None:
 )
 def test_a_list_needs_more_than_a_kind_or_kev(text: str) -> None:
     assert parse(text) is None
+
+
+def test_a_period_of_any_length_begins_with_the_calendar_at_the_earliest() -> None:
+    query = parse("foo cves of the past 8000 years")
+    assert query
+    assert (query.since, query.words) == ("0001-01-01", ("foo",))
+    assert parse(f"foo cves of the past {'8' * 5000} years")
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("Foo CVEs with a CVSS under 4 in KEV", {"severity": (0.0, 3.9), "count": None}),
+        ("Foo CVEs above 8", {"severity": (8.1, 10.0)}),
+        ("did Foo get no more than 9 KEV additions in 2024?", {"count": ("at most", 9)}),
+        ("Foo 12 oldest CVEs", {"limit": 0, "words": ("foo", "12"), "order": "oldest"}),
+        ("2 oldest Foo CVEs", {"limit": 2, "order": "oldest"}),
+        ("Foo CVEs of the past 72 hours", {"since": (date.today() - timedelta(3)).isoformat()}),
+        ("Foo CVEs listed in KEV yesterday", {"added": True, "since": YESTERDAY}),
+        ("how many CVEs has Foo today?", {"since": ""}),
+        ("Foo CVEs of 2015, 2016 and 2017", {"since": "2015-01-01", "until": "2017-12-31"}),
+        ("Foo CVEs since 2015 but before 2018", {"since": "2015-01-01", "until": "2017-12-31"}),
+        ("Foo SQL Server 2017 bugs since 2022", {"since": "2022-01-01", "until": ""}),
+        ("Foo ActiveSync CVEs", {"exploited": None, "words": ("foo", "activesync")}),
+        ("Foo Active Users CVEs", {"exploited": None, "words": ("foo", "active", "users")}),
+        ("Foo CVEs under active attack", {"exploited": True}),
+        ("KEV-listed Foo CVEs that were disclosed in 2022", {"added": False, "exploited": True}),
+        ("Foo CVEs published before they were added to KEV in 2022", {"added": True}),
+        ("which Foo CVEs need to be fixed by now?", {"exploited": None, "due": False}),
+        ("what Foo bugs should be remediated first", {"exploited": None, "order": "worst"}),
+        ("which Foo CVEs have to be patched by agencies?", {"exploited": True, "words": ("foo",)}),
+        ("Foo CVEs, where privileges are not needed", {"metrics": (("PR", "N"),)}),
+        ("Foo CVEs for un-authenticated or non-authenticated users", {"metrics": (("PR", "N"),)}),
+    ],
+)
+def test_what_is_near_to_a_condition_and_is_another(text: str, wanted: dict[str, object]) -> None:
+    query = parse(text)
+    assert query
+    assert {name: getattr(query, name) for name in wanted} == wanted
+    assert not query.unclear
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("Foo CVEs that are never rated critical", {"severity": (0.0, 8.9)}),
+        ("Foo CVEs which aren't low", {"severity": (4.0, 10.0)}),
+        ("Foo CVEs, neither high nor critical", {"severity": (0.0, 6.9)}),
+        ("Foo CVEs that do not score over 6", {"severity": (0.0, 6.0)}),
+        ("Foo CVEs other than XSS", {"without_cwes": ("CWE-79", "CWE-80"), "cwes": ()}),
+        ("Foo CVEs excluding CWE-20, with CWE-22", {"without_cwes": ("CWE-20",)}),
+        ("Foo CVEs not exploitable over the network", {"metrics": (("AV", "ALP"),)}),
+        ("Foo CVEs CISA has not listed in KEV", {"exploited": False}),
+        ("Foo CVEs whose ransomware use is unknown", {"exploited": True, "ransomware": False}),
+        ("Foo CVEs in KEV with no known ransomware use", {"exploited": True, "ransomware": False}),
+        ("Foo XSS CVEs, not in KEV", {"exploited": False, "cwes": ("CWE-79", "CWE-80")}),
+    ],
+)
+def test_what_is_denied_is_asked_not_to_be_so(text: str, wanted: dict[str, object]) -> None:
+    query = parse(text)
+    assert query
+    assert {name: getattr(query, name) for name in wanted} == wanted
+    assert (query.unclear, query.words) == ((), ("foo",))
+
+
+@pytest.mark.parametrize(
+    ("text", "unclear"),
+    [
+        ("Foo CVEs in KEV without a workaround", "without a workaround"),
+        ("KEV entries, but not those of Foo", "not those of Foo"),
+        ("Foo CVEs which weren't disclosed in 2021", "weren't disclosed in 2021"),
+        ("Foo CVEs in KEV not from 2021", "not from 2021"),
+        ("Foo CVEs in 2015 and 2019", "2019"),
+        ("Foo CVEs with a CVSS 3.1 rating", "CVSS 3.1 rating"),
+        ("which CVEs does the newest Foo update mend?", "newest Foo update"),
+        ("Foo CVEs that are not medium", "not medium"),
+    ],
+)
+def test_a_condition_that_is_not_understood_is_kept_for_the_answer(text: str, unclear: str) -> None:
+    query = parse(text)
+    assert query
+    assert query.unclear == (unclear,)
+    assert query.exploited is not False
+
+
+def test_a_further_clause_without_a_condition_is_not_taken_for_one() -> None:
+    query = parse("How many CVEs has Foo, and are they a nuisance?")
+    assert query
+    assert (query.part, query.ignored) == (None, ("and are they a nuisance",))
+    query = parse("List the Foo CVEs, and which of them is the oldest?")
+    assert query
+    assert (query.part, query.order) == (None, "oldest")
+    query = parse("List the Foo CVEs, and which of them is the oldest in KEV?")
+    assert query
+    assert query.part
+    assert query.part.exploited
+
+
+def test_words_that_are_near_to_telling_ones_are_kept() -> None:
+    text = "foo attachments: a victor of interactive publishers, integrated by an authenticator"
+    assert corrected(text) == text
+
+
+def test_words_that_stand_together_are_one_name() -> None:
+    query = parse("Which Foo http server CVEs rattle Bar-Baz?")
+    assert query
+    assert query.names == (("foo", "http", "server"), ("rattle", "bar", "baz"))

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from cybersecqwen.analyst.vulnerabilities.versions import exposure, fixed_versions
+from cybersecqwen.analyst.vulnerabilities.versions import (
+    affected_versions,
+    exposure,
+    fixed_versions,
+)
 from cybersecqwen.records import AffectedProduct
 
 
@@ -92,3 +96,26 @@ def test_the_list_of_the_record_counts_where_the_description_says_nothing() -> N
         assert (found.affected, found.source) == (affected, "record")
     exact = (AffectedProduct("foo", "server", "2.16"),)
     assert exposure("2.15", "Foo allows XSS.", exact) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"Foo before 7{'_x' * 200}! crashes.",
+        f"Foo 3.0{'_rc' * 200} and so on.",
+        f"Fixed in 4.5{' ,' * 200}; see below.",
+        f"Foo before 4.5{' and,' * 200}?",
+    ],
+)
+def test_a_description_of_many_parts_is_read_to_its_end(text: str) -> None:
+    """Each can be split in so many ways that trying them all would never end."""
+    fixed_versions(text)
+    exposure("1.0", text)
+    affected_versions(text)
+
+
+def test_a_version_of_any_length_is_compared() -> None:
+    for version, affected in (("1" * 6000, False), ("0" * 6000 + "1", True), ("2023050111", True)):
+        found = exposure(version, "Foo before 2023050112 allows XSS.")
+        assert found
+        assert found.affected is affected

@@ -181,6 +181,8 @@ def _facets(question: CveQuestion, *, by_name: bool) -> list[str]:
         facets = [facet for facet in facets if facet not in ("summary", "effect")]
     if "due" in facets and not pattern("facets", "versions").search(folded(question.text)):
         facets = [facet for facet in facets if facet != "fix"]
+    if "delay" in facets:
+        facets = [facet for facet in facets if facet not in ("due", "kev", "dates")]
     if "ransomware" in facets or "due" in facets:
         facets = [facet for facet in facets if facet not in ("kev", "dates")]
     if _NEEDS & {*facets} and not pattern("polarity", "in_kev").search(folded(question.text)):

@@ -33,6 +33,8 @@ _TELLING = (
     "complexity",
     "impact",
 )
+# Words of a denial that are a part of what is asked for.
+_OPPOSITES = {"interaction": ("without",), "privileges": ("without",), "scope": ("unchanged",)}
 _OF_KEV = frozenset({"ransomware", "kev"})
 
 
@@ -64,7 +66,7 @@ def _chosen(
     facts: Sequence[CveFacts], facet: str, question: CveQuestion, records: Sequence[Path]
 ) -> Answer:
     """Say of which CVEs it holds, and then of each how it is."""
-    denied = facet in _OF_KEV and question.has("negated")
+    denied = _is_denied(facet, question)
     known = [one for one in facts if one.record or facet in statements.WITHOUT_RECORD]
     said = {one.cve_id: statements.SENTENCES[facet](one, question) for one in known}
     fitting = [one for one in known if said[one.cve_id].truth is (not denied)]
@@ -78,6 +80,17 @@ def _chosen(
     lines = [" ".join([_which(fitting, known), *told, *missing])]
     lines.append(sources(facts, kev=facet in _OF_KEV))
     return _answer(lines, [*fitting, *others], facet)
+
+
+def _is_denied(facet: str, question: CveQuestion) -> bool:
+    """Tell whether those are asked for of which it is not so.
+
+    "Which needs no login?" denies nothing: that none is needed is what is asked.
+    """
+    words = folded(question.text)
+    for opposite in _OPPOSITES.get(facet, ()):
+        words = pattern("polarity", opposite).sub(" ", words)
+    return bool(pattern("polarity", "negated").search(words))
 
 
 def _which(fitting: Sequence[CveFacts], known: Sequence[CveFacts]) -> str:

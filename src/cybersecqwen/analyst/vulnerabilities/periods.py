@@ -51,28 +51,54 @@ _BOUND = re.compile(
     rf"(?:the year )?({_TIME})(?![\d-])"
     rf"((?: |-)?(?:on(?:wards?)?\b(?! the\b)|and (?:later|newer|after|up)|or (?:later|newer))|\+)?"
 )
+_TWO_BOUNDS = re.compile(
+    rf"\b(since|after|later than|newer than) ({_TIME}),? (?:and |but )?"
+    rf"(before|prior to|earlier than|older than|until|till|up to) ({_TIME})(?![\d-])"
+)
 _RELATIVE = re.compile(
-    r"\b(?:in |of |from |during |within )?(?:the )?(this|last|past|previous) (\d+ )?"
-    r"(day|week|month|year)s?\b"
+    r"\b(?:in |of |from |during |within )?(?:the )?(this|last|past|previous) (\d{1,4} ?)?"
+    r"(h|hr|hour|day|week|month|year)s?\b"
 )
 _DAYS = {"day": 1, "week": 7, "month": 30, "year": 365}
+_HOURS = 24  # of a day
+_YEARS = re.compile(rf"\b(?<!between )({_YEAR})((?:(?: ?[,&/]| and| or)+ ?{_YEAR})+)(?![\d-])")
+# "Which were added today", but not "how many are there today".
+_TODAY = re.compile(
+    r"\b((?:added|published|disclosed|released|listed|landed|put|appeared|came)(?: \w+){0,5}?"
+    r"|from|since|of)"
+    r" (today|yesterday)\b"
+)
 
 
 def take_period(text: str) -> tuple[str, str, str]:
     """Take the dates out of a text in lower case.
 
-    Return the rest, and the first and the last day, "" where the period has none.
+    Return the rest, with "|" where the period stood, and the first and the last day, "" where the
+    period has none.
     """
     text = _in_digits(text)
-    if match := _BETWEEN.search(text):
+    if match := _TWO_BOUNDS.search(text):
+        since, until = _both_bounds(match)
+    elif match := _BETWEEN.search(text):
         since, until = _first_day(match[1] or match[2]), _last_day(match[3])
     elif match := _RELATIVE.search(text):
         since, until = _relative(match[1], match[2], match[3])
-    elif match := _BOUND.search(text):
+    elif match := _bound(text):
         since, until = _bounds("since" if match[3] else match[1] or "in", match[2])
     else:
         return text, "", ""
-    return f"{text[: match.start()]} {text[match.end() :]}", since, until
+    return f"{text[: match.start()]} | {text[match.end() :]}", since, until
+
+
+def _bound(text: str) -> re.Match[str] | None:
+    """Find a time; a bare year may belong to a name where another stands behind "in" or "since"."""
+    found = [*_BOUND.finditer(text)]
+    return next((match for match in found if match[1] or match[3]), found[0] if found else None)
+
+
+def _both_bounds(match: re.Match[str]) -> tuple[str, str]:
+    one, other = _bounds(match[1], match[2]), _bounds(match[3], match[4])
+    return max(one[0], other[0]), one[1] or other[1]
 
 
 def _in_digits(text: str) -> str:
@@ -82,11 +108,24 @@ def _in_digits(text: str) -> str:
         lambda m: f"{m[2]} {m[1]} {m[6]} {m[3]} {m[5]} {m[4] or m[1]} {m[6]}", text
     )
     text = _TWO_MONTHS.sub(lambda m: f"{m[1]} {m[3]} {m[2]}", text)
+    text = _TODAY.sub(lambda m: f"{m[1]} {_days_ago(m[2] == 'yesterday')}", text)
+    text = _YEARS.sub(_as_range, text)
     text = _NAMED_QUARTER.sub(lambda m: f"{m[2]}q{_QUARTERS[m[1]]}", text)
     text = _DAY_FIRST.sub(lambda m: _written(m[3], _MONTHS[m[2]], m[1]), text)
     text = _MONTH_FIRST.sub(lambda m: _written(m[3], _MONTHS[m[1]], m[2]), text)
     text = _SLASHED.sub(lambda m: _written(m[1], int(m[2]), m[3]), text)
     return _QUARTER.sub(lambda m: (m[2] or m[3]) + (m[1] or m[4]), text)
+
+
+def _as_range(match: re.Match[str]) -> str:
+    """Write years that follow each other as a range; others stay as they are."""
+    years = sorted({int(year) for year in re.findall(_YEAR, match[0])})
+    whole = years[-1] - years[0] == len(years) - 1
+    return f"{years[0]} to {years[-1]}" if whole else match[0]
+
+
+def _days_ago(days: int) -> str:
+    return (date.today() - timedelta(days)).isoformat()
 
 
 def _written(year: str, month: int, day: str) -> str:
@@ -111,7 +150,10 @@ def _relative(which: str, number: str | None, unit: str) -> tuple[str, str]:
     if unit == "year" and not number and which != "past":
         year = today.year - (which != "this")
         return f"{year}-01-01", f"{year}-12-31"
-    days = _DAYS[unit] * int(number or 1)
+    if unit.startswith("h"):
+        days = -(-int(number or 1) // _HOURS)
+    else:
+        days = min(_DAYS[unit] * int(number or 1), (today - date.min).days)
     return (today - timedelta(days)).isoformat(), ""
 
 

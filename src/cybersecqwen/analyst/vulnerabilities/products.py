@@ -12,9 +12,8 @@ import re
 
 _WORD = r"[A-Z][\w.+/'&()-]*"
 _LINK = r"(?:for|of|and|de|by|the|&|-|–|[\d.]{1,4}[a-z]?(?=\s[A-Z]))"
-_NAME = rf"(?P<name>{_WORD}(?:[ -](?:{_WORD}|{_LINK}(?=\s[A-Z\d])))*)"
+_NAME = rf"(?P<name>{_WORD}(?: (?:{_WORD}|{_LINK}(?=\s[A-Z\d])))*)"
 _LOWER = r"(?P<lower>[a-z][\w.+/-]{2,40})"
-_VERSION = r"[vV]?\d+(?:[._-]\w+)*"
 _BEHIND = (
     r"(?=[,;]?\s+(?:\(|(?:core |firmware |software |plugin |theme |devices? |versions? ?)*"
     r"(?:versions?\b|v?\d|before|prior|through|up to|and (?:earlier|prior|below)|all|allows?|"

@@ -13,84 +13,69 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
+from cybersecqwen.analyst.vulnerabilities.counts import take_numbers
+from cybersecqwen.analyst.vulnerabilities.negation import (
+    denials_left,
+    folded_pieces,
+    take_denial,
+)
 from cybersecqwen.analyst.vulnerabilities.periods import take_period
 from cybersecqwen.analyst.vulnerabilities.ratings import (
-    Metrics,
-    describe_metrics,
+    take_bare_scores,
     take_metrics,
     take_scores,
     take_severities,
 )
+from cybersecqwen.analyst.vulnerabilities.record_query import RecordQuery, further
 from cybersecqwen.analyst.vulnerabilities.wording import compiled, folded, pattern, table
 from cybersecqwen.cwe.identifiers import entry_ids
 
 _LONGEST = 2000  # characters of a question for records
-_NEGATED = 3  # words between "not" and what it denies
+_SHORT = 20  # characters of what is denied
+_HIDDEN = "§"  # what stands for a name while dates are looked for
+# "How many of the 3 latest Foo CVEs are": of them, and not the 3 latest of those that are.
+_OF_FEW = re.compile(
+    r"^\W*((?:are |is |were )?(?:how many|which|any|all)) of"
+    r" (the (?:\d{1,3} (?:latest|newest|last|oldest|first|worst|highest|most)"
+    r"|(?:latest|newest|last|oldest|first|worst|top) \d{1,3})\b"
+    r".*?\b(?:cves|vulnerabilities|vulns|bugs|flaws)\b"
+    # up to the verb, or in "are any of the 3 latest Foo CVEs in KEV" all the rest
+    r"(?:.*?(?= (?:are|is|were|have|has|had|do|need|require)\b)|(?!.*\b(?:19|20)\d\d\b)))"
+)
+# "In 2019 and 2022", "since 2019 and in KEV since March 2022".
+_OTHER_YEAR = re.compile(
+    r"(?:\|(?: and| or)?|\b(?:in|since|after|before|until|by|during))"
+    r" ((?:in )?(?:[a-z]+ )?(?:19|20)\d\d)\b"
+)
 _AND_UP = re.compile(r"(?<=high|dium) ?\+(?=\s|$)")  # "high+"
-_COUNT = re.compile(
-    r"\b(more than|over|fewer than|less than|at least|at most|exactly|under) (\d{1,5})\b"
-    r"(?= (?:[\w-]+ ){0,5}?(?:times|cves|vuln\w*|kev|entries|additions|bugs|flaws|holes|issues))"
-)
-_LIMIT = re.compile(
-    r"\b(?:(?:last|latest|newest|most recent|top|first|oldest|earliest|worst) (\d{1,3})\b"
-    r"|(\d{1,3}) (?=(?:latest|newest|most|oldest|earliest|worst|highest|last)\b))"
-    r"(?! (?:day|week|month|year))"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class RecordQuery:
-    """What a question for records asks for; what is empty does not matter.
-
-    `words` are the product's; `kind` is how the question calls the weakness. `table` says that
-    all are asked for, not the one that is described.
-    """
-
-    table: bool
-    certain: bool  # names CVEs, where "vulnerabilities" may mean something else
-    words: tuple[str, ...] = ()
-    product: str = ""  # the same as they were written
-    all_words: tuple[str, ...] = ()  # with those that were read as a kind of weakness
-    since: str = ""
-    until: str = ""
-    cwes: tuple[str, ...] = ()
-    kind: str = ""
-    severity: tuple[float, float] | None = None
-    metrics: Metrics = ()
-    exploited: bool | None = None  # False: not in KEV
-    ransomware: bool | None = None  # False: not known to be used in ransomware campaigns
-    added: bool = False  # the dates are those of KEV
-    due: bool = False  # the dates are those by which KEV wants it fixed
-    order: str = ""  # "oldest" or "worst" first, or "newest", as without one
-    limit: int = 0  # rows that are asked for, 0 for all
-    count: tuple[str, int] | None = None  # "more than", 30: whether there are so many
-    part: RecordQuery | None = None  # the same with one more condition: how many of them are …
-    share: str = ""  # whether "all" of them are, or "any"
-
-    @property
-    def filters(self) -> bool:
-        """Whether anything but the product is asked for."""
-        dated = self.since or self.until
-        rated = self.severity or self.metrics
-        exploited = self.exploited is not None or self.ransomware is not None
-        return bool(dated or self.cwes or self.kind or rated or exploited)
+_CWE = re.compile(r"\bcwe[-_ ]?(\d{1,6})\b")
+_UNKNOWN = re.compile(r"\bransom\w*( \w+){0,3} unknown\b|\bunknown ransom")
 
 
 def parse(text: str) -> RecordQuery | None:
     """Read a question for records; None where it is no such question."""
     text = text[:_LONGEST]
-    clauses = pattern("queries", "of_them").split(text.lower(), maxsplit=1)
+    lower = _OF_FEW.sub(r"\2, \1 of them", text.lower())
+    clauses = pattern("queries", "of_them").split(lower, maxsplit=1)
     query = _parse(clauses[0], text)
     if query is None or len(clauses) == 1:
         return query
-    said = pattern("queries", "of_them").search(text.lower())
-    whole = _parse(f"{clauses[0]} {clauses[1]}", text)
-    if said is None or whole is None:
+    said = pattern("queries", "of_them").search(lower)
+    part = _parse(f"{clauses[0]} | {clauses[1]}", text)
+    if said is None or part is None:
         return query
-    return replace(query, part=replace(whole, words=query.words), share=_share(said[0]))
+    more = tuple(word for word in part.words if word not in query.words)
+    if not further(part, query).filters:  # it would be true of all, whatever was asked
+        if part.order and part.order != query.order:  # "and which of them is the worst?"
+            return replace(query, order=part.order, limit=part.limit, unclear=part.unclear)
+        clause = " ".join(f"{said[0]}{clauses[1]}".strip(" ,;?-–").split())
+        return replace(query, ignored=(clause,), unclear=part.unclear)
+    part = replace(part, words=query.words)
+    share = _share(said[0])
+    return replace(query, part=part, share=share, unclear=part.unclear, ignored=more)
 
 
 def _share(said: str) -> str:
@@ -124,13 +109,18 @@ def _parse(lower: str, text: str) -> RecordQuery | None:
         query = replace(query, words=tuple(word for word in query.words if word not in framing))
         if not (signs.plural or query.words):
             return None
-    query = replace(query, product=as_written(query.words, text))
+    query = replace(
+        query,
+        product=as_written(query.words, text),
+        names=tuple(_names(query.words, text)),
+        unclear=tuple(_quoted(one, text) for one in query.unclear),
+    )
     return _completed(_of_kev(query, lower, added=added, kev=signs.kev), signs)
 
 
 def _is_for_others(lower: str, *, kev: bool) -> bool:
     """Tell a question about weaknesses, techniques or defence in general."""
-    rest = _take(folded(_take_cwes(lower)[0]), "ransomware")[0]
+    rest = _take(folded(_take_labels(lower)[0]), "ransomware")[0]
     if kev:  # whose entries some call weaknesses
         rest = re.sub(r"\bweaknesses\b", " ", rest)
     return bool(pattern("queries", "other").search(rest))
@@ -139,22 +129,29 @@ def _is_for_others(lower: str, *, kev: bool) -> bool:
 def _conditions(lower: str, text: str) -> tuple[RecordQuery, bool]:
     """Read all conditions; what is left is the product. Return beside them whether "added" is said.
 
-    Each takes its words out of the text before the next one looks.
+    Each takes its words out of the text before the next one looks, and leaves "|" where words that
+    did not stand together would.
     """
-    rest, cwes = _take_cwes(lower)
-    rest, count, limit = _take_numbers(rest)
-    rest, since, until = take_period(rest)
+    rest, cwes, without_cwes = _take_labels(lower)
+    rest, since, until = _take_period(rest)
     rest, scores = take_scores(rest)
-    rest, _ = _take(folded(_AND_UP.sub(" or higher ", rest)), "aside")
+    rest, count, limit = take_numbers(rest)
+    if not scores:
+        rest, scores = take_bare_scores(rest)
+    rest = folded_pieces(_AND_UP.sub(" or higher ", rest))
+    by_kev = _is_dated_by_kev(rest)
+    rest, _ = _take(_take(rest, "idle")[0], "aside")
+    rest, unclear = _take_unread(rest, dated=bool(since or until))
     everything = _content(rest)
     rest, metrics = take_metrics(rest)
-    rest, due = _take(rest, "due")
-    rest, ransomware = _take_truth(rest, "ransomware")
+    due = bool(since or until or pattern("queries", "agencies").search(folded(lower)))
+    rest, due = _take(rest, "due") if due else (rest, False)
+    rest, ransomware, unknown = _take_ransomware(rest)
     rest, order = _take_order(rest)
     rest, added = _take(rest, "added")
     rest, exploited = _take_truth(rest, "exploited")
     rest, severity = (rest, scores) if scores else take_severities(rest)
-    rest, kind, labels = _take_kind(rest)
+    rest, kind, labels, denied = _take_kind(rest)
     query = RecordQuery(
         table=False,
         certain=False,
@@ -162,18 +159,56 @@ def _conditions(lower: str, text: str) -> tuple[RecordQuery, bool]:
         all_words=everything,
         since=since,
         until=until,
-        cwes=(*cwes, *labels),
-        kind=kind,
+        cwes=cwes if denied else (*cwes, *labels),
+        kind="" if denied else kind,
+        without_cwes=(*without_cwes, *labels) if denied else without_cwes,
+        without_kind=kind if denied else "",
         severity=severity,
         metrics=metrics,
-        exploited=True if exploited is None and (ransomware or due) else exploited,
+        exploited=True if exploited is None and (ransomware or unknown or due) else exploited,
         ransomware=ransomware,
         due=due and bool(since or until),
         order=order,
         limit=limit,
         count=count,
+        unclear=(*unclear, *denials_left(rest)),
     )
-    return query, added
+    return query, added if by_kev is None else by_kev
+
+
+def _take_period(text: str) -> tuple[str, str, str]:
+    """Take the dates, of which the year in a name such as Windows Server 2019 is none."""
+    names: list[str] = []
+
+    def hide(match: re.Match[str]) -> str:
+        names.append(match[0])
+        return _HIDDEN
+
+    rest, since, until = take_period(pattern("queries", "year_names").sub(hide, text))
+    for name in names:
+        rest = rest.replace(_HIDDEN, name, 1)
+    return rest, since, until
+
+
+def _is_dated_by_kev(text: str) -> bool | None:
+    """Tell whether the verb before the dates is KEV's, None where there is no such verb."""
+    before, bar, _ = text.partition("|")
+    found = [
+        (match.end(), name == "added")
+        for name in ("added", "published")
+        for match in pattern("queries", name).finditer(before)
+    ]
+    return max(found)[1] if bar and found else None
+
+
+def _take_unread(text: str, *, dated: bool) -> tuple[str, tuple[str, ...]]:
+    """Take conditions that are not understood: the rest, and what they are."""
+    unclear = [match[0].strip() for match in pattern("queries", "unread").finditer(text)]
+    rest = pattern("queries", "unread").sub(" | ", text)
+    if dated and (other := _OTHER_YEAR.search(rest)):
+        unclear.append(other[1])
+        rest = f"{rest[: other.start()]} | {rest[other.end() :]}"
+    return rest, tuple(unclear)
 
 
 def _of_kev(query: RecordQuery, lower: str, *, added: bool, kev: bool) -> RecordQuery:
@@ -211,19 +246,6 @@ def _completed(query: RecordQuery, signs: _Signs) -> RecordQuery | None:
     )
 
 
-def _take_numbers(text: str) -> tuple[str, tuple[str, int] | None, int]:
-    """Take "more than 30 CVEs" and "the 5 newest": the rest, the condition and the limit."""
-    count, limit = _COUNT.search(text), _LIMIT.search(text)
-    wanted = (count[1], int(count[2])) if count else None
-    if count:
-        text = f"{text[: count.start()]} {text[count.end() :]}"
-    elif limit:
-        number = limit[1] or limit[2]
-        text = f"{text[: limit.start()]} {limit[0].replace(number, '')} {text[limit.end() :]}"
-        return text, None, int(number)
-    return text, wanted, 0
-
-
 def _take_order(text: str) -> tuple[str, str]:
     for name in ("worst", "oldest", "newest"):
         rest, taken = _take(text, name)
@@ -234,17 +256,19 @@ def _take_order(text: str) -> tuple[str, str]:
 
 def _take_truth(text: str, name: str) -> tuple[str, bool | None]:
     """Take what is asked for or denied: the rest, and True or False, None where it is neither."""
-    match = pattern("queries", name).search(text)
-    if not match:
-        return text, None
-    before = text[: match.start()]
-    words = before.split()
-    near = " ".join(words[-_NEGATED:])
-    denial = pattern("queries", "negation").search(f"{near} ")
-    if denial:  # which denies nothing else
-        before = " ".join([*words[:-_NEGATED], near[: denial.start()], near[denial.end() :]])
-    rest = pattern("queries", name).sub(" ", f"{before} {text[match.start() :]}")
-    return rest, not denial
+    said: list[bool] = []
+    while match := pattern("queries", name).search(text):
+        before, denied = take_denial(text[: match.start()], absent=True)
+        text = f"{before} {text[match.end() :]}"
+        said.append(not denied)
+    return text, all(said) if said else None
+
+
+def _take_ransomware(text: str) -> tuple[str, bool | None, bool]:
+    """Take the use in ransomware, and whether it is KEV's own "unknown", which is no use known."""
+    unknown = bool(_UNKNOWN.search(text))
+    rest, ransomware = _take_truth(text, "ransomware")
+    return rest, False if unknown else ransomware, unknown
 
 
 def _take(text: str, name: str) -> tuple[str, bool]:
@@ -252,19 +276,26 @@ def _take(text: str, name: str) -> tuple[str, bool]:
     return rest, rest != text
 
 
-def _take_cwes(text: str) -> tuple[str, tuple[str, ...]]:
-    cwes = tuple(one for one in entry_ids(text) if one.startswith("CWE-"))
-    return re.sub(r"\bcwe[-_ ]?\d+", " ", text), cwes
+def _take_labels(text: str) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    """Take the CWEs: the rest, those that are asked for, and those that are denied."""
+    cwes: list[str] = []
+    denied: list[str] = []
+    while match := _CWE.search(text):
+        before, is_denied = take_denial(text[: match.start()])
+        (denied if is_denied else cwes).append(f"CWE-{match[1].lstrip('0')}")
+        text = f"{before} {text[match.end() :]}"
+    return text, (*dict.fromkeys(cwes),), (*dict.fromkeys(denied),)
 
 
-def _take_kind(text: str) -> tuple[str, str, tuple[str, ...]]:
-    """Take the kind of a flaw: the text without it, how it is called, and its labels."""
+def _take_kind(text: str) -> tuple[str, str, tuple[str, ...], bool]:
+    """Take the kind of a flaw: the rest, how it is called, its labels, and whether it is denied."""
     for phrase, meanings in table()["types"].items():
         match = compiled(phrase).search(text)
         if match:
             labels = tuple(one for one in meanings if one.startswith("CWE-"))
-            return f"{text[: match.start()]} {text[match.end() :]}", match[0].strip(), labels
-    return text, "", ()
+            before, denied = take_denial(text[: match.start()])
+            return f"{before} {text[match.end() :]}", match[0].strip(), labels, denied
+    return text, "", (), False
 
 
 def _content(text: str) -> tuple[str, ...]:
@@ -272,7 +303,29 @@ def _content(text: str) -> tuple[str, ...]:
     left_out = _framing()
     bare = pattern("queries", "plural").sub(" ", text)
     bare = pattern("queries", "singular").sub(" ", bare)
-    return tuple(word for word in bare.split() if word not in left_out)
+    return tuple(word for word in bare.split() if word not in left_out and word != "|")
+
+
+def _names(words: Sequence[str], text: str) -> Iterator[tuple[str, ...]]:
+    """Yield the words that stand side by side in a text, as those of one name do."""
+    name: tuple[str, ...] = ()
+    for word in words:
+        both = rf"(?<!\w){re.escape(' '.join([*name[-1:], word]))}(?!\w)"
+        if name and not re.search(both.replace(r"\ ", r"[\W_]+"), text, re.IGNORECASE):
+            yield name
+            name = ()
+        name += (word,)
+    if name:
+        yield name
+
+
+def _quoted(phrase: str, text: str) -> str:
+    """Return a phrase as a text has it, a short denial with the next words, which tell more."""
+    words = r"[\W_]+".join(map(re.escape, phrase.split()))
+    short = len(phrase) < _SHORT and pattern("queries", "negation").match(phrase)
+    more = r"(?:[\W_]+\w+){0,2}" if short else ""
+    match = re.search(rf"(?<!\w){words}{more}(?!\w)", text, re.IGNORECASE)
+    return match[0] if match else phrase
 
 
 def as_written(words: Sequence[str], text: str) -> str:
@@ -286,47 +339,3 @@ def as_written(words: Sequence[str], text: str) -> str:
 
 def _framing() -> frozenset[str]:
     return frozenset(table()["queries"]["framing"])
-
-
-def describe(query: RecordQuery, product: str) -> str:
-    """Say in words what was asked for: "of Foo Server, with sqli (CWE-89), published in 2024"."""
-    return ", ".join(_described(query, product))
-
-
-def _described(query: RecordQuery, product: str) -> Iterator[str]:
-    if product:
-        yield f"of {product}"
-    if query.kind:
-        labels = f" ({' or '.join(query.cwes)})" if query.cwes else ""
-        yield f"with {query.kind}{labels}"
-    elif query.cwes:
-        yield f"labelled {' or '.join(query.cwes)}"
-    if query.severity:
-        low, high = query.severity
-        bounds = f"{low:g} to {high:g}" if 0 < low < high else _bound(low, high)
-        yield f"with a CVSS score of {bounds}"
-    if query.metrics:
-        yield f"with {describe_metrics(query.metrics)}"
-    if query.since or query.until:
-        yield _period(query)
-    if query.ransomware:
-        yield "known to be used in ransomware campaigns"
-    elif query.exploited and not (query.added or query.due):
-        yield "in CISA's KEV"
-    elif query.exploited is False:
-        yield "not in CISA's KEV"
-    if query.ransomware is False:
-        yield "not known to be used in ransomware campaigns"
-
-
-def _bound(low: float, high: float) -> str:
-    return f"{low:g}" if low else f"at most {high:g}"
-
-
-def _period(query: RecordQuery) -> str:
-    verb = "due in KEV" if query.due else "added to KEV" if query.added else "published"
-    if query.since and query.since == query.until:
-        return f"{verb} on {query.since}"
-    if query.since and query.until:
-        return f"{verb} from {query.since} to {query.until}"
-    return f"{verb} since {query.since}" if query.since else f"{verb} until {query.until}"

@@ -13,12 +13,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from cybersecqwen.analyst.vulnerabilities.negation import take_denial
 from cybersecqwen.analyst.vulnerabilities.wording import compiled, listed, table
 from cybersecqwen.records import Cvss
 
 Scores = tuple[float, float]  # from … to, both inclusive
 Metrics = tuple[tuple[str, str], ...]  # a part of the vector, and the letters it may have
 
+# The values of a part, of all versions of CVSS, of which those that are not denied remain.
+_LETTERS = {"AV": "NALP", "AC": "LMH", "PR": "NLHSM", "UI": "NRPA", "S": "UC"}
 _STEP = 0.1  # between two scores
 _HIGHEST = 10.0
 _NUMBER = r"(10(?:\.0)?|\d(?:\.\d)?)(?![\d.]*\d)"
@@ -37,19 +40,56 @@ _RANGE = rf"(?:between |from )?{_NUMBER} ?(?:and|to|-|–|through) ?{_NUMBER}"
 _ONE = rf"{_OPERATOR} ?{_NUMBER}(?: ?({_UP}|{_DOWN}))?"
 _PATTERNS = [
     re.compile(rf"\b{_OF_SCORE}[ :]*(?:{_RANGE}|{_ONE})(?: points?)?"),
-    re.compile(rf"(?<![\w.-])(?:{_RANGE}|{_ONE})(?: (?:in|on|by))? (?:cvss|base score|scores?)\b"),
+    re.compile(
+        rf"(?<![\w.-])(?<!top )(?<!first )(?<!worst )(?:{_RANGE}|{_ONE})"
+        r"(?: (?:in|on|by))? (?:cvss|base score|scores?)\b"
+    ),
     re.compile(rf"\bbetween {_NUMBER} and {_NUMBER}()()()"),  # dates are no longer there
 ]
 
 
+# "A CVSS 4.0 score", which is none of 4.0.
+_OF_VERSION = re.compile(
+    r"\bcvss (?:v ?|version )?(?:[23]\.[01]|4\.0) (?:base )?(?:scores?|vectors?|ratings?)\b"
+    rf"(?! ?(?:of|is|are|at|between|\d|[=:]|{_AT_LEAST}|{_OVER}|{_AT_MOST}|{_UNDER}))"
+)
+# "CVEs below 7", but not "versions below 7".
+_BARE = re.compile(
+    r"\b(?P<noun>cves|vuln\w*|bugs|flaws|issues|holes|ones|those)[ ,]+"
+    r"(?:(?:that|which|are|rated) )*"
+    rf"(?:({_AT_LEAST}|{_OVER}|{_AT_MOST}|{_UNDER})) ?{_NUMBER}(?! ?(?:%|[a-z]*day|of\b|\w+s\b))"
+)
+
+
 def take_scores(text: str) -> tuple[str, Scores | None]:
     """Take the range of scores out of a text in lower case: the rest, and the range."""
+    if _OF_VERSION.search(text):
+        return text, None
     for pattern in _PATTERNS:
         if match := pattern.search(text):
             low, high, operator, number, suffix = match.groups()
             bounds = (float(low), float(high)) if low else _bounds(operator, number, suffix)
-            return f"{text[: match.start()]} {text[match.end() :]}", bounds
+            before, denied = take_denial(text[: match.start()])
+            kept = _others(bounds) if denied else bounds
+            return (f"{before} {text[match.end() :]}", kept) if kept else (text, None)
     return text, None
+
+
+def take_bare_scores(text: str) -> tuple[str, Scores | None]:
+    """Take a bound of scores that no word calls so, from behind what it is a bound of."""
+    match = _BARE.search(text)
+    if not match:
+        return text, None
+    rest = f"{text[: match.start()]}{match['noun']} {text[match.end() :]}"
+    return rest, _bounds(match[2], match[3], None)
+
+
+def _others(scores: Scores) -> Scores | None:
+    """Return the scores outside of a range; None where they are two ranges."""
+    low, high = scores
+    if high >= _HIGHEST:
+        return 0.0, round(low - _STEP, 1)
+    return (round(high + _STEP, 1), _HIGHEST) if low <= _STEP else None
 
 
 def _bounds(operator: str | None, number: str, suffix: str | None) -> Scores:
@@ -68,17 +108,33 @@ def _bounds(operator: str | None, number: str, suffix: str | None) -> Scores:
 
 
 def take_severities(text: str) -> tuple[str, Scores | None]:
-    """Take the names of severities out of folded text: one, several, or all above or below one."""
+    """Take the names of severities out of folded text: one, several, or all above or below one.
+
+    What is denied narrows the rest: "high or critical, but not critical".
+    """
+    scores: Scores | None = None
+    while (found := _severities(text)) and (scores is None or found[2]):
+        rest, bounds, denied = found
+        low, high = scores or (0.0, _HIGHEST)
+        others = _others(bounds) if denied else bounds
+        if others is None:
+            break
+        text, scores = rest, (max(low, others[0]), min(high, others[1]))
+    return text, scores
+
+
+def _severities(text: str) -> tuple[str, Scores, bool] | None:
+    """Take one range of severities: the rest, the range, and whether it is denied."""
     bounds = _named_severities()
     name = rf"(?:{'|'.join(bounds)})(?: (?:severity|rated|score[ds]?))?"
     match = re.search(
-        rf"\b(?:(at least|at most|above|below) )?({name}(?: (?:or |and |to )?{name})*)\b"
+        rf"\b(?:(at least|at most|above|below) )?({name}(?: (?:or |and |to |nor )?{name})*)\b"
         r"( (?:or|and) (?:higher|above|up|worse|more)| (?:or|and) (?:lower|below|less)"
         r"| at (?:most|least|worst)| max(?:imum)?| min(?:imum)?)?",
         text,
     )
     if not match:
-        return text, None
+        return None
     ranges = [bounds[word] for word in match[2].split() if word in bounds]
     low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
     operator, suffix = match[1] or "", match[3] or ""
@@ -90,7 +146,8 @@ def take_severities(text: str) -> tuple[str, Scores | None]:
         low, high = round(high + _STEP, 1), _HIGHEST
     elif operator == "below":
         low, high = 0.0, round(low - _STEP, 1)
-    return f"{text[: match.start()]} {text[match.end() :]}", (low, high)
+    before, denied = take_denial(text[: match.start()])
+    return f"{before} {text[match.end() :]}", (low, high), denied
 
 
 def _named_severities() -> dict[str, Scores]:
@@ -104,12 +161,16 @@ def take_metrics(text: str) -> tuple[str, Metrics]:
     """Take the conditions on the vector out of folded text: the rest, and the conditions."""
     metrics = []
     for condition, phrases in table()["metrics"].items():
-        rest = compiled(*phrases).sub(" ", text)
-        if rest != text:
+        said = compiled(*phrases)
+        if match := said.search(text):
             name, _, letters = condition.partition(":")
+            before, denied = take_denial(text[: match.start()])
+            if denied:
+                letters = "".join(one for one in _LETTERS[name] if one not in letters)
+                text = f"{before} {text[match.end() :]}"
             metrics.append((name, letters))
-            text = rest
-    return text, tuple(metrics)
+            text = said.sub(" ", text)
+    return text, tuple(dict.fromkeys(metrics))
 
 
 def has_metrics(cvss: Cvss, metrics: Metrics) -> bool:

@@ -5,11 +5,18 @@ A sentence that answers yes or no begins with it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from cybersecqwen.analyst.vulnerabilities.facts import CveFacts
-from cybersecqwen.analyst.vulnerabilities.ratings import vector_values
-from cybersecqwen.analyst.vulnerabilities.wording import CveQuestion, Sentence, listed
+from cybersecqwen.analyst.vulnerabilities.ratings import take_severities, vector_values
+from cybersecqwen.analyst.vulnerabilities.wording import (
+    CveQuestion,
+    Sentence,
+    folded,
+    listed,
+    table,
+)
 from cybersecqwen.sources.severity import ranked_severities, severity
 
 # What a question for a part of the vector asks, the values by which the answer is yes, and how each
@@ -101,7 +108,8 @@ def impact(facts: CveFacts, question: CveQuestion) -> Sentence:
         if (value := values.get(letter) or values.get(f"V{letter}"))
     }
     named = [name for name in degrees if name in question.text.lower()]
-    truth = all(degrees[name] != "N" for name in named)
+    either = any if re.search(r"\bor\b", question.text.lower()) else all
+    truth = either(degrees[name] != "N" for name in named)
     if question.has("only"):
         truth = truth and all(degrees[name] == "N" for name in degrees if name not in named)
     begins = ("Yes, the" if truth else "No, the") if named and question.yes_no else "The"
@@ -121,12 +129,24 @@ def score(facts: CveFacts, question: CveQuestion) -> Sentence:
         return Sentence(f"The record of {facts.label} has no {of} score.", known=False)
     word = severity(cvss)
     rated = f"CVSS {cvss.version} base score {cvss.score:.1f}"
-    if question.asks_whether("score") and (wanted := question.severity):
+    if question.asks_whether("score") and (wanted := _wanted(question)):
         truth = word.lower() in wanted
         return Sentence(
             f"{'Yes' if truth else 'No'}, {facts.label} is rated {word}: {rated} ({cvss.vector})."
         )
     return Sentence(f"{facts.label} has the {rated}, {word} ({cvss.vector}).")
+
+
+def _wanted(question: CveQuestion) -> set[str]:
+    """Return the severities of which the question asks whether it is one: "at least medium"."""
+    wanted: set[str] = set()
+    rest, scores = take_severities(folded(question.text))
+    while scores:
+        low, high = scores
+        bounds = table()["severities"].items()
+        wanted |= {word for word, (first, last) in bounds if low <= first and last <= high}
+        rest, scores = take_severities(rest)
+    return wanted or {*question.severity}
 
 
 def vector(facts: CveFacts, question: CveQuestion) -> Sentence:

@@ -236,6 +236,7 @@ SENTENCES: dict[str, Callable[[CveFacts, CveQuestion], Sentence]] = {
     "detection": _detection,
     "exploit_code": exploitation_statements.exploit_code,
     "ransomware": exploitation_statements.ransomware,
+    "delay": exploitation_statements.delay,
     "due": exploitation_statements.due,
     "epss": exploitation_statements.epss,
     "kev": exploitation_statements.kev,
@@ -262,10 +263,10 @@ SENTENCES: dict[str, Callable[[CveFacts, CveQuestion], Sentence]] = {
 # What can be said of a CVE without its record, what is said from KEV, and what the description
 # itself has to tell.
 WITHOUT_RECORD = frozenset(
-    {"ransomware", "due", "kev", "epss", "exploit_code", "name", "references"}
+    {"ransomware", "delay", "due", "kev", "epss", "exploit_code", "name", "references"}
 )
 OF_KEV = frozenset(
-    {"exploit_code", "ransomware", "due", "kev", "dates", "summary", "effect", "mechanism"}
+    {"exploit_code", "ransomware", "delay", "due", "kev", "dates", "summary", "effect", "mechanism"}
 )
 WITH_DESCRIPTION = frozenset(
     {"exposure", "fix", "product", "versions", "component", "summary"}

@@ -15,13 +15,15 @@ from typing import NamedTuple
 
 from cybersecqwen.records import AffectedProduct
 
-_VERSIONED = r"v?\d+(?:\.\w+)+(?:[-_]\w+)*"
-_NUMBERED = r"v?\d+(?:[.-]\w+)*"  # also a date or a single number
+# A part has no separator in it: else a description could be split in more ways than time allows.
+_PART = r"[^\W_]+"
+_VERSIONED = rf"v?\d+(?:\.{_PART})+(?:[-_]{_PART})*"
+_NUMBER = rf"v?\d+(?:[._-](?:{_PART}|\*))*"  # also a date, a single number or a branch
 _FIXED = [
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
         rf"\b(?:before|prior to|earlier than|lower than|older than|below|less than)"
-        rf"(?: versions?| releases?| builds?| v\.?)? ({_NUMBERED})",
+        rf"(?: versions?| releases?| builds?| v\.?)? ({_NUMBER})",
         rf"\b(?:fixed|patched|addressed|resolved|remediated|corrected|solved|mitigated)"
         rf"(?: \w+){{0,3}}? (?:in|by|with|starting with)"
         rf"(?: the| a)?(?: \w+){{0,3}}?(?: versions?| releases?| v\.?)? ({_VERSIONED})",
@@ -37,10 +39,9 @@ _RANGE = re.compile(
     rf"(?: version)? {_VERSIONED}|{_VERSIONED} and (?:earlier|prior|below)"
 )
 _MORE = re.compile(
-    rf"(?: ?\([^)]*\))?(?:\s*(?:,|and|or|&)\s*)+(?:versions? )?"
+    rf"(?: ?\([^)]*\))?(?:\s*(?:,|and|or|&))+\s*(?:versions? )?"
     rf"({_VERSIONED})(?![\w.]*\s*(?:before|to|through))"
 )
-_NUMBER = r"v?\d+(?:[._-](?:\w+|\*))*"
 _HIGH = rf"(?:versions? |releases? |v\.?)?(?P<high{{0}}>{_NUMBER})"
 _LIMITS = re.compile(
     # "2.1 through 2.4", "8.2.* before 8.2.20"
@@ -241,7 +242,10 @@ def _parts(version: str) -> list[str]:
 def _key(version: str) -> tuple[tuple[int, int, str], ...]:
     """Return what versions are sorted by: 1.0-rc1 < 1.0 = 1.0.0 < 1.0p1 < 1.0.1."""
     key = [
-        (0, int(part), "") if part.isdigit() else (-1 if part in _EARLY else 0, 0, part)
+        # A number as its length and digits: one of any length is compared, and none is too long.
+        (0, len(digits), digits)
+        if (digits := part.lstrip("0")).isdigit() or not digits
+        else (-1 if part in _EARLY else 0, 0, part)
         for part in _parts(version)
     ]
     padding = [(0, 0, "")] * (_LONGEST_KEY - len(key))

@@ -31,9 +31,30 @@ _SERIOUS = re.compile(r"\b(?:severe|serious|dangerous|bad|urgent)")
 _RUNNING = re.compile(
     r"(?<![\w.-])(?<!cvss )(?<!cvss v)v?(\d+\.\d[\w.]*(?:-(?:\d[\w.]*|[a-z]{1,6}\d+))?"
     r"(?: (?:u|sp|p|rc|update|patch) ?\d+\b)?)"
-    r"|\b(?:version|release) (\d+)\b",
+    r"|\b(?:version|release) (\d+)\b(?!\.\d)",
     re.IGNORECASE,
 )
+# What numbers stand behind that are no versions of a product: scores, bounds and protocols.
+_OF_OTHERS = re.compile(
+    r"(?:\b(?:scor\w+|cvss|epss|severity|percentile|probability|over|above|below|under|exceed\w*|than|"
+    r"at least|at most|d?tls|ssl|smb|https?|snmp|ssh|usb|bluetooth|oauth|saml|ntlm|owasp)"
+    r"(?: +(?:version|of|it|is|are|at|was|still|now|a|an)\b)*|[<>=≥≤])[ :/]*$",
+    re.IGNORECASE,
+)
+_SCORE_LIKE = re.compile(r"(?:\d|10)\.\d")  # of which "a" or "still" makes a score
+_ARTICLE = re.compile(r"\ban? $", re.IGNORECASE)
+_ADDRESS = re.compile(r"(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?!$)|$)){4}")
+_PRIVATE = re.compile(r"10\.|127\.|192\.168\.|172\.(?:1[6-9]|2\d|3[01])\.")
+_BEFORE_ADDRESS = re.compile(
+    r"\b(?:ip|host|hosts|address|server|at|our|the|my|from) $", re.IGNORECASE
+)
+_BEHIND_ADDRESS = re.compile(
+    r"(?:/\d| (?:hosts?|ip|addresse?s?|servers?|box|boxes|machines?|nodes?|subnet|network)\b)",
+    re.IGNORECASE,
+)
+# "Upgrading from 2.14.1 to 2.17.1": the second one is meant.
+_UPGRADE = re.compile(r".*\bfrom (?:[\w-]+ ){0,3}v?[\w.-]+", re.IGNORECASE | re.DOTALL)
+_TO = re.compile(r" to (?:[\w-]+ ){0,3}v?", re.IGNORECASE)
 _ALIKE = 0.8  # of 1, from which on a word is one that is misspelled
 
 
@@ -104,8 +125,12 @@ class CveQuestion:
     @cached_property
     def version(self) -> str:
         """The version of a product of which the question asks whether it is affected, or ""."""
-        match = _RUNNING.search(_without_ids(self.text))
-        version = (match[1] or match[2]).rstrip(".") if match else ""
+        text = _without_ids(self.text)
+        matches = [match for match in _RUNNING.finditer(text) if _is_version(match, text)]
+        if len(matches) > 1 and _UPGRADE.fullmatch(text[: matches[0].end()]):
+            gap = text[matches[0].end() : matches[1].start()]
+            matches = matches[1:] if _TO.fullmatch(gap) else matches
+        version = (matches[0][1] or matches[0][2]).rstrip(".") if matches else ""
         return version if version.count(".") > 1 or self.has("exposure") else ""
 
     @cached_property
@@ -121,6 +146,8 @@ def read(text: str) -> CveQuestion:
     if asked.version:
         facets.append("exposure")
     for facet in table()["facets"]:
+        if facet == "due" and not asked.has("obliged"):
+            continue
         taken = pattern("facets", facet).sub(" | ", rest)
         if taken != rest:
             facets.append(facet)
@@ -131,8 +158,8 @@ def read(text: str) -> CveQuestion:
 def corrected(text: str) -> str:
     """Write the telling words of a question as they are spelled; a name has capitals and stays.
 
-    >>> corrected("atack vectr of Atack")
-    'attack vector of Atack'
+    >>> corrected("atack vectr of Atack, attached by a publisher")
+    'attack vector of Atack, attached by a publisher'
     """
     return re.sub(r"\b[a-z]{5,}\b", lambda match: _corrected(match[0]), text)
 
@@ -145,8 +172,23 @@ def _corrected(word: str) -> str:
     right: list[str] = table()["spelling"]["words"]
     if any(word.startswith(one) or one.startswith(word) for one in right):
         return word
+    if pattern("spelling", "right").fullmatch(word):
+        return word
     best = process.extractOne(word, right, scorer=OSA.normalized_similarity, score_cutoff=_ALIKE)
     return best[0] if best and best[0][0] == word[0] else word
+
+
+def _is_version(match: re.Match[str], text: str) -> bool:
+    """Tell a version of a product from a score, a version of a protocol and an address."""
+    number, before, behind = match[1] or "", text[: match.start()], text[match.end() :]
+    if _OF_OTHERS.search(before):
+        return False
+    if _SCORE_LIKE.fullmatch(number) and _ARTICLE.search(before):
+        return False
+    if not _ADDRESS.fullmatch(number):
+        return True
+    named = _PRIVATE.match(number) and _BEFORE_ADDRESS.search(before)
+    return not (named or _BEHIND_ADDRESS.match(behind))
 
 
 def _without_ids(text: str) -> str:
