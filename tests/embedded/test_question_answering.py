@@ -357,6 +357,13 @@ def test_a_platform_is_left_out_where_it_is_denied(
         ("severity of CAPEC-570 and CAPEC-100", "CAPEC-570 is deprecated", "not covered"),
         ("For CAPEC-66 to work, what must be true?", "CAPEC-66", "Yes"),
         ("what is T1059" + " " * 20_000 + "?", "T1059 Command and", "not covered"),
+        ("We run Docker. Which techniques are for Containers?", "techniques on Containers", "fit"),
+        ("keys are hard-coded, what does CWE say we should do instead", "prevented", "specific w"),
+        ("which wipers has Sandworm used?", "uses the wipers S", "Russian spies"),
+        ("PlugX found on a laptop. Who is known to use it?", "is used by G", "Modular"),
+        ("how did they get in back then?", "Please say more", "T1"),
+        ("AV says Thoper, what is it in ATT&CK?", "S0013 PlugX", "M1049"),
+        ("what is a rootkit", "T1014", "not covered"),
         ("is Kimsuky hunting journalists?", "nothing here records whom", "DET"),
     ],
 )  # fmt: skip

@@ -50,6 +50,7 @@ _TELLING = 4  # the same, beside a mitigation by another name, such as "MFA"
 _TALE = 6  # the same, from which it is hardly anything but a description
 _NEAR = 0.6  # of the best score, from which another entry is named too
 _MUCH = 2.5  # times what a name weighs, from which the rest of a question counts more
+_SENTENCE = re.compile(r"(?<=[.!?])\s+")
 _SINCE = re.compile(r"\b(?:since|from|of|active|seen) (?:in )?(?:[A-Z]\w+ )?(?:19|20)\d\d\b")
 # What is said to be missing where entries of a kind have no such thing, not what the entry is.
 _ATTRIBUTES = {"date": "date", "requires": "prerequisite", "skill": "skill level"}
@@ -185,7 +186,9 @@ def _of_mention(question: Question, asked: str = "") -> Reply | None:
     """Say what the entry is that a question names first, whatever it asks of it."""
     if not question.subjects:
         return None
-    subject, request = question.subjects[0], question.request
+    # "AV says Korplug" is about that, and not about antivirus.
+    subject = min(question.subjects, key=lambda one: one.way == "alias")
+    request = question.request
     position = statements.preferred(question, subject.positions)[0]
     sentences = facts.summary(question.index, position)
     said = "instead" if request.certain and asked != "definition" else "asked"
@@ -282,6 +285,10 @@ def _is_aside(question: Question, subject: Subject) -> bool:
 def _of_all(question: Question) -> Reply | None:
     """Rank entries, or answer a question about the knowledge bases as a whole."""
     told = ranking(question) or overview(question)
+    last = _SENTENCE.split(question.text.strip())[-1]
+    if not told and last != question.text.strip() and not question.subjects:
+        question = understand(question.index, last)  # "We run ESXi. Which techniques …?"
+        told = overview(question)
     if not told:
         return None
     if not told.sentences:
@@ -331,7 +338,7 @@ def _unclear(question: Question) -> Reply | None:
     if question.subjects or not cut:
         return None
     name, manual = linking.unknown_name(index, cut), refusal.manual(cut)
-    if refusal.is_vague(cut):
+    if refusal.is_vague(cut) or _is_of_unnamed(question):
         text = "Please say more: which technique, group, software, weakness or CVE is it about?"
         return Reply(Answer(text, 0.0, covered=False))
     if manual:
@@ -340,6 +347,13 @@ def _unclear(question: Question) -> Reply | None:
         return Reply(not_covered(f"nothing that is known here is called {name}"))
     part = linking.part_of_name(index, cut) if len(question.rest) <= 1 else None
     return _of_part(question, part) if part else None
+
+
+def _is_of_unnamed(question: Question) -> bool:
+    """Tell "which techniques did they use?", where nobody is named."""
+    pointed = not question.words.isdisjoint(("they", "them", "their"))
+    asked = question.request.kinds & {*PROPER, "technique", "tactic"}
+    return pointed and bool(asked) and len(question.rest) <= _TELLING
 
 
 def _of_part(question: Question, part: Subject) -> Reply | None:

@@ -249,8 +249,10 @@ def _weights(
 
 def _is_of_action(cue: Match, cut: Sequence[Token]) -> bool:
     """Tell whether something better is asked for of what is done, not of a weakness."""
-    instead = cue.value == "specific" and cut[cue.start].word == "instead"
-    return instead and not any(token.word.startswith("cwe") for token in cut)
+    if cue.value != "specific" or cut[cue.start].word != "instead":
+        return False
+    done = cue.start > 0 and cut[cue.start - 1].word == "do"
+    return done or not any(token.word.startswith("cwe") for token in cut)
 
 
 def _kind_at(place: int, cues: Sequence[Match], cut: Sequence[Token]) -> bool:
