@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from cybersecqwen.engines import gguf
 from cybersecqwen.errors import CyberSecQwenError
-from cybersecqwen.records import Prediction, Span
+from cybersecqwen.records import Prediction, Span, Vulnerability
+from cybersecqwen.sources.recordstore.database import open_for_update, transaction
+from cybersecqwen.sources.recordstore.versions import NVD, apply
 from engines.conftest import model_folder, recording, server
 
 __all__ = ["model_folder", "recording", "server", "spelled"]
@@ -57,6 +59,13 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a folder that is the cache, and is not there yet."""
     monkeypatch.setenv("CYBERSECQWEN_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
+
+
+def stored(path: Path, records: Iterable[Vulnerability]) -> Path:
+    """Keep records of NVD in a record store."""
+    with open_for_update(path) as connection, transaction(connection):
+        apply(connection, NVD, records, seen="2026-01-01T00:00:00")
+    return path
 
 
 def put(path: Path, data: bytes) -> Path:

@@ -7,15 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from analyst.conftest import put
+from analyst.conftest import put, stored
 from cybersecqwen.analyst.vulnerabilities import index
 from cybersecqwen.analyst.vulnerabilities.answers import answer_from_records
 from cybersecqwen.cwe.identifiers import normalise_ids
 from cybersecqwen.records import Answer, Cvss, Vulnerability
 from cybersecqwen.sources import record_table
 from cybersecqwen.sources.recordstore import database
-from cybersecqwen.sources.recordstore.database import NAME, open_for_update, transaction
-from cybersecqwen.sources.recordstore.versions import NVD, apply
+from cybersecqwen.sources.recordstore.database import NAME
 from sources.test_epss import scores
 from sources.test_kev import catalogue, entry
 from sources.test_record_table import ROW, write
@@ -62,9 +61,7 @@ pytestmark = pytest.mark.usefixtures("cache")
 
 @pytest.fixture
 def files(tmp_path: Path) -> list[Path]:
-    store = tmp_path / "s.sqlite"
-    with open_for_update(store) as connection, transaction(connection):
-        apply(connection, NVD, RECORDS, seen="2026-01-01T00:00:00")
+    store = stored(tmp_path / "s.sqlite", RECORDS)
     epss = put(tmp_path / "e.csv", scores("CVE-2021-0001,0.97,0.99"))
     return [store, put(tmp_path / "k.json", KEV), epss]
 

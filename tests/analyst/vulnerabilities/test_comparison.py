@@ -7,11 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from analyst.conftest import put
+from analyst.conftest import put, stored
 from cybersecqwen.analyst.vulnerabilities.answers import answer_from_records
 from cybersecqwen.records import Answer, Cvss, Vulnerability
-from cybersecqwen.sources.recordstore.database import open_for_update, transaction
-from cybersecqwen.sources.recordstore.versions import NVD, apply
 from sources.test_kev import catalogue, entry
 
 ONE, TWO, THREE = "CVE-2021-2001", "CVE-2022-2002", "CVE-2020-2003"
@@ -33,9 +31,7 @@ pytestmark = pytest.mark.usefixtures("cache")
 
 @pytest.fixture
 def files(tmp_path: Path) -> list[Path]:
-    store = tmp_path / "s.sqlite"
-    with open_for_update(store) as connection, transaction(connection):
-        apply(connection, NVD, RECORDS, seen="2026-01-01T00:00:00")
+    store = stored(tmp_path / "s.sqlite", RECORDS)
     kev = json.dumps(catalogue(entry(ONE), entry("CVE-2019-0708"))).encode()
     return [store, put(tmp_path / "k.json", kev)]
 

@@ -7,11 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from analyst.conftest import put
+from analyst.conftest import put, stored
 from cybersecqwen.analyst.vulnerabilities.answers import answer_from_records
 from cybersecqwen.records import Answer, Cvss, Vulnerability
-from cybersecqwen.sources.recordstore.database import open_for_update, transaction
-from cybersecqwen.sources.recordstore.versions import NVD, apply
 from sources.test_kev import catalogue, entry
 
 
@@ -50,9 +48,7 @@ pytestmark = pytest.mark.usefixtures("cache")
 
 @pytest.fixture
 def files(tmp_path: Path) -> list[Path]:
-    store = tmp_path / "s.sqlite"
-    with open_for_update(store) as connection, transaction(connection):
-        apply(connection, NVD, RECORDS, seen="2026-01-01T00:00:00")
+    store = stored(tmp_path / "s.sqlite", RECORDS)
     return [store, put(tmp_path / "k.json", json.dumps(KEV).encode())]
 
 
