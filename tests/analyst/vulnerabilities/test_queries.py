@@ -302,6 +302,12 @@ def test_words_that_are_near_to_telling_ones_are_kept() -> None:
     assert corrected(text) == text
 
 
+def test_a_story_is_no_list_however_many_words_it_has() -> None:
+    words = " ".join(f"word{number}" for number in range(40))
+    assert parse(f"which critical CVEs have {words}?") is None
+    assert parse("which critical CVEs have Foo Bar Server?") is not None
+
+
 def test_words_that_stand_together_are_one_name() -> None:
     query = parse("Which Foo http server CVEs rattle Bar-Baz?")
     assert query

@@ -50,6 +50,7 @@ _OTHER_YEAR = re.compile(
     r"(?:\|(?: and| or)?|\b(?:in|since|after|before|until|by|during))"
     r" ((?:in )?(?:[a-z]+ )?(?:19|20)\d\d)\b"
 )
+_MOST_WORDS = 10  # that may be a product's
 _AND_UP = re.compile(r"(?<=high|dium) ?\+(?=\s|$)")  # "high+"
 _CWE = re.compile(r"\bcwe[-_ ]?(\d{1,6})\b")
 _UNKNOWN = re.compile(r"\bransom\w*( \w+){0,3} unknown\b|\bunknown ransom")
@@ -104,6 +105,8 @@ def _parse(lower: str, text: str) -> RecordQuery | None:
     if _is_for_others(lower, kev=signs.kev):
         return None
     query, added = _conditions(lower, text)
+    if len(query.words) > _MOST_WORDS:
+        return None  # a story, and a search for each of its words
     if entry_ids(lower):  # "Is CWE-79 allowed for a vulnerability?" asks for no record
         framing = table()["queries"]["mapping"]
         query = replace(query, words=tuple(word for word in query.words if word not in framing))
