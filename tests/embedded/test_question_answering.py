@@ -357,6 +357,7 @@ def test_a_platform_is_left_out_where_it_is_denied(
         ("severity of CAPEC-570 and CAPEC-100", "CAPEC-570 is deprecated", "not covered"),
         ("For CAPEC-66 to work, what must be true?", "CAPEC-66", "Yes"),
         ("what is T1059" + " " * 20_000 + "?", "T1059 Command and", "not covered"),
+        ("what is T1059" + "-" * 19_000 + "?", "T1059 Command and", "not covered"),
         ("We run Docker. Which techniques are for Containers?", "techniques on Containers", "fit"),
         ("keys are hard-coded, what does CWE say we should do instead", "prevented", "specific w"),
         ("which wipers has Sandworm used?", "uses the wipers S", "Russian spies"),

@@ -14,9 +14,9 @@ from itertools import pairwise, product
 from cybersecqwen.embedded import facts, refusal, situation
 from cybersecqwen.embedded.gazetteer import PROPER
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
+from cybersecqwen.embedded.malware_types import MALWARE_TYPES, plural_of_type, types_of
 from cybersecqwen.embedded.mapping_advice import is_narrower, rather
 from cybersecqwen.embedded.question import Question
-from cybersecqwen.embedded.software_sort import SORTS, plural_of_sort, sorts
 from cybersecqwen.embedded.statements import paths, restricted
 from cybersecqwen.embedded.whether import whether
 
@@ -78,13 +78,13 @@ def _which_of(question: Question) -> list[str]:
 def _of_a_sort(question: Question, entries: Sequence[int]) -> list[str]:
     """Name those of some malware that are of a sort: "which one was really a wiper?"."""
     index = question.index
-    wanted = {token.base for token in question.cut} & SORTS
+    wanted = {token.base for token in question.cut} & MALWARE_TYPES
     if not wanted or any(index.entries[p].kind not in ("malware", "tool") for p in entries):
         return []
-    kept = [p for p in entries if wanted <= sorts(index, p)]
+    kept = [p for p in entries if wanted <= types_of(index, p)]
     names = facts.listed([index.label(p) for p in kept]) or "none"
     are = "are" if len(kept) > 1 else "is"
-    sort = facts.listed([plural_of_sort(one) for one in sorted(wanted)])
+    sort = facts.listed([plural_of_type(one) for one in sorted(wanted)])
     first = f"Of these, {names} {are} counted among {sort}, by our own definitions."
     return [first, *(f"{index.label(p)}: {index.definition(p)}" for p in kept or entries)]
 

@@ -40,13 +40,13 @@ def without_courtesy(text: str) -> str:
     return f"whether {rest}" if indirect else rest
 
 
-# What somebody says, and whether it is true.
+# What somebody says, and whether it is true. Few signs are read, for runs of them take long.
 _CLAIM = re.compile(
     r"(?:(?:(?:my|our|an?|the|some|one)\b[\w\s]{0,30}?|someone|somebody|people|i|he|she|they)\s+"
     r"(?:claim|claims|claimed|says?|said|insists?|insisted|thinks?|thought|believes?|believed|swears?"
     r"|argues?|assumes?|assumed|heard|read|told (?:me|us))\s+(?:that\s+)?)?"
-    r"(?P<claim>.+?)(?:[.,;:!?-]*\s+(?:is|was|are) (?:he|she|that|this|it|they)"
-    r" (?:right|true|correct|so|the case)|[.,;:!?-]+\s*true(?: or false)?)\W*",
+    r"(?P<claim>.+?)(?:[.,;:!?-]{0,3}\s+(?:is|was|are) (?:he|she|that|this|it|they)"
+    r" (?:right|true|correct|so|the case)|[.,;:!?-]\s*true(?: or false)?)\W*",
     re.I | re.S,
 )
 

@@ -370,7 +370,8 @@ def without_views(index: KnowledgeIndex, subjects: list[Subject]) -> list[Subjec
 
 def is_denied(cut: Sequence[Token], subject: Subject) -> bool:
     """Tell whether what is told is said not to be a weakness: "…, and it's not SQL injection"."""
-    start = subject.start - (cut[subject.start - 1].word in ("a", "an", "the"))
+    article = subject.start > 0 and cut[subject.start - 1].word in ("a", "an", "the")
+    start = subject.start - article
     before = [token.word for token in cut[max(0, start - _PAIR) : start]]
     denied = before[-1:] == ["not"] or before in (["is", "no"], ["s", "no"])
     denied = denied or before in (["isn", "t"], ["aren", "t"], ["wasn", "t"])

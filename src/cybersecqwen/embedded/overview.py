@@ -23,15 +23,15 @@ from cybersecqwen.embedded import facts, matrix, situation
 from cybersecqwen.embedded.gazetteer import PROPER
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.lexicon import question_lexicon, read_lexicon
+from cybersecqwen.embedded.malware_types import (
+    MALWARE_TYPES,
+    of_a_kind_of_software,
+    plural_of_type,
+    types_of,
+)
 from cybersecqwen.embedded.phrases import Match, Phrases, Token, tokens
 from cybersecqwen.embedded.question import Question
 from cybersecqwen.embedded.request import question_words
-from cybersecqwen.embedded.software_sort import (
-    SORTS,
-    of_a_kind_of_software,
-    plural_of_sort,
-    sorts,
-)
 from cybersecqwen.embedded.statements import restricted
 
 _DESCRIBING = 2  # words that tell, from which a question describes something
@@ -252,7 +252,7 @@ def _that_use(question: Question, groups: Sequence[int]) -> tuple[list[int], str
     Of a sort that definitions do not tell, such as trojans, no group is kept.
     """
     bases = dict.fromkeys(token.base for token in question.cut)
-    named = [base for base in bases if base in SORTS | _UNTOLD]
+    named = [base for base in bases if base in MALWARE_TYPES | _UNTOLD]
     if not named:
         return list(groups), ""
     enough, joined = (any, " or ") if question.request.either else (all, " and ")
@@ -261,7 +261,7 @@ def _that_use(question: Question, groups: Sequence[int]) -> tuple[list[int], str
     use = "uses" if len(kept) == 1 else "use"
     platforms = facts.listed(question.request.platforms)
     on = f" on {platforms}" if platforms else ""
-    return kept, f" that {use} {joined.join(map(plural_of_sort, named))}{on}"
+    return kept, f" that {use} {joined.join(map(plural_of_type, named))}{on}"
 
 
 _UNTOLD = frozenset({"trojan", "spyware", "botnet", "bootkit", "keylogger"})
@@ -275,7 +275,7 @@ def _sorts_used(question: Question, group: int) -> set[str]:
     )
     used = {software for way in ways for software in facts.follow(index, group, way)}
     kept, _ = restricted(question, group, sorted(used))
-    return set().union(*(sorts(index, software) for software in kept))
+    return set().union(*(types_of(index, software) for software in kept))
 
 
 def _count(question: Question) -> Overview | None:

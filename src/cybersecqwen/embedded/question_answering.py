@@ -22,11 +22,11 @@ from dataclasses import dataclass, replace
 
 from cybersecqwen.embedded import (
     comparison,
+    deprecation,
     facts,
     hierarchy,
     linking,
     refusal,
-    retirement,
     situation,
     statements,
 )
@@ -86,7 +86,7 @@ def reply(index: KnowledgeIndex, text: str, *, before: Sequence[int] = ()) -> Re
     if refusal.is_harmful(text):
         return Reply(Answer(refusal.DECLINED, 0.0, covered=False), tuple(before))
     question = understand(index, text, before=before)
-    if retired := retirement.gone(question):
+    if retired := deprecation.gone(question):
         return Reply(not_covered(retired))
     if _is_off_topic(question):
         return Reply(not_covered("this is no question about attacks or weaknesses"))
@@ -421,7 +421,7 @@ def _reply(
     if stand_ins:  # of which nothing is recorded by itself
         sentences = [comparison.without_verdict(sentence) for sentence in sentences]
         basis = basis._replace(said="instead")
-    before = (*stand_ins, *retirement.told_instead(question))
+    before = (*stand_ins, *deprecation.told_instead(question))
     text = " ".join(sentence for sentence in (*before, *sentences) if sentence)
     evidence = evidence_for(question, positions)
     basis = basis._replace(unread=len(question.rest))

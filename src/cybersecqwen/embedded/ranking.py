@@ -19,12 +19,12 @@ from typing import NamedTuple
 from cybersecqwen.embedded import facts, situation
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.lexicon import question_lexicon
+from cybersecqwen.embedded.malware_types import of_a_kind_of_software
 from cybersecqwen.embedded.matrix import matrix_of
 from cybersecqwen.embedded.overview import Overview, domains
 from cybersecqwen.embedded.phrases import Match, Phrases
 from cybersecqwen.embedded.question import Question
 from cybersecqwen.embedded.request import asked_kinds, question_words
-from cybersecqwen.embedded.software_sort import of_a_kind_of_software
 from cybersecqwen.embedded.statements import paths, restricted
 
 _NEXT = 4  # entries that are named behind the first

@@ -15,18 +15,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from cybersecqwen.embedded import (
+    deprecation,
     facts,
     hierarchy,
     mapping_advice,
-    prevention,
-    retirement,
+    mitigations,
     situation,
 )
 from cybersecqwen.embedded.gazetteer import PROPER
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.lexicon import question_lexicon
+from cybersecqwen.embedded.malware_types import of_a_kind_of_software
 from cybersecqwen.embedded.question import Question
-from cybersecqwen.embedded.software_sort import of_a_kind_of_software
 
 _CLEAR = 0.8  # share of a description from which it tells techniques apart
 _NEAR = 0.7  # of the best fit's score, from which others fit too
@@ -337,7 +337,7 @@ _OTHER = {"other", "another", "different", "alternative", "alternate", "also", "
 
 
 _OWN: dict[str, Callable[[Question, int], list[str]]] = {
-    "mitigation": prevention.fixes,
+    "mitigation": mitigations.fixes,
     "target": _victims,
     "alias": _aliases,
     "technique": _attacks,
@@ -347,6 +347,6 @@ _OWN: dict[str, Callable[[Question, int], list[str]]] = {
     "ancestor": hierarchy.ancestors,
     "usage": mapping_advice.usage,
     "specific": mapping_advice.specific,
-    "status": retirement.status,
+    "status": deprecation.status,
     "requires": _prerequisites,
 }

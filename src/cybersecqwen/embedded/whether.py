@@ -20,9 +20,9 @@ from cybersecqwen.embedded import facts, hierarchy, refusal, situation
 from cybersecqwen.embedded.gazetteer import PROPER
 from cybersecqwen.embedded.knowledge import KnowledgeIndex
 from cybersecqwen.embedded.lexicon import question_lexicon
+from cybersecqwen.embedded.malware_types import MALWARE_TYPES, types_of
 from cybersecqwen.embedded.phrases import Phrases, tokens
 from cybersecqwen.embedded.question import Question
-from cybersecqwen.embedded.software_sort import sorts
 from cybersecqwen.embedded.statements import paths, restricted
 
 # How the relations read by which an entry has a value.
@@ -30,7 +30,6 @@ _SAYS = {"platform": "runs on", "tactic": "serves", "language": "occurs in"}
 _BEING = {"is", "are", "was", "were", "whether", "isn", "aren"}
 # Stems of words beside a country that say that a group is of it.
 _OF_ORIGIN = {"believ", "work", "oper", "run", "associ", "yes", "isn", "t"}
-_SORTS = {"ransomware", "backdoor", "RAT", "worm", "wiper"}
 _JOINING = {"and", "or", "nor"}
 _MATRICES = {name.lower(): domain for domain, name in situation.DOMAINS.items()}
 
@@ -107,9 +106,9 @@ def _as_a(index: KnowledgeIndex, position: int, meant: Sequence[str]) -> tuple[b
     own = {entry.kind, *(["sub-technique"] if part else [])}
     base = facts.base(entry.entry_id)
     is_it = f"{label} is {_a('sub-technique' if part else entry.kind)} in {base}"
-    sort = next((kind for kind in meant if kind in _SORTS), "")
+    sort = next((kind for kind in meant if kind.lower() in MALWARE_TYPES), "")
     if sort and entry.kind in ("malware", "tool"):
-        if sort.lower() in sorts(index, position):
+        if sort.lower() in types_of(index, position):
             return True, f"{label} is {_a(sort)}, listed as {_a(entry.kind)} in {base}."
         if not own & {*meant}:
             return None, f"{is_it}; its definition here does not call it {_a(sort)}."

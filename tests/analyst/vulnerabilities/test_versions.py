@@ -99,19 +99,24 @@ def test_the_list_of_the_record_counts_where_the_description_says_nothing() -> N
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "fixed"),
     [
-        f"Foo before 7{'_x' * 200}! crashes.",
-        f"Foo 3.0{'_rc' * 200} and so on.",
-        f"Fixed in 4.5{' ,' * 200}; see below.",
-        f"Foo before 4.5{' and,' * 200}?",
+        (f"Foo before 7{'_x' * 200}! crashes.", f"7{'_x' * 200}"),
+        (f"Fixed in 4.5{' ,' * 200}; see below.", "4.5"),
+        (f"Foo before 4.5{' and,' * 200}?", "4.5"),
     ],
 )
-def test_a_description_of_many_parts_is_read_to_its_end(text: str) -> None:
+def test_a_description_of_many_parts_is_read_to_its_end(text: str, fixed: str) -> None:
     """Each can be split in so many ways that trying them all would never end."""
-    fixed_versions(text)
-    exposure("1.0", text)
-    affected_versions(text)
+    assert fixed_versions(text) == [fixed]
+    found = exposure("1.0", text)
+    assert found
+    assert found.affected
+
+
+def test_a_version_of_many_parts_that_is_no_bound_is_read_to_its_end() -> None:
+    text = f"Foo 3.0{'_rc' * 200} and so on."
+    assert (fixed_versions(text), affected_versions(text)) == ([], [])
 
 
 def test_a_version_of_any_length_is_compared() -> None:
