@@ -255,10 +255,9 @@ def _read(question: str) -> tuple[KnowledgeIndex, str, str]:
 def _unread(index: KnowledgeIndex, text: str) -> str:
     """Say, and warn, which ids are none and of which nothing is known; "" without any."""
     unread = unread_ids(text)
-    ids = [entry_id for entry_id in entry_ids(text) if index.position(entry_id) is None]
-    unknown = [
-        entry_id for entry_id in ids if entry_id not in replaced()
-    ]  # what stands in its place does
+    retired = replaced()  # what stands in the place of these answers
+    ids = [entry_id for entry_id in entry_ids(text) if entry_id not in retired]
+    unknown = [entry_id for entry_id in ids if index.position(entry_id) is None]
     reasons = [
         f"{what}: {', '.join(ids)}"
         for what, ids in (

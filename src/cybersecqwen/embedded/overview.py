@@ -269,10 +269,8 @@ _UNTOLD = frozenset({"trojan", "spyware", "botnet", "bootkit", "keylogger"})
 
 def _sorts_used(question: Question, group: int) -> set[str]:
     """Return of which sorts the software is that a group uses, by itself or in its campaigns."""
-    index, ways = (
-        question.index,
-        (">uses:malware,tool", "<attributed to:campaign >uses:malware,tool"),
-    )
+    index = question.index
+    ways = (">uses:malware,tool", "<attributed to:campaign >uses:malware,tool")
     used = {software for way in ways for software in facts.follow(index, group, way)}
     kept, _ = restricted(question, group, sorted(used))
     return set().union(*(types_of(index, software) for software in kept))

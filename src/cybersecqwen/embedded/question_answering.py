@@ -351,7 +351,7 @@ def _unclear(question: Question) -> Reply | None:
 
 def _is_of_unnamed(question: Question) -> bool:
     """Tell "which techniques did they use?", where nobody is named."""
-    pointed = not question.words.isdisjoint(("they", "them", "their"))
+    pointed = "they" in question.words and not question.is_of_attackers
     asked = question.request.kinds & {*PROPER, "technique", "tactic"}
     return pointed and bool(asked) and len(question.rest) <= _TELLING
 
